@@ -1,0 +1,1 @@
+"""Images: NIfTI and MGZ in, NIfTI out, resampling, smoothing."""

@@ -1,0 +1,247 @@
+"""Reading and writing image files; the only place that touches image formats."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from falx.errors import GridError, InputError, notify
+from falx.grid import Grid, check_affine, reorient_to_ras
+
+__all__ = [
+    "Image",
+    "atomic_path",
+    "load",
+    "load_labels",
+    "load_mask",
+    "save",
+    "write_json",
+    "write_text",
+]
+
+FORM_CONFLICT_MM = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """An image in memory: values and the grid they live on.
+
+    Array axes run closest to right, anterior, superior (see
+    :func:`falx.grid.reorient_to_ras`).
+    """
+
+    data: npt.NDArray[Any]
+    affine: npt.NDArray[np.float64]
+
+    @property
+    def grid(self) -> Grid:
+        """Grid of the first three axes."""
+        x, y, z = self.data.shape[:3]
+        return Grid((x, y, z), self.affine)
+
+
+def load(path: Path | str, *, ndim: int = 3) -> Image:
+    """Read a NIfTI or MGZ image as float32, reoriented to RAS+.
+
+    A fourth axis of length one is dropped when `ndim` is 3. The affine is the sform if its
+    code is set, otherwise the qform.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, not an image, or has the wrong number of axes.
+    GridError
+        If the affine is singular or sform and qform disagree in handedness.
+
+    Notes
+    -----
+    A disagreement of sform and qform above 0.1 mm is a notice.
+    """
+    path = Path(path)
+    image = _open(path)
+    affine = _affine(image, path)
+    data = _read(image, path)
+    if ndim == 3 and data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
+    if data.ndim != ndim:
+        raise InputError(
+            f"a {ndim}D image is needed",
+            where=path.name,
+            found=f"shape {'×'.join(map(str, data.shape))}",
+            do="choose one volume" if data.ndim > ndim else "check the file",
+        )
+    turned, affine = reorient_to_ras(data, affine)
+    return Image(turned, affine)
+
+
+def load_labels(path: Path | str) -> Image:
+    """Read a label volume as int32; values must be integers."""
+    image = load(path)
+    rounded = np.rint(image.data)
+    if not np.array_equal(rounded, image.data):
+        raise InputError(
+            "a label volume must hold integers",
+            where=Path(path).name,
+            found="fractional values",
+            do="resample labels with nearest neighbour",
+        )
+    return Image(rounded.astype(np.int32), image.affine)
+
+
+def load_mask(path: Path | str) -> Image:
+    """Read a binary mask: values above one half are inside."""
+    image = load(path)
+    return Image(image.data > 0.5, image.affine)
+
+
+def save(
+    path: Path | str,
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.floating],
+    *,
+    sidecar: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a NIfTI image atomically, with a JSON sidecar if one is given.
+
+    Floats are stored as float32, integers and masks in the smallest exact integer type.
+    Units are millimetres (and seconds for a fourth axis), sform and qform carry the same
+    affine where a qform can, and equal input gives equal bytes.
+    """
+    path = Path(path)
+    image = nib.nifti1.Nifti1Image(_storable(np.asarray(data)), np.asarray(affine))
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(affine, code=2)
+    image.set_qform(affine, code=2, strip_shears=True)
+    with atomic_path(path) as temporary:
+        if path.name.endswith(".gz"):
+            with (
+                temporary.open("wb") as raw,
+                gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as stream,
+            ):
+                stream.write(image.to_bytes())
+        else:
+            temporary.write_bytes(image.to_bytes())
+    if sidecar is not None:
+        write_json(path.with_name(path.name.split(".nii")[0] + ".json"), sidecar)
+
+
+def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
+    """Write JSON atomically; numbers that are not finite become null."""
+    write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Temporary path that replaces `path` only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise InputError("the file does not exist", where=path, do="check the path")
+    try:
+        return nib.load(path)
+    except (nib.filebasedimages.ImageFileError, EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            "the file is not an image that can be read",
+            where=path.name,
+            found=str(error),
+            do="copy or convert it again",
+        ) from error
+
+
+def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
+    try:
+        return np.asanyarray(image.dataobj, dtype=np.float32)
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise InputError(
+            "the image is truncated or damaged",
+            where=path.name,
+            found=str(error),
+            do="copy or convert it again",
+        ) from error
+
+
+def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
+    affine = np.asarray(image.affine, dtype=np.float64)
+    check_affine(affine, where=path.name)
+    if not isinstance(image, nib.nifti1.Nifti1Pair):
+        return affine
+    sform, s_code = image.get_sform(coded=True)
+    qform, q_code = image.get_qform(coded=True)
+    if not (s_code and q_code):
+        return affine
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
+        raise GridError(
+            "sform and qform name different sides left",
+            where=path.name,
+            found="one of them mirrors the other",
+            do="find out which is right and write both alike",
+        )
+    corners = np.array(np.meshgrid(*[[0, n - 1] for n in image.shape[:3]])).reshape(3, -1)
+    apart = (sform - qform)[:3] @ np.vstack([corners, np.ones(corners.shape[1])])
+    apart_mm = float(np.linalg.norm(apart, axis=0).max())
+    if apart_mm > FORM_CONFLICT_MM:
+        notify(
+            "sform and qform disagree; the sform is used",
+            where=path.name,
+            found=f"up to {apart_mm:.1f} mm apart",
+            do="check the header if the report's overlays look shifted",
+        )
+    return np.asarray(sform, dtype=np.float64)
+
+
+def _storable(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if data.dtype == np.bool_:
+        return data.astype(np.uint8)
+    if not np.issubdtype(data.dtype, np.integer):
+        return data.astype(np.float32)
+    low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
+    for kind in (np.uint8, np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return data.astype(kind)
+    raise InputError("label values do not fit 32 bits", found=f"{low} to {high}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value

@@ -1,0 +1,135 @@
+"""What a stage is: one step of a study, from files to files.
+
+A study is a tuple of stages. A stage names its function, where each input comes from, what
+it writes, which configuration values it takes, and a version that rises whenever its numbers
+change. Nothing here runs anything: :mod:`falx.engine` does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from falx.errors import FalxError
+
+__all__ = ["Source", "Stage", "check_table"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an input comes from: a raw image of the dataset or another stage's output.
+
+    Parameters
+    ----------
+    origin
+        ``"raw"`` for the dataset, otherwise the name of an earlier stage.
+    role
+        The name of the image there.
+    optional
+        An optional input that does not exist is passed as ``None``.
+    gather
+        Group stages only: collect this output from every subject, as a mapping of subject
+        label to path.
+    """
+
+    origin: str
+    role: str
+    optional: bool = False
+    gather: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """Read ``"raw.pet"``, ``"anatomy.gm"``, ``"raw.flair?"`` or ``"signature.numbers*"``.
+
+        Examples
+        --------
+        >>> Source.parse("raw.flair?")
+        Source(origin='raw', role='flair', optional=True, gather=False)
+        """
+        name = text.rstrip("?*")
+        marks = text[len(name) :]
+        origin, _, role = name.partition(".")
+        return cls(origin, role, optional="?" in marks, gather="*" in marks)
+
+
+def _frozen(mapping: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(mapping))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a study.
+
+    Parameters
+    ----------
+    name
+        Unique in its table; a Python identifier.
+    run
+        The file function. It is called with every key of `inputs`, `outputs` and `params`
+        as a keyword; inputs and outputs are paths. It returns nothing.
+    inputs
+        Argument name to source, in the notation of :meth:`Source.parse`. A subject that
+        lacks a required raw input does not get this stage.
+    outputs
+        Argument name to path below the output folder; ``{subject}`` stands for the label.
+        All outputs of a stage are always written.
+    params
+        Argument name to configuration key such as ``"pet.psf_fwhm_mm"``.
+    version
+        Raised whenever the stage's numbers change.
+    mem_mb
+        Measured peak memory, rounded up.
+    threads
+        Cores the stage can use; passed as ``threads`` where the function takes it.
+    level
+        ``"participant"`` or ``"group"``.
+    """
+
+    name: str
+    run: Callable[..., None]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+    mem_mb: int = 1000
+    threads: int = 1
+    level: str = "participant"
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "outputs", "params"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+        self._check_signature()
+
+    def _check_signature(self) -> None:
+        named = {*self.inputs, *self.outputs, *self.params}
+        takes = set(inspect.signature(self.run).parameters) - {"threads"}
+        if named != takes:
+            raise FalxError(
+                f"stage {self.name}: the table names {sorted(named - takes)} that the function "
+                f"does not take, and misses {sorted(takes - named)} that it does."
+            )
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Argument name to parsed source."""
+        return {role: Source.parse(text) for role, text in self.inputs.items()}
+
+
+def check_table(stages: tuple[Stage, ...]) -> None:
+    """Raise unless names are unique and every source is raw or an earlier stage's output."""
+    known: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.name in known:
+            raise FalxError(f"two stages are called {stage.name}.")
+        for role, source in stage.sources.items():
+            if source.origin == "raw":
+                continue
+            origin = known.get(source.origin)
+            if origin is None or source.role not in origin.outputs:
+                raise FalxError(
+                    f"stage {stage.name}: its input {role} comes from "
+                    f"{source.origin}.{source.role}, which no earlier stage writes."
+                )
+        known[stage.name] = stage
