@@ -1,0 +1,116 @@
+"""Atlases: names, sides, region means."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from falx.atlas import LabelRow, load_atlas, make_atlas, read_label_table, region_means
+from falx.errors import FalxNotice, InputError
+from falx.images.nifti import Image
+
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+AFFINE[:3, 3] = -9.0
+
+
+def two_blocks() -> Image:
+    labels = np.zeros((10, 10, 10), dtype=np.int32)
+    labels[1:3, 4:6, 4:6] = 1
+    labels[7:9, 4:6, 4:6] = 2
+    return Image(labels, AFFINE)
+
+
+NAMES = (LabelRow(1, "hippo_L", "left"), LabelRow(2, "hippo_R", "right"))
+
+
+def test_centroid_and_volume():
+    atlas = make_atlas(two_blocks(), NAMES)
+    assert atlas.regions[0].centroid_mm == pytest.approx((-6.0, 0.0, 0.0))
+    assert atlas.regions[0].volume_mm3 == pytest.approx(64.0)
+
+
+def test_swapped_names_are_refused():
+    swapped = (LabelRow(1, "hippo_R", "right"), LabelRow(2, "hippo_L", "left"))
+    with pytest.raises(InputError, match="2 regions lie on the other side"):
+        make_atlas(two_blocks(), swapped)
+
+
+def test_mirrored_volume_is_refused():
+    image = two_blocks()
+    with pytest.raises(InputError, match="other side"):
+        make_atlas(Image(image.data[::-1], image.affine), NAMES)
+
+
+def test_nan_background_is_refused(tmp_path):
+    data = two_blocks().data.astype(np.float32)
+    data[data == 0] = np.nan
+    path = tmp_path / "nan.nii.gz"
+    nib.save(nib.Nifti1Image(data, AFFINE), path)
+    with pytest.raises(InputError, match="not a number"):
+        load_atlas(path)
+
+
+def test_unnamed_and_absent_labels_are_told():
+    with pytest.warns(FalxNotice) as told:
+        atlas = make_atlas(two_blocks(), (LabelRow(1, "a_L", "left"), LabelRow(7, "b")))
+    assert [r.name for r in atlas.regions] == ["a_L"]
+    assert len(told) == 2
+
+
+def test_region_means_on_another_grid():
+    atlas = make_atlas(two_blocks(), NAMES)
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])  # x stored right to left
+    affine[:3, 3] = [10.0, -10.0, -10.0]
+    x_mm = 10.0 - np.arange(21.0)
+    data = np.broadcast_to(x_mm[:, None, None], (21, 21, 21)).astype(np.float32)
+    means = region_means(Image(data, affine), atlas)
+    assert means.values == pytest.approx([-6.0, 6.0], abs=0.51)
+
+
+def test_region_without_voxels_is_an_error():
+    atlas = make_atlas(two_blocks(), NAMES)
+    data = np.full((10, 10, 10), np.nan, dtype=np.float32)
+    data[:5] = 1.0
+    with pytest.raises(InputError, match=r"1 regions have no voxel.*hippo_R"):
+        region_means(Image(data, AFFINE), atlas)
+
+
+def test_harvard_oxford_table_is_swapped_in_twenty_names(shared):
+    folder = shared / "data" / "atlas"
+    volume = folder / "HarvardOxfordsub-maxprob-thr25_space-MNI152NLin6_res-1x1x1.nii.gz"
+    with pytest.raises(InputError, match="20 regions lie on the other side"):
+        load_atlas(volume, folder / "HarvardOxfordsub-maxprob.csv")
+    with pytest.raises(InputError, match="20 regions lie on the other side"):
+        load_atlas(volume, volume.with_name(volume.name.replace(".nii.gz", ".json")))
+    atlas = load_atlas(volume, folder / "HarvardOxfordsub_labels_CORRECTED.csv")
+    hippocampus = next(r for r in atlas.regions if r.name == "Left_Hippocampus")
+    assert hippocampus.centroid_mm[0] == pytest.approx(-24.8, abs=0.1)
+
+
+def test_brainnetome_tables_agree(shared):
+    folder = shared / "data" / "atlas"
+    volume = folder / "BrainnetomeAtlas_BNA_MPM_thr25_1.25mm.nii.gz"
+    for table in ("BN_Atlas_246_LUT.txt", "bnatlas_tree.csv", "brant_nodes_BN_246.csv"):
+        atlas = load_atlas(volume, folder / table)
+        assert len(atlas.regions) == 246
+        assert sum(r.side == "left" for r in atlas.regions) == 123
+        assert atlas.midline == ()
+    assert atlas.regions[212].n_voxels == 347
+
+
+def test_desikan_sides_agree(shared):
+    folder = shared / "data"
+    atlas = load_atlas(
+        folder / "ahba/atlas-desikankilliany.nii.gz", folder / "ahba/atlas-desikankilliany.csv"
+    )
+    assert len(atlas.regions) == 83
+    whole = folder / "atlas/Desikan_space-MNI152NLin6_res-1x1x1"
+    assert len(load_atlas(f"{whole}.nii.gz", f"{whole}.json").regions) == 70
+
+
+def test_doubled_label_number(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("id,label\n1,a\n1,b\n")
+    with pytest.raises(InputError, match="occur twice"):
+        read_label_table(path)
