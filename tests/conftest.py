@@ -21,3 +21,24 @@ def shared() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20250611)
+
+
+_reference = {"ran": 0}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "shared" in report.keywords and report.when == "call":
+        _reference["ran"] += 1
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "shared" in getattr(item, "fixturenames", ()):
+        item.add_marker("shared")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show that tests on reference data ran, or that they could not."""
+    where = "present" if SHARED.is_dir() else "absent: those tests were skipped"
+    terminalreporter.write_line(
+        f"tests on reference data: {_reference['ran']} ran (../shared is {where})"
+    )

@@ -1,0 +1,63 @@
+# Two commands on a fresh clone: `make demo` and `make test`. Both make their own .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+WORKERS ?= 2
+
+.PHONY: help demo test test-slow bench lint types layers sizes format clean
+
+help:
+	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
+	@echo "make test       the tests (under 15 minutes on two cores)"
+	@echo "make test-slow  the long studies whose figures stand in docs/"
+	@echo "make bench      measured figures beside their targets"
+	@echo "make lint types layers   what CI checks besides the tests"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Falx needs Python 3.11 or newer; choose one with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.user: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e "."
+	@touch $@
+
+$(VENV)/.developer: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e ".[all,test,lint]"
+	@touch $@ $(VENV)/.user
+
+demo: $(VENV)/.user
+	$(BIN)/falx demo $(DEMO)
+
+test: $(VENV)/.developer
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term:skip-covered
+
+test-slow: $(VENV)/.developer
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.developer
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/.developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell src tests benchmarks docs scripts README.md CONTRIBUTING.md
+	$(BIN)/validate-pyproject pyproject.toml
+
+types: $(VENV)/.developer
+	$(BIN)/mypy
+
+layers: $(VENV)/.developer
+	$(BIN)/lint-imports
+
+sizes: $(VENV)/.developer
+	$(BIN)/complexipy src --max-complexity-allowed 20
+
+format: $(VENV)/.developer
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,24 @@
+"""Run every benchmark of this folder, or those named: ``python -m benchmarks anatomy``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from benchmarks.table import render
+
+
+def main(names: list[str]) -> int:
+    """Print one table a room; the exit code is 1 when a target is missed."""
+    rooms = names or sorted(p.stem[6:] for p in Path(__file__).parent.glob("bench_*.py"))
+    short = 0
+    for room in rooms:
+        rows = importlib.import_module(f"benchmarks.bench_{room}").rows()
+        short += sum(not row.passed for row in rows)
+        print(f"\n{room}\n{render(rows)}", flush=True)
+    return int(short > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+import pytest
+
+from falx.errors import FalxError
+from falx.stage import Source, Stage, check_table
+
+
+def copy(*, image, copied, fwhm_mm):
+    """File function of a toy stage."""
+
+
+def make(name: str = "copy", **changes) -> Stage:
+    return Stage(
+        **{
+            "name": name,
+            "run": copy,
+            "inputs": {"image": "raw.t1w"},
+            "outputs": {"copied": "sub-{subject}/copy.nii.gz"},
+            "params": {"fwhm_mm": "copy.fwhm_mm"},
+            **changes,
+        }
+    )
+
+
+def test_sources_are_parsed() -> None:
+    assert Source.parse("raw.pet") == Source("raw", "pet")
+    assert Source.parse("a.b?").optional and Source.parse("a.b*").gather
+    assert make().sources["image"].origin == "raw"
+
+
+def test_table_and_function_must_name_the_same_arguments() -> None:
+    with pytest.raises(FalxError, match=r"names \['extra'\].*misses \['fwhm_mm'\]"):
+        make(params={"extra": "copy.extra"})
+
+
+def test_table_refuses_unknown_sources_and_twins() -> None:
+    second = make("second", inputs={"image": "copy.copied"})
+    check_table((make(), second))
+    with pytest.raises(FalxError, match="no earlier stage writes"):
+        check_table((second, make()))
+    with pytest.raises(FalxError, match="two stages"):
+        check_table((make(), make()))
+
+
+def test_a_stage_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        make().version = 2  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        make().outputs["copied"] = "elsewhere"  # type: ignore[index]
