@@ -1,0 +1,1 @@
+"""What ships with Falx: priors, the structure atlas, heads for phantoms, small tables."""

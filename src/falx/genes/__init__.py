@@ -1,0 +1,1 @@
+"""From a brain map to genes, pathways, regulators, networks and the patients' blood."""

@@ -1,0 +1,1 @@
+"""Null maps that keep the smoothness of a regional map."""

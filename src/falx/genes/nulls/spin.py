@@ -1,0 +1,157 @@
+"""Spin tests: the map is moved by random rotations of the cortical sphere.
+
+Three ways to give each region a rotated value: ``nearest`` (Alexander-Bloch 2018; values can
+repeat), ``vasa`` (Váša 2018; hardest region first) and ``hungarian`` (Markello and Misic 2021;
+least total distance). The last two are permutations. A spin is defined for cortex only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize
+
+from falx.errors import InputError, check_option
+from falx.grid import Side
+
+__all__ = [
+    "SPIN_METHODS",
+    "SpinMethod",
+    "parcel_points",
+    "random_rotations",
+    "spin_assignments",
+    "spin_maps",
+]
+
+Array = npt.NDArray[np.float64]
+SpinMethod = Literal["nearest", "vasa", "hungarian"]
+SPIN_METHODS: tuple[SpinMethod, ...] = ("nearest", "vasa", "hungarian")
+MIRROR = np.diag([-1.0, 1.0, 1.0])
+
+
+def random_rotations(n: int, rng: np.random.Generator) -> Array:
+    """Rotations drawn evenly from all rotations, shape (n, 3, 3), determinant +1."""
+    Q, R = np.linalg.qr(rng.standard_normal((n, 3, 3)))
+    Q = Q * np.sign(np.diagonal(R, axis1=1, axis2=2))[:, None, :]
+    Q[np.linalg.det(Q) < 0, :, 0] *= -1.0
+    return np.asarray(Q)
+
+
+def parcel_points(vertices: npt.ArrayLike, labels: npt.ArrayLike, regions: Sequence[int]) -> Array:
+    """Mean position of each region's vertices, projected to the sphere; shape (n, 3).
+
+    Raises
+    ------
+    InputError
+        If a region has no vertex.
+    """
+    points = np.asarray(vertices, dtype=np.float64)
+    of_vertex = np.asarray(labels)
+    out = np.empty((len(regions), 3))
+    for row, region in enumerate(regions):
+        inside = of_vertex == region
+        if not inside.any():
+            raise InputError(
+                "a region has no vertex on the surface",
+                found=f"label {region}",
+                do="use the surface file of the same atlas",
+            )
+        out[row] = points[inside].mean(axis=0)
+    return np.asarray(out / np.linalg.norm(out, axis=1, keepdims=True))
+
+
+@numba.njit(cache=True)
+def _vasa(distance: Array) -> npt.NDArray[np.int64]:  # pragma: no cover - compiled
+    """Repeatedly assign the region whose nearest free value is farthest away."""
+    n = distance.shape[0]
+    taken = np.zeros(n, np.bool_)
+    done = np.zeros(n, np.bool_)
+    nearest = np.empty(n, np.int64)
+    for i in range(n):
+        nearest[i] = np.argmin(distance[i])
+    out = np.empty(n, np.int64)
+    for _ in range(n):
+        pick, farthest = -1, -1.0
+        for i in range(n):
+            if done[i]:
+                continue
+            if taken[nearest[i]]:
+                least = np.inf
+                for j in range(n):
+                    if not taken[j] and distance[i, j] < least:
+                        least = distance[i, j]
+                        nearest[i] = j
+            if distance[i, nearest[i]] > farthest:
+                farthest = distance[i, nearest[i]]
+                pick = i
+        out[pick] = nearest[pick]
+        taken[nearest[pick]] = True
+        done[pick] = True
+    return out
+
+
+def _assign(points: Array, rotated: Array, method: SpinMethod) -> npt.NDArray[np.intp]:
+    # On the unit sphere |a - b|² = 2 - 2 a·b.
+    distance = np.sqrt(np.clip(2.0 - 2.0 * points @ rotated.T, 0.0, None))
+    if method == "nearest":
+        return np.asarray(np.argmin(distance, axis=1))
+    if method == "vasa":
+        return np.asarray(_vasa(distance), dtype=np.intp)
+    return np.asarray(optimize.linear_sum_assignment(distance)[1])
+
+
+def spin_assignments(
+    points: npt.ArrayLike,
+    sides: Sequence[Side],
+    n_spins: int,
+    rng: np.random.Generator,
+    *,
+    method: SpinMethod = "hungarian",
+) -> npt.NDArray[np.intp]:
+    """Which region's value each region gets under each rotation, shape (n_spins, n).
+
+    Left regions turn by T, right regions by ITI with I = diag(-1, 1, 1), so that mirror
+    regions stay mirror regions. Rotations that leave every region in place are drawn again.
+
+    Parameters
+    ----------
+    points
+        Positions on each hemisphere's own sphere (from :func:`parcel_points`), shape (n, 3).
+    sides
+        Side of each region.
+    """
+    check_option("spin method", method, SPIN_METHODS)
+    xyz = np.asarray(points, dtype=np.float64)
+    xyz = xyz / np.linalg.norm(xyz, axis=1, keepdims=True)
+    members = [np.flatnonzero(np.array(sides) == side) for side in ("left", "right")]
+    if sum(map(len, members)) != len(xyz):
+        raise InputError("every spun region needs a side", do="leave midline regions out")
+    out = np.tile(np.arange(len(xyz)), (n_spins, 1))
+    pending = np.arange(n_spins)
+    while len(pending):
+        turns = random_rotations(len(pending), rng)
+        for row, T in zip(pending, turns, strict=True):
+            for rotation, member in zip((T, MIRROR @ T @ MIRROR), members, strict=True):
+                if len(member):
+                    here = xyz[member]
+                    out[row, member] = member[_assign(here, here @ rotation.T, method)]
+        pending = pending[(out[pending] == np.arange(len(xyz))).all(axis=1)]
+    return out
+
+
+def spin_maps(
+    values: npt.ArrayLike,
+    points: npt.ArrayLike,
+    sides: Sequence[Side],
+    n_maps: int,
+    rng: np.random.Generator,
+    *,
+    method: SpinMethod = "hungarian",
+) -> Array:
+    """Spun maps, shape (n_maps, n)."""
+    y = np.asarray(values, dtype=np.float64)
+    return y[spin_assignments(points, sides, n_maps, rng, method=method)]

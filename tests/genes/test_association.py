@@ -1,0 +1,71 @@
+"""Per-gene probabilities against a plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from falx.errors import InputError
+from falx.genes.association import correlate, gene_correlations
+from falx.genes.multiplicity import (
+    benjamini_hochberg,
+    cauchy_combination,
+    gaussian_tail_p,
+    monte_carlo_p,
+)
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_counts_equal_a_plain_loop(rng, method):
+    X = np.round(rng.standard_normal((40, 6)), 1)  # rounding makes ties
+    y = np.round(rng.standard_normal(40), 1)
+    nulls = np.stack([rng.permutation(y) for _ in range(150)])
+    result = gene_correlations(X, y, nulls, correlation=method)
+    r = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}[method]
+    null_r = np.array([[r(X[:, g], m)[0] for m in nulls] for g in range(6)])
+    observed = np.array([r(X[:, g], y)[0] for g in range(6)])
+    counts = (np.abs(null_r) >= np.abs(observed)[:, None] - 1e-12).sum(axis=1)
+    assert result.reached.tolist() == counts.tolist()
+    assert result.r == pytest.approx(observed, abs=1e-12)
+    assert result.p == pytest.approx((1 + counts) / 151)
+    largest = np.abs(null_r).max(axis=0)
+    worse = [(largest >= abs(o) - 1e-12).sum() for o in observed]
+    assert result.p_max == pytest.approx((1 + np.array(worse)) / 151)
+    assert correlate(X, nulls, correlation=method) == pytest.approx(null_r, abs=1e-12)
+
+
+def test_blocks_do_not_change_counts(rng, monkeypatch):
+    X, y = rng.standard_normal((30, 70)), rng.standard_normal(30)
+    nulls = rng.standard_normal((210, 30))
+    whole = gene_correlations(X, y, nulls)
+    monkeypatch.setattr("falx.genes.association.GENE_BLOCK", 7)
+    monkeypatch.setattr("falx.genes.association.MAP_BLOCK", 11)
+    parts = gene_correlations(X, y, nulls)
+    assert parts.reached.tolist() == whole.reached.tolist()
+    assert parts.p_max.tolist() == whole.p_max.tolist()
+
+
+def test_no_null_maps_is_an_error(rng):
+    with pytest.raises(InputError, match="no null maps"):
+        gene_correlations(rng.random((30, 2)), rng.random(30), np.empty((0, 30)))
+
+
+def test_benjamini_hochberg_is_scipys(rng):
+    p = rng.random(500)
+    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), abs=1e-12)
+
+
+@pytest.mark.parametrize("p", [1e-30, 1e-4, 0.3, 0.5, 0.9])
+def test_cauchy_of_equal_p_is_that_p(p):
+    assert cauchy_combination([p] * 7) == pytest.approx(p, rel=1e-12)
+
+
+def test_monte_carlo_p_is_never_zero():
+    assert monte_carlo_p(10.0, np.zeros(99), two_sided=True) == 0.01
+    assert monte_carlo_p([-2.0], [[1.0, -3.0]], two_sided=False)[0] == pytest.approx(2 / 3)
+
+
+def test_gaussian_tail_of_constant_null_is_refused():
+    with pytest.raises(InputError, match="do not vary"):
+        gaussian_tail_p(1.0, np.ones(5))

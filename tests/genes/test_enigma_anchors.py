@@ -1,0 +1,79 @@
+"""Numbers on real maps: ENIGMA-Epilepsy against the ENIGMA Toolbox expression table.
+
+R2 and P are those of notes/genes.md section 5.4 (left Desikan regions, 1,645 genes).
+"""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from falx.data.enigma import load_enigma
+from falx.genes.multiplicity import monte_carlo_p
+from falx.genes.nulls.generate import Positions, null_maps
+from falx.genes.pls import explained_variance, fit_pls
+
+ANCHORS = {
+    "allepi": (0.174273, 0.194772),
+    "tlemtsl": (0.148264, 0.200740),
+    "tlemtsr": (0.430917, 0.421654),
+    "gge": (0.128858, 0.305054),
+    "allotherepi": (0.253682, 0.259429),
+}
+
+
+@pytest.fixture(scope="module")
+def expression(request):
+    shared = request.getfixturevalue("shared")
+    text = (shared / "data/ahba/allgenes_stable_r0.6.csv").read_text()
+    rows = list(csv.reader(text.splitlines()))
+    return np.array([[float(v or "nan") for v in row[1:]] for row in rows[1:]])
+
+
+def left(enigma, *, subcortex):
+    return [
+        i
+        for i, r in enumerate(enigma.regions)
+        if r.side == "left" and (subcortex or r.block == "cortex")
+    ]
+
+
+@pytest.mark.parametrize("syndrome", ANCHORS)
+def test_explained_variance(expression, syndrome):
+    enigma = load_enigma(syndrome)
+    for expected, subcortex in zip(ANCHORS[syndrome], (False, True), strict=True):
+        rows = left(enigma, subcortex=subcortex)
+        assert len(rows) == (41 if subcortex else 34)
+        model = fit_pls(expression[rows], enigma.cohens_d[rows])
+        assert model.explained_variance[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("syndrome", "method", "p"),
+    [
+        ("tlemtsr", "random", 0.0002),
+        ("tlemtsr", "moran", 0.024),
+        ("allotherepi", "random", 0.037),
+        ("allotherepi", "moran", 0.152),
+        ("tlemtsl", "random", 0.22),
+        ("tlemtsl", "moran", 0.41),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:null maps. random permutation")
+def test_null_p(expression, syndrome, method, p):
+    enigma = load_enigma(syndrome)
+    rows = left(enigma, subcortex=False)
+    place = Positions(
+        np.array([enigma.regions[i].centroid_mm for i in rows]), ("cortex",) * len(rows)
+    )
+    y = enigma.cohens_d[rows]
+    nulls = null_maps(y, place, 5000, np.random.default_rng(7), method=method)
+    null_r2 = explained_variance(expression[rows], nulls.maps)[:, 0]
+    ours = float(
+        monte_carlo_p(explained_variance(expression[rows], y)[0, 0], null_r2, two_sided=False)
+    )
+    # Both P values are Monte-Carlo estimates from 5000 maps.
+    error = np.sqrt(2 * p * (1 - p) / 5000)
+    assert ours == pytest.approx(p, abs=3 * error + 0.0005)

@@ -1,0 +1,185 @@
+"""Null maps: what each must keep, and what each must refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from falx.errors import FalxNotice, InputError, OptionError
+from falx.genes.nulls.gaussian import fit_field, gaussian_maps
+from falx.genes.nulls.generate import Positions, distances, null_maps
+from falx.genes.nulls.moran import inverse_distance_weights, moran_index, moran_maps
+from falx.genes.nulls.spin import parcel_points, random_rotations, spin_assignments
+from falx.genes.nulls.variogram import fit_exponential, make_variogram, smoothers, variogram_maps
+
+
+@pytest.fixture
+def place(rng):
+    centroids = rng.uniform(-60, 60, (80, 3))
+    sphere = rng.standard_normal((80, 3))
+    sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    sphere[60:] = np.nan
+    blocks = ("cortex",) * 60 + ("subcortex",) * 20
+    return Positions(centroids, blocks, ("left",) * 40 + ("right",) * 40, sphere)
+
+
+def smooth_map(d, rng, range_mm=30.0):
+    factor = np.linalg.cholesky(np.exp(-d / range_mm) + 1e-9 * np.eye(len(d)))
+    return factor @ rng.standard_normal(len(d))
+
+
+def test_rotations_are_proper_and_unbiased(rng):
+    turns = random_rotations(4000, rng)
+    assert np.linalg.det(turns) == pytest.approx(1.0)
+    assert turns @ turns.transpose(0, 2, 1) == pytest.approx(
+        np.tile(np.eye(3), (4000, 1, 1)), abs=1e-12
+    )
+    # Each entry has variance 1/3, so its mean has SD 1/sqrt(3 B).
+    assert np.abs(turns.mean(axis=0)).max() < 4 / np.sqrt(3 * 4000)
+
+
+def test_vasa_and_hungarian_are_permutations_and_hungarian_costs_least(place):
+    points, sides = place.sphere[:60], place.sides[:60]
+    found = {
+        method: spin_assignments(points, sides, 40, np.random.default_rng(1), method=method)
+        for method in ("nearest", "vasa", "hungarian")
+    }
+    for method in ("vasa", "hungarian"):
+        assert (np.sort(found[method], axis=1) == np.arange(60)).all()
+    turns = random_rotations(40, np.random.default_rng(1))
+    mirror = np.diag([-1.0, 1.0, 1.0])
+    for b, T in enumerate(turns):
+        moved = np.vstack([points[:40] @ T.T, points[40:] @ (mirror @ T @ mirror).T])
+        cost = {m: np.linalg.norm(points - moved[a[b]], axis=1).sum() for m, a in found.items()}
+        assert cost["nearest"] <= cost["hungarian"] + 1e-9 <= cost["vasa"] + 2e-9
+
+
+def test_values_stay_on_their_side(place):
+    out = spin_assignments(place.sphere[:60], place.sides[:60], 20, np.random.default_rng(3))
+    assert (out[:, :40] < 40).all()
+    assert (out[:, 40:] >= 40).all()
+
+
+def test_mirror_regions_spin_alike(rng):
+    left = rng.standard_normal((30, 3))
+    points = np.vstack([left, left * [-1, 1, 1]])
+    out = spin_assignments(points, ("left",) * 30 + ("right",) * 30, 25, rng, method="vasa")
+    assert (out[:, 30:] - 30 == out[:, :30]).all()
+
+
+def test_identity_is_drawn_again():
+    # Two opposite points: half of all rotations leave both in place.
+    out = spin_assignments(
+        np.array([[0, 0, 1.0], [0, 0, -1.0]]), ("left", "left"), 50, np.random.default_rng(0)
+    )
+    assert (out == [1, 0]).all()
+
+
+def test_parcel_without_vertices():
+    with pytest.raises(InputError, match="no vertex"):
+        parcel_points(np.eye(3), [1, 1, 2], [1, 2, 5])
+
+
+def test_moran_keeps_mean_variance_and_index(place, rng):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, rng) + 5
+    maps = moran_maps(y, d, 300, rng)
+    W = inverse_distance_weights(d)
+    assert maps.mean(axis=1) == pytest.approx(y.mean(), rel=1e-8)
+    assert maps.var(axis=1) == pytest.approx(y.var(), rel=1e-8)
+    assert moran_index(maps, W) == pytest.approx(float(moran_index(y, W)), rel=1e-8)
+
+
+def test_variogram_surrogates_match_the_variogram(place, rng):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, rng, 40.0)
+    variogram = make_variogram(d)
+    target = variogram(y)
+    maps = variogram_maps(y, d, 400, rng)
+    shuffled = rng.permuted(np.tile(y, (400, 1)), axis=1)
+
+    def median_error(v):
+        return np.median(np.abs(v - target).mean(axis=1) / target.mean())
+
+    assert median_error(variogram(maps)) < 0.6 * median_error(variogram(shuffled))
+
+
+def test_variogram_is_the_weighted_mean_of_pairs(rng):
+    d = distances(rng.uniform(0, 50, (25, 3)))
+    y = rng.standard_normal(25)
+    variogram = make_variogram(d)
+    i, j = variogram.first, variogram.second
+    h, step = variogram.lags_mm[7], variogram.lags_mm[1] - variogram.lags_mm[0]
+    weight = np.exp(-((2.68 * (h - d[i, j]) / (3 * step)) ** 2) / 2)
+    expected = (weight * 0.5 * (y[i] - y[j]) ** 2).sum() / weight.sum()
+    assert variogram(y)[7] == pytest.approx(expected)
+    assert d[i, j].max() <= np.percentile(d[np.triu_indices(25, 1)], 25)
+
+
+def test_smoothers_leave_out_the_region_itself(rng):
+    S = smoothers(distances(rng.uniform(0, 50, (30, 3))))
+    assert S.sum(axis=2) == pytest.approx(1.0)
+    assert (np.diagonal(S, axis1=1, axis2=2) == 0).all()
+    assert [(s[0] > 0).sum() for s in S] == [3, 6, 9, 12, 15, 18, 21, 24, 27]
+
+
+def test_histogram_can_be_kept(place, rng):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, rng)
+    maps = variogram_maps(y, d, 5, rng, keep_histogram=True)
+    assert np.sort(maps, axis=1) == pytest.approx(np.tile(np.sort(y), (5, 1)))
+
+
+def test_fitted_range_is_near_the_true_one(rng):
+    d = distances(rng.uniform(-60, 60, (90, 3)))
+    exponential = [fit_exponential(smooth_map(d, rng, 15.0), d).range_mm for _ in range(20)]
+    likelihood = [fit_field(smooth_map(d, rng, 15.0), d).range_mm for _ in range(6)]
+    assert 8 < np.median(exponential) < 30
+    assert 8 < np.median(likelihood) < 30
+
+
+def test_gaussian_maps_have_the_fitted_covariance(place, rng):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, rng)
+    field = fit_field(y, d)
+    maps = gaussian_maps(y, d, 20000, rng)
+    expected = field.variance * field.factor @ field.factor.T
+    assert np.cov(maps.T) == pytest.approx(expected, abs=0.06 * field.variance)
+
+
+@pytest.mark.parametrize("method", ["moran", "variogram", "gaussian"])
+def test_same_generator_gives_same_maps(place, method):
+    y = smooth_map(distances(place.centroids_mm), np.random.default_rng(0))
+    first, second = (
+        null_maps(y, place, 30, np.random.default_rng(5), method=method) for _ in range(2)
+    )
+    assert np.array_equal(first.maps, second.maps)
+    assert first.quality[0].n_regions == 80
+
+
+def test_mixed_blocks_keep_values_in_their_block(place, rng):
+    y = np.arange(80.0)
+    nulls = null_maps(y, place, 20, rng, method={"cortex": "spin_hungarian", "subcortex": "moran"})
+    assert (nulls.maps[:, :60] < 60).all()
+    assert nulls.maps[:, 60:].mean(axis=1) == pytest.approx(y[60:].mean())
+    assert [q.block for q in nulls.quality] == ["cortex", "subcortex"]
+    assert nulls.quality[1].moran_ratio == pytest.approx(1.0)
+
+
+def test_refusals(place, rng):
+    y = np.arange(80.0)
+    with pytest.raises(InputError, match="undefined off the cortex"):
+        null_maps(y, place, 5, rng, method="spin_vasa")
+    with pytest.raises(InputError, match="no null method"):
+        null_maps(y, place, 5, rng, method={"cortex": "moran"})
+    with pytest.raises(InputError, match="too few regions"):
+        null_maps(y[:9], Positions(place.centroids_mm[:9], ("cortex",) * 9), 5, rng)
+    with pytest.raises(OptionError, match="did you mean 'moran'"):
+        null_maps(y, place, 5, rng, method="moram")
+    with pytest.raises(InputError, match="constant"):
+        null_maps(np.ones(80), place, 5, rng)
+
+
+def test_random_permutation_warns(place, rng):
+    with pytest.warns(FalxNotice, match="random permutation ignores"):
+        null_maps(np.arange(80.0), place, 5, rng, method="random")
