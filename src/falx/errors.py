@@ -12,8 +12,10 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "FalxError",
@@ -161,6 +163,8 @@ def check_same_grid(
     tolerance_mm: float = 1e-3,
 ) -> None:
     """Raise unless two images have the same voxel grid, to `tolerance_mm` at every corner."""
+    import numpy as np
+
     shape_a, shape_b = tuple(shape_a[:3]), tuple(shape_b[:3])
     if shape_a != shape_b:
         raise GridError(

@@ -16,15 +16,19 @@ from falx.errors import FalxError
 
 __all__ = ["Source", "Stage", "check_table"]
 
+ENGINE_ORIGINS = ("raw", "config", "provenance", "study")
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where an input comes from: a raw image of the dataset or another stage's output.
+    """Where an input comes from.
 
     Parameters
     ----------
     origin
-        ``"raw"`` for the dataset, otherwise the name of an earlier stage.
+        ``"raw"`` for the dataset, ``"config"`` for a file that the configuration names,
+        ``"provenance"`` or ``"study"`` for the engine's own records (see Notes), otherwise
+        the name of an earlier stage.
     role
         The name of the image there.
     optional
@@ -32,6 +36,12 @@ class Source:
     gather
         Group stages only: collect this output from every subject, as a mapping of subject
         label to path.
+
+    Notes
+    -----
+    ``"provenance.all"`` passes a mapping of stage name to provenance record, for every
+    earlier stage that this subject has; reports print notices, parameters and versions from
+    them. ``"study.exclusions"`` passes the table of subjects that were left out, and why.
     """
 
     origin: str
@@ -76,11 +86,16 @@ class Stage:
         Argument name to path below the output folder; ``{subject}`` stands for the label.
         All outputs of a stage are always written.
     params
-        Argument name to configuration key such as ``"pet.psf_fwhm_mm"``.
+        Argument name to where its value is: a configuration key such as
+        ``"pet.psf_fwhm_mm"``; ``"participant.side"`` for a column that the study declares;
+        ``"raw.pet:Units"`` for a key of an image's JSON sidecars; ``"subject.label"``. A
+        question mark behind the last three passes ``None`` where there is no value.
     version
         Raised whenever the stage's numbers change.
     mem_mb
         Measured peak memory, rounded up.
+    disk_mb
+        Size of all its outputs for one subject, rounded up.
     threads
         Cores the stage can use; passed as ``threads`` where the function takes it.
     level
@@ -94,6 +109,7 @@ class Stage:
     params: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
     mem_mb: int = 1000
+    disk_mb: int = 10
     threads: int = 1
     level: str = "participant"
 
@@ -118,13 +134,13 @@ class Stage:
 
 
 def check_table(stages: tuple[Stage, ...]) -> None:
-    """Raise unless names are unique and every source is raw or an earlier stage's output."""
+    """Raise unless names are unique and every source is known or an earlier stage's output."""
     known: dict[str, Stage] = {}
     for stage in stages:
         if stage.name in known:
             raise FalxError(f"two stages are called {stage.name}.")
         for role, source in stage.sources.items():
-            if source.origin == "raw":
+            if source.origin in ENGINE_ORIGINS:
                 continue
             origin = known.get(source.origin)
             if origin is None or source.role not in origin.outputs:

@@ -1,0 +1,7 @@
+"""``python -m falx``."""
+
+import sys
+
+from falx.cli.main import main
+
+sys.exit(main())

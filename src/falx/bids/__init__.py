@@ -1,0 +1,1 @@
+"""BIDS: the only room that knows how files are called."""

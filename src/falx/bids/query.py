@@ -1,0 +1,170 @@
+"""The one file of a subject that plays a role; a clear question where several could."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from falx.bids.entities import ENTITY_ORDER, same_value
+from falx.bids.index import BidsFile, Index
+from falx.errors import InputError, OptionError
+from falx.study import RawInput
+
+__all__ = ["Filter", "Found", "find_one", "parse_filter"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A choice among several files, from ``--filter``.
+
+    Parameters
+    ----------
+    role
+        Image concerned (``"t1w"``); empty: every image of which there are several.
+    key, value
+        Entity and what it must be.
+    """
+
+    role: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that plays a role.
+
+    Parameters
+    ----------
+    path
+        Absolute.
+    uri
+        Where it lies in its dataset, without a path of this machine:
+        ``"bids:raw:sub-07/anat/sub-07_T1w.nii.gz"``.
+    index, file
+        Where its sidecars can be asked for; ``None`` for files that do not follow BIDS.
+    """
+
+    path: Path
+    uri: str
+    index: Index | None = None
+    file: BidsFile | None = None
+
+
+def parse_filter(text: str, roles: Sequence[str]) -> Filter:
+    """Read ``run=1`` or ``t1w.run=1``.
+
+    Examples
+    --------
+    >>> parse_filter("t1w.run=1", ["t1w", "pet"])
+    Filter(role='t1w', key='run', value='1')
+    """
+    name, equals, value = text.partition("=")
+    role, dot, key = name.rpartition(".")
+    if not equals or not value or (dot and role not in roles) or key not in ENTITY_ORDER:
+        raise OptionError(
+            "the filter is not understood",
+            found=repr(text),
+            do=f"write an entity and its value, as run=1 or {roles[0]}.run=1; the images are "
+            f"{', '.join(roles)}",
+        )
+    if key == "ses" and not role:
+        raise OptionError(
+            "a session must be chosen for one image at a time",
+            found=repr(text),
+            do=f"write for example {roles[0]}.{text}",
+        )
+    return Filter(role, key, value.removeprefix(f"{key}-"))
+
+
+def find_one(
+    role: str,
+    wanted: RawInput,
+    subject: str,
+    *,
+    dataset: Index,
+    derivatives: Sequence[Index] = (),
+    filters: Sequence[Filter] = (),
+) -> Found | None:
+    """Return the file that plays a role, ``None`` where there is none.
+
+    Raises
+    ------
+    InputError
+        If several files could play it; the text names the filters that choose one.
+    """
+    if wanted.dataset_file:
+        path = dataset.root / wanted.dataset_file
+        return Found(path, f"bids:raw:{wanted.dataset_file}") if path.is_file() else None
+    sources = [(i.root.name, i) for i in derivatives] if wanted.derivatives else [("raw", dataset)]
+    own = [choice for choice in filters if choice.role == role]
+    wanted = _narrowed(wanted, own)
+    for name, index in sources:
+        for pattern in wanted.patterns:
+            path = index.root / pattern.format(subject=subject)
+            if path.is_file():
+                return Found(path, f"bids:{name}:{pattern.format(subject=subject)}")
+        if not wanted.suffix or not (index.root / f"sub-{subject}").is_dir():
+            continue
+        files = index.find(
+            subject,
+            suffix=wanted.suffix,
+            datatype=wanted.datatype,
+            sessions=wanted.sessions,
+            entities=wanted.entities,
+            extensions=wanted.extensions,
+        )
+        files = _broken_tie(files, [choice for choice in filters if not choice.role])
+        if len(files) > 1:
+            raise _which(role, wanted, subject, files)
+        if files:
+            return Found(
+                index.root / files[0].path, f"bids:{name}:{files[0].path}", index, files[0]
+            )
+    return None
+
+
+def _narrowed(wanted: RawInput, choices: Sequence[Filter]) -> RawInput:
+    for choice in choices:
+        if choice.key == "ses":
+            wanted = replace(wanted, sessions=(choice.value,))
+        else:
+            wanted = replace(wanted, entities={**wanted.entities, choice.key: choice.value})
+    return wanted
+
+
+def _broken_tie(files: tuple[BidsFile, ...], choices: Sequence[Filter]) -> tuple[BidsFile, ...]:
+    """Keep the files that a filter without a role prefers, if it concerns these at all."""
+    for choice in choices:
+        if len(files) > 1 and any(choice.key in file.name.entities for file in files):
+            files = tuple(
+                file
+                for file in files
+                if same_value(choice.key, file.name.entities.get(choice.key, ""), choice.value)
+            )
+    return files
+
+
+def _which(role: str, wanted: RawInput, subject: str, files: Sequence[BidsFile]) -> InputError:
+    names = ", ".join(file.path.rpartition("/")[2] for file in files)
+    choices = _choices(files)
+    do = "keep one of them"
+    if choices:
+        do = "choose one with " + " or ".join(f"--filter {role}.{c}" for c in choices)
+    return InputError(
+        f"{len(files)} files could be the {wanted.what}",
+        where=f"sub-{subject}",
+        found=names,
+        do=do,
+    )
+
+
+def _choices(files: Sequence[BidsFile]) -> list[str]:
+    """Return the shortest ``key=value`` list that tells the files apart, if one key can."""
+    tables: list[Mapping[str, str]] = [file.name.entities for file in files]
+    for key in ENTITY_ORDER:
+        values = [table[key] for table in tables if key in table]
+        if len(set(values)) == len(files):
+            return [f"{key}={value}" for value in values]
+    return []

@@ -1,0 +1,121 @@
+"""The BIDS-App grammar that every study shares: ``falx STUDY BIDS OUT LEVEL``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from falx.bids.query import parse_filter
+from falx.cli.options import add_configuration, configuration_from
+from falx.engine.plan import Dataset
+from falx.engine.run import Outcome, Request, run_study
+from falx.engine.snakemake import Resources
+from falx.errors import OptionError, check_option, check_range
+from falx.study import Study
+
+__all__ = ["add_study_arguments", "print_outcome", "run_command"]
+
+
+def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
+    """Add the BIDS-App arguments and the study's configuration."""
+    parser.add_argument("bids", type=Path, metavar="BIDS", help="folder of the dataset")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the outputs")
+    parser.add_argument("level", choices=("participant", "group"), help="what to run")
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--participant-label",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="subjects; all if absent",
+    )
+    data.add_argument(
+        "--filter", action="append", default=[], metavar="[IMAGE.]KEY=VALUE",
+        help=f"choose among several files, as run=1; images: {', '.join(study.raw)}",
+    )  # fmt: skip
+    data.add_argument(
+        "--derivatives", nargs="+", default=[], type=Path, metavar="DIR",
+        help="further derivative datasets (masks, FreeSurfer subjects)",
+    )  # fmt: skip
+    if study.columns:
+        data.add_argument(
+            "--column", action="append", default=[], metavar="NAME=HEADER",
+            help=f"header in participants.tsv; names: {', '.join(study.columns)}",
+        )  # fmt: skip
+    machine = parser.add_argument_group("machine")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine.add_argument("--jobs", type=int, default=cores, metavar="N", help="cores to use")
+    machine.add_argument("--mem-gb", type=float, metavar="GB", help="memory to use; all if absent")
+    machine.add_argument("--profile", default="", help="Snakemake profile of a cluster")
+    machine.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
+    add_configuration(parser, study)
+
+
+def run_command(arguments: argparse.Namespace, study: Study) -> int:
+    """Run a study as the arguments say; print a line for each step."""
+    check_range("--jobs", arguments.jobs, 1, 100_000)
+    mem_mb = _memory_mb(arguments)
+    dataset = Dataset.open(
+        arguments.bids,
+        derivatives=arguments.derivatives,
+        filters=[parse_filter(text, list(study.raw)) for text in arguments.filter],
+        columns=_columns(getattr(arguments, "column", []), study),
+    )
+    request = Request(
+        study=study,
+        dataset=dataset,
+        out=arguments.out,
+        level=arguments.level,
+        configuration=configuration_from(arguments, study),
+        subjects=tuple(arguments.participant_label),
+        preset=getattr(arguments, "preset", ""),
+        resources=Resources(arguments.jobs, mem_mb, arguments.profile),
+        dry_run=arguments.dry_run,
+    )
+    outcome = run_study(request, say)
+    print_outcome(outcome, arguments.out)
+    return outcome.code
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def print_outcome(outcome: Outcome, out: Path) -> None:
+    """Print what failed and what to look at."""
+    troubles = len(outcome.failed) + len(outcome.excluded)
+    if troubles:
+        say(f"{len(outcome.failed)} steps failed, {len(outcome.excluded)} subjects left out:")
+        for exclusion in outcome.excluded:
+            say(f"  {exclusion.reason}")
+        for failed in outcome.failed:
+            say(f"  {failed.failure}\n    log: {out.absolute() / failed.log}")
+    if outcome.show:
+        say("look at:")
+        for path in outcome.show:
+            say(f"  {path}")
+    else:
+        say(f"outputs: {out.absolute()}")
+
+
+def _columns(texts: list[str], study: Study) -> dict[str, str]:
+    columns = {}
+    for text in texts:
+        name, equals, header = text.partition("=")
+        if not equals or not header:
+            raise OptionError("write --column NAME=HEADER", found=repr(text))
+        columns[check_option("--column", name, study.columns)] = header
+    return columns
+
+
+def _memory_mb(arguments: argparse.Namespace) -> int | None:
+    """Memory that jobs may share; on a cluster its scheduler decides unless the user does."""
+    if arguments.mem_gb is not None:
+        return int(check_range("--mem-gb", arguments.mem_gb, 0.1, 1e6, unit="GB") * 1000)
+    if arguments.profile:
+        return None
+    import psutil
+
+    return int(psutil.virtual_memory().available / 1e6)

@@ -1,0 +1,84 @@
+"""``falx``: finds the command, runs it, and turns errors into one sentence and a code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType, ModuleType
+
+from falx import __version__
+from falx.errors import FalxError
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command and the module that holds it.
+
+    The module is imported only when the command is used. It has ``add_arguments(parser)`` and
+    ``run(arguments) -> int``.
+    """
+
+    name: str
+    help: str
+    module: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
+    Command("stage", "run one job of a plan (used by the engine)", "falx.cli.stage"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0 done, 1 some subjects failed, 2 refused."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        parsed, command = _parse(words)
+        if command is None:
+            return 2
+        return int(command.run(parsed))
+    except FalxError as error:
+        print(f"falx: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "falx: interrupted; the same command goes on where this one stopped.",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, ModuleType | None]:
+    parser = argparse.ArgumentParser(
+        prog="falx",
+        description="What differs across the midline of the brain in epilepsy.",
+        epilog="Research software: it must not decide a treatment.",
+    )
+    parser.add_argument("--version", action="version", version=f"falx {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    module: ModuleType | None = None
+    for command in COMMANDS:
+        own = commands.add_parser(command.name, help=command.help, description=command.help)
+        if command.name == chosen:
+            module = importlib.import_module(command.module)
+            module.add_arguments(own)
+    parsed = parser.parse_args(words)
+    if module is None:
+        parser.print_help(sys.stderr)
+    return parsed, module
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Treat a batch system's request to end like Ctrl-C."""
+    raise KeyboardInterrupt

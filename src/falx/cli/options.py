@@ -1,0 +1,87 @@
+"""Options of a configuration class, and how they are read back."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from falx.configuration import Option, options_of, read_toml, resolve
+from falx.errors import check_option
+from falx.study import Study
+
+__all__ = ["add_configuration", "configuration_from"]
+
+
+def add_configuration(parser: argparse.ArgumentParser, study: Study) -> None:
+    """Add ``--config``, ``--preset`` and one option for every configuration value."""
+    general = parser.add_argument_group("configuration")
+    general.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
+    if study.presets:
+        general.add_argument(
+            "--preset", default="", metavar="NAME", help=f"one of {', '.join(study.presets)}"
+        )
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for key, declared in options_of(study.configuration).items():
+        section = key.partition(".")[0]
+        if section not in groups:
+            groups[section] = parser.add_argument_group(section)
+        _add(groups[section], declared)
+
+
+def configuration_from(arguments: argparse.Namespace, study: Study) -> Any:
+    """Resolve the configuration: defaults, then preset, then file, then options."""
+    preset = getattr(arguments, "preset", "")
+    if preset:
+        check_option("--preset", preset, study.presets)
+    layers = [dict(study.presets[preset])] if preset else []
+    if arguments.config is not None:
+        layers.append(read_toml(arguments.config))
+    known = options_of(study.configuration)
+    layers.append({key: getattr(arguments, key) for key in known if hasattr(arguments, key)})
+    return resolve(study.configuration, *layers)
+
+
+def _add(group: argparse._ArgumentGroup, declared: Option) -> None:
+    common: dict[str, Any] = {
+        "dest": declared.key,
+        "default": argparse.SUPPRESS,
+        "help": _help(declared),
+    }
+    if declared.kind is bool:
+        group.add_argument(declared.flag, action=argparse.BooleanOptionalAction, **common)
+        return
+    group.add_argument(
+        declared.flag,
+        type=_reader(declared.kind),
+        nargs="+" if declared.many else None,
+        metavar=declared.unit.upper() or declared.kind.__name__.upper(),
+        **common,
+    )
+
+
+def _reader(kind: type) -> Any:
+    """Read a number as a number; whether it fits is the configuration's to say."""
+    if kind not in (int, float):
+        return str
+
+    def number(text: str) -> float | int:
+        value = float(text)
+        return int(value) if kind is int and value.is_integer() else value
+
+    return number
+
+
+def _help(declared: Option) -> str:
+    parts = [declared.help]
+    if declared.choices:
+        parts.append("one of " + ", ".join(declared.choices))
+    unit = f" {declared.unit}" if declared.unit else ""
+    if math.isfinite(declared.low) and math.isfinite(declared.high):
+        parts.append(f"{declared.low:g} to {declared.high:g}{unit}")
+    default = declared.default
+    if isinstance(default, tuple):
+        default = " ".join(map(str, default))
+    parts.append(f"default {default}{unit if default is not None else ''}")
+    return "; ".join(parts).replace("%", "%%")

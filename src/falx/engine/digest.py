@@ -1,0 +1,81 @@
+"""Digests of file contents, remembered by size and time so that nothing is read twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from falx.engine.write import write_atomically
+
+__all__ = ["DigestCache", "digest_file", "digest_value", "stamp"]
+
+_CHUNK = 1 << 20
+
+
+def digest_file(path: Path | str) -> str:
+    """Return the BLAKE2b digest (256 bits, hexadecimal) of a file's content."""
+    state = hashlib.blake2b(digest_size=32)
+    with Path(path).open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def digest_value(value: Any) -> str:
+    """Return the digest of a JSON value; equal values give equal digests.
+
+    Examples
+    --------
+    >>> digest_value({"a": 1, "b": 2}) == digest_value({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+
+
+def stamp(path: Path | str) -> tuple[int, int] | None:
+    """Return size in bytes and time of last change in ns; ``None`` for a missing file."""
+    try:
+        found = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+class DigestCache:
+    """Digests of files by path, valid while size and time of last change stay.
+
+    Parameters
+    ----------
+    path
+        Where they are kept between runs. A damaged or missing file counts as empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changed = False
+        try:
+            self._known: dict[str, list[Any]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._known = {}
+
+    def get(self, path: Path | str) -> str | None:
+        """Return the digest of a file, ``None`` if it is missing."""
+        now = stamp(path)
+        if now is None:
+            return None
+        entry = self._known.get(str(path))
+        if entry is not None and (entry[0], entry[1]) == now:
+            return str(entry[2])
+        digest = digest_file(path)
+        self._known[str(path)] = [*now, digest]
+        self._changed = True
+        return digest
+
+    def save(self) -> None:
+        """Keep what was learned."""
+        if self._changed:
+            write_atomically(self._path, json.dumps(self._known))
+            self._changed = False

@@ -1,0 +1,169 @@
+"""The output folder: what it must be before the first job, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from falx import __version__
+from falx.bids.derivative import IGNORED, description
+from falx.engine.job import Job
+from falx.engine.write import write_atomically
+from falx.errors import InputError, notify
+
+__all__ = ["LAYOUT", "check_folder", "check_space", "prepare_folder"]
+
+LAYOUT = 1
+"""Raised when the engine's own files change so that an older or newer Falx misreads them."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What an output folder says of its making."""
+
+    study: str
+    falx: str
+    layout: int
+
+
+def check_folder(out: Path, bids: Path | None, study: str) -> None:
+    """Raise unless the folder can take the outputs of a study; nothing is written.
+
+    Raises
+    ------
+    InputError
+        If it lies inside the dataset or the other way round, cannot be written, holds
+        something else, another study, or a folder laid out by another version of Falx.
+
+    Notes
+    -----
+    A folder that another version of Falx made in the same layout is a notice: stages whose
+    version was raised since are done again.
+    """
+    real = out.resolve()
+    if bids is not None:
+        dataset = bids.resolve()
+        if real == dataset or dataset in real.parents:
+            raise InputError(
+                "the output folder lies inside the BIDS folder",
+                where=out,
+                do="give a folder outside, so that the dataset stays as it is",
+            )
+        if real in dataset.parents:
+            raise InputError(
+                "the BIDS folder lies inside the output folder",
+                where=out,
+                do="give an empty folder",
+            )
+    if out.exists() and not out.is_dir():
+        raise InputError("the output folder is a file", where=out)
+    _check_writable(out)
+    made = _made(out)
+    if made is None:
+        _check_empty(out)
+    else:
+        _check_made(out, made, study)
+
+
+def prepare_folder(out: Path, study: str) -> None:
+    """Create the folder, readable by its owner only, and what describes it."""
+    if not out.exists():
+        out.mkdir(parents=True, mode=0o700)
+    made = {"layout": LAYOUT, "study": study, "falx": __version__}
+    texts = {
+        ".falx/folder.json": json.dumps(made, indent=1) + "\n",
+        "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
+        ".bidsignore": "\n".join([".falx/", ".snakemake/", *IGNORED]) + "\n",
+    }
+    for name, text in texts.items():
+        path = out / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_atomically(path, text)
+
+
+def check_space(out: Path, jobs: Iterable[Job]) -> None:
+    """Raise if the disk cannot take what the jobs will write by their stages' estimate."""
+    needed_mb = sum(job.disk_mb for job in jobs)
+    free_mb = shutil.disk_usage(_existing(out)).free / 1e6
+    if needed_mb > free_mb:
+        raise InputError(
+            "there is not enough space on the disk of the output folder",
+            where=out,
+            found=f"{_size(free_mb)} free, about {_size(needed_mb)} needed",
+            do="free some, or give another folder",
+        )
+
+
+def _size(mb: float) -> str:
+    return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{mb:.0f} MB"
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _check_writable(out: Path) -> None:
+    nearest = _existing(out.absolute())
+    try:
+        with tempfile.TemporaryFile(dir=nearest, prefix=".falx-"):
+            pass
+    except OSError as error:
+        raise InputError(
+            "the output folder cannot be written",
+            where=out,
+            found=error.strerror,
+            do="give a folder that you may write to",
+        ) from None
+
+
+def _check_empty(out: Path) -> None:
+    if not out.is_dir():
+        return
+    with os.scandir(out) as entries:
+        names = sorted(entry.name for entry in entries if entry.name != ".falx")
+    if names:
+        raise InputError(
+            "the output folder is not empty and was not made by Falx",
+            where=out,
+            found=", ".join(names[:5]) + (" …" if len(names) > 5 else ""),
+            do="give a new or empty folder",
+        )
+
+
+def _check_made(out: Path, made: _Made, study: str) -> None:
+    if made.study != study:
+        raise InputError(
+            "the output folder holds another study",
+            where=out,
+            found=f"falx {made.study}",
+            do=f"give another folder for falx {study}",
+        )
+    if made.layout != LAYOUT:
+        raise InputError(
+            "the output folder was made by a version of Falx that lays it out differently",
+            where=out,
+            found=f"Falx {made.falx}; this is {__version__}",
+            do=f"give a new folder, or go on with Falx {made.falx}",
+        )
+    if made.falx != __version__:
+        notify(
+            "the output folder was made by another version of Falx",
+            where=out,
+            found=f"{made.falx}; this is {__version__}",
+            do="stages whose numbers changed since are done again, the others are kept",
+        )
+
+
+def _made(out: Path) -> _Made | None:
+    try:
+        content = json.loads((out / ".falx" / "folder.json").read_text(encoding="utf-8"))
+        return _Made(str(content["study"]), str(content["falx"]), int(content["layout"]))
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,140 @@
+"""One run at a time in an output folder; the lock of a run that died does not stay."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from falx.errors import InputError
+
+__all__ = ["end_group", "hold", "register_child"]
+
+_PATIENCE_S = 10.0
+
+
+@contextmanager
+def hold(out: Path) -> Iterator[Path]:
+    """Hold the output folder for this process.
+
+    A lock whose process is gone on this host is taken over; the jobs that it left behind are
+    ended first, so that they cannot write into the new run.
+
+    Raises
+    ------
+    InputError
+        If another process holds it, here or on another host.
+    """
+    path = out / ".falx" / "lock.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid())}
+    while not _create(path, content):
+        _free(path, _read(path))
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def register_child(path: Path, pid: int) -> None:
+    """Note the process group that works for the holder of the lock."""
+    content = _read(path) | {"child": pid, "child_born": _born(pid)}
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _create(path: Path, content: dict[str, Any]) -> bool:
+    complete = path.with_name(f"lock.{os.getpid()}")
+    complete.write_text(json.dumps(content), encoding="utf-8")
+    try:
+        path.hardlink_to(complete)  # fails where the lock exists, on network disks as well
+    except FileExistsError:
+        return False
+    finally:
+        complete.unlink()
+    return True
+
+
+def _free(path: Path, lock: dict[str, Any]) -> None:
+    if lock:
+        here = lock.get("host") == socket.gethostname()
+        if not here or _alive(lock.get("pid"), lock.get("born")):
+            raise InputError(
+                "another run is working in the output folder",
+                where=path.parent.parent,
+                found=f"process {lock.get('pid')} on {lock.get('host')}",
+                do="wait for it" if here else f"wait for it; if it is gone, delete {path}",
+            )
+        if _left_behind(lock):
+            end_group(int(lock["child"]))
+    path.unlink(missing_ok=True)
+
+
+def _left_behind(lock: dict[str, Any]) -> bool:
+    """Whether jobs of the dead holder still run.
+
+    A process id is not given out again while its group has members, so a group whose leader
+    is gone is the one that was noted.
+    """
+    import psutil
+
+    child = lock.get("child")
+    if not isinstance(child, int) or not _group_exists(child):
+        return False
+    return _alive(child, lock.get("child_born")) or not bool(psutil.pid_exists(child))
+
+
+def end_group(leader: int) -> None:
+    """End a process group, kindly first."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, kind)
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            if not _group_exists(leader):
+                return
+            time.sleep(0.05)
+
+
+def _group_exists(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _born(pid: int) -> float:
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _alive(pid: Any, born: Any) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(born)) < 1.0
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.Error, TypeError, ValueError):
+        return False

@@ -1,0 +1,149 @@
+"""Provenance: how every output came to be, in one record for each job.
+
+The records lie in ``provenance/`` of the output folder: ``provenance/sub-07/anatomy.json``
+says which inputs, parameters, stage version and packages gave which outputs. They name files
+relative to their datasets and hold no path of the machine. A job whose record is missing has
+not finished.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from falx import __version__
+from falx.engine.digest import digest_file, stamp
+from falx.engine.write import write_atomically
+
+__all__ = [
+    "FileRecord",
+    "Record",
+    "discard",
+    "file_record",
+    "package_versions",
+    "read_record",
+    "read_records",
+    "record_of",
+    "write_record",
+]
+
+PACKAGES = (
+    "highdicom",
+    "matplotlib",
+    "nibabel",
+    "nilearn",
+    "numba",
+    "numpy",
+    "pandas",
+    "picsl_greedy",
+    "pydeseq2",
+    "scipy",
+)
+"""Packages whose version is recorded where the job has used them."""
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file as a job has read or written it.
+
+    Parameters
+    ----------
+    uri
+        Path relative to the output folder, or ``bids:raw:…`` for inputs from outside.
+    blake2b
+        Digest of its content; empty for provenance records, which hold times.
+    bytes, mtime_ns
+        Size and time of last change: while both stay, the content is taken to be the same.
+    """
+
+    uri: str
+    blake2b: str
+    bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """How the outputs of one job came to be."""
+
+    study: str
+    stage: str
+    version: int
+    unit: str
+    recipe: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, FileRecord]
+    outputs: Mapping[str, FileRecord]
+    notices: tuple[str, ...]
+    started: str
+    seconds: float
+    threads: int
+    peak_mem_mb: int
+    falx: str = __version__
+    python: str = field(default_factory=platform.python_version)
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Id of the job it belongs to."""
+        return f"{self.unit}/{self.stage}"
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that this process has used."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES if name in sys.modules}
+
+
+def file_record(uri: str, path: Path, *, digest: bool = True) -> FileRecord:
+    """Digest a file for a record."""
+    size, mtime_ns = stamp(path) or (0, 0)
+    return FileRecord(uri, digest_file(path) if digest else "", size, mtime_ns)
+
+
+def write_record(out: Path, record: Record) -> None:
+    """Write the record of a finished job, whole or not at all."""
+    path = out / "provenance" / f"{record.id}.json"
+    write_atomically(path, json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
+
+
+def read_record(path: Path) -> Record | None:
+    """Read a record; ``None`` where there is none or it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("inputs", "outputs"):
+            content[name] = {key: FileRecord(**value) for key, value in content[name].items()}
+        content["notices"] = tuple(content["notices"])
+        return Record(**content)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def read_records(out: Path) -> list[Record]:
+    """Read every record of an output folder, sorted by job."""
+    paths = sorted((out / "provenance").glob("*/*.json"))
+    return [record for path in paths if (record := read_record(path)) is not None]
+
+
+def record_of(out: Path, output: Path | str) -> Record | None:
+    """Return the record of the job that wrote a file of the output folder."""
+    uri = Path(output).absolute().relative_to(out.absolute()).as_posix()
+    for record in read_records(out):
+        if any(file.uri == uri for file in record.outputs.values()):
+            return record
+    return None
+
+
+def discard(out: Path, job_id: str) -> None:
+    """Delete a job's record and the outputs it names, so that nothing outdated remains."""
+    path = out / "provenance" / f"{job_id}.json"
+    record = read_record(path)
+    path.unlink(missing_ok=True)
+    if record is not None:
+        for file in record.outputs.values():
+            (out / file.uri).unlink(missing_ok=True)

@@ -1,0 +1,242 @@
+"""A study on a dataset, from the first check to the last line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from falx import __version__
+from falx.configuration import to_toml
+from falx.engine.digest import DigestCache
+from falx.engine.folder import check_folder, check_space, prepare_folder
+from falx.engine.job import Job
+from falx.engine.lock import hold
+from falx.engine.plan import Dataset, Exclusion, Plan, plan_group, plan_participants
+from falx.engine.provenance import read_record
+from falx.engine.runner import Finished, failure_of
+from falx.engine.sequential import run_sequentially
+from falx.engine.snakemake import Resources, run_with_snakemake
+from falx.engine.state import outdated
+from falx.errors import check_option, collect_notices
+from falx.study import Study
+
+__all__ = ["Outcome", "Request", "run_study"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for.
+
+    Parameters
+    ----------
+    level
+        ``"participant"`` or ``"group"``.
+    subjects
+        Labels; empty: all.
+    configuration
+        Of the study's configuration class, resolved.
+    preset
+        Name of the preset it was made with, for the record.
+    resources
+        What the run may use; ``None`` runs everything in this process.
+    dry_run
+        Only say what would run, and why.
+    """
+
+    study: Study
+    dataset: Dataset
+    out: Path
+    level: str
+    configuration: Any
+    subjects: tuple[str, ...] = ()
+    preset: str = ""
+    resources: Resources | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    ran
+        Number of jobs that ran and succeeded.
+    failed
+        Jobs that failed, with reason and log.
+    excluded
+        Subjects that could not be studied, with the reason.
+    show
+        Files to look at.
+    """
+
+    ran: int
+    failed: tuple[Finished, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
+    show: tuple[Path, ...] = ()
+
+    @property
+    def code(self) -> int:
+        """Exit code: 1 if any subject failed or was left out."""
+        return 1 if self.failed or self.excluded else 0
+
+
+def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
+    """Run one level of a study.
+
+    Parameters
+    ----------
+    say
+        Called with every line for the user.
+
+    Raises
+    ------
+    InputError
+        If the input or the output folder as a whole cannot be used.
+    """
+    out = request.out.absolute()
+    check_option("level", request.level, ["participant", "group"])
+    with collect_notices() as notices:
+        check_folder(out, request.dataset.index.root, request.study.name)
+    for notice in notices:
+        say(f"notice: {notice}")
+    if request.dry_run:
+        plan = _plan(request, out, say)
+        reasons = outdated(plan.jobs, out, DigestCache(out / ".falx" / "digests.json"))
+        _say_plan(plan, reasons, say)
+        return Outcome(0, excluded=plan.excluded)
+    request.dataset.index.choose(request.subjects)
+    prepare_folder(out, request.study.name)
+    with hold(out) as lock:
+        _write_configuration(request, out)
+        if request.level == "group":
+            _write_exclusions(request, out)
+        plan = _plan(request, out, say)
+        finished = _run_rounds(request, plan, out, lock, say)
+        if request.level == "participant":
+            _write_exclusions(request, out, plan.excluded)
+    failed = tuple(result for result in finished if result.failure is not None)
+    show = _to_show(request.study, plan, out)
+    return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
+
+
+def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
+    study, dataset, configuration = request.study, request.dataset, request.configuration
+    if request.level == "group":
+        return plan_group(study, dataset, configuration, out)
+    subjects = dataset.index.choose(request.subjects)
+    plan = plan_participants(study, dataset, configuration, subjects)
+    for exclusion in plan.excluded:
+        say(f"left out: {exclusion.reason}")
+    for omission in plan.omitted:
+        say(f"sub-{omission.subject}: {omission.reason}, so no {omission.stage}")
+    return plan
+
+
+def _run_rounds(
+    request: Request, plan: Plan, out: Path, lock: Path, say: Callable[[str], None]
+) -> list[Finished]:
+    """Run what is outdated until nothing is.
+
+    A second round is rare: a lost output that came back with another content.
+    """
+    digests = DigestCache(out / ".falx" / "digests.json")
+    finished: list[Finished] = []
+    for _ in range(len(request.study.stages)):
+        reasons = outdated(plan.jobs, out, digests)
+        digests.save()
+        todo = [job for job in plan.jobs if job.id in reasons]
+        if not todo:
+            if not finished:
+                say(f"everything is up to date ({len(plan.jobs)} steps)")
+            break
+        check_space(out, todo)
+        finished += _run(request, todo, out, lock, _Progress(todo, out, say))
+        if any(result.failure is not None for result in finished):
+            break
+    return finished
+
+
+def _run(
+    request: Request, jobs: list[Job], out: Path, lock: Path, progress: _Progress
+) -> list[Finished]:
+    if request.resources is None:
+        return run_sequentially(jobs, out, progress=progress)
+    return run_with_snakemake(jobs, out, lock=lock, resources=request.resources, progress=progress)
+
+
+class _Progress:
+    """Turns the end of a job into a line."""
+
+    def __init__(self, jobs: Sequence[Job], out: Path, say: Callable[[str], None]) -> None:
+        self.titles = {job.id: job.title for job in jobs}
+        self.out, self.say, self.done = out, say, 0
+
+    def __call__(self, result: Finished) -> None:
+        self.done += 1
+        width = len(str(len(self.titles)))
+        head = f"[{self.done:{width}} of {len(self.titles)}] {self.titles[result.job]}"
+        if result.failure is None:
+            self.say(f"{head} ({result.seconds:.1f} s)")
+        else:
+            self.say(f"{head} FAILED: {result.failure} Log: {self.out / result.log}")
+
+
+def _say_plan(plan: Plan, reasons: Mapping[str, str], say: Callable[[str], None]) -> None:
+    for job in plan.jobs:
+        if job.id in reasons:
+            say(f"{job.title}: {reasons[job.id]}")
+    say(f"{len(reasons)} of {len(plan.jobs)} steps would run")
+
+
+def _write_configuration(request: Request, out: Path) -> None:
+    preset = f", preset {request.preset}" if request.preset else ""
+    heading = (
+        f"Configuration of falx {request.study.name}, {request.level} level{preset}\n"
+        f"Falx {__version__}; use again with --config"
+    )
+    name = "configuration.toml" if request.level == "participant" else "configuration-group.toml"
+    text = to_toml(request.configuration, heading=heading)
+    path = out / name
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def _write_exclusions(request: Request, out: Path, excluded: Sequence[Exclusion] = ()) -> None:
+    """List every subject of the dataset that has not gone through all of its stages."""
+    known = {exclusion.subject: exclusion.reason for exclusion in excluded}
+    rows = []
+    for subject in request.dataset.index.subjects:
+        reason = known.get(subject) or _why_unfinished(request.study, out, f"sub-{subject}")
+        if reason:
+            rows.append((f"sub-{subject}", reason))
+    stream = io.StringIO()
+    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    table.writerow(("participant_id", "reason"))
+    table.writerows(rows)
+    path = out / "exclusions.tsv"
+    if not path.is_file() or path.read_text(encoding="utf-8") != stream.getvalue():
+        path.write_text(stream.getvalue(), encoding="utf-8")
+
+
+def _why_unfinished(study: Study, out: Path, unit: str) -> str:
+    names = [stage.name for stage in study.at("participant")]
+    for name in names:
+        if reason := failure_of(out, f"{unit}/{name}"):
+            return reason
+    if any((out / "provenance" / unit / f"{name}.json").exists() for name in names):
+        return ""
+    return "was not run"
+
+
+def _to_show(study: Study, plan: Plan, out: Path) -> tuple[Path, ...]:
+    stage, _, role = study.show.get(plan.level, "").partition(".")
+    return tuple(
+        out / job.outputs[role]
+        for job in plan.jobs
+        if job.stage == stage and read_record(out / job.record) is not None
+    )

@@ -1,0 +1,244 @@
+"""Runs one job: all its outputs or none, with a log, a provenance record, and one voice."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import json
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from falx.engine.job import InputFile, Job
+from falx.engine.provenance import (
+    FileRecord,
+    Record,
+    discard,
+    file_record,
+    package_versions,
+    write_record,
+)
+from falx.engine.write import write_atomically
+from falx.errors import FalxError, InputError, collect_notices
+from falx.study import load_study
+
+__all__ = ["Finished", "failure_of", "run_job"]
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_PERMISSION = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a job ended.
+
+    Parameters
+    ----------
+    failure
+        ``None`` if it succeeded, otherwise the reason in one sentence.
+    log
+        Path of its log, relative to the output folder.
+    """
+
+    job: str
+    seconds: float
+    failure: str | None
+    log: str
+
+
+def run_job(job: Job, out: Path, *, threads: int | None = None) -> Finished:
+    """Run one job in this process.
+
+    The outputs appear in the output folder when the stage has written all of them; a job that
+    fails leaves none. A :class:`~falx.errors.FalxError` gives one sentence as the last line
+    of the log; any other error leaves its traceback there as well.
+
+    Parameters
+    ----------
+    out
+        Output folder.
+    threads
+        Cores to use; those of the stage if absent.
+    """
+    start = time.monotonic()
+    threads = threads or job.threads
+    _failure_path(out, job.id).unlink(missing_ok=True)
+    with _log(out / job.log) as log:
+        log(f"{job.title}, version {job.version}, {_now()}")
+        try:
+            discard(out, job.id)
+            record = _execute(job, out, threads)
+            for notice in record.notices:
+                log(f"notice: {notice}")
+            write_record(out, record)
+        except FalxError as error:
+            failure = str(error)
+        except MemoryError:
+            failure = f"{job.title}: the memory ran out; give more with --mem-gb."
+        except OSError as error:
+            known = _disk_sentence(job, error)
+            if known is None:
+                log(traceback.format_exc())
+            failure = known or _unexpected(job, error)
+        except Exception as error:  # noqa: BLE001 - one subject's failure must not stop the others
+            failure = _unexpected(job, error)
+            log(traceback.format_exc())
+        else:
+            log(f"finished after {record.seconds:.1f} s")
+            return Finished(job.id, record.seconds, None, job.log)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        log(failure)
+    _note_failure(out, job, failure)
+    return Finished(job.id, time.monotonic() - start, failure, job.log)
+
+
+def failure_of(out: Path, job_id: str) -> str | None:
+    """Return the sentence of a job that failed, ``None`` if it did not."""
+    try:
+        return str(json.loads(_failure_path(out, job_id).read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _execute(job: Job, out: Path, threads: int) -> Record:
+    stage = load_study(job.study).stage(job.stage)
+    started, clock = _now(), time.monotonic()
+    inputs = _input_records(job, out)
+    work = out / ".falx" / "work" / job.id
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        arguments = _arguments(job, out, work)
+        if "threads" in inspect.signature(stage.run).parameters:
+            arguments["threads"] = threads
+        with collect_notices() as notices:
+            stage.run(**arguments)
+        outputs = _publish(job, out, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Record(
+        study=job.study,
+        stage=job.stage,
+        version=job.version,
+        unit=job.unit,
+        recipe=job.recipe,
+        params=job.params,
+        inputs=inputs,
+        outputs=outputs,
+        notices=tuple(notices),
+        started=started,
+        seconds=round(time.monotonic() - clock, 3),
+        threads=threads,
+        peak_mem_mb=_peak_mem_mb(),
+        packages=package_versions(),
+    )
+
+
+def _input_records(job: Job, out: Path) -> dict[str, FileRecord]:
+    records = {}
+    for name, file in job.files():
+        path = out / file.path
+        if not path.is_file():
+            raise InputError(
+                f"the input {name} is not there", where=job.title, found=f"no {path.name}"
+            )
+        is_record = bool(file.job) and not file.role
+        records[name] = file_record(file.uri, path, digest=not is_record)
+    return records
+
+
+def _arguments(job: Job, out: Path, work: Path) -> dict[str, Any]:
+    """Keyword arguments of the stage; outputs point into the work folder."""
+    arguments: dict[str, Any] = dict(job.params)
+    for name, value in job.inputs.items():
+        if isinstance(value, Mapping):
+            arguments[name] = {label: out / file.path for label, file in value.items()}
+        else:
+            arguments[name] = out / value.path if isinstance(value, InputFile) else None
+    for name, path in job.outputs.items():
+        arguments[name] = work / path
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+    return arguments
+
+
+def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
+    """Move everything the stage wrote into place; sidecars are recorded under their path."""
+    missing = [path for path in job.outputs.values() if not (work / path).is_file()]
+    if missing:
+        raise InputError(f"the stage did not write {Path(missing[0]).name}", where=job.title)
+    names = {path: name for name, path in job.outputs.items()}
+    records = {}
+    for path in sorted(work.rglob("*")):
+        if path.is_dir():
+            continue
+        uri = path.relative_to(work).as_posix()
+        target = out / uri
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        records[names.get(uri, uri)] = file_record(uri, target)
+    return records
+
+
+def _unexpected(job: Job, error: BaseException) -> str:
+    return (
+        f"{job.title}: an error that Falx does not know ({type(error).__name__}: {error}); "
+        f"the lines above say where, please report them."
+    )
+
+
+def _disk_sentence(job: Job, error: OSError) -> str | None:
+    """Say what an error of the disk means; ``None`` if it is another kind."""
+    if error.errno in NO_SPACE:
+        return str(
+            InputError(
+                "there is no space left on the disk of the output folder",
+                where=job.title,
+                do="free some and run the same command again; nothing half-written is left",
+            )
+        )
+    if error.errno in NO_PERMISSION:
+        name = Path(str(error.filename or "output folder")).name
+        return str(InputError(f"{name} cannot be written", where=job.title, found=error.strerror))
+    return None
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("", encoding="utf-8")
+    with path.open("a", encoding="utf-8") as stream:
+
+        def log(text: str) -> None:
+            stream.write(text.rstrip("\n") + "\n")
+            stream.flush()
+
+        yield log
+
+
+def _failure_path(out: Path, job_id: str) -> Path:
+    return out / ".falx" / "failed" / f"{job_id}.json"
+
+
+def _note_failure(out: Path, job: Job, reason: str) -> None:
+    try:
+        write_atomically(_failure_path(out, job.id), json.dumps({"reason": reason}))
+    except OSError:  # on a full disk the log's last line must do
+        return
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _peak_mem_mb() -> int:
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))

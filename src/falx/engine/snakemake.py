@@ -1,0 +1,206 @@
+"""Runs jobs with Snakemake: in parallel here, or on a cluster by a profile.
+
+Snakemake schedules and isolates; what must run was decided before (:mod:`falx.engine.state`).
+It works inside the output folder on relative paths. Its own words go to ``logs/engine.log``;
+progress is read from the records and failures that the jobs leave, never from its text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import falx
+from falx.engine.job import Job
+from falx.engine.lock import end_group, register_child
+from falx.engine.provenance import discard, read_record
+from falx.engine.runner import Finished, failure_of
+from falx.engine.write import write_atomically
+from falx.errors import FalxError
+
+__all__ = ["Resources", "run_with_snakemake"]
+
+SNAKEFILE = Path(__file__).with_name("Snakefile")
+ENGINE_LOG = "logs/engine.log"
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a run may use.
+
+    Parameters
+    ----------
+    jobs
+        Cores on this machine; jobs at a time on a cluster.
+    mem_mb
+        Memory that the jobs running at a time may need together.
+    profile
+        Snakemake profile of a cluster; empty: this machine.
+    """
+
+    jobs: int
+    mem_mb: int | None = None
+    profile: str = ""
+
+
+def run_with_snakemake(
+    jobs: Sequence[Job],
+    out: Path,
+    *,
+    lock: Path,
+    resources: Resources,
+    progress: Callable[[Finished], None] = lambda _: None,
+) -> list[Finished]:
+    """Run jobs and return how each ended; those below a failed job are not in the list.
+
+    Parameters
+    ----------
+    lock
+        Lock file that this process holds (:func:`falx.engine.lock.hold`).
+    progress
+        Called when a job ends.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After an interrupt, when every job has ended.
+    FalxError
+        If Snakemake could not start.
+    """
+    for job in jobs:
+        discard(out, job.id)
+        (out / ".falx" / "failed" / f"{job.id}.json").unlink(missing_ok=True)
+    _write_plan(jobs, out, resources)
+    watch = _Watch(jobs, out, progress)
+    log = out / ENGINE_LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            _command(out, resources),
+            cwd=out,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        register_child(lock, process.pid)
+        code = _wait(process, watch)
+    watch.end()
+    if code != 0 and all(result.failure is None for result in watch.finished):
+        lines = log.read_text(encoding="utf-8").strip().splitlines()
+        raise FalxError(
+            f"Snakemake ended with code {code}: {lines[-1].strip() if lines else 'no word'} "
+            f"(see {log})"
+        )
+    return watch.finished
+
+
+class _Watch:
+    """Notices jobs that have ended, by the files they leave."""
+
+    def __init__(
+        self, jobs: Iterable[Job], out: Path, progress: Callable[[Finished], None]
+    ) -> None:
+        self.pending = {job.id: job for job in jobs}
+        self.out, self.progress = out, progress
+        self.finished: list[Finished] = []
+        self.failed: dict[str, str] = {}
+
+    def look(self) -> None:
+        """Report what ended since the last look."""
+        for job in list(self.pending.values()):
+            if (self.out / job.record).exists():
+                record = read_record(self.out / job.record)
+                self._end(job, record.seconds if record else 0.0, None)
+            elif job.id not in self.failed and (reason := failure_of(self.out, job.id)):
+                self.failed[job.id] = reason
+                self._end(job, 0.0, reason)
+
+    def end(self) -> None:
+        """Report jobs that ended without a word: killed, or out of memory."""
+        self.look()
+        failed = {result.job for result in self.finished if result.failure}
+        blocked = set(failed)
+        for job in list(self.pending.values()):
+            if job.needs & blocked:
+                blocked.add(job.id)
+            elif job.id not in failed:
+                blocked.add(job.id)
+                if (self.out / job.log).exists():
+                    reason = f"{job.title}: the process ended without a word; was it killed?"
+                    self._end(job, 0.0, reason)
+
+    def _end(self, job: Job, seconds: float, failure: str | None) -> None:
+        result = Finished(job.id, seconds, failure, job.log)
+        del self.pending[job.id]
+        self.finished.append(result)
+        self.progress(result)
+
+
+def _wait(process: subprocess.Popen[bytes], watch: _Watch) -> int:
+    """Wait for Snakemake; pass an interrupt on to it and all its jobs."""
+    try:
+        while (code := process.poll()) is None:
+            start = time.monotonic()
+            watch.look()
+            time.sleep(max(_POLL_S, 5 * (time.monotonic() - start)))
+    except KeyboardInterrupt:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+        raise
+    finally:
+        end_group(process.pid)
+        process.wait()
+    return code
+
+
+def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
+    planned = {job.id: job.record for job in jobs}
+    stages: dict[str, dict[str, Any]] = {}
+    for job in jobs:
+        mem_mb = min(job.mem_mb, resources.mem_mb or job.mem_mb)
+        traits = stages.setdefault(
+            job.stage, {"threads": job.threads, "mem_mb": mem_mb, "needs": {}}
+        )
+        traits["needs"][job.unit] = [planned[need] for need in sorted(job.needs & planned.keys())]
+        path = out / ".falx" / "jobs" / f"{job.id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(job.to_json(), encoding="utf-8")
+    plan = {"records": list(planned.values()), "stages": stages}
+    write_atomically(out / ".falx" / "plan.json", json.dumps(plan))
+    config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
+    write_atomically(out / ".falx" / "snakemake.json", json.dumps(config))
+
+
+def _command(out: Path, resources: Resources) -> list[str]:
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
+    command += ["--directory", str(out), "--configfile", str(out / ".falx" / "snakemake.json")]
+    command += ["--jobs", str(resources.jobs), "--keep-going", "--rerun-incomplete"]
+    # The lock and the records are Falx's own; without metadata nothing is decided twice.
+    command += ["--nolock", "--drop-metadata", "--scheduler", "greedy", "--nocolor"]
+    if resources.mem_mb is not None:
+        command += ["--resources", f"mem_mb={resources.mem_mb}"]
+    if resources.profile:
+        folder = Path(resources.profile).expanduser()
+        command += ["--profile", str(folder.absolute()) if folder.is_dir() else resources.profile]
+    return command
+
+
+def _environment() -> dict[str, str]:
+    """Environment in which ``python -m falx`` is this very Falx."""
+    here = str(Path(falx.__file__).parents[1])
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([here, before] if before else [here])}

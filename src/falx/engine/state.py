@@ -1,0 +1,114 @@
+"""What is up to date: content and recipe decide, never the age of a file.
+
+A job is up to date when its record carries the recipe of the plan, its inputs have the
+content they had, and its outputs are as it left them. Files whose size and time of change
+are those of the record are not read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+from falx.engine.digest import DigestCache, stamp
+from falx.engine.job import Job
+from falx.engine.provenance import FileRecord, Record, read_record
+
+__all__ = ["outdated"]
+
+
+def outdated(jobs: Iterable[Job], out: Path, digests: DigestCache) -> dict[str, str]:
+    """Return the jobs that must run, by id, each with the reason in words.
+
+    Parameters
+    ----------
+    jobs
+        Each after the jobs it takes from.
+    out
+        Output folder with the records of earlier runs.
+    digests
+        Remembers the digests of files whose time of change is not that of the record.
+
+    Notes
+    -----
+    A job whose own recipe or raw input changed makes every job below it run. A job whose
+    output is only missing or damaged does not: it will give the same content again, and
+    where it does not, the jobs below show as outdated when it has finished.
+    """
+
+    @cache
+    def record_of(job_id: str) -> Record | None:
+        return read_record(out / "provenance" / f"{job_id}.json")
+
+    reasons: dict[str, str] = {}
+    changed: set[str] = set()
+    for job in jobs:
+        record = record_of(job.id)
+        if record is None:
+            reasons[job.id] = "not done yet"
+            continue
+        above = sorted(need for need in job.needs if need in changed)
+        if reason := _changed(job, record, above, digests):
+            changed.add(job.id)
+            reasons[job.id] = reason
+        elif reason := (_inputs(job, record, record_of) or _outputs(record, out, digests)):
+            reasons[job.id] = reason
+    return reasons
+
+
+def _changed(job: Job, record: Record, above: list[str], digests: DigestCache) -> str:
+    """Why the job no longer is what its record says; empty if it is."""
+    if above:
+        return f"{above[0].partition('/')[2]} is done again"
+    if job.version != record.version:
+        return f"version of the stage: {record.version} is now {job.version}"
+    if job.recipe != record.recipe:
+        return _difference(job, record)
+    for name, file in job.files():
+        if file.job:
+            continue
+        known = record.inputs.get(name)
+        if known is None or not _same_content(Path(file.path), known, digests):
+            return f"the input {name} changed"
+    return ""
+
+
+def _difference(job: Job, record: Record) -> str:
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in job.params.items()}
+    for name, value in plain.items():
+        if name not in record.params:
+            return f"{name} is new"
+        if record.params[name] != value:
+            return f"{name}: {record.params[name]} is now {value}"
+    return "what it takes or writes changed"
+
+
+def _inputs(job: Job, record: Record, record_of: Callable[[str], Record | None]) -> str:
+    """Why an input from another job is no longer the one that was read."""
+    for name, file in job.files():
+        above = record_of(file.job) if file.job and file.role else None
+        if above is None or file.role not in above.outputs:
+            continue
+        known = record.inputs.get(name)
+        if known is None or known.blake2b != above.outputs[file.role].blake2b:
+            return f"the input {name} changed"
+    return ""
+
+
+def _outputs(record: Record, out: Path, digests: DigestCache) -> str:
+    """Why an output is no longer as the job left it."""
+    for file in record.outputs.values():
+        path = out / file.uri
+        if stamp(path) is None:
+            return f"{path.name} is missing"
+        if not _same_content(path, file, digests):
+            return f"{path.name} was changed after it was written"
+    return ""
+
+
+def _same_content(path: Path, known: FileRecord, digests: DigestCache) -> bool:
+    now = stamp(path)
+    if now is None or now[0] != known.bytes:
+        return False
+    return now[1] == known.mtime_ns or digests.get(path) == known.blake2b

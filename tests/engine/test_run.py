@@ -1,0 +1,68 @@
+"""Whole runs in this process: what is made, what is redone, who is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from toy_run import Toy
+
+
+def test_first_run_makes_every_output_and_record(toy: Toy) -> None:
+    outcome = toy.run()
+    assert outcome.code == 0
+    assert outcome.ran == 8
+    assert toy.output("01", "joined").read_text() == "-1.0 -2.0"
+    assert toy.output("02", "joined").read_text() == "6.0 9.0"
+    assert outcome.show == (toy.out / "sub-01.html", toy.out / "sub-02.html")
+    assert "the focus is on the left" in (toy.out / "sub-01.html").read_text()
+    record = json.loads((toy.out / "provenance/sub-01/join.json").read_text())
+    assert record["params"] == {"weights": [1.0, 1.0], "strict": False}
+    assert record["inputs"]["warmed"]["uri"].endswith("desc-warm_T1w.nii.gz")
+
+
+def test_second_run_does_nothing(toy: Toy) -> None:
+    toy.run()
+    assert toy.run().ran == 0
+    assert toy.lines == ["everything is up to date (8 steps)"]
+
+
+def test_a_parameter_redoes_what_depends_on_it(toy: Toy) -> None:
+    toy.run()
+    toy.run(join__weights=(1.0, 2.0))
+    assert toy.ran == ["sub-01 join", "sub-01 tell", "sub-02 join", "sub-02 tell"]
+    assert toy.output("02", "joined").read_text() == "8.0 12.0"
+
+
+def test_a_failing_subject_stays_alone(toy: Toy) -> None:
+    toy.image("01").write_text("0 0")
+    outcome = toy.run()
+    assert outcome.code == 1
+    (failed,) = outcome.failed
+    assert failed.failure == "sub-01: the image is empty (found: all zeros)."
+    log = (toy.out / failed.log).read_text().splitlines()
+    assert log[-1] == failed.failure
+    assert "Traceback" not in "".join(log)
+    assert toy.ran == ["sub-01 cool", "sub-02 cool", "sub-02 join", "sub-02 tell", "sub-02 warm"]
+
+
+def test_snakemake_gives_what_the_sequential_runner_gives(
+    make_toy: Callable[..., Toy],
+) -> None:
+    here, there = make_toy(folder="here"), make_toy(folder="the re")
+    here.run()
+    there.run(snakemake=True)
+    for path in sorted((here.out / "sub-01").rglob("*.*")):
+        assert (there.out / path.relative_to(here.out)).read_bytes() == path.read_bytes()
+    assert there.ran == here.ran
+
+
+def test_group_takes_what_is_there_and_says_who_is_not(toy: Toy) -> None:
+    toy.image("01").write_text("0 0")
+    toy.run()
+    outcome = toy.run("group")
+    assert outcome.show == (toy.out / "group" / "means.tsv",)
+    text = Path(outcome.show[0]).read_text().splitlines()
+    assert text[:2] == ["02\t7.5", "mean\t7.5"]
+    assert text[2] == "sub-01\tsub-01: the image is empty (found: all zeros)."

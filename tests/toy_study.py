@@ -1,0 +1,241 @@
+"""A study of tiny text files named like images, with the shape of a real table.
+
+``warm`` and ``cool`` read an image each, ``join`` takes both, ``tell`` gathers records into
+a page, ``mean`` is of the group. Files called ``slow``, ``crash``, ``die``, ``greedy`` or
+``full`` beside the images make ``warm`` misbehave. Nothing heavy is imported, so that a job
+costs little more than a Python start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from falx.bids.derivative import output_path
+from falx.configuration import option
+from falx.errors import InputError, notify
+from falx.stage import Stage
+from falx.study import Column, RawInput, Study
+
+VERSIONS = json.loads(os.environ.get("TOY_VERSIONS", "{}"))
+"""Stage versions that a test raises; jobs in processes of their own see them as well."""
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """How the image is warmed."""
+
+    gain: float = option(2.0, help="factor", low=0, high=10)
+    offset_mm: float = option(0.0, help="shift", unit="mm", low=-5, high=5)
+    how: Literal["plain", "squared"] = option("plain", help="kind of warming")
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How both are joined."""
+
+    weights: tuple[float, ...] = option((1.0, 1.0), help="weight of each image")
+    strict: bool = option(False, help="refuse negative values")
+    extra: Path | None = option(None, help="file with a number to add")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All of it."""
+
+    warm: Warmth = field(default_factory=Warmth)
+    join: Joining = field(default_factory=Joining)
+
+
+def read(path: Path) -> list[float]:
+    return [float(word) for word in path.read_text().split()]
+
+
+def write(path: Path, values: Iterable[float]) -> None:
+    path.write_text(" ".join(map(str, values)))
+
+
+def warm_stage(
+    *, t1w: Path, warmed: Path, gain: float, offset_mm: float, how: str, side: str, label: str
+) -> None:
+    values = read(t1w)
+    if not any(values):
+        raise InputError("the image is empty", where=f"sub-{label}", found="all zeros")
+    misbehave(t1w.parent, warmed)
+    sign = -1 if side == "left" else 1
+    write(warmed, (sign * gain * (v**2 if how == "squared" else v) + offset_mm for v in values))
+    warmed.with_name(warmed.name.replace(".nii.gz", ".json")).write_text("{}")
+    if side == "left":
+        notify("the focus is on the left", where=f"sub-{label}")
+
+
+def misbehave(folder: Path, output: Path) -> None:
+    """Do what a file beside the image says."""
+    if (folder / "slow").exists():
+        time.sleep(float((folder / "slow").read_text()))
+    if (folder / "crash").exists():
+        output.write_text("half")
+        raise ZeroDivisionError("toy")
+    if (folder / "die").exists():
+        os.kill(os.getpid(), 9)
+    if (folder / "greedy").exists():
+        bytearray(int((folder / "greedy").read_text()))
+    if (folder / "full").exists():
+        output.write_text("half")
+        with Path("/dev/full").open("wb") as full:
+            full.write(b"0" * 100_000)
+
+
+def cool_stage(*, flair: Path, cooled: Path, units: str | None) -> None:
+    write(cooled, (v - (1 if units == "C" else 0) for v in read(flair)))
+
+
+def join_stage(
+    *,
+    warmed: Path,
+    cooled: Path | None,
+    extra: Path | None,
+    joined: Path,
+    numbers: Path,
+    weights: tuple[float, ...],
+    strict: bool,
+) -> None:
+    values = [weights[0] * v for v in read(warmed)]
+    if cooled is not None:
+        values = [v + weights[1] * w for v, w in zip(values, read(cooled), strict=True)]
+    if extra is not None:
+        values = [v + read(extra)[0] for v in values]
+    if strict and min(values) < 0:
+        raise InputError("there are negative values", where=joined.name)
+    write(joined, values)
+    numbers.write_text(json.dumps({"mean": sum(values) / len(values)}))
+
+
+def tell_stage(*, records: Mapping[str, Path], numbers: Path, page: Path) -> None:
+    lines = [f"mean {json.loads(numbers.read_text())['mean']}"]
+    for name, path in records.items():
+        lines += [name, *json.loads(path.read_text())["notices"]]
+    page.write_text("<p>" + "<br>".join(lines) + "</p>")
+
+
+def mean_stage(
+    *,
+    numbers: Mapping[str, Path],
+    participants: Path | None,
+    exclusions: Path,
+    table: Path,
+) -> None:
+    means = {k: json.loads(path.read_text())["mean"] for k, path in numbers.items()}
+    lines = [f"{k}\t{v}" for k, v in sorted(means.items())]
+    lines.append(f"mean\t{sum(means.values()) / len(means)}")
+    lines += exclusions.read_text().splitlines()[1:]
+    table.write_text("\n".join(lines) + "\n")
+
+
+STAGES = (
+    Stage(
+        "warm",
+        warm_stage,
+        inputs={"t1w": "raw.t1w"},
+        outputs={"warmed": output_path("anat", "T1w", space="orig", desc="warm")},
+        params={
+            "gain": "warm.gain",
+            "offset_mm": "warm.offset_mm",
+            "how": "warm.how",
+            "side": "participant.side",
+            "label": "subject.label",
+        },
+        version=VERSIONS.get("warm", 1),
+        mem_mb=100,
+        disk_mb=1,
+    ),
+    Stage(
+        "cool",
+        cool_stage,
+        inputs={"flair": "raw.flair"},
+        outputs={"cooled": output_path("anat", "FLAIR", space="orig", desc="cool")},
+        params={"units": "raw.flair:Units?"},
+        version=VERSIONS.get("cool", 1),
+        mem_mb=100,
+        disk_mb=1,
+    ),
+    Stage(
+        "join",
+        join_stage,
+        inputs={
+            "warmed": "warm.warmed",
+            "cooled": "cool.cooled?",
+            "extra": "config.join.extra?",
+        },
+        outputs={
+            "joined": output_path("anat", "T1w", space="orig", desc="joined"),
+            "numbers": output_path("anat", "stats", extension=".json", desc="joined"),
+        },
+        params={"weights": "join.weights", "strict": "join.strict"},
+        version=VERSIONS.get("join", 1),
+        mem_mb=100,
+        disk_mb=1,
+    ),
+    Stage(
+        "tell",
+        tell_stage,
+        inputs={"records": "provenance.all", "numbers": "join.numbers"},
+        outputs={"page": "sub-{subject}.html"},
+        version=VERSIONS.get("tell", 1),
+        mem_mb=100,
+        disk_mb=1,
+    ),
+    Stage(
+        "mean",
+        mean_stage,
+        inputs={
+            "numbers": "join.numbers*",
+            "participants": "raw.participants?",
+            "exclusions": "study.exclusions",
+        },
+        outputs={"table": "group/means.tsv"},
+        level="group",
+        mem_mb=100,
+        disk_mb=1,
+    ),
+)
+
+STUDY = Study(
+    name="toy",
+    reference="toy_study:STUDY",
+    stages=STAGES,
+    raw={
+        "t1w": RawInput(
+            "T1w image", suffix="T1w", datatype="anat", sessions=("preop", None), required=True
+        ),
+        "flair": RawInput(
+            "FLAIR image", suffix="FLAIR", datatype="anat", sessions=("preop", None)
+        ),
+        "participants": RawInput("table of participants", dataset_file="participants.tsv"),
+    },
+    configuration=Configuration,
+    presets={"hot": {"warm.gain": 5.0}},
+    columns={"side": Column("side of the focus", ("side",), {"L": "left", "R": "right"})},
+    show={"participant": "tell.page", "group": "mean.table"},
+)
+
+
+def write_dataset(root: Path, subjects: int = 2) -> Path:
+    """Write a dataset; the images of subject n hold the value n, odd ones a left focus."""
+    root.mkdir(parents=True)
+    (root / "dataset_description.json").write_text('{"Name": "toy", "BIDSVersion": "1.10.0"}')
+    lines = ["participant_id\tside"]
+    for number in range(1, subjects + 1):
+        label = f"{number:02d}"
+        folder = root / f"sub-{label}" / "anat"
+        folder.mkdir(parents=True)
+        for suffix in ("T1w", "FLAIR"):
+            write(folder / f"sub-{label}_{suffix}.nii.gz", [number, number + 1])
+        lines.append(f"sub-{label}\t{'L' if number % 2 else 'R'}")
+    (root / "participants.tsv").write_text("\n".join(lines) + "\n")
+    return root
