@@ -13,7 +13,16 @@ from scipy import stats
 from falx.errors import InputError, check_option
 from falx.genes.multiplicity import TIE, benjamini_hochberg
 
-__all__ = ["CORRELATIONS", "Correlation", "GeneCorrelations", "correlate", "gene_correlations"]
+__all__ = [
+    "CORRELATIONS",
+    "Correlation",
+    "GeneCorrelations",
+    "Tally",
+    "correlate",
+    "gene_correlations",
+    "tally",
+    "unit_columns",
+]
 
 Array = npt.NDArray[np.float64]
 Correlation = Literal["pearson", "spearman"]
@@ -50,6 +59,15 @@ class GeneCorrelations:
     correlation: Correlation
 
 
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """How often profiles reached their observed product on null maps, each of shape (g,)."""
+
+    reached: npt.NDArray[np.int64]
+    p: Array
+    p_max: Array
+
+
 @numba.njit(cache=True)
 def _count_block(
     r: Array, floor: Array, reached: npt.NDArray[np.int64], largest: Array
@@ -65,12 +83,43 @@ def _count_block(
         reached[g] += k
 
 
+def tally(profiles: Array, maps: Array, observed: Array) -> Tally:
+    """Count, for each profile, the maps whose |product| reaches the observed one.
+
+    Memory stays flat: blocks of profiles × maps are counted and dropped.
+
+    Parameters
+    ----------
+    profiles
+        Shape (g, n).
+    maps
+        Shape (n, B).
+    observed
+        Shape (g,).
+    """
+    n_maps = maps.shape[1]
+    if n_maps == 0:
+        raise InputError("no null maps were given")
+    reached = np.zeros(len(profiles), dtype=np.int64)
+    largest = np.zeros(n_maps)
+    floor = np.abs(observed) - TIE
+    for column in range(0, n_maps, MAP_BLOCK):
+        part = slice(column, column + MAP_BLOCK)
+        block_maps = np.ascontiguousarray(maps[:, part])
+        for row in range(0, len(profiles), GENE_BLOCK):
+            rows = slice(row, row + GENE_BLOCK)
+            _count_block(profiles[rows] @ block_maps, floor[rows], reached[rows], largest[part])
+    above = n_maps - np.searchsorted(np.sort(largest), floor, side="left")
+    p = np.asarray((1.0 + reached) / (1.0 + n_maps))
+    return Tally(reached, p, np.asarray((1.0 + above) / (1.0 + n_maps)))
+
+
 def correlate(
     expression: npt.ArrayLike, maps: npt.ArrayLike, *, correlation: Correlation = "pearson"
 ) -> Array:
     """Correlation of each gene with each map, shape (p, B) for maps of shape (B, n)."""
-    X = _unit_columns(np.asarray(expression, dtype=np.float64), correlation)
-    Y = _unit_columns(np.atleast_2d(np.asarray(maps, dtype=np.float64)).T, correlation)
+    X = unit_columns(np.asarray(expression, dtype=np.float64), correlation)
+    Y = unit_columns(np.atleast_2d(np.asarray(maps, dtype=np.float64)).T, correlation)
     return np.asarray(X.T @ Y)
 
 
@@ -83,8 +132,7 @@ def gene_correlations(
 ) -> GeneCorrelations:
     """Correlate every gene with a map and with its null maps.
 
-    Spearman ranks expression, map **and** null maps (mid-ranks for ties). Memory stays flat:
-    blocks of genes × null maps are counted and dropped.
+    Spearman ranks expression, map **and** null maps (mid-ranks for ties).
 
     Parameters
     ----------
@@ -97,31 +145,27 @@ def gene_correlations(
     """
     check_option("correlation", correlation, CORRELATIONS)
     nulls = np.asarray(null_maps, dtype=np.float64)
-    if nulls.ndim != 2 or len(nulls) == 0:
-        raise InputError("no null maps were given", found=f"shape {nulls.shape}")
-    X = _unit_columns(np.asarray(expression, dtype=np.float64), correlation)
-    genes_first = np.ascontiguousarray(X.T)
-    y = _unit_columns(np.asarray(values, dtype=np.float64)[:, None], correlation)[:, 0]
-    Y = _unit_columns(nulls.T, correlation)
-    r = np.asarray(genes_first @ y, dtype=np.float64)
-    reached = np.zeros(len(r), dtype=np.int64)
-    largest = np.zeros(Y.shape[1])
-    floor = np.abs(r) - TIE
-    for column in range(0, Y.shape[1], MAP_BLOCK):
-        maps = slice(column, column + MAP_BLOCK)
-        block_maps = np.ascontiguousarray(Y[:, maps])
-        for row in range(0, len(r), GENE_BLOCK):
-            genes = slice(row, row + GENE_BLOCK)
-            block = genes_first[genes] @ block_maps
-            _count_block(block, floor[genes], reached[genes], largest[maps])
-    p = np.asarray((1.0 + reached) / (1.0 + len(nulls)))
-    above = len(nulls) - np.searchsorted(np.sort(largest), floor, side="left")
-    p_max = np.asarray((1.0 + above) / (1.0 + len(nulls)))
-    return GeneCorrelations(r, reached, p, benjamini_hochberg(p), p_max, len(nulls), correlation)
+    if nulls.ndim != 2:
+        raise InputError("null maps need one row a map", found=f"shape {nulls.shape}")
+    profiles = np.ascontiguousarray(
+        unit_columns(np.asarray(expression, dtype=np.float64), correlation).T
+    )
+    y = unit_columns(np.asarray(values, dtype=np.float64)[:, None], correlation)[:, 0]
+    r = np.asarray(profiles @ y, dtype=np.float64)
+    counted = tally(profiles, unit_columns(nulls.T, correlation), r)
+    return GeneCorrelations(
+        r,
+        counted.reached,
+        counted.p,
+        benjamini_hochberg(counted.p),
+        counted.p_max,
+        len(nulls),
+        correlation,
+    )
 
 
-def _unit_columns(table: Array, correlation: Correlation) -> Array:
-    """Centred columns of unit length, of ranks for Spearman."""
+def unit_columns(table: Array, correlation: Correlation) -> Array:
+    """Centre columns and give them unit length, after ranking them for Spearman."""
     if not np.isfinite(table).all():
         raise InputError("values are missing", do="leave those regions or genes out")
     if correlation == "spearman":

@@ -1,0 +1,1 @@
+"""Gene sets: reading them, testing them, and grouping what is found."""

@@ -1,0 +1,215 @@
+"""Gene-set libraries, and their meeting with the tested genes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from falx.errors import InputError, notify
+from falx.genes.symbols import match_symbols
+
+__all__ = ["GeneSetLibrary", "Origin", "TestedSets", "read_gmt", "restrict", "text_of"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table came from."""
+
+    name: str
+    sha256: str = ""
+    version: str = ""
+    date: str = ""
+    licence: str = "not stated"
+
+
+@dataclass(frozen=True, eq=False)
+class GeneSetLibrary:
+    """Named gene sets of one source.
+
+    Attributes
+    ----------
+    sets
+        Set name to its genes, in file order, without repetition.
+    descriptions
+        Set name to a description, where the file gives one.
+    """
+
+    name: str
+    sets: Mapping[str, tuple[str, ...]]
+    origin: Origin
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def genes(self) -> frozenset[str]:
+        """Every gene of any set."""
+        return frozenset(gene for members in self.sets.values() for gene in members)
+
+
+@dataclass(frozen=True, eq=False)
+class TestedSets:
+    """Sets after intersection with the tested genes.
+
+    Attributes
+    ----------
+    names
+        Sets that pass the size filter, shape (m,).
+    universe
+        The tested genes, shape (N,).
+    membership
+        Sparse 0/1 matrix, shape (m, N).
+    too_small, too_large
+        How many sets the size filter took.
+    lost
+        Library genes outside the universe.
+    """
+
+    __test__ = False  # the name begins like a test class
+
+    library: str
+    names: tuple[str, ...]
+    universe: tuple[str, ...]
+    membership: sparse.csr_array
+    too_small: int = 0
+    too_large: int = 0
+    lost: int = 0
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Tested genes in each set."""
+        return np.asarray(np.diff(self.membership.indptr), dtype=np.int64)
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the tested genes of one set."""
+        row = self.names.index(name)
+        start, stop = self.membership.indptr[row : row + 2]
+        return tuple(self.universe[i] for i in self.membership.indices[start:stop])
+
+    def indicator(self, genes: Iterable[str]) -> npt.NDArray[np.float64]:
+        """0/1 vector of a gene list over the universe."""
+        chosen = set(genes)
+        return np.array([gene in chosen for gene in self.universe], dtype=np.float64)
+
+
+def text_of(path: Path | str) -> tuple[str, str]:
+    """Content and SHA-256 of a text file, plain or gzip-compressed."""
+    import gzip
+
+    path = Path(path)
+    if not path.exists():
+        raise InputError("the file does not exist", where=path, do="check the path")
+    raw = path.read_bytes()
+    digest = hashlib.sha256(raw).hexdigest()
+    if raw[:2] == b"\x1f\x8b":
+        raw = gzip.decompress(raw)
+    return raw.decode("utf-8-sig"), digest
+
+
+def read_gmt(
+    path: Path | str, *, name: str | None = None, licence: str = "not stated"
+) -> GeneSetLibrary:
+    """Read a GMT file: set name, description (may be empty), genes, tab-separated.
+
+    Survives empty, ``NA`` and web-address descriptions, padding, trailing tabs, repeated genes
+    and Windows line ends. Names with commas stay whole.
+
+    Raises
+    ------
+    InputError
+        If no set is found, a line has no tab, or a set name occurs twice.
+    """
+    text, digest = text_of(path)
+    path = Path(path)
+    sets: dict[str, tuple[str, ...]] = {}
+    descriptions = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        fields = line.split("\t")
+        if len(fields) < 2:
+            raise InputError(
+                "a line has no tab",
+                where=f"{path.name}, line {number}",
+                found=repr(line[:40]),
+                do="give set name, description and genes separated by tabs",
+            )
+        title = fields[0].strip()
+        if title in sets:
+            raise InputError("a set name occurs twice", where=path.name, found=title)
+        sets[title] = tuple(dict.fromkeys(g.strip() for g in fields[2:] if g.strip()))
+        if fields[1].strip() not in {"", "NA"}:
+            descriptions[title] = fields[1].strip()
+    if not sets:
+        raise InputError("the file holds no gene set", where=path.name)
+    label = name or path.name.removesuffix(".gz").removesuffix(".gmt")
+    return GeneSetLibrary(label, sets, Origin(path.name, digest, licence=licence), descriptions)
+
+
+def restrict(
+    library: GeneSetLibrary,
+    universe: Sequence[str],
+    *,
+    smallest: int = 5,
+    largest: int = 500,
+    any_case: bool = True,
+    aliases: Mapping[str, str] | None = None,
+) -> TestedSets:
+    """Intersect a library with the tested genes and filter by the size that is left.
+
+    Raises
+    ------
+    InputError
+        If no set is left, or the universe repeats a gene.
+    """
+    genes = tuple(universe)
+    if len(set(genes)) != len(genes):
+        raise InputError("the tested genes repeat a symbol", where=library.name)
+    all_genes = sorted(library.genes)
+    column = {gene: i for i, gene in enumerate(genes)}
+    where_to = {}
+    for gene in all_genes:
+        if gene in column:
+            where_to[gene] = column[gene]
+    missing = [gene for gene in all_genes if gene not in where_to]
+    if any_case or aliases:
+        match = match_symbols(missing, genes, any_case=any_case, aliases=aliases)
+        where_to |= {gene: column[name] for gene, name in match.mapping.items()}
+    rows = [
+        sorted({where_to[g] for g in members if g in where_to})
+        for members in library.sets.values()
+    ]
+    sizes = np.array([len(row) for row in rows])
+    kept = np.flatnonzero((sizes >= smallest) & (sizes <= largest))
+    if kept.size == 0:
+        raise InputError(
+            "no gene set is left after the size filter",
+            where=library.name,
+            found=f"{len(where_to)} of {len(all_genes)} genes are among the tested ones",
+            do="check that both use the same identifiers, or widen the size filter",
+        )
+    if len(where_to) < 0.2 * len(all_genes):
+        notify(
+            "few genes of the library are among the tested genes",
+            where=library.name,
+            found=f"{len(where_to)} of {len(all_genes)}",
+        )
+    indptr = np.concatenate([[0], np.cumsum(sizes[kept])])
+    indices = np.concatenate([rows[i] for i in kept]).astype(np.int64)
+    membership = sparse.csr_array(
+        (np.ones(len(indices)), indices, indptr), shape=(len(kept), len(genes))
+    )
+    titles = tuple(library.sets)
+    return TestedSets(
+        library.name,
+        tuple(titles[i] for i in kept),
+        genes,
+        membership,
+        too_small=int((sizes < smallest).sum()),
+        too_large=int((sizes > largest).sum()),
+        lost=len(all_genes) - len(where_to),
+    )

@@ -1,0 +1,177 @@
+"""Gene symbols: what spreadsheets, renaming and letter case do to them.
+
+A symbol is repaired only where a table says exactly what it was. What could be two genes is
+reported and not guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from falx.errors import InputError, notify
+
+__all__ = ["SymbolMatch", "check_gene_list", "match_symbols", "repair_symbol"]
+
+_DATE = re.compile(
+    r"^(?:(?P<day>\d{1,2})-(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    r"|(?P<month2>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-(?P<day2>\d{1,2}))(?:-\d{2,4})?$",
+    re.IGNORECASE,
+)
+_FAMILIES = {"sep": ("SEPT", range(1, 15)), "mar": ("MARCH", range(3, 12))}
+# MARC1 and MARC2 become the same dates as MARCH1 and MARCH2; DEC1 names two genes.
+_RENAMED = (("SEPT", "SEPTIN"), ("MARCH", "MARCHF"))
+
+
+@dataclass(frozen=True)
+class SymbolMatch:
+    """How a gene list met a universe.
+
+    Attributes
+    ----------
+    mapping
+        Each gene that has one, to its symbol in the universe.
+    lost
+        Genes that the universe does not hold.
+    repaired
+        Given name to the name it was found under, where they differ by more than case.
+    ambiguous
+        Genes that could be several of the universe; left out.
+    repeated
+        Genes given more than once.
+    """
+
+    mapping: Mapping[str, str]
+    lost: tuple[str, ...] = ()
+    repaired: Mapping[str, str] = field(default_factory=dict)
+    ambiguous: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """Symbols of the universe, in list order, without repetition."""
+        return tuple(dict.fromkeys(self.mapping.values()))
+
+
+def repair_symbol(symbol: str) -> str | None:
+    """Gene that a spreadsheet turned into this date, None if it could be several.
+
+    A symbol that is no date comes back as it is.
+
+    Examples
+    --------
+    >>> repair_symbol("7-Sep"), repair_symbol("Sep-07"), repair_symbol("SP1")
+    ('SEPT7', 'SEPT7', 'SP1')
+    >>> repair_symbol("1-Dec") is None, repair_symbol("01-Mar") is None
+    (True, True)
+    """
+    date = _DATE.match(symbol)
+    if date is None:
+        return symbol
+    month = (date["month"] or date["month2"]).lower()
+    day = int(date["day"] or date["day2"])
+    family, members = _FAMILIES.get(month, ("", range(0)))
+    return f"{family}{day}" if day in members else None
+
+
+def match_symbols(
+    genes: Iterable[str],
+    universe: Sequence[str],
+    *,
+    any_case: bool = True,
+    aliases: Mapping[str, str] | None = None,
+) -> SymbolMatch:
+    """Find each gene in a universe.
+
+    Tried in turn: the exact symbol; the gene behind a spreadsheet date; the current name of
+    the SEPT and MARCH families; an alias; the symbol in any letter case if that is unique.
+
+    Parameters
+    ----------
+    aliases
+        Earlier or alternative symbols to current ones.
+    """
+    lookup = _Lookup(universe, any_case, aliases or {})
+    mapping: dict[str, str] = {}
+    lost: list[str] = []
+    ambiguous: list[str] = []
+    given = [gene.strip() for gene in genes if gene.strip()]
+    for gene in dict.fromkeys(given):
+        candidates = lookup.candidates(gene)
+        if len(candidates) == 1:
+            mapping[gene] = candidates[0]
+        else:
+            (ambiguous if candidates or repair_symbol(gene) is None else lost).append(gene)
+    repeated = tuple(gene for gene, n in Counter(given).items() if n > 1)
+    repaired = {given: name for given, name in mapping.items() if given.upper() != name.upper()}
+    return SymbolMatch(mapping, tuple(lost), repaired, tuple(ambiguous), repeated)
+
+
+class _Lookup:
+    """Candidates for a symbol in a universe."""
+
+    def __init__(
+        self, universe: Sequence[str], any_case: bool, aliases: Mapping[str, str]
+    ) -> None:
+        self.known = set(universe)
+        self.aliases = aliases
+        self.folded: dict[str, list[str]] = {}
+        if any_case:
+            for symbol in self.known:
+                self.folded.setdefault(symbol.upper(), []).append(symbol)
+
+    def candidates(self, gene: str) -> list[str]:
+        repaired = repair_symbol(gene)
+        if repaired is None:
+            return []
+        for name in (gene, repaired, *_other_names(repaired)):
+            if name in self.known:
+                return [name]
+        alias = self.aliases.get(repaired)
+        if alias in self.known:
+            return [str(alias)]
+        for name in (repaired, *_other_names(repaired)):
+            if name.upper() in self.folded:
+                return sorted(self.folded[name.upper()])
+        return []
+
+
+def _other_names(symbol: str) -> list[str]:
+    names = []
+    for old, new in _RENAMED:
+        for a, b in ((new, old), (old, new)):
+            if re.fullmatch(rf"{a}\d+", symbol):
+                names.append(b + symbol.removeprefix(a))
+    return names
+
+
+def check_gene_list(match: SymbolMatch, *, where: object = "gene list") -> SymbolMatch:
+    """Tell what was repaired or lost; raise if nothing is left."""
+    if not match.found:
+        raise InputError(
+            "no gene of the list is among the tested genes",
+            where=where,
+            found=f"{len(match.lost) + len(match.ambiguous)} unknown symbols",
+            do="check that both use the same kind of identifier",
+        )
+    if match.repaired:
+        pairs = [f"{given} → {name}" for given, name in list(match.repaired.items())[:5]]
+        notify("symbols were repaired", where=where, found=", ".join(pairs))
+    if match.ambiguous:
+        notify(
+            "symbols could be several genes and are left out",
+            where=where,
+            found=", ".join(match.ambiguous[:5]),
+            do="write the gene's present symbol",
+        )
+    if match.lost:
+        notify(
+            f"{len(match.lost)} genes are not among the tested genes",
+            where=where,
+            found=", ".join(match.lost[:5]),
+        )
+    if match.repeated:
+        notify("genes are given more than once", where=where, found=", ".join(match.repeated[:5]))
+    return match
