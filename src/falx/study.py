@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from falx.configuration import Option, options_of
 from falx.errors import FalxError, InputError
 from falx.stage import Stage, check_table
 
@@ -156,10 +158,27 @@ class Study:
 
     def __post_init__(self) -> None:
         check_table(self.stages)
+        keys = options_of(self.configuration)
         for stage in self.stages:
-            for source in stage.sources.values():
-                if source.origin == "raw" and source.role not in self.raw:
-                    raise FalxError(f"stage {stage.name} asks for raw.{source.role}: not known.")
+            asked = [f"{s.origin}.{s.role}" for s in stage.sources.values()]
+            for where in [*asked, *stage.params.values()]:
+                if not self._knows(where.rstrip("?"), stage, keys):
+                    raise FalxError(f"stage {stage.name} asks for {where}, which nothing gives.")
+
+    def _knows(self, where: str, stage: Stage, keys: Mapping[str, Option]) -> bool:
+        """Whether an input or parameter of a stage can be found."""
+        origin, _, name = where.partition(".")
+        if origin == "raw":
+            return name.partition(":")[0] in self.raw
+        if origin == "config":
+            return name in keys and keys[name].kind is Path
+        if origin == "participant":
+            return name in self.columns and stage.level == "participant"
+        if origin == "subject":
+            return name == "label" and stage.level == "participant"
+        if origin in ("provenance", "study"):
+            return where in ("provenance.all", "study.exclusions")
+        return where in keys or any(earlier.name == origin for earlier in self.stages)
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name."""

@@ -85,9 +85,17 @@ def find_one(
     *,
     dataset: Index,
     derivatives: Sequence[Index] = (),
+    own_derivatives: Sequence[Index] = (),
     filters: Sequence[Filter] = (),
 ) -> Found | None:
     """Return the file that plays a role, ``None`` where there is none.
+
+    Parameters
+    ----------
+    derivatives
+        Derivative datasets that the user names; they go first.
+    own_derivatives
+        Those in ``derivatives/`` of the dataset.
 
     Raises
     ------
@@ -97,32 +105,52 @@ def find_one(
     if wanted.dataset_file:
         path = dataset.root / wanted.dataset_file
         return Found(path, f"bids:raw:{wanted.dataset_file}") if path.is_file() else None
-    sources = [(i.root.name, i) for i in derivatives] if wanted.derivatives else [("raw", dataset)]
     own = [choice for choice in filters if choice.role == role]
     wanted = _narrowed(wanted, own)
-    for name, index in sources:
-        for pattern in wanted.patterns:
-            path = index.root / pattern.format(subject=subject)
-            if path.is_file():
-                return Found(path, f"bids:{name}:{pattern.format(subject=subject)}")
-        if not wanted.suffix or not (index.root / f"sub-{subject}").is_dir():
-            continue
-        files = index.find(
-            subject,
-            suffix=wanted.suffix,
-            datatype=wanted.datatype,
-            sessions=wanted.sessions,
-            entities=wanted.entities,
-            extensions=wanted.extensions,
-        )
-        files = _broken_tie(files, [choice for choice in filters if not choice.role])
-        if len(files) > 1:
-            raise _which(role, wanted, subject, files)
-        if files:
-            return Found(
-                index.root / files[0].path, f"bids:{name}:{files[0].path}", index, files[0]
-            )
+    general = [choice for choice in filters if not choice.role]
+    tiers = [derivatives, own_derivatives] if wanted.derivatives else [[dataset]]
+    for tier in tiers:
+        found = []
+        for index in tier:
+            name = index.root.name if wanted.derivatives else "raw"
+            file = _in_dataset(role, wanted, subject, index, name, general)
+            if file is not None:
+                found.append(file)
+        if len(found) > 1:
+            raise _which_dataset(wanted, subject, found)
+        if found:
+            return found[0]
     return None
+
+
+def _in_dataset(
+    role: str,
+    wanted: RawInput,
+    subject: str,
+    index: Index,
+    name: str,
+    choices: Sequence[Filter],
+) -> Found | None:
+    for pattern in wanted.patterns:
+        relative = pattern.format(subject=subject)
+        if (index.root / relative).is_file():
+            return Found(index.root / relative, f"bids:{name}:{relative}")
+    if not wanted.suffix or not (index.root / f"sub-{subject}").is_dir():
+        return None
+    files = index.find(
+        subject,
+        suffix=wanted.suffix,
+        datatype=wanted.datatype,
+        sessions=wanted.sessions,
+        entities=wanted.entities,
+        extensions=wanted.extensions,
+    )
+    files = _broken_tie(files, choices)
+    if len(files) > 1:
+        raise _which(role, wanted, subject, files)
+    if not files:
+        return None
+    return Found(index.root / files[0].path, f"bids:{name}:{files[0].path}", index, files[0])
 
 
 def _narrowed(wanted: RawInput, choices: Sequence[Filter]) -> RawInput:
@@ -157,6 +185,16 @@ def _which(role: str, wanted: RawInput, subject: str, files: Sequence[BidsFile])
         where=f"sub-{subject}",
         found=names,
         do=do,
+    )
+
+
+def _which_dataset(wanted: RawInput, subject: str, found: Sequence[Found]) -> InputError:
+    names = [file.uri.split(":")[1] for file in found]
+    return InputError(
+        f"{len(found)} derivative datasets hold the {wanted.what}",
+        where=f"sub-{subject}",
+        found=", ".join(names),
+        do=f"choose one with --derivatives BIDS/derivatives/{names[0]}",
     )
 
 

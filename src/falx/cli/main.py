@@ -47,15 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FalxError as error:
         print(f"falx: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        from falx.engine.disk import explain
+
+        known = explain(error, where="falx")
+        if known is None:
+            raise
+        print(known, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(
             "falx: interrupted; the same command goes on where this one stopped.",
             file=sys.stderr,
         )
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
 
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, ModuleType | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from falx import __version__
 from falx.bids.derivative import IGNORED, description
+from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 from falx.engine.write import write_atomically
 from falx.errors import InputError, notify
@@ -89,12 +89,12 @@ def prepare_folder(out: Path, study: str) -> None:
 def check_space(out: Path, jobs: Iterable[Job]) -> None:
     """Raise if the disk cannot take what the jobs will write by their stages' estimate."""
     needed_mb = sum(job.disk_mb for job in jobs)
-    free_mb = shutil.disk_usage(_existing(out)).free / 1e6
-    if needed_mb > free_mb:
+    available_mb = free_mb(out)
+    if needed_mb > available_mb:
         raise InputError(
             "there is not enough space on the disk of the output folder",
             where=out,
-            found=f"{_size(free_mb)} free, about {_size(needed_mb)} needed",
+            found=f"{_size(available_mb)} free, about {_size(needed_mb)} needed",
             do="free some, or give another folder",
         )
 
@@ -103,16 +103,9 @@ def _size(mb: float) -> str:
     return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{mb:.0f} MB"
 
 
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
-
-
 def _check_writable(out: Path) -> None:
-    nearest = _existing(out.absolute())
     try:
-        with tempfile.TemporaryFile(dir=nearest, prefix=".falx-"):
+        with tempfile.TemporaryFile(dir=existing_parent(out), prefix=".falx-"):
             pass
     except OSError as error:
         raise InputError(

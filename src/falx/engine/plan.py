@@ -56,12 +56,15 @@ class Dataset:
 
     Parameters
     ----------
+    derivatives, own_derivatives
+        Derivative datasets that the user names, and those in the dataset itself.
     columns
         Name of a study's column to the header that this dataset uses.
     """
 
     index: Index
     derivatives: tuple[Index, ...] = ()
+    own_derivatives: tuple[Index, ...] = ()
     participants: Participants = field(default_factory=Participants)
     filters: tuple[Filter, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -78,9 +81,14 @@ class Dataset:
         """Open a dataset with its own ``derivatives/*`` and further ones."""
         index = Index(root)
         own = sorted(p for p in (index.root / "derivatives").glob("*") if p.is_dir())
-        further = [Index(folder) for folder in [*derivatives, *own]]
-        participants = read_participants(index.root)
-        return cls(index, tuple(further), participants, tuple(filters), columns or {})
+        return cls(
+            index,
+            tuple(Index(folder) for folder in derivatives),
+            tuple(Index(folder) for folder in own),
+            read_participants(index.root),
+            tuple(filters),
+            columns or {},
+        )
 
     def column(self, name: str, column: Column) -> Column:
         """Return a study's column under the header that this dataset uses."""
@@ -131,6 +139,7 @@ class _Subject:
                 subject,
                 dataset=dataset.index,
                 derivatives=dataset.derivatives,
+                own_derivatives=dataset.own_derivatives,
                 filters=dataset.filters,
             )
             if self.raw[role] is None and wanted.required:

@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,11 +139,17 @@ def record_of(out: Path, output: Path | str) -> Record | None:
     return None
 
 
-def discard(out: Path, job_id: str) -> None:
-    """Delete a job's record and the outputs it names, so that nothing outdated remains."""
+def discard(out: Path, job_id: str, outputs: Iterable[str] = ()) -> None:
+    """Delete a job's record and outputs, so that nothing outdated or half-written remains.
+
+    Parameters
+    ----------
+    outputs
+        Relative paths to delete besides those that the record names.
+    """
     path = out / "provenance" / f"{job_id}.json"
     record = read_record(path)
     path.unlink(missing_ok=True)
-    if record is not None:
-        for file in record.outputs.values():
-            (out / file.uri).unlink(missing_ok=True)
+    named = [file.uri for file in record.outputs.values()] if record is not None else []
+    for uri in {*named, *outputs}:
+        (out / uri).unlink(missing_ok=True)

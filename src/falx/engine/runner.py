@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
 import json
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from falx.engine.disk import explain
 from falx.engine.job import InputFile, Job
 from falx.engine.provenance import (
     FileRecord,
@@ -30,9 +30,6 @@ from falx.errors import FalxError, InputError, collect_notices
 from falx.study import load_study
 
 __all__ = ["Finished", "failure_of", "run_job"]
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NO_PERMISSION = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -68,36 +65,50 @@ def run_job(job: Job, out: Path, *, threads: int | None = None) -> Finished:
         Cores to use; those of the stage if absent.
     """
     start = time.monotonic()
-    threads = threads or job.threads
     _failure_path(out, job.id).unlink(missing_ok=True)
     with _log(out / job.log) as log:
         log(f"{job.title}, version {job.version}, {_now()}")
-        try:
-            discard(out, job.id)
-            record = _execute(job, out, threads)
-            for notice in record.notices:
-                log(f"notice: {notice}")
-            write_record(out, record)
-        except FalxError as error:
-            failure = str(error)
-        except MemoryError:
-            failure = f"{job.title}: the memory ran out; give more with --mem-gb."
-        except OSError as error:
-            known = _disk_sentence(job, error)
-            if known is None:
-                log(traceback.format_exc())
-            failure = known or _unexpected(job, error)
-        except Exception as error:  # noqa: BLE001 - one subject's failure must not stop the others
-            failure = _unexpected(job, error)
-            log(traceback.format_exc())
-        else:
-            log(f"finished after {record.seconds:.1f} s")
-            return Finished(job.id, record.seconds, None, job.log)
+        failure = _attempt(job, out, threads or job.threads, log)
+        if failure is not None:
+            discard(out, job.id, job.outputs.values())
         sys.stdout.flush()
         sys.stderr.flush()
-        log(failure)
-    _note_failure(out, job, failure)
-    return Finished(job.id, time.monotonic() - start, failure, job.log)
+        seconds = time.monotonic() - start
+        log(failure or f"finished after {seconds:.1f} s")
+    if failure is not None:
+        _note_failure(out, job, failure)
+    return Finished(job.id, seconds, failure, job.log)
+
+
+def _attempt(job: Job, out: Path, threads: int, log: Callable[[str], None]) -> str | None:
+    """Run the stage; return why it failed, or ``None``."""
+    try:
+        discard(out, job.id, job.outputs.values())
+        record = _execute(job, out, threads)
+        write_record(out, record)
+        for notice in record.notices:
+            log(f"notice: {notice}")
+    except FalxError as error:
+        return str(error)
+    except MemoryError:
+        return str(
+            InputError(
+                "the memory ran out",
+                where=job.title,
+                found=f"more than the {job.mem_mb} MB that the stage is known to need",
+                do="use fewer --jobs, or a machine with more memory",
+            )
+        )
+    except Exception as error:  # noqa: BLE001 - one subject's failure must not stop the others
+        known = explain(error, where=job.title) if isinstance(error, OSError) else None
+        if known is not None:
+            return str(known)
+        log(traceback.format_exc())
+        return (
+            f"{job.title}: an error that Falx does not know ({type(error).__name__}: {error}); "
+            f"the lines above say where, please report them."
+        )
+    return None
 
 
 def failure_of(out: Path, job_id: str) -> str | None:
@@ -186,31 +197,8 @@ def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
     return records
 
 
-def _unexpected(job: Job, error: BaseException) -> str:
-    return (
-        f"{job.title}: an error that Falx does not know ({type(error).__name__}: {error}); "
-        f"the lines above say where, please report them."
-    )
-
-
-def _disk_sentence(job: Job, error: OSError) -> str | None:
-    """Say what an error of the disk means; ``None`` if it is another kind."""
-    if error.errno in NO_SPACE:
-        return str(
-            InputError(
-                "there is no space left on the disk of the output folder",
-                where=job.title,
-                do="free some and run the same command again; nothing half-written is left",
-            )
-        )
-    if error.errno in NO_PERMISSION:
-        name = Path(str(error.filename or "output folder")).name
-        return str(InputError(f"{name} cannot be written", where=job.title, found=error.strerror))
-    return None
-
-
 @contextmanager
-def _log(path: Path) -> Iterator[Any]:
+def _log(path: Path) -> Iterator[Callable[[str], None]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("", encoding="utf-8")
     with path.open("a", encoding="utf-8") as stream:

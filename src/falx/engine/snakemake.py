@@ -78,7 +78,7 @@ def run_with_snakemake(
         If Snakemake could not start.
     """
     for job in jobs:
-        discard(out, job.id)
+        discard(out, job.id, job.outputs.values())
         (out / ".falx" / "failed" / f"{job.id}.json").unlink(missing_ok=True)
     _write_plan(jobs, out, resources)
     watch = _Watch(jobs, out, progress)
