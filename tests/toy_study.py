@@ -22,9 +22,6 @@ from falx.errors import InputError, notify
 from falx.stage import Stage
 from falx.study import Column, RawInput, Study
 
-VERSIONS = json.loads(os.environ.get("TOY_VERSIONS", "{}"))
-"""Stage versions that a test raises; jobs in processes of their own see them as well."""
-
 
 @dataclass(frozen=True)
 class Warmth:
@@ -150,7 +147,6 @@ STAGES = (
             "side": "participant.side",
             "label": "subject.label",
         },
-        version=VERSIONS.get("warm", 1),
         mem_mb=100,
         disk_mb=1,
     ),
@@ -160,7 +156,6 @@ STAGES = (
         inputs={"flair": "raw.flair"},
         outputs={"cooled": output_path("anat", "FLAIR", space="orig", desc="cool")},
         params={"units": "raw.flair:Units?"},
-        version=VERSIONS.get("cool", 1),
         mem_mb=100,
         disk_mb=1,
     ),
@@ -177,7 +172,6 @@ STAGES = (
             "numbers": output_path("anat", "stats", extension=".json", desc="joined"),
         },
         params={"weights": "join.weights", "strict": "join.strict"},
-        version=VERSIONS.get("join", 1),
         mem_mb=100,
         disk_mb=1,
     ),
@@ -186,7 +180,6 @@ STAGES = (
         tell_stage,
         inputs={"records": "provenance.all", "numbers": "join.numbers"},
         outputs={"page": "sub-{subject}.html"},
-        version=VERSIONS.get("tell", 1),
         mem_mb=100,
         disk_mb=1,
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from falx.bids.query import parse_filter
 from falx.cli.options import add_configuration, configuration_from
-from falx.engine.plan import Dataset
+from falx.engine.dataset import Dataset
 from falx.engine.run import Outcome, Request, run_study
 from falx.engine.snakemake import Resources
 from falx.errors import OptionError, check_option, check_range
@@ -47,6 +47,10 @@ def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine.add_argument("--jobs", type=int, default=cores, metavar="N", help="cores to use")
     machine.add_argument("--mem-gb", type=float, metavar="GB", help="memory to use; all if absent")
+    machine.add_argument(
+        "--enforce-memory", action="store_true",
+        help="a step that needs more memory than expected fails instead of slowing the machine",
+    )  # fmt: skip
     machine.add_argument("--profile", default="", help="Snakemake profile of a cluster")
     machine.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
     add_configuration(parser, study)
@@ -70,7 +74,7 @@ def run_command(arguments: argparse.Namespace, study: Study) -> int:
         configuration=configuration_from(arguments, study),
         subjects=tuple(arguments.participant_label),
         preset=getattr(arguments, "preset", ""),
-        resources=Resources(arguments.jobs, mem_mb, arguments.profile),
+        resources=Resources(arguments.jobs, mem_mb, arguments.profile, arguments.enforce_memory),
         dry_run=arguments.dry_run,
     )
     outcome = run_study(request, say)

@@ -35,12 +35,12 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
     """Run a command line and return its exit code: 0 done, 1 some subjects failed, 2 refused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        parsed, command = _parse(words)
+        parsed, command = _parse(words, commands)
         if command is None:
             return 2
         return int(command.run(parsed))
@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parse(words: list[str]) -> tuple[argparse.Namespace, ModuleType | None]:
+def _parse(
+    words: list[str], known: Sequence[Command]
+) -> tuple[argparse.Namespace, ModuleType | None]:
     parser = argparse.ArgumentParser(
         prog="falx",
         description="What differs across the midline of the brain in epilepsy.",
@@ -73,7 +75,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, ModuleType | None]:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     chosen = next((word for word in words if not word.startswith("-")), None)
     module: ModuleType | None = None
-    for command in COMMANDS:
+    for command in known:
         own = commands.add_parser(command.name, help=command.help, description=command.help)
         if command.name == chosen:
             module = importlib.import_module(command.module)

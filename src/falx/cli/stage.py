@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from falx.engine.job import Job
-from falx.engine.runner import run_job
+from falx.engine.runner import limit_memory, run_job
 from falx.errors import InputError
 
 
@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stage", metavar="STAGE", help="name of the stage")
     parser.add_argument("job", type=Path, metavar="JOB", help="OUT/.falx/jobs/SUBJECT/STAGE.json")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use")
+    parser.add_argument(
+        "--enforce-memory", action="store_true", help="fail beyond the memory of the stage"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"the job is not of stage {arguments.stage}", found=job.stage)
     out = path.parents[3]
     _send_output_to(out / job.log)
+    if arguments.enforce_memory:
+        limit_memory(job.mem_mb)
     finished = run_job(job, out, threads=arguments.threads)
     return 0 if finished.failure is None else 1
 

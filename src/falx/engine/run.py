@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,17 @@ from typing import Any
 
 from falx import __version__
 from falx.configuration import to_toml
+from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
+from falx.engine.exclusions import note_excluded, write_exclusions
 from falx.engine.folder import check_folder, check_space, prepare_folder
 from falx.engine.job import Job
 from falx.engine.lock import hold
-from falx.engine.plan import Dataset, Exclusion, Plan, plan_group, plan_participants
-from falx.engine.provenance import read_record
-from falx.engine.runner import Finished, failure_of
+from falx.engine.plan import Exclusion, Plan
+from falx.engine.plan_group import plan_group
+from falx.engine.plan_participant import plan_participants
+from falx.engine.provenance import discard, read_record
+from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
 from falx.engine.snakemake import Resources, run_with_snakemake
 from falx.engine.state import outdated
@@ -109,16 +112,21 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         reasons = outdated(plan.jobs, out, DigestCache(out / ".falx" / "digests.json"))
         _say_plan(plan, reasons, say)
         return Outcome(0, excluded=plan.excluded)
-    request.dataset.index.choose(request.subjects)
+    subjects = request.dataset.index.choose(request.subjects)
     prepare_folder(out, request.study.name)
     with hold(out) as lock:
+        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         _write_configuration(request, out)
         if request.level == "group":
-            _write_exclusions(request, out)
+            write_exclusions(request.study, request.dataset.index.subjects, out)
         plan = _plan(request, out, say)
+        if request.level == "participant":
+            excluded = {exclusion.subject: exclusion.reason for exclusion in plan.excluded}
+            note_excluded(out, subjects, excluded)
+            _remove_left_over(plan, out, say)
         finished = _run_rounds(request, plan, out, lock, say)
         if request.level == "participant":
-            _write_exclusions(request, out, plan.excluded)
+            write_exclusions(request.study, request.dataset.index.subjects, out)
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(request.study, plan, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
@@ -135,6 +143,15 @@ def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
     for omission in plan.omitted:
         say(f"sub-{omission.subject}: {omission.reason}, so no {omission.stage}")
     return plan
+
+
+def _remove_left_over(plan: Plan, out: Path, say: Callable[[str], None]) -> None:
+    """Delete outputs of stages that a subject no longer gets: its image is gone."""
+    for omission in plan.omitted:
+        job_id = f"sub-{omission.subject}/{omission.stage}"
+        if (out / "provenance" / f"{job_id}.json").exists():
+            discard(out, job_id)
+            say(f"sub-{omission.subject}: outputs of {omission.stage} removed, they are outdated")
 
 
 def _run_rounds(
@@ -155,6 +172,7 @@ def _run_rounds(
                 say(f"everything is up to date ({len(plan.jobs)} steps)")
             break
         check_space(out, todo)
+        say(f"{len(todo)} of {len(plan.jobs)} steps to do")
         finished += _run(request, todo, out, lock, _Progress(todo, out, say))
         if any(result.failure is not None for result in finished):
             break
@@ -204,33 +222,6 @@ def _write_configuration(request: Request, out: Path) -> None:
     path = out / name
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
-
-
-def _write_exclusions(request: Request, out: Path, excluded: Sequence[Exclusion] = ()) -> None:
-    """List every subject of the dataset that has not gone through all of its stages."""
-    known = {exclusion.subject: exclusion.reason for exclusion in excluded}
-    rows = []
-    for subject in request.dataset.index.subjects:
-        reason = known.get(subject) or _why_unfinished(request.study, out, f"sub-{subject}")
-        if reason:
-            rows.append((f"sub-{subject}", reason))
-    stream = io.StringIO()
-    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    table.writerow(("participant_id", "reason"))
-    table.writerows(rows)
-    path = out / "exclusions.tsv"
-    if not path.is_file() or path.read_text(encoding="utf-8") != stream.getvalue():
-        path.write_text(stream.getvalue(), encoding="utf-8")
-
-
-def _why_unfinished(study: Study, out: Path, unit: str) -> str:
-    names = [stage.name for stage in study.at("participant")]
-    for name in names:
-        if reason := failure_of(out, f"{unit}/{name}"):
-            return reason
-    if any((out / "provenance" / unit / f"{name}.json").exists() for name in names):
-        return ""
-    return "was not run"
 
 
 def _to_show(study: Study, plan: Plan, out: Path) -> tuple[Path, ...]:

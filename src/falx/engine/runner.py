@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import resource
 import shutil
 import sys
 import time
@@ -29,7 +30,10 @@ from falx.engine.write import write_atomically
 from falx.errors import FalxError, InputError, collect_notices
 from falx.study import load_study
 
-__all__ = ["Finished", "failure_of", "run_job"]
+__all__ = ["Finished", "failure_of", "limit_memory", "run_job"]
+
+PYTHON_MB = 500
+"""Memory that an interpreter with its libraries reserves without using it."""
 
 
 @dataclass(frozen=True)
@@ -225,8 +229,13 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _peak_mem_mb() -> int:
-    import resource
+def limit_memory(mem_mb: int) -> None:
+    """Let this process get at most `mem_mb`, and what a Python start takes, from the system."""
+    if hasattr(resource, "RLIMIT_DATA"):
+        limit = (mem_mb + PYTHON_MB) << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
+
+def _peak_mem_mb() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))

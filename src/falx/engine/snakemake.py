@@ -46,11 +46,15 @@ class Resources:
         Memory that the jobs running at a time may need together.
     profile
         Snakemake profile of a cluster; empty: this machine.
+    enforce_memory
+        A job that asks for more memory than its stage is known to need fails, alone, instead
+        of driving the machine into its swap.
     """
 
     jobs: int
     mem_mb: int | None = None
     profile: str = ""
+    enforce_memory: bool = False
 
 
 def run_with_snakemake(
@@ -179,7 +183,11 @@ def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
         path = out / ".falx" / "jobs" / f"{job.id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(job.to_json(), encoding="utf-8")
-    plan = {"records": list(planned.values()), "stages": stages}
+    plan = {
+        "records": list(planned.values()),
+        "stages": stages,
+        "options": "--enforce-memory" if resources.enforce_memory else "",
+    }
     write_atomically(out / ".falx" / "plan.json", json.dumps(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
     write_atomically(out / ".falx" / "snakemake.json", json.dumps(config))

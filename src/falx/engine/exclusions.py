@@ -1,0 +1,66 @@
+"""Who is left out, and why: kept between runs, so that the group level can say it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from falx.engine.job import unit_of
+from falx.engine.runner import failure_of
+from falx.engine.write import write_atomically
+from falx.study import Study
+
+__all__ = ["EXCLUSIONS", "excluded_subjects", "note_excluded", "write_exclusions"]
+
+EXCLUSIONS = "exclusions.tsv"
+_NOTED = ".falx/excluded.json"
+
+
+def note_excluded(out: Path, planned: Iterable[str], excluded: Mapping[str, str]) -> None:
+    """Remember which of the planned subjects cannot be studied, and why.
+
+    Parameters
+    ----------
+    planned
+        Labels of all subjects of this run; what was noted of others stays.
+    excluded
+        Label to reason.
+    """
+    kept = {k: v for k, v in excluded_subjects(out).items() if k not in set(planned)}
+    write_atomically(out / _NOTED, json.dumps({**kept, **excluded}, ensure_ascii=False))
+
+
+def excluded_subjects(out: Path) -> dict[str, str]:
+    """Return the subjects that were left out before any stage, with the reason."""
+    try:
+        content = json.loads((out / _NOTED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(label): str(reason) for label, reason in content.items()}
+
+
+def write_exclusions(study: Study, subjects: Iterable[str], out: Path) -> None:
+    """Write ``exclusions.tsv``: every subject that has not gone through all its stages."""
+    noted = excluded_subjects(out)
+    stream = io.StringIO()
+    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    table.writerow(("participant_id", "reason"))
+    for subject in subjects:
+        reason = noted.get(subject) or _unfinished(study, out, subject)
+        if reason:
+            table.writerow((f"sub-{subject}", reason))
+    write_atomically(out / EXCLUSIONS, stream.getvalue())
+
+
+def _unfinished(study: Study, out: Path, subject: str) -> str:
+    unit = unit_of(subject)
+    names = [stage.name for stage in study.at("participant")]
+    for name in names:
+        if reason := failure_of(out, f"{unit}/{name}"):
+            return reason
+    if any((out / "provenance" / unit / f"{name}.json").exists() for name in names):
+        return ""
+    return "was not run"

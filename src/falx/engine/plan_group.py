@@ -1,0 +1,103 @@
+"""The group level: it reads what the participant level has finished, never raw images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from falx.configuration import flatten
+from falx.engine.dataset import Dataset
+from falx.engine.exclusions import EXCLUSIONS, excluded_subjects
+from falx.engine.job import Input, InputFile, Job, unit_of
+from falx.engine.plan import Plan, config_file, make_job
+from falx.engine.provenance import Record, read_record
+from falx.errors import InputError
+from falx.stage import Source, Stage
+from falx.study import Study
+
+__all__ = ["plan_group"]
+
+
+def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) -> Plan:
+    """Plan the group level: it takes what the participant level has finished.
+
+    Raises
+    ------
+    InputError
+        If no subject has an output that a stage gathers.
+    """
+    values = flatten(configuration)
+    group = _Group(study, dataset, values, out)
+    for stage in study.at("group"):
+        group.add(stage)
+    return Plan(study, "group", tuple(group.jobs.values()))
+
+
+class _Group:
+    """The plan of the group level, grown stage by stage."""
+
+    def __init__(
+        self, study: Study, dataset: Dataset, values: Mapping[str, Any], out: Path
+    ) -> None:
+        self.study, self.dataset, self.values, self.out = study, dataset, values, out
+        self.excluded = excluded_subjects(out)
+        self.jobs: dict[str, Job] = {}
+        self.recipes: dict[str, str] = {}
+        self.record = cache(self._record)
+
+    def _record(self, subject: str, stage: str) -> Record | None:
+        return read_record(self.out / "provenance" / unit_of(subject) / f"{stage}.json")
+
+    def add(self, stage: Stage) -> None:
+        inputs = {name: self._input(stage, source) for name, source in stage.sources.items()}
+        params = {name: self.values[where] for name, where in stage.params.items()}
+        self.jobs[stage.name] = job = make_job(
+            self.study, stage, None, inputs, params, self.recipes
+        )
+        self.recipes[job.id] = job.recipe
+
+    def _input(self, stage: Stage, source: Source) -> Input:
+        if source.origin == "raw":
+            wanted = self.study.raw[source.role]
+            path = self.dataset.index.root / wanted.dataset_file
+            if wanted.dataset_file and path.is_file():
+                return InputFile(str(path), f"bids:raw:{wanted.dataset_file}")
+            if source.optional:
+                return None
+            raise InputError(
+                f"there is no {wanted.what}",
+                where=self.dataset.index.root.name,
+                do=f"add {wanted.dataset_file or 'it'} to the dataset",
+            )
+        if source.origin == "config":
+            return config_file(self.values, source)
+        if source.origin == "study":
+            return InputFile(str(self.out / EXCLUSIONS), EXCLUSIONS)
+        if source.origin == "provenance":
+            return {
+                job.stage: InputFile(job.record, job.record, job.id) for job in self.jobs.values()
+            }
+        if source.gather:
+            return self._gather(stage, source)
+        job = self.jobs[source.origin]
+        path_out = job.outputs[source.role]
+        return InputFile(path_out, path_out, job.id, source.role)
+
+    def _gather(self, stage: Stage, source: Source) -> dict[str, InputFile]:
+        files = {}
+        for subject in self.dataset.index.subjects:
+            record = self.record(subject, source.origin)
+            if record is None or subject in self.excluded:
+                continue
+            self.recipes[record.id] = record.recipe
+            path = record.outputs[source.role].uri
+            files[subject] = InputFile(path, path, record.id, source.role)
+        if not files:
+            raise InputError(
+                f"no subject has what the stage {stage.name} gathers",
+                found=f"no finished stage {source.origin}",
+                do="run the participant level first",
+            )
+        return files

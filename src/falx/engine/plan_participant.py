@@ -1,0 +1,151 @@
+"""The participant level: every stage for every subject that has what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from falx.bids.index import Index
+from falx.bids.query import Found, find_one
+from falx.configuration import flatten
+from falx.engine.dataset import Dataset
+from falx.engine.job import Input, InputFile, Job
+from falx.engine.plan import Exclusion, Plan, config_file, make_job
+from falx.errors import FalxError, InputError
+from falx.stage import Source, Stage
+from falx.study import Study
+
+__all__ = ["plan_participants"]
+
+
+class _LackingError(FalxError):
+    """A stage lacks something that is optional for the study."""
+
+
+def plan_participants(
+    study: Study, dataset: Dataset, configuration: Any, subjects: Iterable[str]
+) -> Plan:
+    """Plan the participant level.
+
+    A subject that lacks a required image, or has several that could be it, is excluded; the
+    others go on. A subject that lacks another image does not get the stages that need it.
+    """
+    values = flatten(configuration)
+    jobs: list[Job] = []
+    excluded: list[Exclusion] = []
+    omitted: list[Exclusion] = []
+    for subject in subjects:
+        try:
+            own, left_out = _Subject(study, dataset, values, subject).plan()
+        except FalxError as error:
+            excluded.append(Exclusion(subject, str(error)))
+        else:
+            jobs += own
+            omitted += left_out
+    return Plan(study, "participant", tuple(jobs), tuple(excluded), tuple(omitted))
+
+
+class _Subject:
+    """The plan of one subject, grown stage by stage."""
+
+    def __init__(
+        self, study: Study, dataset: Dataset, values: Mapping[str, Any], subject: str
+    ) -> None:
+        self.study, self.dataset, self.values, self.subject = study, dataset, values, subject
+        self.jobs: dict[str, Job] = {}
+        self.raw: dict[str, Found | None] = {}
+        for role, wanted in study.raw.items():
+            self.raw[role] = find_one(
+                role,
+                wanted,
+                subject,
+                dataset=dataset.index,
+                derivatives=dataset.derivatives,
+                own_derivatives=dataset.own_derivatives,
+                filters=dataset.filters,
+            )
+            if self.raw[role] is None and wanted.required:
+                raise InputError(
+                    f"there is no {wanted.what}",
+                    where=f"sub-{subject}",
+                    found=_names(dataset.index, subject),
+                    do="add the image, or leave the subject out with --participant-label",
+                )
+
+    def plan(self) -> tuple[list[Job], list[Exclusion]]:
+        omitted = []
+        for stage in self.study.at("participant"):
+            try:
+                self.jobs[stage.name] = self._job(stage)
+            except _LackingError as lack:
+                omitted.append(Exclusion(self.subject, str(lack), stage.name))
+        return list(self.jobs.values()), omitted
+
+    def _job(self, stage: Stage) -> Job:
+        inputs = {name: self._input(source) for name, source in stage.sources.items()}
+        params = {name: self._value(where) for name, where in stage.params.items()}
+        recipes = {job.id: job.recipe for job in self.jobs.values()}
+        return make_job(self.study, stage, self.subject, inputs, params, recipes)
+
+    def _input(self, source: Source) -> Input:
+        if source.origin == "raw":
+            found = self.raw[source.role]
+            if found is not None:
+                return InputFile(str(found.path), found.uri)
+            lack = f"no {self.study.raw[source.role].what}"
+        elif source.origin == "config":
+            return config_file(self.values, source)
+        elif source.origin == "provenance":
+            return {
+                job.stage: InputFile(job.record, job.record, job.id) for job in self.jobs.values()
+            }
+        else:
+            job = self.jobs.get(source.origin)
+            if job is not None:
+                path = job.outputs[source.role]
+                return InputFile(path, path, job.id, source.role)
+            lack = f"no {source.origin}"
+        if source.optional:
+            return None
+        raise _LackingError(lack)
+
+    def _value(self, where: str) -> Any:
+        optional = where.endswith("?")
+        origin, _, name = where.rstrip("?").partition(".")
+        if origin == "subject":
+            return self.subject
+        if origin == "participant":
+            column = self.study.columns[name]
+            value: Any = self.dataset.participants.value(
+                self.subject, self.dataset.column(name, column)
+            )
+            lack = InputError(
+                f"participants.tsv does not say the {column.what}",
+                where=f"sub-{self.subject}",
+                do=f"add a column {column.names[0]}, or name yours with --column {name}=HEADER",
+            )
+        elif origin == "raw":
+            role, _, key = name.partition(":")
+            value = self._sidecar_value(role, key)
+            lack = InputError(
+                f"the sidecar of the {self.study.raw[role].what} does not say {key}",
+                where=f"sub-{self.subject}",
+                do=f"add {key} to its JSON file",
+            )
+        else:
+            return self.values[where]
+        if value is None and not optional:
+            raise lack
+        return value
+
+    def _sidecar_value(self, role: str, key: str) -> Any:
+        found = self.raw[role]
+        if found is None or found.index is None or found.file is None:
+            return None
+        return found.index.sidecar(found.file).get(key)
+
+
+def _names(index: Index, subject: str) -> str:
+    names = [file.path.rpartition("/")[2] for file in index.files(subject)]
+    images = [name for name in names if not name.endswith(".json")]
+    return ", ".join(images[:6]) + (" …" if len(images) > 6 else "") or "no images"
