@@ -20,6 +20,7 @@ class Toy:
         self.bids = toy_study.write_dataset(folder / "bids", subjects)
         self.out = folder / "out"
         self.lines: list[str] = []
+        self.study = toy_study.STUDY
 
     def run(
         self,
@@ -29,9 +30,10 @@ class Toy:
         filters: tuple[str, ...] = (),
         subjects: tuple[str, ...] = (),
         dry_run: bool = False,
+        enforce_memory: bool = False,
         **values: Any,
     ) -> Outcome:
-        study = toy_study.STUDY
+        study = self.study
         self.lines = []
         request = Request(
             study=study,
@@ -44,7 +46,7 @@ class Toy:
                 study.configuration, {k.replace("__", "."): v for k, v in values.items()}
             ),
             subjects=subjects,
-            resources=Resources(jobs=2, mem_mb=4000) if snakemake else None,
+            resources=Resources(2, 4000, enforce_memory=enforce_memory) if snakemake else None,
             dry_run=dry_run,
         )
         return run_study(request, self.lines.append)

@@ -2,8 +2,8 @@
 
 ``warm`` and ``cool`` read an image each, ``join`` takes both, ``tell`` gathers records into
 a page, ``mean`` is of the group. Files called ``slow``, ``crash``, ``die``, ``greedy`` or
-``full`` beside the images make ``warm`` misbehave. Nothing heavy is imported, so that a job
-costs little more than a Python start.
+``full`` beside the images make ``warm`` misbehave, ``drift`` gives it other numbers. Nothing
+heavy is imported, so that a job costs little more than a Python start.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def warm_stage(
         raise InputError("the image is empty", where=f"sub-{label}", found="all zeros")
     misbehave(t1w.parent, warmed)
     sign = -1 if side == "left" else 1
+    if (t1w.parent / "drift").exists():
+        offset_mm += 1
     write(warmed, (sign * gain * (v**2 if how == "squared" else v) + offset_mm for v in values))
     warmed.with_name(warmed.name.replace(".nii.gz", ".json")).write_text("{}")
     if side == "left":

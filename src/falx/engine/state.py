@@ -32,8 +32,8 @@ def outdated(jobs: Iterable[Job], out: Path, digests: DigestCache) -> dict[str, 
 
     Notes
     -----
-    A job whose own recipe or raw input changed makes every job below it run. A job whose
-    output is only missing or damaged does not: it will give the same content again, and
+    A job whose recipe or input changed makes every job below it run. A job whose output is
+    only missing or damaged does not: it will give the same content again, and
     where it does not, the jobs below show as outdated when it has finished.
     """
 
@@ -49,10 +49,10 @@ def outdated(jobs: Iterable[Job], out: Path, digests: DigestCache) -> dict[str, 
             reasons[job.id] = "not done yet"
             continue
         above = sorted(need for need in job.needs if need in changed)
-        if reason := _changed(job, record, above, digests):
+        if reason := (_changed(job, record, above, digests) or _inputs(job, record, record_of)):
             changed.add(job.id)
             reasons[job.id] = reason
-        elif reason := (_inputs(job, record, record_of) or _outputs(record, out, digests)):
+        elif reason := _outputs(record, out, digests):
             reasons[job.id] = reason
     return reasons
 
