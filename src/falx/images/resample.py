@@ -12,7 +12,7 @@ from scipy import ndimage
 from falx.grid import Grid, apply_affine
 from falx.images.nifti import Image
 
-__all__ = ["pull", "resample", "sample"]
+__all__ = ["Interpolation", "pull", "resample", "sample"]
 
 Interpolation = Literal["nearest", "linear", "cubic"]
 

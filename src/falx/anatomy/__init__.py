@@ -1,0 +1,1 @@
+"""Priors, unified segmentation, coregistration, refinement, structures, volumes."""

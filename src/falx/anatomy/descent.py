@@ -1,0 +1,110 @@
+"""Quasi-Newton descent for a handful of parameters that share one unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["descend"]
+
+Vector = npt.NDArray[np.float64]
+
+LONGEST_STEP = 10.0
+"""A step is cut to this length, in the parameters' unit."""
+
+
+def descend(
+    cost: Callable[[Vector], tuple[float, Vector]],
+    inverse_hessian: npt.NDArray[np.float64],
+    *,
+    tolerance: float,
+    iterations: int = 50,
+) -> tuple[Vector, npt.NDArray[np.float64]]:
+    """Minimise from zero by BFGS with a backtracking line search.
+
+    Parameters
+    ----------
+    cost
+        Returns the value and the gradient at a parameter vector of shape (P,).
+    inverse_hessian
+        First guess, shape (P, P); that of a coarser level saves most of the evaluations.
+    tolerance
+        Stop when two steps in a row are shorter than this, in the parameters' unit.
+    iterations
+        Greatest number of steps.
+
+    Returns
+    -------
+    theta, inverse_hessian
+        The minimum and the last inverse Hessian.
+
+    Notes
+    -----
+    Nocedal & Wright 2006, Numerical Optimization, algorithm 6.1 and equation 6.17. The path is
+    the same, but for signs, when parameters change their sign together with the cost: a
+    mirrored problem has the mirrored solution.
+
+    Examples
+    --------
+    >>> theta, _ = descend(lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1)), np.eye(2),
+    ...                    tolerance=1e-6)
+    >>> theta.round(6)
+    array([1., 1.])
+    """
+    theta = np.zeros(len(inverse_hessian))
+    value, gradient = cost(theta)
+    short = 0
+    for _ in range(iterations):
+        step = _capped(-inverse_hessian @ gradient)
+        if step @ gradient >= 0:
+            inverse_hessian = np.eye(len(theta)) * np.trace(inverse_hessian) / len(theta)
+            step = _capped(-inverse_hessian @ gradient)
+        found = _backtrack(cost, theta, step, value, gradient, tolerance)
+        if found is None:
+            break
+        step, value, new_gradient = found
+        theta = theta + step
+        inverse_hessian = _updated(inverse_hessian, step, new_gradient - gradient)
+        gradient = new_gradient
+        short = short + 1 if np.linalg.norm(step) < tolerance else 0
+        if short == 2:
+            break
+    return theta, inverse_hessian
+
+
+def _backtrack(
+    cost: Callable[[Vector], tuple[float, Vector]],
+    theta: Vector,
+    step: Vector,
+    value: float,
+    gradient: Vector,
+    tolerance: float,
+) -> tuple[Vector, float, Vector] | None:
+    """Shorten the step until it lowers the cost enough; ``None`` if no useful step does."""
+    slope = float(step @ gradient)
+    while True:
+        new_value, new_gradient = cost(theta + step)
+        if new_value <= value + 1e-4 * slope:
+            return step, new_value, new_gradient
+        if np.linalg.norm(step) < tolerance:
+            return None
+        # Minimum of the parabola through both values and the first slope, kept in 0.1 … 0.5.
+        factor = float(np.clip(-slope / (2 * (new_value - value - slope)), 0.1, 0.5))
+        step, slope = step * factor, slope * factor
+
+
+def _capped(step: Vector) -> Vector:
+    length = float(np.linalg.norm(step))
+    return step * (LONGEST_STEP / length) if length > LONGEST_STEP else step
+
+
+def _updated(
+    inverse_hessian: npt.NDArray[np.float64], step: Vector, change: Vector
+) -> npt.NDArray[np.float64]:
+    curvature = float(step @ change)
+    if curvature <= 1e-12 * float(np.linalg.norm(step) * np.linalg.norm(change)):
+        return inverse_hessian
+    left = np.eye(len(step)) - np.outer(step, change) / curvature
+    return np.asarray(left @ inverse_hessian @ left.T + np.outer(step, step) / curvature)

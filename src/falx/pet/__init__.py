@@ -1,0 +1,1 @@
+"""Partial-volume correction, intensity scaling, asymmetry, signature."""

@@ -1,0 +1,46 @@
+"""Grey-matter regions for the regional correction, and the structures whose means are reported."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.grid import SIDES, Side
+
+__all__ = ["REGION_LABELS", "STRUCTURE_LABELS", "grey_regions", "structure_mask"]
+
+STRUCTURE_LABELS: dict[str, dict[Side, tuple[int, ...]]] = {
+    "hippocampus": {"left": (17,), "right": (53,)},
+    "amygdala": {"left": (18,), "right": (54,)},
+    "mesial_temporal": {"left": (17, 18), "right": (53, 54)},
+}
+"""FreeSurfer label numbers of the structures that the ablation concerns."""
+
+REGION_LABELS: dict[str, tuple[int, ...]] = {
+    "hippocampus_left": (17,),
+    "hippocampus_right": (53,),
+    "amygdala_left": (18,),
+    "amygdala_right": (54,),
+    "cerebellum": (8, 47),
+    "striatum": (11, 12, 26, 50, 51, 58),
+    "thalamus": (10, 49),
+}
+"""Regions of one activity each; all other grey matter is cortex."""
+
+
+def structure_mask(
+    labels: npt.NDArray[np.integer], structure: str, side: Side
+) -> npt.NDArray[np.bool_]:
+    """Mask of a structure on one side in a label volume of FreeSurfer numbers."""
+    return np.isin(labels, STRUCTURE_LABELS[structure][side])
+
+
+def grey_regions(labels: npt.NDArray[np.integer]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Masks of the regions present in a label volume."""
+    masks = {name: np.isin(labels, numbers) for name, numbers in REGION_LABELS.items()}
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def sided_structures() -> list[tuple[str, Side]]:
+    """Every reported structure with each side."""
+    return [(structure, side) for structure in STRUCTURE_LABELS for side in SIDES]

@@ -1,0 +1,454 @@
+"""Files in, files out for the PET room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.registration_stage import load_matrix
+from falx.errors import InputError, collect_notices
+from falx.grid import SIDES, Grid, normalisation_grid, require_same
+from falx.images.nifti import Image, load, load_labels, load_mask, save, write_json
+from falx.images.smooth import smooth
+from falx.images.warp import load_map
+from falx.pet.asymmetry import ratio_of_means
+from falx.pet.inputs import read_pet
+from falx.pet.maps import (
+    Place,
+    normalise,
+    reference_mask,
+    scaled_asymmetry,
+    structure_means,
+)
+from falx.pet.pvc import correct, effective_fwhm_mm, spread_fractions
+from falx.pet.regions import grey_regions
+from falx.pet.scaling import Scaled
+from falx.pet.signature import (
+    PUBLISHED_THRESHOLD,
+    Confinement,
+    Rule,
+    Threshold,
+    index_on_scale,
+    resolve_side,
+    signature_mask,
+)
+
+__all__ = [
+    "asymmetry_stage",
+    "correct_stage",
+    "flair_asymmetry_stage",
+    "gm_asymmetry_stage",
+    "read_scaled",
+    "signature_stage",
+]
+
+GM_DENSITY_FLOOR = 0.1
+"""Least smoothed grey-matter density, mean of both sides, that has an asymmetry."""
+
+NATIVE = "native T1w space of the pre-operative session"
+
+
+def correct_stage(
+    *,
+    pet: Path,
+    matrix: Path,
+    gm: Path,
+    wm: Path,
+    csf: Path,
+    structures: Path,
+    corrected: Path,
+    metrics: Path,
+    method: str,
+    psf_fwhm_mm: float,
+    smoothing_fwhm_mm: float,
+    floor: float,
+    frames: str,
+    threads: int = 1,
+) -> None:
+    """Correct the PET for partial volume on its own voxels.
+
+    Parameters
+    ----------
+    pet
+        Input: the measured PET, on its own grid.
+    matrix
+        Input: JSON of the coregistration, T1w mm → PET mm.
+    gm, wm, csf
+        Inputs: fractions on the T1w grid.
+    structures
+        Input: label volume of FreeSurfer numbers on the T1w grid.
+    corrected
+        Output: the corrected PET in T1w space. Its voxels are those of the PET; the rigid
+        matrix stands in the affine, so nothing is interpolated. Zero where not defined.
+    metrics
+        Output: JSON with activities, regional values, units and notices.
+    method, psf_fwhm_mm, smoothing_fwhm_mm, floor
+        See :class:`falx.pet.presets.PetSettings`.
+    frames
+        ``"static"``, ``"all"`` or a window such as ``"4-6"``.
+    """
+    with collect_notices() as notices:
+        measured = read_pet(pet, frames=frames)
+        to_t1 = np.linalg.inv(load_matrix(matrix))
+        grid = measured.image.grid
+        labels, grey = load_labels(structures), load(gm)
+        require_same("grey matter", grey.grid, "structures", labels.grid)
+        fwhm_mm = effective_fwhm_mm(psf_fwhm_mm, smoothing_fwhm_mm)
+        spread = spread_fractions(
+            grey,
+            load(wm),
+            load(csf),
+            grey_regions(labels.data),
+            grid,
+            to_t1,
+            fwhm_mm=fwhm_mm,
+            threads=threads,
+        )
+        observed = smooth(measured.image.data, grid.voxel_sizes_mm, smoothing_fwhm_mm)
+        result = correct(observed, spread, method=method, floor=floor)
+    units = measured.units or "arbitrary"
+    save(
+        corrected,
+        result.image,
+        to_t1 @ grid.affine,
+        sidecar={
+            "Description": f"PET after partial-volume correction ({method})",
+            "SkullStripped": method != "none",
+            "SpatialReference": NATIVE,
+            "Units": units,
+        },
+    )
+    write_json(
+        metrics,
+        {
+            "method": method,
+            "effective_psf_fwhm_mm": fwhm_mm,
+            "floor": floor,
+            "units": units,
+            "activity": result.activities,
+            "regional_asymmetry": _regional_asymmetry(result.activities),
+            "notices": notices,
+        },
+    )
+
+
+def asymmetry_stage(
+    *,
+    image: Path,
+    brain_mask: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    scaled_template: Path,
+    asymmetry_template: Path,
+    asymmetry_native: Path,
+    metrics: Path,
+    scale: str,
+    reference: str,
+    smoothing_fwhm_mm: float,
+    voxel_mm: float,
+    threads: int = 1,
+) -> None:
+    """Asymmetry of the corrected PET.
+
+    Parameters
+    ----------
+    image
+        Input: PET in T1w space, zero where not defined, as :func:`correct_stage` writes it.
+    brain_mask, structures
+        Inputs on the T1w grid.
+    to_native, to_template
+        Inputs: coordinate maps, template grid → T1w mm and T1w grid → template mm.
+    scaled_template
+        Output: the image on the intensity scale, in template space.
+    asymmetry_template, asymmetry_native
+        Outputs: asymmetry index in template space, and pulled to the T1w grid.
+    metrics
+        Output: JSON with scale, mean and SD of the reference, and means of the structures.
+    scale, reference
+        Intensity scale and reference region.
+    smoothing_fwhm_mm
+        In template space.
+    voxel_mm
+        Of the template grid.
+    """
+    source = load(image)
+    place = _read_place(
+        brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
+    )
+    outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
+    choice = _Choice("PET", scale, reference, smoothing_fwhm_mm)
+    _write_asymmetry(source, source.data != 0, None, place, choice, outputs)
+
+
+def flair_asymmetry_stage(
+    *,
+    image: Path,
+    matrix: Path,
+    brain_mask: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    scaled_template: Path,
+    asymmetry_template: Path,
+    asymmetry_native: Path,
+    metrics: Path,
+    scale: str,
+    smoothing_fwhm_mm: float,
+    voxel_mm: float,
+    threads: int = 1,
+) -> None:
+    """Asymmetry of an image on its own grid, such as FLAIR; `matrix` brings it to the T1w.
+
+    Parameters are those of :func:`asymmetry_stage`; `matrix` is the JSON of the
+    coregistration, T1w mm → image mm. The reference region is the brain.
+    """
+    source = load(image)
+    source = Image(np.nan_to_num(source.data), source.affine)
+    place = _read_place(
+        brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
+    )
+    outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
+    choice = _Choice("FLAIR", scale, "brain", smoothing_fwhm_mm)
+    everywhere = np.ones(source.data.shape, dtype=bool)
+    _write_asymmetry(source, everywhere, load_matrix(matrix), place, choice, outputs)
+
+
+def gm_asymmetry_stage(
+    *,
+    image: Path,
+    brain_mask: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    scaled_template: Path,
+    asymmetry_template: Path,
+    asymmetry_native: Path,
+    metrics: Path,
+    scale: str,
+    smoothing_fwhm_mm: float,
+    voxel_mm: float,
+    threads: int = 1,
+) -> None:
+    """Asymmetry of grey-matter density; `image` is the grey-matter map on the T1w grid.
+
+    Parameters are those of :func:`asymmetry_stage`. The reference region is the brain. Where
+    the smoothed density is below :data:`GM_DENSITY_FLOOR` on both sides the index is not
+    defined: it would be noise over next to nothing.
+    """
+    source = load(image)
+    place = _read_place(
+        brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
+    )
+    outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
+    choice = _Choice("grey-matter density", scale, "brain", smoothing_fwhm_mm, GM_DENSITY_FLOOR)
+    everywhere = np.ones(source.data.shape, dtype=bool)
+    _write_asymmetry(source, everywhere, None, place, choice, outputs)
+
+
+def signature_stage(
+    *,
+    scaled_template: Path,
+    asymmetry_metrics: Path,
+    brain_mask: Path,
+    gm: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    signature_template: Path,
+    signature_native: Path,
+    published_native: Path,
+    metrics: Path,
+    side: str,
+    threshold: float,
+    threshold_scale: str,
+    threshold_comparison: str,
+    gm_floor: float,
+    ipsilateral_only: bool,
+    minimum_cluster_mm3: float,
+    threads: int = 1,
+) -> None:
+    """Personalised signature of the PET, at the chosen and at the published threshold.
+
+    Parameters
+    ----------
+    scaled_template, asymmetry_metrics
+        Inputs: outputs of :func:`asymmetry_stage`. The asymmetry is taken anew from the scaled
+        image, on the scale that each threshold belongs to.
+    brain_mask, gm, structures
+        Inputs on the T1w grid.
+    to_native, to_template
+        Inputs: coordinate maps.
+    signature_template, signature_native
+        Outputs: masks at the chosen threshold.
+    published_native
+        Output: mask at the published threshold, z + 5 scale, both sides, no grey-matter floor.
+    metrics
+        Output: JSON with the side, thresholds, volumes and notices.
+    side
+        ``"left"``, ``"right"`` or ``"auto"``: the side whose mesial temporal lobe is lower.
+    threshold, threshold_scale, threshold_comparison, gm_floor, ipsilateral_only
+        See :class:`falx.pet.presets.PetSettings`.
+    minimum_cluster_mm3
+        Smaller clusters are dropped.
+    """
+    cut = Threshold(threshold, threshold_scale, threshold_comparison, "chosen for this run")
+    scaled, grid, facts = read_scaled(scaled_template, asymmetry_metrics)
+    place = _read_place(brain_mask, structures, to_native, to_template, grid, threads)
+    with collect_notices() as notices:
+        focus = resolve_side(side, *_mesial_temporal(facts))
+        rule = Rule(gm_floor, focus if ipsilateral_only else None, minimum_cluster_mm3)
+        chosen = _signature(scaled, cut, rule, place, load(gm))
+        published = _signature(scaled, PUBLISHED_THRESHOLD, Rule(), place, load(gm))
+    what = {"SpatialReference": NATIVE, "Type": "ROI"}
+    save(signature_template, chosen.template, grid.affine, sidecar={"Type": "ROI"})
+    save(signature_native, chosen.native, place.native.affine, sidecar=what)
+    save(published_native, published.native, place.native.affine, sidecar=what)
+    voxel_mm3 = place.native.voxel_volume_mm3
+    write_json(
+        metrics,
+        {
+            "side": focus,
+            "side_from": "the asymmetry" if side == "auto" else "the declared focus",
+            "threshold": asdict(cut),
+            "published_threshold": asdict(PUBLISHED_THRESHOLD),
+            "volume_mm3": np.count_nonzero(chosen.native) * voxel_mm3,
+            "published_volume_mm3": np.count_nonzero(published.native) * voxel_mm3,
+            "notices": notices,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Choice:
+    quantity: str
+    scale: str
+    reference: str
+    smoothing_fwhm_mm: float
+    least: float | None = None
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    scaled_template: Path
+    asymmetry_template: Path
+    asymmetry_native: Path
+    metrics: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _Signature:
+    template: npt.NDArray[np.bool_]
+    native: npt.NDArray[np.bool_]
+
+
+def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, dict[str, Any]]:
+    """Read a scaled image with its scale, as an asymmetry stage wrote them."""
+    facts: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+    values = load(image)
+    return Scaled(values.data, facts["scale"], facts["mean"], facts["sd"]), values.grid, facts
+
+
+def _read_place(
+    brain_mask: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    template: Grid,
+    threads: int,
+) -> Place:
+    brain, labels = load_mask(brain_mask), load_labels(structures)
+    require_same("brain mask", brain.grid, "structures", labels.grid)
+    return Place(
+        native=brain.grid,
+        template=template,
+        brain=brain,
+        labels=labels,
+        to_native_mm=load_map(to_native).on(template, threads=threads),
+        to_template_mm=load_map(to_template).on(brain.grid, threads=threads),
+        threads=threads,
+    )
+
+
+def _write_asymmetry(
+    source: Image,
+    defined: npt.NDArray[np.bool_],
+    matrix: npt.NDArray[np.floating] | None,
+    place: Place,
+    choice: _Choice,
+    outputs: _Outputs,
+) -> None:
+    with collect_notices() as notices:
+        image = normalise(
+            source, defined, place, matrix=matrix, smoothing_fwhm_mm=choice.smoothing_fwhm_mm
+        )
+        if choice.least is not None:
+            image = image.above(choice.least)
+        labels = place.to_template(place.labels, how="nearest")
+        reference = reference_mask(choice.reference, image.defined, labels, image.grid)
+        scaled, asymmetry = scaled_asymmetry(image, reference, choice.scale)
+        native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
+    affine = image.grid.affine
+    common = {"Units": "1", "SkullStripped": True}
+    index = {"Description": f"asymmetry index of {choice.quantity}", **common}
+    intensity = {"Description": f"{choice.quantity} on the {choice.scale} scale", **common}
+    save(outputs.scaled_template, scaled.image, affine, sidecar=intensity)
+    save(outputs.asymmetry_template, asymmetry.index, affine, sidecar=index)
+    placed = {**index, "SpatialReference": NATIVE}
+    save(outputs.asymmetry_native, native, place.native.affine, sidecar=placed)
+    write_json(
+        outputs.metrics,
+        {
+            **asdict(choice),
+            "mean": scaled.mean,
+            "sd": scaled.sd,
+            "structures": structure_means(scaled.image, native, native_valid, place),
+            "notices": notices,
+        },
+    )
+
+
+def _mesial_temporal(facts: dict[str, Any]) -> tuple[float, float]:
+    sides = facts["structures"]["mesial_temporal"]
+    left, right = (sides[side]["mean_asymmetry"] for side in SIDES)
+    if left is None or right is None:
+        raise InputError(
+            "the mesial temporal structures hold no asymmetry",
+            do="check the structures and the field of view of the PET",
+        )
+    return left, right
+
+
+def _signature(
+    scaled: Scaled, threshold: Threshold, rule: Rule, place: Place, grey: Image
+) -> _Signature:
+    defined = scaled.image != 0
+    index = index_on_scale(scaled, place.template, defined, threshold.scale)
+    native, _ = place.to_native(index.index, index.valid)
+    here = Confinement(
+        place.to_template(grey),
+        place.template.centres_mm()[..., 0],
+        place.template.voxel_volume_mm3,
+    )
+    there = Confinement(grey.data, place.to_template_mm[..., 0], place.native.voxel_volume_mm3)
+    return _Signature(
+        signature_mask(index.index, threshold.scale, threshold, rule, here),
+        signature_mask(native, threshold.scale, threshold, rule, there),
+    )
+
+
+def _regional_asymmetry(activities: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Asymmetry of each side's structure against the other, from the regional activities."""
+    found: dict[str, dict[str, float]] = {}
+    for structure in ("hippocampus", "amygdala"):
+        left, right = (activities.get(f"{structure}_{side}") for side in SIDES)
+        if left is not None and right is not None and left + right > 0:
+            index = ratio_of_means(left, right)
+            found[structure] = {"left": index, "right": -index}
+    return found

@@ -1,0 +1,1 @@
+"""Ablation, planning, robustness, and the navigation station's formats."""

@@ -1,0 +1,153 @@
+"""Files in, files out for surgery: the ablation that was made, and how much it took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.registration_stage import load_matrix
+from falx.errors import InputError, collect_notices, notify
+from falx.grid import Side, mirror, require_same
+from falx.images.nifti import Image, load_labels, load_mask, save, write_json
+from falx.images.warp import load_map
+from falx.pet.asymmetry import ratio_of_means
+from falx.pet.regions import STRUCTURE_LABELS, structure_mask
+from falx.pet.signature import index_on_scale
+from falx.pet.stages import NATIVE, read_scaled
+from falx.surgery.ablation import ablative_rate, bring_mask, check_arrival, check_side
+
+__all__ = ["ablation_stage"]
+
+
+def ablation_stage(
+    *,
+    ablation: Path,
+    matrix: Path | None,
+    structures: Path,
+    to_native: Path,
+    signature_native: Path,
+    published_native: Path,
+    signature_metrics: Path,
+    scaled_pet: Path,
+    pet_metrics: Path,
+    scaled_flair: Path | None,
+    flair_metrics: Path | None,
+    scaled_gm: Path | None,
+    gm_metrics: Path | None,
+    ablation_native: Path,
+    ablation_template: Path,
+    metrics: Path,
+    threads: int = 1,
+) -> None:
+    """Ablative rate, and the asymmetry inside the ablation.
+
+    Parameters
+    ----------
+    ablation
+        Input: binary mask, in the space of the post-operative T1w if `matrix` is given, else
+        in that of the pre-operative T1w; on any grid.
+    matrix
+        Input, optional: JSON of the coregistration, pre-operative mm → post-operative mm.
+    structures
+        Input: label volume on the pre-operative T1w grid.
+    to_native
+        Input: coordinate map, template grid → T1w mm.
+    signature_native, published_native, signature_metrics
+        Inputs: outputs of the signature stage; the side of the focus is taken from them.
+    scaled_pet, pet_metrics, scaled_flair, flair_metrics, scaled_gm, gm_metrics
+        Inputs: outputs of the asymmetry stages; those of FLAIR and grey matter are optional.
+    ablation_native, ablation_template
+        Outputs: the mask on the pre-operative T1w grid and on the template grid.
+    metrics
+        Output: JSON with rates, volumes and mean asymmetries.
+    """
+    with collect_notices() as notices:
+        source, labels = _read_ablation(ablation), load_labels(structures)
+        to_post = load_matrix(matrix)
+        native = bring_mask(source, labels.grid, matrix=to_post, threads=threads)
+        check_arrival(source, Image(native, labels.affine), where=ablation.name)
+        _, grid, _ = read_scaled(scaled_pet, pet_metrics)
+        map_mm = load_map(to_native).on(grid, threads=threads)
+        template = bring_mask(source, map_mm, matrix=to_post, threads=threads)
+        side: Side = json.loads(signature_metrics.read_text(encoding="utf-8"))["side"]
+        check_side(template, grid, side, where=ablation.name)
+        images = {
+            "pet": (scaled_pet, pet_metrics),
+            "flair": (scaled_flair, flair_metrics),
+            "gm": (scaled_gm, gm_metrics),
+        }
+        asymmetry = {
+            name: _inside(template, image, facts)
+            for name, (image, facts) in images.items()
+            if image is not None and facts is not None
+        }
+        rates = {
+            "default": _rates(signature_native, native, labels, side),
+            "published": _rates(published_native, native, labels, side),
+        }
+    what = {"SpatialReference": NATIVE, "Type": "Lesion"}
+    save(ablation_native, native, labels.affine, sidecar=what)
+    save(ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
+    write_json(
+        metrics,
+        {
+            "side": side,
+            "volume_mm3": np.count_nonzero(native) * labels.grid.voxel_volume_mm3,
+            "rates": rates,
+            "asymmetry": asymmetry,
+            "notices": notices,
+        },
+    )
+
+
+def _read_ablation(path: Path) -> Image:
+    mask = load_mask(path)
+    if not mask.data.any():
+        raise InputError(
+            "the ablation mask is empty", where=path.name, do="draw or choose another mask"
+        )
+    return mask
+
+
+def _rates(
+    signature: Path, ablation: npt.NDArray[np.bool_], labels: Image, side: Side
+) -> dict[str, dict[str, Any]]:
+    mask = load_mask(signature)
+    require_same("signature", mask.grid, "structures", labels.grid)
+    rates = {}
+    for structure in STRUCTURE_LABELS:
+        inside = structure_mask(labels.data, structure, side)
+        rate = ablative_rate(mask.data, ablation, inside, labels.affine)
+        for text in (rate.notice, rate.reason):
+            if text is not None:
+                notify(f"ablative rate of the {structure.replace('_', ' ')}: {text}")
+        rates[structure] = asdict(rate)
+    return rates
+
+
+def _inside(
+    mask: npt.NDArray[np.bool_], image: Path, metrics: Path
+) -> dict[str, float | str | None]:
+    """Mean asymmetry inside the ablation and its mirror, on the run's and the z + 5 scale."""
+    scaled, grid, _ = read_scaled(image, metrics)
+    defined = scaled.image != 0
+    own = index_on_scale(scaled, grid, defined, scaled.scale)
+    z5 = index_on_scale(scaled, grid, defined, "z5")
+    inside = mask & own.valid
+    if not inside.any():
+        notify("no asymmetry inside the ablation", where=image.name)
+        return {"scale": scaled.scale, "ipsilateral": None}
+    here, there = scaled.image, mirror(scaled.image, grid)
+    return {
+        "scale": scaled.scale,
+        "ipsilateral": float(own.index[inside].mean()),
+        "contralateral": float(own.index[mirror(inside, grid)].mean()),
+        "ratio_of_means": ratio_of_means(float(here[inside].mean()), float(there[inside].mean())),
+        "ipsilateral_z5": float(z5.index[inside & z5.valid].mean()),
+        "defined_share": float(np.count_nonzero(inside) / np.count_nonzero(mask)),
+    }
