@@ -7,7 +7,7 @@ the top. A side is a statement about x, never about an array axis.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
 
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
+Scalar = TypeVar("Scalar", bound=np.generic)
 FloatArray = npt.NDArray[np.floating]
 
 TEMPLATE_SPACE = "MNI152NLin2009aSym"
@@ -169,7 +170,7 @@ def is_symmetric(grid: Grid, *, tolerance_mm: float = 1e-4) -> bool:
     return bool(off_axis * max(grid.shape) <= tolerance_mm and centre_mm <= tolerance_mm)
 
 
-def mirror(data: npt.NDArray[np.generic], grid: Grid) -> npt.NDArray[np.generic]:
+def mirror(data: npt.NDArray[Scalar], grid: Grid) -> npt.NDArray[Scalar]:
     """Mirror an image about x = 0 mm; the value at (x, y, z) becomes that at (-x, y, z).
 
     Parameters

@@ -79,8 +79,7 @@ class TemplateImage:
 
     def above(self, least: float) -> TemplateImage:
         """Keep it defined only where the mean of a voxel and its mirror exceeds a value."""
-        there = np.asarray(mirror(self.data, self.grid), dtype=np.float32)
-        pair_mean = 0.5 * (self.data + there)
+        pair_mean = 0.5 * (self.data + mirror(self.data, self.grid))
         kept = self.defined & (pair_mean > least)
         return TemplateImage(np.where(kept, self.data, np.float32(0)), kept, self.grid)
 
