@@ -1,0 +1,1 @@
+"""Resting BOLD: slice timing, head motion, cleaning and regional homogeneity."""

@@ -1,0 +1,55 @@
+"""Work cut into blocks that any number of threads may share with the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+__all__ = ["blas_threads", "over_blocks"]
+
+
+def over_blocks(
+    work: Callable[[slice], None], size: int, *, block: int, threads: int = 1
+) -> None:
+    """Call `work` on slices that cover ``range(size)``, on up to `threads` threads.
+
+    Parameters
+    ----------
+    work
+        Writes its own slice of the result and reads nothing that another slice writes. It
+        gains from threads only where it releases the interpreter lock, as numpy and
+        compiled kernels do.
+    block
+        Length of a slice; it does not depend on `threads`, so neither does the result.
+
+    Examples
+    --------
+    >>> squares = [0] * 5
+    >>> def square(rows: slice) -> None:
+    ...     for i in range(rows.start, rows.stop):
+    ...         squares[i] = i * i
+    >>> over_blocks(square, 5, block=2, threads=2)
+    >>> squares
+    [0, 1, 4, 9, 16]
+    """
+    slices = [slice(start, min(start + block, size)) for start in range(0, size, block)]
+    if threads <= 1 or len(slices) <= 1:
+        for rows in slices:
+            work(rows)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, slices):
+            pass
+
+
+@contextmanager
+def blas_threads(threads: int) -> Iterator[None]:
+    """Limit the threads of matrix products inside the block.
+
+    Small products lose time to threads that wait for each other.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=max(1, threads), user_api="blas"):
+        yield
