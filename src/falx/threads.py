@@ -9,9 +9,7 @@ from contextlib import contextmanager
 __all__ = ["blas_threads", "over_blocks"]
 
 
-def over_blocks(
-    work: Callable[[slice], None], size: int, *, block: int, threads: int = 1
-) -> None:
+def over_blocks(work: Callable[[slice], None], size: int, *, block: int, threads: int = 1) -> None:
     """Call `work` on slices that cover ``range(size)``, on up to `threads` threads.
 
     Parameters

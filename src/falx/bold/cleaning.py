@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from falx.bold.confounds import polynomial_trends
 from falx.errors import InputError, QualityError, check_range
-from falx.threads import over_blocks
+from falx.threads import blas_threads, over_blocks
 
 __all__ = [
     "Band",
@@ -124,9 +124,10 @@ def cleaning_basis(
     trend = polynomial_trends(n, trend_order)
     outside = fourier_columns(n, repetition_time_s, band)
     demeaned = columns - columns.mean(axis=0)
-    after_trend = n - _rank(trend)
-    after_band = n - _rank(np.hstack([trend, outside]))
-    kept = _complement(np.hstack([trend, outside, demeaned]))
+    with blas_threads(1):
+        after_trend = n - _rank(trend)
+        after_band = n - _rank(np.hstack([trend, outside]))
+        kept = _complement(np.hstack([trend, outside, demeaned]))
     basis = CleaningBasis(
         kept, n, n - after_trend, after_trend - after_band, after_band - kept.shape[1]
     )
@@ -161,7 +162,8 @@ def clean(
         block = block - block.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
         np.matmul(block @ kept, back, out=out[rows])
 
-    over_blocks(project, len(series), block=_BLOCK, threads=threads)
+    with blas_threads(1):
+        over_blocks(project, len(series), block=_BLOCK, threads=threads)
     return out
 
 
@@ -181,7 +183,9 @@ def clean_sequentially(
     n = series.shape[1]
     columns = np.asarray(nuisance, dtype=np.float64)
     design = np.hstack([polynomial_trends(n, trend_order), columns - columns.mean(axis=0)])
-    regressed = CleaningBasis(_complement(design), n, trend_order + 1, 0, _rank(design))
+    with blas_threads(1):
+        kept = _complement(design)
+    regressed = CleaningBasis(kept, n, trend_order + 1, 0, n - trend_order - 1 - kept.shape[1])
     out = clean(series, regressed, threads=threads)
     return out if band is None else ideal_filter(out, repetition_time_s, band)
 
@@ -244,7 +248,7 @@ def fourier_columns(
 
 def _unit_columns(columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     norm = np.linalg.norm(columns, axis=0)
-    return columns[:, norm > 0] / norm[norm > 0]
+    return np.asarray(columns[:, norm > 0] / norm[norm > 0])
 
 
 def _rank(columns: npt.NDArray[np.float64]) -> int:

@@ -6,8 +6,9 @@ derivatives belong to the reference and are computed once. Volumes are never res
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from falx.errors import InputError, QualityError
 from falx.images.smooth import FWHM_PER_SIGMA
+from falx.threads import blas_threads
 
 __all__ = ["MotionEstimate", "realign"]
 
@@ -59,7 +61,9 @@ class _Reference:
     normal: npt.NDArray[np.float64]
     mean: float
 
-    def thinned(self) -> _Reference:
+    @cached_property
+    def coarse(self) -> _Reference:
+        """Every fifth point, for the first steps."""
         points, columns = self.points_mm[::COARSE_STRIDE], self.columns[::COARSE_STRIDE]
         return _Reference(
             self.centre_mm, points.copy(), columns.copy(), _normal(columns), self.mean
@@ -95,34 +99,36 @@ def realign(
     QualityError
         If a volume leaves the reference's field of view or does not converge.
     """
-    target: _Reference | None = None
-    coarse: _Reference | None = None
-    current = np.eye(4)
-    matrices, iterations, residual = [], [], []
-    for k, volume in enumerate(volumes):
-        if target is None or coarse is None:
-            target = _prepare(volume if reference is None else reference, affine)
-            coarse = target.thinned()
-        coefficients = _coefficients(volume, affine, where=f"volume {k + 1}")
-        current = current if start is None else np.array(start[k], dtype=np.float64)
-        at_first = reference is None and k == 0
-        matrix, steps, rms = (
-            (np.eye(4), 0, 0.0)
-            if at_first
-            else _align(coefficients, affine, target, coarse, current, where=f"volume {k + 1}")
-        )
-        current = matrix
-        matrices.append(matrix)
-        iterations.append(steps)
-        residual.append(rms)
-    if not matrices:
+    with blas_threads(1):
+        steps = list(_alignments(volumes, affine, reference, start))
+    if not steps:
         raise InputError("a run without volumes has no motion")
+    matrices, iterations, residual = zip(*steps, strict=True)
     return MotionEstimate(np.array(matrices), np.array(iterations), np.array(residual))
 
 
-def _prepare(
-    volume: npt.NDArray[np.floating], affine: npt.NDArray[np.floating]
-) -> _Reference:
+def _alignments(
+    volumes: Iterable[npt.NDArray[np.floating]],
+    affine: npt.NDArray[np.floating],
+    reference: npt.NDArray[np.floating] | None,
+    start: npt.NDArray[np.floating] | None,
+) -> Iterator[tuple[npt.NDArray[np.float64], int, float]]:
+    """Yield matrix, number of steps and residual of every volume."""
+    target = None if reference is None else _prepare(reference, affine)
+    current = np.eye(4)
+    for k, volume in enumerate(volumes):
+        where = f"volume {k + 1}"
+        if target is None:
+            target = _prepare(volume, affine)
+            yield current, 0, 0.0
+            continue
+        coefficients = _coefficients(volume, affine, where=where)
+        begin = current if start is None else np.array(start[k], dtype=np.float64)
+        current, steps, rms = _align(coefficients, affine, target, begin, where=where)
+        yield current, steps, rms
+
+
+def _prepare(volume: npt.NDArray[np.floating], affine: npt.NDArray[np.floating]) -> _Reference:
     """Sample the reference on a 4 mm grid and keep the points that tell most about motion."""
     coefficients = _coefficients(volume, affine, where="the reference volume")
     size_mm = np.linalg.norm(affine[:3, :3], axis=0)
@@ -150,14 +156,13 @@ def _align(
     coefficients: npt.NDArray[np.float32],
     affine: npt.NDArray[np.floating],
     target: _Reference,
-    coarse: _Reference,
     matrix: npt.NDArray[np.float64],
     *,
     where: str,
 ) -> tuple[npt.NDArray[np.float64], int, float]:
     """Gauss-Newton from `matrix`: few points while steps are large, all at the end."""
     to_voxel = np.linalg.inv(affine)
-    level, tolerance = coarse, COARSE_FACTOR
+    level, tolerance = target.coarse, COARSE_FACTOR
     for iteration in range(1, MAX_ITERATIONS + 1):
         step, rms = _gauss_newton_step(coefficients, to_voxel @ matrix, level, where)
         matrix = matrix @ np.linalg.inv(_rigid(step, level.centre_mm))
@@ -200,7 +205,9 @@ def _gauss_newton_step(
     return solution[:6] / solution[6], float(np.sqrt(rest / squares[1]) / level.mean)
 
 
-def _rigid(step: npt.NDArray[np.float64], centre_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _rigid(
+    step: npt.NDArray[np.float64], centre_mm: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     matrix = np.eye(4)
     matrix[:3, :3] = Rotation.from_rotvec(step[3:]).as_matrix()
     matrix[:3, 3] = step[:3] + centre_mm - matrix[:3, :3] @ centre_mm

@@ -227,7 +227,7 @@ def _doubled_ranks(
 
 
 def _time_order(values: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
-    """Indices that sort each row; the order within ties is arbitrary."""
+    """Return indices that sort each row; the order within ties is arbitrary."""
     if values.dtype != np.float32:
         return np.argsort(values, axis=1)
     # One vectorised sort of (value, time) pairs in 64 bits is four times faster than argsort.
@@ -258,9 +258,7 @@ def _sum_over_neighbours(
     return sums
 
 
-def _kendall_w(
-    n: int, sums: npt.NDArray[np.int64], *, corrected: bool
-) -> npt.NDArray[np.float64]:
+def _kendall_w(n: int, sums: npt.NDArray[np.int64], *, corrected: bool) -> npt.NDArray[np.float64]:
     """Kendall's W from doubled ranks: 12 S with S a quarter of the deviance of A."""
     used, ties, total, squares = sums.astype(np.float64)
     deviance = squares - total**2 / n
@@ -268,9 +266,9 @@ def _kendall_w(
     if corrected:
         denominator -= used * ties
     # Series that are all constant agree about nothing: their W is zero.
-    return np.divide(
-        3.0 * deviance, denominator, out=np.zeros_like(deviance), where=denominator > 0
-    )
+    w = np.zeros_like(deviance)
+    np.divide(3.0 * deviance, denominator, out=w, where=denominator > 0)
+    return np.asarray(w)
 
 
 @numba.njit(cache=True, nogil=True)

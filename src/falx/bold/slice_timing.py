@@ -82,7 +82,7 @@ def shift_series(
         rest = values - (first + (last - first) * steps)
         extended = np.concatenate([rest, -rest[..., -2:0:-1]], axis=-1)
         line = first + (last - first) * (steps + shift_s / repetition_time_s / (n - 1))
-        return _phase_shift(extended, shift_s / repetition_time_s)[..., :n] + line
+        return np.asarray(_phase_shift(extended, shift_s / repetition_time_s)[..., :n] + line)
     if pad == "spm":
         # Strictly above: SPM12 pads a series of 256 to 512.
         ramp = np.linspace(0.0, 1.0, (1 << n.bit_length()) - n + 2)[1:-1]
@@ -119,9 +119,7 @@ def check_slice_times(
     return times
 
 
-def _phase_shift(
-    values: npt.NDArray[np.float64], shift_samples: float
-) -> npt.NDArray[np.float64]:
+def _phase_shift(values: npt.NDArray[np.float64], shift_samples: float) -> npt.NDArray[np.float64]:
     n = values.shape[-1]
     spectrum = np.fft.rfft(values, axis=-1)
     phase = np.exp(2j * np.pi * np.fft.rfftfreq(n) * shift_samples)

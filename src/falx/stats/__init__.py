@@ -1,0 +1,1 @@
+"""Statistics: group tests, linear models, permutation, random fields, outcome models."""
