@@ -1,1 +1,1 @@
-"""Ablation, planning, robustness, and the navigation station's formats."""
+"""From the signature to the laser: ablative rate, prognosis, planning, hospital formats."""

@@ -20,6 +20,7 @@ __all__ = [
     "check_arrival",
     "check_side",
     "dice",
+    "rate_of_volumes",
 ]
 
 UNSTABLE_BELOW_MM3 = 100.0
@@ -74,14 +75,22 @@ def ablative_rate(
         check_same_grid("signature", signature.shape, affine, name, mask.shape, affine)
     voxel_mm3 = float(abs(np.linalg.det(np.asarray(affine)[:3, :3])))
     inside = signature & structure
-    denominator = float(np.count_nonzero(inside) * voxel_mm3)
-    numerator = float(np.count_nonzero(inside & ablation) * voxel_mm3)
-    if denominator == 0:
+    return rate_of_volumes(
+        float(np.count_nonzero(inside & ablation) * voxel_mm3),
+        float(np.count_nonzero(inside) * voxel_mm3),
+    )
+
+
+def rate_of_volumes(numerator_mm3: float, denominator_mm3: float) -> AblativeRate:
+    """Ablative rate of volumes already measured, with its reason or notice."""
+    if denominator_mm3 == 0:
         return AblativeRate(0.0, 0.0, None, reason="no signature inside the structure")
     notice = None
-    if denominator < UNSTABLE_BELOW_MM3:
-        notice = f"unstable: only {denominator:.0f} mm³ of signature inside the structure"
-    return AblativeRate(numerator, denominator, numerator / denominator, notice=notice)
+    if denominator_mm3 < UNSTABLE_BELOW_MM3:
+        notice = f"unstable: only {denominator_mm3:.0f} mm³ of signature inside the structure"
+    return AblativeRate(
+        numerator_mm3, denominator_mm3, numerator_mm3 / denominator_mm3, notice=notice
+    )
 
 
 def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:

@@ -1,0 +1,94 @@
+"""Every allowed burn on every feasible track: what it covers, what it costs, which is best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.grid import apply_affine
+from falx.surgery.burn_kernels import burn_counts, pareto_keep
+from falx.surgery.geometry import capsule_volume_mm3
+from falx.surgery.limits import Limits
+from falx.surgery.scene import Scene
+from falx.surgery.tracks import Tracks, numba_threads
+
+__all__ = ["Candidates", "candidate_burns", "pareto_set"]
+
+ROUNDING_MM = np.float32(1e-5)
+"""Keeps burns that lie exactly on a limit."""
+
+HIPPOCAMPUS, AMYGDALA, STRUCTURE = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Every feasible track with every burn that protected tissue allows, one row each.
+
+    Parameters
+    ----------
+    track, pull_back, radius
+        Indices into the tracks and into the limits' lengths, shape (N,).
+    rate, amygdala_rate
+        Ablative rates, shape (N,); the second is 0 where the amygdala holds no signature.
+    outside_mm3
+        Volume of the capsule outside hippocampus and amygdala.
+    """
+
+    track: npt.NDArray[np.int64]
+    pull_back: npt.NDArray[np.int64]
+    radius: npt.NDArray[np.int64]
+    rate: npt.NDArray[np.float64]
+    amygdala_rate: npt.NDArray[np.float64]
+    outside_mm3: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+
+def candidate_burns(
+    scene: Scene, tracks: Tracks, limits: Limits, *, threads: int = 1
+) -> Candidates:
+    """Coverage of every allowed single burn that reaches signature in the hippocampus."""
+    points = apply_affine(scene.grid.affine, np.argwhere(scene.targets))
+    inside = scene.targets
+    kinds = (
+        (scene.signature & scene.hippocampus)[inside].astype(np.uint8)
+        | (scene.signature & scene.amygdala)[inside].astype(np.uint8) << AMYGDALA
+        | np.uint8(1 << STRUCTURE)
+    )
+    pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
+    with numba_threads(threads):
+        heat_limit = tracks.heat_limit_mm + ROUNDING_MM
+        counts = burn_counts(
+            tracks.entries_mm, tracks.targets_mm, heat_limit, points, kinds, pull_backs, radii
+        )
+    allowed = radii[None, None, :] <= heat_limit[:, :, None]
+    useful = counts[..., HIPPOCAMPUS] > 0
+    track, pull_back, radius = np.nonzero(allowed & useful)
+    chosen = counts[track, pull_back, radius].astype(np.float64)
+    volumes = np.array([[capsule_volume_mm3(r, b) for r in radii] for b in pull_backs])
+    whole = [int((kinds >> kind & 1).sum()) for kind in (HIPPOCAMPUS, AMYGDALA)]
+    return Candidates(
+        track, pull_back, radius,
+        rate=chosen[:, HIPPOCAMPUS] / whole[HIPPOCAMPUS],
+        amygdala_rate=chosen[:, AMYGDALA] / max(whole[AMYGDALA], 1),
+        outside_mm3=volumes[pull_back, radius]
+        - chosen[:, STRUCTURE] * scene.grid.voxel_volume_mm3,
+    )  # fmt: skip
+
+
+def pareto_set(candidates: Candidates, tracks: Tracks) -> npt.NDArray[np.int64]:
+    """Rows that no other row beats in rate, collateral and risk, by rising collateral.
+
+    Risks are compared to a micrometre, so that rounding decides nothing; equal rows are
+    ordered by length.
+    """
+    risk = np.round(tracks.risk_mm, 3)[candidates.track]
+    length = np.round(tracks.length_mm, 3)[candidates.track]
+    cost = np.round(candidates.outside_mm3, 3)
+    order = np.lexsort((length, risk, cost, -candidates.rate))
+    keep = pareto_keep(candidates.rate[order], cost[order], risk[order])
+    rows = order[keep]
+    return np.asarray(rows[np.lexsort((risk[rows], -candidates.rate[rows], cost[rows]))])

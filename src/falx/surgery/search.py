@@ -1,0 +1,158 @@
+"""Search for laser plans: all tracks, all burns, the Pareto set, and the plan to suggest.
+
+A plan is suggested for reaching the threshold with a margin while heating the least tissue
+outside hippocampus and amygdala. It does not maximise coverage: the largest burn always
+would. Both sides are planned in the frame of the left hemisphere, a right one being mirrored
+in millimetres before and after, so that the side cannot change a result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.surgery.assess import Assessment, assess
+from falx.surgery.burns import Candidates, candidate_burns, pareto_set
+from falx.surgery.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
+from falx.surgery.infeasible import Explanation, explain
+from falx.surgery.limits import Goal, Limits, Placement
+from falx.surgery.robustness import Robustness, shake
+from falx.surgery.scene import Fields, Scene, fields_of, mirrored_scene
+from falx.surgery.tracks import Funnel, Tracks, find_tracks
+
+__all__ = ["Option", "SearchResult", "search"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A plan of the Pareto set; robustness where it was computed."""
+
+    assessment: Assessment
+    robustness: Robustness | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Parameters
+    ----------
+    options
+        Pareto set over rate (more), collateral (less) and risk (less), by rising collateral.
+    suggested
+        Least collateral among the options that reach threshold and margin, and pass the
+        threshold with the wanted probability; None if there is none.
+    explanation
+        What stands in the way; None if a plan is suggested.
+    """
+
+    funnel: Funnel
+    candidates: int
+    options: tuple[Option, ...]
+    suggested: Option | None
+    explanation: Explanation | None
+
+
+def search(
+    scene: Scene,
+    limits: Limits,
+    goal: Goal,
+    *,
+    rng: np.random.Generator,
+    placement: Placement | None = None,
+    max_pairs: int = 6_000_000,
+    threads: int = 1,
+) -> SearchResult:
+    """Find the Pareto set of plans for one side, and the plan to suggest."""
+    if scene.side == "right":
+        found = search(
+            mirrored_scene(scene), limits, goal, rng=rng, placement=placement,
+            max_pairs=max_pairs, threads=threads,
+        )  # fmt: skip
+        return _mirrored_result(found)
+    fields = fields_of(scene)
+    tracks = find_tracks(scene, fields, limits, max_pairs=max_pairs, threads=threads)
+    candidates = candidate_burns(scene, tracks, limits, threads=threads)
+    rows = pareto_set(candidates, tracks)
+    options = _options(rows, candidates, tracks, scene, fields, limits)
+    options, suggested = _suggest(
+        options, scene, fields, limits, goal, placement or Placement(), rng, threads
+    )
+    explanation = None
+    if suggested is None:
+        best = max((option.assessment.rate for option in options), default=None)
+        explanation = explain(
+            scene, fields, limits, goal, tracks, best_rate=best,
+            probabilities=[o.robustness.reaches for o in options if o.robustness],
+            threads=threads,
+        )  # fmt: skip
+    return SearchResult(tracks.funnel, len(candidates), options, suggested, explanation)
+
+
+def _plan(row: int, candidates: Candidates, tracks: Tracks, limits: Limits) -> LaserPlan:
+    track = candidates.track[row]
+    burn = Burn(
+        limits.radii_mm[candidates.radius[row]], limits.pull_backs_mm[candidates.pull_back[row]]
+    )
+    entry, target = tracks.entries_mm[track], tracks.targets_mm[track]
+    return LaserPlan(Trajectory(tuple(entry), tuple(target)), (burn,))
+
+
+def _options(
+    rows: npt.NDArray[np.int64],
+    candidates: Candidates,
+    tracks: Tracks,
+    scene: Scene,
+    fields: Fields,
+    limits: Limits,
+) -> tuple[Option, ...]:
+    """Assess the Pareto plans anew on the scene's grid; only plans that pass are shown."""
+    found = []
+    for row in rows:
+        assessment = assess(
+            _plan(int(row), candidates, tracks, limits), scene, limits, fields=fields
+        )
+        if not assessment.violations:
+            found.append(Option(assessment))
+    return tuple(found)
+
+
+def _suggest(
+    options: tuple[Option, ...],
+    scene: Scene,
+    fields: Fields,
+    limits: Limits,
+    goal: Goal,
+    placement: Placement,
+    rng: np.random.Generator,
+    threads: int,
+) -> tuple[tuple[Option, ...], Option | None]:
+    """Shake the options that reach the goal, cheapest first, until one is safe enough."""
+    filled = list(options)
+    order = sorted(range(len(options)), key=lambda n: options[n].assessment.tissue.outside_mm3)
+    for n in order:
+        assessment = options[n].assessment
+        if assessment.rate < goal.wanted:
+            continue
+        robustness = shake(
+            assessment.plan, scene, fields, limits, threshold=goal.threshold,
+            rng=rng, placement=placement, threads=threads,
+        )  # fmt: skip
+        filled[n] = replace(options[n], robustness=robustness)
+        if robustness.reaches >= goal.probability:
+            return tuple(filled), filled[n]
+    return tuple(filled), None
+
+
+def _mirrored_result(found: SearchResult) -> SearchResult:
+    def turned(option: Option) -> Option:
+        assessment = option.assessment
+        return replace(option, assessment=replace(assessment, plan=mirrored_plan(assessment.plan)))
+
+    return replace(
+        found,
+        options=tuple(turned(option) for option in found.options),
+        suggested=turned(found.suggested) if found.suggested else None,
+    )

@@ -1,0 +1,133 @@
+"""The scene made from labels, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from falx.errors import GridError, InputError
+from falx.grid import Grid
+from falx.images.nifti import Image
+from falx.surgery.head import EntryBox, brain_hull, scene_from_labels, skull_surface, sulci
+from falx.surgery.scene import distance_mm, fields_of, mirrored_scene
+from surgery.phantom import centres, head_labels, head_signature, same_place
+
+
+def test_distance_equals_the_nearest_voxel_centre_on_an_anisotropic_grid(rng):
+    grid = Grid((12, 9, 7), np.diag([0.8, 1.3, 2.5, 1.0]))
+    mask = rng.random(grid.shape) < 0.02
+    every = grid.centres_mm().reshape(-1, 1, 3)
+    nearest = np.linalg.norm(every - centres(mask, grid)[None], axis=2).min(axis=1)
+    assert np.allclose(distance_mm(mask, grid).ravel(), nearest, atol=1e-5)
+    assert np.all(distance_mm(np.zeros_like(mask), grid) == 100.0)
+
+
+def test_normals_of_a_ball_point_away_from_its_centre():
+    grid = Grid((111, 111, 111), np.eye(4))
+    centre = np.array([55.0, 55.0, 55.0])
+    ball = np.linalg.norm(grid.centres_mm() - centre, axis=-1) <= 40
+    surface = skull_surface(ball, grid)
+    radial = surface.points_mm - centre
+    distance = np.linalg.norm(radial, axis=1)
+    assert np.all((distance > 43) & (distance < 46.5))
+    cosine = np.sum(radial / distance[:, None] * surface.outward, axis=1)
+    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 4.0
+
+
+def test_a_slit_is_a_sulcus_below_the_rim_only():
+    grid = Grid((60, 60, 60), np.eye(4))
+    brain = np.zeros(grid.shape, bool)
+    brain[10:50, 10:50, 10:50] = True
+    brain[10:50, 29:31, 30:50] = False
+    found = sulci(brain, brain_hull(brain, grid), grid)
+    assert found[30, 29:31, 35:45].all()
+    assert not found[:, :, 47:].any()
+    assert not (found & brain).any()
+
+
+def test_entries_lie_on_the_side_and_behind(labels, scene):
+    assert (scene.entries_mm[:, 0] < -15).all()
+    assert (scene.entries_mm[:, 1] < -60).all()
+    assert (scene.outward[:, 1] < 0.2).all()
+    assert np.allclose(np.linalg.norm(scene.outward, axis=1), 1)
+    assert not scene.vessels_checked
+
+
+def test_mirroring_twice_changes_nothing(scene):
+    again = mirrored_scene(mirrored_scene(scene))
+    assert np.allclose(again.grid.affine, scene.grid.affine)
+    assert np.array_equal(again.signature, scene.signature)
+    turned = mirrored_scene(scene)
+    assert turned.side == "right"
+    there = centres(turned.hippocampus, turned.grid)
+    here = centres(scene.hippocampus, scene.grid) * [-1, 1, 1]
+    assert np.allclose(np.sort(there, axis=0), np.sort(here, axis=0))
+
+
+def test_fields_hold_entries_and_targets_with_a_border(scene):
+    fields = fields_of(scene)
+    points = np.concatenate([scene.entries_mm, centres(scene.targets, scene.grid)])
+    inverse = np.linalg.inv(fields.grid.affine)
+    voxels = points @ inverse[:3, :3].T + inverse[:3, 3]
+    assert (voxels >= 0).all()
+    assert (voxels <= np.array(fields.grid.shape) - 1).all()
+    whole = distance_mm(scene.obstacles, scene.grid)
+    low = np.rint(np.linalg.inv(scene.grid.affine) @ fields.grid.affine[:, 3])[:3].astype(int)
+    part = whole[tuple(slice(a, a + n) for a, n in zip(low, fields.grid.shape, strict=True))]
+    assert np.allclose(np.minimum(part, 10), np.minimum(fields.clearance_mm, 10))
+
+
+def test_no_signature_in_the_hippocampus_is_nothing_to_ablate(labels):
+    empty = Image(np.zeros(labels.data.shape, bool), labels.affine)
+    with pytest.raises(InputError, match="nothing to ablate"):
+        scene_from_labels(labels, empty, "left", same_place)
+
+
+def test_targets_of_the_other_hemisphere_are_refused(scene):
+    with pytest.raises(InputError, match="other hemisphere than the focus"):
+        replace(scene, side="right")
+
+
+def test_a_vessel_mask_on_another_grid_is_refused(labels):
+    vessels = Image(np.zeros((5, 5, 5), bool), np.eye(4))
+    with pytest.raises(GridError, match="vessel mask and the T1w labels are on different grids"):
+        scene_from_labels(labels, head_signature(labels), "left", same_place, vessels=vessels)
+
+
+def test_vessels_become_obstacles_and_are_said_to_be_checked(labels):
+    vessels = np.zeros(labels.data.shape, bool)
+    vessels[20, 30, 30] = True
+    scene = scene_from_labels(
+        labels, head_signature(labels), "left", same_place, vessels=Image(vessels, labels.affine)
+    )
+    assert scene.vessels_checked
+
+
+def test_missing_structures_and_entries_are_named(labels):
+    nothing = Image(np.zeros(labels.data.shape, np.int32), labels.affine)
+    with pytest.raises(InputError, match="no hippocampus"):
+        scene_from_labels(nothing, head_signature(labels), "left", same_place)
+    with pytest.raises(InputError, match="no entry on the left"):
+        scene_from_labels(
+            labels, head_signature(labels), "left", same_place, box=EntryBox(x_mm=(200, 300))
+        )
+
+
+def test_skewed_voxels_are_refused(scene):
+    affine = np.array(scene.grid.affine)
+    affine[0, 1] = 0.4
+    with pytest.raises(GridError, match="not orthogonal"):
+        replace(scene, grid=Grid(scene.grid.shape, affine))
+
+
+def test_a_shifted_head_gives_the_same_scene_shifted():
+    still, moved = head_labels(), head_labels(shift=(0.0, 2.0, -4.0))
+    a = scene_from_labels(still, head_signature(still), "left", same_place)
+    signature = Image(np.roll(head_signature(still).data, (1, -2), (1, 2)), still.affine)
+    b = scene_from_labels(
+        moved, signature, "left", lambda points: points - np.array([0.0, 2.0, -4.0])
+    )
+    assert len(a.entries_mm) == len(b.entries_mm)
+    assert np.allclose(a.entries_mm + np.array([0, 2, -4]), b.entries_mm)
