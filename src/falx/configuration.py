@@ -118,7 +118,10 @@ class Option:
         if self.kind is Path:
             if not isinstance(value, str | Path):
                 raise self._wrong(value, "a path")
-            return Path(value).expanduser().absolute()
+            path = Path(value).expanduser().absolute()
+            if not path.is_file():
+                raise InputError(f"the file that {self.key} names does not exist", where=value)
+            return path
         if not isinstance(value, str):
             raise self._wrong(value, "a text")
         return check_option(self.key, value, self.choices) if self.choices else value

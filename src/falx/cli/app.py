@@ -51,6 +51,9 @@ def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
         "--enforce-memory", action="store_true",
         help="a step that needs more memory than expected fails instead of slowing the machine",
     )  # fmt: skip
+    machine.add_argument(
+        "--serial", action="store_true", help="one step after the other, all in this process"
+    )
     machine.add_argument("--profile", default="", help="Snakemake profile of a cluster")
     machine.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
     add_configuration(parser, study)
@@ -74,7 +77,9 @@ def run_command(arguments: argparse.Namespace, study: Study) -> int:
         configuration=configuration_from(arguments, study),
         subjects=tuple(arguments.participant_label),
         preset=getattr(arguments, "preset", ""),
-        resources=Resources(arguments.jobs, mem_mb, arguments.profile, arguments.enforce_memory),
+        resources=None
+        if arguments.serial
+        else Resources(arguments.jobs, mem_mb, arguments.profile, arguments.enforce_memory),
         dry_run=arguments.dry_run,
     )
     outcome = run_study(request, say)

@@ -51,8 +51,6 @@ def config_file(values: Mapping[str, Any], source: Source) -> InputFile | None:
         if source.optional:
             return None
         raise InputError(f"the configuration must name a file for {source.role}")
-    if not Path(path).is_file():
-        raise InputError(f"the file that {source.role} names does not exist", where=path)
     return InputFile(str(path), f"config:{source.role}:{Path(path).name}")
 
 

@@ -1,0 +1,100 @@
+"""One file for each role, and a clear question where several fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from falx.bids.index import Index
+from falx.bids.query import Found, find_one, parse_filter
+from falx.errors import InputError, OptionError
+from falx.study import RawInput
+
+Make = Callable[..., Path]
+T1W = RawInput("pre-operative T1w image", suffix="T1w", datatype="anat", sessions=("preop", None))
+MASK = RawInput("ablation mask", suffix="mask", entities={"label": "ablation"}, derivatives=True)
+
+
+def one(root: Path, *filters: str, wanted: RawInput = T1W, **further: Any) -> Found | None:
+    chosen = [parse_filter(text, ["t1w", "pet"]) for text in filters]
+    return find_one("t1w", wanted, "07", dataset=Index(root), filters=chosen, **further)
+
+
+def test_several_files_are_a_question_that_names_the_answer(make_dataset: Make) -> None:
+    root = make_dataset(
+        "sub-07/anat/sub-07_run-1_T1w.nii.gz", "sub-07/anat/sub-07_run-2_T1w.nii.gz"
+    )
+    text = (
+        "sub-07: 2 files could be the pre-operative T1w image "
+        r"\(found: sub-07_run-1_T1w.nii.gz, sub-07_run-2_T1w.nii.gz\); "
+        "choose one with --filter t1w.run=1 or --filter t1w.run=2."
+    )
+    with pytest.raises(InputError, match=text):
+        one(root)
+    for choice in ("t1w.run=2", "run=2", "t1w.run=02"):
+        found = one(root, choice)
+        assert found is not None
+        assert found.uri == "bids:raw:sub-07/anat/sub-07_run-2_T1w.nii.gz"
+    assert one(root, "t1w.run=3") is None
+
+
+def test_a_filter_for_all_images_leaves_a_single_file_alone(make_dataset: Make) -> None:
+    assert one(make_dataset("sub-07/anat/sub-07_T1w.nii.gz"), "run=1") is not None
+
+
+def test_compressed_and_plain_twins_are_a_question(make_dataset: Make) -> None:
+    with pytest.raises(InputError, match="keep one of them"):
+        one(make_dataset("sub-07/anat/sub-07_T1w.nii.gz", "sub-07/anat/sub-07_T1w.nii"))
+
+
+def test_a_session_can_be_chosen_for_one_image(make_dataset: Make) -> None:
+    root = make_dataset("sub-07/ses-base/anat/sub-07_ses-base_T1w.nii.gz")
+    assert one(root) is None
+    found = one(root, "t1w.ses=base")
+    assert found is not None
+    assert found.path.name == "sub-07_ses-base_T1w.nii.gz"
+
+
+@pytest.mark.parametrize("text", ["run", "run=", "ct.run=1", "runs=1", "=1", "ses=preop"])
+def test_filters_that_say_nothing_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"t1w\."):
+        parse_filter(text, ["t1w", "pet"])
+
+
+def test_masks_come_from_derivatives_and_named_folders_go_first(
+    make_dataset: Make, tmp_path: Path
+) -> None:
+    name = "sub-07/anat/sub-07_space-T1w_label-ablation_mask.nii.gz"
+    root = make_dataset("sub-07/anat/sub-07_T1w.nii.gz")
+    a, b = (Index(make_dataset(name, folder=folder)) for folder in ("rater1", "rater2"))
+    found = one(root, wanted=MASK, own_derivatives=[a])
+    assert found is not None
+    assert found.uri == f"bids:rater1:{name}"
+    with pytest.raises(InputError, match=r"2 derivative datasets hold the ablation mask .*rater1"):
+        one(root, wanted=MASK, own_derivatives=[a, b])
+    found = one(root, wanted=MASK, derivatives=[b], own_derivatives=[a])
+    assert found is not None
+    assert found.path == b.root / name
+
+
+def test_patterns_find_what_does_not_follow_bids(make_dataset: Make) -> None:
+    wanted = RawInput(
+        "FreeSurfer labels",
+        patterns=("sub-{subject}_ses-preop/mri/aseg.mgz", "sub-{subject}/mri/aseg.mgz"),
+        derivatives=True,
+    )
+    freesurfer = Index(make_dataset("sub-07/mri/aseg.mgz", folder="freesurfer"))
+    root = make_dataset("sub-07/anat/sub-07_T1w.nii.gz")
+    found = one(root, wanted=wanted, own_derivatives=[freesurfer])
+    assert found is not None
+    assert found.uri == "bids:freesurfer:sub-07/mri/aseg.mgz"
+
+
+def test_a_file_of_the_dataset(make_dataset: Make) -> None:
+    table = RawInput("table", dataset_file="participants.tsv")
+    found = one(make_dataset("participants.tsv"), wanted=table)
+    assert found is not None
+    assert found.uri == "bids:raw:participants.tsv"
