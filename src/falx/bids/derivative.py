@@ -10,15 +10,19 @@ __all__ = ["BIDS_VERSION", "IGNORED", "description", "output_path"]
 BIDS_VERSION = "1.10.0"
 
 IGNORED: tuple[str, ...] = (
-    "logs/",
-    "provenance/",
+    "logs",
+    "provenance",
+    "group",
     "configuration*.toml",
     "exclusions.tsv",
     "**/*.html",
     "**/*_xfm.*",
-    "**/figures/",
+    "figures",
 )
-"""Patterns for ``.bidsignore``: files that BIDS has no name for."""
+"""Patterns for ``.bidsignore``: files that BIDS has no name for.
+
+Folders stand without a slash: with one, the validator passes over what is inside but still
+complains of a top folder itself."""
 
 
 def output_path(

@@ -78,7 +78,7 @@ def prepare_folder(out: Path, study: str) -> None:
     texts = {
         ".falx/folder.json": json.dumps(made, indent=1) + "\n",
         "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
-        ".bidsignore": "\n".join([".falx/", ".snakemake/", *IGNORED]) + "\n",
+        ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }
     for name, text in texts.items():
         path = out / name

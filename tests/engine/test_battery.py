@@ -1,0 +1,86 @@
+"""The battery catches what it is for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import toy_images
+import toy_study
+from falx.engine.dataset import Dataset
+from falx.engine.run import Request, run_study
+from stage_battery import check_golden, check_stage, run_twice
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ("", ""),
+        ("finite", "not finite"),
+        ("bytes", "has other bytes when image runs again"),
+        ("grid", "Not equal to tolerance"),
+    ],
+)
+def test_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, match: str) -> None:
+    twice = run_twice(
+        toy_images.STUDY,
+        Dataset.open(toy_images.write_images(tmp_path / "bids")),
+        toy_images.Configuration(toy_images.Section(wrong)),
+        tmp_path,
+        spaces={"T1w": lambda job, out: toy_images.GRID},
+    )
+    if not match:
+        check_stage(twice, "image")
+        return
+    with pytest.raises(AssertionError, match=match):
+        check_stage(twice, "image")
+
+
+def test_every_other_file_of_the_toy_study(tmp_path: Path) -> None:
+    dataset = Dataset.open(toy_study.write_dataset(tmp_path / "bids"))
+    study = toy_study.STUDY
+    twice = run_twice(study, dataset, study.configuration(), tmp_path)
+    for stage in ("tell", "mean"):
+        check_stage(twice, stage)
+
+
+def test_changed_numbers_ask_for_a_new_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "golden.json"
+    monkeypatch.setenv("FALX_KEEP_GOLDEN", "1")
+    check_golden(path, "anatomy", 1, {"gm_mm3": 650_000.0})
+    monkeypatch.delenv("FALX_KEEP_GOLDEN")
+    check_golden(path, "anatomy", 1, {"gm_mm3": 650_001.0})
+    with pytest.raises(AssertionError, match="raise the version of stage anatomy: gm_mm3: 650000"):
+        check_golden(path, "anatomy", 1, {"gm_mm3": 660_000.0})
+    with pytest.raises(AssertionError, match="stage anatomy is now version 2"):
+        check_golden(path, "anatomy", 2, {"gm_mm3": 660_000.0})
+    with pytest.raises(AssertionError, match="no numbers are kept for stage pet"):
+        check_golden(path, "pet", 1, {})
+
+
+def test_the_output_folder_passes_the_validator_of_bids(tmp_path: Path) -> None:
+    validator = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
+    if validator is None:
+        pytest.skip("bids-validator-deno is not installed")
+    request = Request(
+        study=toy_images.STUDY,
+        dataset=Dataset.open(toy_images.write_images(tmp_path / "bids")),
+        out=tmp_path / "out",
+        level="participant",
+        configuration=toy_images.Configuration(),
+    )
+    assert run_study(request, lambda line: None).code == 0
+    (tmp_path / "out" / "logs" / "engine.log").touch()
+    done = subprocess.run(
+        [validator, str(tmp_path / "out"), "--json"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    errors = [(i["code"], i.get("location")) for i in issues if i["severity"] == "error"]
+    assert not errors
