@@ -25,8 +25,7 @@ ANCHORS = {
 
 
 @pytest.fixture(scope="module")
-def expression(request):
-    shared = request.getfixturevalue("shared")
+def expression(shared):
     text = (shared / "data/ahba/allgenes_stable_r0.6.csv").read_text()
     rows = list(csv.reader(text.splitlines()))
     return np.array([[float(v or "nan") for v in row[1:]] for row in rows[1:]])

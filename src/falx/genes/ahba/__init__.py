@@ -1,0 +1,1 @@
+"""Allen Human Brain Atlas: from the download to a region × gene matrix."""
