@@ -76,7 +76,9 @@ def _parse(
     chosen = next((word for word in words if not word.startswith("-")), None)
     module: ModuleType | None = None
     for command in known:
-        own = commands.add_parser(command.name, help=command.help, description=command.help)
+        own = commands.add_parser(
+            command.name, help=command.help, description=command.help, allow_abbrev=False
+        )
         if command.name == chosen:
             module = importlib.import_module(command.module)
             module.add_arguments(own)

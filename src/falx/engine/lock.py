@@ -55,11 +55,22 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
     complete = path.with_name(f"lock.{os.getpid()}")
     complete.write_text(json.dumps(content), encoding="utf-8")
     try:
-        path.hardlink_to(complete)  # fails where the lock exists, on network disks as well
+        path.hardlink_to(complete)  # appears whole or not at all, on network disks as well
     except FileExistsError:
         return False
+    except OSError:  # a disk without hard links
+        return _create_plainly(path, content)
     finally:
         complete.unlink()
+    return True
+
+
+def _create_plainly(path: Path, content: dict[str, Any]) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            json.dump(content, stream)
+    except FileExistsError:
+        return False
     return True
 
 
@@ -87,29 +98,32 @@ def _left_behind(lock: dict[str, Any]) -> bool:
     import psutil
 
     child = lock.get("child")
-    if not isinstance(child, int) or not _group_exists(child):
+    if not isinstance(child, int):
         return False
     return _alive(child, lock.get("child_born")) or not bool(psutil.pid_exists(child))
 
 
 def end_group(leader: int) -> None:
-    """End a process group, kindly first."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
+    """End a process group, kindly first: an interrupt lets a job clean up behind it."""
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if not _group_runs(leader):
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, kind)
         deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
-            if not _group_exists(leader):
-                return
+        while _group_runs(leader) and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
-def _group_exists(leader: int) -> bool:
-    try:
-        os.killpg(leader, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def _group_runs(leader: int) -> bool:
+    """Whether the group has a member that is not a zombie waiting for a lazy parent."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -162,7 +162,10 @@ def _input_records(job: Job, out: Path) -> dict[str, FileRecord]:
         path = out / file.path
         if not path.is_file():
             raise InputError(
-                f"the input {name} is not there", where=job.title, found=f"no {path.name}"
+                f"the input {name} is not there",
+                where=job.title,
+                found=f"no {path.name}",
+                do="copy it there; a link of datalad or git-annex must be fetched first",
             )
         is_record = bool(file.job) and not file.role
         records[name] = file_record(file.uri, path, digest=not is_record)

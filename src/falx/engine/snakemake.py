@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class _Watch:
     def look(self) -> None:
         """Report what ended since the last look."""
         for job in list(self.pending.values()):
-            if (self.out / job.record).exists():
+            if self._is_done(job.id):
                 record = read_record(self.out / job.record)
                 self._end(job, record.seconds if record else 0.0, None)
             elif job.id not in self.failed and (reason := failure_of(self.out, job.id)):
@@ -134,6 +134,11 @@ class _Watch:
     def end(self) -> None:
         """Report jobs that ended without a word: killed, or out of memory."""
         self.look()
+        # A profile may try a failed job again: what counts is whether it is done in the end.
+        self.finished = [
+            replace(result, failure=None) if self._is_done(result.job) else result
+            for result in self.finished
+        ]
         failed = {result.job for result in self.finished if result.failure}
         blocked = set(failed)
         for job in list(self.pending.values()):
@@ -144,6 +149,9 @@ class _Watch:
                 if (self.out / job.log).exists():
                     reason = f"{job.title}: the process ended without a word; was it killed?"
                     self._end(job, 0.0, reason)
+
+    def _is_done(self, job_id: str) -> bool:
+        return (self.out / "provenance" / f"{job_id}.json").exists()
 
     def _end(self, job: Job, seconds: float, failure: str | None) -> None:
         result = Finished(job.id, seconds, failure, job.log)
@@ -177,7 +185,8 @@ def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
     for job in jobs:
         mem_mb = min(job.mem_mb, resources.mem_mb or job.mem_mb)
         traits = stages.setdefault(
-            job.stage, {"threads": job.threads, "mem_mb": mem_mb, "needs": {}}
+            job.stage,
+            {"threads": job.threads, "mem_mb": mem_mb, "priority": len(stages), "needs": {}},
         )
         traits["needs"][job.unit] = [planned[need] for need in sorted(job.needs & planned.keys())]
         path = out / ".falx" / "jobs" / f"{job.id}.json"

@@ -1,0 +1,124 @@
+"""What finding, planning and checking cost, without any image."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from table import Row, cpu_seconds
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import toy_study
+from falx.bids.index import Index
+from falx.engine.dataset import Dataset
+from falx.engine.digest import DigestCache
+from falx.engine.plan import Plan
+from falx.engine.plan_participant import plan_participants
+from falx.engine.state import outdated
+from falx.study import Study
+
+SUBJECTS = 1000
+IMAGES = ("anat/T1w", "anat/FLAIR", "pet/trc-FDG_pet", "func/task-rest_bold", "dwi/dwi")
+
+
+def rows() -> list[Row]:
+    """Measure on a dataset of 10,000 empty files."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "bids"
+        _write_dataset(root)
+        return [*_index(root), *_plan(root, Path(folder) / "out"), _help(), _no_op(Path(folder))]
+
+
+def _write_dataset(root: Path) -> None:
+    for number in range(1, SUBJECTS + 1):
+        for image in IMAGES:
+            datatype, _, name = image.partition("/")
+            stem = root / f"sub-{number:04d}" / datatype / f"sub-{number:04d}_{name}"
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            for extension in (".nii.gz", ".json"):
+                stem.with_name(stem.name + extension).write_text("{}")
+    lines = [f"sub-{n:04d}\tL" for n in range(1, SUBJECTS + 1)]
+    (root / "participants.tsv").write_text("participant_id\tside\n" + "\n".join(lines))
+
+
+def _index(root: Path) -> list[Row]:
+    def read() -> int:
+        index = Index(root)
+        return sum(len(index.files(subject)) for subject in index.subjects)
+
+    seconds = cpu_seconds(read, repeats=3)
+    found = [Row("index 10,000 files", seconds, "CPU s", "≤ 1", seconds <= 1)]
+    try:
+        from bids import BIDSLayout
+    except ImportError:
+        return found
+    theirs = cpu_seconds(lambda: BIDSLayout(root, validate=False))
+    ratio = theirs / seconds
+    found.append(Row("the same by pybids, ratio", ratio, "×", "≥ 20", ratio >= 20))
+    return found
+
+
+def _plan(root: Path, out: Path) -> list[Row]:
+    study = _long_study()
+
+    def plan() -> Plan:
+        dataset = Dataset.open(root)
+        subjects = dataset.index.subjects
+        made = plan_participants(study, dataset, study.configuration(), subjects)
+        assert len(outdated(made.jobs, out, DigestCache(out / "digests"))) == SUBJECTS * 12
+        return made
+
+    seconds = cpu_seconds(plan)
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return [
+        Row("plan 1,000 subjects × 12 stages", seconds, "CPU s", "< 15", seconds < 15),
+        Row("peak memory so far", memory_mb, "MB", "< 500", memory_mb < 500),
+    ]
+
+
+def _long_study() -> Study:
+    """Lengthen the toy study to 12 stages for each subject."""
+    toy = toy_study.STUDY
+    stages = list(toy.stages[:4])
+    for number in range(8):
+        above = "join" if number == 0 else f"join{number}"
+        inputs = {**toy.stage("join").inputs, "warmed": f"{above}.joined"}
+        outputs = {
+            "joined": f"sub-{{subject}}/anat/joined{number}.nii.gz",
+            "numbers": f"sub-{{subject}}/anat/joined{number}.json",
+        }
+        stages.append(
+            dataclasses.replace(
+                toy.stage("join"), name=f"join{number + 1}", inputs=inputs, outputs=outputs
+            )
+        )
+    return dataclasses.replace(toy, stages=tuple(stages))
+
+
+def _help() -> Row:
+    seconds = _child_cpu_seconds([sys.executable, "-m", "falx", "--help"])
+    return Row("falx --help", seconds, "CPU s", "< 0.3", seconds < 0.3)
+
+
+def _no_op(folder: Path) -> Row:
+    bids, out = toy_study.write_dataset(folder / "ten", 10), folder / "ten-out"
+    command = [sys.executable, "-m", "toy_cli", "toy", str(bids), str(out), "participant"]
+    _child_cpu_seconds([*command, "--serial"])
+    seconds = _child_cpu_seconds(command)
+    assert len(json.loads((out / "provenance/sub-10/tell.json").read_text())) > 5
+    return Row("nothing to do, 10 subjects", seconds, "CPU s", "≤ 3", seconds <= 3)
+
+
+def _child_cpu_seconds(command: list[str]) -> float:
+    tests = Path(__file__).resolve().parents[1] / "tests"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {"PYTHONPATH": f"{tests}:{tests.parent / 'src'}", "PATH": "/usr/bin:/bin"}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
