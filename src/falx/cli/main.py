@@ -30,6 +30,8 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
+    Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
     Command("stage", "run one job of a plan (used by the engine)", "falx.cli.stage"),
 )

@@ -1,0 +1,1 @@
+"""To and from the hospital's formats; needs the extra ``dicom``."""
