@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from toy_run import Toy
 
@@ -66,3 +72,20 @@ def test_group_takes_what_is_there_and_says_who_is_not(toy: Toy) -> None:
     text = Path(outcome.show[0]).read_text().splitlines()
     assert text[:2] == ["02\t7.5", "mean\t7.5"]
     assert text[2] == "sub-01\tsub-01: the image is empty (found: all zeros)."
+
+
+def test_nothing_is_asked_of_the_network(toy: Toy) -> None:
+    alone = ["unshare", "-rn"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("a process without network cannot be started here")
+    source = Path(__file__).resolve().parents[2] / "src"
+    command = [sys.executable, "-m", "toy_cli", "toy", str(toy.bids), str(toy.out), "participant"]
+    done = subprocess.run(
+        [*alone, *command, "--participant-label", "01"],
+        env={**os.environ, "PYTHONPATH": f"{source}:{os.environ['PYTHONPATH']}"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[4 of 4]" in done.stdout

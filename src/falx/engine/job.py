@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["GROUP", "InputFile", "Job", "unit_of"]
@@ -114,7 +114,7 @@ class Job:
 
     def to_json(self) -> str:
         """Write the job as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, default=str)
+        return json.dumps(vars(self), ensure_ascii=False, default=_plain)
 
     @classmethod
     def from_json(cls, text: str) -> Job:
@@ -134,6 +134,10 @@ def unit_of(subject: str | None) -> str:
     ('sub-07', 'group')
     """
     return GROUP if subject is None else f"sub-{subject}"
+
+
+def _plain(value: Any) -> Any:
+    return vars(value) if isinstance(value, InputFile) else str(value)
 
 
 def _input(value: Any) -> Input:

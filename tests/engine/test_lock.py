@@ -1,0 +1,78 @@
+"""The lock of an output folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from falx.engine.lock import end_group, hold, register_child
+from falx.errors import InputError
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def leave(out: Path, **content: object) -> Path:
+    path = out / ".falx" / "lock.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_lock_is_held_and_let_go(tmp_path: Path) -> None:
+    with hold(tmp_path) as path:
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+        with pytest.raises(InputError, match=rf"process {os.getpid()} on .*; wait for it\."):
+            hold(tmp_path).__enter__()
+    assert not path.exists()
+
+
+def test_the_lock_of_another_host_is_respected(tmp_path: Path) -> None:
+    path = leave(tmp_path, pid=1, host="elsewhere", born=0)
+    with pytest.raises(InputError, match="if it is gone, delete .*lock.json"):
+        hold(tmp_path).__enter__()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_damaged_lock_is_nobodys(tmp_path: Path, text: str) -> None:
+    leave(tmp_path).write_text(text)
+    with hold(tmp_path):
+        pass
+
+
+def test_a_process_id_given_out_again_is_not_the_holder(tmp_path: Path) -> None:
+    leave(tmp_path, pid=os.getpid(), host=socket.gethostname(), born=1.0)
+    with hold(tmp_path):
+        pass
+
+
+def test_jobs_of_a_dead_holder_are_ended(tmp_path: Path) -> None:
+    left = subprocess.Popen(SLEEPER, start_new_session=True)
+    path = leave(tmp_path, pid=dead_pid(), host=socket.gethostname(), born=0)
+    register_child(path, left.pid)
+    with hold(tmp_path):
+        assert left.wait(timeout=5) != 0
+
+
+def test_a_stranger_with_the_old_id_is_left_alone(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(SLEEPER, start_new_session=True)
+    host = socket.gethostname()
+    leave(tmp_path, pid=dead_pid(), host=host, born=0, child=stranger.pid, child_born=1.0)
+    try:
+        with hold(tmp_path):
+            assert stranger.poll() is None
+    finally:
+        end_group(stranger.pid)
+        stranger.wait()
