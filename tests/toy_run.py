@@ -31,6 +31,7 @@ class Toy:
         subjects: tuple[str, ...] = (),
         dry_run: bool = False,
         enforce_memory: bool = False,
+        profile: str = "",
         **values: Any,
     ) -> Outcome:
         study = self.study
@@ -46,7 +47,7 @@ class Toy:
                 study.configuration, {k.replace("__", "."): v for k, v in values.items()}
             ),
             subjects=subjects,
-            resources=Resources(2, 4000, enforce_memory=enforce_memory) if snakemake else None,
+            resources=Resources(2, 4000, profile, enforce_memory) if snakemake else None,
             dry_run=dry_run,
         )
         return run_study(request, self.lines.append)

@@ -1,9 +1,9 @@
 """A study of tiny text files named like images, with the shape of a real table.
 
 ``warm`` and ``cool`` read an image each, ``join`` takes both, ``tell`` gathers records into
-a page, ``mean`` is of the group. Files called ``slow``, ``crash``, ``die``, ``greedy`` or
-``full`` beside the images make ``warm`` misbehave, ``drift`` gives it other numbers. Nothing
-heavy is imported, so that a job costs little more than a Python start.
+a page, ``mean`` is of the group. Files called ``slow``, ``flaky``, ``crash``, ``die``,
+``greedy`` or ``full`` beside the images make ``warm`` misbehave, ``drift`` gives it other
+numbers. Nothing heavy is imported, so that a job costs little more than a Python start.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ def misbehave(folder: Path, output: Path) -> None:
     """Do what a file beside the image says."""
     if (folder / "slow").exists():
         time.sleep(float((folder / "slow").read_text()))
+    if (folder / "flaky").exists():
+        (folder / "flaky").unlink()
+        raise InputError("the first attempt always fails", where="toy")
     if (folder / "crash").exists():
         output.write_text("half")
         raise ZeroDivisionError("toy")

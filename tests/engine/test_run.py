@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from falx.engine.provenance import record_of
+from falx.errors import FalxError
 from toy_run import Toy
 
 
@@ -89,3 +92,39 @@ def test_nothing_is_asked_of_the_network(toy: Toy) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "[4 of 4]" in done.stdout
+
+
+def test_a_profile_may_try_again_and_what_counts_is_the_end(toy: Toy, tmp_path: Path) -> None:
+    profile = tmp_path / "my profile"
+    profile.mkdir()
+    (profile / "config.yaml").write_text("retries: 1\n")
+    toy.image("01").with_name("flaky").touch()
+    outcome = toy.run(snakemake=True, profile=str(profile), subjects=("01",))
+    assert outcome.code == 0
+    assert toy.output("01", "joined").exists()
+
+
+def test_a_profile_that_does_not_exist_is_named(toy: Toy) -> None:
+    with pytest.raises(FalxError, match=r"--profile nowhere: Snakemake could not run .*no config"):
+        toy.run(snakemake=True, profile="nowhere")
+
+
+def test_the_record_of_any_output_is_found(toy: Toy) -> None:
+    toy.run()
+    record = record_of(toy.out, toy.output("02", "warm"))
+    assert record is not None
+    assert (record.id, record.params["gain"]) == ("sub-02/warm", 2.0)
+    assert record_of(toy.out, toy.out / "configuration.toml") is None
+
+
+def test_a_pipe_that_closes_early_leaves_no_trace(toy: Toy) -> None:
+    source = Path(__file__).resolve().parents[2] / "src"
+    words = ("-m", "toy_cli", "toy", str(toy.bids), str(toy.out), "participant", "--dry-run")
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join([sys.executable, *words])} | true"],
+        env={**os.environ, "PYTHONPATH": f"{source}:{os.environ['PYTHONPATH']}"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""

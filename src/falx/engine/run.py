@@ -125,6 +125,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
             note_excluded(out, subjects, excluded)
             _remove_left_over(plan, out, say)
         finished = _run_rounds(request, plan, out, lock, say)
+        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         if request.level == "participant":
             write_exclusions(request.study, request.dataset.index.subjects, out)
     failed = tuple(result for result in finished if result.failure is not None)

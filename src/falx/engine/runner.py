@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import resource
@@ -211,8 +212,9 @@ def _log(path: Path) -> Iterator[Callable[[str], None]]:
     with path.open("a", encoding="utf-8") as stream:
 
         def log(text: str) -> None:
-            stream.write(text.rstrip("\n") + "\n")
-            stream.flush()
+            with contextlib.suppress(OSError):  # a full disk is named by the job's failure
+                stream.write(text.rstrip("\n") + "\n")
+                stream.flush()
 
         yield log
 

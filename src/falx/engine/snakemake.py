@@ -25,7 +25,7 @@ from falx.engine.lock import end_group, register_child
 from falx.engine.provenance import discard, read_record
 from falx.engine.runner import Finished, failure_of
 from falx.engine.write import write_atomically
-from falx.errors import FalxError
+from falx.errors import InputError
 
 __all__ = ["Resources", "run_with_snakemake"]
 
@@ -78,7 +78,7 @@ def run_with_snakemake(
     ------
     KeyboardInterrupt
         After an interrupt, when every job has ended.
-    FalxError
+    InputError
         If Snakemake could not start.
     """
     for job in jobs:
@@ -103,9 +103,11 @@ def run_with_snakemake(
     watch.end()
     if code != 0 and all(result.failure is None for result in watch.finished):
         lines = log.read_text(encoding="utf-8").strip().splitlines()
-        raise FalxError(
-            f"Snakemake ended with code {code}: {lines[-1].strip() if lines else 'no word'} "
-            f"(see {log})"
+        raise InputError(
+            "Snakemake could not run the plan",
+            where=f"--profile {resources.profile}" if resources.profile else None,
+            found=lines[-1].strip().rstrip(".") if lines else f"code {code}",
+            do=f"see {log}",
         )
     return watch.finished
 
