@@ -110,12 +110,11 @@ def find_one(
     general = [choice for choice in filters if not choice.role]
     tiers = [derivatives, own_derivatives] if wanted.derivatives else [[dataset]]
     for tier in tiers:
-        found = []
-        for index in tier:
-            name = index.root.name if wanted.derivatives else "raw"
-            file = _in_dataset(role, wanted, subject, index, name, general)
-            if file is not None:
-                found.append(file)
+        found = [
+            file
+            for index in tier
+            if (file := _in_dataset(role, wanted, subject, index, general)) is not None
+        ]
         if len(found) > 1:
             raise _which_dataset(wanted, subject, found)
         if found:
@@ -128,9 +127,9 @@ def _in_dataset(
     wanted: RawInput,
     subject: str,
     index: Index,
-    name: str,
     choices: Sequence[Filter],
 ) -> Found | None:
+    name = index.root.name if wanted.derivatives else "raw"
     for pattern in wanted.patterns:
         relative = pattern.format(subject=subject)
         if (index.root / relative).is_file():
