@@ -103,10 +103,8 @@ def find_one(
         If several files could play it; the text names the filters that choose one.
     """
     if wanted.dataset_file:
-        path = dataset.root / wanted.dataset_file
-        return Found(path, f"bids:raw:{wanted.dataset_file}") if path.is_file() else None
-    own = [choice for choice in filters if choice.role == role]
-    wanted = _narrowed(wanted, own)
+        return _file_of_dataset(wanted.dataset_file, dataset)
+    wanted = _narrowed(wanted, [choice for choice in filters if choice.role == role])
     general = [choice for choice in filters if not choice.role]
     tiers = [derivatives, own_derivatives] if wanted.derivatives else [[dataset]]
     for tier in tiers:
@@ -120,6 +118,11 @@ def find_one(
         if found:
             return found[0]
     return None
+
+
+def _file_of_dataset(name: str, dataset: Index) -> Found | None:
+    path = dataset.root / name
+    return Found(path, f"bids:raw:{name}") if path.is_file() else None
 
 
 def _in_dataset(
