@@ -56,7 +56,7 @@ def binary_outcome(outcome: ArrayLike, name: str = "the outcome") -> Bools:
             found=f"{events} of {len(array)} are 1",
             do="use a cohort with both outcomes",
         )
-    return array == 1
+    return np.asarray(array == 1, dtype=np.bool_)
 
 
 def complete_cases(*columns: ArrayLike) -> Bools:
@@ -75,7 +75,7 @@ def complete_cases(*columns: ArrayLike) -> Bools:
             do="pass one value per patient in every column",
         )
     finite = [np.isfinite(a) if a.ndim == 1 else np.isfinite(a).all(axis=1) for a in arrays]
-    return np.logical_and.reduce(finite)
+    return np.asarray(np.logical_and.reduce(finite), dtype=np.bool_)
 
 
 def design_matrix(predictors: ArrayLike, n_rows: int, name: str = "the predictors") -> Floats:

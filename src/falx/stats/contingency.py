@@ -78,11 +78,11 @@ def _counts(table: ArrayLike) -> Counts:
             found=f"{array.shape[0]} × {array.shape[1]}",
             do="leave this variable out",
         )
-    return array
+    return np.asarray(array, dtype=np.int64)
 
 
 def _expected(table: Counts) -> Floats:
-    return np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    return np.asarray(np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum())
 
 
 def _p_and_df(statistic: float, table: Counts) -> tuple[float, int]:
@@ -105,7 +105,9 @@ def chi_square(table: ArrayLike, *, yates: bool = False) -> ChiSquare:
         distance = distance - np.minimum(0.5, distance)
     statistic = float(np.sum(distance**2 / expected))
     p, df = _p_and_df(statistic, counts)
-    name = "Pearson chi-square, Yates" if yates and counts.shape == (2, 2) else "Pearson chi-square"
+    name = (
+        "Pearson chi-square, Yates" if yates and counts.shape == (2, 2) else "Pearson chi-square"
+    )
     return ChiSquare(statistic, df, p, float(expected.min()), name)
 
 

@@ -47,9 +47,7 @@ def bootstrap_counts(rows: Integers, n: int) -> Integers:
     return counts
 
 
-def fold_labels(
-    event: Bools, n_folds: int, n_repeats: int, rng: np.random.Generator
-) -> Integers:
+def fold_labels(event: Bools, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Integers:
     """Stratified fold of each patient for each repeat, (n_repeats, n).
 
     The second outcome is dealt starting where the first one ended, so fold sizes differ by at
@@ -85,12 +83,11 @@ def areas(values: Floats, event: NDArray[np.bool_], counts: NDArray[np.integer])
     below = np.cumsum(zeros, axis=1) - zeros
     pairs = ones.sum(axis=1) * zeros.sum(axis=1)
     wins = np.sum(ones * (below + zeros / 2), axis=1)
-    return np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    ratio: Floats = np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    return ratio
 
 
-def many_cuts(
-    values: Floats, event: NDArray[np.bool_], counts: NDArray[np.integer]
-) -> ManyCuts:
+def many_cuts(values: Floats, event: NDArray[np.bool_], counts: NDArray[np.integer]) -> ManyCuts:
     """Youden cut (lowest of ties, midpoints of the values drawn) of every resample."""
     distinct, ones, zeros = _distinct(values, event, counts)
     n_ones, n_zeros = ones.sum(axis=1), zeros.sum(axis=1)

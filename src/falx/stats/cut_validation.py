@@ -95,8 +95,12 @@ def nested_cut(
     balanced = (sensitivity + specificity) / 2
     sd = float(balanced.std(ddof=1)) if n_repeats > 1 else 0.0
     return HeldOut(
-        float(sensitivity.mean()), float(specificity.mean()), float(balanced.mean()), sd,
-        n_repeats, 0,
+        float(sensitivity.mean()),
+        float(specificity.mean()),
+        float(balanced.mean()),
+        sd,
+        n_repeats,
+        0,
     )
 
 

@@ -12,8 +12,14 @@ from falx.errors import InputError, check_option
 from falx.stats.checks import Floats, binary_outcome, vector
 from falx.stats.contingency import ChiSquare, FisherTest, chi_square, fisher_exact
 
-__all__ = ["OPERATORS", "CutPerformance", "Proportion", "above_cut", "cut_performance",
-           "proportion"]
+__all__ = [
+    "OPERATORS",
+    "CutPerformance",
+    "Proportion",
+    "above_cut",
+    "cut_performance",
+    "proportion",
+]
 
 OPERATORS = ("gt", "ge")
 

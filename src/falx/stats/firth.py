@@ -61,9 +61,7 @@ def fit_firth(
     )
 
 
-def firth_ratio_test(
-    predictors: ArrayLike, outcome: ArrayLike, column: int = 0
-) -> ChiSquareTest:
+def firth_ratio_test(predictors: ArrayLike, outcome: ArrayLike, column: int = 0) -> ChiSquareTest:
     """Penalised-likelihood ratio test of one slope.
 
     The restricted fit holds the slope at zero but keeps the penalty of the full design.

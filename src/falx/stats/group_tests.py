@@ -56,7 +56,7 @@ class RankTest:
 
 @dataclass(frozen=True)
 class LeveneTest:
-    """Levene's test of equal spread about the group means."""
+    """Levene's test of equal spread about the group medians (Brown and Forsythe)."""
 
     f: float
     p: float
@@ -184,9 +184,9 @@ def _normal_p(u: float, n_a: int, n_b: int, pooled: Floats) -> float:
 
 
 def levene(a: ArrayLike, b: ArrayLike) -> LeveneTest:
-    """Levene's test of equal variances (deviations from the group means)."""
+    """Levene's test of equal variances, with deviations from the group medians."""
     x, y = _two_groups(a, b)
-    test = stats.levene(x, y, center="mean")
+    test = stats.levene(x, y, center="median")
     return LeveneTest(
         float(test.statistic), float(test.pvalue), float(x.std(ddof=1)), float(y.std(ddof=1))
     )

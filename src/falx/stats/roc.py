@@ -18,8 +18,16 @@ from falx.errors import InputError
 from falx.stats.checks import Bools, Floats, binary_outcome, vector
 from falx.stats.logistic import Z95
 
-__all__ = ["Auc", "DelongTest", "RocCurve", "YoudenCut", "auc", "delong_test", "roc_curve",
-           "youden_cut"]
+__all__ = [
+    "Auc",
+    "DelongTest",
+    "RocCurve",
+    "YoudenCut",
+    "auc",
+    "delong_test",
+    "roc_curve",
+    "youden_cut",
+]
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,12 @@ def auc(score: ArrayLike, outcome: ArrayLike, *, higher_is_positive: bool = True
     area, v10, v01 = _placements(values, event)
     if min(len(v10), len(v01)) < 2:
         return Auc(
-            area, None, None, None, None, None,
+            area,
+            None,
+            None,
+            None,
+            None,
+            None,
             "no interval: DeLong's variance needs two patients of each outcome",
         )
     variance = float(v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01))
@@ -141,8 +154,12 @@ def auc(score: ArrayLike, outcome: ArrayLike, *, higher_is_positive: bool = True
         return Auc(area, variance, low, high, None, None, note)
     wide = half / (area * (1 - area))
     return Auc(
-        area, variance, low, high,
-        float(expit(logit(area) - wide)), float(expit(logit(area) + wide)),
+        area,
+        variance,
+        low,
+        high,
+        float(expit(logit(area) - wide)),
+        float(expit(logit(area) + wide)),
     )
 
 

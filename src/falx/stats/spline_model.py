@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -112,8 +113,7 @@ def fit_spline(
             found=f"{int(event.sum())} events among {len(event)}",
             do="report the data without a model",
         )
-    given = knots is not None
-    at = vector(knots, "knots", at_least=3) if given else place_knots(x, n_knots, rule)
+    at = place_knots(x, n_knots, rule) if knots is None else vector(knots, "knots", at_least=3)
     extra = np.empty((len(x), 0)) if covariates is None else np.asarray(covariates, dtype=float)
     extra = extra.reshape(len(x), -1)
     basis = spline_basis(x, at)
@@ -125,7 +125,7 @@ def fit_spline(
     return SplineFit(
         name=name,
         knots=at,
-        knot_rule="explicit" if given else rule,
+        knot_rule=rule if knots is None else "explicit",
         model=model,
         linear=linear,
         overall=wald_test(model, [1, *curved]),
@@ -191,7 +191,7 @@ def turning_points(fit: SplineFit) -> tuple[TurningPoint, ...]:
     b = fit.model.coefficients[fit.spline_columns]
     edges = np.unique(np.clip([fit.low, *fit.knots, fit.high], fit.low, fit.high))
     points: list[TurningPoint] = []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         x = np.array([left, (left + right) / 2, right])
         slope = spline_derivative(x, fit.knots) @ b
         points.extend(
@@ -205,8 +205,10 @@ def _sign_changes(slope: Floats) -> list[tuple[float, bool]]:
     """Zeros in (0, 1] of the parabola through slope at 0, 1/2, 1, where the sign changes."""
     a = 2 * slope[0] - 4 * slope[1] + 2 * slope[2]
     b = -3 * slope[0] + 4 * slope[1] - slope[2]
-    roots = np.roots([a, b, slope[0]]) if abs(a) > 1e-12 * np.abs(slope).max() else (
-        np.array([-slope[0] / b]) if b else np.array([])
+    roots = (
+        np.roots([a, b, slope[0]])
+        if abs(a) > 1e-12 * np.abs(slope).max()
+        else (np.array([-slope[0] / b]) if b else np.array([]))
     )
     found = []
     for t in np.sort(roots[np.isreal(roots)].real):

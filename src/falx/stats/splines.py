@@ -69,7 +69,7 @@ def place_knots(values: ArrayLike, n_knots: int = 3, rule: str = "quantile") -> 
 
 
 def _hinges(x: Floats, knots: Floats, power: int) -> list[Floats]:
-    """Truncated powers combined so that the curve is straight beyond the outer knots."""
+    """Combine truncated powers so that the curve is straight beyond the outer knots."""
     first, before, last = knots[..., 0, None], knots[..., -2, None], knots[..., -1, None]
     columns = []
     for j in range(knots.shape[-1] - 2):
@@ -110,7 +110,7 @@ def spline_basis(x: ArrayLike, knots: ArrayLike) -> Floats:
 
 
 def spline_derivative(x: ArrayLike, knots: ArrayLike) -> Floats:
-    """Derivative of every basis column at x, same shapes as :func:`spline_basis`."""
+    """Return the derivative of every basis column at x, shaped as :func:`spline_basis`."""
     values, at = np.asarray(x, dtype=np.float64), np.asarray(knots, dtype=np.float64)
     columns = [3 * column for column in _hinges(values, at, 2)]
     return np.stack(np.broadcast_arrays(np.ones_like(values), *columns), axis=-1)
