@@ -169,7 +169,7 @@ class Study:
         """Whether an input or parameter of a stage can be found."""
         origin, _, name = where.partition(".")
         if origin == "raw":
-            return name.partition(":")[0] in self.raw
+            return name.replace("@", ":").partition(":")[0] in self.raw
         if origin == "config":
             return name in keys and keys[name].kind is Path
         if origin == "participant":

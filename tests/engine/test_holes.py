@@ -38,7 +38,7 @@ def start(toy: Toy, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert process.poll() is None, process.communicate()
@@ -148,7 +148,7 @@ def test_6_after_kill_9_the_same_command_finishes_unaided(toy: Toy) -> None:
     first.communicate()
     slow.unlink()
     second = start(toy)
-    printed, errors = second.communicate(timeout=120)
+    printed, errors = second.communicate(timeout=300)
     assert (second.returncode, errors) == (0, "")
     assert "sub-01 warm" in printed
     assert "sub-02 join" not in printed
@@ -163,11 +163,11 @@ def test_6_a_run_that_is_alive_keeps_its_lock(toy: Toy) -> None:
     first = start(toy)
     wait_for(toy.out / ".falx" / "work" / "sub-01" / "warm", first)
     second = start(toy)
-    _, errors = second.communicate(timeout=60)
+    _, errors = second.communicate(timeout=180)
     assert second.returncode == 2
     assert f"another run is working in the output folder (found: process {first.pid}" in errors
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=60)
+    first.communicate(timeout=180)
     assert first.returncode == 130
 
 
@@ -177,7 +177,7 @@ def test_7_an_interrupt_ends_every_job_and_leaves_no_trace(toy: Toy) -> None:
     process = start(toy)
     wait_for(toy.out / ".falx" / "work" / "sub-01" / "warm", process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 130
     assert errors == ("falx: interrupted; the same command goes on where this one stopped.\n")
     assert not toy.output("01", "warm").exists()
