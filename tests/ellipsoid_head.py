@@ -70,7 +70,7 @@ def make_head(*, depth: float = 0.15, side: str = "left", voxel_mm: float = 2.0)
     factor = np.ones(grid.shape)
     factor[np.isin(labels, (17, 18) if side == "left" else (53, 54))] = 1 - depth
     activity = ACTIVITY["gm"] * grey * factor + ACTIVITY["wm"] * white + ACTIVITY["csf"] * csf
-    scalp = fraction((0, -8, 4), (76, 92, 70)) - brain
+    scalp = fraction((0, -8, 4), (80, 96, 76)) - fraction((0, -8, 4), (75, 91, 71))
     activity = activity + ACTIVITY["outside"] * scalp
     return Head(grid, grey, white, csf, labels, activity)
 

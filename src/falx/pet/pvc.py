@@ -26,6 +26,7 @@ __all__ = [
     "correct",
     "effective_fwhm_mm",
     "muller_gaertner",
+    "region_based",
     "regional_activities",
     "spread_fractions",
 ]
@@ -261,12 +262,15 @@ def _spread(
 ) -> npt.NDArray[np.float32]:
     """Blur a fraction and sample it on a grid; only the box around it is computed."""
     size = part.grid.voxel_sizes_mm
+    # Linear interpolation between voxels h apart adds the variance h²/6 by itself.
+    own_mm2 = fwhm_mm**2 - (FWHM_PER_SIGMA * size) ** 2 / 6.0
+    width_mm = np.sqrt(np.maximum(own_mm2, 0.0))
     margin = np.ceil(4.0 * fwhm_mm / FWHM_PER_SIGMA / size).astype(int) + 1
     low, high = _box(part.data, margin)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     affine = part.affine.copy()
     affine[:3, 3] += part.affine[:3, :3] @ low
-    blurred = Image(smooth(part.data[box], size, fwhm_mm), affine)
+    blurred = Image(smooth(part.data[box], size, width_mm), affine)
     return np.asarray(resample(blurred, grid, matrix=matrix, threads=threads))
 
 

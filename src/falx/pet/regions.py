@@ -7,7 +7,13 @@ import numpy.typing as npt
 
 from falx.grid import SIDES, Side
 
-__all__ = ["REGION_LABELS", "STRUCTURE_LABELS", "grey_regions", "structure_mask"]
+__all__ = [
+    "REGION_LABELS",
+    "STRUCTURE_LABELS",
+    "grey_regions",
+    "sided_structures",
+    "structure_mask",
+]
 
 STRUCTURE_LABELS: dict[str, dict[Side, tuple[int, ...]]] = {
     "hippocampus": {"left": (17,), "right": (53,)},

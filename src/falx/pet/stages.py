@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.errors import InputError, collect_notices
-from falx.grid import SIDES, Grid, normalisation_grid, require_same
+from falx.grid import SIDES, Grid, Side, normalisation_grid, require_same
 from falx.images.nifti import Image, load, load_labels, load_mask, save, write_json
 from falx.images.smooth import smooth
 from falx.images.warp import load_map
@@ -26,7 +26,7 @@ from falx.pet.maps import (
     scaled_asymmetry,
     structure_means,
 )
-from falx.pet.pvc import correct, effective_fwhm_mm, spread_fractions
+from falx.pet.pvc import Spread, correct, effective_fwhm_mm, spread_fractions
 from falx.pet.regions import grey_regions
 from falx.pet.scaling import Scaled
 from falx.pet.signature import (
@@ -50,6 +50,12 @@ __all__ = [
 
 GM_DENSITY_FLOOR = 0.1
 """Least smoothed grey-matter density, mean of both sides, that has an asymmetry."""
+
+REPORTED = {
+    "hippocampus": ("hippocampus",),
+    "amygdala": ("amygdala",),
+    "mesial_temporal": ("hippocampus", "amygdala"),
+}
 
 NATIVE = "native T1w space of the pre-operative session"
 
@@ -132,7 +138,7 @@ def correct_stage(
             "floor": floor,
             "units": units,
             "activity": result.activities,
-            "regional_asymmetry": _regional_asymmetry(result.activities),
+            "regional_asymmetry": _regional_asymmetry(result.activities, spread),
             "notices": notices,
         },
     )
@@ -443,12 +449,28 @@ def _signature(
     )
 
 
-def _regional_asymmetry(activities: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Asymmetry of each side's structure against the other, from the regional activities."""
+def _regional_asymmetry(
+    activities: Mapping[str, float], spread: Spread
+) -> dict[str, dict[str, float]]:
+    """Asymmetry of each side's structure against the other, from the regional activities.
+
+    The mesial temporal value joins hippocampus and amygdala by their volumes; it is the least
+    noisy.
+    """
     found: dict[str, dict[str, float]] = {}
-    for structure in ("hippocampus", "amygdala"):
-        left, right = (activities.get(f"{structure}_{side}") for side in SIDES)
-        if left is not None and right is not None and left + right > 0:
-            index = ratio_of_means(left, right)
+    for structure, parts in REPORTED.items():
+        means = [_joint_activity(parts, side, activities, spread) for side in SIDES]
+        if all(mean is not None and mean > 0 for mean in means):
+            index = ratio_of_means(float(means[0] or 0), float(means[1] or 0))
             found[structure] = {"left": index, "right": -index}
     return found
+
+
+def _joint_activity(
+    parts: tuple[str, ...], side: Side, activities: Mapping[str, float], spread: Spread
+) -> float | None:
+    names = [f"{part}_{side}" for part in parts]
+    if any(name not in activities for name in names):
+        return None
+    weights = [float(spread.regions[name].sum()) for name in names]
+    return float(np.average([activities[name] for name in names], weights=weights))

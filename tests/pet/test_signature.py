@@ -1,0 +1,118 @@
+"""Thresholds, rules and presets."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from falx.errors import FalxNotice, OptionError, collect_notices
+from falx.grid import box_grid
+from falx.pet.asymmetry import asymmetry_index
+from falx.pet.presets import PRESETS, preset
+from falx.pet.scaling import scale_image
+from falx.pet.signature import (
+    DEFAULT_THRESHOLD,
+    PUBLISHED_THRESHOLD,
+    Confinement,
+    Rule,
+    Threshold,
+    index_on_scale,
+    remove_small_clusters,
+    resolve_side,
+    signature_mask,
+)
+
+GRID = box_grid((-10, -4, -4), (10, 4, 4), 2.0)
+X_MM = GRID.centres_mm()[..., 0]
+
+
+def confinement(gm=1.0):
+    return Confinement(np.full(GRID.shape, gm), X_MM, GRID.voxel_volume_mm3)
+
+
+def test_rule_keeps_to_side_and_grey_matter():
+    index = np.full(GRID.shape, -0.2)
+    left = signature_mask(
+        index, "proportional", DEFAULT_THRESHOLD, Rule(0.2, "left"), confinement()
+    )
+    assert np.array_equal(left, X_MM < 0)
+    none = signature_mask(index, "proportional", DEFAULT_THRESHOLD, Rule(0.2), confinement(0.1))
+    assert not none.any()
+
+
+def test_equality_counts_only_where_the_comparison_says():
+    index = np.array([DEFAULT_THRESHOLD.value])
+    strict = dataclasses.replace(DEFAULT_THRESHOLD, comparison="<")
+    here = Confinement(np.ones(1), np.zeros(1), 1.0)
+    masks = [
+        signature_mask(index.reshape(1, 1, 1), "proportional", t, Rule(), here)
+        for t in (DEFAULT_THRESHOLD, strict)
+    ]
+    assert masks[0].all() and not masks[1].any()
+
+
+def test_small_clusters_go():
+    mask = np.zeros((5, 5, 5), dtype=bool)
+    mask[0, 0, 0] = mask[3:, 3:, 3:] = True
+    kept = remove_small_clusters(mask, 2.0, 10.0)
+    assert kept.sum() == 8 and not kept[0, 0, 0]
+
+
+def test_published_threshold_is_applied_on_its_own_scale(rng):
+    """The z + 5 index of any stored scale is the same, so the mask is."""
+    image = rng.uniform(2.0, 6.0, GRID.shape)
+    every = np.ones(GRID.shape, dtype=bool)
+    masks = []
+    for scale in ("proportional", "z", "z5"):
+        scaled = scale_image(image, every, scale=scale)
+        index = index_on_scale(scaled, GRID, every, "z5").index
+        masks.append(signature_mask(index, "z5", PUBLISHED_THRESHOLD, Rule(), confinement()))
+    assert masks[0].any()
+    assert np.array_equal(masks[0], masks[2]) and np.array_equal(masks[0], masks[1])
+    unconverted = asymmetry_index(image, GRID, every).index <= PUBLISHED_THRESHOLD.value
+    assert unconverted.sum() != masks[0].sum()
+
+
+@pytest.mark.parametrize(("left", "right", "side"), [(-0.1, 0.1, "left"), (0.1, -0.1, "right")])
+def test_side_is_found_and_said(left, right, side):
+    with pytest.warns(FalxNotice, match=f"no side was declared; the {side}"):
+        assert resolve_side("auto", left, right) == side
+
+
+def test_declared_side_against_the_image_is_said():
+    with pytest.warns(FalxNotice, match="declared on the right, but the other"):
+        assert resolve_side("right", -0.1, 0.1) == "right"
+
+
+def test_doubtful_side_is_said():
+    with collect_notices() as notices:
+        resolve_side("auto", -0.005, 0.005)
+    assert "the side is doubtful" in notices[1]
+
+
+def test_unknown_words_are_refused():
+    with pytest.raises(OptionError, match="side"):
+        resolve_side("links", -0.1, 0.1)
+    with pytest.raises(OptionError, match="threshold scale"):
+        Threshold(-0.1, "percent", "<=", "test")
+    with pytest.raises(OptionError, match="threshold is out of range"):
+        Threshold(0.1, "z5", "<=", "test")
+    with pytest.raises(OptionError, match="unknown PET choice"):
+        preset("corrected", fwhm=3)
+    with pytest.raises(OptionError, match="did you mean 'mo2025_text'"):
+        preset("mo2025_txt")
+
+
+def test_presets_tie_the_published_number_to_its_scale():
+    for name, settings in PRESETS.items():
+        published = settings.threshold == PUBLISHED_THRESHOLD.value
+        assert published == name.startswith("mo2025")
+        if published:
+            assert settings.threshold_scale == "z5"
+
+
+def test_none_keeps_the_choice_of_the_preset():
+    assert preset("mo2025_script", method=None) == PRESETS["mo2025_script"]
+    assert preset("corrected", gm_floor=0.5).gm_floor == 0.5
