@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from ellipsoid_head import make_head, pet_grid, rigid, write_head
+from ellipsoid_head import Head, make_head, pet_grid, rigid, write_head
 from falx.errors import InputError
+from falx.grid import Grid
+from falx.images.nifti import Image, save, write_json
 from falx.pet.presets import preset
-from falx.pet.stages import asymmetry_stage, correct_stage, signature_stage
+from falx.pet.stages import (
+    asymmetry_stage,
+    correct_stage,
+    flair_asymmetry_stage,
+    gm_asymmetry_stage,
+    signature_stage,
+)
 from falx.surgery.stages import ablation_stage
 
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)
 
 
-def run(folder: Path, files: dict[str, Path], *, side: str = "auto", **changes: object) -> dict:
+def run(
+    folder: Path,
+    files: dict[str, Path],
+    *,
+    name: str = "corrected",
+    side: str = "auto",
+    **changes: object,
+) -> dict[str, Path]:
     """Run all PET stages as the study does; return every output path."""
-    s = preset("corrected", **changes)
+    s = preset(name, **changes)
     out = {n: folder / f"{n}.json" for n in ("pvc", "asymmetry", "signature", "rates")}
-    for name in (
+    for key in (
         "corrected",
         "scaled",
         "ai_template",
@@ -33,7 +49,7 @@ def run(folder: Path, files: dict[str, Path], *, side: str = "auto", **changes: 
         "ablation_native",
         "ablation_template",
     ):
-        out[name] = folder / f"out_{name}.nii.gz"
+        out[key] = folder / f"out_{key}.nii.gz"
     anatomy = {k: files[k] for k in ("brain_mask", "structures", "to_native", "to_template")}
     correct_stage(
         pet=files["pet"],
@@ -117,15 +133,13 @@ def test_signature_covers_the_planted_structures(left):
     assert (mask & planted).sum() / planted.sum() > 0.85
 
 
-def test_ablative_rate_within_five_points(left, tmp_path):
-    head, files, out = left
-    ablation = (np.isin(head.labels, (17, 18))) & (head.grid.centres_mm()[..., 1] > -24)
-    from falx.images.nifti import save
-
-    save(tmp_path / "ablation.nii.gz", ablation, head.grid.affine)
+def rate(folder, case, ablation, matrix=None):
+    """Run the ablation stage on a mask of the T1w grid; return its numbers."""
+    head, files, out = case
+    save(folder / "ablation.nii.gz", ablation, head.grid.affine)
     ablation_stage(
-        ablation=tmp_path / "ablation.nii.gz",
-        matrix=None,
+        ablation=folder / "ablation.nii.gz",
+        matrix=matrix,
         structures=files["structures"],
         to_native=files["to_native"],
         signature_native=out["mask_native"],
@@ -137,40 +151,124 @@ def test_ablative_rate_within_five_points(left, tmp_path):
         flair_metrics=None,
         scaled_gm=None,
         gm_metrics=None,
-        ablation_native=tmp_path / "n.nii.gz",
-        ablation_template=tmp_path / "t.nii.gz",
-        metrics=tmp_path / "rates.json",
+        ablation_native=folder / "native.nii.gz",
+        ablation_template=folder / "template.nii.gz",
+        metrics=folder / "rates.json",
     )
+    return facts(folder / "rates.json")
+
+
+@pytest.mark.parametrize("front_mm", [-36.0, -24.0, -16.0])
+def test_ablative_rate_within_five_points(left, tmp_path, front_mm):
+    head = left[0]
+    ablation = np.isin(head.labels, (17, 18)) & (head.grid.centres_mm()[..., 1] > front_mm)
     hippocampus = head.labels == 17
     truth = (ablation & hippocampus).sum() / hippocampus.sum()
-    rates = facts(tmp_path / "rates.json")["rates"]
-    assert rates["default"]["hippocampus"]["rate"] == pytest.approx(truth, abs=0.05)
+    found = rate(tmp_path, left, ablation)
+    for threshold in ("default", "published"):
+        assert found["rates"][threshold]["hippocampus"]["rate"] == pytest.approx(truth, abs=0.05)
+    inside = found["asymmetry"]["pet"]
+    assert inside["ipsilateral"] == pytest.approx(-inside["contralateral"], abs=1e-6)
+    assert -0.17 < inside["ratio_of_means"] < -0.08
+
+
+def test_ablation_drawn_on_the_post_operative_scan(left, tmp_path):
+    head = left[0]
+    move = rigid((9, 7, -5), (0.1, 0.05, -0.08))
+    write_json(tmp_path / "post.json", {"matrix": move})
+    ablation = np.isin(head.labels, (17, 18))
+    here = rate(tmp_path, left, ablation)
+    moved = Grid(head.grid.shape, move @ head.grid.affine)
+    case = (SimpleNamespace(grid=moved), *left[1:])
+    there = rate(tmp_path, case, ablation, matrix=tmp_path / "post.json")
+    assert there["volume_mm3"] == pytest.approx(here["volume_mm3"], rel=0.02)
+    assert there["rates"]["default"] == here["rates"]["default"]
 
 
 def test_ablation_on_the_other_side_is_refused(left, tmp_path):
-    head, files, out = left
-    from falx.images.nifti import save
-
-    save(tmp_path / "ablation.nii.gz", head.labels == 53, head.grid.affine)
     with pytest.raises(InputError, match="other side than the declared focus"):
-        ablation_stage(
-            ablation=tmp_path / "ablation.nii.gz",
-            matrix=None,
-            structures=files["structures"],
-            to_native=files["to_native"],
-            signature_native=out["mask_native"],
-            published_native=out["published_native"],
-            signature_metrics=out["signature"],
-            scaled_pet=out["scaled"],
-            pet_metrics=out["asymmetry"],
-            scaled_flair=None,
-            flair_metrics=None,
-            scaled_gm=None,
-            gm_metrics=None,
-            ablation_native=tmp_path / "n.nii.gz",
-            ablation_template=tmp_path / "t.nii.gz",
-            metrics=tmp_path / "rates.json",
-        )
+        rate(tmp_path, left, left[0].labels == 53)
+
+
+def test_empty_ablation_is_refused(left, tmp_path):
+    with pytest.raises(InputError, match="ablation mask is empty"):
+        rate(tmp_path, left, np.zeros(left[0].grid.shape, dtype=bool))
+
+
+def test_ablation_of_another_space_is_refused(left, tmp_path):
+    write_json(tmp_path / "post.json", {"matrix": rigid((500, 0, 0), (0, 0, 0))})
+    with pytest.raises(InputError, match="does not lie on the pre-operative T1w"):
+        rate(tmp_path, left, left[0].labels == 17, matrix=tmp_path / "post.json")
+
+
+def test_mirrored_input_gives_mirrored_output(left, tmp_path):
+    """The same patient seen in a mirror: right-sided focus, PET mirrored in the world."""
+    head, files, out = left
+    swap = {17: 53, 53: 17, 18: 54, 54: 18}
+    labels = head.labels[::-1].copy()
+    swapped = np.vectorize(lambda label: swap.get(label, label))(labels)
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+    pet = nib.load(files["pet"])
+    data = np.asarray(pet.dataobj)
+    back = np.eye(4)
+    back[0, 0], back[0, 3] = -1, data.shape[0] - 1
+    other = Head(head.grid, head.gm[::-1], head.wm[::-1], head.csf[::-1], swapped, head.activity)
+    image = Image(data[::-1].copy(), mirror @ pet.affine @ back)
+    matrix = np.array(facts(files["matrix"])["matrix"])
+    new = run(tmp_path, write_head(tmp_path, other, mirror @ matrix @ mirror, image))
+    for name in ("scaled", "ai_template", "ai_native"):
+        a, b = (nib.load(o[name]).get_fdata() for o in (out, new))
+        assert np.abs(a - b[::-1]).max() < 1e-4, name
+    for name in ("mask_template", "mask_native", "published_native"):
+        a, b = (np.asarray(nib.load(o[name]).dataobj) for o in (out, new))
+        assert np.count_nonzero(a != b[::-1]) <= 2, name
+    assert facts(new["signature"])["side"] == "right"
+
+
+def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
+    head, files, _ = left
+    anatomy = {k: files[k] for k in ("brain_mask", "structures", "to_native", "to_template")}
+    outputs = {
+        "scaled_template": tmp_path / "scaled.nii.gz",
+        "asymmetry_template": tmp_path / "ai_template.nii.gz",
+        "asymmetry_native": tmp_path / "ai_native.nii.gz",
+        "metrics": tmp_path / "metrics.json",
+    }
+    settings = {"scale": "proportional", "smoothing_fwhm_mm": 6.0, "voxel_mm": 2.0}
+    gm_asymmetry_stage(image=files["gm"], **anatomy, **outputs, **settings)
+    assert np.abs(nib.load(outputs["asymmetry_template"]).get_fdata()).max() < 1e-4
+    move = rigid((3, -2, 4), (0.05, 0.02, -0.03))
+    write_json(tmp_path / "matrix.json", {"matrix": move})
+    bright = head.t1w * np.where(head.labels == 53, 1.2, 1.0)
+    save(tmp_path / "flair.nii.gz", bright.astype(np.float32), move @ head.grid.affine)
+    flair_asymmetry_stage(
+        image=tmp_path / "flair.nii.gz",
+        matrix=tmp_path / "matrix.json",
+        **anatomy,
+        **outputs,
+        **settings,
+    )
+    structures = facts(outputs["metrics"])["structures"]["hippocampus"]
+    assert structures["right"]["mean_asymmetry"] > 0.03
+    assert structures["left"]["mean_asymmetry"] < -0.03
+
+
+@pytest.mark.parametrize("name", ["mo2025_script", "mo2025_text"])
+def test_published_presets_run_and_find_the_side(left, tmp_path, name):
+    _, files, _ = left
+    out = run(tmp_path, files, name=name)
+    assert facts(out["asymmetry"])["scale"] == ("z5" if name == "mo2025_script" else "z")
+    if name == "mo2025_script":
+        assert facts(out["signature"])["side"] == "left"
+        # The chosen and the published threshold are the same here.
+        masks = [np.asarray(nib.load(out[n]).dataobj) for n in ("mask_native", "published_native")]
+        assert np.array_equal(*masks)
+
+
+@pytest.mark.parametrize("reference", ["cerebellum", "pons"])
+def test_reference_without_its_label_is_refused(left, tmp_path, reference):
+    with pytest.raises(InputError, match="reference region for intensity scaling is empty"):
+        run(tmp_path, left[1], reference=reference)
 
 
 def test_outputs_are_finite_float_images_with_sidecars(left):

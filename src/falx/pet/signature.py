@@ -71,49 +71,6 @@ DEFAULT_THRESHOLD = Threshold(
     "head phantoms: half of the index that a 15 % reduction of the mesial temporal grey matter "
     "keeps in the smoothed map; at half depth lies the edge of a blurred region",
 )
-NEARLY_SYMMETRIC = 0.03
-"""Below this difference of both sides' asymmetry a side found from the image is doubtful."""
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A cut on the asymmetry index and the intensity scale it belongs to.
-
-    Parameters
-    ----------
-    value
-        Cut, no unit.
-    scale
-        Intensity scale of the index that it may be applied to.
-    comparison
-        ``"<="`` or ``"<"``.
-    origin
-        Where the number comes from.
-    """
-
-    value: float
-    scale: str
-    comparison: str
-    origin: str
-
-    def __post_init__(self) -> None:
-        check_option("threshold scale", self.scale, SCALES)
-        check_option("threshold comparison", self.comparison, ("<=", "<"))
-        check_range("threshold", self.value, -2.0, -1e-6)
-
-
-PUBLISHED_THRESHOLD = Threshold(
-    -0.0578157525,
-    "z5",
-    "<=",
-    "Mo 2025, scripts: the median PET asymmetry of the 30 patients; printed as -0.06",
-)
-DEFAULT_THRESHOLD = Threshold(
-    -0.08,
-    "proportional",
-    "<=",
-    "half the asymmetry of a 15 % reduction: at half depth lies the edge of a blurred region",
-)
 
 
 def threshold_mask(
