@@ -104,12 +104,19 @@ def find_heads(folder: Path) -> list[HeadFile]:
 def registered(heads: Iterable[HeadFile], work: Path) -> Iterator[RegisteredHead]:
     """Read the heads with their kept maps, one at a time."""
     for head in heads:
-        yield RegisteredHead(cut_below_skull(load_labels(head.path)), load_map(_kept(head, work)))
+        mapping = _without_border(load_map(_kept(head, work)))
+        yield RegisteredHead(cut_below_skull(load_labels(head.path)), mapping)
 
 
-def build_tissues(
-    heads: list[HeadFile], work: Path, out: Path, *, template_weight: float
-) -> None:
+def _without_border(mapping: CoordinateMap, voxels: int = 3) -> CoordinateMap:
+    """Drop the border, where the registration reads zeros from beyond its grid."""
+    inner = (slice(voxels, -voxels),) * 3
+    affine = mapping.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.full(3, voxels)
+    return CoordinateMap(mapping.coordinates_mm[inner], affine)
+
+
+def build_tissues(heads: list[HeadFile], work: Path, out: Path, *, template_weight: float) -> None:
     """Average, anchor and write the six tissue priors."""
     grid = tissue_grid()
     average = average_tissues(registered(heads, work), grid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from falx.data.labels import TISSUES, head_labels, recode, t1_intensities
 from falx.errors import InputError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from falx.atlas import load_atlas
 from falx.data.labels import TISSUES
 from falx.data.priors import (
@@ -59,7 +60,8 @@ def test_tissues_are_symmetric_to_the_last_bit(tissues):
         ("GM", (-27, 8, 0)),  # putamen
         ("CSF", (0, 5, -12)),  # above the chiasm: suprasellar cistern
         ("air", (0, -130, 100)),
-        ("soft", (-60, -40, -75)),  # neck
+        ("air", (0, 0, 117)),  # the border of the grid
+        ("soft", (0, -95, -75)),  # muscle of the neck
     ],
 )
 def test_a_known_place_holds_its_tissue(tissues, tissue, point_mm):
@@ -93,7 +95,9 @@ def test_every_sided_structure_lies_on_its_side(structures):
     assert is_symmetric(structures.grid)
     for name, side in zip(structures.names, structures.sides, strict=True):
         x_mm = centroid_mm(structures.image(name))[0]
-        assert (x_mm < -5) if side == "left" else (x_mm > 5) if side == "right" else abs(x_mm) < 0.01
+        assert (
+            (x_mm < -5) if side == "left" else (x_mm > 5) if side == "right" else abs(x_mm) < 0.01
+        )
 
 
 @pytest.mark.parametrize(
@@ -136,11 +140,11 @@ def test_an_unknown_structure_is_refused(structures):
 def test_the_atlas_loads_with_its_sides_and_is_symmetric():
     atlas = load_atlas(DATA / ATLAS_FILE, DATA / ATLAS_FILE.replace(".nii.gz", ".tsv"))
     assert {r.side for r in atlas.regions if "hippocampus" in r.name} == {"left", "right"}
-    by_name = {r.name: r.id for r in atlas.regions}
+    by_name = {r.name: r.label for r in atlas.regions}
     for name, number in by_name.items():
         if name.startswith("left "):
-            mirrored = atlas.labels[::-1] == by_name[name.replace("left", "right")]
-            np.testing.assert_array_equal(atlas.labels == number, mirrored)
+            mirrored = atlas.image.data[::-1] == by_name[name.replace("left", "right")]
+            np.testing.assert_array_equal(atlas.image.data == number, mirrored)
 
 
 def test_the_files_name_their_inputs_and_stay_small(shared):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from falx.data.labels import TISSUES, head_labels, recode
 from falx.errors import GridError
@@ -61,9 +60,7 @@ def structure_ids() -> list[int]:
     return sorted(set(head_labels().structure.tolist()) - {0})
 
 
-def average_tissues(
-    heads: Iterable[RegisteredHead], grid: Grid
-) -> npt.NDArray[np.float32]:
+def average_tissues(heads: Iterable[RegisteredHead], grid: Grid) -> npt.NDArray[np.float32]:
     """Mean of the heads' six tissue maps and their mirror images.
 
     Parameters
@@ -85,9 +82,7 @@ def average_tissues(
     return np.asarray(np.moveaxis(both / both.sum(axis=0), 0, -1), dtype=np.float32)
 
 
-def average_structures(
-    heads: Iterable[RegisteredHead], grid: Grid
-) -> npt.NDArray[np.float32]:
+def average_structures(heads: Iterable[RegisteredHead], grid: Grid) -> npt.NDArray[np.float32]:
     """Mean probability of every structure of :func:`structure_ids`.
 
     Returns

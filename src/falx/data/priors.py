@@ -7,10 +7,9 @@ reads them takes another folder, so that a study can leave heads out.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from falx.data.averaging import structure_ids
 from falx.data.labels import TISSUES, head_labels
 from falx.errors import InputError, check_option
-from falx.grid import Grid, Side, box_grid
+from falx.grid import Grid, box_grid
 from falx.images.nifti import Image, atomic_path, load, save, write_text
 
 __all__ = [
@@ -112,7 +111,8 @@ class StructurePriors:
         full = np.zeros(self.grid.shape, dtype=np.float32)
         box = self.boxes[n]
         where = tuple(
-            slice(int(c), int(c) + size) for c, size in zip(self.corners[n], box.shape, strict=True)
+            slice(int(c), int(c) + size)
+            for c, size in zip(self.corners[n], box.shape, strict=True)
         )
         full[where] = box / np.float32(255)
         return full
@@ -122,7 +122,9 @@ class StructurePriors:
             return self.names.index(check_option("structure", structure, self.names))
         if structure not in self.ids:
             raise InputError(
-                "there is no prior for this structure", found=structure, do=f"use one of {self.ids}"
+                "there is no prior for this structure",
+                found=structure,
+                do=f"use one of {self.ids}",
             )
         return self.ids.index(structure)
 
@@ -149,7 +151,8 @@ def structure_priors(folder: Path | None = None) -> StructurePriors:
     """Read the structure priors; the shipped ones unless a folder is given."""
     labels = head_labels()
     name, side = (
-        dict(zip(labels.index.tolist(), column, strict=True)) for column in (labels.name, labels.side)
+        dict(zip(labels.index.tolist(), column, strict=True))
+        for column in (labels.name, labels.side)
     )
     mirror = labels.table(labels.mirror)
     grid = structure_grid()
@@ -211,7 +214,7 @@ def write_structures(priors: npt.NDArray[np.floating], grid: Grid, folder: Path)
     """
     labels, ids = head_labels(), structure_ids()
     side = dict(zip(labels.index.tolist(), labels.side, strict=True))
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for values, structure in zip(priors, ids, strict=True):
         coded = np.rint(values * 255).astype(np.uint8)
         if side[structure] != "right" and coded.any():

@@ -1,0 +1,1 @@
+"""Whole heads with known truth: T1w, FLAIR, PET, lesions, ablations, outcomes."""

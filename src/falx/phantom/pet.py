@@ -1,0 +1,155 @@
+"""FDG-PET of a head: activity by structure, a planted deficit, point spread, noise, own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.errors import check_range
+from falx.grid import Grid, Side, apply_affine
+from falx.images.nifti import Image
+from falx.images.smooth import smooth
+from falx.phantom.heads import Head
+from falx.phantom.intensities import smooth_noise
+from falx.phantom.scan import rescan
+
+__all__ = [
+    "MESIAL",
+    "PetQuality",
+    "activity",
+    "mesial_region",
+    "observe_pet",
+    "true_asymmetry",
+]
+
+Floats = npt.NDArray[np.float32]
+
+MESIAL: dict[Side, tuple[int, int]] = {"left": (17, 18), "right": (53, 54)}
+"""Labels of hippocampus and amygdala of each side."""
+
+ACTIVITY: tuple[tuple[tuple[int, ...], float], ...] = (
+    ((3, 42), 4.0),
+    ((8, 47), 3.4),
+    ((11, 12, 26, 50, 51, 58), 4.6),
+    ((10, 49), 4.2),
+    ((17, 18, 53, 54), 3.2),
+)
+"""FDG uptake of grey matter by structure, relative to white matter; other tissues below."""
+
+ACTIVITY_OF_TISSUE = (4.0, 1.0, 0.1, 0.5, 0.5, 0.0)
+PET_VOXEL_MM = (2.0, 2.0, 3.27)
+KILOBECQUEREL_PER_UNIT = 5000.0
+"""Scale of the written image: white matter at 5 kBq/ml, a usual value at 60 minutes."""
+
+
+@dataclass(frozen=True)
+class PetQuality:
+    """How good a PET image is.
+
+    Parameters
+    ----------
+    psf_fwhm_mm
+        Point spread of the scanner, mm.
+    noise
+        Standard deviation of the correlated noise, relative to the cortex.
+    noise_fwhm_mm
+        Its smoothness, mm.
+    voxel_mm
+        Voxel edges, mm.
+    """
+
+    psf_fwhm_mm: float = 6.0
+    noise: float = 0.05
+    noise_fwhm_mm: float = 5.0
+    voxel_mm: tuple[float, float, float] = PET_VOXEL_MM
+
+    def __post_init__(self) -> None:
+        check_range("psf_fwhm_mm", self.psf_fwhm_mm, 0.0, 20.0, unit="mm")
+        check_range("noise", self.noise, 0.0, 1.0)
+
+
+def activity(head: Head, rng: np.random.Generator, *, variation: float = 0.08) -> Floats:
+    """Exact activity of a healthy head, before any blur.
+
+    Parameters
+    ----------
+    variation
+        Standard deviation of a smooth regional variation of grey matter. It is mirror
+        symmetric (by array reversal, so the head must be on a symmetric grid).
+
+    Returns
+    -------
+    ndarray
+        Shape of the labels; cortex 4, white matter 1, CSF 0.1 (arbitrary units).
+    """
+    values = np.asarray(ACTIVITY_OF_TISSUE)[head.tissues()]
+    for ids, uptake in ACTIVITY:
+        values[head.mask(*ids)] = uptake
+    field = smooth_noise(head.grid, rng, fwhm_mm=40.0)
+    field = (field + field[::-1]) / np.sqrt(2.0)
+    factor = 1.0 + variation * np.clip(field, -2.5, 2.5)
+    return np.asarray(np.where(head.fraction("GM"), values * factor, values), dtype=np.float32)
+
+
+def mesial_region(head: Head, side: Side, extent: float = 1.0) -> npt.NDArray[np.bool_]:
+    """Anterior share of hippocampus and amygdala of one side.
+
+    Parameters
+    ----------
+    extent
+        Share of their joint volume, from the front, 0 … 1.
+    """
+    check_range("extent", extent, 0.0, 1.0)
+    whole = head.mask(*MESIAL[side])
+    voxels = np.argwhere(whole)
+    y_mm = apply_affine(head.affine, voxels)[:, 1]
+    chosen = voxels[np.argsort(-y_mm, kind="stable")[: round(extent * len(voxels))]]
+    region = np.zeros(whole.shape, dtype=bool)
+    region[tuple(chosen.T)] = True
+    return region
+
+
+def true_asymmetry(depth: float) -> float:
+    """Asymmetry index of a region whose activity is `depth` lower than its mirror image's.
+
+    AI = (i1 - i2) / ((i1 + i2) / 2) with i1 = (1 - d) i2.
+
+    Examples
+    --------
+    >>> round(true_asymmetry(0.15), 4)
+    -0.1622
+    """
+    check_range("depth", depth, 0.0, 1.0)
+    return -depth / (1.0 - depth / 2.0)
+
+
+def observe_pet(
+    exact: npt.NDArray[np.floating],
+    grid: Grid,
+    rng: np.random.Generator,
+    quality: PetQuality | None = None,
+    *,
+    matrix: npt.NDArray[np.floating] | None = None,
+) -> Image:
+    """PET image of an activity map, in Bq/ml on the scanner's own grid.
+
+    Parameters
+    ----------
+    exact
+        Shape (X, Y, Z), from :func:`activity`.
+    grid
+        Its grid (head mm).
+    matrix
+        4×4, head mm to PET mm; identity if absent.
+    """
+    quality = quality or PetQuality()
+    blurred = smooth(exact, grid.voxel_sizes_mm, quality.psf_fwhm_mm)
+    to_pet = np.eye(4) if matrix is None else np.asarray(matrix)
+    scan = rescan(blurred, grid, to_pet, quality.voxel_mm)
+    values, grain = scan.data, smooth_noise(scan.grid, rng, fwhm_mm=quality.noise_fwhm_mm)
+    # Reconstructed noise grows with activity and does not vanish in the background.
+    level = 0.3 * ACTIVITY[0][1] + 0.7 * np.maximum(values, 0.0)
+    noisy = np.maximum(values + quality.noise * level * grain, 0.0) * KILOBECQUEREL_PER_UNIT
+    return Image(noisy.astype(np.float32), scan.affine)
