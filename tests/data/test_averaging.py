@@ -56,7 +56,9 @@ def test_tissues_sum_to_one_and_are_symmetric(head, grid):
 
 
 def test_the_map_is_followed(head, grid):
-    shift = CoordinateMap((grid.centres_mm() + np.array([0.0, 3.0, 0.0])).astype(np.float32), grid.affine)
+    shift = CoordinateMap(
+        (grid.centres_mm() + np.array([0.0, 3.0, 0.0])).astype(np.float32), grid.affine
+    )
     plain = average_structures([RegisteredHead(head, identity(grid))], grid)
     moved = average_structures([RegisteredHead(head, shift)], grid)
     np.testing.assert_allclose(moved[:, :, :-3], plain[:, :, 3:], atol=1e-5)
