@@ -13,11 +13,10 @@ from functools import cached_property
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from falx.errors import InputError, QualityError
-from falx.images.smooth import FWHM_PER_SIGMA
+from falx.images.spline import axis_operators, cubic_weights, spline_coefficients
 from falx.threads import blas_threads
 
 __all__ = ["MotionEstimate", "realign"]
@@ -116,13 +115,15 @@ def _alignments(
     """Yield matrix, number of steps and residual of every volume."""
     target = None if reference is None else _prepare(reference, affine)
     current = np.eye(4)
+    operators: tuple[npt.NDArray[np.float32], ...] = ()
     for k, volume in enumerate(volumes):
         where = f"volume {k + 1}"
+        operators = operators or _smoothing_operators(volume.shape, affine)
         if target is None:
             target = _prepare(volume, affine)
             yield current, 0, 0.0
             continue
-        coefficients = _coefficients(volume, affine, where=where)
+        coefficients = _coefficients(volume, operators, where=where)
         begin = current if start is None else np.array(start[k], dtype=np.float64)
         current, steps, rms = _align(coefficients, affine, target, begin, where=where)
         yield current, steps, rms
@@ -130,7 +131,8 @@ def _alignments(
 
 def _prepare(volume: npt.NDArray[np.floating], affine: npt.NDArray[np.floating]) -> _Reference:
     """Sample the reference on a 4 mm grid and keep the points that tell most about motion."""
-    coefficients = _coefficients(volume, affine, where="the reference volume")
+    operators = _smoothing_operators(volume.shape, affine)
+    coefficients = _coefficients(volume, operators, where="the reference volume")
     size_mm = np.linalg.norm(affine[:3, :3], axis=0)
     axes = [
         np.arange(0.0, n - 1 + 1e-6, GRID_MM / step)
@@ -219,40 +221,25 @@ def _normal(columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.asarray(wide.T @ wide)
 
 
+def _smoothing_operators(
+    shape: tuple[int, ...], affine: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float32], ...]:
+    size_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    return axis_operators(shape, SMOOTHING_FWHM_MM / size_mm)
+
+
 def _coefficients(
-    volume: npt.NDArray[np.floating], affine: npt.NDArray[np.floating], *, where: str
+    volume: npt.NDArray[np.floating],
+    operators: tuple[npt.NDArray[np.float32], ...],
+    *,
+    where: str,
 ) -> npt.NDArray[np.float32]:
-    """Cubic B-spline coefficients of the smoothed volume, with a mirrored margin of one."""
-    out = np.ascontiguousarray(volume, dtype=np.float32)
-    if not np.isfinite(out).all() or not out.max() > out.min():
+    """Spline coefficients of the smoothed volume."""
+    if not np.isfinite(volume).all() or not volume.max() > volume.min():
         raise InputError(
             "a BOLD volume is empty or not finite", where=where, do="exclude this run"
         )
-    for size_mm in np.linalg.norm(affine[:3, :3], axis=0):
-        # Each turn filters the first axis and moves it to the end: three turns restore order.
-        operator = _axis_operator(out.shape[0], SMOOTHING_FWHM_MM / float(size_mm))
-        out = np.tensordot(out, operator, axes=(0, 1))
-    return np.ascontiguousarray(out)
-
-
-def _axis_operator(n: int, fwhm_voxels: float) -> npt.NDArray[np.float32]:
-    """Smooth along one axis and turn into spline coefficients: one matrix (n + 2, n)."""
-    identity = np.eye(n)
-    smoothed = ndimage.gaussian_filter1d(
-        identity, fwhm_voxels / FWHM_PER_SIGMA, axis=0, mode="mirror"
-    )
-    coefficients = ndimage.spline_filter1d(smoothed, order=3, axis=0, mode="mirror")
-    return np.vstack([coefficients[1:2], coefficients, coefficients[-2:-1]]).astype(np.float32)
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _weights(u, w):  # type: ignore[no-untyped-def]
-    """Cubic B-spline weights of the four samples around a point at fraction u."""
-    v = 1 - u
-    w[0] = v * v * v / 6
-    w[1] = (4 - 3 * u * u * (2 - u)) / 6
-    w[2] = (4 - 3 * v * v * (2 - v)) / 6
-    w[3] = u * u * u / 6
+    return spline_coefficients(volume, operators)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -265,7 +252,7 @@ def _value_and_gradient(coefficients, voxels, out):  # type: ignore[no-untyped-d
             first[a] = min(int(voxels[p, a]), coefficients.shape[a] - 4)
             u = voxels[p, a] - first[a]
             v = 1 - u
-            _weights(u, w[a])
+            cubic_weights(u, w[a])
             d[a, 0], d[a, 1] = -v * v / 2, u * (3 * u - 4) / 2
             d[a, 2], d[a, 3] = v * (4 - 3 * v) / 2, u * u / 2
         out[p] = 0.0
@@ -295,9 +282,9 @@ def _accumulate(coefficients, to_voxel, points, columns, moment, lost, squares):
                     lost[i, j] += columns[p, i] * columns[p, j]
             continue
         i, j, k = min(int(x), nx - 4), min(int(y), ny - 4), min(int(z), nz - 4)
-        _weights(x - np.float32(i), wx)
-        _weights(y - np.float32(j), wy)
-        _weights(z - np.float32(k), wz)
+        cubic_weights(x - np.float32(i), wx)
+        cubic_weights(y - np.float32(j), wy)
+        cubic_weights(z - np.float32(k), wz)
         value = np.float32(0)
         for m in range(4):
             plane = np.float32(0)

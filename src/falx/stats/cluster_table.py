@@ -99,16 +99,16 @@ def cluster_table(
 def nearest_region(point_mm: npt.ArrayLike, atlas: Atlas) -> tuple[str, float]:
     """Name of the region nearest to a point and its distance, mm (0 inside it).
 
-    Distances are to voxel centres; within half a voxel's diagonal they count as inside.
+    Distances are to the centres of labelled voxels.
     """
-    labelled = np.argwhere(atlas.image.data != 0)
-    centres = apply_affine(atlas.image.affine, labelled)
-    distance = np.linalg.norm(centres - np.asarray(point_mm, dtype=np.float64), axis=1)
-    best = int(np.argmin(distance))
-    code = int(atlas.image.data[tuple(labelled[best])])
-    name = next(region.name for region in atlas.regions if region.label == code)
-    inside = int(sample(atlas.image, np.asarray(point_mm), how="nearest")) == code
-    return name, 0.0 if inside else float(distance[best])
+    code, distance_mm = int(sample(atlas.image, np.asarray(point_mm), how="nearest")), 0.0
+    if code == 0:
+        labelled = np.argwhere(atlas.image.data != 0)
+        centres = apply_affine(atlas.image.affine, labelled)
+        distance = np.linalg.norm(centres - np.asarray(point_mm, dtype=np.float64), axis=1)
+        best = int(np.argmin(distance))
+        code, distance_mm = int(atlas.image.data[tuple(labelled[best])]), float(distance[best])
+    return next(region.name for region in atlas.regions if region.label == code), distance_mm
 
 
 def _regions(

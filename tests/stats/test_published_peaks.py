@@ -1,0 +1,41 @@
+"""The peaks of Liu et al. 2024 carry the names that the paper prints."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import io
+
+from falx.atlas import LabelRow, make_atlas, side_in_name
+from falx.images.nifti import Image, load_labels
+from falx.stats.cluster_table import nearest_region
+
+# Tables 2 and 3; the atlas spells Cerebelum.
+PEAKS = [
+    ("Cerebelum_8_L", (-27, -44, -51)), ("Cerebelum_9_L", (-14, -44, -55)),
+    ("Cerebelum_Crus2_L", (-28, -76, -47)), ("Cerebelum_7b_L", (-31, -71, -47)),
+    ("Cerebelum_8_L", (-33, -58, -48)), ("Cerebelum_Crus1_L", (-17, -82, -24)),
+    ("Cerebelum_9_L", (-17, -42, -52)), ("Cerebelum_Crus2_L", (-42, -58, -46)),
+    ("Cerebelum_Crus1_L", (-37, -60, -36)), ("Cerebelum_Crus2_L", (-22, -81, -36)),
+    ("Precuneus_R", (14, -49, 22)), ("Cingulum_Ant_L", (-7, 45, -1)),
+    ("Frontal_Sup_Medial_L", (-7, 52, 7)), ("Frontal_Sup_Medial_R", (10, 48, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shift_mm", "named"), [((0, 0, 0), 13), ((2, 2, 3), 14)])
+def test_labels_of_the_published_peaks(shared, shift_mm, named):
+    # Centres in the label table are (2, 2, 3) mm off the volume: one header is shifted.
+    folder = shared / "data" / "atlas"
+    table = io.loadmat(folder / "aal_Labels.mat", squeeze_me=True)["Reference"]
+    rows = [
+        LabelRow(int(code), str(name), side_in_name(str(name)))
+        for name, code, _ in table
+        if isinstance(code, int | np.integer) and int(code) > 0
+    ]
+    assert len(rows) == 116
+    image = load_labels(folder / "AAL_space-MNI152NLin6_res-1x1x1.nii.gz")
+    affine = image.affine.copy()
+    affine[:3, 3] += shift_mm
+    atlas = make_atlas(Image(image.data, affine), rows, name="AAL")
+    hits = [nearest_region(point, atlas) == (name, 0.0) for name, point in PEAKS]
+    assert sum(hits) == named
