@@ -24,7 +24,7 @@ class MovingHead:
         return 1e3 * np.linalg.norm(moved + apart[:, None, :3, 3], axis=2).mean(axis=1)
 
 
-def moving_head(n_volumes: int, seed: int = 0) -> MovingHead:
+def moving_head(n_volumes: int, seed: int = 0, restless: float = 1.0) -> MovingHead:
     """Simulate motion of a random walk, EPI-like contrast, Rician noise of 8 and a drift.
 
     The design of the simulation is that of the project's motion benchmark: 64×64×33 voxels of
@@ -42,7 +42,7 @@ def moving_head(n_volumes: int, seed: int = 0) -> MovingHead:
     shape, size = (64, 64, 33), np.array([3.4375, 3.4375, 4.0])
     affine = np.diag([*size, 1.0])
     affine[:3, 3] = -(np.array(shape) - 1) / 2 * size + [0, -18, 15]
-    steps = rng.normal(size=(n_volumes, 6)) * np.array([0.06] * 3 + [0.0012] * 3)
+    steps = restless * rng.normal(size=(n_volumes, 6)) * np.array([0.06] * 3 + [0.0012] * 3)
     steps[0] = 0
     matrices = matrix_from_parameters(np.cumsum(steps, axis=0))
     voxels = np.indices(shape).reshape(3, -1).T

@@ -1,0 +1,151 @@
+"""From the raw run to series in template space with a single interpolation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from falx.errors import InputError, notify
+from falx.grid import apply_affine
+from falx.images.spline import axis_operators, sample_spline, spline_coefficients
+from falx.threads import blas_threads, over_blocks
+
+__all__ = ["RunAverage", "average_run", "covered_voxels", "sample_run", "tissue_signal"]
+
+LEAST_TISSUE_VOXELS = 20
+LEAST_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class RunAverage:
+    """Mean over time and temporal signal-to-noise of the realigned run, on its own grid."""
+
+    mean: npt.NDArray[np.float32]
+    tsnr: npt.NDArray[np.float32]
+
+
+def sample_run(
+    data: npt.NDArray[np.floating],
+    affine: npt.NDArray[np.floating],
+    matrices: npt.NDArray[np.floating],
+    points_mm: npt.NDArray[np.floating],
+    *,
+    threads: int = 1,
+) -> npt.NDArray[np.float32]:
+    """Series at points of the reference, each volume read where the head was.
+
+    Parameters
+    ----------
+    data
+        Shape (X, Y, Z, T).
+    matrices
+        Shape (T, 4, 4): reference mm to the mm of each volume.
+    points_mm
+        Shape (V, 3), mm of the reference.
+
+    Returns
+    -------
+    ndarray
+        Shape (V, T), cubic B-spline interpolation; not a number where a volume does not
+        reach.
+    """
+    operators = axis_operators(data.shape[:3])
+    to_voxel = np.linalg.inv(affine)
+    points = np.asarray(points_mm, dtype=np.float32)
+    series = np.empty((len(points), data.shape[3]), np.float32)
+
+    def volumes(chosen: slice) -> None:
+        for k in range(chosen.start, chosen.stop):
+            where = (to_voxel @ matrices[k]).astype(np.float32)
+            voxels = points @ where[:3, :3].T + where[:3, 3]
+            series[:, k] = sample_spline(spline_coefficients(data[..., k], operators), voxels)
+
+    with blas_threads(1):
+        over_blocks(volumes, data.shape[3], block=4, threads=threads)
+    return series
+
+
+def average_run(
+    data: npt.NDArray[np.floating],
+    affine: npt.NDArray[np.floating],
+    matrices: npt.NDArray[np.floating],
+    *,
+    threads: int = 1,
+) -> RunAverage:
+    """Mean and temporal signal-to-noise of the realigned run; zero where a volume is missing."""
+    shape = data.shape[:3]
+    voxels = np.indices(shape).reshape(3, -1).T
+    points = apply_affine(affine, voxels).astype(np.float32)
+    mean, tsnr = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
+    for start in range(0, len(points), 1 << 15):
+        part = slice(start, start + (1 << 15))
+        series = sample_run(data, affine, matrices, points[part], threads=threads)
+        average, spread = series.mean(axis=1), series.std(axis=1, ddof=1)
+        covered = np.isfinite(average)
+        mean[part] = np.where(covered, np.maximum(average, 0), 0)
+        safe = covered & (spread > 0)
+        tsnr[part] = np.where(safe, mean[part] / np.where(safe, spread, 1), 0)
+    return RunAverage(mean.reshape(shape), tsnr.reshape(shape))
+
+
+def covered_voxels(
+    series: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_], *, where: object = None
+) -> npt.NDArray[np.bool_]:
+    """Rows of a mask's series that every volume reaches and that vary.
+
+    Raises
+    ------
+    InputError
+        If less than half of the mask is covered.
+    """
+    covered = np.isfinite(series).all(axis=1)
+    covered[covered] = np.ptp(series[covered], axis=1) > 0
+    share = float(covered.mean()) if covered.size else 0.0
+    if share < LEAST_OVERLAP:
+        raise InputError(
+            "the run does not cover the brain of its T1w",
+            where=where,
+            found=f"{100 * share:.0f} % of {np.count_nonzero(mask)} voxels",
+            do="check the coregistration and that both images are of this person",
+        )
+    return np.asarray(covered)
+
+
+def tissue_signal(
+    series: npt.NDArray[np.floating],
+    fraction: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_],
+    *,
+    threshold: float,
+    name: str,
+) -> npt.NDArray[np.float64]:
+    """Mean series of a tissue away from its borders, shape (T,).
+
+    Parameters
+    ----------
+    series
+        Shape (V, T), of the voxels of `mask`.
+    fraction
+        Shape (X, Y, Z): tissue fraction on the grid of `mask`.
+    threshold
+        Least fraction; the mask is then eroded by one voxel, unless hardly anything is left.
+    """
+    inside = (fraction > threshold) & mask
+    eroded = ndimage.binary_erosion(inside)
+    if np.count_nonzero(eroded) >= LEAST_TISSUE_VOXELS:
+        inside = eroded
+    elif np.count_nonzero(inside) >= LEAST_TISSUE_VOXELS:
+        notify(
+            f"the {name} mask is too thin to erode and is used whole",
+            found=f"{np.count_nonzero(inside)} voxels",
+        )
+    else:
+        raise InputError(
+            f"there is too little {name} for a mean signal",
+            found=f"{np.count_nonzero(inside)} voxels above {threshold:g}",
+            do="lower the threshold or check the segmentation",
+        )
+    return np.asarray(series[inside[mask]].mean(axis=0, dtype=np.float64))
