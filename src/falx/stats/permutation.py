@@ -290,8 +290,9 @@ def _max_r2(
         some = np.ascontiguousarray(rows[:, chosen])
         for start in range(0, unit.shape[1], _VOXELS):
             block = unit[:, start : start + _VOXELS]
-            product = some.reshape(-1, len(unit)) @ block
-            _raise_maxima(product.reshape(*some.shape[:2], -1), best[chosen])
+            product = (some.reshape(-1, len(unit)) @ block).reshape(*some.shape[:2], -1)
+            _square_correlations(product)
+            np.maximum(best[chosen], product[0].max(axis=1), out=best[chosen])
 
     with blas_threads(1):
         over_blocks(scan, len(orders), block=_PERMUTATIONS, threads=threads)
@@ -299,8 +300,8 @@ def _max_r2(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _raise_maxima(product, best):  # type: ignore[no-untyped-def]
-    """Raise each permutation's maximum to its largest r² in this block of voxels."""
+def _square_correlations(product):  # type: ignore[no-untyped-def]
+    """Replace x'y in row 0 by r² = (x'y)² / (1 - |Q'y|²); the other rows hold Q'y."""
     voxels = product.shape[2]
     rest = np.empty(voxels, product.dtype)
     for p in range(product.shape[1]):
@@ -308,10 +309,8 @@ def _raise_maxima(product, best):  # type: ignore[no-untyped-def]
         for q in range(1, product.shape[0]):
             for v in range(voxels):
                 rest[v] -= product[q, p, v] * product[q, p, v]
-        highest = best[p]
         for v in range(voxels):
-            highest = max(highest, product[0, p, v] * product[0, p, v] / rest[v])
-        best[p] = highest
+            product[0, p, v] *= product[0, p, v] / rest[v]
 
 
 def _spatial_null(
