@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -14,10 +16,11 @@ from falx.anatomy.morphometry import (
     modulated,
     sample_homogeneity,
 )
+from falx.anatomy.morphometry_stage import grey_volume_stage
 from falx.errors import FalxNotice, InputError, QualityError
-from falx.grid import Grid
-from falx.images.nifti import Image
-from falx.images.warp import CoordinateMap
+from falx.grid import Grid, normalisation_grid
+from falx.images.nifti import Image, load, save
+from falx.images.warp import CoordinateMap, save_map
 from falx.stats.design import two_sample_design
 from falx.stats.linear import fit_contrast
 
@@ -130,3 +133,25 @@ def test_mask_and_homogeneity(rng):
         sample_homogeneity(sample[:2])
     with pytest.raises(InputError, match="positive intracranial volume"):
         adjust_for_tiv(sample, np.zeros(15))
+
+
+def test_stage_keeps_the_amount(tmp_path):
+    native = grid(2.0, 60)
+    tissue = ball(native, 30.0)
+    for name, share in (("gm", 1.0), ("wm", 0.5), ("csf", 0.25)):
+        save(tmp_path / f"{name}.nii.gz", share * tissue.data, native.affine)
+    template = normalisation_grid(4.0)
+    mapping = CoordinateMap((1.1 * template.centres_mm()).astype(np.float32), template.affine)
+    save_map(tmp_path / "map.nii.gz", mapping)
+    grey_volume_stage(
+        gm=tmp_path / "gm.nii.gz", wm=tmp_path / "wm.nii.gz", csf=tmp_path / "csf.nii.gz",
+        to_native=tmp_path / "map.nii.gz", volume=tmp_path / "volume.nii.gz",
+        smoothed=tmp_path / "smoothed.nii.gz", metrics=tmp_path / "metrics.json",
+        voxel_mm=4.0, smoothing_fwhm_mm=8.0, modulate=True,
+    )  # fmt: skip
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["tiv_ml"] == pytest.approx(1.75 * metrics["gm_ml"], rel=1e-5)
+    assert metrics["template_gm_ml"] == pytest.approx(metrics["gm_ml"], rel=0.02)
+    volume, smoothed = (load(tmp_path / f"{n}.nii.gz") for n in ("volume", "smoothed"))
+    assert smoothed.data.sum() == pytest.approx(volume.data.sum(), rel=1e-3)
+    assert smoothed.data.std() < volume.data.std()

@@ -7,7 +7,6 @@ both are stated here, because programs differ in them and so in the volumes they
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -230,7 +229,7 @@ def motion_summary(
 
 
 def rotation_centre(
-    kind: Literal["world", "volume"], shape: tuple[int, int, int], affine: npt.NDArray[np.floating]
+    kind: str, shape: tuple[int, ...], affine: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
     """World origin, or the centre of the volume, mm; translations and FD depend on it."""
     check_option("centre", kind, ("world", "volume"))

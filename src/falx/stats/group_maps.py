@@ -29,7 +29,17 @@ from falx.stats.smoothness import (
 )
 from falx.stats.tfce import tfce
 
-__all__ = ["ClusterInference", "GroupMap", "InferenceOptions", "common_mask", "compare"]
+__all__ = [
+    "CORRECTIONS",
+    "ClusterInference",
+    "GroupMap",
+    "InferenceOptions",
+    "common_mask",
+    "compare",
+]
+
+CORRECTIONS = ("fsl", "spm", "extent", "mass")
+"""Corrections of clusters, by the name of their probability."""
 
 LEAST_FWHM_VOXELS = 3.0
 """Random-field formulas take the lattice for a continuous field from about here upwards."""
@@ -127,7 +137,7 @@ class GroupMap:
 
     def significant(self, by: str = "fsl") -> tuple[ClusterInference, ...]:
         """Clusters whose p by ``fsl``, ``spm``, ``extent`` or ``mass`` is below alpha."""
-        check_option("by", by, ("fsl", "spm", "extent", "mass"))
+        check_option("by", by, CORRECTIONS)
         alpha = self.options.cluster_p
         chosen = []
         for found in self.clusters:

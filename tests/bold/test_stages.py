@@ -1,0 +1,148 @@
+"""From a raw phantom run to its ReHo map, with the planted place found again."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from falx.bold.stages import motion_stage, reho_stage
+from falx.errors import InputError
+from falx.grid import normalisation_grid
+from falx.images.nifti import Image, load, save, write_json
+from falx.images.warp import CoordinateMap, save_map
+from falx.phantom.bold import BoldPlan, bold_run
+
+PLAN = BoldPlan(
+    shape=(28, 35, 24), voxel_mm=(5.3, 5.3, 5.3), n_volumes=85, repetition_time_s=2.0,
+    coherence_fwhm_mm=11.0, jerks=1, band_hz=(0.01, 0.2),
+)  # fmt: skip
+PLANTED_MM = np.array([-32.0, -45.0, -10.0])
+MOTION = {
+    "dropped_volumes": 5, "least_volumes": 60, "slice_timing": True,
+    "translation_limit_mm": 3.0, "rotation_limit_deg": 3.0, "fd_threshold_mm": 0.2,
+    "spike_limit_percent": 10.0, "centre": "world",
+}  # fmt: skip
+REHO = {
+    "slice_timing": True, "voxel_mm": 5.0, "low_hz": 0.01, "high_hz": 0.2, "order": "joint",
+    "trend_order": 1, "wm_threshold": 0.9, "csf_threshold": 0.7, "least_dof": 15,
+    "neighbours": 27, "smoothing_fwhm_mm": 6.0, "standardise_first": True,
+}  # fmt: skip
+
+
+def head():
+    """A brain of shells: white matter inside, a grey band, a ventricle in the middle."""
+    grid = normalisation_grid(3.0)
+    mm = grid.centres_mm()
+    depth = np.linalg.norm((mm - [0, -15, 5]) / [64, 78, 60], axis=-1)
+    gm = (depth < 1.0) & (depth > 0.6)
+    wm = (depth <= 0.6) & (depth > 0.28)
+    csf = depth <= 0.28
+    parts = [ndimage.gaussian_filter(p.astype(np.float32), 0.5) for p in (gm, wm, csf)]
+    place = np.linalg.norm(mm - PLANTED_MM, axis=-1) < 18
+    coherence = np.where(place, 0.25, 1.0).astype(np.float32)
+    images = [Image(p, grid.affine) for p in (*parts, coherence)]
+    return grid, images, place & gm
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bold")
+    grid, (gm, wm, csf, coherence), _ = head()
+    run = bold_run(gm, wm, csf, PLAN, np.random.default_rng(1), coherence=coherence)
+    file = nib.nifti1.Nifti1Image(run.image.data, run.image.affine)
+    file.header.set_zooms((*PLAN.voxel_mm, PLAN.repetition_time_s))
+    nib.save(file, path / "bold.nii.gz")
+    for name, image in (("wm", wm), ("csf", csf)):
+        save(path / f"{name}.nii.gz", image.data, image.affine)
+    brain = gm.data + wm.data + csf.data > 0.5
+    save(path / "brain.nii.gz", brain, grid.affine)
+    identity = CoordinateMap(grid.centres_mm().astype(np.float32), grid.affine)
+    save_map(path / "to_native.nii.gz", identity)
+    write_json(path / "matrix.json", {"matrix": np.eye(4)})
+    np.save(path / "matrices.npy", run.matrices)
+    return path
+
+
+@pytest.fixture(scope="module")
+def outputs(folder):
+    motion_stage(
+        bold=folder / "bold.nii.gz", reference=folder / "reference.nii.gz",
+        tsnr=folder / "tsnr.nii.gz", motion=folder / "motion.json",
+        repetition_time_s=2.0, slice_times_s=PLAN.slice_times_s.tolist(), slice_direction="k",
+        **MOTION,
+    )  # fmt: skip
+    reho_stage(
+        bold=folder / "bold.nii.gz", motion=folder / "motion.json",
+        matrix=folder / "matrix.json", to_native=folder / "to_native.nii.gz",
+        brain_mask=folder / "brain.nii.gz", wm=folder / "wm.nii.gz", csf=folder / "csf.nii.gz",
+        reho=folder / "reho.nii.gz", smoothed=folder / "zreho.nii.gz",
+        mask=folder / "mask.nii.gz", carpet=folder / "carpet.npz",
+        metrics=folder / "metrics.json", slice_times_s=PLAN.slice_times_s.tolist(),
+        slice_direction="k", **REHO,
+    )  # fmt: skip
+    return folder
+
+
+def test_known_motion_is_found(outputs):
+    found = json.loads((outputs / "motion.json").read_text())
+    truth = np.load(outputs / "matrices.npy")[5:]
+    truth = truth @ np.linalg.inv(truth[0])
+    points = np.array([[0, -15, 5], [50, -15, 5], [0, 50, 5], [0, -15, 60.0]])
+    apart = np.array(found["matrices"]) - truth
+    moved = np.einsum("tij,nj->tni", apart[:, :3, :3], points) + apart[:, None, :3, 3]
+    assert np.linalg.norm(moved, axis=2).mean() < 0.05
+    assert found["volumes"] == 80
+    assert not found["excluded"]
+    assert len(found["fd_power_mm"]) == 80
+
+
+def test_lowered_homogeneity_is_found_where_it_was_planted(outputs):
+    reho, mask = load(outputs / "reho.nii.gz"), load(outputs / "mask.nii.gz")
+    mm = reho.grid.centres_mm()
+    depth = np.linalg.norm((mm - [0, -15, 5]) / [64, 78, 60], axis=-1)
+    band = (depth < 0.92) & (depth > 0.68) & (mask.data > 0)
+    near = np.linalg.norm(mm - PLANTED_MM, axis=-1) < 12
+    mirrored = np.linalg.norm(mm - PLANTED_MM * [-1, 1, 1], axis=-1) < 12
+    planted, other = reho.data[band & near].mean(), reho.data[band & mirrored].mean()
+    assert planted < 0.8 * other
+    z = load(outputs / "zreho.nii.gz")
+    assert z.data[band & near].mean() < z.data[band & mirrored].mean() - 0.5
+
+
+def test_metrics_say_what_cleaning_cost(outputs):
+    metrics = json.loads((outputs / "metrics.json").read_text())
+    assert metrics["dof_left"] + metrics["dof_nuisance"] + metrics["dof_band"] == 80 - 2
+    assert metrics["dof_nuisance"] >= 26
+    assert metrics["coverage_percent"] > 90
+    assert metrics["voxels_with_all_neighbours"] > 500
+    carpet = np.load(outputs / "carpet.npz")
+    assert carpet["before"].shape == carpet["after"].shape
+    before, after = (carpet[name].astype(float).std() for name in ("before", "after"))
+    assert after < before
+
+
+def test_run_of_another_place_is_refused(folder, outputs):
+    write_json(folder / "away.json", {"matrix": np.array([[1, 0, 0, 0], [0, 1, 0, 150], [0, 0, 1, 0], [0, 0, 0, 1.0]])})  # fmt: skip # noqa: E501
+    with pytest.raises(InputError, match="does not cover the brain of its T1w"):
+        reho_stage(
+            bold=folder / "bold.nii.gz", motion=folder / "motion.json",
+            matrix=folder / "away.json", to_native=folder / "to_native.nii.gz",
+            brain_mask=folder / "brain.nii.gz", wm=folder / "wm.nii.gz",
+            csf=folder / "csf.nii.gz", reho=folder / "x.nii.gz", smoothed=folder / "y.nii.gz",
+            mask=folder / "m.nii.gz", carpet=folder / "c.npz", metrics=folder / "m.json",
+            slice_times_s=None, slice_direction=None, **REHO,
+        )  # fmt: skip
+    assert not (folder / "x.nii.gz").exists()
+
+
+def test_contradicting_sidecar_is_refused(folder):
+    with pytest.raises(InputError, match="contradict"):
+        motion_stage(
+            bold=folder / "bold.nii.gz", reference=folder / "r.nii.gz", tsnr=folder / "t.nii.gz",
+            motion=folder / "n.json", repetition_time_s=3.0, slice_times_s=None,
+            slice_direction=None, **MOTION,
+        )  # fmt: skip

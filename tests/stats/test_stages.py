@@ -1,0 +1,138 @@
+"""A group comparison from files to files."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from falx.errors import InputError
+from falx.images.nifti import load, save, write_json
+from falx.stats.sample import encode, select_sample
+from falx.stats.stages import group_map_stage
+
+SHAPE = (18, 20, 16)
+AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+AFFINE[:3, 3] = [-34.0, -40.0, -30.0]
+SETTINGS = {
+    "first": "DRE", "second": "HC", "group_column": "group", "columns": ["age", "sex"],
+    "measures": ["mean_fd_mm"], "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
+    "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
+    "seed": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Twenty people with a loss on the left of the first ten; one more moved too much."""
+    folder, rng = tmp_path_factory.mktemp("group"), np.random.default_rng(5)
+    place = np.linalg.norm(np.indices(SHAPE).T - np.array([4, 8, 8]), axis=-1).T < 3.1
+    lines, maps, masks, metrics = ["participant_id\tgroup\tage\tsex"], {}, {}, {}
+    for k in range(22):
+        subject, group = f"{k:02d}", "DRE" if k < 11 else "HC"
+        values = ndimage.gaussian_filter(rng.normal(size=SHAPE), 1.3)
+        values = values / values.std() - (3.5 * place if group == "DRE" else 0)
+        mask = np.zeros(SHAPE, bool)
+        mask[1:-1, 1:-1, 1:-1] = True
+        maps[subject] = folder / f"{subject}_map.nii.gz"
+        masks[subject] = folder / f"{subject}_mask.nii.gz"
+        metrics[subject] = folder / f"{subject}.json"
+        save(maps[subject], values, AFFINE)
+        save(masks[subject], mask, AFFINE)
+        moved = {"excluded": k == 10, "reasons": ["12.0 % spikes"] if k == 10 else []}
+        write_json(metrics[subject], {"mean_fd_mm": rng.random() / 10, **moved})
+        lines.append(f"sub-{subject}\t{group}\t{rng.integers(20, 50)}\t{rng.choice(['F', 'M'])}")
+    (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
+    labels = np.ones(SHAPE, np.int32)
+    labels[9:] = 2
+    labels[:, :, 0] = 3
+    save(folder / "atlas.nii.gz", labels, AFFINE)
+    (folder / "atlas.tsv").write_text("index\tname\n1\tHalf_L\n2\tHalf_R\n3\tFloor\n")
+    return folder, {"maps": maps, "masks": masks, "metrics": metrics}
+
+
+def run(study, name, **changes):
+    folder, inputs = study
+    outputs = {
+        key: folder / f"{name}_{key}{end}"
+        for key, end in (
+            ("t_map", ".nii.gz"), ("z_map", ".nii.gz"), ("p_tfce_map", ".nii.gz"),
+            ("table", ".tsv"), ("profile", ".tsv"), ("summary", ".json"),
+        )
+    }  # fmt: skip
+    given = {
+        "participants": folder / "participants.tsv", "atlas": folder / "atlas.nii.gz",
+        "atlas_labels": folder / "atlas.tsv",
+    }  # fmt: skip
+    group_map_stage(**{**inputs, **given, **outputs, **SETTINGS, **changes})
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def outputs(study):
+    return run(study, "first")
+
+
+def rows(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_planted_loss_is_in_the_table(outputs):
+    first = rows(outputs["table"])[0]
+    assert first["region"] == "Half_L"
+    assert float(first["t"]) < -5
+    assert float(first["x_mm"]) < 0
+    assert float(first["p_extent"]) <= 0.05
+    t = load(outputs["t_map"]).data
+    assert t.min() == pytest.approx(float(first["t"]), rel=1e-4)
+    assert load(outputs["p_tfce_map"]).data.max() == pytest.approx(0.99)
+
+
+def test_summary_says_who_and_how(outputs):
+    summary = json.loads(outputs["summary"].read_text())
+    assert summary["group_sizes"] == {"DRE": 10, "HC": 11}
+    assert summary["left_out"] == {"10": "12.0 % spikes"}
+    assert summary["columns"] == ["DRE - HC", "mean", "age", "sex", "mean_fd_mm"]
+    assert summary["dof"] == 21 - 5
+    assert {row["covariate"] for row in summary["orthogonality"]} == {"age", "sex", "mean_fd_mm"}
+    assert summary["fsl"]["least_cluster_voxels"] > 0
+    assert summary["significant"]["extent"] == 1
+
+
+def test_profile_lists_every_region(outputs):
+    profile = rows(outputs["profile"])
+    assert [row["region"] for row in profile] == ["Half_L", "Half_R", "Floor"]
+    assert float(profile[0]["mean_t"]) < float(profile[1]["mean_t"]) - 0.2
+    assert profile[2]["mean_t"] == "n/a"
+
+
+def test_same_seed_gives_the_same_bytes(study, outputs):
+    again = run(study, "again")
+    for key in ("t_map", "p_tfce_map", "table", "profile"):
+        assert again[key].read_bytes() == outputs[key].read_bytes()
+
+
+def test_grey_matter_needs_no_masks(study):
+    outputs = run(study, "gmv", masks=None, least_value=-9.0, measures=[])
+    assert json.loads(outputs["summary"].read_text())["mask_voxels"] == np.prod(SHAPE)
+
+
+def test_bad_input_is_named(study, tmp_path):
+    with pytest.raises(InputError, match="group TLE: a group needs at least two"):
+        run(study, "x", first="TLE", second="IGE")
+    _, inputs = study
+    save(tmp_path / "small.nii.gz", np.ones((4, 4, 4)), AFFINE)
+    with pytest.raises(InputError, match="different grids"):
+        run(study, "x", maps={**inputs["maps"], "03": tmp_path / "small.nii.gz"})
+    with pytest.raises(InputError, match="tiv_ml was not measured"):
+        run(study, "x", measures=["tiv_ml"])
+    with pytest.raises(InputError, match="age: a covariate is missing .*sub-01"):
+        encode("age", {"01": "n/a", "02": "3"})
+    with pytest.raises(InputError, match="two of them"):
+        encode("site", {"1": "a", "2": "b", "3": "c"})
+    lost = select_sample(["07"], {}, {}, group_column="group", groups=("a", "b"))
+    assert lost.left_out == {"07": "no group in the participants table"}
