@@ -1,0 +1,155 @@
+"""The elastic energy of a displacement field, in the frequency domain.
+
+The field lives on a periodic grid that is wider than the head, so that opposite borders do not
+feel each other. There every penalty is a 3×3 matrix a(k) I + b k kᵀ per frequency, which is
+applied and inverted in closed form (Sherman & Morrison).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from falx.anatomy.settings import Penalties
+
+__all__ = ["ElasticEnergy"]
+
+Floats = npt.NDArray[np.float32]
+Spectrum = npt.NDArray[np.complex64]
+
+MARGIN_NODES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticEnergy:
+    """Quadratic energy ½ uᵀ L u of displacements in mm.
+
+    Parameters
+    ----------
+    shape
+        Nodes that hold data; the periodic grid is wider.
+    spacing_mm
+        Shape (3,).
+    penalties
+        Weights per mm³.
+    mm3_per_node
+        Volume by which the weights are multiplied. Where samples are sparser than in the
+        final fit it stays that of the final fit, so that the balance with the data holds.
+    threads
+        For the Fourier transforms, whose result does not depend on it.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: npt.NDArray[np.float64]
+    penalties: Penalties
+    mm3_per_node: float
+    threads: int
+
+    @cached_property
+    def padded(self) -> tuple[int, int, int]:
+        """Shape of the periodic grid."""
+        x, y, z = (int(fft.next_fast_len(n + MARGIN_NODES, real=True)) for n in self.shape)
+        return x, y, z
+
+    @cached_property
+    def waves(self) -> tuple[Floats, Floats, Floats]:
+        """Wave number of finite differences along each axis, rad/mm, half spectrum in z."""
+        x, y, z = self.padded
+        frequencies = (fft.fftfreq(x), fft.fftfreq(y), fft.rfftfreq(z))
+        numbers = [
+            (2.0 * np.sin(np.pi * f) / h).astype(np.float32)
+            for f, h in zip(frequencies, self.spacing_mm, strict=True)
+        ]
+        return numbers[0], numbers[1], numbers[2]
+
+    @property
+    def weights(self) -> Floats:
+        """The five penalties times the volume of a node, shape (5,)."""
+        p = self.penalties
+        values = [p.absolute, p.membrane, p.bending, p.shear, p.divergence]
+        return np.array(values, dtype=np.float32) * np.float32(self.mm3_per_node)
+
+    def to_spectrum(self, field: Floats) -> Spectrum:
+        """Transform a field of shape (3, X, Y, Z)."""
+        return np.asarray(fft.rfftn(field, axes=(1, 2, 3), workers=self.threads, norm="ortho"))
+
+    def to_field(self, spectrum: Spectrum) -> Floats:
+        """Transform back."""
+        return np.asarray(
+            fft.irfftn(spectrum, s=self.padded, axes=(1, 2, 3), workers=self.threads, norm="ortho")
+        )
+
+    def force(self, spectrum: Spectrum, factor: float) -> Spectrum:
+        """L u in the frequency domain, times `factor`."""
+        return np.asarray(_apply(spectrum, *self.waves, self.weights * np.float32(factor)))
+
+    def precondition(self, spectrum: Spectrum, factor: float, stiffness: float) -> Spectrum:
+        """Solve (factor L + stiffness I) u = spectrum."""
+        weights = self.weights * np.float32(factor)
+        return np.asarray(_solve(spectrum, *self.waves, weights, np.float32(stiffness)))
+
+    def dot(self, a: Spectrum, b: Spectrum) -> float:
+        """Inner product of two fields, from their half spectra."""
+        return float(_half_dot(a, b, self.padded[2] % 2 == 0).sum())
+
+
+@numba.njit(cache=True)
+def _symbol(kx, ky, kz, weights):  # type: ignore[no-untyped-def]
+    """Isotropic part a and coupling b of a(k) I + b k kᵀ."""
+    square = kx * kx + ky * ky + kz * kz
+    a = weights[0] + square * (weights[1] + weights[3] + square * weights[2])
+    return a, weights[3] + weights[4], square
+
+
+@numba.njit(cache=True, parallel=True)
+def _apply(spectrum, wx, wy, wz, weights):  # type: ignore[no-untyped-def]
+    out = np.empty_like(spectrum)
+    _, nx, ny, nz = spectrum.shape
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                a, b, _ = _symbol(wx[i], wy[j], wz[k], weights)
+                p, q, r = spectrum[0, i, j, k], spectrum[1, i, j, k], spectrum[2, i, j, k]
+                along = b * (wx[i] * p + wy[j] * q + wz[k] * r)
+                out[0, i, j, k] = a * p + wx[i] * along
+                out[1, i, j, k] = a * q + wy[j] * along
+                out[2, i, j, k] = a * r + wz[k] * along
+    return out
+
+
+@numba.njit(cache=True, parallel=True)
+def _solve(spectrum, wx, wy, wz, weights, stiffness):  # type: ignore[no-untyped-def]
+    out = np.empty_like(spectrum)
+    _, nx, ny, nz = spectrum.shape
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                a, b, square = _symbol(wx[i], wy[j], wz[k], weights)
+                a += stiffness
+                p, q, r = spectrum[0, i, j, k], spectrum[1, i, j, k], spectrum[2, i, j, k]
+                along = b * (wx[i] * p + wy[j] * q + wz[k] * r) / (a + b * square)
+                out[0, i, j, k] = (p - wx[i] * along) / a
+                out[1, i, j, k] = (q - wy[j] * along) / a
+                out[2, i, j, k] = (r - wz[k] * along) / a
+    return out
+
+
+@numba.njit(cache=True, parallel=True)
+def _half_dot(a, b, even):  # type: ignore[no-untyped-def]
+    """Inner product by plane; every frequency but the first and Nyquist counts twice."""
+    _, nx, ny, nz = a.shape
+    parts = np.zeros(nx)
+    for i in numba.prange(nx):
+        for c in range(3):
+            for j in range(ny):
+                for k in range(nz):
+                    once = k == 0 or (even and k == nz - 1)
+                    product = a[c, i, j, k].real * b[c, i, j, k].real
+                    product += a[c, i, j, k].imag * b[c, i, j, k].imag
+                    parts[i] += product if once else 2.0 * product
+    return parts

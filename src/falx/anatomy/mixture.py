@@ -1,0 +1,280 @@
+"""The mixture of Gaussians of Ashburner & Friston (2005), equations 1 to 18.
+
+Every tissue class is a small mixture of Gaussians. The probability of an intensity at a place
+is the sum over classes of the class's prior there, weighted by a global share of the class,
+times its mixture.
+
+The Gaussians depend on the intensity alone. So the densities are tabulated over intensity, the
+expectation step collects for every class a histogram of responsibility over density, and the
+maximisation step reads the moments of every Gaussian from the histograms: the cost per sample
+does not grow with the number of Gaussians.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.parallel import CHUNKS
+
+__all__ = [
+    "LEVELS",
+    "DensityTable",
+    "Mixture",
+    "class_evidence",
+    "density_table",
+    "fit_mixture",
+    "initial_mixture",
+    "level_of",
+    "split",
+]
+
+Vector = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+
+VARIANCE_FLOOR = 1e-4
+"""Least variance of a Gaussian, as a share of the variance of all intensities."""
+
+LEVELS = 2048
+"""Intensities at which densities are tabulated."""
+
+TOP_PERCENTILE, HEADROOM = 99.9, 1.25
+"""Intensities beyond this percentile times the headroom count as that bright."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Parameters of the intensity model.
+
+    Parameters
+    ----------
+    means, variances
+        Shape (J,), intensities after bias correction.
+    weights
+        Shape (J,); they sum to one within each class.
+    classes
+        Shape (J,), class of every Gaussian.
+    shares
+        Shape (K,), gamma: the global share of each class relative to its prior.
+    floor
+        Least variance.
+    top
+        Largest intensity that is told apart.
+    """
+
+    means: Vector
+    variances: Vector
+    weights: Vector
+    classes: npt.NDArray[np.int64]
+    shares: Vector
+    floor: float
+    top: float
+
+    @property
+    def levels(self) -> Vector:
+        """Tabulated intensities, shape (LEVELS,)."""
+        return np.linspace(0.0, self.top, LEVELS)
+
+    def densities(self) -> Vector:
+        """Weighted density of every Gaussian at every level, shape (J, LEVELS)."""
+        away = self.levels - self.means[:, None]
+        factor = self.weights / np.sqrt(2.0 * np.pi * self.variances)
+        return np.asarray(factor[:, None] * np.exp(-0.5 * away**2 / self.variances[:, None]))
+
+    def by_class(self, values: Vector) -> Vector:
+        """Sum rows of shape (J, ...) over the Gaussians of each class, times its share."""
+        member = (self.classes == np.arange(len(self.shares))[:, None]) * self.shares[:, None]
+        return np.asarray(member @ values)
+
+
+@dataclass(frozen=True, eq=False)
+class DensityTable:
+    """Share times density of every class at equidistant intensities.
+
+    Parameters
+    ----------
+    values
+        Shape (LEVELS, K), float32.
+    per_intensity
+        Levels per unit of intensity.
+    """
+
+    values: Floats
+    per_intensity: float
+
+
+def density_table(mixture: Mixture) -> DensityTable:
+    """Tabulate the class densities; a small floor keeps every intensity possible."""
+    values = mixture.by_class(mixture.densities()).T + 1e-9 / mixture.top
+    return DensityTable(np.ascontiguousarray(values, dtype=np.float32), (LEVELS - 1) / mixture.top)
+
+
+def initial_mixture(values: Floats, priors: Floats) -> Mixture:
+    """One Gaussian for every class, from moments weighted by the priors.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), not negative.
+    priors
+        Shape (n, K), prior probabilities at the samples.
+    """
+    exact = values.astype(np.float64)
+    total = priors.sum(axis=0, dtype=np.float64) + 1e-9
+    means = exact @ priors / total
+    spread = exact**2 @ priors / total - means**2
+    floor = VARIANCE_FLOOR * float(exact.var()) + 1e-12
+    n_classes = priors.shape[1]
+    return Mixture(
+        means,
+        np.maximum(spread, floor),
+        np.ones(n_classes),
+        np.arange(n_classes),
+        np.full(n_classes, 1.0 / n_classes),
+        floor,
+        HEADROOM * float(np.percentile(values, TOP_PERCENTILE)),
+    )
+
+
+def split(mixture: Mixture, gaussians: tuple[int, ...]) -> Mixture:
+    """Replace the single Gaussian of every class by several, spread over ±1 SD."""
+    means, variances, weights, classes = [], [], [], []
+    for k, n in enumerate(gaussians):
+        sd = np.sqrt(mixture.variances[k])
+        offsets = np.linspace(-1.0, 1.0, n) if n > 1 else np.zeros(1)
+        means.append(mixture.means[k] + sd * offsets)
+        variances.append(np.full(n, mixture.variances[k] / n))
+        weights.append(np.full(n, 1.0 / n))
+        classes.append(np.full(n, k))
+    return replace(
+        mixture,
+        means=np.concatenate(means),
+        variances=np.maximum(np.concatenate(variances), mixture.floor),
+        weights=np.concatenate(weights),
+        classes=np.concatenate(classes),
+    )
+
+
+def fit_mixture(
+    mixture: Mixture,
+    values: Floats,
+    priors: Floats,
+    *,
+    most: int,
+    tolerance: float = 1e-4,
+) -> Mixture:
+    """Expectation-maximisation.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), bias-corrected intensities.
+    priors
+        Shape (n, K).
+    most
+        Most iterations.
+    tolerance
+        Stop when the gain of log-likelihood per sample falls below this.
+    """
+    levels = _nearest_levels(values, (LEVELS - 1) / mixture.top)
+    energy = np.inf
+    for _ in range(most):
+        table = density_table(mixture)
+        histograms, prior_mass, energies = _expectation(
+            levels, priors, table.values, mixture.shares.astype(np.float32)
+        )
+        last, energy = energy, float(energies.sum())
+        mixture = _maximise(mixture, histograms.sum(axis=0), prior_mass.sum(axis=0))
+        if last - energy < tolerance * len(values):
+            break
+    return mixture
+
+
+def _maximise(mixture: Mixture, histograms: Vector, prior_mass: Vector) -> Mixture:
+    """Equations 9 to 13: new means, variances, weights and shares.
+
+    Parameters
+    ----------
+    histograms
+        Shape (K, LEVELS), sum of prior over density of all samples at a level.
+    prior_mass
+        Shape (K,), sum of the normalised priors.
+    """
+    shared = mixture.shares[mixture.classes, None] * mixture.densities()
+    mass_at = histograms[mixture.classes] * shared
+    mass = mass_at.sum(axis=1) + 1e-9
+    means = mass_at @ mixture.levels / mass
+    away = mixture.levels - means[:, None]
+    variances = np.maximum((mass_at * away**2).sum(axis=1) / mass, mixture.floor)
+    class_mass = np.bincount(mixture.classes, weights=mass, minlength=len(prior_mass))
+    shares = (class_mass + 1e-6) / (prior_mass + 1e-6)
+    return replace(
+        mixture,
+        means=means,
+        variances=variances,
+        weights=mass / class_mass[mixture.classes],
+        shares=shares / shares.sum(),
+    )
+
+
+def class_evidence(mixture: Mixture, values: Floats) -> Floats:
+    """Share times likelihood of every class for every value, shape (n, K), largest one 1."""
+    table = density_table(mixture)
+    return np.asarray(_evidence(values, table.values, table.per_intensity))
+
+
+def _nearest_levels(values: Floats, per_intensity: float) -> npt.NDArray[np.uint16]:
+    scaled = np.minimum(values * np.float32(per_intensity) + np.float32(0.5), LEVELS - 1)
+    return np.asarray(np.maximum(scaled, 0), dtype=np.uint16)
+
+
+@numba.njit(cache=True)
+def level_of(value, per_intensity, n_levels):  # type: ignore[no-untyped-def]
+    """Lower tabulated level of an intensity and the fraction towards the next."""
+    place = min(max(value * per_intensity, 0.0), n_levels - 1.001)
+    lower = int(place)
+    return lower, np.float32(place - lower)
+
+
+@numba.njit(cache=True, parallel=True, fastmath=True)
+def _expectation(levels, priors, densities, shares):  # type: ignore[no-untyped-def]
+    """Histograms of prior over density, prior mass of every class and energy, by chunk."""
+    n, classes = priors.shape
+    n_levels = densities.shape[0]
+    parts = CHUNKS // 4
+    histograms = np.zeros((parts, classes, n_levels))
+    prior_mass = np.zeros((parts, classes))
+    energy = np.zeros(parts)
+    for part in numba.prange(parts):
+        for s in range(part * n // parts, (part + 1) * n // parts):
+            level = levels[s]
+            whole, total = np.float32(0.0), np.float32(0.0)
+            for k in range(classes):
+                whole += shares[k] * priors[s, k]
+                total += densities[level, k] * priors[s, k]
+            energy[part] -= np.log(total / whole)
+            share, scale = np.float32(1.0) / total, np.float32(1.0) / whole
+            for k in range(classes):
+                histograms[part, k, level] += priors[s, k] * share
+                prior_mass[part, k] += priors[s, k] * scale
+    return histograms, prior_mass, energy
+
+
+@numba.njit(cache=True, parallel=True, fastmath=True)
+def _evidence(values, densities, per_intensity):  # type: ignore[no-untyped-def]
+    n, classes = values.shape[0], densities.shape[1]
+    out = np.empty((n, classes), np.float32)
+    for chunk in numba.prange(CHUNKS):
+        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            level, rest = level_of(values[s], per_intensity, densities.shape[0])
+            most = np.float32(0.0)
+            for k in range(classes):
+                low, high = densities[level, k], densities[level + 1, k]
+                out[s, k] = low + rest * (high - low)
+                most = max(most, out[s, k])
+            for k in range(classes):
+                out[s, k] /= most
+    return out

@@ -1,0 +1,28 @@
+import numpy as np
+
+from falx.anatomy.cleanup import clean_up
+from falx.grid import box_grid
+
+
+def test_scalp_is_removed_and_brain_stays():
+    grid = box_grid((-60, -60, -60), (60, 60, 60), 2.0)
+    r = np.linalg.norm(grid.centres_mm(), axis=-1)
+    q = np.zeros((*grid.shape, 6), dtype=np.float32)
+    q[..., 5] = r > 50
+    q[..., 0] = (r <= 30) | ((r > 44) & (r <= 50))
+    q[..., 2] = (r > 30) & (r <= 34)
+    q[..., 3] = (r > 34) & (r <= 44)
+    # A thin bridge between brain and scalp.
+    bridge = (np.abs(grid.centres_mm()[..., :2]).max(-1) < 1.5) & (r > 30) & (r < 44)
+    q[bridge] = [1, 0, 0, 0, 0, 0]
+    clean = clean_up(q, grid.voxel_sizes_mm)
+    assert clean[r > 44][:, :2].max() == 0
+    np.testing.assert_array_equal(clean[r <= 28], q[r <= 28])
+    np.testing.assert_allclose(clean[(r > 31) & (r < 33), 2].mean(), 1.0, atol=0.01)
+    np.testing.assert_allclose(clean.sum(-1), 1.0, atol=1e-5)
+
+
+def test_an_image_without_parenchyma_stays_as_it_is():
+    q = np.zeros((8, 8, 8, 6), dtype=np.float32)
+    q[..., 5] = 1
+    np.testing.assert_array_equal(clean_up(q, np.ones(3)), q)
