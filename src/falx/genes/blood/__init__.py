@@ -1,0 +1,1 @@
+"""Blood RNA-seq: differential expression and its overlap with imaging genes."""

@@ -1,0 +1,1 @@
+"""Protein networks of a gene list, and the dense modules in them."""

@@ -1,0 +1,172 @@
+"""The network of a gene list: is it denser than chance, which modules, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from falx.errors import InputError
+from falx.genes.network.interactions import Network
+from falx.genes.network.mcode import Module
+from falx.genes.sets.library import TestedSets
+from falx.genes.sets.ora import over_representation
+
+__all__ = [
+    "AnnotatedModule",
+    "EdgeEnrichment",
+    "annotate_modules",
+    "edge_enrichment",
+    "graphml",
+    "layout",
+    "sif",
+]
+
+DEGREE_BINS = 20
+
+
+@dataclass(frozen=True)
+class EdgeEnrichment:
+    """Edges among a list's genes against lists of genes with like degrees.
+
+    Well-studied proteins have many recorded partners; matching degrees keeps them from making
+    any list of them look like a network.
+    """
+
+    observed: int
+    expected: float
+    p: float
+    n_lists: int
+
+
+@dataclass(frozen=True)
+class AnnotatedModule:
+    """A module and its three best terms as (term, overlap, P, q)."""
+
+    module: Module
+    terms: tuple[tuple[str, int, float, float], ...]
+
+
+def edge_enrichment(
+    network: Network, genes: Sequence[str], rng: np.random.Generator, *, n_lists: int = 1000
+) -> EdgeEnrichment:
+    """Compare the edges among `genes` with those among degree-matched random lists.
+
+    Raises
+    ------
+    InputError
+        If fewer than two genes are in the network.
+    """
+    names = sorted(network.neighbours)
+    row = {name: i for i, name in enumerate(names)}
+    rows = np.array(sorted({row[g] for g in genes if g in row}), dtype=np.intp)
+    if len(rows) < 2:
+        raise InputError(
+            "fewer than two genes are in the network",
+            where=network.origin.name,
+            found=f"{len(rows)} of {len(set(genes))}",
+            do="check the identifiers",
+        )
+    adjacency = _adjacency(network, row)
+    groups = _degree_groups(np.asarray(adjacency.sum(axis=1)).ravel())
+    taken = np.bincount(groups[rows], minlength=groups.max() + 1)
+    members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
+    counts = np.empty(n_lists)
+    for b in range(n_lists):
+        drawn = np.concatenate(
+            [rng.choice(m, k, replace=False) for m, k in zip(members, taken, strict=True) if k]
+        )
+        counts[b] = _edges_among(adjacency, drawn)
+    observed = _edges_among(adjacency, rows)
+    p = (1.0 + float((counts >= observed).sum())) / (1.0 + n_lists)
+    return EdgeEnrichment(observed, float(counts.mean()), p, n_lists)
+
+
+def _adjacency(network: Network, row: dict[str, int]) -> sparse.csr_array:
+    pairs = np.array([(row[a], row[b]) for a, b in network.edges()], dtype=np.intp)
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    shape = (len(row), len(row))
+    return sparse.csr_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=shape)
+
+
+def _edges_among(adjacency: sparse.csr_array, rows: npt.NDArray[np.intp]) -> int:
+    inside = np.zeros(adjacency.shape[0])
+    inside[rows] = 1.0
+    return round(float(inside @ (adjacency @ inside)) / 2.0)
+
+
+def _degree_groups(degree: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    cuts = np.unique(np.quantile(degree, np.linspace(0, 1, DEGREE_BINS + 1)[1:-1]))
+    groups = np.searchsorted(cuts, degree, side="left")
+    return np.asarray(np.unique(groups, return_inverse=True)[1], dtype=np.intp)
+
+
+def annotate_modules(
+    modules: Sequence[Module], sets: TestedSets, *, n_terms: int = 3
+) -> tuple[AnnotatedModule, ...]:
+    """Find the best terms of each module, against the tested genes."""
+    out = []
+    universe = set(sets.universe)
+    for module in modules:
+        genes = [gene for gene in module.nodes if gene in universe]
+        terms: tuple[tuple[str, int, float, float], ...] = ()
+        if genes:
+            result = over_representation(genes, sets)
+            terms = tuple(
+                (result.names[i], int(result.overlap[i]), float(result.p[i]), float(result.q[i]))
+                for i in result.order()[:n_terms]
+                if result.overlap[i] > 0
+            )
+        out.append(AnnotatedModule(module, terms))
+    return tuple(out)
+
+
+def sif(network: Network) -> str:
+    """Write the simple interaction format: ``A pp B``, one edge a line (Cytoscape)."""
+    return "".join(f"{a}\tpp\t{b}\n" for a, b in network.edges())
+
+
+def graphml(network: Network, modules: Sequence[Module] = ()) -> str:
+    """GraphML with the number of each node's module, 0 for none."""
+    root = ET.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
+    ET.SubElement(
+        root, "key", {"id": "module", "for": "node", "attr.name": "module", "attr.type": "int"}
+    )
+    graph = ET.SubElement(root, "graph", edgedefault="undirected")
+    number = {node: i for i, m in reversed(list(enumerate(modules, 1))) for node in m.nodes}
+    for node in sorted(network.neighbours):
+        element = ET.SubElement(graph, "node", id=node)
+        data = ET.SubElement(element, "data", key="module")
+        data.text = str(number.get(node, 0))
+    for a, b in network.edges():
+        ET.SubElement(graph, "edge", source=a, target=b)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def layout(network: Network, *, n_steps: int = 150) -> dict[str, tuple[float, float]]:
+    """Places for drawing, in [-1, 1] (Fruchterman and Reingold 1991), the same every time."""
+    names = sorted(network.neighbours)
+    n = len(names)
+    row = {name: i for i, name in enumerate(names)}
+    angle = 2.0 * np.pi * np.arange(n) / max(n, 1)
+    # A spiral as the start: no two nodes coincide and nothing is random.
+    place = np.column_stack([np.cos(angle), np.sin(angle)]) * np.linspace(0.3, 1.0, n)[:, None]
+    A = np.zeros((n, n))
+    for a, b in network.edges():
+        A[row[a], row[b]] = A[row[b], row[a]] = 1.0
+    ideal = 1.0 / np.sqrt(max(n, 1))
+    for step in range(n_steps):
+        apart = place[:, None] - place[None]
+        distance = np.maximum(np.linalg.norm(apart, axis=2), 1e-3)
+        force = ideal**2 / distance**2 - A * distance / ideal
+        move = np.einsum("ij,ijk->ik", force, apart) - 0.5 * ideal * place
+        length = np.maximum(np.linalg.norm(move, axis=1, keepdims=True), 1e-9)
+        heat = 0.2 * (1.0 - step / n_steps)
+        place = place + move / length * np.minimum(length, heat)
+    extent = max(float(np.abs(place).max()), 1e-9)
+    return {name: (float(x), float(y)) for name, (x, y) in zip(names, place / extent, strict=True)}

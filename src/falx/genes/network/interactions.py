@@ -1,0 +1,230 @@
+"""Interaction tables: STRING, BioGRID, HINT and plain edge lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from falx.errors import InputError, check_range, notify
+from falx.genes.sets.library import Origin, text_of
+
+__all__ = [
+    "Network",
+    "make_network",
+    "read_biogrid",
+    "read_edge_list",
+    "read_indexed",
+    "read_network",
+    "read_string",
+]
+
+HUMAN = "9606"
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An undirected network without loops.
+
+    Attributes
+    ----------
+    neighbours
+        Node to its neighbours.
+    loops, repeated
+        Self-interactions and repeated pairs that were dropped.
+    """
+
+    neighbours: Mapping[str, frozenset[str]]
+    origin: Origin
+    loops: int = 0
+    repeated: int = 0
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return sum(map(len, self.neighbours.values())) // 2
+
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """Return each edge once, both ends and all edges in alphabetical order."""
+        return tuple(
+            (a, b) for a in sorted(self.neighbours) for b in sorted(self.neighbours[a]) if a < b
+        )
+
+    def induced(self, genes: Iterable[str], *, keep_isolated: bool = False) -> Network:
+        """Return the network among some genes; those without a partner are dropped."""
+        chosen = set(genes) & set(self.neighbours)
+        inside = {gene: self.neighbours[gene] & chosen for gene in sorted(chosen)}
+        if not keep_isolated:
+            inside = {gene: partners for gene, partners in inside.items() if partners}
+        return Network({g: frozenset(p) for g, p in inside.items()}, self.origin)
+
+
+def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
+    """Build a network; loops and repeated pairs are counted and dropped.
+
+    Raises
+    ------
+    InputError
+        If no edge is left.
+    """
+    neighbours: dict[str, set[str]] = {}
+    loops = repeated = 0
+    for a, b in pairs:
+        if a == b:
+            loops += 1
+        elif b in neighbours.get(a, ()):
+            repeated += 1
+        else:
+            neighbours.setdefault(a, set()).add(b)
+            neighbours.setdefault(b, set()).add(a)
+    if not neighbours:
+        raise InputError("the network has no edge", where=origin.name)
+    frozen = {node: frozenset(partners) for node, partners in neighbours.items()}
+    return Network(frozen, origin, loops, repeated)
+
+
+def read_edge_list(path: Path | str) -> Network:
+    """Read one pair a line, separated by tab, comma or blanks; further columns are ignored.
+
+    A first line whose words are column names is skipped.
+    """
+    text, digest = text_of(path)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    separator = next((s for s in ("\t", ",") if lines and s in lines[0]), None)
+    rows = [[cell.strip() for cell in line.split(separator)] for line in lines]
+    heading = {
+        "source",
+        "target",
+        "protein1",
+        "protein2",
+        "gene1",
+        "gene2",
+        "node1",
+        "node2",
+        "a",
+        "b",
+    }
+    if rows and {cell.lower() for cell in rows[0][:2]} <= heading:
+        rows = rows[1:]
+    short = next((row for row in rows if len(row) < 2 or not row[1]), None)
+    if short is not None:
+        raise InputError(
+            "a line does not name two genes",
+            where=Path(path).name,
+            found=short,
+            do="give one pair a line",
+        )
+    return make_network(((r[0], r[1]) for r in rows), Origin(Path(path).name, digest))
+
+
+def read_indexed(edges: Path | str, index: Path | str) -> Network:
+    """Read HINT or iRefIndex lists: edges as numbers from 1, and number to gene."""
+    text, digest = text_of(edges)
+    names = {}
+    for line in text_of(index)[0].splitlines():
+        if line.strip():
+            number, gene = line.split()[:2]
+            names[int(number)] = gene
+    pairs = []
+    for line in text.splitlines():
+        if line.strip():
+            a, b = (int(word) for word in line.split()[:2])
+            if a not in names or b not in names:
+                raise InputError(
+                    "an edge has no name in the index",
+                    where=Path(edges).name,
+                    found=line.strip(),
+                    do="use the index of the same list",
+                )
+            pairs.append((names[a], names[b]))
+    return make_network(pairs, Origin(Path(edges).name, digest))
+
+
+def read_string(
+    links: Path | str, info: Path | str | None = None, *, score_above: int = 132
+) -> Network:
+    """Read STRING links, each of which stands there in both directions.
+
+    Parameters
+    ----------
+    links
+        ``9606.protein.links`` or ``9606.protein.physical.links``, plain or gzip-compressed.
+    info
+        ``9606.protein.info``, for gene symbols in place of protein ids.
+    score_above
+        Combined score, 0 to 1000, that an edge must exceed.
+    """
+    check_range("STRING score", score_above, 0, 1000)
+    text, digest = text_of(links)
+    rows = text.splitlines()
+    header = rows[0].split() if rows else []
+    if header[:2] != ["protein1", "protein2"] or "combined_score" not in header:
+        raise InputError(
+            "the file is not a STRING links table",
+            where=Path(links).name,
+            found=header[:4],
+            do="use 9606.protein.links or physical.links",
+        )
+    names = _string_names(info) if info is not None else {}
+    column = header.index("combined_score")
+    pairs = set()
+    foreign = 0
+    for row in rows[1:]:
+        words = row.split()
+        if not words[0].startswith(f"{HUMAN}."):
+            foreign += 1
+        elif int(words[column]) > score_above:
+            a, b = (names.get(w, w.removeprefix(f"{HUMAN}.")) for w in words[:2])
+            pairs.add((min(a, b), max(a, b)))
+    if foreign:
+        notify("edges of other organisms are left out", where=Path(links).name, found=foreign)
+    origin = Origin(Path(links).name, digest, licence="CC BY 4.0")
+    return make_network(sorted(pairs), origin)
+
+
+def _string_names(info: Path | str) -> dict[str, str]:
+    rows = [line.split("\t") for line in text_of(info)[0].splitlines()]
+    if not rows or len(rows[0]) < 2:
+        raise InputError("the file is not STRING protein.info", where=Path(info).name)
+    return {row[0]: row[1] for row in rows[1:] if len(row) > 1}
+
+
+def read_biogrid(path: Path | str, *, kind: str | None = "physical") -> Network:
+    """Read a BioGRID TAB3 table: human pairs, physical ones unless `kind` is None."""
+    text, digest = text_of(path)
+    rows = [line.split("\t") for line in text.splitlines()]
+    header = [name.lstrip("#").strip() for name in rows[0]] if rows else []
+    needed = (
+        "Official Symbol Interactor A",
+        "Official Symbol Interactor B",
+        "Experimental System Type",
+        "Organism ID Interactor A",
+        "Organism ID Interactor B",
+    )
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise InputError(
+            "the file is not BioGRID TAB3", where=Path(path).name, found=f"no column {missing[0]}"
+        )
+    a, b, system, organism_a, organism_b = (header.index(name) for name in needed)
+    pairs = [
+        (row[a], row[b])
+        for row in rows[1:]
+        if len(row) > max(a, b, system, organism_a, organism_b)
+        and row[organism_a] == row[organism_b] == HUMAN
+        and "-" not in (row[a], row[b])
+        and (kind is None or row[system] == kind)
+    ]
+    return make_network(pairs, Origin(Path(path).name, digest, licence="MIT"))
+
+
+def read_network(paths: Sequence[Path | str], *, score_above: int = 132) -> Network:
+    """Read one or two files of any known form, told apart by their first line."""
+    first = text_of(paths[0])[0].split("\n", 1)[0]
+    if first.startswith("protein1"):
+        return read_string(*paths, score_above=score_above)
+    if "Official Symbol Interactor A" in first:
+        return read_biogrid(paths[0])
+    if len(paths) == 2:
+        return read_indexed(paths[0], paths[1])
+    return read_edge_list(paths[0])
