@@ -1,0 +1,111 @@
+"""Downloads: a real server on this machine, whole files, and files that stop half-way."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from falx.data.fetch import Download, catalogue, fetch, groups
+from falx.errors import InputError, OptionError
+
+CONTENT = b"falx" * 5000
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        body = self.server.body
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.body = CONTENT
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def described(server, path="/file", **changes):
+    fields = {
+        "group": "g",
+        "path": "sub/file.bin",
+        "n_bytes": len(CONTENT),
+        "checksum": "sha256:" + hashlib.sha256(CONTENT).hexdigest(),
+        "licence": "CC0-1.0",
+        "url": f"http://127.0.0.1:{server.server_port}{path}",
+        "note": "",
+    }
+    return Download(**{**fields, **changes})
+
+
+def test_a_file_is_fetched_once(server, tmp_path):
+    seen = []
+    first = fetch(
+        described(server), tmp_path, progress=lambda done, total: seen.append((done, total))
+    )
+    assert first.fresh
+    assert first.path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert not fetch(described(server, path="/missing"), tmp_path).fresh
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "message"),
+    [
+        ("/cut", {}, "stopped half-way|another size"),
+        ("/cut", {"n_bytes": None, "checksum": ""}, "stopped half-way"),
+        ("/file", {"n_bytes": 7}, "another size"),
+        ("/file", {"checksum": "sha256:" + "0" * 64}, "its hash differs"),
+        ("/file", {"checksum": "zip", "n_bytes": None}, "a damaged archive"),
+        ("/missing", {}, "does not answer"),
+    ],
+)
+def test_nothing_half_written_is_left(server, tmp_path, path, changes, message):
+    with pytest.raises(InputError, match=message):
+        fetch(described(server, path=path, **changes), tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_damaged_file_on_disk_is_fetched_again(server, tmp_path):
+    target = tmp_path / "sub/file.bin"
+    target.parent.mkdir()
+    target.write_bytes(CONTENT[:-1])
+    assert fetch(described(server), tmp_path).fresh
+    assert target.read_bytes() == CONTENT
+
+
+def test_archives_are_checked_by_their_own_sums(server, tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.csv", "1,2\n" * 1000)
+    server.body = buffer.getvalue()
+    archive = described(server, checksum="zip", n_bytes=None)
+    assert fetch(archive, tmp_path).fresh
+    assert not fetch(archive, tmp_path).fresh
+
+
+def test_catalogue_is_complete():
+    files = catalogue()
+    assert all(d.url.startswith("https://") and d.licence for d in files)
+    assert len({(d.group, d.path) for d in files}) == len(files)
+    assert sum(d.group == "ahba" for d in files) == 8
+    assert all(d.checksum for d in files if d.group not in {"go", "string"})
+    with pytest.raises(OptionError, match="did you mean 'trrust'"):
+        groups("trust")
