@@ -31,6 +31,10 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
+    Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
+    Command("degs", "changed genes of blood RNA-seq counts", "falx.cli.degs"),
+    Command("fetch", "data from official sources, with hash and licence", "falx.cli.fetch"),
     Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
     Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),

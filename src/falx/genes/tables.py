@@ -240,7 +240,7 @@ def join(
     blocks are left out with the reason; genes with a hole in a region that is left are dropped.
     """
     row_of = {name: i for i, name in enumerate(expression.regions)}
-    empty = np.isnan(expression.values).all(axis=1)
+    empty = np.asarray(np.isnan(expression.values).all(axis=1))
     left_out: dict[str, str] = {}
     kept = []
     for i, name in enumerate(table.regions):

@@ -38,8 +38,8 @@ TYPE_ONE: dict[str, tuple[float, float, float]] = {
 
 LIMITS = tuple(
     """\
-Expression comes from six donors without epilepsy, four of them with left-hemisphere samples only. \
-It says where a gene is expressed in a healthy brain, not what changes in a patient.
+Expression comes from six donors without epilepsy, four of them with left-hemisphere samples \
+only. It says where a gene is expressed in a healthy brain, not what changes in a patient.
 The bootstrap treats regions as independent; its Z and P are a convention of the field. The \
 spatial P is the one to read.
 A spin is undefined for regions off the cortex, and the usual matrices hold no cerebellum.

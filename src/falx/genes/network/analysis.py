@@ -106,9 +106,11 @@ def _degree_groups(degree: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
 
 
 def annotate_modules(
-    modules: Sequence[Module], sets: TestedSets, *, n_terms: int = 3
+    modules: Sequence[Module], sets: TestedSets | None, *, n_terms: int = 3
 ) -> tuple[AnnotatedModule, ...]:
-    """Find the best terms of each module, against the tested genes."""
+    """Find the best terms of each module, against the tested genes; none without sets."""
+    if sets is None:
+        return tuple(AnnotatedModule(module, ()) for module in modules)
     out = []
     universe = set(sets.universe)
     for module in modules:

@@ -1,0 +1,1 @@
+"""Stage tables that join the rooms, and worked examples."""
