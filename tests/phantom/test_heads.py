@@ -1,0 +1,124 @@
+"""Heads: shipped, symmetric, deformed, mirrored."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from falx.data.labels import head_labels
+from falx.errors import InputError, OptionError
+from falx.grid import apply_affine, box_grid, is_symmetric
+from falx.phantom.heads import (
+    HEADS,
+    SHIPPED,
+    Head,
+    deformation,
+    load_head,
+    midsagittal,
+    mirror_head,
+    symmetric_head,
+    warp_head,
+)
+
+
+def test_shipped_heads_hold_the_original_labels(shared):
+    head = load_head("05")
+    original = load_head("05", shared / "data/heads")
+    assert set(np.unique(head.labels)) <= set(head_labels().index.tolist())
+    for label in (17, 53, 18, 54, 16, 3):
+        assert head.volume_mm3(label) == original.volume_mm3(label)
+    np.testing.assert_allclose(
+        apply_affine(head.affine, np.argwhere(head.mask(17)).mean(axis=0)),
+        apply_affine(original.affine, np.argwhere(original.mask(17)).mean(axis=0)),
+        atol=1e-6,
+    )
+
+
+def test_shipped_heads_are_small_and_name_their_origin():
+    record = json.loads((HEADS / "heads.json").read_text())
+    assert record["License"] == "Apache-2.0"
+    assert len(record["Files"]) == len(SHIPPED)
+    assert all((HEADS / name).stat().st_size < 1e6 for name in record["Files"])
+
+
+def test_a_symmetric_head_is_its_own_mirror_image(head):
+    assert is_symmetric(head.grid)
+    np.testing.assert_array_equal(mirror_head(head).labels, head.labels)
+    assert head.volume_mm3(17) == head.volume_mm3(53) > 2000
+
+
+def test_left_labels_lie_on_the_left(head):
+    for left, right in ((17, 53), (18, 54), (2, 41), (10, 49)):
+        x_left = apply_affine(head.affine, np.argwhere(head.mask(left)).mean(axis=0))[0]
+        x_right = apply_affine(head.affine, np.argwhere(head.mask(right)).mean(axis=0))[0]
+        assert x_left < -5
+        assert x_right == pytest.approx(-x_left)
+
+
+def test_head_01_gives_2444_voxels_on_both_sides(shared):
+    """Reference: counted in ``training_seg_01`` mirrored by array index."""
+    symmetric = symmetric_head(load_head("01", shared / "data/heads"))
+    assert symmetric.volume_mm3(17) == symmetric.volume_mm3(53)
+    assert symmetric.volume_mm3(17) == pytest.approx(2444, rel=0.03)  # resampled once
+
+
+@settings(max_examples=10, deadline=None)
+@given(a=st.floats(-6, 6), b=st.floats(-0.15, 0.15), c=st.floats(-0.15, 0.15), flip=st.booleans())
+def test_the_midsagittal_plane_is_found(a, b, c, flip):
+    grid = box_grid((-40, -40, -40), (40, 40, 40), 1.0)
+    x, y, z = np.moveaxis(grid.centres_mm(), -1, 0)
+    ball = x**2 + y**2 + z**2 < 35**2
+    plane = a + b * y + c * z
+    labels = np.where(ball & (x < plane), 2, np.where(ball & (x > plane), 41, 0))
+    head = Head(labels.astype(np.int16), grid.affine)
+    head = mirror_head(head) if flip else head
+    points = np.column_stack([plane[40, ::9, ::9].ravel(), y[40, ::9, ::9].ravel(),
+                              z[40, ::9, ::9].ravel()])  # fmt: skip
+    points[:, 0] *= -1 if flip else 1
+    assert np.abs(apply_affine(midsagittal(head), points)[:, 0]).max() < 0.5
+
+
+def test_a_head_without_white_matter_is_refused():
+    with pytest.raises(InputError, match="no cerebral white matter"):
+        midsagittal(Head(np.zeros((5, 5, 5), np.int16), np.eye(4)))
+
+
+def test_an_unknown_head_is_refused():
+    with pytest.raises(OptionError, match="unknown value for head"):
+        load_head("99")
+
+
+def test_a_symmetric_deformation_keeps_the_head_symmetric(head, rng):
+    warped = warp_head(head, deformation(head.grid, rng, amplitude_mm=4.0))
+    np.testing.assert_array_equal(mirror_head(warped).labels, warped.labels)
+    changed = (warped.labels != head.labels).mean()
+    assert 0.02 < changed < 0.5
+
+
+def test_a_one_sided_deformation_does_not(head, rng):
+    warped = warp_head(head, deformation(head.grid, rng, symmetric=False))
+    assert (mirror_head(warped).labels != warped.labels).mean() > 0.02
+
+
+def test_deformations_are_seeded_smooth_and_do_not_fold(head):
+    one, two = (
+        deformation(head.grid, np.random.default_rng(3), amplitude_mm=3.0) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one.coordinates_mm, two.coordinates_mm)
+    moved = one.coordinates_mm - one.grid.centres_mm()
+    assert 1.0 < np.sqrt((moved**2).sum(axis=-1).mean()) <= 3.001
+    gradients = np.stack(np.gradient(one.coordinates_mm, 4.0, axis=(0, 1, 2)), axis=-1)
+    assert np.linalg.det(gradients).min() > 0.2
+
+
+def test_mirroring_twice_is_nothing(rng):
+    labels = rng.choice(head_labels().index, (5, 6, 7)).astype(np.int16)
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    affine[:3, 3] = [-4.0, 3.0, 1.0]
+    twice = mirror_head(mirror_head(Head(labels, affine)))
+    np.testing.assert_array_equal(twice.labels, labels)
+    np.testing.assert_allclose(twice.affine, affine)
