@@ -72,7 +72,7 @@ def test_a_known_place_holds_its_tissue(tissues, tissue, point_mm):
 def test_tissue_volumes_are_those_of_a_head(tissues):
     litres = tissues.probabilities.sum(axis=(0, 1, 2)) * tissues.grid.voxel_volume_mm3 / 1e6
     volume = dict(zip(tissues.names, litres, strict=True))
-    assert 1.4 < volume["GM"] + volume["WM"] < 2.1  # ICBM 152 heads are about 1.3 times larger
+    assert 1.4 < volume["GM"] + volume["WM"] < 2.1  # larger than life
     assert 0.2 < volume["CSF"] < 0.7
     assert 0.3 < volume["bone"] < 1.2
 
