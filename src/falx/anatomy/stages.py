@@ -8,10 +8,11 @@ from pathlib import Path
 from falx.anatomy.freesurfer import adopt, check_side, is_subfields, merge_subfields, side_in_name
 from falx.anatomy.metrics import LEAST_CONFIDENCE, anatomy_metrics
 from falx.anatomy.quality import check_segmentation, stop_on_failure
+from falx.anatomy.refinement import refine as refine_maps
 from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.structures import Structures, segment_structures, with_skull_and_skin
 from falx.anatomy.unified import Segmentation, segment
-from falx.data.priors import structure_priors, tissue_priors
+from falx.data.priors import structure_priors, template, tissue_priors
 from falx.errors import collect_notices, notify
 from falx.images.nifti import Image, load, load_labels, save, write_json
 from falx.images.warp import save_map
@@ -75,6 +76,8 @@ def anatomy_stage(
         result = segment(image, priors, settings, threads=threads, where=t1w.name)
         checks = check_segmentation(result, priors)
         stop_on_failure(checks, where=t1w.name)
+        if refine:
+            result = refine_maps(result, template("gm"), template("wm"), threads=threads)
         found = _structures(result, structures_in, threads)
     about = {"SpatialReference": t1w.name, "Sources": [t1w.name]}
     affine = result.grid.affine
