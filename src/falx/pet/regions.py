@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from falx.grid import SIDES, Side
+from falx.pet.asymmetry import ratio_of_means
+from falx.pet.pvc import Spread
 
 __all__ = [
     "REGION_LABELS",
     "STRUCTURE_LABELS",
     "grey_regions",
+    "regional_asymmetry",
     "sided_structures",
     "structure_mask",
 ]
@@ -33,6 +38,12 @@ REGION_LABELS: dict[str, tuple[int, ...]] = {
 }
 """Regions of one activity each; all other grey matter is cortex."""
 
+REPORTED = {
+    "hippocampus": ("hippocampus",),
+    "amygdala": ("amygdala",),
+    "mesial_temporal": ("hippocampus", "amygdala"),
+}
+
 
 def structure_mask(
     labels: npt.NDArray[np.integer], structure: str, side: Side
@@ -50,3 +61,30 @@ def grey_regions(labels: npt.NDArray[np.integer]) -> dict[str, npt.NDArray[np.bo
 def sided_structures() -> list[tuple[str, Side]]:
     """Every reported structure with each side."""
     return [(structure, side) for structure in STRUCTURE_LABELS for side in SIDES]
+
+
+def regional_asymmetry(
+    activities: Mapping[str, float], spread: Spread
+) -> dict[str, dict[str, float]]:
+    """Asymmetry of each side's structure against the other, from the regional activities.
+
+    The mesial temporal value joins hippocampus and amygdala by their volumes; it is the least
+    noisy.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for structure, parts in REPORTED.items():
+        means = [_joint_activity(parts, side, activities, spread) for side in SIDES]
+        if all(mean is not None and mean > 0 for mean in means):
+            index = ratio_of_means(float(means[0] or 0), float(means[1] or 0))
+            found[structure] = {"left": index, "right": -index}
+    return found
+
+
+def _joint_activity(
+    parts: tuple[str, ...], side: Side, activities: Mapping[str, float], spread: Spread
+) -> float | None:
+    names = [f"{part}_{side}" for part in parts]
+    if any(name not in activities for name in names):
+        return None
+    weights = [float(spread.regions[name].sum()) for name in names]
+    return float(np.average([activities[name] for name in names], weights=weights))

@@ -10,7 +10,9 @@ from scipy import ndimage
 
 from falx.errors import InputError, check_option, check_range, notify
 from falx.grid import Grid, Side
+from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
+from falx.pet.maps import Place
 from falx.pet.scaling import SCALES, Scaled, convert
 
 __all__ = [
@@ -18,10 +20,12 @@ __all__ = [
     "PUBLISHED_THRESHOLD",
     "Confinement",
     "Rule",
+    "SignatureMasks",
     "Threshold",
     "index_on_scale",
     "remove_small_clusters",
     "resolve_side",
+    "signature_in_both_spaces",
     "signature_mask",
     "threshold_mask",
 ]
@@ -217,3 +221,34 @@ def resolve_side(declared: str, left: float, right: float) -> Side:
             do="check the declared side",
         )
     return focus
+
+
+@dataclass(frozen=True, eq=False)
+class SignatureMasks:
+    """The signature on the template grid and on the T1w grid."""
+
+    template: npt.NDArray[np.bool_]
+    native: npt.NDArray[np.bool_]
+
+
+def signature_in_both_spaces(
+    scaled: Scaled, threshold: Threshold, rule: Rule, place: Place, grey: Image
+) -> SignatureMasks:
+    """Cut the asymmetry of a scaled image by a threshold, in template and in native space.
+
+    The index is taken on the scale of the threshold; the continuous index is pulled to the
+    T1w grid and cut there.
+    """
+    defined = scaled.image != 0
+    index = index_on_scale(scaled, place.template, defined, threshold.scale)
+    native, _ = place.to_native(index.index, index.valid)
+    here = Confinement(
+        place.to_template(grey),
+        place.template.centres_mm()[..., 0],
+        place.template.voxel_volume_mm3,
+    )
+    there = Confinement(grey.data, place.to_template_mm[..., 0], place.native.voxel_volume_mm3)
+    return SignatureMasks(
+        signature_mask(index.index, threshold.scale, threshold, rule, here),
+        signature_mask(native, threshold.scale, threshold, rule, there),
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,10 @@ import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.errors import InputError, collect_notices
-from falx.grid import SIDES, Grid, Side, normalisation_grid, require_same
-from falx.images.nifti import Image, load, load_labels, load_mask, save, write_json
+from falx.grid import SIDES, normalisation_grid, require_same
+from falx.images.nifti import Image, load, load_labels, save, write_json
 from falx.images.smooth import smooth
-from falx.images.warp import load_map
-from falx.pet.asymmetry import ratio_of_means
+from falx.pet.files import read_place, read_scaled
 from falx.pet.inputs import read_pet
 from falx.pet.maps import (
     Place,
@@ -26,17 +23,14 @@ from falx.pet.maps import (
     scaled_asymmetry,
     structure_means,
 )
-from falx.pet.pvc import Spread, correct, effective_fwhm_mm, spread_fractions
-from falx.pet.regions import grey_regions
-from falx.pet.scaling import Scaled
+from falx.pet.pvc import correct, effective_fwhm_mm, spread_fractions
+from falx.pet.regions import grey_regions, regional_asymmetry
 from falx.pet.signature import (
     PUBLISHED_THRESHOLD,
-    Confinement,
     Rule,
     Threshold,
-    index_on_scale,
     resolve_side,
-    signature_mask,
+    signature_in_both_spaces,
 )
 
 __all__ = [
@@ -50,12 +44,6 @@ __all__ = [
 
 GM_DENSITY_FLOOR = 0.1
 """Least smoothed grey-matter density, mean of both sides, that has an asymmetry."""
-
-REPORTED = {
-    "hippocampus": ("hippocampus",),
-    "amygdala": ("amygdala",),
-    "mesial_temporal": ("hippocampus", "amygdala"),
-}
 
 NATIVE = "native T1w space of the pre-operative session"
 
@@ -138,7 +126,7 @@ def correct_stage(
             "floor": floor,
             "units": units,
             "activity": result.activities,
-            "regional_asymmetry": _regional_asymmetry(result.activities, spread),
+            "regional_asymmetry": regional_asymmetry(result.activities, spread),
             "notices": notices,
         },
     )
@@ -185,7 +173,7 @@ def asymmetry_stage(
         Of the template grid.
     """
     source = load(image)
-    place = _read_place(
+    place = read_place(
         brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
     )
     outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
@@ -217,7 +205,7 @@ def flair_asymmetry_stage(
     """
     source = load(image)
     source = Image(np.nan_to_num(source.data), source.affine)
-    place = _read_place(
+    place = read_place(
         brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
     )
     outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
@@ -249,7 +237,7 @@ def gm_asymmetry_stage(
     defined: it would be noise over next to nothing.
     """
     source = load(image)
-    place = _read_place(
+    place = read_place(
         brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
     )
     outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
@@ -306,12 +294,12 @@ def signature_stage(
     """
     cut = Threshold(threshold, threshold_scale, threshold_comparison, "chosen for this run")
     scaled, grid, facts = read_scaled(scaled_template, asymmetry_metrics)
-    place = _read_place(brain_mask, structures, to_native, to_template, grid, threads)
+    place = read_place(brain_mask, structures, to_native, to_template, grid, threads)
     with collect_notices() as notices:
         focus = resolve_side(side, *_mesial_temporal(facts))
         rule = Rule(gm_floor, focus if ipsilateral_only else None, minimum_cluster_mm3)
-        chosen = _signature(scaled, cut, rule, place, load(gm))
-        published = _signature(scaled, PUBLISHED_THRESHOLD, Rule(), place, load(gm))
+        chosen = signature_in_both_spaces(scaled, cut, rule, place, load(gm))
+        published = signature_in_both_spaces(scaled, PUBLISHED_THRESHOLD, Rule(), place, load(gm))
     what = {"SpatialReference": NATIVE, "Type": "ROI"}
     save(signature_template, chosen.template, grid.affine, sidecar={"Type": "ROI"})
     save(signature_native, chosen.native, place.native.affine, sidecar=what)
@@ -346,40 +334,6 @@ class _Outputs:
     asymmetry_template: Path
     asymmetry_native: Path
     metrics: Path
-
-
-@dataclass(frozen=True, eq=False)
-class _Signature:
-    template: npt.NDArray[np.bool_]
-    native: npt.NDArray[np.bool_]
-
-
-def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, dict[str, Any]]:
-    """Read a scaled image with its scale, as an asymmetry stage wrote them."""
-    facts: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
-    values = load(image)
-    return Scaled(values.data, facts["scale"], facts["mean"], facts["sd"]), values.grid, facts
-
-
-def _read_place(
-    brain_mask: Path,
-    structures: Path,
-    to_native: Path,
-    to_template: Path,
-    template: Grid,
-    threads: int,
-) -> Place:
-    brain, labels = load_mask(brain_mask), load_labels(structures)
-    require_same("brain mask", brain.grid, "structures", labels.grid)
-    return Place(
-        native=brain.grid,
-        template=template,
-        brain=brain,
-        labels=labels,
-        to_native_mm=load_map(to_native).on(template, threads=threads),
-        to_template_mm=load_map(to_template).on(brain.grid, threads=threads),
-        threads=threads,
-    )
 
 
 def _write_asymmetry(
@@ -429,48 +383,3 @@ def _mesial_temporal(facts: dict[str, Any]) -> tuple[float, float]:
             do="check the structures and the field of view of the PET",
         )
     return left, right
-
-
-def _signature(
-    scaled: Scaled, threshold: Threshold, rule: Rule, place: Place, grey: Image
-) -> _Signature:
-    defined = scaled.image != 0
-    index = index_on_scale(scaled, place.template, defined, threshold.scale)
-    native, _ = place.to_native(index.index, index.valid)
-    here = Confinement(
-        place.to_template(grey),
-        place.template.centres_mm()[..., 0],
-        place.template.voxel_volume_mm3,
-    )
-    there = Confinement(grey.data, place.to_template_mm[..., 0], place.native.voxel_volume_mm3)
-    return _Signature(
-        signature_mask(index.index, threshold.scale, threshold, rule, here),
-        signature_mask(native, threshold.scale, threshold, rule, there),
-    )
-
-
-def _regional_asymmetry(
-    activities: Mapping[str, float], spread: Spread
-) -> dict[str, dict[str, float]]:
-    """Asymmetry of each side's structure against the other, from the regional activities.
-
-    The mesial temporal value joins hippocampus and amygdala by their volumes; it is the least
-    noisy.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for structure, parts in REPORTED.items():
-        means = [_joint_activity(parts, side, activities, spread) for side in SIDES]
-        if all(mean is not None and mean > 0 for mean in means):
-            index = ratio_of_means(float(means[0] or 0), float(means[1] or 0))
-            found[structure] = {"left": index, "right": -index}
-    return found
-
-
-def _joint_activity(
-    parts: tuple[str, ...], side: Side, activities: Mapping[str, float], spread: Spread
-) -> float | None:
-    names = [f"{part}_{side}" for part in parts]
-    if any(name not in activities for name in names):
-        return None
-    weights = [float(spread.regions[name].sum()) for name in names]
-    return float(np.average([activities[name] for name in names], weights=weights))

@@ -16,9 +16,10 @@ from falx.grid import Side, mirror, require_same
 from falx.images.nifti import Image, load_labels, load_mask, save, write_json
 from falx.images.warp import load_map
 from falx.pet.asymmetry import ratio_of_means
+from falx.pet.files import read_scaled
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
 from falx.pet.signature import index_on_scale
-from falx.pet.stages import NATIVE, read_scaled
+from falx.pet.stages import NATIVE
 from falx.surgery.ablation import ablative_rate, bring_mask, check_arrival, check_side
 
 __all__ = ["ablation_stage"]
