@@ -35,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
     Command("degs", "changed genes of blood RNA-seq counts", "falx.cli.degs"),
     Command("fetch", "data from official sources, with hash and licence", "falx.cli.fetch"),
+    Command("plan", "laser plan for one patient", "falx.cli.plan"),
     Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
     Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),

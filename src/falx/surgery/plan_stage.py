@@ -1,0 +1,159 @@
+"""Files in, files out for the planner: one patient's outputs become a plan."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from falx import __version__
+from falx.errors import InputError, check_option
+from falx.grid import SIDES, Side
+from falx.images.nifti import Image, load_labels, load_mask, save, write_json, write_text
+from falx.images.warp import load_map
+from falx.surgery.assess import assess
+from falx.surgery.geometry import LaserPlan, ablation_mask
+from falx.surgery.head import scene_from_labels
+from falx.surgery.limits import Goal, Limits, Placement
+from falx.surgery.planfile import FORMAT, HEATED_DICE, option_record, options_csv, read_plan
+from falx.surgery.robustness import shake
+from falx.surgery.scene import Scene, fields_of
+from falx.surgery.search import search
+
+__all__ = ["plan_stage", "side_of_metrics"]
+
+NOTICE = (
+    "The 39.79 % threshold comes from 30 patients treated at one centre, 21 of them "
+    "seizure-free, and has not been confirmed elsewhere. The planned ablation is a geometric "
+    "estimate; comparable published heat models overlap with measured heating at a Dice of "
+    f"{HEATED_DICE[0]} to {HEATED_DICE[1]}."
+)
+
+
+def plan_stage(
+    *,
+    structures: Path,
+    signature_native: Path,
+    to_template: Path,
+    vessels: Path | None,
+    user_plan: Path | None,
+    label: str,
+    side: str,
+    limits: Limits,
+    goal: Goal,
+    placement: Placement,
+    seed: int,
+    plan_json: Path,
+    plan_csv: Path,
+    ablation_native: Path,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Search, or score a plan that is given; write plan, table and planned ablation.
+
+    Parameters
+    ----------
+    structures, signature_native
+        Inputs on the native T1w grid: labels of FreeSurfer numbers, and the signature.
+    to_template
+        Input: coordinate map, native T1w mm → template mm.
+    vessels, user_plan
+        Inputs, optional: mask on the T1w grid; a plan file to be scored instead of a search.
+    plan_json, plan_csv, ablation_native
+        Outputs. The mask is written for the suggested or given plan only.
+
+    Returns
+    -------
+    dict
+        The content of `plan_json`.
+    """
+    check_option("side", side, SIDES)
+    chosen: Side = "left" if side == "left" else "right"
+    labels = load_labels(structures)
+    scene = scene_from_labels(
+        labels,
+        load_mask(signature_native),
+        chosen,
+        load_map(to_template).at,
+        vessels=None if vessels is None else load_mask(vessels),
+    )
+    rng = np.random.default_rng(seed)
+    if user_plan is None:
+        found, plan = _searched(scene, limits, goal, placement, rng, threads)
+    else:
+        plan = read_plan(user_plan)
+        found = _scored(plan, scene, limits, goal, placement, rng, threads)
+    document = {
+        "FalxPlan": FORMAT,
+        "Version": __version__,
+        "label": label,
+        "side": chosen,
+        "vessels_checked": scene.vessels_checked,
+        "notices": [NOTICE, *([] if scene.vessels_checked else ["Vessels were not checked."])],
+        "limits": asdict(limits),
+        "goal": asdict(goal),
+        "placement": {**asdict(placement), "seed": seed},
+        **found,
+    }
+    write_json(plan_json, document)
+    write_text(plan_csv, options_csv(document["options"]))
+    if plan is not None:
+        _write_mask(ablation_native, plan, labels)
+    return document
+
+
+def side_of_metrics(path: Path) -> str:
+    """Side of the focus that the signature was computed for."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["side"])
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(
+            "the side of the focus is not known", where=path.name, do="give it with --side"
+        ) from error
+
+
+def _searched(
+    scene: Scene, limits: Limits, goal: Goal, placement: Placement, rng: np.random.Generator,
+    threads: int,
+) -> tuple[dict[str, Any], LaserPlan | None]:  # fmt: skip
+    result = search(scene, limits, goal, rng=rng, placement=placement, threads=threads)
+    suggested = result.options.index(result.suggested) if result.suggested else None
+    record = {
+        "funnel": {**asdict(result.funnel), "feasible": result.funnel.feasible},
+        "candidates": result.candidates,
+        "suggested": suggested,
+        "explanation": str(result.explanation) if result.explanation else None,
+        "options": [option_record(o.assessment, o.robustness) for o in result.options],
+    }
+    return record, result.suggested.assessment.plan if result.suggested else None
+
+
+def _scored(
+    plan: LaserPlan, scene: Scene, limits: Limits, goal: Goal, placement: Placement,
+    rng: np.random.Generator, threads: int,
+) -> dict[str, Any]:  # fmt: skip
+    track = plan.trajectory
+    fields = fields_of(scene, [track.entry_mm, track.target_mm])
+    assessment = assess(plan, scene, limits, fields=fields)
+    robustness = shake(
+        plan, scene, fields, limits, threshold=goal.threshold, rng=rng, placement=placement,
+        threads=threads,
+    )  # fmt: skip
+    broken = "; ".join(str(violation) for violation in assessment.violations)
+    return {
+        "funnel": None,
+        "candidates": None,
+        "suggested": 0,
+        "explanation": f"the given plan breaks: {broken}" if broken else None,
+        "options": [option_record(assessment, robustness)],
+    }
+
+
+def _write_mask(path: Path, plan: LaserPlan, labels: Image) -> None:
+    save(
+        path, ablation_mask(plan, labels.grid), labels.affine,
+        sidecar={"Type": "ROI", "SpatialReference": "orig",
+                 "Description": "planned ablation, a geometric estimate"},
+    )  # fmt: skip
