@@ -1,1 +1,1 @@
-"""Stage tables that join the rooms, and worked examples."""
+"""Stage tables that join the rooms, group levels, worked examples, published numbers."""

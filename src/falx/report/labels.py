@@ -1,0 +1,54 @@
+"""Plain names of the study's numbers, for figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["LABELS", "label", "p_text"]
+
+LABELS: Mapping[str, str] = {
+    "sex": "sex (male)",
+    "left_side": "focus on the left",
+    "seeg": "SEEG implantation",
+    "onset_years": "age at onset (years)",
+    "duration_years": "duration of epilepsy (years)",
+    "ablation_voxels": "ablation mask (voxels)",
+    "ablation_mm3": "ablation volume (mm³)",
+    "ablation_per_tiv": "ablation volume / intracranial volume",
+    "ablation_per_volume": "ablation volume / structure volume",
+    "ai_gm": "asymmetry of grey matter",
+    "ai_flair": "asymmetry of FLAIR",
+    "ai_pet": "asymmetry of PET",
+    "rate_hippocampus": "ablative rate of the hippocampus",
+    "rate_hippocampus_published": "ablative rate of the hippocampus (published threshold)",
+    "rate_amygdala": "ablative rate of the amygdala",
+    "hippocampus_mm3": "hippocampus volume",
+    "hippocampus_difference_mm3": "hippocampus difference",
+    "amygdala_mm3": "amygdala volume",
+    "amygdala_difference_mm3": "amygdala difference",
+    "both_mm3": "both volumes",
+    "both_difference_mm3": "both differences",
+    "tiv_mm3": "intracranial volume",
+}
+
+
+def label(name: str) -> str:
+    """Return the plain name; an unknown number keeps its own.
+
+    Examples
+    --------
+    >>> label("seeg"), label("my_score")
+    ('SEEG implantation', 'my score')
+    """
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def p_text(p: float) -> str:
+    """Return a P value as text.
+
+    Examples
+    --------
+    >>> p_text(0.0151), p_text(0.0004)
+    ('P = 0.015', 'P < 0.001')
+    """
+    return "P < 0.001" if p < 0.001 else f"P = {p:.3f}" if p < 0.1 else f"P = {p:.2f}"

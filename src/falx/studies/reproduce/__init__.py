@@ -1,0 +1,1 @@
+"""Published numbers, recomputed: what can be reproduced, how, and what cannot."""
