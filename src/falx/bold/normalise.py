@@ -72,23 +72,26 @@ def average_run(
     data: npt.NDArray[np.floating],
     affine: npt.NDArray[np.floating],
     matrices: npt.NDArray[np.floating],
-    *,
-    threads: int = 1,
 ) -> RunAverage:
-    """Mean and temporal signal-to-noise of the realigned run; zero where a volume is missing."""
-    shape = data.shape[:3]
-    voxels = np.indices(shape).reshape(3, -1).T
-    points = apply_affine(affine, voxels).astype(np.float32)
-    mean, tsnr = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
-    for start in range(0, len(points), 1 << 15):
-        part = slice(start, start + (1 << 15))
-        series = sample_run(data, affine, matrices, points[part], threads=threads)
-        average, spread = series.mean(axis=1), series.std(axis=1, ddof=1)
-        covered = np.isfinite(average)
-        mean[part] = np.where(covered, np.maximum(average, 0), 0)
-        safe = covered & (spread > 0)
-        tsnr[part] = np.where(safe, mean[part] / np.where(safe, spread, 1), 0)
-    return RunAverage(mean.reshape(shape), tsnr.reshape(shape))
+    """Mean and temporal signal-to-noise of the realigned run; zero where a volume is missing.
+
+    Volumes are read one at a time (Welford 1962), so no realigned run is held in memory.
+    """
+    shape, n = data.shape[:3], data.shape[3]
+    points = apply_affine(affine, np.indices(shape).reshape(3, -1).T)
+    mean, squares = np.zeros(len(points)), np.zeros(len(points))
+    for k in range(n):
+        volume = sample_run(data[..., k : k + 1], affine, matrices[k : k + 1], points)[:, 0]
+        change = volume - mean
+        mean += change / (k + 1)
+        squares += change * (volume - mean)
+    covered = np.isfinite(mean) & (squares > 0)
+    average = np.where(covered, np.maximum(mean, 0.0), 0.0)
+    spread = np.sqrt(np.where(covered, squares, 1.0) / max(n - 1, 1))
+    tsnr = np.where(covered, average / spread, 0.0)
+    return RunAverage(
+        average.reshape(shape).astype(np.float32), tsnr.reshape(shape).astype(np.float32)
+    )
 
 
 def covered_voxels(

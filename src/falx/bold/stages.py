@@ -57,7 +57,6 @@ def motion_stage(
     fd_threshold_mm: float,
     spike_limit_percent: float,
     centre: str,
-    threads: int = 1,
 ) -> None:
     """Estimate head motion of a run and judge it.
 
@@ -90,7 +89,7 @@ def motion_stage(
             slice_timing=slice_timing,
         )
         found = realign(np.moveaxis(run.data, 3, 0), run.affine)
-        average = average_run(run.data, run.affine, found.matrices, threads=threads)
+        average = average_run(run.data, run.affine, found.matrices)
         middle = rotation_centre("volume", run.data.shape[:3], run.affine)
         about = rotation_centre(centre, run.data.shape[:3], run.affine)
         parameters = parameters_from_matrices(found.matrices, centre_mm=about)
