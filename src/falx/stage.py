@@ -88,8 +88,9 @@ class Stage:
     params
         Argument name to where its value is: a configuration key such as
         ``"pet.psf_fwhm_mm"``; ``"participant.side"`` for a column that the study declares;
-        ``"raw.pet:Units"`` for a key of an image's JSON sidecars; ``"subject.label"``. A
-        question mark behind the last three passes ``None`` where there is no value.
+        ``"raw.pet:Units"`` for a key of an image's JSON sidecars; ``"raw.ablation@ses"`` for
+        an entity of its name; ``"subject.label"``. A question mark behind the last four
+        passes ``None`` where there is no value.
     version
         Raised whenever the stage's numbers change.
     mem_mb

@@ -17,6 +17,7 @@ IGNORED: tuple[str, ...] = (
     "exclusions.tsv",
     "**/*.html",
     "**/*_xfm.*",
+    "**/*_metrics.json",
     "figures",
 )
 """Patterns for ``.bidsignore``: files that BIDS has no name for.

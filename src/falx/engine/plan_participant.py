@@ -125,12 +125,13 @@ class _Subject:
                 do=f"add a column {column.names[0]}, or name yours with --column {name}=HEADER",
             )
         elif origin == "raw":
-            role, _, key = name.partition(":")
-            value = self._sidecar_value(role, key)
+            role, mark, key = _parted(name)
+            value = self._entity(role, key) if mark == "@" else self._sidecar_value(role, key)
             lack = InputError(
-                f"the sidecar of the {self.study.raw[role].what} does not say {key}",
+                f"the {'name' if mark == '@' else 'sidecar'} of the "
+                f"{self.study.raw[role].what} does not say {key}",
                 where=f"sub-{self.subject}",
-                do=f"add {key} to its JSON file",
+                do=f"add {key} to its {'name' if mark == '@' else 'JSON file'}",
             )
         else:
             return self.values[where]
@@ -138,11 +139,24 @@ class _Subject:
             raise lack
         return value
 
+    def _entity(self, role: str, key: str) -> str | None:
+        found = self.raw[role]
+        if found is None or found.file is None:
+            return None
+        return found.file.name.entities.get(key)
+
     def _sidecar_value(self, role: str, key: str) -> Any:
         found = self.raw[role]
         if found is None or found.index is None or found.file is None:
             return None
         return found.index.sidecar(found.file).get(key)
+
+
+def _parted(name: str) -> tuple[str, str, str]:
+    """Part ``"pet:Units"`` or ``"ablation@ses"`` into role, mark and key."""
+    mark = "@" if "@" in name else ":"
+    role, _, key = name.partition(mark)
+    return role, mark, key
 
 
 def _names(index: Index, subject: str) -> str:

@@ -259,7 +259,7 @@ def signature_stage(
     signature_native: Path,
     published_native: Path,
     metrics: Path,
-    side: str,
+    side: str | None,
     threshold: float,
     threshold_scale: str,
     threshold_comparison: str,
@@ -286,7 +286,8 @@ def signature_stage(
     metrics
         Output: JSON with the side, thresholds, volumes and notices.
     side
-        ``"left"``, ``"right"`` or ``"auto"``: the side whose mesial temporal lobe is lower.
+        Declared side of the focus, ``"left"`` or ``"right"``; ``None`` where none is declared:
+        the side whose mesial temporal lobe is lower.
     threshold, threshold_scale, threshold_comparison, gm_floor, ipsilateral_only
         See :class:`falx.pet.presets.PetSettings`.
     minimum_cluster_mm3
@@ -296,7 +297,7 @@ def signature_stage(
     scaled, grid, facts = read_scaled(scaled_template, asymmetry_metrics)
     place = read_place(brain_mask, structures, to_native, to_template, grid, threads)
     with collect_notices() as notices:
-        focus = resolve_side(side, *_mesial_temporal(facts))
+        focus = resolve_side(side or "auto", *_mesial_temporal(facts))
         rule = Rule(gm_floor, focus if ipsilateral_only else None, minimum_cluster_mm3)
         chosen = signature_in_both_spaces(scaled, cut, rule, place, load(gm))
         published = signature_in_both_spaces(scaled, PUBLISHED_THRESHOLD, Rule(), place, load(gm))
@@ -309,7 +310,7 @@ def signature_stage(
         metrics,
         {
             "side": focus,
-            "side_from": "the asymmetry" if side == "auto" else "the declared focus",
+            "side_from": "the asymmetry" if side is None else "the declared focus",
             "threshold": asdict(cut),
             "published_threshold": asdict(PUBLISHED_THRESHOLD),
             "volume_mm3": np.count_nonzero(chosen.native) * voxel_mm3,

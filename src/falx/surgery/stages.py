@@ -43,6 +43,7 @@ def ablation_stage(
     ablation_native: Path,
     ablation_template: Path,
     metrics: Path,
+    drawn_on: str | None,
     threads: int = 1,
 ) -> None:
     """Ablative rate, and the asymmetry inside the ablation.
@@ -50,10 +51,10 @@ def ablation_stage(
     Parameters
     ----------
     ablation
-        Input: binary mask, in the space of the post-operative T1w if `matrix` is given, else
-        in that of the pre-operative T1w; on any grid.
+        Input: binary mask on any grid, in the space of the image that `drawn_on` names.
     matrix
-        Input, optional: JSON of the coregistration, pre-operative mm → post-operative mm.
+        Input: JSON of the coregistration, pre-operative mm → post-operative mm; needed for
+        a mask drawn on the post-operative image.
     structures
         Input: label volume on the pre-operative T1w grid.
     to_native
@@ -66,10 +67,12 @@ def ablation_stage(
         Outputs: the mask on the pre-operative T1w grid and on the template grid.
     metrics
         Output: JSON with rates, volumes and mean asymmetries.
+    drawn_on
+        Session of the T1w on which the mask was drawn: ``"postop"``, else the pre-operative.
     """
     with collect_notices() as notices:
         source, labels = _read_ablation(ablation), load_labels(structures)
-        to_post = load_matrix(matrix)
+        to_post = load_matrix(_needed(matrix, drawn_on, where=ablation.name))
         native = bring_mask(source, labels.grid, matrix=to_post, threads=threads)
         check_arrival(source, Image(native, labels.affine), where=ablation.name)
         _, grid, _ = read_scaled(scaled_pet, pet_metrics)
@@ -104,6 +107,20 @@ def ablation_stage(
             "notices": notices,
         },
     )
+
+
+def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | None:
+    """Matrix that brings the mask to the pre-operative image; none if it is drawn there."""
+    if drawn_on != "postop":
+        return None
+    if matrix is None:
+        raise InputError(
+            "the ablation mask is drawn on a post-operative T1w that is not there",
+            where=where,
+            do="add the post-operative T1w, or give the mask in the space of the pre-operative "
+            "T1w as a mask of the session preop",
+        )
+    return matrix
 
 
 def _read_ablation(path: Path) -> Image:

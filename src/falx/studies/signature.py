@@ -1,0 +1,438 @@
+"""The metabolic signature of Mo 2025: from raw images to asymmetry, signature, ablative rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from falx.anatomy.registration_stage import coregister_stage
+from falx.anatomy.stages import anatomy_stage
+from falx.bids.derivative import output_path
+from falx.configuration import option
+from falx.grid import TEMPLATE_SPACE
+from falx.pet.presets import PRESETS, PetSettings
+from falx.pet.stages import (
+    asymmetry_stage,
+    correct_stage,
+    flair_asymmetry_stage,
+    gm_asymmetry_stage,
+    signature_stage,
+)
+from falx.report.stages import signature_report_stage
+from falx.stage import Stage
+from falx.studies.numbers import numbers_stage
+from falx.study import Column, RawInput, Study
+from falx.surgery.stages import ablation_stage
+
+__all__ = ["STUDY", "SignatureConfiguration"]
+
+CHOSEN = PRESETS["corrected"]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Segmentation of the T1w."""
+
+    affine_prior: str = option(
+        "european", help="size of head to expect", choices=("european", "east_asian", "none")
+    )
+    bias_fwhm_mm: float = option(60.0, help="smoothness of the bias field", unit="mm", low=30,
+                                 high=150)  # fmt: skip
+    bias_regularisation: float = option(1e-3, help="weight against a strong bias", low=0, high=10)
+    sampling_mm: float = option(3.0, help="spacing of the fit", unit="mm", low=2, high=6)
+    refine: bool = option(False, help="refine the map to the template diffeomorphically")
+
+
+@dataclass(frozen=True)
+class Pet:
+    """Partial-volume correction of the PET."""
+
+    method: str = option(
+        CHOSEN.method, help="partial-volume correction", choices=("none", "mg2", "mg3", "gtm")
+    )
+    psf_fwhm_mm: float = option(
+        CHOSEN.psf_fwhm_mm, help="point spread of the scanner", unit="mm", low=0, high=20
+    )
+    smoothing_fwhm_mm: float = option(
+        CHOSEN.smoothing_fwhm_mm, help="smoothing before the correction", unit="mm", low=0, high=20
+    )
+    floor: float = option(
+        CHOSEN.floor, help="least blurred grey matter that is corrected", low=0.05, high=1
+    )
+    frames: str = option(
+        "static", help="frames of a dynamic PET to average: static, all, or a window such as 4-6"
+    )
+
+
+@dataclass(frozen=True)
+class Asymmetry:
+    """Intensity scale and asymmetry about the midsagittal plane."""
+
+    scale: str = option(
+        CHOSEN.scale, help="intensity scale of the PET", choices=("proportional", "z", "z5")
+    )
+    reference: str = option(
+        CHOSEN.reference,
+        help="region that sets the scale",
+        choices=("brain", "cerebellum", "pons"),
+    )
+    smoothing_fwhm_mm: float = option(
+        CHOSEN.template_smoothing_fwhm_mm,
+        help="smoothing in template space",
+        unit="mm",
+        low=0,
+        high=20,
+    )
+    voxel_mm: float = option(2.0, help="voxels of the template grid", unit="mm", low=1, high=4)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What counts as the signature."""
+
+    threshold: float = option(CHOSEN.threshold, help="asymmetry index", low=-2, high=0)
+    threshold_scale: str = option(
+        CHOSEN.threshold_scale,
+        help="intensity scale that the threshold belongs to",
+        choices=("proportional", "z", "z5"),
+    )
+    threshold_comparison: str = option(
+        CHOSEN.threshold_comparison, help="comparison with the threshold", choices=("<=", "<")
+    )
+    gm_floor: float = option(CHOSEN.gm_floor, help="least grey-matter fraction", low=0, high=1)
+    ipsilateral_only: bool = option(CHOSEN.ipsilateral_only, help="keep to the side of the focus")
+    minimum_cluster_mm3: float = option(
+        CHOSEN.minimum_cluster_mm3, help="least cluster", unit="mm³", low=0, high=1e5
+    )
+
+
+@dataclass(frozen=True)
+class SignatureConfiguration:
+    """Every choice of the study."""
+
+    anatomy: Anatomy = field(default_factory=Anatomy)
+    pet: Pet = field(default_factory=Pet)
+    asymmetry: Asymmetry = field(default_factory=Asymmetry)
+    signature: Signature = field(default_factory=Signature)
+
+
+KEYS: Mapping[str, str] = {
+    **{name: f"pet.{name}" for name in ("method", "psf_fwhm_mm", "smoothing_fwhm_mm", "floor")},
+    **{name: f"asymmetry.{name}" for name in ("scale", "reference")},
+    "template_smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm",
+    **{
+        name: f"signature.{name}"
+        for name in (
+            "threshold",
+            "threshold_scale",
+            "threshold_comparison",
+            "gm_floor",
+            "ipsilateral_only",
+            "minimum_cluster_mm3",
+        )
+    },
+}
+"""Field of :class:`falx.pet.presets.PetSettings` to configuration key."""
+
+
+def _as_keys(settings: PetSettings) -> dict[str, Any]:
+    return {key: getattr(settings, name) for name, key in KEYS.items()}
+
+
+def _anat(suffix: str, **entities: str) -> str:
+    return output_path("anat", suffix, **entities)
+
+
+def _pet(**entities: str) -> str:
+    return output_path("pet", "pet", trc="FDG", **entities)
+
+
+def _metrics(name: str) -> str:
+    return output_path("anat", "metrics", extension=".json", desc=name)
+
+
+def _xfm(source: str, target: str, *, extension: str = ".nii.gz") -> str:
+    entities = {"from": source, "to": target, "mode": "image"}
+    return output_path("anat", "xfm", extension=extension, **entities)
+
+
+def _coregister(name: str, role: str, target: str) -> Stage:
+    return Stage(
+        name,
+        coregister_stage,
+        inputs={
+            "fixed": "anatomy.corrected",
+            "fixed_mask": "anatomy.brain_mask",
+            "moving": f"raw.{role}",
+        },
+        outputs={"matrix": _xfm("T1w", target, extension=".json")},
+        mem_mb=900,
+        threads=2,
+    )
+
+
+PLACE = {
+    "brain_mask": "anatomy.brain_mask",
+    "structures": "anatomy.structures",
+    "to_native": "anatomy.to_native",
+    "to_template": "anatomy.to_template",
+}
+"""Where things are: inputs that every stage between native and template space takes."""
+
+SCALING = {"smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm", "voxel_mm": "asymmetry.voxel_mm"}
+
+ANATOMY = Stage(
+    "anatomy",
+    anatomy_stage,
+    inputs={"t1w": "raw.t1w", "structures_in": "raw.structures?"},
+    outputs={
+        "corrected": _anat("T1w", desc="biascorrected"),
+        "gm": _anat("probseg", space="T1w", label="GM"),
+        "wm": _anat("probseg", space="T1w", label="WM"),
+        "csf": _anat("probseg", space="T1w", label="CSF"),
+        "brain_mask": _anat("mask", space="T1w", desc="brain"),
+        "structures": _anat("dseg", space="T1w", seg="falx"),
+        "to_template": _xfm(TEMPLATE_SPACE, "T1w"),
+        "to_native": _xfm("T1w", TEMPLATE_SPACE),
+        "metrics": _metrics("anatomy"),
+    },
+    params={
+        name: f"anatomy.{name}"
+        for name in (
+            "affine_prior",
+            "bias_fwhm_mm",
+            "bias_regularisation",
+            "sampling_mm",
+            "refine",
+        )
+    },
+    mem_mb=1500,
+    disk_mb=60,
+    threads=2,
+)
+
+CORRECT = Stage(
+    "pet",
+    correct_stage,
+    inputs={
+        "pet": "raw.pet",
+        "matrix": "coregister_pet.matrix",
+        **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "structures")},
+    },
+    outputs={"corrected": _pet(space="T1w", desc="pvc"), "metrics": _metrics("pet")},
+    params={
+        name: f"pet.{name}"
+        for name in ("method", "psf_fwhm_mm", "smoothing_fwhm_mm", "floor", "frames")
+    },
+    mem_mb=1500,
+    threads=2,
+)
+
+PET_ASYMMETRY = Stage(
+    "asymmetry_pet",
+    asymmetry_stage,
+    inputs={"image": "pet.corrected", **PLACE},
+    outputs={
+        "scaled_template": _pet(space=TEMPLATE_SPACE, desc="scaled"),
+        "asymmetry_template": _pet(space=TEMPLATE_SPACE, desc="asymmetry"),
+        "asymmetry_native": _pet(space="T1w", desc="asymmetry"),
+        "metrics": _metrics("asymmetryPET"),
+    },
+    params={"scale": "asymmetry.scale", "reference": "asymmetry.reference", **SCALING},
+    mem_mb=1500,
+    threads=2,
+)
+
+FLAIR_ASYMMETRY = Stage(
+    "asymmetry_flair",
+    flair_asymmetry_stage,
+    inputs={"image": "raw.flair", "matrix": "coregister_flair.matrix", **PLACE},
+    outputs={
+        "scaled_template": _anat("FLAIR", space=TEMPLATE_SPACE, desc="scaled"),
+        "asymmetry_template": _anat("FLAIR", space=TEMPLATE_SPACE, desc="asymmetry"),
+        "asymmetry_native": _anat("FLAIR", space="T1w", desc="asymmetry"),
+        "metrics": _metrics("asymmetryFLAIR"),
+    },
+    params={"scale": "asymmetry.scale", **SCALING},
+    mem_mb=1500,
+    threads=2,
+)
+
+GM_ASYMMETRY = Stage(
+    "asymmetry_gm",
+    gm_asymmetry_stage,
+    inputs={"image": "anatomy.gm", **PLACE},
+    outputs={
+        "scaled_template": _anat("T1w", space=TEMPLATE_SPACE, desc="scaledGM"),
+        "asymmetry_template": _anat("T1w", space=TEMPLATE_SPACE, desc="asymmetryGM"),
+        "asymmetry_native": _anat("T1w", space="T1w", desc="asymmetryGM"),
+        "metrics": _metrics("asymmetryGM"),
+    },
+    params={"scale": "asymmetry.scale", **SCALING},
+    mem_mb=1500,
+    threads=2,
+)
+
+SIGNATURE = Stage(
+    "signature",
+    signature_stage,
+    inputs={
+        "scaled_template": "asymmetry_pet.scaled_template",
+        "asymmetry_metrics": "asymmetry_pet.metrics",
+        "gm": "anatomy.gm",
+        **PLACE,
+    },
+    outputs={
+        "signature_template": _anat("mask", space=TEMPLATE_SPACE, desc="signature"),
+        "signature_native": _anat("mask", space="T1w", desc="signature"),
+        "published_native": _anat("mask", space="T1w", desc="signaturePublished"),
+        "metrics": _metrics("signature"),
+    },
+    params={
+        "side": "participant.side?",
+        **{key.removeprefix("signature."): key for key in KEYS.values() if key[:4] == "sign"},
+    },
+    mem_mb=1500,
+    threads=2,
+)
+
+ABLATION = Stage(
+    "ablation",
+    ablation_stage,
+    inputs={
+        "ablation": "raw.ablation",
+        "matrix": "coregister_postop.matrix?",
+        "structures": "anatomy.structures",
+        "to_native": "anatomy.to_native",
+        "signature_native": "signature.signature_native",
+        "published_native": "signature.published_native",
+        "signature_metrics": "signature.metrics",
+        "scaled_pet": "asymmetry_pet.scaled_template",
+        "pet_metrics": "asymmetry_pet.metrics",
+        "scaled_flair": "asymmetry_flair.scaled_template?",
+        "flair_metrics": "asymmetry_flair.metrics?",
+        "scaled_gm": "asymmetry_gm.scaled_template",
+        "gm_metrics": "asymmetry_gm.metrics",
+    },
+    outputs={
+        "ablation_native": _anat("mask", space="T1w", label="ablation"),
+        "ablation_template": _anat("mask", space=TEMPLATE_SPACE, label="ablation"),
+        "metrics": _metrics("ablation"),
+    },
+    params={"drawn_on": "raw.ablation@ses?"},
+    mem_mb=1200,
+    threads=2,
+)
+
+METRICS = {
+    "anatomy": "anatomy.metrics",
+    "pet": "pet.metrics",
+    "asymmetry_pet": "asymmetry_pet.metrics",
+    "asymmetry_flair": "asymmetry_flair.metrics?",
+    "asymmetry_gm": "asymmetry_gm.metrics",
+    "signature": "signature.metrics",
+    "ablation": "ablation.metrics?",
+}
+
+NUMBERS = Stage(
+    "numbers",
+    numbers_stage,
+    inputs=METRICS,
+    outputs={"numbers": _metrics("numbers")},
+    mem_mb=300,
+)
+
+REPORT = Stage(
+    "report",
+    signature_report_stage,
+    inputs={
+        "records": "provenance.all",
+        **{f"{name}_metrics": source for name, source in METRICS.items()},
+        "numbers": "numbers.numbers",
+        "coregister_pet": "coregister_pet.matrix",
+        "coregister_flair": "coregister_flair.matrix?",
+        "coregister_postop": "coregister_postop.matrix?",
+        "t1w": "anatomy.corrected",
+        "gm": "anatomy.gm",
+        "wm": "anatomy.wm",
+        "to_native": "anatomy.to_native",
+        "structures": "anatomy.structures",
+        "pet": "pet.corrected",
+        "asymmetry_native": "asymmetry_pet.asymmetry_native",
+        "signature_native": "signature.signature_native",
+        "ablation_native": "ablation.ablation_native?",
+    },
+    outputs={"page": "sub-{subject}.html"},
+    params={"subject": "subject.label"},
+    mem_mb=1500,
+)
+
+PREOP: tuple[str | None, ...] = ("preop", None)
+
+STUDY = Study(
+    name="signature",
+    reference="falx.studies.signature:STUDY",
+    stages=(
+        ANATOMY,
+        _coregister("coregister_pet", "pet", "FDG"),
+        _coregister("coregister_flair", "flair", "FLAIR"),
+        _coregister("coregister_postop", "postop", "postop"),
+        CORRECT,
+        PET_ASYMMETRY,
+        FLAIR_ASYMMETRY,
+        GM_ASYMMETRY,
+        SIGNATURE,
+        ABLATION,
+        NUMBERS,
+        REPORT,
+    ),
+    raw={
+        "t1w": RawInput(
+            "pre-operative T1w image",
+            suffix="T1w",
+            datatype="anat",
+            sessions=PREOP,
+            required=True,
+        ),
+        "pet": RawInput(
+            "FDG-PET image",
+            suffix="pet",
+            datatype="pet",
+            sessions=PREOP,
+            entities={"trc": "FDG"},
+            required=True,
+        ),
+        "flair": RawInput("FLAIR image", suffix="FLAIR", datatype="anat", sessions=PREOP),
+        "postop": RawInput(
+            "post-operative T1w image", suffix="T1w", datatype="anat", sessions=("postop",)
+        ),
+        "ablation": RawInput(
+            "ablation mask",
+            suffix="mask",
+            datatype="anat",
+            sessions=("postop", "preop", None),
+            entities={"label": "ablation"},
+            derivatives=True,
+        ),
+        "structures": RawInput(
+            "volume of structure labels",
+            suffix="dseg",
+            datatype="anat",
+            sessions=PREOP,
+            entities={"seg": "aseg"},
+            derivatives=True,
+            patterns=("sub-{subject}/mri/aseg.mgz", "sub-{subject}_ses-preop/mri/aseg.mgz"),
+        ),
+    },
+    configuration=SignatureConfiguration,
+    presets={name: _as_keys(settings) for name, settings in PRESETS.items()},
+    columns={
+        "side": Column(
+            "side of the epileptic focus",
+            ("side", "focus_side", "hemisphere", "lateralisation", "laterality"),
+            {"l": "left", "r": "right", "lh": "left", "rh": "right"},
+        )
+    },
+    show={"participant": "report.page"},
+)
