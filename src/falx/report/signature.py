@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from falx.grid import Grid, Side, apply_affine, normalisation_grid
 from falx.images.nifti import Image
@@ -108,8 +107,8 @@ def signature_page(results: SignatureResults, pictures: SignaturePictures) -> st
 def _result(results: SignatureResults) -> Iterator[Block]:
     n, side = results.numbers, results.side
     yield Text(
-        f"The signature, tissue whose FDG uptake falls below that of its mirror image by more than "
-        f"the threshold, covers {n['signature_mm3']:.0f} mm³ on the {side}. Asymmetry of the "
+        f"The signature, tissue whose FDG uptake falls below that of its mirror image by more "
+        f"than the threshold, covers {n['signature_mm3']:.0f} mm³ on the {side}. Asymmetry of the "
         f"{side} hippocampus: {_index(n['hippocampus_ai_pet'])}, amygdala: "
         f"{_index(n['amygdala_ai_pet'])} (negative: lower than the other side)."
     )
@@ -191,7 +190,7 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
             [Layer(_in_template(pictures.gm, pictures.to_native), "contour", "orange",
                    label="grey matter of the patient")],
         ),
-        "The patient's grey matter, brought to the template: its outline should follow the cortex.",
+        "The patient's grey matter, brought to the template: it should follow the cortex.",
     )  # fmt: skip
     yield Figure(
         slices(
@@ -226,9 +225,9 @@ def _in_template(image: Image, to_native: CoordinateMap) -> Image:
     return Image(pull(image, to_native.on(grid)), grid.affine)
 
 
-def _centre_mm(structures: Image, side: Side) -> npt.NDArray[np.float64]:
+def _centre_mm(structures: Image, side: Side) -> list[float]:
     voxels = np.argwhere(structures.data == HIPPOCAMPUS[side])
-    return apply_affine(structures.affine, voxels.mean(axis=0))
+    return [float(x) for x in apply_affine(structures.affine, voxels.mean(axis=0))]
 
 
 def _numbers(results: SignatureResults) -> Iterator[Block]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from falx.anatomy.registration_stage import coregister_stage
@@ -121,17 +122,7 @@ KEYS: Mapping[str, str] = {
     **{name: f"pet.{name}" for name in ("method", "psf_fwhm_mm", "smoothing_fwhm_mm", "floor")},
     **{name: f"asymmetry.{name}" for name in ("scale", "reference")},
     "template_smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm",
-    **{
-        name: f"signature.{name}"
-        for name in (
-            "threshold",
-            "threshold_scale",
-            "threshold_comparison",
-            "gm_floor",
-            "ipsilateral_only",
-            "minimum_cluster_mm3",
-        )
-    },
+    **{item.name: f"signature.{item.name}" for item in fields(Signature)},
 }
 """Field of :class:`falx.pet.presets.PetSettings` to configuration key."""
 
@@ -140,21 +131,16 @@ def _as_keys(settings: PetSettings) -> dict[str, Any]:
     return {key: getattr(settings, name) for name, key in KEYS.items()}
 
 
-def _anat(suffix: str, **entities: str) -> str:
-    return output_path("anat", suffix, **entities)
-
-
-def _pet(**entities: str) -> str:
-    return output_path("pet", "pet", trc="FDG", **entities)
+_anat = partial(output_path, "anat")
+_pet = partial(output_path, "pet", "pet", trc="FDG")
 
 
 def _metrics(name: str) -> str:
-    return output_path("anat", "metrics", extension=".json", desc=name)
+    return _anat("metrics", extension=".json", desc=name)
 
 
 def _xfm(source: str, target: str, *, extension: str = ".nii.gz") -> str:
-    entities = {"from": source, "to": target, "mode": "image"}
-    return output_path("anat", "xfm", extension=extension, **entities)
+    return _anat("xfm", extension=extension, mode="image", to=target, **{"from": source})
 
 
 def _coregister(name: str, role: str, target: str) -> Stage:
@@ -221,10 +207,7 @@ CORRECT = Stage(
         **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "structures")},
     },
     outputs={"corrected": _pet(space="T1w", desc="pvc"), "metrics": _metrics("pet")},
-    params={
-        name: f"pet.{name}"
-        for name in ("method", "psf_fwhm_mm", "smoothing_fwhm_mm", "floor", "frames")
-    },
+    params={f.name: f"pet.{f.name}" for f in fields(Pet)},
     mem_mb=1500,
     threads=2,
 )
@@ -291,7 +274,7 @@ SIGNATURE = Stage(
     },
     params={
         "side": "participant.side?",
-        **{key.removeprefix("signature."): key for key in KEYS.values() if key[:4] == "sign"},
+        **{f.name: f"signature.{f.name}" for f in fields(Signature)},
     },
     mem_mb=1500,
     threads=2,
