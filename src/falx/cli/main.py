@@ -31,6 +31,10 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("demo", "phantom patients from raw images to a report", "falx.cli.demo"),
+    Command(
+        "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
+    ),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
     Command("degs", "changed genes of blood RNA-seq counts", "falx.cli.degs"),

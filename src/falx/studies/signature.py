@@ -140,7 +140,8 @@ def _metrics(name: str) -> str:
 
 
 def _xfm(source: str, target: str, *, extension: str = ".nii.gz") -> str:
-    return _anat("xfm", extension=extension, mode="image", to=target, **{"from": source})
+    entities: dict[str, Any] = {"from": source, "to": target, "mode": "image"}
+    return _anat("xfm", extension=extension, **entities)
 
 
 def _coregister(name: str, role: str, target: str) -> Stage:
