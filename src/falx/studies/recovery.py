@@ -58,14 +58,14 @@ def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]
         ),
         ("ablative rate", planted["ablative_rate"], numbers.get("rate_mesial_temporal")),
     ]
-    for which in (side, opposite(side)):
-        rows.append(
-            (
-                f"{which} hippocampus, mm³",
-                planted["volumes_mm3"][f"{which} hippocampus"],
-                numbers[f"hippocampus_{which}_mm3"],
-            )
+    rows += [
+        (
+            f"{which} hippocampus, mm³",
+            planted["volumes_mm3"][f"{which} hippocampus"],
+            numbers[f"hippocampus_{which}_mm3"],
         )
+        for which in (side, opposite(side))
+    ]
     brain = _brain_points_mm(truth, subject)
     for image, name in (("FDG", "pet"), ("FLAIR", "flair"), ("postop", "postop")):
         matrix = load_matrix(_one(outputs / f"sub-{subject}", f"*_to-{image}_mode-image_xfm.json"))
