@@ -13,12 +13,14 @@ from falx.errors import InputError
 __all__ = ["DATATYPES", "ENTITY_ORDER", "BidsName", "format_name", "parse_name", "same_value"]
 
 ENTITY_ORDER: tuple[str, ...] = (
-    "sub", "tpl", "ses", "cohort", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce",
+    "sub", "tpl", "ses", "cohort", "sample", "from", "to", "mode", "task", "tracksys", "acq", "nuc", "voi", "ce",
     "trc", "stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt", "part", "proc",
     "hemi", "space", "split", "recording", "chunk", "atlas", "seg", "scale", "res", "den",
     "label", "desc",
 )  # fmt: skip
-"""Short keys in the order in which a file name carries them (BIDS 1.11, rules/entities)."""
+"""Short keys in the order in which a file name carries them (BIDS 1.11, rules/entities).
+
+``from``, ``to`` and ``mode`` are those of the BIDS extension for transforms (BEP 14)."""
 
 DATATYPES: tuple[str, ...] = (
     "anat", "beh", "dwi", "eeg", "fmap", "func", "ieeg", "meg", "micr", "motion", "mrs", "nirs",
