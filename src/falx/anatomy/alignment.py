@@ -9,7 +9,7 @@ non-rigid image registration using voxel class probabilities").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -83,6 +83,17 @@ class _Objective:
             curvature[np.arange(6, 12), np.arange(6, 12)] += stiffness
         return energy, slope, curvature
 
+    def information(self, p: Vector) -> float:
+        """Gain of log-likelihood over one class for all voxels, nats per sample.
+
+        Both sides are smoothed alike and neither holds the expectation on size, so that no
+        gain is zero whatever the histogram.
+        """
+        likelihood = replace(self, size=None).at(p)[0]
+        counts = np.bincount(self.bins, minlength=BINS).astype(np.float64)
+        alone = -float(counts @ np.log(_histograms(counts[None])[0]))
+        return (alone - likelihood) / len(self.bins)
+
     def _terms(
         self, matrix: Vector, tables: npt.NDArray[np.float32], *, slopes: bool
     ) -> tuple[Vector, float, Vector, Vector]:
@@ -125,11 +136,8 @@ def align(image: Image, priors: TissuePriors, size: SizePrior | None) -> Alignme
     followed = [_minimise(coarse, p, steps=25, free=12) for p in ranked]
     best = min(followed, key=lambda result: result[1])[0]
     final = _objective(image, FINAL_SAMPLING_MM, fine, model, size, passes=2)
-    p, energy = _minimise(final, best, steps=30, free=12)
-    counts = np.bincount(final.bins, minlength=BINS)
-    share = counts[counts > 0] / counts.sum()
-    entropy = -float(np.sum(share * np.log(share)))
-    return Alignment(model.matrix(p), entropy - energy / len(final.bins), len(starts))
+    p, _ = _minimise(final, best, steps=30, free=12)
+    return Alignment(model.matrix(p), final.information(p), len(starts))
 
 
 def _objective(

@@ -13,7 +13,8 @@ from falx.errors import InputError
 __all__ = ["DATATYPES", "ENTITY_ORDER", "BidsName", "format_name", "parse_name", "same_value"]
 
 ENTITY_ORDER: tuple[str, ...] = (
-    "sub", "tpl", "ses", "cohort", "sample", "from", "to", "mode", "task", "tracksys", "acq", "nuc", "voi", "ce",
+    "sub", "tpl", "ses", "cohort", "sample", "from", "to", "mode",
+    "task", "tracksys", "acq", "nuc", "voi", "ce",
     "trc", "stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt", "part", "proc",
     "hemi", "space", "split", "recording", "chunk", "atlas", "seg", "scale", "res", "den",
     "label", "desc",

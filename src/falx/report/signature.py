@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from falx.anatomy.quality import STOPPING
 from falx.grid import Grid, Side, apply_affine, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.resample import pull
@@ -55,7 +56,7 @@ class SignatureResults:
     def failed(self) -> list[Mapping[str, Any]]:
         """Quality checks that did not pass and whose failure forbids a result."""
         checks = self.metrics["anatomy"]["quality"]
-        return [check for check in checks if not check["passed"] and check.get("gate", True)]
+        return [check for check in checks if not check["passed"] and check["name"] in STOPPING]
 
     @property
     def notices(self) -> list[str]:
@@ -168,11 +169,10 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
     checks = results.metrics["anatomy"]["quality"]
     yield Table(
         ("check", "value", "from", "to", "passed", "why it matters"),
-        [
-            [c["name"], c["value"], c["low"], c["high"], c["passed"], c.get("why", "")]
-            for c in checks
+        [[c["name"], c["value"], c["low"], c["high"], c["passed"], c["why"]] for c in checks],
+        flags=[
+            "ok" if c["passed"] else "fail" if c["name"] in STOPPING else "warn" for c in checks
         ],
-        flags=["ok" if c["passed"] else "fail" if c.get("gate", True) else "warn" for c in checks],
         caption="Each figure beside the range in which the result can be trusted.",
     )
     yield Table(
@@ -208,6 +208,12 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
         "Left and right: hippocampus and amygdala of the left side are orange and must lie on "
         "the side marked L, those of the right side are cyan.",
     )  # fmt: skip
+
+
+def _flag(check: Mapping[str, Any]) -> str:
+    if check["passed"]:
+        return "ok"
+    return "fail" if check["name"] in STOPPING else "warn"
 
 
 def _side_layers(structures: Image) -> list[Layer]:

@@ -70,7 +70,7 @@ def flatten_numbers(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """
     side: Side = metrics["signature"]["side"]
     flat: dict[str, Any] = {"side": side}
-    flat |= _volumes(metrics["anatomy"]["volumes_mm3"], side)
+    flat |= _volumes(metrics["anatomy"], side)
     flat |= _structure_asymmetries(metrics, side)
     flat["signature_mm3"] = metrics["signature"]["volume_mm3"]
     flat["signature_published_mm3"] = metrics["signature"]["published_volume_mm3"]
@@ -79,12 +79,12 @@ def flatten_numbers(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return flat
 
 
-def _volumes(volumes_mm3: dict[str, float], side: Side) -> dict[str, Any]:
-    flat: dict[str, Any] = {
-        f"{name}_mm3": volumes_mm3[name] for name in ("gm", "wm", "csf", "tiv")
-    }
+def _volumes(anatomy: dict[str, Any], side: Side) -> dict[str, Any]:
+    whole = ("gm", "wm", "csf", "tiv")
+    flat: dict[str, Any] = {f"{name}_mm3": anatomy["volumes_mm3"][name] for name in whole}
+    named = {item["name"]: item["volume_mm3"] for item in anatomy["structures"].values()}
     for structure in STRUCTURES:
-        sides = {s: volumes_mm3.get(f"{s}_{structure}") for s in SIDES}
+        sides = {s: named.get(f"{s} {structure}") for s in SIDES}
         flat |= {f"{structure}_{s}_mm3": sides[s] for s in SIDES}
         ipsi, contra = sides[side], sides[opposite(side)]
         flat[f"{structure}_ipsi_mm3"] = ipsi
