@@ -26,3 +26,15 @@ def test_an_image_without_parenchyma_stays_as_it_is():
     q = np.zeros((8, 8, 8, 6), dtype=np.float32)
     q[..., 5] = 1
     np.testing.assert_array_equal(clean_up(q, np.ones(3)), q)
+
+
+def test_an_island_inside_the_brain_is_brain():
+    grid = box_grid((-40, -40, -40), (40, 40, 40), 2.0)
+    r = np.linalg.norm(grid.centres_mm(), axis=-1)
+    q = np.zeros((*grid.shape, 6), dtype=np.float32)
+    q[..., 1] = r <= 30
+    q[..., 5] = r > 30
+    q[r < 4] = [0.02, 0.06, 0.0, 0.0, 0.92, 0.0]
+    clean = clean_up(q, grid.voxel_sizes_mm)
+    np.testing.assert_allclose(clean[r < 4, :2].sum(-1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(clean[r < 4, 1].mean(), 0.75, atol=1e-4)

@@ -34,16 +34,31 @@ def clean_up(posteriors: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Flo
     """
     parenchyma = posteriors[..., 0] + posteriors[..., 1]
     brain = _grown(parenchyma, voxel_sizes_mm)
+    islands = _enclosed(brain, posteriors)
     result = posteriors.copy()
-    result[..., :2] *= brain[..., None]
-    near = _within(brain, FLUID_MM, voxel_sizes_mm)
+    result[..., :2] *= (brain | islands)[..., None]
+    # A wide ventricle may lie farther from the brain than its outer fluid does.
+    near = ndimage.binary_fill_holes(_within(brain, FLUID_MM, voxel_sizes_mm))
     result[..., 2] *= near
+    result[islands, 3:] = 0.0
     total = result.sum(axis=-1, keepdims=True)
     lost = total[..., 0] < 1e-6
     result[lost] = 0.0
     result[lost, 4] = 1.0
     total[lost] = 1.0
     return np.asarray(result / total, dtype=np.float32)
+
+
+def _enclosed(brain: Mask, posteriors: Floats) -> Mask:
+    """Voxels inside the brain: bone, soft tissue and air cannot be there.
+
+    A deep nucleus brighter than cortex and darker than white matter would otherwise be taken
+    for scalp, whose intensities are broad.
+    """
+    own = posteriors[..., :3].sum(axis=-1)
+    inside = (brain | (posteriors[..., 2] > 0.5)) & (own > 0.5)
+    holes = ndimage.binary_fill_holes(inside) & ~inside
+    return np.asarray(holes & (own > 0))
 
 
 def _grown(parenchyma: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Mask:

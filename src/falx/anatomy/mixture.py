@@ -59,8 +59,8 @@ class Mixture:
         Shape (J,), class of every Gaussian.
     shares
         Shape (K,), gamma: the global share of each class relative to its prior.
-    floor
-        Least variance.
+    floor, ceiling
+        Least and largest variance.
     top
         Largest intensity that is told apart.
     """
@@ -72,6 +72,7 @@ class Mixture:
     shares: Vector
     floor: float
     top: float
+    ceiling: float = np.inf
 
     @property
     def levels(self) -> Vector:
@@ -165,6 +166,7 @@ def fit_mixture(
     *,
     most: int,
     tolerance: float = 1e-4,
+    fixed_shares: bool = False,
 ) -> Mixture:
     """Expectation-maximisation.
 
@@ -178,6 +180,8 @@ def fit_mixture(
         Most iterations.
     tolerance
         Stop when the gain of log-likelihood per sample falls below this.
+    fixed_shares
+        Trust the priors' proportions of the classes.
     """
     levels = _nearest_levels(values, (LEVELS - 1) / mixture.top)
     energy = np.inf
@@ -187,7 +191,8 @@ def fit_mixture(
             levels, priors, table.values, mixture.shares.astype(np.float32)
         )
         last, energy = energy, float(energies.sum())
-        mixture = _maximise(mixture, histograms.sum(axis=0), prior_mass.sum(axis=0))
+        fitted = _maximise(mixture, histograms.sum(axis=0), prior_mass.sum(axis=0))
+        mixture = replace(fitted, shares=mixture.shares) if fixed_shares else fitted
         if last - energy < tolerance * len(values):
             break
     return mixture
@@ -208,7 +213,8 @@ def _maximise(mixture: Mixture, histograms: Vector, prior_mass: Vector) -> Mixtu
     mass = mass_at.sum(axis=1) + 1e-9
     means = mass_at @ mixture.levels / mass
     away = mixture.levels - means[:, None]
-    variances = np.maximum((mass_at * away**2).sum(axis=1) / mass, mixture.floor)
+    spread = (mass_at * away**2).sum(axis=1) / mass
+    variances = np.clip(spread, mixture.floor, mixture.ceiling)
     class_mass = np.bincount(mixture.classes, weights=mass, minlength=len(prior_mass))
     shares = (class_mass + 1e-6) / (prior_mass + 1e-6)
     return replace(

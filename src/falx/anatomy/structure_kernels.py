@@ -44,9 +44,28 @@ def _box_value(probabilities, offset, shape, corner, place):  # type: ignore[no-
     return total
 
 
+@numba.njit(cache=True)
+def _prior(g, probabilities, offsets, shapes, corners, floors, middle, place):  # type: ignore[no-untyped-def]
+    """Prior of structure `g`, 0 to 255, at least its floor on its own side of `middle`."""
+    value = _box_value(probabilities, offsets[g], shapes[g], corners[g], place)
+    own_side = (place[0] - middle) * floors[g, 1] >= 0
+    return max(value, floors[g, 0]) if own_side else value
+
+
 @numba.njit(cache=True, parallel=True)
 def prior_of_groups(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes plain arrays
-    voxels, to_node, field, probabilities, offsets, shapes, corners, to_grid, groups, n_groups
+    voxels,
+    to_node,
+    field,
+    probabilities,
+    offsets,
+    shapes,
+    corners,
+    to_grid,
+    floors,
+    middle,
+    groups,
+    n_groups,
 ):
     """Prior of every group at every voxel, shape (n, n_groups), float32."""
     n = voxels.shape[0]
@@ -58,14 +77,26 @@ def prior_of_groups(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel
             _in_template(voxels[s], to_node, field, to_grid, mapped, place)
             for g in range(groups.shape[0]):
                 out[s, groups[g]] += (
-                    _box_value(probabilities, offsets[g], shapes[g], corners[g], place) / 255.0
+                    _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
+                    / 255.0
                 )
     return out
 
 
 @numba.njit(cache=True, parallel=True)
 def label_voxels(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes plain arrays
-    voxels, to_node, field, probabilities, offsets, shapes, corners, to_grid, groups, evidence
+    voxels,
+    to_node,
+    field,
+    probabilities,
+    offsets,
+    shapes,
+    corners,
+    to_grid,
+    floors,
+    middle,
+    groups,
+    evidence,
 ):
     """Most probable structure, its probability, and the probability mass of each, by chunk.
 
@@ -83,7 +114,7 @@ def label_voxels(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel ta
             _in_template(voxels[s], to_node, field, to_grid, mapped, place)
             total, most = 0.0, 0.0
             for g in range(n_structures):
-                value = _box_value(probabilities, offsets[g], shapes[g], corners[g], place)
+                value = _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
                 joint[g] = value * evidence[s, groups[g]]
                 total += joint[g]
                 if joint[g] > most:

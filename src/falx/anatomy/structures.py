@@ -9,10 +9,11 @@ atrophic hippocampus comes out small.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from falx.anatomy.mixture import Mixture, class_evidence, fit_mixture, initial_mixture, split
 from falx.anatomy.parallel import limit_threads
@@ -20,6 +21,7 @@ from falx.anatomy.structure_kernels import label_voxels, prior_of_groups
 from falx.data.priors import StructurePriors
 from falx.errors import InputError
 from falx.grid import Grid
+from falx.images.resample import sample
 from falx.images.warp import CoordinateMap
 
 __all__ = ["SKIN", "SKULL", "Structures", "segment_structures", "with_skull_and_skin"]
@@ -46,7 +48,17 @@ GROUPS: tuple[tuple[int, ...], ...] = (
 
 GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 FIT_STRIDE = 2
+FEWEST_VOXELS = 20
+WIDEST = 9.0
+"""Largest variance of a group, relative to the narrower of grey and white matter at the start:
+noise is alike everywhere, and a deep nucleus must not swallow the ventricle beside it."""
+
 PRIOR_FLOOR = np.float32(1e-4)
+EVERYWHERE = {3: 0.01, 42: 0.01, 2: 0.01, 41: 0.01, 24: 0.02}
+"""Least prior of cortex, white matter and fluid in the brain, on their side: the map does not
+follow every fold and ventricle, and a misplaced voxel must not broaden a Gaussian."""
+
+VENTRICLES, OUTER_FLUID, WIDENED_MM = (4, 43), 24, 12.0
 UNLABELLED = ((3, 2, 24), (42, 41, 24))
 """Labels left and right of brain that no structure's prior reaches: grey, white, fluid."""
 
@@ -82,6 +94,8 @@ class _Table:
     shapes: npt.NDArray[np.int64]
     corners: npt.NDArray[np.int64]
     to_grid: npt.NDArray[np.float64]
+    floors: npt.NDArray[np.float64]
+    middle: float
     groups: npt.NDArray[np.int64]
 
 
@@ -126,6 +140,8 @@ def segment_structures(
             table.shapes,
             table.corners,
             table.to_grid,
+            table.floors,
+            table.middle,
             table.groups,
             evidence,
         )
@@ -136,6 +152,7 @@ def segment_structures(
     right = to_template.at(voxels[missing] @ grid.affine[:3, :3].T + grid.affine[:3, 3])[:, 0] > 0
     named[missing] = np.array(UNLABELLED)[right.astype(int), evidence[missing, :3].argmax(axis=1)]
     labels[brain] = named
+    labels = _widened_ventricles(labels, grid, to_template, priors)
     return _summary(labels, found, certainty, mass.sum(axis=0), grid, priors)
 
 
@@ -154,6 +171,11 @@ def _laid_out(priors: StructurePriors) -> _Table:
     if strange:
         raise InputError("no intensity group for a structure of the priors", found=strange)
     groups = [group_of[i] for i in priors.ids]
+    signs = {"left": -1.0, "right": 1.0}
+    floors = [
+        [255.0 * EVERYWHERE.get(i, 0.0), signs.get(side, 0.0)]
+        for i, side in zip(priors.ids, priors.sides, strict=True)
+    ]
     sizes = np.array([box.size for box in priors.boxes], dtype=np.int64)
     return _Table(
         np.concatenate([np.ascontiguousarray(box).ravel() for box in priors.boxes]),
@@ -161,6 +183,8 @@ def _laid_out(priors: StructurePriors) -> _Table:
         np.array([box.shape for box in priors.boxes], dtype=np.int64),
         np.ascontiguousarray(priors.corners, dtype=np.int64),
         np.asarray(np.linalg.inv(priors.grid.affine), dtype=np.float64),
+        np.array(floors),
+        0.5 * (priors.grid.shape[0] - 1),
         np.array(groups, dtype=np.int64),
     )
 
@@ -183,13 +207,58 @@ def _fit_groups(
         table.shapes,
         table.corners,
         table.to_grid,
+        table.floors,
+        table.middle,
         table.groups,
         len(GROUPS),
     )
     at_voxels = np.maximum(at_voxels, PRIOR_FLOOR)
     few = np.ascontiguousarray(values[chosen])
-    mixture = fit_mixture(initial_mixture(few, at_voxels), few, at_voxels, most=10)
-    return fit_mixture(split(mixture, GAUSSIANS), few, at_voxels, most=40)
+    start = split(_robust_start(few, at_voxels), GAUSSIANS)
+    # Small groups, such as the pallidum, would run off with the proportions if free.
+    return fit_mixture(start, few, at_voxels, most=60, tolerance=1e-5, fixed_shares=True)
+
+
+def _robust_start(values: Floats, priors: Floats) -> Mixture:
+    """One Gaussian per group, from the voxels where the group is the most probable.
+
+    Median and median deviation: moments would mix in the neighbours across the border, and
+    a broad start stays broad.
+    """
+    mixture = initial_mixture(values, priors)
+    likely = priors.argmax(axis=1)
+    means, variances = mixture.means.copy(), mixture.variances.copy()
+    for group in range(priors.shape[1]):
+        own = values[likely == group]
+        if own.size >= FEWEST_VOXELS:
+            means[group] = np.median(own)
+            spread = float(np.median(np.abs(own - means[group])))
+            variances[group] = max(spread**2, mixture.floor)
+    ceiling = WIDEST * float(variances[:2].min())
+    variances = np.minimum(variances, ceiling)
+    return replace(mixture, means=means, variances=variances, ceiling=ceiling)
+
+
+def _widened_ventricles(
+    labels: Labels, grid: Grid, to_template: CoordinateMap, priors: StructurePriors
+) -> Labels:
+    """Give fluid that no prior expects, next to a lateral ventricle, to that ventricle.
+
+    Ventricles wider than those of the heads behind the priors are labelled as outer fluid
+    where even the priors of outer fluid end.
+    """
+    voxels = np.argwhere(labels == OUTER_FLUID)
+    points = to_template.at(voxels @ grid.affine[:3, :3].T + grid.affine[:3, 3])
+    unexpected = sample(priors.image(OUTER_FLUID), points) < EVERYWHERE[OUTER_FLUID]
+    room = np.zeros(labels.shape, dtype=bool)
+    room[tuple(voxels[unexpected].T)] = True
+    steps = max(1, round(WIDENED_MM / float(grid.voxel_sizes_mm.mean())))
+    result = labels.copy()
+    for ventricle in VENTRICLES:
+        grown = ndimage.binary_dilation(labels == ventricle, iterations=steps, mask=room)
+        result[grown & room] = ventricle
+        room &= ~grown
+    return result
 
 
 def _summary(
