@@ -1,0 +1,84 @@
+"""The reproduction of Mo et al. 2025: verdicts are computed and agree with the reading."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from falx.cli.main import main
+from falx.studies.reproduce import mo2025
+from falx.studies.reproduce.items import (
+    CONTRADICTED,
+    CONVENTION,
+    REPRODUCED,
+    ROUNDING,
+    UNAVAILABLE,
+    Value,
+    compare,
+)
+
+EXPECTED = {
+    REPRODUCED: {4, 6, 7, 11, 15, 16, 21, 22, 24, 26},
+    ROUNDING: {1, 2, 3, 5, 23},
+    CONVENTION: {9, 10, 12, 13, 14, 17, 18, 19, 20, 27, 28, 30, 32, 33, 34},
+    CONTRADICTED: {8, 25, 29, 31, 35, 36},
+    UNAVAILABLE: {37},
+}
+
+
+@pytest.fixture(scope="module")
+def items():
+    return mo2025.reproduce_mo2025(n_resamples=100, n_iterations=200)
+
+
+def test_every_item_has_the_verdict_of_the_reading(items):
+    assert [item.number for item in items] == list(range(1, 38))
+    found = {v: {i.number for i in items if i.verdict == v} for v in EXPECTED}
+    assert found == EXPECTED
+
+
+def test_recomputed_values_are_those_of_the_note(items):
+    by_number = {item.number: item for item in items}
+    for number, said in {
+        11: "t = -2.588, P = 0.0151",
+        15: "1.4267 (1.0356–1.9654), P = 0.0297",
+        19: "likelihood ratio 0.0450 (rms knots)",
+        23: "Wald P = 0.0461",
+        30: "χ² = 10.1587, P = 0.00144",
+        31: "χ² = 1.4286, P = 0.232",
+    }.items():
+        assert said in by_number[number].as_published
+    for number, said in {
+        12: "F(1, 27) = 4.843, P = 0.0365",
+        15: "Firth 1.361 (1.051–1.925), P = 0.0173",
+        21: "Welch t = -2.089, P = 0.0627",
+        26: "0.481–0.990",
+        29: "balanced accuracy 0.754",
+    }.items():
+        assert said in by_number[number].corrected
+
+
+def test_forms_of_the_answer(items):
+    text = mo2025.as_text(items)
+    assert text.count("verdict") == 37
+    assert "corrected     " not in mo2025.as_text(items, published_only=True)
+    assert len(mo2025.as_tsv(items).splitlines()) == 38
+    assert json.loads(mo2025.as_json(items))[28]["verdict"] == CONTRADICTED
+
+
+def test_verdicts_follow_the_numbers():
+    assert compare([Value(0.47, 0.481, allowance=0.02)], convention=True) == CONVENTION
+    assert compare([Value(0.47, 0.481, allowance=0.02)]) == ROUNDING
+    assert compare([Value(0.47, 0.40)]) == CONTRADICTED
+
+
+def test_command_prints_and_writes(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["reproduce", "mo2025", "--resamples", "60", "--output-dir", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "10 reproduced" in printed
+    assert str(out / "mo2025.html") in printed
+    page = (out / "mo2025.html").read_text(encoding="utf-8")
+    assert "Balanced accuracy" in page
+    assert "10.5281/zenodo.17042331" in page

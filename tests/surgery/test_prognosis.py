@@ -1,0 +1,63 @@
+"""One patient's expected outcome from a cohort."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from falx.data.mo2025 import load_patients
+from falx.errors import InputError, OptionError
+from falx.stats.logistic import fit_logistic, predict
+from falx.surgery.prognosis import fit_prognosis, prognosis, published_prognosis
+
+
+@pytest.fixture(scope="module")
+def model():
+    return published_prognosis(rng=np.random.default_rng(1))
+
+
+def test_probability_is_that_of_the_cohorts_model(model):
+    patients = load_patients()
+    fit = fit_logistic(patients["rate_hippocampus"], patients["seizure_free"])
+    found = prognosis(0.5, model)
+    assert found.probability == pytest.approx(float(predict(fit, [0.5])[0]))
+    assert found.ci_low < found.probability < found.ci_high
+    assert (found.n, found.events) == (30, 21)
+    assert found.auc == pytest.approx(0.7354, abs=1e-4)
+    # Optimism on these patients is 0.005 (400 resamples; the note gives .735 -> .730).
+    assert found.auc_corrected == pytest.approx(0.730, abs=0.02)
+    assert "includes chance" in " ".join(found.sentences)
+
+
+def test_more_than_the_median_is_not_rewarded(model):
+    low, high = prognosis(model.median, model), prognosis(0.79, model)
+    assert high.probability > low.probability
+    assert high.planning_probability == pytest.approx(low.planning_probability)
+    assert "has not been shown to help" in " ".join(high.sentences)
+
+
+@pytest.mark.parametrize(("rate", "inside"), [(0.2, False), (0.3, True), (0.9, False)])
+def test_outside_the_cohort_is_flagged(model, rate, inside):
+    found = prognosis(rate, model)
+    assert found.inside_range == inside
+    assert ("extrapolation" in " ".join(found.sentences)) != inside
+
+
+def test_a_separated_cohort_uses_firth():
+    rate = np.linspace(0.1, 0.9, 12)
+    model = fit_prognosis(rate, rate > 0.5, source="toy", rng=np.random.default_rng(1))
+    found = prognosis(0.5, model)
+    assert found.auc_corrected is None
+    assert 0.2 < found.probability < 0.8
+    assert "Firth" in " ".join(found.sentences)
+
+
+def test_bad_input_is_refused(model):
+    with pytest.raises(OptionError, match="ablative rate is out of range"):
+        prognosis(60, model)
+    with pytest.raises(InputError, match="too small for a prognosis"):
+        fit_prognosis([0.1, 0.9], [0, 1], source="toy", rng=np.random.default_rng(1))
+    with pytest.raises(InputError, match="not per cent"):
+        fit_prognosis(
+            np.arange(12.0) * 8, np.arange(12) % 2, source="toy", rng=np.random.default_rng(1)
+        )
