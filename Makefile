@@ -7,7 +7,7 @@ DEMO ?= demo
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow bench lint types layers sizes format clean
+.PHONY: help demo test test-slow bench lint types layers format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
@@ -51,9 +51,6 @@ types: $(VENV)/.developer
 
 layers: $(VENV)/.developer
 	$(BIN)/lint-imports
-
-sizes: $(VENV)/.developer
-	$(BIN)/complexipy src --max-complexity-allowed 20
 
 format: $(VENV)/.developer
 	$(BIN)/ruff check --fix .

@@ -154,6 +154,7 @@ def rate(folder, case, ablation, matrix=None):
         ablation_native=folder / "native.nii.gz",
         ablation_template=folder / "template.nii.gz",
         metrics=folder / "rates.json",
+        drawn_on="postop" if matrix is not None else None,
     )
     return facts(folder / "rates.json")
 

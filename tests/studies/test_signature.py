@@ -1,0 +1,117 @@
+"""One coarse phantom patient through the whole participant level, as a user would run it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from falx.cli.main import main
+from falx.phantom.dataset import write_cohort
+from falx.phantom.patient import PatientSpec
+from falx.studies.numbers import flatten_numbers
+from falx.studies.recovery import compare_patient
+from falx.studies.signature import STUDY
+
+
+@pytest.fixture(scope="module")
+def bids(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom") / "bids"
+    spec = PatientSpec("01", "right", voxel_mm=2.0, head="12", ablative_rate=0.6)
+    write_cohort(folder, [spec], np.random.default_rng(3))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(bids, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("signature") / "out"
+    assert main(["signature", str(bids), str(folder), "participant", "--serial"]) == 0
+    return folder
+
+
+def test_what_was_planted_is_found(bids, out) -> None:
+    found = {row.what: row for row in compare_patient(bids / "derivatives" / "truth", out, "01")}
+    assert found["side of the focus"].found == "right"
+    rate = found["ablative rate"]
+    assert abs(rate.found - rate.planted) < 0.10  # 2 mm voxels; 0.05 is asked of 1 mm
+    for image in ("FDG", "FLAIR", "postop"):
+        assert found[f"{image} off its place, mm"].found < 1.0
+
+
+def test_the_page_shows_the_result_and_no_path(bids, out) -> None:
+    page = (out / "sub-01.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 6
+    assert "Ablative rate" in page
+    assert "must not decide a treatment" in page.replace("\n", " ")
+    assert str(bids) not in page
+    assert str(out) not in page
+
+
+def test_nothing_changed_nothing_runs(bids, out, capsys) -> None:
+    assert main(["signature", str(bids), str(out), "participant", "--serial"]) == 0
+    assert "steps to do" not in capsys.readouterr().out
+
+
+def test_a_changed_threshold_redoes_only_what_depends_on_it(bids, out, tmp_path, capsys) -> None:
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    words = ["signature", str(bids), str(copy), "participant", "--serial"]
+    assert main([*words, "--signature-threshold=-0.1"]) == 0
+    said = capsys.readouterr().out
+    assert "signature" in said
+    assert "report" in said
+    for untouched in ("sub-01 anatomy", "coregister", "asymmetry_pet"):
+        assert untouched not in said
+    before, after = (
+        json.loads((folder / "sub-01/anat/sub-01_desc-signature_metrics.json").read_text())
+        for folder in (out, copy)
+    )
+    assert after["volume_mm3"] < before["volume_mm3"]
+
+
+def test_outputs_are_a_valid_derivatives_dataset(out) -> None:
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    done = subprocess.run([validator, out, "--json"], capture_output=True, text=True, check=False)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert not [issue for issue in issues if issue["severity"] == "error"]
+
+
+def test_every_preset_resolves() -> None:
+    from falx.configuration import resolve
+
+    scales = {
+        name: resolve(STUDY.configuration, values).asymmetry.scale
+        for name, values in STUDY.presets.items()
+    }
+    assert scales == {"corrected": "proportional", "mo2025_script": "z5", "mo2025_text": "z"}
+
+
+def test_numbers_are_ipsilateral_minus_contralateral() -> None:
+    sides = {"left": {"mean_asymmetry": -0.2}, "right": {"mean_asymmetry": 0.2}}
+    structures = {"hippocampus": sides, "amygdala": sides}
+    metrics = {
+        "signature": {"side": "left", "volume_mm3": 10.0, "published_volume_mm3": 12.0},
+        "anatomy": {
+            "volumes_mm3": {"gm": 1.0, "wm": 1.0, "csf": 1.0, "tiv": 3.0},
+            "structures": {
+                "17": {"name": "left hippocampus", "volume_mm3": 2000.0},
+                "53": {"name": "right hippocampus", "volume_mm3": 3000.0},
+            },
+        },
+        "pet": {"regional_asymmetry": {"hippocampus": {"left": -0.3, "right": 0.3}}},
+        "asymmetry_pet": {"structures": structures},
+        "asymmetry_gm": {"structures": structures},
+    }
+    flat = flatten_numbers(metrics)
+    assert flat["hippocampus_difference_mm3"] == -1000.0
+    assert flat["hippocampus_asymmetry"] == pytest.approx(-0.4)
+    assert flat["hippocampus_ai_pet"] == -0.2
+    assert flat["hippocampus_ai_pet_regional"] == -0.3
+    assert flat["amygdala_ipsi_mm3"] is None
+    metrics["signature"]["side"] = "right"
+    assert flatten_numbers(metrics)["hippocampus_difference_mm3"] == 1000.0
