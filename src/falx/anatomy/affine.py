@@ -54,8 +54,8 @@ _EUROPEAN_SD = np.array([0.05, 0.05, 0.07, 0.02, 0.02, 0.03])
 def size_prior(name: str) -> SizePrior | None:
     """Return the prior on head size by name.
 
-    ``european`` was estimated from the fourteen label maps behind the shipped priors.
-    ``east_asian`` has the same mean with twice the spread of the zooms: no estimate from
+    ``european`` is provisional: a judgement wide enough not to pull, not yet an estimate from
+    heads. ``east_asian`` has the same mean with twice the spread of the zooms: no estimate from
     East Asian heads with a free licence is known, and a wider prior lets the image decide.
     """
     check_option("affine_prior", name, ("european", "east_asian", "none"))
