@@ -1,4 +1,4 @@
-"""One published number beside the recomputed one, and a verdict that is computed, not chosen."""
+"""One published number beside the recomputed one, and the verdict on the two."""
 
 from __future__ import annotations
 
