@@ -124,7 +124,7 @@ def test_a_file_in_the_folder_of_another_subject_is_refused(make_dataset: Make) 
 
 
 def test_agrees_with_pybids(make_dataset: Make) -> None:
-    layout_class = pytest.importorskip("bids").BIDSLayout
+    layout_class = pytest.importorskip("bids.layout", reason="pybids is absent").BIDSLayout
     names = [
         f"sub-{s}/{f'ses-{e}/' if e else ''}{d}/sub-{s}{f'_ses-{e}' if e else ''}{rest}"
         for s in ("01", "02")

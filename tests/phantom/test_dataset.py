@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def dataset(tmp_path_factory, patient):
 
 
 def test_the_validator_finds_no_error(dataset):
-    validator = shutil.which("bids-validator-deno")
+    validator = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
     if validator is None:
         pytest.skip("bids-validator-deno is not installed")
     for folder in (dataset, dataset / "derivatives/masks"):

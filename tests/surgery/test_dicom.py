@@ -274,7 +274,7 @@ def test_dicom_in_keeps_place_and_values_and_nothing_of_the_patient(
 
 
 def test_converted_dataset_passes_the_bids_validator(donor_folder, volume, tmp_path, rng):
-    validator = shutil.which("bids-validator-deno")
+    validator = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
     if validator is None:
         pytest.skip("bids-validator-deno is not installed")
     write_series(donor_folder / "pet", volume, oblique_affine_lps(), modality="PT",
