@@ -9,7 +9,7 @@ import pytest
 
 from falx.errors import InputError, OptionError
 from falx.surgery.assess import assess, heated_tissue
-from falx.surgery.burns import candidate_burns, pareto_set
+from falx.surgery.burns import candidate_burns, pareto_set, promising_tracks
 from falx.surgery.geometry import Burn, LaserPlan, Trajectory, ablation_mask, capsule_volume_mm3
 from falx.surgery.head import scene_from_labels
 from falx.surgery.limits import Goal, Limits, Placement
@@ -91,6 +91,19 @@ def test_candidates_equal_brute_force(scene, fields):
                     outside = capsule_volume_mm3(radius, pull_back) - 8.0 * inside.sum()
                     assert candidates.outside_mm3[chosen][0] == pytest.approx(outside)
     assert rows > 100
+
+
+def test_ranking_of_tracks_keeps_the_cheapest_plan(scene, fields):
+    tracks = find_tracks(scene, fields, LIMITS, max_pairs=PAIRS)
+    kept = promising_tracks(scene, tracks, LIMITS, GOAL.wanted, keep=1000)
+    assert len(kept.entries_mm) <= 1000 < len(tracks.entries_mm) / 5
+    least = []
+    for some in (tracks, kept):
+        candidates = candidate_burns(scene, some, LIMITS)
+        least.append(candidates.outside_mm3[candidates.rate >= GOAL.wanted].min())
+    assert least[1] - least[0] <= 0.01 * capsule_volume_mm3(5.0, 10.0)
+    everything = promising_tracks(scene, tracks, LIMITS, GOAL.wanted, keep=10**9)
+    assert everything is tracks
 
 
 def test_pareto_set_equals_the_definition(scene, fields):

@@ -14,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.surgery.assess import Assessment, assess
-from falx.surgery.burns import Candidates, candidate_burns, pareto_set
+from falx.surgery.burns import Candidates, candidate_burns, pareto_set, promising_tracks
 from falx.surgery.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
 from falx.surgery.infeasible import Explanation, explain
 from falx.surgery.limits import Goal, Limits, Placement
 from falx.surgery.robustness import Robustness, shake
 from falx.surgery.scene import Fields, Scene, fields_of, mirrored_scene
 from falx.surgery.tracks import Funnel, Tracks, find_tracks
+
+MAX_TRACKS = 40_000
+"""Tracks whose burns are all measured."""
 
 __all__ = ["Option", "SearchResult", "search"]
 
@@ -74,6 +77,7 @@ def search(
         return _mirrored_result(found)
     fields = fields_of(scene)
     tracks = find_tracks(scene, fields, limits, max_pairs=max_pairs, threads=threads)
+    tracks = promising_tracks(scene, tracks, limits, goal.wanted, keep=MAX_TRACKS, threads=threads)
     candidates = candidate_burns(scene, tracks, limits, threads=threads)
     rows = pareto_set(candidates, tracks)
     options = _options(rows, candidates, tracks, scene, fields, limits)

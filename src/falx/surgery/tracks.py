@@ -71,6 +71,13 @@ class Tracks:
     heat_limit_mm: npt.NDArray[np.float32]
     funnel: Funnel
 
+    def take(self, rows: npt.NDArray[np.integer]) -> Tracks:
+        """Return some of the tracks."""
+        return Tracks(
+            self.entries_mm[rows], self.targets_mm[rows], self.clearance_mm[rows],
+            self.risk_mm[rows], self.heat_limit_mm[rows], self.funnel,
+        )  # fmt: skip
+
     @property
     def length_mm(self) -> Points:
         """Length of each track, mm."""
