@@ -153,27 +153,8 @@ def finish(
         lost,
         "the gene is constant in a donor and has no normalised value",
     )
-    for donor in donors:
-        outside = samples[donor].well_id[labels[donor] == 0]
-        n = len(labels[donor])
-        ledger.record(
-            "matching",
-            "sample",
-            n,
-            n - len(outside),
-            outside,
-            "no region of the atlas is near enough",
-        )
     regions = tuple(region.name for region in atlas.regions)
-    empty = [name for name, has in zip(regions, covered, strict=True) if not has]
-    ledger.record(
-        "matching",
-        "region",
-        len(regions),
-        len(regions) - len(empty),
-        empty,
-        "no sample lies in the region",
-    )
+    _record_places(regions, covered, labels, samples, ledger)
     counts = np.stack([[(labels[d] == n).sum() for d in donors] for n in atlas.labels])
     kept_genes = tuple(gene for gene, kept in zip(genes, whole, strict=True) if kept)
     return AhbaExpression(
@@ -189,3 +170,22 @@ def finish(
         probes,
         ledger,
     )
+
+
+def _record_places(
+    regions: tuple[str, ...],
+    covered: list[bool],
+    labels: dict[str, npt.NDArray[np.int32]],
+    samples: dict[str, Samples],
+    ledger: Ledger,
+) -> None:
+    """Write down samples without a region and regions without a sample."""
+    for donor, label in labels.items():
+        outside = samples[donor].well_id[label == 0]
+        left = len(label) - len(outside)
+        reason = "no region of the atlas is near enough"
+        ledger.record("matching", "sample", len(label), left, outside, reason)
+    empty = [name for name, has in zip(regions, covered, strict=True) if not has]
+    left = len(regions) - len(empty)
+    reason = "no sample lies in the region"
+    ledger.record("matching", "region", len(regions), left, empty, reason)
