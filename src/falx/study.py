@@ -37,6 +37,8 @@ class RawInput:
     entities
         Entities the name must carry, by their short key: ``{"trc": "FDG"}``. ``None`` as a
         value means that the entity must be absent.
+    without
+        Entities and values the name must not carry: ``{"desc": "rater2"}``.
     extensions
         Accepted endings.
     derivatives
@@ -55,6 +57,7 @@ class RawInput:
     datatype: str = ""
     sessions: tuple[str | None, ...] = ()
     entities: Mapping[str, str | None] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
     extensions: tuple[str, ...] = (".nii.gz", ".nii")
     derivatives: bool = False
     patterns: tuple[str, ...] = ()
@@ -62,7 +65,8 @@ class RawInput:
     required: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "entities", MappingProxyType(dict(self.entities)))
+        for name in ("entities", "without"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         if not (self.suffix or self.patterns or self.dataset_file):
             raise FalxError(f"the raw input {self.what!r} says nothing to look for.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,20 @@ def test_a_file_of_the_dataset(make_dataset: Make) -> None:
     found = one(make_dataset("participants.tsv"), wanted=table)
     assert found is not None
     assert found.uri == "bids:raw:participants.tsv"
+
+
+def test_a_file_of_another_role_does_not_stand_in_the_way(make_dataset: Make) -> None:
+    folder = "derivatives/masks/sub-07/anat/sub-07"
+    root = make_dataset(
+        f"{folder}_label-ablation_mask.nii.gz", f"{folder}_label-ablation_desc-rater2_mask.nii.gz"
+    )
+    masks = {"own_derivatives": [Index(root / "derivatives/masks")]}
+    with pytest.raises(InputError, match="2 files could be the ablation mask"):
+        one(root, wanted=MASK, **masks)
+    first = replace(MASK, without={"desc": "rater2"})
+    found = one(root, wanted=first, **masks)
+    assert found is not None
+    assert "rater2" not in found.path.name
+    found = one(root, "t1w.desc=rater2", wanted=first, **masks)
+    assert found is not None
+    assert "rater2" in found.path.name

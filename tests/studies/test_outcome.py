@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from falx.cli.main import main
 from falx.errors import FalxNotice, InputError
 from falx.studies.cohort import Cohort, published_cohort, read_cohort
 from falx.studies.outcome import study_outcome
+from falx.studies.outcome_coding import read_outcomes
 from falx.studies.outcome_page import outcome_page
-from falx.studies.outcome_stage import outcome_stage
-from studies.outcome_cohort import QUICK, THRESHOLD, write_cohort
+from falx.studies.rates import RateCurves, cohort_threshold, nested_threshold
+from studies.outcome_cohort import QUICK, THRESHOLD, write_cohort, write_finished_participants
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(planted):
-    return study_outcome(read_cohort(*planted, outcome_is_ilae=True), QUICK)
+    return study_outcome(read_cohort(*planted), QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +35,16 @@ def published():
 
 
 def test_cohort_is_joined_from_records_and_table(planted):
-    cohort = read_cohort(*planted, outcome_is_ilae=True)
+    cohort = read_cohort(*planted)
     assert len(cohort.subjects) == 40
     assert cohort.values["left_side"].tolist() == [0.0, 1.0] * 20
     assert cohort.values["seeg"].sum() == 10
     assert np.isnan(cohort.values["ai_gm"][3])
     assert cohort.has("hippocampus_mm3", "tiv_mm3")
-    assert not cohort.has("dice_raters")
+    assert np.isfinite(cohort.values["dice_raters"]).sum() == 5
+    assert {rule: curves.scale for rule, curves in cohort.curves.items()} == {
+        "default": "proportional", "published": "z5",
+    }  # fmt: skip
     assert cohort.complete("ai_gm").sum() == 39
 
 
@@ -52,16 +57,138 @@ def test_patients_without_outcome_are_left_out_with_a_reason(planted, tmp_path):
     table = tmp_path / "participants.tsv"
     table.write_text("\n".join([lines[0], "\t".join(cells), *lines[2:]]), encoding="utf-8")
     with pytest.warns(FalxNotice, match="left out of the group"):
-        cohort = read_cohort(numbers, table, outcome_is_ilae=True)
-    assert cohort.excluded == {"00": "no outcome yet", "39": "not in participants.tsv"}
+        cohort = read_cohort(numbers, table)
+    assert cohort.excluded == {"00": "no entry under outcome yet", "39": "not in participants.tsv"}
     assert len(cohort.subjects) == 38
 
 
 def test_an_unreadable_outcome_is_refused(planted):
-    with pytest.raises(InputError, match="use 1 for seizure free"):
-        read_cohort(*planted)
-    with pytest.raises(InputError, match="no outcome column 'engel'"):
-        read_cohort(*planted, column_map={"outcome": "engel"})
+    with pytest.raises(InputError, match="write 1 or yes for free of seizures"):
+        read_cohort(*planted, outcome_coding="seizure_free")
+    with pytest.raises(InputError, match="no column 'engel', which the configuration names"):
+        read_cohort(*planted, columns={"outcome": "engel"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "header", "free"),
+    [
+        (["1", "3"], "outcome", [True, False]),
+        (["1", "0"], "outcome", [True, False]),
+        (["ILAE 1", "ILAE class 4"], "outcome", [True, False]),
+        (["1a", "2"], "ilae", [True, False]),
+        (["yes", "no"], "seizure_free", [True, False]),
+        (["1.0", "1"], "seizure_free", [True, True]),
+        (["1", "1"], "ILAE", [True, True]),
+    ],
+)
+def test_codings_of_the_outcome(cells, header, free):
+    found = read_outcomes({str(i): text for i, text in enumerate(cells)}, header)
+    assert list(found.values()) == free
+
+
+@pytest.mark.parametrize(
+    ("cells", "header", "match"),
+    [
+        (["1", "1"], "outcome", "whether 1 means ILAE class 1 or free of seizures"),
+        (["IA", "1", "3"], "ilae", "sub-0, column ilae .* cannot be read .*'IA'.*Engel"),
+        (["7", "3"], "ilae", "write the ILAE class, 1 to 6"),
+        (["good", "bad"], "outcome", "found: 'good'.*1 or yes for free"),
+    ],
+)
+def test_outcomes_that_say_nothing_are_refused(cells, header, match):
+    with pytest.raises(InputError, match=match):
+        read_outcomes({str(i): text for i, text in enumerate(cells)}, header)
+
+
+def test_ilae_class_2_may_count_as_free():
+    assert read_outcomes({"1": "2", "2": "3"}, "ilae", highest_free=2) == {"1": True, "2": False}
+
+
+def _changed(planted, tmp_path, change):
+    numbers, participants = planted
+    table = tmp_path / "participants.tsv"
+    table.write_text(change(participants.read_text(encoding="utf-8")), encoding="utf-8")
+    return numbers, table
+
+
+def test_one_class_and_no_outcome_are_refused(planted, tmp_path):
+    def all_free(text):
+        first, *rest = text.splitlines()
+        cells = [line.split("\t") for line in rest]
+        lines = ["\t".join([*row[:3], "1", *row[4:]]) for row in cells]
+        return "\n".join([first.replace("outcome", "ilae"), *lines])
+
+    with pytest.raises(InputError, match="same outcome.*40 of 40 free of seizures"):
+        read_cohort(*_changed(planted, tmp_path, all_free))
+    with pytest.raises(InputError, match="the table says no outcome.*or name yours with"):
+        read_cohort(*_changed(planted, tmp_path, lambda text: text.replace("outcome", "result")))
+
+
+def test_cells_that_are_no_numbers_are_said_and_left_out(planted, tmp_path):
+    numbers, table = _changed(
+        planted, tmp_path, lambda text: text.replace("sub-01\tM\tL", "sub-01\tM\tbilateral")
+    )
+    with pytest.warns(FalxNotice, match="sub-01: side is neither a number nor a known word"):
+        cohort = read_cohort(numbers, table)
+    assert cohort.values["left_side"][1] == 1.0  # the participant level knows the side
+
+
+def test_patients_whose_segmentation_failed_are_left_out(planted, tmp_path):
+    numbers, participants = planted
+    record = json.loads(numbers["07"].read_text(encoding="utf-8"))
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(record | {"failed_checks": ["sides"]}), encoding="utf-8")
+    with pytest.warns(FalxNotice, match="sub-07: left out of the group: quality check failed"):
+        cohort = read_cohort({**numbers, "07": bad}, participants)
+    assert "07" not in cohort.subjects
+
+
+def test_the_cohorts_own_threshold(found):
+    default, published = found.thresholds
+    known = found.cohort.values["ai_pet"]
+    assert default.threshold == pytest.approx(float(np.median(known)))
+    assert published.threshold == pytest.approx(0.9 * default.threshold)
+    assert default.ci_low < default.threshold < default.ci_high
+    # The planted curves have the same share ablated at every threshold.
+    np.testing.assert_allclose(default.rates, found.cohort.values["rate_hippocampus"])
+    own = next(part for part in found.cuts if part.name == "rate_hippocampus_own")
+    assert found.held_out(own) is default.nested
+    assert default.nested.balanced_accuracy == pytest.approx(
+        own.nested.balanced_accuracy, abs=0.03
+    )
+
+
+def test_the_threshold_is_taken_from_the_training_patients_only(rng):
+    # Rates tell the outcomes apart at the threshold -0.2 and are noise at -0.1.
+    n = 40
+    event = np.arange(n) % 2 == 0
+    cuts = np.array([-0.3, -0.2, -0.1])
+    informative = np.where(event, 0.9, 0.1)[:, None]
+    noise = rng.uniform(0, 1, n)[:, None]
+    whole = np.full((n, 3), 100.0)
+    took = whole * np.concatenate([informative, informative, noise], axis=1)
+    curves = RateCurves(
+        "z5", np.full(n, -0.1), cuts, {"hippocampus": whole}, {"hippocampus": took}
+    )
+    assert abs(nested_threshold(curves, event, rng=rng).balanced_accuracy - 0.5) < 0.15
+    at_the_informative_cut = replace(curves, asymmetry=np.full(n, -0.2))
+    assert nested_threshold(at_the_informative_cut, event, rng=rng).balanced_accuracy == 1.0
+
+
+def test_patients_without_signature_are_counted_not_called(rng):
+    n = 20
+    event = np.arange(n) % 2 == 0
+    whole = np.full((n, 2), 100.0)
+    whole[3] = 0.0
+    took = whole * np.where(event, 0.9, 0.1)[:, None]
+    tables = {"hippocampus": whole}, {"hippocampus": took}
+    curves = RateCurves("z5", np.full(n, -0.15), np.array([-0.2, -0.1]), *tables)
+    own = cohort_threshold(curves, event, rule="published", n_resamples=50, rng=rng)
+    assert own.without_signature == 1
+    assert own.nested.skipped == 200
+    assert own.nested.balanced_accuracy == 1.0
+    with pytest.raises(InputError, match="the rate is not known at this threshold"):
+        curves.rates("hippocampus", -0.01)
 
 
 def test_the_planted_relation_is_found(found):
@@ -79,7 +206,7 @@ def test_the_planted_relation_is_found(found):
 
 
 def test_without_a_relation_nothing_is_claimed(planted):
-    cohort = read_cohort(*planted, outcome_is_ilae=True)
+    cohort = read_cohort(*planted)
     shuffled = np.random.default_rng(8).permutation(cohort.seizure_free)
     names = ("rate_hippocampus", "ai_flair")
     values = {name: cohort.values[name] for name in names}
@@ -136,28 +263,68 @@ def test_one_part_does_not_move_the_numbers_of_another(found):
     assert found.cuts[0].stability == part.cuts[0].stability
 
 
-def test_stage_writes_tables_and_page(planted, tmp_path):
-    numbers, participants = planted
-    names = {"report": "html", "results": "json", "groups": "tsv", "models": "tsv", "cuts": "tsv"}
-    paths = {name: tmp_path / f"{name}.{ending}" for name, ending in names.items()}
-    outcome_stage(
-        numbers=numbers,
-        participants=participants,
-        **paths,
-        columns={},
-        outcome_is_ilae=True,
-        adjust_for=("left_side",),
-        resamples=60,
-        permutations=100,
-        iterations=10,
-        seed=1,
-    )
-    results = json.loads(paths["results"].read_text(encoding="utf-8"))
-    assert results["settings"]["seed"] == 1
-    assert len(results["subjects"]) == 40
-    with paths["cuts"].open(encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    assert [row["score"] for row in rows] == [
-        "rate_hippocampus", "rate_hippocampus_published", "ai_pet",
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Dataset and outputs of 24 patients after the group level, run as a user would."""
+    folder = tmp_path_factory.mktemp("finished")
+    bids, out = folder / "bids", folder / "out"
+    write_finished_participants(bids, out)
+    words = ["signature", str(bids), str(out), "group", "--serial", "--group-resamples=60",
+             "--group-permutations=100", "--group-iterations=10"]  # fmt: skip
+    return bids, out, words, main(words)
+
+
+def _table(out, name):
+    with (out / f"group/desc-{name}_outcome.tsv").open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_the_group_level_runs_from_the_command_line(finished):
+    _, out, _, code = finished
+    assert code == 0
+    results = json.loads((out / "group/desc-results_outcome.json").read_text(encoding="utf-8"))
+    assert results["settings"]["n_resamples"] == 60
+    assert len(results["subjects"]) == 24
+    assert results["excluded"] == {"99": "was not run"}
+    assert [row["score"] for row in _table(out, "cuts")] == [
+        "rate_hippocampus", "rate_hippocampus_published", "ai_pet", "rate_hippocampus_own",
+        "ai_pet_z5",
     ]  # fmt: skip
-    assert paths["report"].read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [row["rule"] for row in _table(out, "thresholds")] == ["default", "published"]
+    assert len(_table(out, "patients")) == 24
+    assert {row["variable"] for row in _table(out, "table1")} >= {
+        "sex (male)",
+        "SEEG implantation",
+    }
+    assert _table(out, "volumes")[0]["predictor"] == "hippocampus_mm3"
+    curves = {row["variable"]: row for row in _table(out, "curves")}
+    assert {"ai_gm", "ai_flair", "ai_pet", "rate_hippocampus_own"} <= set(curves)
+    page = (out / "group.html").read_text(encoding="utf-8")
+    for said in ("Two raters", "Threshold of the signature", "was not run", "<!doctype html>"):
+        assert said in page
+
+
+def test_the_group_level_finds_what_is_planted(finished):
+    _, out, _, _ = finished
+    cut = _table(out, "cuts")[0]
+    assert abs(float(cut["cut_best"]) - THRESHOLD) < 0.1
+    assert float(cut["auc_low"]) > 0.6
+    assert float(cut["p_best_cut"]) < 0.05
+    assert float(cut["balanced_accuracy_nested"]) > 0.7
+
+
+def test_the_group_level_is_not_done_twice_and_knows_its_table(finished, capsys):
+    bids, _, words, _ = finished
+    assert main(words) == 0
+    assert "outcome" not in capsys.readouterr().out.replace("group.html", "")
+    table = bids / "participants.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace("outcome", "result"), "utf-8")
+    assert main(words) == 1
+    assert "the table says no outcome" in capsys.readouterr().out
+    assert main([*words, "--columns-outcome=result"]) == 0
+
+
+def test_a_group_without_participants_says_what_to_do(finished, tmp_path, capsys):
+    bids, *_ = finished
+    assert main(["signature", str(bids), str(tmp_path / "new"), "group", "--serial"]) == 2
+    assert "run the participant level first" in capsys.readouterr().err

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
+from falx.images.nifti import load_mask, save
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
 from falx.studies.numbers import flatten_numbers
 from falx.studies.recovery import compare_patient
 from falx.studies.signature import STUDY
+from falx.surgery.ablation import dice
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,16 @@ def bids(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "bids"
     spec = PatientSpec("01", "right", voxel_mm=2.0, head="12", ablative_rate=0.6)
     write_cohort(folder, [spec], np.random.default_rng(3))
+    _second_rater(folder)
     return folder
+
+
+def _second_rater(folder: Path) -> None:
+    """Draw the ablation again, one voxel further along the first axis."""
+    (drawn,) = (folder / "derivatives/masks").rglob("*_label-ablation_mask.nii.gz")
+    mask = load_mask(drawn)
+    again = drawn.with_name(drawn.name.replace("_mask", "_desc-rater2_mask"))
+    save(again, np.roll(mask.data, 1, axis=0), mask.affine)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +52,35 @@ def test_what_was_planted_is_found(bids, out) -> None:
     assert abs(rate.found - rate.planted) < 0.10  # 2 mm voxels; 0.05 is asked of 1 mm
     for image in ("FDG", "FLAIR", "postop"):
         assert found[f"{image} off its place, mm"].found < 1.0
+
+
+def test_the_rate_by_threshold_passes_through_the_rate(out) -> None:
+    metrics = out / "sub-01/anat/sub-01_desc-numbers_metrics.json"
+    numbers = json.loads(metrics.read_text(encoding="utf-8"))
+    curves = numbers["rate_curves"]
+    at = curves["thresholds"].index(-0.06)
+    for structure in ("hippocampus", "amygdala", "mesial_temporal"):
+        curve = curves["default"][structure]
+        whole, ablated = curve["signature_mm3"], curve["ablated_mm3"]
+        assert whole[at] == pytest.approx(numbers[f"rate_{structure}_of_mm3"])
+        assert ablated[at] / whole[at] == pytest.approx(numbers[f"rate_{structure}"])
+        assert all(np.diff(whole) >= 0)
+        # The published threshold lies between two of the curve's: the rate is interpolated.
+        thresholds, published = curves["thresholds"], curves["published"][structure]
+        rate = np.interp(-0.0578157525, thresholds, published["ablated_mm3"]) / np.interp(
+            -0.0578157525, thresholds, published["signature_mm3"]
+        )
+        assert rate == pytest.approx(numbers[f"rate_{structure}_published"], abs=0.01)
+    assert curves["published"]["scale"] == "z5"
+
+
+def test_the_raters_agree_but_for_a_voxel(bids, out) -> None:
+    metrics = out / "sub-01/anat/sub-01_desc-numbers_metrics.json"
+    found = json.loads(metrics.read_text(encoding="utf-8"))["dice_raters"]
+    (drawn,) = (bids / "derivatives/masks").rglob("*_label-ablation_mask.nii.gz")
+    mask = load_mask(drawn).data
+    assert found == pytest.approx(dice(mask, np.roll(mask, 1, axis=0)), abs=0.05)
+    assert found < 0.95
 
 
 def test_the_page_shows_the_result_and_no_path(bids, out) -> None:
@@ -97,6 +137,10 @@ def test_numbers_are_ipsilateral_minus_contralateral() -> None:
     metrics = {
         "signature": {"side": "left", "volume_mm3": 10.0, "published_volume_mm3": 12.0},
         "anatomy": {
+            "quality": [
+                {"name": "sides", "passed": False},
+                {"name": "grey matter", "passed": False},
+            ],
             "volumes_mm3": {"gm": 1.0, "wm": 1.0, "csf": 1.0, "tiv": 3.0},
             "structures": {
                 "17": {"name": "left hippocampus", "volume_mm3": 2000.0},
@@ -113,5 +157,7 @@ def test_numbers_are_ipsilateral_minus_contralateral() -> None:
     assert flat["hippocampus_ai_pet"] == -0.2
     assert flat["hippocampus_ai_pet_regional"] == -0.3
     assert flat["amygdala_ipsi_mm3"] is None
+    assert flat["failed_checks"] == ["sides"]
+    assert "rate_curves" not in flat
     metrics["signature"]["side"] = "right"
     assert flatten_numbers(metrics)["hippocampus_difference_mm3"] == 1000.0

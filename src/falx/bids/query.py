@@ -147,7 +147,7 @@ def _in_dataset(
         entities=wanted.entities,
         extensions=wanted.extensions,
     )
-    files = _broken_tie(files, choices)
+    files = _broken_tie(_without(files, wanted), choices)
     if len(files) > 1:
         raise _which(role, wanted, subject, files)
     if not files:
@@ -162,6 +162,19 @@ def _narrowed(wanted: RawInput, choices: Sequence[Filter]) -> RawInput:
         else:
             wanted = replace(wanted, entities={**wanted.entities, choice.key: choice.value})
     return wanted
+
+
+def _without(files: tuple[BidsFile, ...], wanted: RawInput) -> tuple[BidsFile, ...]:
+    """Drop files that play another role, unless the user asked for them by name."""
+    shunned = {k: v for k, v in wanted.without.items() if k not in wanted.entities}
+    return tuple(
+        file
+        for file in files
+        if not any(
+            same_value(key, file.name.entities.get(key, ""), value)
+            for key, value in shunned.items()
+        )
+    )
 
 
 def _broken_tie(files: tuple[BidsFile, ...], choices: Sequence[Filter]) -> tuple[BidsFile, ...]:

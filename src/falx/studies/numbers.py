@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from falx.anatomy.quality import STOPPING
 from falx.grid import SIDES, Side, opposite
 from falx.images.nifti import write_json
 
@@ -23,14 +24,15 @@ def numbers_stage(
     asymmetry_gm: Path,
     signature: Path,
     ablation: Path | None,
+    rates: Path | None,
     numbers: Path,
 ) -> None:
     """Write the numbers of one patient as a flat JSON record.
 
     Parameters
     ----------
-    anatomy, pet, asymmetry_pet, asymmetry_flair, asymmetry_gm, signature, ablation
-        Inputs: metrics of the stages of the same names; those of FLAIR and ablation are
+    anatomy, pet, asymmetry_pet, asymmetry_flair, asymmetry_gm, signature, ablation, rates
+        Inputs: metrics of the stages of the same names; those of FLAIR, ablation and rates are
         optional.
     numbers
         Output: see :func:`flatten_numbers`.
@@ -43,6 +45,7 @@ def numbers_stage(
         "asymmetry_gm": asymmetry_gm,
         "signature": signature,
         "ablation": ablation,
+        "rates": rates,
     }
     metrics = {
         name: json.loads(path.read_text(encoding="utf-8"))
@@ -66,17 +69,28 @@ def flatten_numbers(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
         Name with unit to number, ``None`` where there is none. Asymmetries in the ablation
         (``ai_pet``, ``ai_flair``, ``ai_gm``) are ipsilateral means on the run's scale, those
         that end in ``_z5`` on the scale of the published threshold; differences are
-        ipsilateral minus contralateral.
+        ipsilateral minus contralateral. Two entries are not numbers: ``failed_checks`` names
+        the quality checks that forbid a result, ``rate_curves`` holds the rate by threshold.
     """
     side: Side = metrics["signature"]["side"]
-    flat: dict[str, Any] = {"side": side}
+    flat: dict[str, Any] = {"side": side, "failed_checks": _failed(metrics["anatomy"])}
     flat |= _volumes(metrics["anatomy"], side)
     flat |= _structure_asymmetries(metrics, side)
     flat["signature_mm3"] = metrics["signature"]["volume_mm3"]
     flat["signature_published_mm3"] = metrics["signature"]["published_volume_mm3"]
     if "ablation" in metrics:
         flat |= _ablation(metrics["ablation"])
+    if "rates" in metrics:
+        flat["rate_curves"] = {
+            "thresholds": metrics["rates"]["thresholds"],
+            **metrics["rates"]["curves"],
+        }
     return flat
+
+
+def _failed(anatomy: dict[str, Any]) -> list[str]:
+    checks = anatomy["quality"]
+    return [c["name"] for c in checks if not c["passed"] and c["name"] in STOPPING]
 
 
 def _volumes(anatomy: dict[str, Any], side: Side) -> dict[str, Any]:
@@ -110,7 +124,11 @@ def _structure_asymmetries(metrics: dict[str, dict[str, Any]], side: Side) -> di
 
 
 def _ablation(facts: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {"ablation_mm3": facts["volume_mm3"]}
+    flat: dict[str, Any] = {
+        "ablation_mm3": facts["volume_mm3"],
+        "dice_raters": facts["dice_raters"],
+        "ai_pet_scale": facts["asymmetry"]["pet"]["scale"],
+    }
     for modality in ("pet", "flair", "gm"):
         found = facts["asymmetry"].get(modality, {})
         flat[f"ai_{modality}"] = found.get("ipsilateral")

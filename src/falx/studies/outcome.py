@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from falx.errors import InputError
+from falx.stats.cut_validation import HeldOut
 from falx.stats.multiplicity import holm
 from falx.stats.univariate import UnivariateModel, univariate_logistic
 from falx.studies.cohort import Cohort
@@ -23,6 +24,7 @@ from falx.studies.outcome_parts import (
     cut_part,
     spline_part,
 )
+from falx.studies.rates import CohortThreshold, cohort_threshold
 
 __all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
 
@@ -33,7 +35,10 @@ SCALES: Mapping[str, tuple[float, str]] = {
     "ai_pet": (100, "percentage point"),
     "ai_flair": (100, "percentage point"),
     "ai_gm": (100, "percentage point"),
+    "ai_pet_z5": (100, "percentage point"),
     "rate_hippocampus": (100, "percentage point"),
+    "rate_hippocampus_published": (100, "percentage point"),
+    "rate_hippocampus_own": (100, "percentage point"),
     "rate_amygdala": (100, "percentage point"),
     "ablation_mm3": (0.001, "1000 mm³"),
     "ablation_voxels": (0.001, "1000 voxels"),
@@ -41,11 +46,14 @@ SCALES: Mapping[str, tuple[float, str]] = {
 }
 """Multiplier of a number in models, and what one unit is then; others stay as they are."""
 
-CLINICAL = ("left_side", "seeg", "onset_years", "duration_years")
+CLINICAL = ("left_side", "seeg", "age_years", "onset_years", "duration_years")
+MEASURED = ("age_years", "onset_years", "duration_years")
 COUNTED = ("sex", "left_side", "seeg")
 ABLATED = ("ablation_voxels", "ablation_mm3", "ablation_per_tiv", "ablation_per_volume")
 MODALITIES = ("ai_gm", "ai_flair", "ai_pet")
-RATES = ("rate_hippocampus", "rate_amygdala")
+HIPPOCAMPAL = ("rate_hippocampus", "rate_hippocampus_published", "rate_hippocampus_own")
+"""Rate at the run's threshold, at the published one, and at the cohort's own."""
+RATES = (*HIPPOCAMPAL, "rate_amygdala")
 VOLUMES = (
     "hippocampus_mm3",
     "hippocampus_difference_mm3",
@@ -70,7 +78,10 @@ class OutcomeSettings:
 
 @dataclass(frozen=True, eq=False)
 class OutcomeStudy:
-    """Everything the group level found; `refused` names each part that could not be computed."""
+    """Everything the group level found; `refused` names each part that could not be computed.
+
+    `cohort` has the rate at its own threshold among its values, where there is one.
+    """
 
     cohort: Cohort
     settings: OutcomeSettings
@@ -78,12 +89,18 @@ class OutcomeStudy:
     clinical: tuple[GroupComparison, ...]
     modalities: tuple[GroupComparison, ...]
     modality_holm: tuple[float, ...]
+    thresholds: tuple[CohortThreshold, ...]
     rates: tuple[GroupComparison, ...]
     models: tuple[UnivariateModel, ...]
     splines: tuple[SplinePart, ...]
     cuts: tuple[CutPart, ...]
     additive: AdditivePart | None
     refused: tuple[str, ...]
+
+    def held_out(self, part: CutPart) -> HeldOut:
+        """Cross-validated figures of a cut; the cohort's own threshold is taken anew as well."""
+        own = [t.nested for t in self.thresholds if t.rule == "default" and t.nested is not None]
+        return own[0] if part.name == HIPPOCAMPAL[2] and own else part.nested
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -121,15 +138,18 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
     """
     chosen = settings or OutcomeSettings()
     refused: list[str] = []
+    thresholds = _thresholds(cohort, chosen, refused)
+    cohort = _with_own_rate(cohort, thresholds)
     modalities = _comparisons(cohort, MODALITIES, refused, adjusted=True)
     p = [m.student.p for m in modalities]
     return OutcomeStudy(
         cohort=cohort,
         settings=chosen,
         counts=tuple(_counts(cohort, refused)),
-        clinical=_comparisons(cohort, ("onset_years", "duration_years"), refused),
+        clinical=_comparisons(cohort, MEASURED, refused),
         modalities=modalities,
         modality_holm=tuple(holm(p).tolist()) if p else (),
+        thresholds=thresholds,
         rates=_comparisons(cohort, RATES, refused),
         models=tuple(_models(cohort)),
         splines=tuple(_splines(cohort, chosen)),
@@ -142,6 +162,33 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
 def _generator(settings: OutcomeSettings, part: int) -> np.random.Generator:
     """Return a stream per part, so that one part's numbers do not depend on another's."""
     return np.random.default_rng([settings.seed, part])
+
+
+def _thresholds(
+    cohort: Cohort, settings: OutcomeSettings, refused: list[str]
+) -> tuple[CohortThreshold, ...]:
+    found = []
+    for i, (rule, curves) in enumerate(cohort.curves.items()):
+        try:
+            own = cohort_threshold(
+                curves,
+                cohort.seizure_free,
+                rule=rule,
+                n_resamples=settings.n_resamples,
+                rng=_generator(settings, 40 + i),
+            )
+        except InputError as reason:
+            refused.append(f"No threshold of this cohort ({rule} rule): {reason}")
+        else:
+            found.append(own)
+    return tuple(found)
+
+
+def _with_own_rate(cohort: Cohort, thresholds: tuple[CohortThreshold, ...]) -> Cohort:
+    own = [found.rates for found in thresholds if found.rule == "default"]
+    if not own:
+        return cohort
+    return replace(cohort, values={**cohort.values, "rate_hippocampus_own": own[0]})
 
 
 def _covariates(cohort: Cohort, name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -203,19 +250,14 @@ def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
             n_resamples=settings.n_resamples,
             rng=_generator(settings, 10 + i),
         )
-        for i, name in enumerate((*MODALITIES, "rate_hippocampus"))
+        for i, name in enumerate((*MODALITIES, *HIPPOCAMPAL))
         if cohort.has(name)
     ]
 
 
 def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list[CutPart]:
     found = []
-    cuts = {
-        "rate_hippocampus": settings.published_rate_cut,
-        "rate_hippocampus_published": settings.published_rate_cut,
-        "ai_pet": PUBLISHED_AI_THRESHOLD if settings.published_rate_cut is not None else None,
-    }
-    for i, (name, cut) in enumerate(cuts.items()):
+    for i, (name, cut) in enumerate(_published_cuts(cohort, settings).items()):
         if not cohort.has(name):
             continue
         try:
@@ -232,6 +274,19 @@ def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list
         else:
             found.append(part)
     return found
+
+
+def _published_cuts(cohort: Cohort, settings: OutcomeSettings) -> dict[str, float | None]:
+    """Scores to cut, each with the published cut; that of the asymmetry is on the z + 5 scale."""
+    rate_cut = settings.published_rate_cut
+    ai_cut = None if rate_cut is None else PUBLISHED_AI_THRESHOLD
+    other_scale = cohort.has("ai_pet_z5")
+    return {
+        **dict.fromkeys(HIPPOCAMPAL[:2], rate_cut),
+        "ai_pet": None if other_scale else ai_cut,
+        HIPPOCAMPAL[2]: rate_cut,
+        "ai_pet_z5": ai_cut,
+    }
 
 
 def _additive(

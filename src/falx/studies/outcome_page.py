@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from falx.report import outcome as pictures
@@ -13,16 +15,22 @@ from falx.studies.outcome_parts import AdditivePart, CutPart, GroupComparison, S
 __all__ = ["outcome_page", "outcome_sections"]
 
 
-def outcome_page(study: OutcomeStudy, *, title: str = "Seizure outcome of the group") -> str:
-    """Return the page as one HTML document."""
+def outcome_page(
+    study: OutcomeStudy,
+    *,
+    title: str = "Seizure outcome of the group",
+    notices: Sequence[str] = (),
+) -> str:
+    """Return the page as one HTML document; `notices` are those of reading the cohort."""
     free = int(study.cohort.seizure_free.sum())
     subtitle = f"{study.cohort.source}: {len(study.cohort.subjects)} patients, {free} seizure free"
-    return render(title, outcome_sections(study), subtitle=subtitle)
+    return render(title, outcome_sections(study, notices), subtitle=subtitle)
 
 
-def outcome_sections(study: OutcomeStudy) -> list[Section]:
+def outcome_sections(study: OutcomeStudy, notices: Sequence[str] = ()) -> list[Section]:
     """Sections in reading order; a part that was not computed has none."""
-    sections = [Section("Before reading", [Notice(study.warnings), *_excluded(study)])]
+    said = tuple(dict.fromkeys((*study.warnings, *notices)))
+    sections = [Section("Before reading", [Notice(said), *_excluded(study)])]
     sections.append(Section("Patients", _patients(study)))
     if study.modalities:
         sections.append(Section("Asymmetry in the ablation", _groups(study)))
@@ -31,9 +39,13 @@ def outcome_sections(study: OutcomeStudy) -> list[Section]:
     if study.splines:
         blocks = [block for part in study.splines for block in _spline(part)]
         sections.append(Section("Curves", [*blocks, _validation(study)]))
+    if study.thresholds:
+        sections.append(Section("Threshold of the signature", _thresholds(study)))
     if study.rates:
         sections.append(Section("Ablative rate", _rates(study)))
-    sections.extend(Section(f"Cut of the {label(part.name)}", _cut(part)) for part in study.cuts)
+    sections.extend(
+        Section(f"Cut of the {label(part.name)}", _cut(part, study)) for part in study.cuts
+    )
     if study.additive is not None:
         sections.append(Section("Volumes behind the asymmetry", _additive(study.additive)))
     return sections
@@ -159,7 +171,32 @@ def _rates(study: OutcomeStudy) -> list[Block]:
     return [pictures.box_figure(drawn, unit="ablative rate"), _group_table(study.rates, ())]
 
 
-def _cut(part: CutPart) -> list[Block]:
+def _thresholds(study: OutcomeStudy) -> list[Block]:
+    rows = [
+        [t.rule, t.scale, t.threshold, f"{t.ci_low:.4f} to {t.ci_high:.4f}", t.n,
+         t.without_signature, t.nested and t.nested.balanced_accuracy,
+         t.nested and t.nested.sensitivity, t.nested and t.nested.specificity, t.refused]
+        for t in study.thresholds
+    ]  # fmt: skip
+    columns = ["rule", "scale", "threshold (median)", "95 % bootstrap", "patients",
+               "without signature", "balanced accuracy", "sensitivity", "specificity",
+               "remark"]  # fmt: skip
+    said = (
+        "The threshold of Mo 2025 is the median asymmetry inside the ablation. Taken from the "
+        "patients whose outcome it then helps to predict, it flatters: here threshold, rates and "
+        "cut were taken anew without the patients that are called."
+    )
+    return [
+        Text(said),
+        Table(columns, rows, "Own threshold of these patients; accuracies are cross-validated."),
+    ]
+
+
+def _cut(part: CutPart, study: OutcomeStudy) -> list[Block]:
+    nested = study.held_out(part)
+    how = "cut chosen inside each of 5 folds"
+    if nested is not part.nested:
+        how = "threshold of the signature and cut chosen inside each of 5 folds"
     rules = [("best cut here", part.at_best)]
     if part.at_published is not None:
         rules.append(("published cut", part.at_published))
@@ -181,16 +218,13 @@ def _cut(part: CutPart) -> list[Block]:
     rows += [
         ["balanced accuracy, corrected", part.optimism.harrell, None, "Harrell"],
         ["", part.optimism.plus_632, None, ".632+"],
-        ["", part.nested.balanced_accuracy, f"± {part.nested.balanced_accuracy_sd:.3f}",
-         "cut chosen inside each of 5 folds"],
+        ["", nested.balanced_accuracy, f"± {nested.balanced_accuracy_sd:.3f}", how],
         ["", part.leave_one_out.balanced_accuracy, None, "leave-one-out"],
         ["P of the best cut", part.permutation.p, None, "permutation, best cut sought anew"],
         ["P of the area", part.area_permutation.p, None, "permutation"],
     ]  # fmt: skip
     return [
-        pictures.roc_figure(
-            part.name, part.curve, part.area, part.best, part.nested.balanced_accuracy
-        ),
+        pictures.roc_figure(part.name, part.curve, part.area, part.best, nested.balanced_accuracy),
         pictures.bar_figure(part.name, rules),
         Table(["", "value", "95 % interval", "how"], rows),
         pictures.decision_figure(part.name, part.decision),

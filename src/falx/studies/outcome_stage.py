@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from falx.errors import collect_notices
-from falx.images.nifti import write_json
-from falx.studies.cohort import DEFAULT_COLUMNS, read_cohort
-from falx.studies.outcome import OutcomeSettings, OutcomeStudy, study_outcome
+from falx.images.nifti import write_json, write_text
+from falx.studies.cohort import read_cohort, read_exclusions
+from falx.studies.outcome import OutcomeSettings, study_outcome
 from falx.studies.outcome_page import outcome_page
+from falx.studies.outcome_tables import TABLES, write_table
 
-__all__ = ["outcome_stage", "write_table"]
+__all__ = ["outcome_stage"]
 
 
 def outcome_stage(
     *,
     numbers: Mapping[str, Path],
     participants: Path,
+    exclusions: Path,
     report: Path,
     results: Path,
+    patients: Path,
+    table1: Path,
     groups: Path,
     models: Path,
+    curves: Path,
+    thresholds: Path,
     cuts: Path,
-    columns: Mapping[str, str],
-    outcome_is_ilae: bool,
+    volumes: Path,
+    outcome_column: str | None,
+    side_column: str | None,
+    sex_column: str | None,
+    age_column: str | None,
+    onset_column: str | None,
+    duration_column: str | None,
+    seeg_column: str | None,
+    outcome_coding: str,
+    ilae_seizure_free: int,
     adjust_for: Sequence[str],
     resamples: int,
     permutations: int,
     iterations: int,
+    boosting_rounds: int,
     seed: int,
 ) -> None:
     """Study the outcome of a group.
@@ -42,41 +55,64 @@ def outcome_stage(
         Input: subject label to the JSON record of the participant level.
     participants
         Input: ``participants.tsv``.
+    exclusions
+        Input: table of the subjects that did not get through the participant level.
     report
         Output: the page.
     results
         Output: JSON with settings, warnings, exclusions and notices.
-    groups, models, cuts
-        Outputs: TSV tables of the group comparisons, univariate models and cuts.
-    columns
-        Number of the study to column of the table; see
-        :data:`falx.studies.cohort.DEFAULT_COLUMNS`. Entries add to the defaults.
-    outcome_is_ilae
-        Whether the outcome column holds ILAE classes.
+    patients, table1, groups, models, curves, thresholds, cuts, volumes
+        Outputs: TSV tables; see :mod:`falx.studies.outcome_tables`.
+    outcome_column, side_column, sex_column, age_column, onset_column, duration_column, seeg_column
+        Headers of ``participants.tsv``; ``None``: the usual ones are looked for, see
+        :data:`falx.studies.cohort.DEFAULT_COLUMNS`.
+    outcome_coding, ilae_seizure_free
+        See :func:`falx.studies.outcome_coding.read_outcomes`.
     adjust_for
         Covariates of the adjusted curves.
-    resamples, permutations, iterations, seed
-        Sizes and seed of the resampling.
+    resamples, permutations, iterations, boosting_rounds, seed
+        Sizes and seed of the resampling; see :class:`falx.studies.outcome.OutcomeSettings`.
     """
+    columns = {
+        "outcome": outcome_column,
+        "left_side": side_column,
+        "sex": sex_column,
+        "age_years": age_column,
+        "onset_years": onset_column,
+        "duration_years": duration_column,
+        "seeg": seeg_column,
+    }
+    paths = {
+        "patients": patients,
+        "table1": table1,
+        "groups": groups,
+        "models": models,
+        "curves": curves,
+        "thresholds": thresholds,
+        "cuts": cuts,
+        "volumes": volumes,
+    }
+    settings = OutcomeSettings(
+        n_resamples=resamples,
+        n_permutations=permutations,
+        n_iterations=iterations,
+        boosting_rounds=boosting_rounds,
+        adjust_for=tuple(adjust_for),
+        seed=seed,
+    )
     with collect_notices() as notices:
         cohort = read_cohort(
             numbers,
             participants,
-            column_map={**DEFAULT_COLUMNS, **columns},
-            outcome_is_ilae=outcome_is_ilae,
-        )
-        settings = OutcomeSettings(
-            n_resamples=resamples,
-            n_permutations=permutations,
-            n_iterations=iterations,
-            adjust_for=tuple(adjust_for),
-            seed=seed,
+            exclusions=read_exclusions(exclusions),
+            columns={name: header for name, header in columns.items() if header},
+            outcome_coding=outcome_coding,
+            ilae_seizure_free=ilae_seizure_free,
         )
         study = study_outcome(cohort, settings)
-    report.write_text(outcome_page(study), encoding="utf-8")
-    write_table(groups, _group_rows(study))
-    write_table(models, _model_rows(study))
-    write_table(cuts, _cut_rows(study))
+    write_text(report, outcome_page(study, notices=notices))
+    for name, path in paths.items():
+        write_table(path, TABLES[name](study))
     write_json(
         results,
         {
@@ -88,81 +124,3 @@ def outcome_stage(
             "notices": notices,
         },
     )
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write records as TSV; what is missing becomes ``n/a``."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow(["n/a" if row.get(n) is None else row[n] for n in names])
-    path.write_text(stream.getvalue(), encoding="utf-8")
-
-
-def _group_rows(study: OutcomeStudy) -> list[dict[str, object]]:
-    return [
-        {
-            "variable": c.name,
-            "n_not_free": c.not_free.n,
-            "n_free": c.free.n,
-            "mean_not_free": c.not_free.mean,
-            "sd_not_free": c.not_free.sd,
-            "mean_free": c.free.mean,
-            "sd_free": c.free.sd,
-            "student_t": c.student.t,
-            "student_p": c.student.p,
-            "welch_t": c.welch.t,
-            "welch_p": c.welch.p,
-            "mann_whitney_u": c.rank.u,
-            "mann_whitney_p": c.rank.p,
-            **{f"p_adjusted_{name.replace(' ', '_')}": a.p_group for name, a in c.adjusted},
-        }
-        for c in (*study.clinical, *study.modalities, *study.rates)
-    ]
-
-
-def _model_rows(study: OutcomeStudy) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for m in study.models:
-        best = m.best
-        rows.append(
-            {
-                "variable": m.name,
-                "per": m.unit,
-                "status": m.status,
-                "n": m.n,
-                "events": m.events,
-                "missing": m.n_missing,
-                "odds_ratio": best.odds_ratio if best else None,
-                "ci_low": best.ci_low if best else None,
-                "ci_high": best.ci_high if best else None,
-                "p_wald": best.p_wald if best else None,
-                "p_likelihood_ratio": best.p_ratio if best else None,
-                "odds_ratio_firth": m.firth.odds_ratio if m.firth else None,
-                "remark": m.message,
-            }
-        )
-    return rows
-
-
-def _cut_rows(study: OutcomeStudy) -> list[dict[str, object]]:
-    return [
-        {
-            "score": part.name,
-            "auc": part.area.auc,
-            "auc_low": part.area.ci_low,
-            "auc_high": part.area.ci_high,
-            "cut": part.best.threshold,
-            "cut_low": part.stability.ci_low,
-            "cut_high": part.stability.ci_high,
-            "sensitivity": part.best.sensitivity,
-            "specificity": part.best.specificity,
-            "balanced_accuracy_apparent": part.at_best.balanced_accuracy,
-            "balanced_accuracy_nested": part.nested.balanced_accuracy,
-            "balanced_accuracy_632_plus": part.optimism.plus_632,
-            "p_best_cut": part.permutation.p,
-        }
-        for part in study.cuts
-    ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 from falx.anatomy.registration_stage import coregister_stage
 from falx.anatomy.stages import anatomy_stage
 from falx.bids.derivative import output_path
-from falx.configuration import option
 from falx.grid import TEMPLATE_SPACE
 from falx.pet.presets import PRESETS, PetSettings
 from falx.pet.stages import (
@@ -23,100 +22,19 @@ from falx.pet.stages import (
 from falx.report.stages import signature_report_stage
 from falx.stage import Stage
 from falx.studies.numbers import numbers_stage
+from falx.studies.outcome_stage import outcome_stage
+from falx.studies.outcome_tables import TABLES
+from falx.studies.signature_configuration import (
+    Columns,
+    Group,
+    Pet,
+    Signature,
+    SignatureConfiguration,
+)
 from falx.study import Column, RawInput, Study
-from falx.surgery.stages import ablation_stage
+from falx.surgery.stages import ablation_stage, rate_curve_stage
 
-__all__ = ["STUDY", "SignatureConfiguration"]
-
-CHOSEN = PRESETS["corrected"]
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """Segmentation of the T1w."""
-
-    affine_prior: str = option(
-        "european", help="size of head to expect", choices=("european", "east_asian", "none")
-    )
-    bias_fwhm_mm: float = option(60.0, help="smoothness of the bias field", unit="mm", low=30,
-                                 high=150)  # fmt: skip
-    bias_regularisation: float = option(1e-3, help="weight against a strong bias", low=0, high=10)
-    sampling_mm: float = option(3.0, help="spacing of the fit", unit="mm", low=2, high=6)
-    refine: bool = option(False, help="refine the map to the template diffeomorphically")
-
-
-@dataclass(frozen=True)
-class Pet:
-    """Partial-volume correction of the PET."""
-
-    method: str = option(
-        CHOSEN.method, help="partial-volume correction", choices=("none", "mg2", "mg3", "gtm")
-    )
-    psf_fwhm_mm: float = option(
-        CHOSEN.psf_fwhm_mm, help="point spread of the scanner", unit="mm", low=0, high=20
-    )
-    smoothing_fwhm_mm: float = option(
-        CHOSEN.smoothing_fwhm_mm, help="smoothing before the correction", unit="mm", low=0, high=20
-    )
-    floor: float = option(
-        CHOSEN.floor, help="least blurred grey matter that is corrected", low=0.05, high=1
-    )
-    frames: str = option(
-        "static", help="frames of a dynamic PET to average: static, all, or a window such as 4-6"
-    )
-
-
-@dataclass(frozen=True)
-class Asymmetry:
-    """Intensity scale and asymmetry about the midsagittal plane."""
-
-    scale: str = option(
-        CHOSEN.scale, help="intensity scale of the PET", choices=("proportional", "z", "z5")
-    )
-    reference: str = option(
-        CHOSEN.reference,
-        help="region that sets the scale",
-        choices=("brain", "cerebellum", "pons"),
-    )
-    smoothing_fwhm_mm: float = option(
-        CHOSEN.template_smoothing_fwhm_mm,
-        help="smoothing in template space",
-        unit="mm",
-        low=0,
-        high=20,
-    )
-    voxel_mm: float = option(2.0, help="voxels of the template grid", unit="mm", low=1, high=4)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What counts as the signature."""
-
-    threshold: float = option(CHOSEN.threshold, help="asymmetry index", low=-2, high=0)
-    threshold_scale: str = option(
-        CHOSEN.threshold_scale,
-        help="intensity scale that the threshold belongs to",
-        choices=("proportional", "z", "z5"),
-    )
-    threshold_comparison: str = option(
-        CHOSEN.threshold_comparison, help="comparison with the threshold", choices=("<=", "<")
-    )
-    gm_floor: float = option(CHOSEN.gm_floor, help="least grey-matter fraction", low=0, high=1)
-    ipsilateral_only: bool = option(CHOSEN.ipsilateral_only, help="keep to the side of the focus")
-    minimum_cluster_mm3: float = option(
-        CHOSEN.minimum_cluster_mm3, help="least cluster", unit="mm³", low=0, high=1e5
-    )
-
-
-@dataclass(frozen=True)
-class SignatureConfiguration:
-    """Every choice of the study."""
-
-    anatomy: Anatomy = field(default_factory=Anatomy)
-    pet: Pet = field(default_factory=Pet)
-    asymmetry: Asymmetry = field(default_factory=Asymmetry)
-    signature: Signature = field(default_factory=Signature)
-
+__all__ = ["STUDY"]
 
 KEYS: Mapping[str, str] = {
     **{name: f"pet.{name}" for name in ("method", "psf_fwhm_mm", "smoothing_fwhm_mm", "floor")},
@@ -286,6 +204,7 @@ ABLATION = Stage(
     ablation_stage,
     inputs={
         "ablation": "raw.ablation",
+        "second_ablation": "raw.second_ablation?",
         "matrix": "coregister_postop.matrix?",
         "structures": "anatomy.structures",
         "to_native": "anatomy.to_native",
@@ -304,8 +223,29 @@ ABLATION = Stage(
         "ablation_template": _anat("mask", space=TEMPLATE_SPACE, label="ablation"),
         "metrics": _metrics("ablation"),
     },
-    params={"drawn_on": "raw.ablation@ses?"},
+    params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
+    version=2,
     mem_mb=1200,
+    threads=2,
+)
+
+RATES = Stage(
+    "rates",
+    rate_curve_stage,
+    inputs={
+        "scaled_template": "asymmetry_pet.scaled_template",
+        "asymmetry_metrics": "asymmetry_pet.metrics",
+        "ablation_native": "ablation.ablation_native",
+        "ablation_metrics": "ablation.metrics",
+        "gm": "anatomy.gm",
+        **PLACE,
+    },
+    outputs={"metrics": _metrics("rates")},
+    params={
+        name: f"signature.{name}"
+        for name in ("threshold_scale", "threshold_comparison", "gm_floor", "minimum_cluster_mm3")
+    },
+    mem_mb=1500,
     threads=2,
 )
 
@@ -322,8 +262,9 @@ METRICS = {
 NUMBERS = Stage(
     "numbers",
     numbers_stage,
-    inputs=METRICS,
+    inputs={**METRICS, "rates": "rates.metrics?"},
     outputs={"numbers": _metrics("numbers")},
+    version=2,
     mem_mb=300,
 )
 
@@ -352,6 +293,32 @@ REPORT = Stage(
     mem_mb=1500,
 )
 
+
+def _table(name: str) -> str:
+    return output_path("", "outcome", extension=".tsv", group=True, desc=name)
+
+
+OUTCOME = Stage(
+    "outcome",
+    outcome_stage,
+    inputs={
+        "numbers": "numbers.numbers*",
+        "participants": "raw.participants",
+        "exclusions": "study.exclusions",
+    },
+    outputs={
+        "report": "group.html",
+        "results": output_path("", "outcome", extension=".json", group=True, desc="results"),
+        **{name: _table(name) for name in TABLES},
+    },
+    params={
+        **{f"{item.name}_column": f"columns.{item.name}" for item in fields(Columns)},
+        **{item.name: f"group.{item.name}" for item in fields(Group)},
+    },
+    mem_mb=600,
+    level="group",
+)
+
 PREOP: tuple[str | None, ...] = ("preop", None)
 
 STUDY = Study(
@@ -368,8 +335,10 @@ STUDY = Study(
         GM_ASYMMETRY,
         SIGNATURE,
         ABLATION,
+        RATES,
         NUMBERS,
         REPORT,
+        OUTCOME,
     ),
     raw={
         "t1w": RawInput(
@@ -397,8 +366,18 @@ STUDY = Study(
             datatype="anat",
             sessions=("postop", "preop", None),
             entities={"label": "ablation"},
+            without={"desc": "rater2"},
             derivatives=True,
         ),
+        "second_ablation": RawInput(
+            "second rater's ablation mask",
+            suffix="mask",
+            datatype="anat",
+            sessions=("postop", "preop", None),
+            entities={"label": "ablation", "desc": "rater2"},
+            derivatives=True,
+        ),
+        "participants": RawInput("table of participants", dataset_file="participants.tsv"),
         "structures": RawInput(
             "volume of structure labels",
             suffix="dseg",
@@ -418,5 +397,5 @@ STUDY = Study(
             {"l": "left", "r": "right", "lh": "left", "rh": "right"},
         )
     },
-    show={"participant": "report.page"},
+    show={"participant": "report.page", "group": "outcome.report"},
 )

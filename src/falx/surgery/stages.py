@@ -12,22 +12,24 @@ import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.errors import InputError, collect_notices, notify
-from falx.grid import Side, mirror, require_same
-from falx.images.nifti import Image, load_labels, load_mask, save, write_json
+from falx.grid import Grid, Side, mirror, require_same
+from falx.images.nifti import Image, load, load_labels, load_mask, save, write_json
 from falx.images.warp import load_map
 from falx.pet.asymmetry import ratio_of_means
-from falx.pet.files import read_scaled
+from falx.pet.files import read_place, read_scaled
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
-from falx.pet.signature import index_on_scale
+from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
 from falx.pet.stages import NATIVE
-from falx.surgery.ablation import ablative_rate, bring_mask, check_arrival, check_side
+from falx.surgery.ablation import ablative_rate, bring_mask, check_arrival, check_side, dice
+from falx.surgery.rate_curve import THRESHOLDS, rate_curve
 
-__all__ = ["ablation_stage"]
+__all__ = ["ablation_stage", "rate_curve_stage"]
 
 
 def ablation_stage(
     *,
     ablation: Path,
+    second_ablation: Path | None,
     matrix: Path | None,
     structures: Path,
     to_native: Path,
@@ -44,6 +46,7 @@ def ablation_stage(
     ablation_template: Path,
     metrics: Path,
     drawn_on: str | None,
+    second_drawn_on: str | None,
     threads: int = 1,
 ) -> None:
     """Ablative rate, and the asymmetry inside the ablation.
@@ -52,6 +55,8 @@ def ablation_stage(
     ----------
     ablation
         Input: binary mask on any grid, in the space of the image that `drawn_on` names.
+    second_ablation
+        Input: another rater's mask, optional; only its overlap with the first is measured.
     matrix
         Input: JSON of the coregistration, pre-operative mm → post-operative mm; needed for
         a mask drawn on the post-operative image.
@@ -69,12 +74,19 @@ def ablation_stage(
         Output: JSON with rates, volumes and mean asymmetries.
     drawn_on
         Session of the T1w on which the mask was drawn: ``"postop"``, else the pre-operative.
+    second_drawn_on
+        The same for the other rater's mask.
     """
     with collect_notices() as notices:
         source, labels = _read_ablation(ablation), load_labels(structures)
         to_post = load_matrix(_needed(matrix, drawn_on, where=ablation.name))
-        native = bring_mask(source, labels.grid, matrix=to_post, threads=threads)
-        check_arrival(source, Image(native, labels.affine), where=ablation.name)
+        native = _on_t1w(source, labels.grid, to_post, ablation.name, threads)
+        agreement = None
+        if second_ablation is not None:
+            name = second_ablation.name
+            other = load_matrix(_needed(matrix, second_drawn_on, where=name))
+            second = _read_ablation(second_ablation)
+            agreement = dice(native, _on_t1w(second, labels.grid, other, name, threads))
         _, grid, _ = read_scaled(scaled_pet, pet_metrics)
         map_mm = load_map(to_native).on(grid, threads=threads)
         template = bring_mask(source, map_mm, matrix=to_post, threads=threads)
@@ -104,9 +116,102 @@ def ablation_stage(
             "volume_mm3": np.count_nonzero(native) * labels.grid.voxel_volume_mm3,
             "rates": rates,
             "asymmetry": asymmetry,
+            "dice_raters": agreement,
             "notices": notices,
         },
     )
+
+
+def rate_curve_stage(
+    *,
+    scaled_template: Path,
+    asymmetry_metrics: Path,
+    ablation_native: Path,
+    ablation_metrics: Path,
+    brain_mask: Path,
+    gm: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    metrics: Path,
+    threshold_scale: str,
+    threshold_comparison: str,
+    gm_floor: float,
+    minimum_cluster_mm3: float,
+    threads: int = 1,
+) -> None:
+    """Ablative rate at every threshold, for the run's rule and for the published one.
+
+    Parameters
+    ----------
+    scaled_template, asymmetry_metrics
+        Inputs: the scaled PET in template space.
+    ablation_native, ablation_metrics
+        Inputs: outputs of :func:`ablation_stage`.
+    brain_mask, gm, structures, to_native, to_template
+        Inputs: the anatomy, as for the signature.
+    metrics
+        Output: JSON; for either rule the scale, the thresholds, and the volume of signature
+        and of ablated signature in each structure.
+    threshold_scale, threshold_comparison, gm_floor, minimum_cluster_mm3
+        See :class:`falx.pet.presets.PetSettings`. The curve knows no clusters.
+    """
+    with collect_notices() as notices:
+        if minimum_cluster_mm3 > 0:
+            notify(
+                "the rate by threshold keeps small clusters, so that it may differ from the rate",
+                found=f"clusters below {minimum_cluster_mm3:g} mm³ are dropped from the signature",
+            )
+        scaled, grid, _ = read_scaled(scaled_template, asymmetry_metrics)
+        place = read_place(brain_mask, structures, to_native, to_template, grid, threads)
+        grey, ablated = load(gm), load_mask(ablation_native)
+        require_same("grey matter", grey.grid, "ablation", ablated.grid)
+        side: Side = json.loads(ablation_metrics.read_text(encoding="utf-8"))["side"]
+        published = PUBLISHED_THRESHOLD
+        everywhere = np.ones(grey.data.shape, dtype=bool)
+        grey_enough = grey.data > gm_floor if gm_floor > 0 else everywhere
+        curves: dict[str, Any] = {}
+        for rule, scale, comparison, allowed in (
+            ("default", threshold_scale, threshold_comparison, grey_enough),
+            ("published", published.scale, published.comparison, everywhere),
+        ):
+            asymmetry = index_on_scale(scaled, grid, scaled.image != 0, scale)
+            index, _ = place.to_native(asymmetry.index, asymmetry.valid)
+            masks = {
+                name: structure_mask(place.labels.data, name, side) & allowed
+                for name in STRUCTURE_LABELS
+            }
+            curves[rule] = {"scale": scale} | _curves(index, ablated, masks, comparison)
+    write_json(metrics, {"thresholds": THRESHOLDS, "curves": curves, "notices": notices})
+
+
+def _curves(
+    index: npt.NDArray[np.floating],
+    ablated: Image,
+    masks: dict[str, npt.NDArray[np.bool_]],
+    comparison: str,
+) -> dict[str, dict[str, list[float]]]:
+    curves = {}
+    for name, inside in masks.items():
+        curve = rate_curve(index, ablated.data, inside, ablated.affine, comparison=comparison)
+        curves[name] = {
+            "signature_mm3": curve.signature_mm3.tolist(),
+            "ablated_mm3": curve.ablated_mm3.tolist(),
+        }
+    return curves
+
+
+def _on_t1w(
+    mask: Image,
+    grid: Grid,
+    matrix: npt.NDArray[np.floating] | None,
+    where: str,
+    threads: int,
+) -> npt.NDArray[np.bool_]:
+    """Bring a rater's mask to the T1w grid, and raise if it does not land there."""
+    native = bring_mask(mask, grid, matrix=matrix, threads=threads)
+    check_arrival(mask, Image(native, grid.affine), where=where)
+    return native
 
 
 def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | None:
