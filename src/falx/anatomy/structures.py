@@ -49,7 +49,7 @@ GROUPS: tuple[tuple[int, ...], ...] = (
 GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 FIT_STRIDE = 2
 FEWEST_VOXELS = 20
-WIDEST = 9.0
+WIDEST = 2.25
 """Largest variance of a group, relative to the narrower of grey and white matter at the start:
 noise is alike everywhere, and a deep nucleus must not swallow the ventricle beside it."""
 
