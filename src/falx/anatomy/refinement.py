@@ -30,7 +30,7 @@ __all__ = ["refine"]
 
 Floats = npt.NDArray[np.float32]
 
-OPTIONS = "-m NCC 2x2x2 -s 1.5vox 0.7vox -n 100x50x10"
+OPTIONS = "-m SSD -s 1.2vox 0.6vox -n 60x40x10"
 
 
 def refine(
