@@ -70,15 +70,7 @@ def _build(options: argparse.Namespace, number: str, out: Path) -> None:
 def _segmented(head: Head, folder: Path, seed: int) -> tuple[Segmentation, Structures]:
     image = Image(t1w(head, np.random.default_rng(seed)), head.affine)
     result = segment(image, tissue_priors(folder), threads=2)
-    found = segment_structures(
-        result.corrected,
-        result.brain_mask,
-        result.grid,
-        result.to_template,
-        structure_priors(folder),
-        threads=2,
-    )
-    return result, found
+    return result, segment_structures(result, structure_priors(folder), threads=2)
 
 
 def _scored(head: Head, number: str, folder: Path) -> dict[str, float]:

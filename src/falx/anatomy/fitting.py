@@ -25,7 +25,7 @@ from falx.errors import QualityError
 from falx.grid import Grid
 from falx.images.nifti import Image
 
-__all__ = ["Fit", "fit_model"]
+__all__ = ["Fit", "fit_model", "wrapped"]
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -185,11 +185,11 @@ def _started(coarse: Warp | None, before: Samples, fine: Warp, samples: Samples)
         values = ndimage.map_coordinates(
             coarse.displacement_mm[axis][inside], positions, order=1, mode="nearest"
         )
-        field[axis] = _wrapped(values, field.shape[1:])
+        field[axis] = wrapped(values, field.shape[1:])
     return replace(fine, displacement_mm=field)
 
 
-def _wrapped(values: Floats, shape: tuple[int, ...]) -> Floats:
+def wrapped(values: Floats, shape: tuple[int, ...]) -> Floats:
     """Fill the margin of the periodic grid by ramps from each border to the opposite one."""
     for axis, wide in enumerate(shape):
         n = values.shape[axis]

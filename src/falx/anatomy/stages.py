@@ -76,9 +76,10 @@ def anatomy_stage(
         result = segment(image, priors, settings, threads=threads, where=t1w.name)
         checks = check_segmentation(result, priors)
         stop_on_failure(checks, where=t1w.name)
-        if refine:
-            result = refine_maps(result, template("gm"), template("wm"), threads=threads)
         found = _structures(result, structures_in, threads)
+        if refine:
+            # After the structures: the template is an average, whose nuclei are nobody's.
+            result = refine_maps(result, template("gm"), template("wm"), threads=threads)
     about = {"SpatialReference": t1w.name, "Sources": [t1w.name]}
     affine = result.grid.affine
     save(corrected, result.corrected, affine, sidecar={**about, "SkullStripped": False})
@@ -95,14 +96,7 @@ def anatomy_stage(
 
 def _structures(result: Segmentation, given: Path | None, threads: int) -> Structures:
     """Built-in structures, with a site's labels in their place where there are any."""
-    own = segment_structures(
-        result.corrected,
-        result.brain_mask,
-        result.grid,
-        result.to_template,
-        structure_priors(),
-        threads=threads,
-    )
+    own = segment_structures(result, structure_priors(), threads=threads)
     if given is not None:
         labels = load_labels(given)
         if is_subfields(labels.data):

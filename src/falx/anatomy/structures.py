@@ -9,17 +9,19 @@ atrophic hippocampus comes out small.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.anatomy.mixture import Mixture, class_evidence, fit_mixture, initial_mixture, split
+from falx.anatomy.mixture import Mixture, class_evidence
 from falx.anatomy.parallel import limit_threads
+from falx.anatomy.structure_groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structure_kernels import label_voxels, prior_of_groups
+from falx.anatomy.structure_warp import fit_structure_warp
+from falx.anatomy.unified import Segmentation
 from falx.data.priors import StructurePriors
-from falx.errors import InputError
 from falx.grid import Grid
 from falx.images.resample import sample
 from falx.images.warp import CoordinateMap
@@ -32,28 +34,7 @@ Labels = npt.NDArray[np.int32]
 SKULL, SKIN = 165, 258
 """FreeSurfer's numbers for skull and for the rest of the head."""
 
-GROUPS: tuple[tuple[int, ...], ...] = (
-    (3, 42, 17, 53, 18, 54, 11, 50, 26, 58),
-    (2, 41),
-    (4, 43, 5, 44, 14, 15, 24, 72),
-    (8, 47),
-    (7, 46),
-    (10, 49),
-    (12, 51),
-    (13, 52),
-    (28, 60, 85),
-    (16,),
-)
-"""Structures of one intensity: cerebral grey, white, fluid, then the others."""
-
-GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 FIT_STRIDE = 2
-FEWEST_VOXELS = 20
-WIDEST = 2.25
-"""Largest variance of a group, relative to the narrower of grey and white matter at the start:
-noise is alike everywhere, and a deep nucleus must not swallow the ventricle beside it."""
-
-PRIOR_FLOOR = np.float32(1e-4)
 EVERYWHERE = {3: 0.01, 42: 0.01, 2: 0.01, 41: 0.01, 24: 0.02}
 """Least prior of cortex, white matter and fluid in the brain, on their side: the map does not
 follow every fold and ventricle, and a misplaced voxel must not broaden a Gaussian."""
@@ -100,35 +81,35 @@ class _Table:
 
 
 def segment_structures(
-    corrected: Floats,
-    brain: npt.NDArray[np.bool_],
-    grid: Grid,
-    to_template: CoordinateMap,
-    priors: StructurePriors,
-    *,
-    threads: int = 1,
+    segmentation: Segmentation, priors: StructurePriors, *, threads: int = 1
 ) -> Structures:
-    """Label the structures of the brain.
+    """Label the structures of a segmented head.
 
     Parameters
     ----------
-    corrected
-        Shape (X, Y, Z), bias-corrected T1w intensities.
-    brain
-        Shape (X, Y, Z), brain with its fluid.
-    grid
-        Native grid.
-    to_template
-        Native mm to template mm.
+    segmentation
+        Its intensities, brain mask and map to the template are used.
     priors
         Probability of every structure in template space.
+    threads
+        The result does not depend on it.
     """
-    table = _laid_out(priors)
-    to_node = np.linalg.inv(to_template.affine) @ grid.affine
-    field = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
+    table, grid = _laid_out(priors), segmentation.grid
+    corrected, brain = segmentation.corrected, segmentation.brain_mask
     voxels = np.argwhere(brain).astype(np.int32)
     values = np.ascontiguousarray(corrected[brain], dtype=np.float32)
-    with limit_threads(threads):
+    with limit_threads(threads) as allowed:
+        to_template = fit_structure_warp(
+            corrected,
+            brain,
+            grid,
+            segmentation.to_template,
+            segmentation.affine,
+            priors,
+            threads=allowed,
+        )
+        to_node = np.linalg.inv(to_template.affine) @ grid.affine
+        field = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
         mixture = _fit_groups(values, voxels, to_node, field, table)
         evidence = class_evidence(mixture, values)
         found, certainty, mass = label_voxels(
@@ -166,11 +147,7 @@ def with_skull_and_skin(labels: Labels, classes: npt.NDArray[np.uint8]) -> Label
 
 
 def _laid_out(priors: StructurePriors) -> _Table:
-    group_of = {i: g for g, ids in enumerate(GROUPS) for i in ids}
-    strange = sorted(set(priors.ids) - set(group_of))
-    if strange:
-        raise InputError("no intensity group for a structure of the priors", found=strange)
-    groups = [group_of[i] for i in priors.ids]
+    groups = [group_of(structure) for structure in priors.ids]
     signs = {"left": -1.0, "right": 1.0}
     floors = [
         [255.0 * EVERYWHERE.get(i, 0.0), signs.get(side, 0.0)]
@@ -210,33 +187,9 @@ def _fit_groups(
         table.floors,
         table.middle,
         table.groups,
-        len(GROUPS),
+        N_GROUPS,
     )
-    at_voxels = np.maximum(at_voxels, PRIOR_FLOOR)
-    few = np.ascontiguousarray(values[chosen])
-    start = split(_robust_start(few, at_voxels), GAUSSIANS)
-    # Small groups, such as the pallidum, would run off with the proportions if free.
-    return fit_mixture(start, few, at_voxels, most=60, tolerance=1e-5, fixed_shares=True)
-
-
-def _robust_start(values: Floats, priors: Floats) -> Mixture:
-    """One Gaussian per group, from the voxels where the group is the most probable.
-
-    Median and median deviation: moments would mix in the neighbours across the border, and
-    a broad start stays broad.
-    """
-    mixture = initial_mixture(values, priors)
-    likely = priors.argmax(axis=1)
-    means, variances = mixture.means.copy(), mixture.variances.copy()
-    for group in range(priors.shape[1]):
-        own = values[likely == group]
-        if own.size >= FEWEST_VOXELS:
-            means[group] = np.median(own)
-            spread = float(np.median(np.abs(own - means[group])))
-            variances[group] = max(spread**2, mixture.floor)
-    ceiling = WIDEST * float(variances[:2].min())
-    variances = np.minimum(variances, ceiling)
-    return replace(mixture, means=means, variances=variances, ceiling=ceiling)
+    return fit_groups(np.ascontiguousarray(values[chosen]), at_voxels)
 
 
 def _widened_ventricles(

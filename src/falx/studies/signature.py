@@ -115,6 +115,7 @@ ANATOMY = Stage(
     mem_mb=1500,
     disk_mb=60,
     threads=2,
+    version=2,
 )
 
 CORRECT = Stage(
