@@ -155,6 +155,8 @@ def rate(folder, case, ablation, matrix=None):
         ablation_template=folder / "template.nii.gz",
         metrics=folder / "rates.json",
         drawn_on="postop" if matrix is not None else None,
+        second_ablation=None,
+        second_drawn_on=None,
     )
     return facts(folder / "rates.json")
 

@@ -76,10 +76,11 @@ def test_the_midsagittal_plane_is_found(a, b, c, flip):
     labels = np.where(ball & (x < plane), 2, np.where(ball & (x > plane), 41, 0))
     head = Head(labels.astype(np.int16), grid.affine)
     head = mirror_head(head) if flip else head
-    points = np.column_stack([plane[40, ::9, ::9].ravel(), y[40, ::9, ::9].ravel(),
-                              z[40, ::9, ::9].ravel()])  # fmt: skip
+    points = np.stack([plane[40], y[40], z[40]], axis=-1)[ball[40]]
     points[:, 0] *= -1 if flip else 1
-    assert np.abs(apply_affine(midsagittal(head), points)[:, 0]).max() < 0.5
+    # A nearly straight plane is one step of half a voxel to either side of the middle; the
+    # line of least squares through such a step over a disc is 8 / 3π off at the rim.
+    assert np.abs(apply_affine(midsagittal(head), points)[:, 0]).max() < 8 / (3 * np.pi)
 
 
 def test_a_head_without_white_matter_is_refused():

@@ -147,7 +147,10 @@ def test_numbers_are_ipsilateral_minus_contralateral() -> None:
                 "53": {"name": "right hippocampus", "volume_mm3": 3000.0},
             },
         },
-        "pet": {"regional_asymmetry": {"hippocampus": {"left": -0.3, "right": 0.3}}},
+        "pet": {
+            "regional_asymmetry": {"hippocampus": {"left": -0.3, "right": 0.3}},
+            "regional_asymmetry_se": {"hippocampus": 0.02},
+        },
         "asymmetry_pet": {"structures": structures},
         "asymmetry_gm": {"structures": structures},
     }
@@ -156,6 +159,7 @@ def test_numbers_are_ipsilateral_minus_contralateral() -> None:
     assert flat["hippocampus_asymmetry"] == pytest.approx(-0.4)
     assert flat["hippocampus_ai_pet"] == -0.2
     assert flat["hippocampus_ai_pet_regional"] == -0.3
+    assert flat["hippocampus_ai_pet_regional_se"] == 0.02
     assert flat["amygdala_ipsi_mm3"] is None
     assert flat["failed_checks"] == ["sides"]
     assert "rate_curves" not in flat

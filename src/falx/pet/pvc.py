@@ -22,12 +22,14 @@ from falx.images.smooth import FWHM_PER_SIGMA, smooth
 __all__ = [
     "METHODS",
     "Corrected",
+    "RegionalDesign",
     "Spread",
     "correct",
     "effective_fwhm_mm",
     "muller_gaertner",
     "region_based",
     "regional_activities",
+    "regional_design",
     "spread_fractions",
 ]
 
@@ -159,6 +161,35 @@ def regional_activities(observed: Volume, spread: Spread) -> dict[str, float]:
     voxel-wise least-squares form. The column of the surroundings keeps the spill-in from
     scalp and muscle out of the CSF.
     """
+    design = regional_design(spread)
+    solution = design.inverse @ (design.columns.T @ observed[design.domain])
+    return dict(zip(design.names, map(float, solution), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class RegionalDesign:
+    """The least-squares problem of the regional activities.
+
+    Parameters
+    ----------
+    names
+        Regions that the field of view holds, ``wm``, ``csf`` and ``surroundings``.
+    domain
+        Shape (X, Y, Z): voxels of the PET that are used, n of them.
+    columns
+        Shape (n, names), blurred fractions.
+    inverse
+        Of the normal matrix.
+    """
+
+    names: tuple[str, ...]
+    domain: npt.NDArray[np.bool_]
+    columns: npt.NDArray[np.float64]
+    inverse: npt.NDArray[np.float64]
+
+
+def regional_design(spread: Spread) -> RegionalDesign:
+    """Set up the least squares of :func:`regional_activities`, which names its errors."""
     domain = spread.brain > 0.02
     if np.count_nonzero(domain) < 100:
         raise InputError(
@@ -166,23 +197,18 @@ def regional_activities(observed: Volume, spread: Spread) -> dict[str, float]:
             found=f"{np.count_nonzero(domain)} voxels in common",
             do="check the coregistration",
         )
-    columns = {**spread.regions, "wm": spread.wm, "csf": spread.csf}
-    design = np.stack([column[domain] for column in columns.values()], axis=1).astype(np.float64)
-    surroundings = np.clip(1.0 - design.sum(axis=1), 0.0, None)
-    design = np.column_stack([design, surroundings])
-    normal = design.T @ design
+    parts = {**spread.regions, "wm": spread.wm, "csf": spread.csf}
+    columns = np.stack([part[domain] for part in parts.values()], axis=1).astype(np.float64)
+    surroundings = np.clip(1.0 - columns.sum(axis=1), 0.0, None)
+    columns = np.column_stack([columns, surroundings])
     # A region that the field of view leaves out has no column to be estimated from.
-    seen = np.diag(normal) > 1e-3
-    activities = np.zeros(design.shape[1])
-    activities[seen] = np.linalg.lstsq(
-        normal[np.ix_(seen, seen)], (design.T @ observed[domain])[seen], rcond=1e-10
-    )[0]
-    names = [*columns, "surroundings"]
-    return {
-        name: float(value)
-        for name, value, is_seen in zip(names, activities, seen, strict=True)
-        if is_seen
-    }
+    seen = (columns**2).sum(axis=0) > 1e-3
+    names = tuple(
+        name for name, is_seen in zip([*parts, "surroundings"], seen, strict=True) if is_seen
+    )
+    columns = columns[:, seen]
+    inverse = np.linalg.pinv(columns.T @ columns, rcond=1e-10, hermitian=True)
+    return RegionalDesign(names, domain, columns, np.asarray(inverse, dtype=np.float64))
 
 
 def muller_gaertner(

@@ -12,6 +12,7 @@ from falx.pet.asymmetry import ratio_of_means
 from falx.pet.pvc import Spread
 
 __all__ = [
+    "PARTS",
     "REGION_LABELS",
     "STRUCTURE_LABELS",
     "grey_regions",
@@ -38,11 +39,12 @@ REGION_LABELS: dict[str, tuple[int, ...]] = {
 }
 """Regions of one activity each; all other grey matter is cortex."""
 
-REPORTED = {
+PARTS: dict[str, tuple[str, ...]] = {
     "hippocampus": ("hippocampus",),
     "amygdala": ("amygdala",),
     "mesial_temporal": ("hippocampus", "amygdala"),
 }
+"""Regions that make up a reported structure, on one side."""
 
 
 def structure_mask(
@@ -72,7 +74,7 @@ def regional_asymmetry(
     noisy.
     """
     found: dict[str, dict[str, float]] = {}
-    for structure, parts in REPORTED.items():
+    for structure, parts in PARTS.items():
         means = [_joint_activity(parts, side, activities, spread) for side in SIDES]
         if all(mean is not None and mean > 0 for mean in means):
             index = ratio_of_means(float(means[0] or 0), float(means[1] or 0))

@@ -23,6 +23,7 @@ from falx.pet.maps import (
     scaled_asymmetry,
     structure_means,
 )
+from falx.pet.precision import asymmetry_standard_errors
 from falx.pet.pvc import correct, effective_fwhm_mm, spread_fractions
 from falx.pet.regions import grey_regions, regional_asymmetry
 from falx.pet.signature import (
@@ -106,6 +107,7 @@ def correct_stage(
         )
         observed = smooth(measured.image.data, grid.voxel_sizes_mm, smoothing_fwhm_mm)
         result = correct(observed, spread, method=method, floor=floor)
+        errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
     units = measured.units or "arbitrary"
     save(
         corrected,
@@ -127,6 +129,7 @@ def correct_stage(
             "units": units,
             "activity": result.activities,
             "regional_asymmetry": regional_asymmetry(result.activities, spread),
+            "regional_asymmetry_se": errors,
             "notices": notices,
         },
     )

@@ -258,14 +258,16 @@ def _numbers(results: SignatureResults) -> Iterator[Block]:
         )
     yield Table(
         ("structure", "left, mm³", "right, mm³", "ipsi - contra, mm³", "asymmetry",
-         "PET asymmetry", "regional PET asymmetry"),
+         "PET asymmetry", "regional PET asymmetry", "standard error"),
         [
             [s, n[f"{s}_left_mm3"], n[f"{s}_right_mm3"], n[f"{s}_difference_mm3"],
-             n[f"{s}_asymmetry"], n[f"{s}_ai_pet"], n[f"{s}_ai_pet_regional"]]
+             n[f"{s}_asymmetry"], n[f"{s}_ai_pet"], n[f"{s}_ai_pet_regional"],
+             n[f"{s}_ai_pet_regional_se"]]
             for s in ("hippocampus", "amygdala")
         ],
         caption="Volumes and their asymmetry 2 (ipsi - contra) / (ipsi + contra); PET asymmetry "
-        "as mean over voxels and from regional activities (geometric transfer matrix).",
+        "as mean over voxels and from regional activities (geometric transfer matrix), with the "
+        "standard error that the noise of the PET explains.",
     )  # fmt: skip
     yield Table(
         ("grey matter, mm³", "white matter, mm³", "CSF, mm³", "total intracranial, mm³"),

@@ -118,8 +118,10 @@ def _structure_asymmetries(metrics: dict[str, dict[str, Any]], side: Side) -> di
             found = None if facts is None else facts["structures"][structure][side]
             flat[f"{structure}_ai_{modality}"] = found and found["mean_asymmetry"]
     regional = metrics["pet"]["regional_asymmetry"]
+    errors = metrics["pet"]["regional_asymmetry_se"]
     for structure in (*STRUCTURES, "mesial_temporal"):
         flat[f"{structure}_ai_pet_regional"] = regional.get(structure, {}).get(side)
+        flat[f"{structure}_ai_pet_regional_se"] = errors.get(structure)
     return flat
 
 

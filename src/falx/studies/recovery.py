@@ -21,12 +21,13 @@ __all__ = ["Recovered", "compare_patient", "render_recovered"]
 
 @dataclass(frozen=True)
 class Recovered:
-    """One figure: planted and found, in the same unit."""
+    """One figure: planted and found, in the same unit, and what noise explains."""
 
     subject: str
     what: str
     planted: float | str
     found: float | str | None
+    standard_error: float | None = None
 
 
 def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]:
@@ -44,12 +45,13 @@ def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]
     planted = _read(truth / f"sub-{subject}" / f"sub-{subject}_truth.json")
     numbers = _read(_one(outputs / f"sub-{subject}", "*_desc-numbers_metrics.json"))
     side = planted["side"]
-    rows: list[tuple[str, Any, Any]] = [
+    rows: list[tuple[Any, ...]] = [
         ("side of the focus", side, numbers["side"]),
         (
             "PET asymmetry of the planted region, corrected",
             planted["asymmetry"],
             numbers["mesial_temporal_ai_pet_regional"],
+            numbers["mesial_temporal_ai_pet_regional_se"],
         ),
         (
             "PET asymmetry there, mean of the smoothed map",
@@ -80,14 +82,18 @@ def render_recovered(rows: list[Recovered]) -> str:
     """Return the comparison as an aligned text table."""
     lines = [("patient", "what", "planted", "found")]
     lines += [
-        (f"sub-{row.subject}", row.what, format_number(row.planted), format_number(row.found))
-        for row in rows
+        (f"sub-{row.subject}", row.what, format_number(row.planted), _found(row)) for row in rows
     ]
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _found(row: Recovered) -> str:
+    text = format_number(row.found)
+    return text if row.standard_error is None else f"{text} ± {row.standard_error:.3f}"
 
 
 def _map_mean(truth: Path, outputs: Path, subject: str) -> float | None:

@@ -130,6 +130,7 @@ CORRECT = Stage(
     params={f.name: f"pet.{f.name}" for f in fields(Pet)},
     mem_mb=1500,
     threads=2,
+    version=2,
 )
 
 PET_ASYMMETRY = Stage(
@@ -265,7 +266,7 @@ NUMBERS = Stage(
     numbers_stage,
     inputs={**METRICS, "rates": "rates.metrics?"},
     outputs={"numbers": _metrics("numbers")},
-    version=2,
+    version=3,
     mem_mb=300,
 )
 
