@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/src/*.js)
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
@@ -20,11 +21,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Falx needs Python 3.11 or newer; choose one with: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.user: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.user: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
 	$(PIP) -e "."
 	@touch $@
 
-$(VENV)/.developer: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.developer: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
 	$(PIP) -e ".[all,test,lint]"
 	@touch $@ $(VENV)/.user
 

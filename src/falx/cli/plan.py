@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from falx.bids.derivative import output_path
-from falx.errors import InputError, collect_notices
-from falx.images.nifti import load, load_mask, write_text
+from falx.errors import collect_notices
+from falx.images.nifti import write_text
+from falx.studies.plan_inputs import NEEDED, OFFERED, find_files
 
 __all__ = ["add_arguments", "run"]
-
-STUDY = "falx.studies.signature:STUDY"
-
-INPUTS = {
-    "t1w": "T1w image in native space",
-    "structures": "label volume with FreeSurfer numbers, native space",
-    "signature": "signature mask, native space",
-    "to_template": "map from native to template millimetres",
-}
-PLACE = {"t1w": "t1w_native", "signature": "signature_native"}
-"""Name of an input among the study's outputs, where it differs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of Falx outputs")
     parser.add_argument("--participant-label", required=True, metavar="LABEL")
     inputs = parser.add_argument_group("inputs", "found in OUT if absent")
-    for name, text in INPUTS.items():
+    for name, (_, _, text) in {**NEEDED, **OFFERED}.items():
         inputs.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE", help=text)
     inputs.add_argument("--side", choices=("left", "right"), help="side of the focus")
     inputs.add_argument("--vessels", type=Path, metavar="FILE", help="vessel mask on the T1w grid")
@@ -53,11 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan or score; print the plan in words and what to look at; 1 if none is suggested."""
     from falx.report.plan import plan_words
+    from falx.studies.plan_page import load_images, plan_page
     from falx.surgery.limits import Goal, Limits, Placement
     from falx.surgery.plan_stage import plan_stage
 
     label = arguments.participant_label.removeprefix("sub-")
-    inputs = {name: _input(arguments, name, label) for name in INPUTS}
+    given = {name: getattr(arguments, name) for name in (*NEEDED, *OFFERED)}
+    files = find_files(arguments.out, label, given, side=arguments.side)
     stem = "scored" if arguments.plan else "planned"
     names = {
         "plan_json": output_path("anat", "plan", extension=".json", desc=stem),
@@ -70,14 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
         stale.unlink(missing_ok=True)
     page = paths.pop("page")
     with collect_notices() as notices:
-        document = plan_stage(
-            structures=inputs["structures"],
-            signature_native=inputs["signature"],
-            to_template=inputs["to_template"],
+        planned = plan_stage(
+            structures=files.structures,
+            signature_native=files.signature,
+            to_template=files.to_template,
             vessels=arguments.vessels,
             user_plan=arguments.plan,
             label=f"sub-{label}",
-            side=arguments.side or _side(arguments.out, label),
+            side=files.side,
             limits=Limits(
                 max_length_mm=arguments.max_length_mm,
                 max_angle_deg=arguments.max_angle_deg,
@@ -90,57 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
             threads=arguments.jobs,
             **paths,
         )
-    _write_page(page, document, inputs, paths["ablation_native"])
+    write_text(page, plan_page(planned, load_images(files)))
+    document = planned.document
     for line in (*notices, *document["notices"], plan_words(document), page):
         print(line)
     return 0 if document["suggested"] is not None else 1
-
-
-def _write_page(
-    page: Path, document: dict[str, Any], inputs: dict[str, Path], ablation: Path
-) -> None:
-    from falx.report.page import render
-    from falx.report.plan import plan_sections
-
-    sections = plan_sections(
-        document,
-        t1w=load(inputs["t1w"]),
-        signature=load_mask(inputs["signature"]),
-        ablation=load_mask(ablation) if ablation.exists() else None,
-    )
-    write_text(page, render("Laser plan", sections, subtitle=document["label"]))
-
-
-def _input(arguments: argparse.Namespace, name: str, label: str) -> Path:
-    given = getattr(arguments, name)
-    path = given or arguments.out / _pattern(PLACE.get(name, name)).format(subject=label)
-    if not path.exists():
-        flag = name.replace("_", "-")
-        raise InputError(
-            f"the {INPUTS[name]} is missing",
-            where=f"sub-{label}",
-            found=path.name,
-            do=f"run falx signature for this patient first, or give it with --{flag}",
-        )
-    return Path(path)
-
-
-def _side(out: Path, label: str) -> str:
-    """Side that the signature was computed for."""
-    from falx.surgery.plan_stage import side_of_metrics
-
-    return side_of_metrics(out / _pattern("metrics", beside="signature_native").format(
-        subject=label
-    ))  # fmt: skip
-
-
-def _pattern(output: str, *, beside: str = "") -> str:
-    """Path of the study's output of that name, in the stage that also writes `beside`."""
-    from falx.study import load_study
-
-    for stage in load_study(STUDY).stages:
-        if output in stage.outputs and (not beside or beside in stage.outputs):
-            return stage.outputs[output]
-    raise InputError(
-        f"the signature study writes no {output}", do="give the file on the command line"
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from falx.surgery.track_kernels import clear_walk, to_voxel, trilinear
+from falx.surgery.track_kernels import SURFACE_MM2, clear_walk, to_voxel, trilinear
 
 __all__ = ["burn_counts", "pareto_keep", "shaken"]
 
@@ -20,7 +20,7 @@ CATHETER_RADIUS_MM = 0.825
 def _first_radius(distance2, radii, sizes):  # type: ignore[no-untyped-def]
     """Index of the smallest radius that reaches a squared distance; `sizes` if none does."""
     r = 0
-    while r < sizes and distance2 > radii[r] * radii[r]:
+    while r < sizes and distance2 > radii[r] * radii[r] + SURFACE_MM2:
         r += 1
     return r
 
@@ -64,7 +64,8 @@ def burn_counts(entries, targets, heat_limit, points, kinds, pull_backs, radii):
             z = targets[n, 2] - points[p, 2]
             along = x * dx + y * dy + z * dz
             across2 = x * x + y * y + z * z - along * along
-            if along < -widest or along > longest + widest or across2 > widest * widest:
+            far = widest + SURFACE_MM2
+            if along < -far or along > longest + far or across2 > widest * widest + SURFACE_MM2:
                 continue
             for b in range(lengths):
                 beyond = along - min(max(along, 0.0), pull_backs[b])
@@ -115,7 +116,7 @@ def _heated(points, target, way, burns):  # type: ignore[no-untyped-def]
         across2 = x * x + y * y + z * z - along * along
         for k in range(burns.shape[0]):
             beyond = along - min(max(along, burns[k, 0]), burns[k, 1])
-            if across2 + beyond * beyond <= burns[k, 2] * burns[k, 2]:
+            if across2 + beyond * beyond <= burns[k, 2] * burns[k, 2] + SURFACE_MM2:
                 count += 1
                 break
     return count

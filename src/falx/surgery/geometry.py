@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from falx.errors import InputError
 from falx.grid import Grid, apply_affine
+from falx.surgery.track_kernels import SURFACE_MM2
 
 __all__ = [
     "Burn",
@@ -176,7 +177,7 @@ def _inside(points, target, direction, burns):  # type: ignore[no-untyped-def]
         across2 = x * x + y * y + z * z - along * along
         for k in range(burns.shape[0]):
             beyond = along - min(max(along, burns[k, 0]), burns[k, 1])
-            if across2 + beyond * beyond <= burns[k, 2] * burns[k, 2]:
+            if across2 + beyond * beyond <= burns[k, 2] * burns[k, 2] + SURFACE_MM2:
                 out[n] = True
                 break
     return out

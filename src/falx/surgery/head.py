@@ -16,9 +16,17 @@ from scipy import ndimage
 from falx.errors import InputError, check_same_grid
 from falx.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
-from falx.surgery.scene import Mask, Scene, distance_mm
+from falx.surgery.scene import PLACES, Mask, Scene, distance_mm
 
-__all__ = ["EntryBox", "Surface", "brain_hull", "scene_from_labels", "skull_surface", "sulci"]
+__all__ = [
+    "EntryBox",
+    "Surface",
+    "brain_hull",
+    "brain_of_labels",
+    "scene_from_labels",
+    "skull_surface",
+    "sulci",
+]
 
 HIPPOCAMPUS = {"left": 17, "right": 53}
 AMYGDALA = {"left": 18, "right": 54}
@@ -98,7 +106,7 @@ def skull_surface(hull: Mask, grid: Grid, *, gap_mm: float = SKULL_GAP_MM) -> Su
     outward = slope @ np.linalg.inv(grid.affine[:3, :3])
     length = np.linalg.norm(outward, axis=1)
     steep = length > 1e-6
-    points = apply_affine(grid.affine, shell[steep])
+    points = np.round(apply_affine(grid.affine, shell[steep]), PLACES)
     return Surface(points, outward[steep] / length[steep, None])
 
 
@@ -140,7 +148,7 @@ def scene_from_labels(
             )  # fmt: skip
     window = _one_side(labels, side)
     grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
-    brain = _is_brain(values)
+    brain = brain_of_labels(values)
     hull = brain_hull(brain, grid)
     surface = skull_surface(hull, grid)
     allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
@@ -179,7 +187,8 @@ class _Window:
         return np.ascontiguousarray(image.data[self.slices])
 
 
-def _is_brain(values: npt.NDArray[np.integer]) -> Mask:
+def brain_of_labels(values: npt.NDArray[np.integer]) -> Mask:
+    """Voxels of the brain and its ventricles in a label volume of FreeSurfer numbers."""
     cortex = (values >= 1000) & (values < 3000)
     low = (values <= HIGHEST_BRAIN_LABEL) & ~np.isin(values, NOT_BRAIN)
     return np.asarray(low | cortex)
@@ -187,7 +196,7 @@ def _is_brain(values: npt.NDArray[np.integer]) -> Mask:
 
 def _one_side(labels: Image, side: Side) -> _Window:
     """Box around the hemisphere of a side and a strip beyond the midline."""
-    brain = np.argwhere(_is_brain(labels.data))
+    brain = np.argwhere(brain_of_labels(labels.data))
     both = np.argwhere(np.isin(labels.data, [*HIPPOCAMPUS.values()]))
     if not len(brain) or not len(both):
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from falx.surgery.robustness import shake
 from falx.surgery.scene import Scene, fields_of
 from falx.surgery.search import search
 
-__all__ = ["plan_stage", "side_of_metrics"]
+__all__ = ["Planned", "plan_stage", "side_of_metrics"]
 
 NOTICE = (
     "The 39.79 % threshold comes from 30 patients treated at one centre, 21 of them "
@@ -31,6 +31,26 @@ NOTICE = (
     "estimate; comparable published heat models overlap with measured heating at a Dice of "
     f"{HEATED_DICE[0]} to {HEATED_DICE[1]}."
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A planned patient.
+
+    Parameters
+    ----------
+    document
+        The content of the plan file.
+    plan
+        The suggested or given plan; None if none is suggested.
+    scene, labels
+        What it was planned on.
+    """
+
+    document: dict[str, Any]
+    plan: LaserPlan | None
+    scene: Scene
+    labels: Image
 
 
 def plan_stage(
@@ -50,7 +70,7 @@ def plan_stage(
     plan_csv: Path,
     ablation_native: Path,
     threads: int = 1,
-) -> dict[str, Any]:
+) -> Planned:
     """Search, or score a plan that is given; write plan, table and planned ablation.
 
     Parameters
@@ -66,8 +86,8 @@ def plan_stage(
 
     Returns
     -------
-    dict
-        The content of `plan_json`.
+    Planned
+        What was written, and what a page shows beside it.
     """
     check_option("side", side, SIDES)
     chosen: Side = "left" if side == "left" else "right"
@@ -101,7 +121,7 @@ def plan_stage(
     write_text(plan_csv, options_csv(document["options"]))
     if plan is not None:
         _write_mask(ablation_native, plan, labels)
-    return document
+    return Planned(document, plan, scene, labels)
 
 
 def side_of_metrics(path: Path) -> str:

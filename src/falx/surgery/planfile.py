@@ -20,8 +20,16 @@ from falx.errors import InputError
 from falx.surgery.assess import Assessment
 from falx.surgery.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.robustness import Robustness
+from falx.surgery.scene import PLACES
 
-__all__ = ["FORMAT", "option_record", "options_csv", "plan_record", "read_plan"]
+__all__ = [
+    "FORMAT",
+    "option_record",
+    "options_csv",
+    "plan_of_record",
+    "plan_record",
+    "read_plan",
+]
 
 FORMAT = 1
 """Raised when a reader of an older plan file would misunderstand a newer one."""
@@ -125,7 +133,11 @@ def read_plan(path: Path) -> LaserPlan:
 def _plan_of(content: Any) -> LaserPlan:
     if isinstance(content.get("suggested"), int):
         content = content["options"][content["suggested"]]
-    record = content.get("plan", content)
+    return plan_of_record(content.get("plan", content))
+
+
+def plan_of_record(record: Mapping[str, Any]) -> LaserPlan:
+    """Return the plan that :func:`plan_record` wrote."""
     burns = tuple(
         Burn(
             float(burn["radius_mm"]),
@@ -138,4 +150,4 @@ def _plan_of(content: Any) -> LaserPlan:
 
 
 def _rounded(point: Sequence[float]) -> list[float]:
-    return [float(value) for value in np.round(point, 3)]
+    return [float(value) for value in np.round(point, PLACES)]

@@ -13,11 +13,15 @@ from falx.errors import GridError, InputError
 from falx.grid import Grid, Side, apply_affine, opposite, side_of
 from falx.surgery.track_kernels import Space
 
-__all__ = ["Fields", "Scene", "distance_mm", "fields_of", "mirrored_scene"]
+__all__ = ["PLACES", "Fields", "Scene", "distance_mm", "fields_of", "mirrored_scene"]
 
 Mask = npt.NDArray[np.bool_]
 FAR_MM = 100.0
 """Distance that stands for "nowhere near", mm."""
+
+PLACES = 3
+"""Decimals of the millimetres of entries and targets: those that a plan file holds, so that
+what was searched is what is written."""
 
 BORDER_MM = 15.0
 """Tissue kept around entries and targets; more than a risk or a protected margin reaches."""

@@ -17,6 +17,7 @@ __all__ = [
     "CLEARANCE",
     "FEASIBLE",
     "LENGTH",
+    "SURFACE_MM2",
     "Rules",
     "Space",
     "check_tracks",
@@ -33,6 +34,10 @@ FEASIBLE, LENGTH, ANGLE, CLEARANCE = 0, 1, 2, 3
 
 ROUNDING = 1e-6
 """Arithmetic noise that must not decide about a track, mm."""
+
+SURFACE_MM2 = 1e-6
+"""Added to squared radii, so that a voxel centre on the surface of a burn is heated however
+its distance is rounded; a voxel lattice has many such centres."""
 
 
 class Space(NamedTuple):

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from falx.grid import apply_affine
 from falx.surgery import track_kernels as kernels
 from falx.surgery.limits import Limits
-from falx.surgery.scene import Fields, Scene
+from falx.surgery.scene import PLACES, Fields, Scene
 
 __all__ = ["Funnel", "Tracks", "find_tracks", "numba_threads", "pair_codes", "target_points"]
 
@@ -86,7 +86,7 @@ class Tracks:
 
 def target_points(scene: Scene, max_pairs: int) -> Points:
     """Voxel centres of hippocampus and amygdala, thinned evenly to `max_pairs` pairs."""
-    points = apply_affine(scene.grid.affine, np.argwhere(scene.targets))
+    points = np.round(apply_affine(scene.grid.affine, np.argwhere(scene.targets)), PLACES)
     allowed = max(1, max_pairs // max(1, len(scene.entries_mm)))
     if len(points) <= allowed:
         return points

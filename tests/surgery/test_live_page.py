@@ -1,0 +1,263 @@
+"""The page in a real browser: what it shows, what it asks for, what it does without WebGL."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from falx.cli.main import main
+from falx.images.nifti import load, save
+from falx.images.warp import CoordinateMap, save_map
+from falx.report.viewer import is_built
+from surgery.phantom import head_labels, head_signature
+
+SOFTWARE = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+NO_WEBGL = ["--disable-gpu", "--disable-software-rasterizer", "--disable-3d-apis"]
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
+    pytest.mark.skipif(not is_built(), reason="this installation has no live view"),
+]
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """Files of a patient with PET, asymmetry and an ablation; the page that was written."""
+    folder = tmp_path_factory.mktemp("live")
+    labels = head_labels()
+    signature = head_signature(labels, "left")
+    x, y, z = np.moveaxis(labels.grid.centres_mm(), -1, 0)
+    grey = np.where(labels.data > 0, 60.0 + np.sqrt(labels.data) + 10 * np.cos(y / 9), 0)
+    pet = np.where(labels.data > 0, 9000 + 30 * x + 11 * z, 0)
+    asymmetry = np.where(signature.data, -0.3 + y / 1000, 0.01 * np.sin(z))
+    made = (x + 27) ** 2 + (y + 10) ** 2 + (z + 12) ** 2 < 60
+    images = {"t1w": grey, "pet": pet, "asymmetry": asymmetry, "signature": signature.data,
+              "ablation": made, "structures": labels.data}  # fmt: skip
+    words = ["plan", str(folder / "out"), "--participant-label", "07", "--side", "left",
+             "--draws", "200", "--to-template", str(folder / "map.nii.gz")]  # fmt: skip
+    for name, data in images.items():
+        kind = data.dtype if data.dtype.kind in "bi" else np.float32
+        save(folder / f"{name}.nii.gz", data.astype(kind), labels.affine)
+        words += [f"--{name}", str(folder / f"{name}.nii.gz")]
+    save_map(
+        folder / "map.nii.gz",
+        CoordinateMap(labels.grid.centres_mm().astype(np.float32), labels.affine),
+    )
+    assert main(words) == 0
+    return folder, words, folder / "out/sub-07/anat/sub-07_desc-planned_plan.html"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+
+        def start(flags):
+            words = ["--no-sandbox", "--disable-dev-shm-usage", *flags]
+            return driver.chromium.launch(executable_path=BROWSER, args=words)
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def opened(patient, chromium):
+    """The page, ready, with everything that the browser said and asked for."""
+    browser = chromium(SOFTWARE)
+    page = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
+    page.said, page.asked = [], []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(patient[2].as_uri())
+    page.wait_for_selector("#falx-viewer[data-ready]", state="attached", timeout=180_000)
+    yield page
+    browser.close()
+
+
+def pixels(page, canvas):
+    """Colours of a canvas as the browser shows it, shape (N, 3)."""
+    import io
+
+    from matplotlib.image import imread
+
+    shot = page.locator(f"#falx-{canvas}").screenshot()
+    return np.rint(imread(io.BytesIO(shot))[..., :3].reshape(-1, 3) * 255).astype(int)
+
+
+def values(page):
+    return json.loads(page.get_attribute("#falx-values", "data-values"))
+
+
+def go(page, mm):
+    """Move the crosshair with the keyboard until it is at a place, in whole millimetres."""
+    page.focus("#falx-planes")
+    now = json.loads(page.get_attribute("#falx-values", "data-mm"))
+    keys = (("ArrowRight", "ArrowLeft"), ("ArrowUp", "ArrowDown"), ("PageUp", "PageDown"))
+    for (more, less), a, b in zip(keys, now, mm, strict=True):
+        for _ in range(round(abs(b - a))):
+            page.keyboard.press(more if b > a else less)
+
+
+def test_the_page_is_small_quiet_and_ready(patient, opened):
+    assert patient[2].stat().st_size <= 6_000_000
+    assert opened.get_attribute("#falx-viewer", "data-ready") == "yes"
+    assert opened.said == []
+    assert opened.asked == [patient[2].as_uri()]
+
+
+def test_the_policy_forbids_requests_and_foreign_scripts(opened):
+    policy = opened.get_attribute("meta[http-equiv='Content-Security-Policy']", "content")
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    kept = list(opened.said)
+    refused = opened.evaluate(
+        "fetch('data:text/plain,x').then(() => 'sent', (error) => error.message)"
+    )
+    assert "Failed to fetch" in refused
+    opened.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
+        " document.body.append(s); }"
+    )
+    assert opened.evaluate("window.ran") is None
+    del opened.said[len(kept) :]
+
+
+LAYERS = [
+    "pet",
+    "asymmetry",
+    "signature",
+    "hippocampus",
+    "amygdala",
+    "ablation",
+    "fibre",
+    "planned",
+]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_each_layer_appears_and_vanishes_with_its_switch(opened, name):
+    switch = opened.locator(f"input[data-layer='{name}']")
+    was = switch.is_checked()
+    switch.uncheck()
+    without = pixels(opened, "planes")
+    switch.check()
+    shown = pixels(opened, "planes")
+    changed = (np.abs(shown - without).max(axis=1) > 8).sum()
+    assert changed > (20 if name in ("fibre", "planned") else 60)
+    switch.uncheck()
+    assert np.abs(pixels(opened, "planes") - without).max() <= 2
+    switch.set_checked(was)
+
+
+def test_the_head_itself_can_be_switched_off(opened):
+    lit = (pixels(opened, "planes").max(axis=1) > 60).mean()
+    opened.locator("input[data-layer='t1w']").uncheck()
+    assert (pixels(opened, "planes").max(axis=1) > 60).mean() < lit / 4
+    opened.locator("input[data-layer='t1w']").check()
+
+
+def test_surfaces_and_fibre_stand_in_the_space_view(opened):
+    opened.locator("input[data-layer='fibre']").uncheck()
+    without = pixels(opened, "space")
+    opened.locator("input[data-layer='fibre']").check()
+    assert (np.abs(pixels(opened, "space") - without).max(axis=1) > 8).sum() > 100
+    assert (without.max(axis=1) > 90).sum() > 2000
+
+
+def test_values_are_those_of_the_files(patient, opened):
+    """Maps keep every voxel at 2 mm, so the nearest voxel's value is the file's own."""
+    folder, _, _ = patient
+    rng = np.random.default_rng(3)
+    images = {n: load(folder / f"{n}.nii.gz") for n in ("pet", "asymmetry", "signature")}
+    inverse = np.linalg.inv(images["pet"].affine)
+    places = [(-27, -18, -12), (-25, 5, -11), *rng.integers(-30, 30, (3, 3)).tolist()]
+    for place in places:
+        go(opened, place)
+        mm = np.array(json.loads(opened.get_attribute("#falx-values", "data-mm")))
+        voxel = mm @ inverse[:3, :3].T + inverse[:3, 3]
+        if np.abs(voxel - np.floor(voxel) - 0.5).min() < 0.05:
+            continue
+        index = tuple(np.rint(voxel).astype(int))
+        found = values(opened)
+        assert found["asymmetry"] == pytest.approx(images["asymmetry"].data[index], abs=1e-3)
+        assert found["pet"] == pytest.approx(images["pet"].data[index], rel=1e-3)
+        assert found["signature"] == images["signature"].data[index]
+
+
+def test_a_click_moves_the_crosshair_and_left_stays_left(opened):
+    """The axial plane is the first: its left third shows the patient's left."""
+    canvas = opened.locator("#falx-planes")
+    box = canvas.bounding_box()
+    left = {"x": 0.06 * box["width"], "y": 0.5 * box["height"]}
+
+    def right_mm():
+        canvas.click(position=left)
+        return json.loads(opened.get_attribute("#falx-values", "data-mm"))[0]
+
+    assert right_mm() < -20
+    opened.locator("#falx-radiological").check()
+    assert right_mm() > 20
+    opened.locator("#falx-radiological").uncheck()
+
+
+def test_a_dragged_target_and_a_wider_burn_change_the_score_at_once(opened):
+    def score():
+        return json.loads(opened.get_attribute("#falx-result", "data-result"))
+
+    before = score()
+    radius = opened.locator("input[data-size='radius']").first
+    radius.focus()
+    opened.keyboard.press("ArrowRight")
+    wider = score()
+    assert wider["ablatedMm3"] > before["ablatedMm3"]
+    assert wider["protected"] == pytest.approx(before["protected"] - 0.5)
+    assert "Edited, not verified" in opened.inner_text("#falx-result")
+    opened.locator("input[name='falx-drags'][value='target']").check()
+    opened.focus("#falx-planes")
+    opened.keyboard.press("ArrowRight")
+    assert score()["length"] != wider["length"]
+    opened.locator("input[name='falx-drags'][value='crosshair']").check()
+    opened.locator("button[data-action='reset']").click()
+    assert score() == before
+
+
+def test_a_saved_what_if_scores_the_same_from_the_command_line(patient, opened):
+    folder, words, _ = patient
+    for _ in range(2):
+        opened.locator("input[data-size='pullBack']").first.press("ArrowRight")
+    with opened.expect_download() as download:
+        opened.locator("button[data-action='save']").click()
+    path = folder / "edited.json"
+    download.value.save_as(path)
+    shown = json.loads(opened.get_attribute("#falx-result", "data-result"))
+    opened.locator("button[data-action='reset']").click()
+    main([*words, "--plan", str(path)])
+    scored = folder / "out/sub-07/anat/sub-07_desc-scored_plan.json"
+    option = json.loads(scored.read_text())["options"][0]
+    assert shown["rate"] == pytest.approx(option["hippocampus"]["rate"], abs=1e-12)
+    assert shown["amygdala"] == pytest.approx(option["amygdala"]["rate"], abs=1e-12)
+    assert shown["outsideMm3"] == pytest.approx(option["outside_mm3"], abs=1e-6)
+    assert shown["clearance"] == pytest.approx(option["clearance_mm"], abs=0.05)
+    assert shown["protected"] == pytest.approx(option["protected_distance_mm"], abs=0.05)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_pictures_and_tables_stand_in_where_webgl_or_scripts_are_off(patient, chromium, scripts):
+    browser = chromium(NO_WEBGL)
+    page = browser.new_context(java_script_enabled=scripts).new_page()
+    said = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(patient[2].as_uri())
+    if scripts:
+        page.wait_for_selector("#falx-viewer[data-ready='no']", state="attached")
+        assert "needs WebGL2" in page.inner_text("#falx-still")
+    assert not page.is_visible("#falx-viewer")
+    assert page.locator("figure img").first.is_visible()
+    assert page.locator("table").first.is_visible()
+    assert said == []
+    browser.close()

@@ -1,0 +1,80 @@
+// The live part of the patient page: three planes, a 3D view, layer switches, what-if.
+import { element, readScene, readSetup } from "./data.js";
+import { layerPanel, showValues } from "./panels.js";
+import { Planes } from "./planes.js";
+import { Space } from "./space.js";
+import { PLAN_COLOURS, PlanSurfaces } from "./surfaces.js";
+import { WhatIf } from "./what_if.js";
+
+const say = (text) => { element("falx-status").textContent = text; };
+
+function hasWebGl2() {
+  return document.createElement("canvas").getContext("webgl2") !== null;
+}
+
+/** Draw at most once a frame, however fast a slider moves. */
+function onceAFrame(action) {
+  let asked = null;
+  return (value) => {
+    if (asked === null) requestAnimationFrame(() => { const last = asked.value; asked = null; action(last); });
+    asked = { value };
+  };
+}
+
+/** Wait until a canvas shows what it was told to draw. */
+async function settled({ gl }) {
+  await new Promise(requestAnimationFrame);
+  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+}
+
+async function start(holder) {
+  const setup = readSetup();
+  if (!hasWebGl2()) throw new Error("WebGL2 is off");
+  holder.hidden = false;
+  say("Loading …");
+  const planes = new Planes(element("falx-planes"), setup.layers);
+  const space = new Space(element("falx-space"), setup.surfaces, setup.azimuth);
+  await planes.start(setup.centre);
+  await space.start();
+  const drawn = [
+    new PlanSurfaces(planes.view, { fibre: 1, planned: 1 }, "Crosscut"),
+    new PlanSurfaces(space.view, { fibre: 1, planned: 0.6 }, "Phong"),
+  ];
+  planes.listeners.push((mm, values) => showValues(setup.layers, mm, values));
+  const entries = setup.layers.map((layer) => ({ ...layer }));
+  if (setup.plan) {
+    const titles = { fibre: "fibre", planned: "planned ablation" };
+    for (const [name, title] of Object.entries(titles))
+      entries.push({ name, title, shown: true, rgb: PLAN_COLOURS[name].slice(0, 3) });
+  }
+  const names = new Set(setup.layers.map((layer) => layer.name));
+  layerPanel(entries, (name, on) => {
+    if (names.has(name)) planes.show(name, on);
+    else drawn.forEach((surfaces) => surfaces.show(name, on));
+    space.show(name, on);
+  }, (name, low) => planes.threshold(name, low));
+  element("falx-radiological").addEventListener("change", (event) => {
+    planes.radiological(event.target.checked);
+  });
+  if (setup.plan) await whatIf(setup, planes, drawn);
+  planes.goTo(setup.centre);
+  for (const { view } of [planes, space]) await settled(view);
+  say("Left of the patient is on the left. Arrow and page keys move the crosshair; in 3D they turn the head.");
+  holder.dataset.ready = "yes";
+}
+
+async function whatIf(setup, planes, drawn) {
+  const scene = await readScene(setup.scene);
+  const draw = onceAFrame((plan) => drawn.forEach((surfaces) => surfaces.draw(plan)));
+  const panel = new WhatIf(setup, scene, draw);
+  planes.listeners.push((mm) => panel.follow(mm));
+}
+
+const holder = element("falx-viewer");
+if (holder)
+  start(holder).catch((error) => {
+    holder.hidden = true;
+    holder.dataset.ready = "no";
+    element("falx-still").hidden = false;
+    element("falx-still").dataset.reason = String(error.message ?? error);
+  });

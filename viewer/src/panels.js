@@ -1,0 +1,47 @@
+// Switches of the layers, and the values under the crosshair.
+import { element, make } from "./data.js";
+
+/** One switch for each layer and surface; `show(name, on)` does what it says. */
+export function layerPanel(entries, show, threshold) {
+  const panel = element("falx-layers");
+  for (const entry of entries) {
+    const box = make("input", { type: "checkbox", checked: entry.shown, dataset: { layer: entry.name } });
+    box.addEventListener("change", () => show(entry.name, box.checked));
+    const label = make("label", {}, box);
+    if (entry.rgb) {
+      const sample = make("span", { className: "falx-sample" });
+      sample.style.backgroundColor = `rgb(${entry.rgb.join(",")})`;
+      label.append(sample);
+    }
+    label.append(` ${entry.title}`);
+    const row = make("div", { className: "falx-layer" }, label);
+    if (entry.threshold) row.append(thresholdSlider(entry, threshold));
+    panel.append(row);
+  }
+}
+
+function thresholdSlider(layer, threshold) {
+  const text = (value) => (layer.sign === -1 ? `up to ${(-value).toFixed(2)}` : `from ${Number(value.toPrecision(3))}`);
+  const slider = make("input", {
+    type: "range", min: 0, max: layer.high, step: layer.high / 100, value: layer.low,
+    dataset: { threshold: layer.name },
+  });
+  slider.setAttribute("aria-label", `threshold of ${layer.title}`);
+  const value = make("output", {}, text(layer.low));
+  slider.addEventListener("input", () => { value.textContent = text(Number(slider.value)); });
+  slider.addEventListener("change", () => threshold(layer.name, Number(slider.value)));
+  return make("div", {}, slider, value);
+}
+
+/** Show place and values; keep them as data for whoever reads the page by program. */
+export function showValues(layers, mm, values) {
+  const field = element("falx-values");
+  const [x, y, z] = mm;
+  const place = `${Math.abs(x).toFixed(1)} ${x < 0 ? "L" : "R"}, `
+    + `${Math.abs(y).toFixed(1)} ${y < 0 ? "P" : "A"}, ${Math.abs(z).toFixed(1)} ${z < 0 ? "I" : "S"} mm`;
+  const listed = layers.map((layer, n) =>
+    `${layer.title}: ${layer.rgb ? (values[n] > 0.5 ? "yes" : "no") : Number(values[n].toPrecision(4))}`);
+  field.textContent = [place, ...listed].join("  ·  ");
+  field.dataset.mm = JSON.stringify(mm);
+  field.dataset.values = JSON.stringify(Object.fromEntries(layers.map((l, n) => [l.name, values[n]])));
+}

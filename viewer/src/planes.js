@@ -1,0 +1,108 @@
+// The three linked planes.
+import { NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
+import { unpacked } from "./data.js";
+
+const STEPS = {
+  ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
+  PageUp: [0, 0, 1], PageDown: [0, 0, -1],
+};
+/** Half thickness of the slab in which fibre and burns are drawn on a plane, mm. */
+const SLAB_MM = 0.8;
+
+export class Planes {
+  constructor(canvas, layers) {
+    this.canvas = canvas;
+    this.layers = layers;
+    this.listeners = [];
+    this.view = new Niivue({
+      backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.7], crosshairGap: 6, crosshairWidth: 1,
+      dragAndDropEnabled: false, isSliceMM: true, loadingText: "", logLevel: "error",
+      meshThicknessOn2D: SLAB_MM, show3Dcrosshair: false, showAllOrientationMarkers: true,
+    });
+  }
+
+  async start(centre) {
+    this.ownKeys();
+    await this.view.attachToCanvas(this.canvas, false);
+    this.view.setSliceType(SLICE_TYPE.MULTIPLANAR);
+    const volumes = await Promise.all(this.layers.map((layer) => this.volume(layer)));
+    // The library draws an overlay only if it stands in this list; one update draws all.
+    this.view.volumes = volumes;
+    this.view.back = volumes[0];
+    this.view.overlays = volumes.slice(1);
+    this.view.onLocationChange = (place) => this.moved(place);
+    this.view.updateGLVolume();
+    this.goTo(centre);
+  }
+
+  async volume(layer) {
+    if (layer.rgb) {
+      const [R, G, B] = layer.rgb.map((value) => [value, value]);
+      this.view.addColormap(layer.colormap, { R, G, B, A: [0, 255], I: [0, 255] });
+    }
+    const file = new File([await unpacked(layer.id)], `${layer.name}.nii`);
+    return NVImage.loadFromFile({
+      file, name: `${layer.name}.nii`, colormap: layer.colormap,
+      opacity: layer.shown ? layer.opacity : 0, cal_min: layer.low, cal_max: layer.high,
+    });
+  }
+
+  /** Arrows and page keys move the crosshair by a millimetre, by five with Shift. */
+  ownKeys() {
+    const keys = (event) => {
+      event.stopImmediatePropagation();
+      const step = STEPS[event.key];
+      if (event.type !== "keydown" || !step) return;
+      event.preventDefault();
+      const size = event.shiftKey ? 5 : 1;
+      this.goTo(this.place().map((v, a) => v + size * step[a]));
+    };
+    this.canvas.addEventListener("keydown", keys);
+    this.canvas.addEventListener("keyup", keys);
+  }
+
+  place() {
+    return Array.from(this.view.frac2mm(this.view.scene.crosshairPos)).slice(0, 3);
+  }
+
+  goTo(mm) {
+    this.view.scene.crosshairPos = this.view.mm2frac(mm);
+    this.view.createOnLocationChange();
+    this.view.drawScene();
+  }
+
+  moved(place) {
+    const mm = Array.from(place.mm).slice(0, 3);
+    const values = place.values.map(({ value }, n) => value * (this.layers[n].sign ?? 1));
+    for (const listener of this.listeners) listener(mm, values);
+  }
+
+  show(name, on) {
+    const n = this.number(name);
+    this.view.volumes[n].opacity = on ? this.layers[n].opacity : 0;
+    this.refresh(n);
+  }
+
+  threshold(name, low) {
+    const n = this.number(name);
+    this.view.volumes[n].cal_min = low;
+    this.refresh(n);
+  }
+
+  radiological(on) {
+    this.view.opts.isRadiologicalConvention = on;
+    this.view.drawScene();
+  }
+
+  number(name) {
+    return this.layers.findIndex((layer) => layer.name === name);
+  }
+
+  /** Draw anew what a layer's change needs: one update of all takes seconds without a card. */
+  refresh(n) {
+    const { view } = this;
+    if (n === 0) view.refreshLayers(view.volumes[0], 0);
+    else view.overlays.forEach((overlay, k) => view.refreshLayers(overlay, k + 1));
+    view.drawScene();
+  }
+}

@@ -1,0 +1,147 @@
+// The what-if panel: the plan as fields, its scores by the planner's rules, its export.
+import { assess, isPlan, planFile } from "./planner.js";
+import { element, make } from "./data.js";
+
+const AXES = ["right", "anterior", "superior"];
+const SIZES = [
+  ["radius", "radius", 1, 15, 0.5], ["pullBack", "pull-back", 0, 60, 1], ["tipOffset", "tip offset", 0, 60, 1],
+];
+const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
+
+export class WhatIf {
+  /** `changed(plan)` is called whenever the plan is another one. */
+  constructor(setup, scene, changed) {
+    this.setup = setup;
+    this.scene = scene;
+    this.changed = changed;
+    this.drags = "crosshair";
+    this.build();
+    this.reset();
+  }
+
+  build() {
+    const panel = element("falx-whatif");
+    panel.append(this.dragChoice(), this.points("entry"), this.points("target"));
+    this.burnPanel = make("div");
+    panel.append(this.burnPanel);
+    const button = (text, name, action) => {
+      const made = make("button", { type: "button", dataset: { action: name } }, text);
+      made.addEventListener("click", action);
+      return made;
+    };
+    panel.append(make("div", { className: "falx-buttons" },
+      button("Add a burn", "add", () => this.addBurn()),
+      button("Back to the plan", "reset", () => this.reset()),
+      button("Save as plan file", "save", () => this.save())));
+  }
+
+  dragChoice() {
+    const group = make("fieldset", {}, make("legend", {}, "A click or drag in the planes moves"));
+    for (const what of ["crosshair", "target", "entry"]) {
+      const radio = make("input", { type: "radio", name: "falx-drags", value: what, checked: what === "crosshair" });
+      radio.addEventListener("change", () => { this.drags = what; });
+      group.append(make("label", {}, radio, what));
+    }
+    return group;
+  }
+
+  points(end) {
+    const group = make("fieldset", {}, make("legend", {}, `${end}, mm`));
+    AXES.forEach((axis, a) => {
+      const input = make("input", { type: "number", step: 0.5, dataset: { end, axis: a } });
+      input.addEventListener("input", () => { this.plan[end][a] = input.valueAsNumber; this.update(); });
+      group.append(make("label", {}, axis, input));
+    });
+    return group;
+  }
+
+  burns() {
+    this.burnPanel.replaceChildren(...this.plan.burns.map((burn, n) => {
+      const group = make("fieldset", {}, make("legend", {}, `burn ${n + 1}, mm`));
+      for (const [key, title, min, max, step] of SIZES) {
+        const value = make("output", {}, String(burn[key]));
+        const slider = make("input", { type: "range", min, max, step, value: burn[key], dataset: { burn: n, size: key } });
+        slider.addEventListener("input", () => {
+          burn[key] = slider.valueAsNumber;
+          value.textContent = slider.value;
+          this.update();
+        });
+        group.append(make("label", {}, title, slider, value));
+      }
+      return group;
+    }));
+  }
+
+  reset() {
+    this.plan = structuredClone(this.setup.plan);
+    this.fill();
+  }
+
+  addBurn() {
+    const last = this.plan.burns.at(-1);
+    this.plan.burns.push({ radius: last.radius, pullBack: 0, tipOffset: last.tipOffset + last.pullBack });
+    this.fill();
+  }
+
+  fill() {
+    for (const input of document.querySelectorAll("#falx-whatif input[data-end]"))
+      input.value = this.plan[input.dataset.end][input.dataset.axis].toFixed(2);
+    this.burns();
+    this.update();
+  }
+
+  /** The crosshair moved: it may carry an end of the track along. */
+  follow(mm) {
+    if (this.drags === "crosshair") return;
+    this.plan[this.drags] = mm.map((v) => Math.round(v * 100) / 100);
+    this.fill();
+  }
+
+  update() {
+    const output = element("falx-result");
+    if (!isPlan(this.plan)) {
+      output.textContent = "Not a plan: entry and target must lie 10 mm or more apart, and each burn needs a radius.";
+      output.dataset.result = "";
+      return;
+    }
+    const found = assess(this.plan, this.scene);
+    output.dataset.result = JSON.stringify(found);
+    output.replaceChildren(this.verdict(found), scoreTable(found, this.scene.limits, this.setup.wanted));
+    this.changed(this.plan);
+  }
+
+  verdict(found) {
+    const edited = JSON.stringify(this.plan) !== JSON.stringify(this.setup.plan);
+    const text = found.broken.length ? `Breaks: ${found.broken.join(", ")}.` : "Keeps every limit.";
+    return make("p", { className: found.broken.length ? "falx-breaks" : "falx-keeps" },
+      edited ? `Edited, not verified. ${text}` : text);
+  }
+
+  save() {
+    const text = `${JSON.stringify(planFile(this.plan), null, 2)}\n`;
+    const link = make("a", {
+      href: URL.createObjectURL(new Blob([text], { type: "application/json" })),
+      download: `${this.setup.label}_desc-edited_plan.json`,
+    });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+}
+
+function scoreTable(found, limits, wanted) {
+  const far = (value) => (Number.isFinite(value) ? `${value.toFixed(1)} mm` : "–");
+  const rows = [
+    ["ablative rate, hippocampus", percent(found.rate), `at least ${percent(wanted)}`],
+    ["ablative rate, amygdala", percent(found.amygdala), ""],
+    ["heated in all", `${found.ablatedMm3.toFixed(0)} mm³`, ""],
+    ["heated outside both", `${found.outsideMm3.toFixed(0)} mm³`, "least"],
+    ["clearance of the track", far(found.clearance), `at least ${limits.min_clearance_mm} mm`],
+    ["heat to protected tissue", far(found.protected), `at least ${limits.protect_margin_mm} mm`],
+    ["risk along the track", far(found.risk), "least"],
+    ["track length", far(found.length), `at most ${limits.max_length_mm} mm`],
+    ["angle to the skull", `${found.angle.toFixed(0)}°`, `at most ${limits.max_angle_deg}°`],
+  ];
+  if (found.sinus !== null) rows.push(["entry to a dural sinus", far(found.sinus), `at least ${limits.min_sinus_mm} mm`]);
+  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
+  return make("table", {}, make("tbody", {}, ...body));
+}
