@@ -85,7 +85,8 @@ def test_failures_give_code_1_the_sentence_and_the_log(
         "left out: sub-02: there is no T1w image (found: sub-02_FLAIR.nii.gz); add the image, "
         "or leave the subject out with --participant-label."
     ) in printed
-    assert "1 steps failed, 1 subjects left out:" in printed
+    assert "1 step failed, 1 subject left out:" in printed
+    assert "look at:" not in printed
 
 
 @pytest.mark.parametrize(

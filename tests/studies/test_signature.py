@@ -12,37 +12,11 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.images.nifti import load_mask, save
-from falx.phantom.dataset import write_cohort
-from falx.phantom.patient import PatientSpec
+from falx.images.nifti import load_mask
 from falx.studies.numbers import flatten_numbers
 from falx.studies.recovery import compare_patient
 from falx.studies.signature import STUDY
 from falx.surgery.ablation import dice
-
-
-@pytest.fixture(scope="module")
-def bids(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("phantom") / "bids"
-    spec = PatientSpec("01", "right", voxel_mm=2.0, head="12", ablative_rate=0.6)
-    write_cohort(folder, [spec], np.random.default_rng(3))
-    _second_rater(folder)
-    return folder
-
-
-def _second_rater(folder: Path) -> None:
-    """Draw the ablation again, one voxel further along the first axis."""
-    (drawn,) = (folder / "derivatives/masks").rglob("*_label-ablation_mask.nii.gz")
-    mask = load_mask(drawn)
-    again = drawn.with_name(drawn.name.replace("_mask", "_desc-rater2_mask"))
-    save(again, np.roll(mask.data, 1, axis=0), mask.affine)
-
-
-@pytest.fixture(scope="module")
-def out(bids, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("signature") / "out"
-    assert main(["signature", str(bids), str(folder), "participant", "--serial"]) == 0
-    return folder
 
 
 def test_what_was_planted_is_found(bids, out) -> None:

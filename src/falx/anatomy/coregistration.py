@@ -83,6 +83,7 @@ def coregister(
     levels: tuple[Level, ...] = LEVELS,
     seed: int = 0,
     threads: int = 1,
+    where: object = None,
 ) -> Coregistration:
     """Find the matrix that carries points of one image to those of another.
 
@@ -100,6 +101,8 @@ def coregister(
         Of the jitter that keeps samples off the voxel lattice.
     threads
         The result does not depend on it.
+    where
+        Name of the moving image, for messages.
 
     Returns
     -------
@@ -119,12 +122,12 @@ def coregister(
     if dof not in (6, 12):
         raise InputError("dof must be 6 or 12", where="coregister", found=dof)
     for name, image in (("fixed", fixed), ("moving", moving)):
-        _check_content(image, name)
+        _check_content(image, name, where if name == "moving" else None)
     if mask is not None:
         check_same_grid("image", fixed.data.shape, fixed.affine, "mask", mask.shape, fixed.affine)
     with _threads(threads):
         inside = None if mask is None else Image(mask.astype(np.float32), fixed.affine)
-        return _coregister(_finite(fixed), _finite(moving), dof, inside, levels, seed)
+        return _coregister(_finite(fixed), _finite(moving), dof, inside, levels, seed, where)
 
 
 def point_distance_mm(
@@ -149,6 +152,7 @@ def _coregister(
     mask: Image | None,
     levels: tuple[Level, ...],
     seed: int,
+    where: object,
 ) -> Coregistration:
     thin = _thinned(fixed), _thinned(moving)
     problem = _Problem.of(*thin, mask, levels[0], seed)
@@ -159,7 +163,7 @@ def _coregister(
         problem = _Problem.of(*pair, mask, level, seed)
         matrix, inverse_hessian = problem.optimise(matrix, inverse_hessian, level.tolerance_mm)
     before, after = problem.evaluate(np.eye(4)), problem.evaluate(matrix)
-    _check_result(problem, after, seed)
+    _check_result(problem, after, seed, where)
     return Coregistration(
         matrix=matrix,
         nmi_before=before.value,
@@ -335,7 +339,7 @@ def _centre_of_mass(image: Image) -> npt.NDArray[np.float64]:
     return apply_affine(image.affine, 2 * np.array(ndimage.center_of_mass(thin)))
 
 
-def _check_content(image: Image, name: str) -> None:
+def _check_content(image: Image, name: str, where: object) -> None:
     values = image.data[np.isfinite(image.data)]
     if values.size == 0:
         found = "no finite value"
@@ -347,13 +351,13 @@ def _check_content(image: Image, name: str) -> None:
         return
     raise InputError(
         f"the {name} image has nothing to align",
-        where="coregister",
+        where=where,
         found=found,
         do="check that this is the right image",
     )
 
 
-def _check_result(level: _Problem, result: Evaluation, seed: int) -> None:
+def _check_result(level: _Problem, result: Evaluation, seed: int, where: object) -> None:
     shuffled = np.random.default_rng(seed).permutation(level.fixed_bins)
     chance = nmi(level.points, shuffled, level.moving_bins, level.moving_to_voxel).value
     if result.overlap < MINIMUM_OVERLAP:
@@ -364,7 +368,7 @@ def _check_result(level: _Problem, result: Evaluation, seed: int) -> None:
         return
     raise InputError(
         "the two images cannot be aligned",
-        where="coregister",
+        where=where,
         found=found,
         do="check that both show the same head and that their headers place them near each other",
     )

@@ -44,7 +44,8 @@ def coregister_stage(
     with collect_notices() as notices:
         target = load(fixed)
         mask = None if fixed_mask is None else _surroundings(load_mask(fixed_mask), target)
-        found = coregister(target, load_still(moving), mask=mask, threads=threads)
+        source = load_still(moving)
+        found = coregister(target, source, mask=mask, threads=threads, where=moving.name)
         if found.nmi_after < found.nmi_before:
             notify("coregistration did not improve on the headers", where=moving.name)
     write_json(matrix, {**_described(found), "notices": notices})

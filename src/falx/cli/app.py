@@ -96,17 +96,22 @@ def print_outcome(outcome: Outcome, out: Path) -> None:
     """Print what failed and what to look at."""
     troubles = len(outcome.failed) + len(outcome.excluded)
     if troubles:
-        say(f"{len(outcome.failed)} steps failed, {len(outcome.excluded)} subjects left out:")
+        steps = _counted(len(outcome.failed), "step")
+        say(f"{steps} failed, {_counted(len(outcome.excluded), 'subject')} left out:")
         for exclusion in outcome.excluded:
             say(f"  {exclusion.reason}")
         for failed in outcome.failed:
-            say(f"  {failed.failure}\n    log: {out.absolute() / failed.log}")
+            say(f"  {failed.job}: {failed.failure}\n    log: {out.absolute() / failed.log}")
     if outcome.show:
         say("look at:")
         for path in outcome.show:
             say(f"  {path}")
     else:
         say(f"outputs: {out.absolute()}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _columns(texts: list[str], study: Study) -> dict[str, str]:

@@ -129,7 +129,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         if request.level == "participant":
             write_exclusions(request.study, request.dataset.index.subjects, out)
     failed = tuple(result for result in finished if result.failure is not None)
-    show = _to_show(request.study, plan, out)
+    show = _to_show(request.study, plan, failed, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
 
 
@@ -225,10 +225,16 @@ def _write_configuration(request: Request, out: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _to_show(study: Study, plan: Plan, out: Path) -> tuple[Path, ...]:
+def _to_show(
+    study: Study, plan: Plan, failed: tuple[Finished, ...], out: Path
+) -> tuple[Path, ...]:
+    """Pages of the units in which nothing failed: another page would be an older run's."""
+    broken = {finished.job.partition("/")[0] for finished in failed}
     stage, _, role = study.show.get(plan.level, "").partition(".")
     return tuple(
         out / job.outputs[role]
         for job in plan.jobs
-        if job.stage == stage and read_record(out / job.record) is not None
+        if job.stage == stage
+        and job.unit not in broken
+        and read_record(out / job.record) is not None
     )
