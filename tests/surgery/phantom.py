@@ -93,7 +93,7 @@ def track_ok(fields, entry, outward, target, limits, step_mm=0.25):
     inverse = np.linalg.inv(fields.grid.affine)
     voxels = points @ inverse[:3, :3].T + inverse[:3, 3]
     free = ~exempt_at(fields.exempt, voxels)
-    least = limits.min_clearance_mm - 1e-6
+    least = limits.min_clearance_mm - 1e-3
     return bool(np.all(interpolate(fields.clearance_mm, voxels[free]) >= least))
 
 

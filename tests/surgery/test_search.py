@@ -133,8 +133,10 @@ def test_pareto_set_equals_the_definition(scene, fields):
     assert len(rows) == len(front)
 
 
-def test_suggested_plan_is_within_one_percent_of_brute_force(scene, fields, found):
-    """Least collateral at the wanted rate, over every track and burn of the search."""
+def test_suggested_plan_is_within_one_percent_of_brute_force(scene, fields):
+    """Least collateral at the wanted rate, over every track and single burn of the search."""
+    rng = np.random.default_rng(1)
+    found = search(scene, LIMITS, GOAL, rng=rng, max_pairs=PAIRS, max_burns=1)
     tracks = find_tracks(scene, fields, LIMITS, max_pairs=PAIRS)
     candidates = candidate_burns(scene, tracks, LIMITS)
     reaching = candidates.rate >= GOAL.wanted
@@ -154,7 +156,7 @@ def test_every_option_passes_the_plain_checker(scene, fields, found):
     protected = centres(scene.protected, scene.grid)
     wanted = centres(scene.signature & scene.hippocampus, scene.grid)
     assert len(found.options) > 20
-    for option in found.options[::5]:
+    for option in found.options:
         plan, assessment = option.assessment.plan, option.assessment
         entry, target = np.array(plan.trajectory.entry_mm), np.array(plan.trajectory.target_mm)
         nearest = np.linalg.norm(scene.entries_mm - entry, axis=1).argmin()

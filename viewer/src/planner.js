@@ -4,8 +4,8 @@
 /** Step at which tracks are walked, and how far a hand-placed entry may lie off, mm. */
 const STEP_MM = 0.25;
 const ENTRY_TOLERANCE_MM = 3.0;
-/** Slack that keeps plans lying exactly on a limit. */
-const ROUNDING = 1e-6;
+/** Keeps plans that lie exactly on a limit. */
+const ROUNDING_MM = 1e-3;
 /** Added to squared radii, so that voxel centres on the surface of a burn are heated. */
 const SURFACE_MM2 = 1e-6;
 
@@ -187,8 +187,8 @@ export function assess(plan, scene) {
 }
 
 function brokenLimits(found, limits) {
-  const above = (value, limit) => value > limit + ROUNDING;
-  const below = (value, limit) => value !== null && value < limit - ROUNDING;
+  const above = (value, limit) => value > limit + ROUNDING_MM;
+  const below = (value, limit) => value !== null && value < limit - ROUNDING_MM;
   return [
     above(found.length, limits.max_length_mm) && "track length",
     above(found.angle, limits.max_angle_deg) && "angle to the skull",

@@ -13,7 +13,7 @@ from falx.surgery.ablation import AblativeRate, rate_of_volumes
 from falx.surgery.geometry import LaserPlan, ablation_voxels
 from falx.surgery.limits import Limits
 from falx.surgery.scene import Fields, Mask, Scene, fields_of
-from falx.surgery.track_kernels import heat_limits, track_profiles
+from falx.surgery.track_kernels import ROUNDING_MM, heat_limits, track_profiles
 
 __all__ = ["Assessment", "Tissue", "Violation", "assess", "heated_tissue"]
 
@@ -196,7 +196,7 @@ def _sinus_mm(entry: npt.NDArray[np.float64], scene: Scene) -> float | None:
 def _violations(
     measured: dict[str, float | None], off_entry_mm: float, limits: Limits
 ) -> tuple[Violation, ...]:
-    """Name what is broken; the slack of 1e-6 keeps plans that lie exactly on a limit."""
+    """Name what is broken; plans that lie exactly on a limit are kept."""
     above = (
         ("track length", measured["length_mm"], limits.max_length_mm, "mm"),
         ("angle to the skull", measured["angle_deg"], limits.max_angle_deg, "degrees"),
@@ -210,11 +210,11 @@ def _violations(
     broken = [
         Violation(name, value, limit, unit)
         for name, value, limit, unit in above
-        if value is not None and value > limit + 1e-6
+        if value is not None and value > limit + ROUNDING_MM
     ]
     broken += [
         Violation(name, value, limit, unit)
         for name, value, limit, unit in below
-        if value is not None and value < limit - 1e-6
+        if value is not None and value < limit - ROUNDING_MM
     ]
     return tuple(broken)

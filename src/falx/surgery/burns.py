@@ -12,15 +12,19 @@ from falx.surgery.burn_kernels import burn_counts, pareto_keep
 from falx.surgery.geometry import capsule_volume_mm3
 from falx.surgery.limits import Limits
 from falx.surgery.scene import Scene
+from falx.surgery.track_kernels import ROUNDING_MM
 from falx.surgery.tracks import Tracks, numba_threads
 
-__all__ = ["Candidates", "candidate_burns", "pareto_set", "promising_tracks"]
+__all__ = [
+    "Candidates",
+    "candidate_burns",
+    "pareto_set",
+    "promising_tracks",
+    "target_voxels",
+]
 
 COARSE, CHUNK = 16, 50_000
 """Step among voxels for a first ranking, and tracks ranked at a time."""
-
-ROUNDING_MM = np.float32(1e-5)
-"""Keeps burns that lie exactly on a limit."""
 
 HIPPOCAMPUS, AMYGDALA, STRUCTURE = 0, 1, 2
 
@@ -54,10 +58,10 @@ def candidate_burns(
     scene: Scene, tracks: Tracks, limits: Limits, *, threads: int = 1
 ) -> Candidates:
     """Coverage of every allowed single burn that reaches signature in the hippocampus."""
-    points, kinds = _points(scene)
+    points, kinds = target_voxels(scene)
     pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
     with numba_threads(threads):
-        heat_limit = tracks.heat_limit_mm + ROUNDING_MM
+        heat_limit = tracks.heat_limit_mm + np.float32(ROUNDING_MM)
         counts = burn_counts(
             tracks.entries_mm, tracks.targets_mm, heat_limit, points, kinds, pull_backs, radii
         )
@@ -103,10 +107,10 @@ def _cheapest(
     scene: Scene, tracks: Tracks, limits: Limits, wanted: float, threads: int
 ) -> npt.NDArray[np.float64]:
     """Least collateral of each track's burns that reach a rate, by every 16th voxel, mm³."""
-    points, kinds = _points(scene)
+    points, kinds = target_voxels(scene)
     points, kinds = points[::COARSE], kinds[::COARSE]
     pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
-    heat_limit = tracks.heat_limit_mm + ROUNDING_MM
+    heat_limit = tracks.heat_limit_mm + np.float32(ROUNDING_MM)
     with numba_threads(threads):
         counts = burn_counts(
             tracks.entries_mm, tracks.targets_mm, heat_limit, points, kinds, pull_backs, radii
@@ -119,7 +123,7 @@ def _cheapest(
     return np.asarray(cost.min(axis=(1, 2)))
 
 
-def _points(scene: Scene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+def target_voxels(scene: Scene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
     """Voxel centres of the targets, and as bits what each counts for."""
     inside = scene.targets
     kinds = (

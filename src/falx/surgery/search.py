@@ -8,10 +8,10 @@ in millimetres before and after, so that the side cannot change a result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from falx.surgery.assess import Assessment, assess
 from falx.surgery.burns import Candidates, candidate_burns, pareto_set, promising_tracks
@@ -20,6 +20,7 @@ from falx.surgery.infeasible import Explanation, explain
 from falx.surgery.limits import Goal, Limits, Placement
 from falx.surgery.robustness import Robustness, shake
 from falx.surgery.scene import Fields, Scene, fields_of, mirrored_scene
+from falx.surgery.second_burn import best_pairs
 from falx.surgery.tracks import Funnel, Tracks, find_tracks
 
 MAX_TRACKS = 40_000
@@ -66,13 +67,18 @@ def search(
     rng: np.random.Generator,
     placement: Placement | None = None,
     max_pairs: int = 6_000_000,
+    max_burns: int = 2,
     threads: int = 1,
 ) -> SearchResult:
-    """Find the Pareto set of plans for one side, and the plan to suggest."""
+    """Find the Pareto set of plans for one side, and the plan to suggest.
+
+    With `max_burns` of 2, plans with a second burn behind the first join the set where no
+    other plan beats them.
+    """
     if scene.side == "right":
         found = search(
             mirrored_scene(scene), limits, goal, rng=rng, placement=placement,
-            max_pairs=max_pairs, threads=threads,
+            max_pairs=max_pairs, max_burns=max_burns, threads=threads,
         )  # fmt: skip
         return _mirrored_result(found)
     fields = fields_of(scene)
@@ -80,7 +86,13 @@ def search(
     tracks = promising_tracks(scene, tracks, limits, goal.wanted, keep=MAX_TRACKS, threads=threads)
     candidates = candidate_burns(scene, tracks, limits, threads=threads)
     rows = pareto_set(candidates, tracks)
-    options = _options(rows, candidates, tracks, scene, fields, limits)
+    plans = [_plan(int(row), candidates, tracks, limits) for row in rows]
+    options = _passing(plans, scene, fields, limits)
+    if max_burns > 1:
+        pairs = best_pairs(
+            scene, fields, tracks, candidates, limits, goal.wanted, threads=threads
+        )  # fmt: skip
+        options = _joined(options, _passing(pairs, scene, fields, limits))
     options, suggested = _suggest(
         options, scene, fields, limits, goal, placement or Placement(), rng, threads
     )
@@ -104,23 +116,31 @@ def _plan(row: int, candidates: Candidates, tracks: Tracks, limits: Limits) -> L
     return LaserPlan(Trajectory(tuple(entry), tuple(target)), (burn,))
 
 
-def _options(
-    rows: npt.NDArray[np.int64],
-    candidates: Candidates,
-    tracks: Tracks,
-    scene: Scene,
-    fields: Fields,
-    limits: Limits,
+def _passing(
+    plans: Sequence[LaserPlan], scene: Scene, fields: Fields, limits: Limits
 ) -> tuple[Option, ...]:
-    """Assess the Pareto plans anew on the scene's grid; only plans that pass are shown."""
-    found = []
-    for row in rows:
-        assessment = assess(
-            _plan(int(row), candidates, tracks, limits), scene, limits, fields=fields
-        )
-        if not assessment.violations:
-            found.append(Option(assessment))
-    return tuple(found)
+    """Assess plans anew on the scene's grid; only those that pass are shown."""
+    found = [assess(plan, scene, limits, fields=fields) for plan in plans]
+    return tuple(Option(assessment) for assessment in found if not assessment.violations)
+
+
+def _joined(options: tuple[Option, ...], more: tuple[Option, ...]) -> tuple[Option, ...]:
+    """Add the plans that no other beats, drop those that they beat, by rising collateral."""
+    new = tuple(
+        option for option in more
+        if not any(_beats(other, option) for other in (*options, *more))
+    )  # fmt: skip
+    kept = tuple(option for option in options if not any(_beats(other, option) for other in new))
+    return tuple(sorted((*kept, *new), key=lambda o: o.assessment.tissue.outside_mm3))
+
+
+def _beats(one: Option, other: Option) -> bool:
+    """Whether a plan is at least as good in rate, collateral and risk, and better in one."""
+    a, b = (
+        (-o.assessment.rate, o.assessment.tissue.outside_mm3, round(o.assessment.risk_mm, 3))
+        for o in (one, other)
+    )
+    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
 
 
 def _suggest(

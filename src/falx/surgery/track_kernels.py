@@ -17,6 +17,7 @@ __all__ = [
     "CLEARANCE",
     "FEASIBLE",
     "LENGTH",
+    "ROUNDING_MM",
     "SURFACE_MM2",
     "Rules",
     "Space",
@@ -32,8 +33,9 @@ FEASIBLE, LENGTH, ANGLE, CLEARANCE = 0, 1, 2, 3
 """Why a pair of entry and target was removed."""
 
 
-ROUNDING = 1e-6
-"""Arithmetic noise that must not decide about a track, mm."""
+ROUNDING_MM = 1e-3
+"""What must not decide about a plan: places are held to this, and many lie exactly on a limit,
+for limits and voxels are round numbers."""
 
 SURFACE_MM2 = 1e-6
 """Added to squared radii, so that a voxel centre on the surface of a burn is heated however
@@ -135,7 +137,7 @@ def clear_walk(space, start, stop, length, least, step):  # type: ignore[no-unty
     track exactly on the limit is kept.
     """
     steps = int(np.ceil(length / step))
-    least = least - ROUNDING
+    least = least - ROUNDING_MM
     for turn in range(2):
         for n in range(0, steps + 1, 4 - 3 * turn):
             if turn == 1 and n % 4 == 0:
