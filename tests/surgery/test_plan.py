@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from falx.errors import InputError
 from falx.images.nifti import load_mask, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.surgery.planfile import read_plan
+from falx.surgery.prognosis import prognosis, published_prognosis
 from surgery.phantom import head_labels, head_signature
 
 
@@ -62,11 +64,63 @@ def test_a_patient_is_planned_and_shown(patient):
 
 
 def test_same_seed_same_bytes(patient):
+    """All but the time stamp of the page."""
     folder, words, _ = patient
-    path = out(folder, "sub-07_desc-planned_plan.json")
-    before = path.read_bytes()
+    paths = [out(folder, f"sub-07_desc-planned_plan.{kind}") for kind in ("json", "pdf", "html")]
+
+    def content():
+        *exact, page = (path.read_bytes() for path in paths)
+        return *exact, re.sub(rb"computed [-0-9: ]+UTC", b"", page)
+
+    before = content()
     assert main(words) == 0
-    assert path.read_bytes() == before
+    assert content() == before
+
+
+def test_the_sheet_is_one_page_with_the_plan_in_words(patient):
+    folder, _, _ = patient
+    content = out(folder, "sub-07_desc-planned_plan.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") == 1
+    assert len(content) < 1_500_000
+
+
+def test_an_ablation_that_was_made_is_scored_and_sinuses_are_kept_away_from(patient):
+    folder, words, _ = patient
+    labels = head_labels()
+    x, y, z = np.moveaxis(labels.grid.centres_mm(), -1, 0)
+    made = (x - 27) ** 2 + (y + 10) ** 2 + (z + 12) ** 2 <= 64
+    sinus = (np.abs(x) < 4) & (y < -90)
+    save(folder / "made.nii.gz", made, labels.affine)
+    save(folder / "sinus.nii.gz", sinus, labels.affine)
+    more = [*words, "--ablation", str(folder / "made.nii.gz"), "--sinuses",
+            str(folder / "sinus.nii.gz"), "--min-sinus-mm", "30"]  # fmt: skip
+    more[1] = str(folder / "more")
+    assert main(more) == 0
+    anat = folder / "more/sub-07/anat"
+    document = json.loads((anat / "sub-07_desc-planned_plan.json").read_text())
+    signature = load_mask(folder / "signature.nii.gz").data & (labels.data == 53)
+    record = document["made"]
+    assert record["hippocampus"]["rate"] == pytest.approx(
+        (signature & made).sum() / signature.sum()
+    )
+    assert record["ablated_mm3"] == pytest.approx(8.0 * made.sum())
+    assert "seizure freedom" in record["expected"]["sentences"][0]
+    assert document["sinuses_checked"]
+    assert document["funnel"]["sinus"] > 0
+    assert min(option["sinus_distance_mm"] for option in document["options"]) >= 30
+    assert "The ablation that was made" in (anat / "sub-07_desc-planned_plan.html").read_text()
+
+
+def test_the_expected_outcome_is_that_of_the_rate(patient):
+    folder, _, _ = patient
+    document = json.loads(out(folder, "sub-07_desc-planned_plan.json").read_text())
+    rate = document["options"][document["suggested"]]["hippocampus"]["rate"]
+    model = published_prognosis(rng=np.random.default_rng(0))
+    assert document["expected"]["probability"] == pytest.approx(prognosis(rate, model).probability)
+    page = out(folder, "sub-07_desc-planned_plan.html").read_text()
+    assert "95 % interval" in page
+    assert document["made"] is None
 
 
 def test_a_given_plan_is_scored_like_the_found_one(patient, capsys):
@@ -117,6 +171,55 @@ def test_bad_plan_files_are_refused(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read_plan(path)
     assert "plan.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--side": "left"}, "no signature in the left hippocampus, so nothing to ablate"),
+        ({"--vessels": "other grid"}, "the vessel mask.*grid"),
+        ({"--sinuses": "other grid"}, "the sinus mask.*grid"),
+        ({"--ablation": "other grid"}, "the ablation is on another grid"),
+        ({"--ablation": "other side"}, "the ablation lies in the other hemisphere"),
+        ({"--ablation": "empty"}, "the ablation mask is empty"),
+        ({"--signature": "empty"}, "nothing to ablate"),
+        ({"--signature": "other grid"}, "the signature.*grid"),
+        ({"--plan": '{"entry_ras_mm": [NaN, 0, 0], "target_ras_mm": [1, 2, 3], "burns": []}'},
+         "not a point in millimetres"),
+        ({"--plan": '{"entry_ras_mm": [900, 0, 0], "target_ras_mm": [27, -20, -12], '
+                    '"burns": [{"radius_mm": 6}]}'}, "lies outside the head"),
+        ({"--plan": '{"entry_ras_mm": [-40, -90, 0], "target_ras_mm": [-27, -20, -12], '
+                    '"burns": [{"radius_mm": 6}]}'}, "the target of the plan lies in the other"),
+        ({"--max-angle-deg": "120"}, "max_angle_deg"),
+        ({"--threshold": "nan"}, "threshold"),
+        ({"--draws": "1"}, "draws"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_on_the_command_line(patient, tmp_path, capsys, change, message):
+    _, words, _ = patient
+    labels = head_labels()
+    x = labels.grid.centres_mm()[..., 0]
+    masks = {
+        "other grid": (np.ones((20, 20, 20), bool), np.diag([3.0, 3.0, 3.0, 1.0])),
+        "other side": ((x < -20) & (x > -30) & (labels.data > 0), labels.affine),
+        "empty": (np.zeros(labels.data.shape, bool), labels.affine),
+    }
+    bad = [*words]
+    bad[1] = str(tmp_path / "out")
+    for flag, value in change.items():
+        if value in masks:
+            save(tmp_path / "mask.nii.gz", *masks[value])
+            given = str(tmp_path / "mask.nii.gz")
+        elif flag == "--plan":
+            (tmp_path / "plan.json").write_text(value)
+            given = str(tmp_path / "plan.json")
+        else:
+            given = value
+        bad += [flag, given]
+    assert main(bad) == 2
+    text = capsys.readouterr().err
+    assert re.search(message, text), text
+    assert text.count("\n") == 1
 
 
 def test_missing_files_are_named(patient, capsys):

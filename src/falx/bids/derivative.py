@@ -18,6 +18,8 @@ IGNORED: tuple[str, ...] = (
     "**/*.html",
     "**/*_xfm.*",
     "**/*_metrics.json",
+    "**/*_plan.*",
+    "**/dicom",
     "figures",
 )
 """Patterns for ``.bidsignore``: files that BIDS has no name for.

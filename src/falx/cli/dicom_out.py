@@ -8,12 +8,13 @@ from pathlib import Path
 from falx.bids.derivative import output_path
 from falx.errors import InputError, OptionError, collect_notices
 from falx.images.nifti import Image, load_mask
+from falx.studies.signature import STUDY
 
 __all__ = ["add_arguments", "run"]
 
 DEFAULT_MASKS = {
     "ablation": output_path("anat", "mask", space="T1w", label="ablation", desc="planned"),
-    "signature": output_path("anat", "mask", space="T1w", desc="pNMS"),
+    "signature": STUDY.stage("signature").outputs["signature_native"],
 }
 """Masks of a planned patient, the first of which is drawn into the series."""
 

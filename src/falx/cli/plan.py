@@ -7,7 +7,7 @@ from pathlib import Path
 
 from falx.bids.derivative import output_path
 from falx.errors import collect_notices
-from falx.images.nifti import write_text
+from falx.images.nifti import atomic_path, write_text
 from falx.studies.plan_inputs import NEEDED, OFFERED, find_files
 
 __all__ = ["add_arguments", "run"]
@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         inputs.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE", help=text)
     inputs.add_argument("--side", choices=("left", "right"), help="side of the focus")
     inputs.add_argument("--vessels", type=Path, metavar="FILE", help="vessel mask on the T1w grid")
+    inputs.add_argument(
+        "--sinuses", type=Path, metavar="FILE", help="dural sinus mask on the T1w grid"
+    )
     parser.add_argument(
         "--plan", type=Path, metavar="FILE", help="score this plan instead of searching"
     )
@@ -30,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--max-angle-deg", type=float, default=30.0, help="default 30")
     rules.add_argument("--min-clearance-mm", type=float, default=2.0, help="default 2")
     rules.add_argument("--protect-margin-mm", type=float, default=2.0, help="default 2")
+    rules.add_argument("--min-sinus-mm", type=float, default=10.0, help="default 10")
+    rules.add_argument(
+        "--max-burns", type=int, choices=(1, 2), default=2, help="burns a plan may have, default 2"
+    )
     rules.add_argument("--threshold", type=float, default=0.396118, help="default 0.396118")
     rules.add_argument("--margin", type=float, default=0.10, help="default 0.10")
     rules.add_argument("--probability", type=float, default=0.90, help="default 0.90")
@@ -42,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan or score; print the plan in words and what to look at; 1 if none is suggested."""
     from falx.report.plan import plan_words
-    from falx.studies.plan_page import load_images, plan_page
+    from falx.studies.plan_page import load_images, plan_page, sheet
     from falx.surgery.limits import Goal, Limits, Placement
     from falx.surgery.plan_stage import plan_stage
 
@@ -55,17 +62,20 @@ def run(arguments: argparse.Namespace) -> int:
         "plan_csv": output_path("anat", "plan", extension=".csv", desc=stem),
         "ablation_native": output_path("anat", "mask", space="T1w", label="ablation", desc=stem),
         "page": output_path("anat", "plan", extension=".html", desc=stem),
+        "sheet": output_path("anat", "plan", extension=".pdf", desc=stem),
     }
     paths = {name: arguments.out / text.format(subject=label) for name, text in names.items()}
     for stale in paths.values():
         stale.unlink(missing_ok=True)
-    page = paths.pop("page")
+    page, printed = paths.pop("page"), paths.pop("sheet")
     with collect_notices() as notices:
         planned = plan_stage(
             structures=files.structures,
             signature_native=files.signature,
             to_template=files.to_template,
             vessels=arguments.vessels,
+            sinuses=arguments.sinuses,
+            made=files.ablation,
             user_plan=arguments.plan,
             label=f"sub-{label}",
             side=files.side,
@@ -74,15 +84,20 @@ def run(arguments: argparse.Namespace) -> int:
                 max_angle_deg=arguments.max_angle_deg,
                 min_clearance_mm=arguments.min_clearance_mm,
                 protect_margin_mm=arguments.protect_margin_mm,
+                min_sinus_mm=arguments.min_sinus_mm,
             ),
             goal=Goal(arguments.threshold, arguments.margin, arguments.probability),
             placement=Placement(tip_sd_mm=arguments.tip_sd_mm, draws=arguments.draws),
             seed=arguments.seed,
+            max_burns=arguments.max_burns,
             threads=arguments.jobs,
             **paths,
         )
-    write_text(page, plan_page(planned, load_images(files)))
+    images = load_images(files)
+    write_text(page, plan_page(planned, images))
+    with atomic_path(printed) as place:
+        place.write_bytes(sheet(planned, images))
     document = planned.document
-    for line in (*notices, *document["notices"], plan_words(document), page):
+    for line in (*notices, *document["notices"], plan_words(document), printed, page):
         print(line)
     return 0 if document["suggested"] is not None else 1

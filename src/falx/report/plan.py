@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from falx.grid import apply_affine
 from falx.images.nifti import Image
 from falx.report.figures import Layer, slices
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 
-__all__ = ["plan_sections", "plan_words"]
+__all__ = ["NEAR_MM", "plan_picture", "plan_sections", "plan_words", "score_rows"]
 
 SHOWN_OPTIONS = 12
+NEAR_MM = 40.0
+"""What the closer picture shows on each side of the burn."""
+
 OBSERVED_RATES = (0.247, 0.798)
 """Hippocampal ablative rates of the 30 patients of Mo 2025."""
 
@@ -32,7 +38,7 @@ def plan_words(document: Record) -> str:
     plan, hippocampus = option["plan"], option["hippocampus"]
     burns = " and ".join(
         f"one burn of {b['radius_mm']:g} mm radius over {b['pull_back_mm']:g} mm of pull-back"
-        + (f", {b['tip_offset_mm']:g} mm above the target" if b["tip_offset_mm"] else "")
+        + (f" from {b['tip_offset_mm']:g} mm before the target" if b["tip_offset_mm"] else "")
         for b in plan["burns"]
     )
     text = (
@@ -64,6 +70,7 @@ def plan_sections(
         Native T1w space; the ablation is that of the suggested plan.
     """
     sections = [_result(document)]
+    sections += _outcome(document)
     if ablation is not None:
         sections.append(_pictures(document, t1w, signature, ablation))
     if document["options"]:
@@ -90,11 +97,41 @@ def _result(document: Record) -> Section:
     return Section("The plan", blocks)
 
 
+def _outcome(document: Record) -> list[Section]:
+    """Say what the cohort lets expect, and what an ablation that was made took."""
+    sections: list[Section] = []
+    if document.get("expected"):
+        heading = "Expected outcome if the ablation falls as planned"
+        sections.append(Section(heading, (Text(" ".join(document["expected"]["sentences"])),)))
+    made = document.get("made")
+    if made:
+        rows: list[tuple[str, str | None, str | None]] = [
+            (f"ablative rate in the {name}", _percent(made[name]["rate"]),
+             f"{made[name]['numerator_mm3']:.0f} of {made[name]['denominator_mm3']:.0f} mm³")
+            for name in ("hippocampus", "amygdala")
+        ]  # fmt: skip
+        rows += [
+            ("ablated in all", f"{made['ablated_mm3']:.0f} mm³", None),
+            ("outside hippocampus and amygdala", f"{made['outside_mm3']:.0f} mm³", None),
+            ("in protected tissue", f"{made['protected_heated_mm3']:.0f} mm³", None),
+        ]
+        expected = made["expected"]
+        said = " ".join(expected["sentences"]) if expected else str(made["hippocampus"]["reason"])
+        table = Table(("what", "value", "of the signature"), rows)
+        sections.append(Section("The ablation that was made", (table, Text(said))))
+    return sections
+
+
 def _scores(option: Record, document: Record) -> Table:
+    return Table(("what", "value", "limit"), score_rows(option, document))
+
+
+def score_rows(option: Record, document: Record) -> list[tuple[str, str | None, str | None]]:
+    """Return what a plan reaches and the limit beside it, one row each."""
     limits, goal = document["limits"], document["goal"]
     wanted = goal["threshold"] + goal["margin"]
     shaken = option["robustness"] or {}
-    rows = [
+    return [
         ("ablative rate in the hippocampus", _percent(option["hippocampus"]["rate"]),
          f"at least {_percent(wanted)}"),
         ("ablative rate in the amygdala", _percent(option["amygdala"]["rate"]), None),
@@ -114,21 +151,61 @@ def _scores(option: Record, document: Record) -> Table:
         ("every limit kept under placement error", _percent(shaken.get("holds")), None),
         ("nothing touched under placement error", _percent(shaken.get("harmless")), None),
     ]  # fmt: skip
-    return Table(("what", "value", "limit"), rows)
 
 
-def _pictures(document: Record, t1w: Image, signature: Image, ablation: Image) -> Section:
-    plan = document["options"][document["suggested"]]["plan"]
+def plan_picture(
+    document: Record,
+    t1w: Image,
+    signature: Image,
+    ablation: Image,
+    *,
+    near_mm: float | None = None,
+) -> bytes:
+    """Three planes through the middle of the first burn, signature and ablation over them.
+
+    With `near_mm` only so much on each side of it, several times larger.
+    """
     layers = (
         Layer(signature, kind="mask", colour="orange", label="signature"),
         Layer(ablation, kind="contour", colour="cyan", label="planned ablation"),
     )
-    centre = tuple(plan["target_ras_mm"])
+    centre = _middle(document)
+    if near_mm is None:
+        return slices(t1w, layers, centre_mm=centre)
+    # What is cut off still sets black and white.
+    low, high = np.percentile(t1w.data[t1w.data > 0], [2.0, 99.5])
+    return slices(_around(t1w, centre, near_mm), layers, centre_mm=centre, spacing_mm=0.4,
+                  window=(float(low), float(high)))  # fmt: skip
+
+
+def _around(image: Image, centre: Sequence[float], near_mm: float) -> Image:
+    middle = apply_affine(np.linalg.inv(image.affine), np.array(centre))
+    reach = near_mm / image.grid.voxel_sizes_mm
+    first = np.clip(np.floor(middle - reach).astype(int), 0, image.data.shape)
+    last = np.clip(np.ceil(middle + reach).astype(int) + 1, 0, image.data.shape)
+    affine = np.array(image.affine)
+    affine[:3, 3] = apply_affine(affine, first)
+    return Image(image.data[tuple(slice(a, b) for a, b in zip(first, last, strict=True))], affine)
+
+
+def _middle(document: Record) -> tuple[float, ...]:
+    plan = document["options"][document["suggested"]]["plan"]
+    entry, target = np.array(plan["entry_ras_mm"]), np.array(plan["target_ras_mm"])
+    burn = plan["burns"][0]
+    back = burn["tip_offset_mm"] + burn["pull_back_mm"] / 2
+    place = target + back * (entry - target) / np.linalg.norm(entry - target)
+    return tuple(float(v) for v in place)
+
+
+def _pictures(document: Record, t1w: Image, signature: Image, ablation: Image) -> Section:
+    centre = _middle(document)
     return Section(
         "Where it lies",
         (
-            Figure(slices(t1w, layers, centre_mm=centre), "Signature (filled) and planned "
-                   "ablation (outline) at the target; left is shown on the left."),
+            Figure(plan_picture(document, t1w, signature, ablation, near_mm=NEAR_MM),
+                   "Signature (filled) and planned ablation (outline) in the middle of the first "
+                   "burn; left is shown on the left."),
+            Figure(plan_picture(document, t1w, signature, ablation), "The same in the head."),
             Figure(slices(t1w, (), centre_mm=centre), "The same planes without overlay."),
         ),
     )  # fmt: skip

@@ -10,7 +10,8 @@ import numpy as np
 from falx.images.nifti import Image, load, load_mask
 from falx.report.page import Notice, Section, render
 from falx.report.patient_view import MapSource, MaskSource, view_layers, view_surfaces
-from falx.report.plan import plan_sections
+from falx.report.plan import NEAR_MM, plan_picture, plan_sections
+from falx.report.plan_sheet import plan_sheet
 from falx.report.viewer import Viewer, WhatIf, is_built, live_view
 from falx.studies.plan_inputs import PatientFiles
 from falx.surgery.geometry import LaserPlan, ablation_mask
@@ -21,7 +22,7 @@ from falx.surgery.planfile import plan_of_record
 from falx.surgery.scene import fields_of
 from falx.surgery.what_if import what_if_arrays, what_if_plan, what_if_scene
 
-__all__ = ["PlanImages", "load_images", "plan_page"]
+__all__ = ["PlanImages", "load_images", "plan_page", "sheet", "shown_plan"]
 
 ORANGE, YELLOW, BLUE, PINK = (242, 142, 43), (242, 208, 43), (84, 145, 214), (230, 96, 176)
 NOT_BUILT = (
@@ -54,11 +55,7 @@ def load_images(files: PatientFiles) -> PlanImages:
 
 def plan_page(planned: Planned, images: PlanImages) -> str:
     """Return the page of a planned patient, one file that makes no request."""
-    plan = shown_plan(planned)
-    ablation = None
-    if planned.plan is not None:
-        grid = planned.labels.grid
-        ablation = Image(ablation_mask(planned.plan, grid), planned.labels.affine)
+    plan, ablation = shown_plan(planned), _planned_ablation(planned)
     sections = plan_sections(
         planned.document, t1w=images.t1w, signature=images.signature, ablation=ablation
     )
@@ -71,6 +68,24 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
         sections.append(Section("Live view", (Notice((NOT_BUILT,), level="note"),)))
     label = planned.document["label"]
     return render("Laser plan", sections, subtitle=label, script=script, style=style)
+
+
+def sheet(planned: Planned, images: PlanImages) -> bytes:
+    """Return the plan on one printed page, as a PDF."""
+    ablation = _planned_ablation(planned)
+    pictures = []
+    if ablation is not None:
+        pictures = [
+            plan_picture(planned.document, images.t1w, images.signature, ablation, near_mm=near_mm)
+            for near_mm in (NEAR_MM, None)
+        ]
+    return plan_sheet(planned.document, pictures)
+
+
+def _planned_ablation(planned: Planned) -> Image | None:
+    if planned.plan is None:
+        return None
+    return Image(ablation_mask(planned.plan, planned.labels.grid), planned.labels.affine)
 
 
 def shown_plan(planned: Planned) -> LaserPlan | None:

@@ -9,16 +9,27 @@ import numpy.typing as npt
 
 from falx.errors import InputError
 from falx.grid import apply_affine
+from falx.images.nifti import Image
 from falx.surgery.ablation import AblativeRate, rate_of_volumes
 from falx.surgery.geometry import LaserPlan, ablation_voxels
 from falx.surgery.limits import Limits
 from falx.surgery.scene import Fields, Mask, Scene, fields_of
 from falx.surgery.track_kernels import ROUNDING_MM, heat_limits, track_profiles
 
-__all__ = ["Assessment", "Tissue", "Violation", "assess", "heated_tissue"]
+__all__ = [
+    "Assessment",
+    "Tissue",
+    "Violation",
+    "assess",
+    "heated_tissue",
+    "tissue_of_image",
+]
 
 ENTRY_TOLERANCE_MM = 3.0
 """How far a hand-placed entry may lie from the nearest allowed one, mm."""
+
+FAR_FROM_TARGETS_MM = 25.0
+"""Beyond this from hippocampus and amygdala of the side an ablation is not one of them."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,36 @@ class Assessment:
         return self.tissue.hippocampus.rate or 0.0
 
 
+def tissue_of_image(ablation: Image, scene: Scene, *, where: str = "") -> Tissue:
+    """Measure an ablation that was made, drawn on the whole T1w grid.
+
+    Raises
+    ------
+    InputError
+        If it is empty, on another grid, or lies in the other hemisphere.
+    """
+    offset = apply_affine(np.linalg.inv(ablation.affine), scene.grid.affine[:3, 3])
+    same_axes = np.allclose(ablation.affine[:3, :3], scene.grid.affine[:3, :3], atol=1e-4)
+    if not same_axes or np.abs(offset - np.rint(offset)).max() > 0.01:
+        raise InputError(
+            "the ablation is on another grid than the T1w image", where=where,
+            do="resample it to the T1w image",
+        )  # fmt: skip
+    if not ablation.data.any():
+        raise InputError("the ablation mask is empty", where=where, do="choose another mask")
+    places = apply_affine(ablation.affine, np.argwhere(ablation.data))
+    away = _from_targets_mm(np.median(places, axis=0), scene)
+    if away > FAR_FROM_TARGETS_MM:
+        raise InputError(
+            "the ablation lies in the other hemisphere than the focus, or far from the targets",
+            where=where, found=f"its middle {away:.0f} mm from hippocampus and amygdala on the "
+            f"{scene.side}", do="correct the side or the mask",
+        )  # fmt: skip
+    first = np.rint(offset).astype(int)
+    window = tuple(slice(a, a + n) for a, n in zip(first, scene.grid.shape, strict=True))
+    return heated_tissue(np.asarray(ablation.data[window], dtype=bool), scene)
+
+
 def heated_tissue(ablation: Mask, scene: Scene) -> Tissue:
     """Measure an ablation given as a mask on the scene's grid: planned, or really made."""
     if ablation.shape != scene.grid.shape:
@@ -134,7 +175,7 @@ def assess(
     Raises
     ------
     InputError
-        If an end of the track lies outside the image.
+        If an end of the track lies outside the image, or its target far from the structures.
     """
     track = plan.trajectory
     ends = np.array([track.entry_mm, track.target_mm])
@@ -171,6 +212,18 @@ def _check_inside(ends: npt.NDArray[np.float64], scene: Scene) -> None:
                 found=f"{np.round(point, 1).tolist()} mm",
                 do="give native T1w coordinates in RAS+ mm, on the side that is planned",
             )
+    away = _from_targets_mm(ends[1], scene)
+    if away > FAR_FROM_TARGETS_MM:
+        raise InputError(
+            "the target of the plan lies in the other hemisphere than the focus, or far from it",
+            found=f"{away:.0f} mm from hippocampus and amygdala on the {scene.side}",
+            do="give native T1w coordinates in RAS+ mm, or correct the side",
+        )
+
+
+def _from_targets_mm(point: npt.NDArray[np.float64], scene: Scene) -> float:
+    places = apply_affine(scene.grid.affine, np.argwhere(scene.targets))
+    return float(np.linalg.norm(places - point, axis=1).min())
 
 
 def _protected_mm(plan: LaserPlan, fields: Fields, limits: Limits) -> float:

@@ -117,6 +117,7 @@ def scene_from_labels(
     to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
     *,
     vessels: Image | None = None,
+    sinuses: Image | None = None,
     box: EntryBox | None = None,
 ) -> Scene:
     """Build the planner's scene from a label volume and a signature mask.
@@ -131,16 +132,19 @@ def scene_from_labels(
         Maps native points of shape (N, 3), mm, to template mm; used for the entry box only.
     vessels
         Boolean, same grid; without it the plan says that vessels were not checked.
+    sinuses
+        Boolean, same grid: dural sinuses, from which entries and tracks keep away.
 
     Raises
     ------
     GridError
-        If signature or vessels are on another grid.
+        If signature, vessels or sinuses are on another grid.
     InputError
         If the structures of the side, the signature or possible entries are missing.
     """
     grid = labels.grid
-    for name, image in (("signature", signature), ("vessel mask", vessels)):
+    given = (("signature", signature), ("vessel mask", vessels), ("sinus mask", sinuses))
+    for name, image in given:
         if image is not None:
             check_same_grid(
                 f"the {name}", image.data.shape, image.affine, "the T1w labels", grid.shape,
@@ -158,8 +162,9 @@ def scene_from_labels(
             do="check the registration to the template, or widen the box",
         )
     obstacles = sulci(brain, hull, grid) | np.isin(values, VENTRICLES)
-    if vessels is not None:
-        obstacles = obstacles | window.take(vessels).astype(bool)
+    for image in (vessels, sinuses):
+        if image is not None:
+            obstacles = obstacles | window.take(image).astype(bool)
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
@@ -172,6 +177,7 @@ def scene_from_labels(
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
+        sinus=None if sinuses is None else window.take(sinuses).astype(bool),
         parahippocampal=gyrus if gyrus.any() else None,
     )
 

@@ -14,16 +14,27 @@ from falx.errors import InputError, check_option
 from falx.grid import SIDES, Side
 from falx.images.nifti import Image, load_labels, load_mask, save, write_json, write_text
 from falx.images.warp import load_map
-from falx.surgery.assess import assess
+from falx.surgery.assess import assess, tissue_of_image
 from falx.surgery.geometry import LaserPlan, ablation_mask
 from falx.surgery.head import scene_from_labels
 from falx.surgery.limits import Goal, Limits, Placement
-from falx.surgery.planfile import FORMAT, HEATED_DICE, option_record, options_csv, read_plan
+from falx.surgery.planfile import (
+    FORMAT,
+    HEATED_DICE,
+    option_record,
+    options_csv,
+    read_plan,
+    tissue_record,
+)
+from falx.surgery.prognosis import prognosis, published_prognosis
 from falx.surgery.robustness import shake
 from falx.surgery.scene import Scene, fields_of
 from falx.surgery.search import search
 
 __all__ = ["Planned", "plan_stage", "side_of_metrics"]
+
+PROGNOSIS_SEED = 0
+"""The correction for optimism draws; every page shows the same one."""
 
 NOTICE = (
     "The 39.79 % threshold comes from 30 patients treated at one centre, 21 of them "
@@ -59,6 +70,8 @@ def plan_stage(
     signature_native: Path,
     to_template: Path,
     vessels: Path | None,
+    sinuses: Path | None = None,
+    made: Path | None = None,
     user_plan: Path | None,
     label: str,
     side: str,
@@ -69,6 +82,7 @@ def plan_stage(
     plan_json: Path,
     plan_csv: Path,
     ablation_native: Path,
+    max_burns: int = 2,
     threads: int = 1,
 ) -> Planned:
     """Search, or score a plan that is given; write plan, table and planned ablation.
@@ -79,8 +93,12 @@ def plan_stage(
         Inputs on the native T1w grid: labels of FreeSurfer numbers, and the signature.
     to_template
         Input: coordinate map, native T1w mm → template mm.
-    vessels, user_plan
-        Inputs, optional: mask on the T1w grid; a plan file to be scored instead of a search.
+    vessels, sinuses
+        Inputs, optional: masks on the T1w grid.
+    made
+        Input, optional: an ablation that was really made, T1w grid, to be scored as well.
+    user_plan
+        Input, optional: a plan file to be scored instead of a search.
     plan_json, plan_csv, ablation_native
         Outputs. The mask is written for the suggested or given plan only.
 
@@ -98,10 +116,12 @@ def plan_stage(
         chosen,
         load_map(to_template).at,
         vessels=None if vessels is None else load_mask(vessels),
+        sinuses=None if sinuses is None else load_mask(sinuses),
     )
+    made_record = None if made is None else _made(made, scene)
     rng = np.random.default_rng(seed)
     if user_plan is None:
-        found, plan = _searched(scene, limits, goal, placement, rng, threads)
+        found, plan = _searched(scene, limits, goal, placement, rng, threads, max_burns)
     else:
         plan = read_plan(user_plan)
         found = _scored(plan, scene, limits, goal, placement, rng, threads)
@@ -111,11 +131,14 @@ def plan_stage(
         "label": label,
         "side": chosen,
         "vessels_checked": scene.vessels_checked,
+        "sinuses_checked": scene.sinus is not None,
         "notices": [NOTICE, *([] if scene.vessels_checked else ["Vessels were not checked."])],
         "limits": asdict(limits),
         "goal": asdict(goal),
         "placement": {**asdict(placement), "seed": seed},
         **found,
+        "expected": _expected(found),
+        "made": made_record,
     }
     write_json(plan_json, document)
     write_text(plan_csv, options_csv(document["options"]))
@@ -136,9 +159,11 @@ def side_of_metrics(path: Path) -> str:
 
 def _searched(
     scene: Scene, limits: Limits, goal: Goal, placement: Placement, rng: np.random.Generator,
-    threads: int,
+    threads: int, max_burns: int,
 ) -> tuple[dict[str, Any], LaserPlan | None]:  # fmt: skip
-    result = search(scene, limits, goal, rng=rng, placement=placement, threads=threads)
+    result = search(
+        scene, limits, goal, rng=rng, placement=placement, max_burns=max_burns, threads=threads
+    )
     suggested = result.options.index(result.suggested) if result.suggested else None
     record = {
         "funnel": {**asdict(result.funnel), "feasible": result.funnel.feasible},
@@ -148,6 +173,26 @@ def _searched(
         "options": [option_record(o.assessment, o.robustness) for o in result.options],
     }
     return record, result.suggested.assessment.plan if result.suggested else None
+
+
+def _expected(found: dict[str, Any]) -> dict[str, Any] | None:
+    """Outcome that the published cohort lets expect of the shown plan."""
+    if found["suggested"] is None:
+        return None
+    return _prognosis(found["options"][found["suggested"]]["hippocampus"]["rate"])
+
+
+def _made(path: Path, scene: Scene) -> dict[str, Any]:
+    """Score an ablation that was really made, by the same rules as a planned one."""
+    record = tissue_record(tissue_of_image(load_mask(path), scene, where=path.name))
+    return {**record, "expected": _prognosis(record["hippocampus"]["rate"])}
+
+
+def _prognosis(rate: float | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    model = published_prognosis(rng=np.random.default_rng(PROGNOSIS_SEED))
+    return asdict(prognosis(rate, model))
 
 
 def _scored(

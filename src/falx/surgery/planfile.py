@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from falx.errors import InputError
-from falx.surgery.assess import Assessment
+from falx.surgery.assess import Assessment, Tissue
 from falx.surgery.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.robustness import Robustness
 from falx.surgery.scene import PLACES
@@ -29,6 +29,7 @@ __all__ = [
     "plan_of_record",
     "plan_record",
     "read_plan",
+    "tissue_record",
 ]
 
 FORMAT = 1
@@ -50,17 +51,23 @@ def plan_record(plan: LaserPlan) -> dict[str, Any]:
     }
 
 
-def option_record(assessment: Assessment, robustness: Robustness | None = None) -> dict[str, Any]:
-    """Return a plan with its scores as plain values."""
-    tissue = assessment.tissue
+def tissue_record(tissue: Tissue) -> dict[str, Any]:
+    """Return what an ablation heats as plain values."""
     return {
-        "plan": plan_record(assessment.plan),
         "hippocampus": asdict(tissue.hippocampus),
         "amygdala": asdict(tissue.amygdala),
         "ablated_mm3": tissue.ablated_mm3,
         "outside_mm3": tissue.outside_mm3,
         "protected_heated_mm3": tissue.protected_mm3,
         "parahippocampal_share": tissue.parahippocampal,
+    }
+
+
+def option_record(assessment: Assessment, robustness: Robustness | None = None) -> dict[str, Any]:
+    """Return a plan with its scores as plain values."""
+    return {
+        "plan": plan_record(assessment.plan),
+        **tissue_record(assessment.tissue),
         "risk_mm": assessment.risk_mm,
         "length_mm": assessment.length_mm,
         "angle_deg": assessment.angle_deg,
