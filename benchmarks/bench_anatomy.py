@@ -16,8 +16,9 @@ from scipy.spatial.transform import Rotation
 from benchmarks.table import Row, cpu_seconds, wall_seconds
 from falx.anatomy.priors import load_priors
 from falx.anatomy.refinement import refine
+from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.settings import Penalties, SegmentationSettings
-from falx.anatomy.unified import Segmentation, segment
+from falx.anatomy.unified import segment
 from falx.data.priors import template, tissue_priors
 from falx.grid import apply_affine
 from falx.images.nifti import Image, load

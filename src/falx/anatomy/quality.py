@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.priors import TissuePriors
-from falx.anatomy.unified import Segmentation
+from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.volumes import tissue_volume_mm3
 from falx.errors import QualityError, notify
 from falx.images.nifti import Image

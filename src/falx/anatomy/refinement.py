@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.facing import faces_left, mirror_segmentation
 from falx.anatomy.inverse import jacobian_determinants
-from falx.anatomy.unified import Segmentation
+from falx.anatomy.segmentation import Segmentation
 from falx.errors import InputError
 from falx.grid import Grid
 from falx.images.nifti import Image, load, save
@@ -41,7 +42,7 @@ def refine(
     Parameters
     ----------
     template_gm, template_wm
-        Grey and white matter of the template, 0 to 1.
+        Grey and white matter of the template, 0 to 1, mirror symmetric.
 
     Returns
     -------
@@ -57,6 +58,15 @@ def refine(
         raise InputError(
             "refinement needs picsl-greedy", do="install it with: pip install 'falx[refine]'"
         )
+    if faces_left(segmentation.corrected):
+        turned = mirror_segmentation(segmentation)
+        return mirror_segmentation(_refined(turned, template_gm, template_wm, threads))
+    return _refined(segmentation, template_gm, template_wm, threads)
+
+
+def _refined(
+    segmentation: Segmentation, template_gm: Image, template_wm: Image, threads: int
+) -> Segmentation:
     native = segmentation.to_native
     grid = native.grid
     fixed = [_on_grid(image, grid) for image in (template_gm, template_wm)]

@@ -9,9 +9,10 @@ from falx.anatomy.freesurfer import adopt, check_side, is_subfields, merge_subfi
 from falx.anatomy.metrics import LEAST_CONFIDENCE, anatomy_metrics
 from falx.anatomy.quality import check_segmentation, stop_on_failure
 from falx.anatomy.refinement import refine as refine_maps
+from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.structures import Structures, segment_structures, with_skull_and_skin
-from falx.anatomy.unified import Segmentation, segment
+from falx.anatomy.unified import segment
 from falx.data.priors import structure_priors, template, tissue_priors
 from falx.errors import collect_notices, notify
 from falx.images.nifti import Image, load, load_labels, save, write_json

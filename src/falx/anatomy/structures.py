@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from falx.anatomy.facing import faces_left, mirror_labels, mirror_segmentation, rounded
 from falx.anatomy.mixture import Mixture, class_evidence
 from falx.anatomy.parallel import limit_threads
+from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.structure_groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structure_kernels import label_voxels, prior_of_groups
 from falx.anatomy.structure_warp import fit_structure_warp
-from falx.anatomy.unified import Segmentation
+from falx.data.labels import head_labels
 from falx.data.priors import StructurePriors
 from falx.grid import Grid
 from falx.images.resample import sample
@@ -94,7 +96,14 @@ def segment_structures(
     threads
         The result does not depend on it.
     """
-    table, grid = _laid_out(priors), segmentation.grid
+    if faces_left(segmentation.corrected):
+        return _mirrored(_labelled(mirror_segmentation(segmentation), priors, threads))
+    return _labelled(segmentation, priors, threads)
+
+
+def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int) -> Structures:
+    table = _laid_out(priors)
+    grid = Grid(segmentation.grid.shape, rounded(segmentation.grid.affine))
     corrected, brain = segmentation.corrected, segmentation.brain_mask
     voxels = np.argwhere(brain).astype(np.int32)
     values = np.ascontiguousarray(corrected[brain], dtype=np.float32)
@@ -135,6 +144,15 @@ def segment_structures(
     labels[brain] = named
     labels = _widened_ventricles(labels, grid, to_template, priors)
     return _summary(labels, found, certainty, mass.sum(axis=0), grid, priors)
+
+
+def _mirrored(structures: Structures) -> Structures:
+    partner = head_labels().table(head_labels().mirror)
+    return Structures(
+        mirror_labels(structures.labels),
+        {int(partner[number]): value for number, value in structures.volumes_mm3.items()},
+        {int(partner[number]): value for number, value in structures.confidence.items()},
+    )
 
 
 def with_skull_and_skin(labels: Labels, classes: npt.NDArray[np.uint8]) -> Labels:

@@ -5,7 +5,7 @@ Ashburner J, Friston KJ. Unified segmentation. NeuroImage 2005; 26: 839-851.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,72 +13,27 @@ import numpy.typing as npt
 from falx.anatomy.affine import size_prior
 from falx.anatomy.alignment import align
 from falx.anatomy.cleanup import clean_up
-from falx.anatomy.fitting import Fit, fit_model
+from falx.anatomy.facing import faces_left, mirror_image, mirror_segmentation, rounded
+from falx.anatomy.fitting import fit_model
 from falx.anatomy.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.mrf import smooth_labels
 from falx.anatomy.parallel import limit_threads
 from falx.anatomy.posterior import Posteriors, posteriors, to_template_mm
 from falx.anatomy.prepare import prepare
 from falx.anatomy.priors import TissuePriors, brain_only
+from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.grid import Grid, box_grid
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.threads import blas_threads
 
-__all__ = ["INVERSE_GRID", "Segmentation", "segment"]
+__all__ = ["INVERSE_GRID", "segment"]
 
 Floats = npt.NDArray[np.float32]
 
 INVERSE_GRID = box_grid((-98.0, -134.0, -72.0), (98.0, 98.0, 116.0), 2.0)
 """Template grid of the inverse map: the template's own box at 2 mm."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """Tissues of a head and its map to the template.
-
-    Parameters
-    ----------
-    gm, wm, csf
-        Shape (X, Y, Z), float32, probabilities on the native grid.
-    classes
-        Shape (X, Y, Z), uint8, most probable of the six classes before clean-up.
-    corrected
-        Shape (X, Y, Z), float32, bias-corrected intensities.
-    grid
-        Native grid.
-    affine
-        4×4, native mm to template mm, the affine part.
-    to_template
-        On a coarse native grid: template mm.
-    to_native
-        On a template grid: native mm.
-    jacobian
-        Determinants of `to_template` on its grid.
-    information
-        Gain of log-likelihood by the affine alignment, nats per sample.
-    fit
-        Fitted parameters.
-    """
-
-    gm: Floats
-    wm: Floats
-    csf: Floats
-    classes: npt.NDArray[np.uint8]
-    corrected: Floats
-    grid: Grid
-    affine: npt.NDArray[np.float64]
-    to_template: CoordinateMap
-    to_native: CoordinateMap
-    jacobian: Floats
-    information: float
-    fit: Fit
-
-    @property
-    def brain_mask(self) -> npt.NDArray[np.bool_]:
-        """Voxels that are more likely brain or CSF than not."""
-        return np.asarray(self.gm + self.wm + self.csf > 0.5)
 
 
 def segment(
@@ -115,7 +70,23 @@ def segment(
     QualityError
         If the fit fails.
     """
-    settings = settings or SegmentationSettings()
+    chosen = settings or SegmentationSettings()
+    over = faces_left(image.data)
+    facing = mirror_image(image) if over else image
+    ready = Image(facing.data, rounded(facing.affine))
+    result = _segment(ready, priors, chosen, threads, inverse_grid, where)
+    result = mirror_segmentation(result) if over else result
+    return replace(result, grid=image.grid)
+
+
+def _segment(
+    image: Image,
+    priors: TissuePriors,
+    settings: SegmentationSettings,
+    threads: int,
+    inverse_grid: Grid,
+    where: object,
+) -> Segmentation:
     ready = prepare(image, where=where)
     clean, mask = ready.image, ready.measured
     tissue = brain_only(priors) if ready.extracted else priors
