@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from falx.anatomy.descent import descend
+from falx.anatomy.facing import FLIP, faces_left, mirror_image, rounded
 from falx.anatomy.mutual_information import BINS, Evaluation, nmi
 from falx.errors import InputError, check_same_grid
 from falx.grid import Grid, apply_affine
@@ -125,9 +126,14 @@ def coregister(
         _check_content(image, name, where if name == "moving" else None)
     if mask is not None:
         check_same_grid("image", fixed.data.shape, fixed.affine, "mask", mask.shape, fixed.affine)
+    over = faces_left(fixed.data)
+    still, moved = _facing(fixed, over=over), _facing(moving, over=over)
+    inside = None
+    if mask is not None:
+        inside = _facing(Image(mask.astype(np.float32), fixed.affine), over=over)
     with _threads(threads):
-        inside = None if mask is None else Image(mask.astype(np.float32), fixed.affine)
-        return _coregister(_finite(fixed), _finite(moving), dof, inside, levels, seed, where)
+        found = _coregister(still, moved, dof, inside, levels, seed, where)
+    return replace(found, matrix=FLIP @ found.matrix @ FLIP) if over else found
 
 
 def point_distance_mm(
@@ -143,6 +149,12 @@ def point_distance_mm(
     """
     apart = apply_affine(a, points_mm) - apply_affine(b, points_mm)
     return float(np.linalg.norm(apart, axis=-1).mean())
+
+
+def _facing(image: Image, *, over: bool) -> Image:
+    """Image with its finite values, turned over if asked; see :mod:`falx.anatomy.facing`."""
+    facing = mirror_image(image) if over else image
+    return _finite(Image(facing.data, rounded(facing.affine)))
 
 
 def _coregister(

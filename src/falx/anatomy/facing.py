@@ -22,6 +22,7 @@ from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 
 __all__ = [
+    "FLIP",
     "faces_left",
     "mirror_image",
     "mirror_labels",

@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from falx.anatomy.coregistration import Coregistration, coregister
 from falx.errors import InputError, collect_notices, notify
+from falx.grid import require_same
 from falx.images.nifti import Image, load, load_mask, write_json
-from falx.images.resample import resample
 
 __all__ = ["coregister_stage", "load_matrix"]
 
@@ -78,13 +78,12 @@ def load_still(path: Path) -> Image:
 
 
 def _surroundings(mask: Image, target: Image) -> npt.NDArray[np.bool_]:
-    """Voxels of the target within the margin of the mask."""
-    outside_mm = ndimage.distance_transform_edt(
-        ~mask.data.astype(bool)[::2, ::2, ::2], sampling=2 * mask.grid.voxel_sizes_mm
-    )
-    affine = mask.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
-    near = Image((outside_mm <= MARGIN_MM).astype(np.float32), affine)
-    return np.asarray(resample(near, target.grid) >= 0.5)
+    """Voxels of the target within the margin of the mask along each axis."""
+    require_same("brain mask", mask.grid, "T1w", target.grid)
+    near = mask.data.astype(np.uint8)
+    for axis, size_mm in enumerate(mask.grid.voxel_sizes_mm):
+        near = ndimage.maximum_filter1d(near, 2 * round(MARGIN_MM / size_mm) + 1, axis=axis)
+    return np.asarray(near > 0)
 
 
 def _described(found: Coregistration) -> dict[str, object]:

@@ -74,6 +74,7 @@ def _coregister(name: str, role: str, target: str) -> Stage:
         outputs={"matrix": _xfm("T1w", target, extension=".json")},
         mem_mb=900,
         threads=2,
+        version=2,
     )
 
 
