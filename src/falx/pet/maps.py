@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 REFERENCES = ("brain", "cerebellum", "pons")
+MOST = 0.499
+"""Share of a voxel's neighbours that must be inside. Just below a half: a tie, which is common
+where a mask ends on a plane, would be decided by the last digit."""
+
 PONS_Z_MM = (-42.0, -20.0)
 """Height of the pons in the template; the brainstem label holds midbrain and medulla too."""
 
@@ -104,8 +108,8 @@ def pull_defined(
     values = Image(np.where(defined, image.data, 0).astype(np.float32), image.affine)
     share = pull(weight, map_mm, matrix=matrix, threads=threads)
     total = pull(values, map_mm, matrix=matrix, threads=threads)
-    kept = share >= 0.5
-    return np.where(kept, total / np.maximum(share, 0.5), 0).astype(np.float32), kept
+    kept = share >= MOST
+    return np.where(kept, total / np.maximum(share, MOST), 0).astype(np.float32), kept
 
 
 def normalise(
@@ -133,7 +137,7 @@ def normalise(
         image, defined, place.to_native_mm, matrix=matrix, threads=place.threads
     )
     brain = Image(np.asarray(place.brain.data, dtype=np.float32), place.brain.affine)
-    kept &= place.to_template(brain) >= 0.5
+    kept &= place.to_template(brain) >= MOST
     if not kept.any():
         raise InputError(
             "the image does not reach the brain in template space",

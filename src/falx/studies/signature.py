@@ -116,7 +116,7 @@ ANATOMY = Stage(
     mem_mb=1500,
     disk_mb=60,
     threads=2,
-    version=2,
+    version=3,
 )
 
 CORRECT = Stage(
@@ -147,6 +147,7 @@ PET_ASYMMETRY = Stage(
     params={"scale": "asymmetry.scale", "reference": "asymmetry.reference", **SCALING},
     mem_mb=1500,
     threads=2,
+    version=2,
 )
 
 FLAIR_ASYMMETRY = Stage(
@@ -162,6 +163,7 @@ FLAIR_ASYMMETRY = Stage(
     params={"scale": "asymmetry.scale", **SCALING},
     mem_mb=1500,
     threads=2,
+    version=2,
 )
 
 GM_ASYMMETRY = Stage(
@@ -177,6 +179,7 @@ GM_ASYMMETRY = Stage(
     params={"scale": "asymmetry.scale", **SCALING},
     mem_mb=1500,
     threads=2,
+    version=2,
 )
 
 SIGNATURE = Stage(
@@ -200,6 +203,7 @@ SIGNATURE = Stage(
     },
     mem_mb=1500,
     threads=2,
+    version=2,
 )
 
 ABLATION = Stage(
