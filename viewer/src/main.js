@@ -53,6 +53,7 @@ async function start(holder) {
     else drawn.forEach((surfaces) => surfaces.show(name, on));
     space.show(name, on);
   }, (name, low) => planes.threshold(name, low));
+  for (const entry of entries) if (!entry.shown) space.show(entry.name, false);
   element("falx-radiological").addEventListener("change", (event) => {
     planes.radiological(event.target.checked);
   });

@@ -17,8 +17,6 @@ from falx.report.viewer import Colour, SurfaceLayer, VolumeLayer
 
 __all__ = ["MapSource", "MaskSource", "view_layers", "view_surfaces"]
 
-VOXEL_MM = 1.5
-MAP_VOXEL_MM = 1.5
 MESH_VOXEL_MM = 2.5
 FACE_MARGIN_MM = 15.0
 """Tissue kept around the brain; more would let a face be rebuilt."""
@@ -64,7 +62,12 @@ class MaskSource:
 
 
 def view_layers(
-    t1w: Image, brain: Image, *, maps: Sequence[MapSource], masks: Sequence[MaskSource]
+    t1w: Image,
+    brain: Image,
+    *,
+    maps: Sequence[MapSource],
+    masks: Sequence[MaskSource],
+    voxel_mm: float = 1.5,
 ) -> list[VolumeLayer]:
     """Return T1w, maps and masks, cut to the head around the brain, ready for the planes.
 
@@ -75,10 +78,12 @@ def view_layers(
     ----------
     brain
         Boolean, native space: sets the box, and what of the head is kept.
+    voxel_mm
+        Voxels of the T1w image, and about the least of the maps.
     """
-    layers = [_background(t1w, brain)]
+    layers = [_background(t1w, brain, voxel_mm)]
     for source in maps:
-        image = _thinned(_cut(source.image, brain), MAP_VOXEL_MM)
+        image = _thinned(_cut(source.image, brain), voxel_mm)
         kept = image.data * _near(brain, image.grid) * source.sign
         layers.append(
             VolumeLayer(
@@ -111,8 +116,8 @@ def view_surfaces(brain: Image, masks: Sequence[MaskSource]) -> list[SurfaceLaye
     return [*found, SurfaceLayer("brain", surface(whole, smooth_voxels=1.0), BRAIN_RGBA)]
 
 
-def _background(t1w: Image, brain: Image) -> VolumeLayer:
-    grid = _box(brain, VOXEL_MM)
+def _background(t1w: Image, brain: Image, voxel_mm: float) -> VolumeLayer:
+    grid = _box(brain, voxel_mm)
     head = _near(brain, grid)
     grey = resample(t1w, grid) * head
     ceiling = float(np.quantile(grey[head], 0.999)) or 1.0

@@ -25,6 +25,12 @@ from falx.surgery.what_if import what_if_arrays, what_if_plan, what_if_scene
 __all__ = ["PlanImages", "load_images", "plan_page", "sheet", "shown_plan"]
 
 ORANGE, YELLOW, BLUE, PINK = (242, 142, 43), (242, 208, 43), (84, 145, 214), (230, 96, 176)
+VOXELS_MM = (1.5, 2.0, 3.0)
+"""Voxels of the T1w image and least voxels of maps in the live view; the first that fits."""
+
+LARGEST_PAGE = 6_000_000
+"""Bytes that a mail system or a viewing station takes."""
+
 NOT_BUILT = (
     "This installation was built without the live view, for which Node is needed; the pictures "
     "and tables show the same plan."
@@ -59,15 +65,18 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
     sections = plan_sections(
         planned.document, t1w=images.t1w, signature=images.signature, ablation=ablation
     )
-    script = style = ""
-    if is_built():
-        live = live_view(_viewer(planned, plan, images))
-        sections.insert(1, Section("Live view", (live.markup,)))
-        script, style = live.script, live.style
-    else:
-        sections.append(Section("Live view", (Notice((NOT_BUILT,), level="note"),)))
     label = planned.document["label"]
-    return render("Laser plan", sections, subtitle=label, script=script, style=style)
+    if not is_built():
+        sections.append(Section("Live view", (Notice((NOT_BUILT,), level="note"),)))
+        return render("Laser plan", sections, subtitle=label)
+    page = ""
+    for voxel_mm in VOXELS_MM:
+        live = live_view(_viewer(planned, plan, images, voxel_mm))
+        shown = [sections[0], Section("Live view", (live.markup,)), *sections[1:]]
+        page = render("Laser plan", shown, subtitle=label, script=live.script, style=live.style)
+        if len(page) <= LARGEST_PAGE:
+            break
+    return page
 
 
 def sheet(planned: Planned, images: PlanImages) -> bytes:
@@ -96,7 +105,9 @@ def shown_plan(planned: Planned) -> LaserPlan | None:
     return plan_of_record(best["plan"])
 
 
-def _viewer(planned: Planned, plan: LaserPlan | None, images: PlanImages) -> Viewer:
+def _viewer(
+    planned: Planned, plan: LaserPlan | None, images: PlanImages, voxel_mm: float
+) -> Viewer:
     scene, document = planned.scene, planned.document
     brain = Image(brain_of_labels(planned.labels.data), planned.labels.affine)
     hippocampus = Image(scene.hippocampus, scene.grid.affine)
@@ -115,7 +126,7 @@ def _viewer(planned: Planned, plan: LaserPlan | None, images: PlanImages) -> Vie
         label=document["label"],
         side=document["side"],
         centre_mm=middle if plan is None else plan.trajectory.target_mm,
-        layers=view_layers(images.t1w, brain, maps=_maps(images), masks=masks),
+        layers=view_layers(images.t1w, brain, maps=_maps(images), masks=masks, voxel_mm=voxel_mm),
         surfaces=view_surfaces(brain, masks),
         what_if=None if plan is None else _what_if(planned, plan),
     )

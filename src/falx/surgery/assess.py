@@ -222,8 +222,7 @@ def _check_inside(ends: npt.NDArray[np.float64], scene: Scene) -> None:
 
 
 def _from_targets_mm(point: npt.NDArray[np.float64], scene: Scene) -> float:
-    places = apply_affine(scene.grid.affine, np.argwhere(scene.targets))
-    return float(np.linalg.norm(places - point, axis=1).min())
+    return float(np.linalg.norm(scene.targets_mm - point, axis=1).min())
 
 
 def _protected_mm(plan: LaserPlan, fields: Fields, limits: Limits) -> float:

@@ -92,6 +92,11 @@ class Scene:
         return self.hippocampus | self.amygdala
 
     @cached_property
+    def targets_mm(self) -> npt.NDArray[np.float64]:
+        """Voxel centres of the targets, shape (N, 3)."""
+        return apply_affine(self.grid.affine, np.argwhere(self.targets))
+
+    @cached_property
     def whole_mm3(self) -> tuple[float, float, float]:
         """Signature in the hippocampus and in the amygdala, parahippocampal gyrus, mm³."""
         gyrus = self.parahippocampal
@@ -185,9 +190,8 @@ class Fields:
 
 def fields_of(scene: Scene, extra_mm: npt.ArrayLike = ()) -> Fields:
     """Distances in a window that holds entries, targets and `extra_mm`, shape (N, 3)."""
-    targets_mm = apply_affine(scene.grid.affine, np.argwhere(scene.targets))
     extra = np.asarray(extra_mm, dtype=np.float64).reshape(-1, 3)
-    points = np.concatenate([scene.entries_mm, targets_mm, extra])
+    points = np.concatenate([scene.entries_mm, scene.targets_mm, extra])
     inverse = np.linalg.inv(scene.grid.affine)
     voxels = apply_affine(inverse, points)
     border = np.ceil(BORDER_MM / scene.grid.voxel_sizes_mm).astype(int)

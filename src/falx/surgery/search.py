@@ -23,8 +23,9 @@ from falx.surgery.scene import Fields, Scene, fields_of, mirrored_scene
 from falx.surgery.second_burn import best_pairs
 from falx.surgery.tracks import Funnel, Tracks, find_tracks
 
-MAX_TRACKS = 40_000
-"""Tracks whose burns are all measured."""
+MAX_PROFILED, MAX_TRACKS = 200_000, 40_000
+"""Tracks that are described, evenly thinned, and those of them whose burns are all measured;
+only a head with far more room than a real one has so many."""
 
 __all__ = ["Option", "SearchResult", "search"]
 
@@ -82,7 +83,9 @@ def search(
         )  # fmt: skip
         return _mirrored_result(found)
     fields = fields_of(scene)
-    tracks = find_tracks(scene, fields, limits, max_pairs=max_pairs, threads=threads)
+    tracks = find_tracks(
+        scene, fields, limits, max_pairs=max_pairs, max_tracks=MAX_PROFILED, threads=threads
+    )
     tracks = promising_tracks(scene, tracks, limits, goal.wanted, keep=MAX_TRACKS, threads=threads)
     candidates = candidate_burns(scene, tracks, limits, threads=threads)
     rows = pareto_set(candidates, tracks)
