@@ -41,6 +41,7 @@ def record_of_numbers(i: int, rate: float, rng: np.random.Generator) -> dict[str
         "rate_hippocampus": rate,
         "rate_hippocampus_published": 0.95 * rate,
         "rate_amygdala": float(rng.uniform(0.2, 0.9)),
+        "rate_mesial_temporal": rate,
         "ablation_mm3": float(rng.normal(8000, 1500)),
         "dice_raters": 0.85 if i < 5 else None,
         "hippocampus_ipsi_mm3": volume,

@@ -288,7 +288,7 @@ def test_the_group_level_runs_from_the_command_line(finished):
     assert results["excluded"] == {"99": "was not run"}
     assert [row["score"] for row in _table(out, "cuts")] == [
         "rate_hippocampus", "rate_hippocampus_published", "ai_pet", "rate_hippocampus_own",
-        "ai_pet_z5",
+        "ai_pet_z5", "rate_mesial_temporal",
     ]  # fmt: skip
     assert [row["rule"] for row in _table(out, "thresholds")] == ["default", "published"]
     assert len(_table(out, "patients")) == 24

@@ -25,6 +25,7 @@ LABELS: Mapping[str, str] = {
     "rate_hippocampus_published": "ablative rate of the hippocampus (published threshold)",
     "rate_hippocampus_own": "ablative rate of the hippocampus (cohort's own threshold)",
     "rate_amygdala": "ablative rate of the amygdala",
+    "rate_mesial_temporal": "ablative rate of hippocampus and amygdala",
     "hippocampus_mm3": "hippocampus volume",
     "hippocampus_difference_mm3": "hippocampus difference",
     "amygdala_mm3": "amygdala volume",

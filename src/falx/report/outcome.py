@@ -125,6 +125,11 @@ def forest_figure(models: Sequence[UnivariateModel]) -> Figure:
     )
 
 
+def _visible(odds_ratio: Floats) -> Floats:
+    """Hold odds ratios to just outside the axis: those of near-separation overflow it."""
+    return np.clip(odds_ratio, 1e-4, 1e4)
+
+
 def spline_figure(
     name: str,
     unit: str,
@@ -137,11 +142,14 @@ def spline_figure(
     curve = odds_ratio_curve(plain)
     figure = new_figure(5.4, 3.6)
     axis = figure.subplots()
-    axis.fill_between(curve.x, curve.ci_low, curve.ci_high, color=FREE, alpha=0.2, lw=0)
-    axis.plot(curve.x, curve.odds_ratio, color=FREE, lw=2, label="unadjusted, 95 % band")
+    band = _visible(curve.ci_low), _visible(curve.ci_high)
+    axis.fill_between(curve.x, *band, color=FREE, alpha=0.2, lw=0)
+    axis.plot(curve.x, _visible(curve.odds_ratio), color=FREE, lw=2, label="unadjusted, 95 % band")
     if adjusted is not None:
         other = odds_ratio_curve(adjusted, curve.x)
-        axis.plot(other.x, other.odds_ratio, color=COLOURS["grey"], ls="--", label="adjusted")
+        axis.plot(
+            other.x, _visible(other.odds_ratio), color=COLOURS["grey"], ls="--", label="adjusted"
+        )
     axis.axhline(1, color=COLOURS["ink"], lw=0.7)
     axis.axvline(
         curve.reference,

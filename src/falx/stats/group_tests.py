@@ -186,6 +186,13 @@ def _normal_p(u: float, n_a: int, n_b: int, pooled: Floats) -> float:
 def levene(a: ArrayLike, b: ArrayLike) -> LeveneTest:
     """Levene's test of equal variances, with deviations from the group medians."""
     x, y = _two_groups(a, b)
+    if all(np.ptp(np.abs(part - np.median(part))) == 0 for part in (x, y)):
+        raise InputError(
+            "every value is as far from the median of its group as the others, so that Levene's "
+            "test has no error to compare with",
+            found=f"groups of {len(x)} and {len(y)}",
+            do="compare the spread by eye",
+        )
     test = stats.levene(x, y, center="median")
     return LeveneTest(
         float(test.statistic), float(test.pvalue), float(x.std(ddof=1)), float(y.std(ddof=1))

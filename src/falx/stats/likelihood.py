@@ -91,7 +91,13 @@ def climb(
         if np.abs(gradient[free]).max(initial=0.0) < 1e-10:
             return Summit(b, value, info)
         step = np.zeros_like(b)
-        step[free] = np.linalg.solve(info[np.ix_(free, free)], gradient[free])
+        try:
+            step[free] = np.linalg.solve(info[np.ix_(free, free)], gradient[free])
+        except np.linalg.LinAlgError:
+            raise InputError(
+                "the likelihood is flat, so the logistic model has no best fit",
+                do="check the predictors for near-separation or use fewer of them",
+            ) from None
         trial = function(design, event, b + step)
         halvings = 0
         while trial[0] < value - 1e-13 and halvings < 40:

@@ -183,7 +183,8 @@ def profile_interval(
     """95 % profile-likelihood interval of one slope (of the penalised likelihood on request).
 
     The limits are where twice the drop of the profile from its maximum is 3.84. A limit that
-    is not reached within 60 standard errors is returned as infinite.
+    is not reached within 60 standard errors, or before the likelihood becomes flat, is
+    returned as infinite.
     """
     event = binary_outcome(outcome)
     matrix = design_matrix(predictors, len(event))
@@ -209,6 +210,10 @@ def profile_interval(
 
 def _crossing(excess: Callable[[float], float], peak: float, step: float) -> float:
     for multiple in (1.0, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0):
-        if excess(peak + multiple * step) > 0:
+        try:
+            passed = excess(peak + multiple * step) > 0
+        except InputError:
+            break
+        if passed:
             return float(brentq(excess, peak, peak + multiple * step, xtol=1e-10))
     return math.copysign(math.inf, step)

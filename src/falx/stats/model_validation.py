@@ -209,9 +209,14 @@ def _folds_auc(
 ) -> float:
     smaller = int(min(event.sum(), np.sum(~event)))
     labels = fold_labels(event, min(5, smaller), repeats, rng)
-    return float(
-        np.nanmean([_pooled_auc(_held_out(x, event, row, n_knots, rule), event) for row in labels])
-    )
+    areas = [_pooled_auc(_held_out(x, event, row, n_knots, rule), event) for row in labels]
+    if not np.isfinite(areas).any():
+        raise InputError(
+            "no fold leaves enough patients of both outcomes to fit the model",
+            found=f"{smaller} patients with the rarer outcome",
+            do="report the model without validation",
+        )
+    return float(np.nanmean(areas))
 
 
 def leave_one_out_probabilities(

@@ -40,6 +40,7 @@ SCALES: Mapping[str, tuple[float, str]] = {
     "rate_hippocampus_published": (100, "percentage point"),
     "rate_hippocampus_own": (100, "percentage point"),
     "rate_amygdala": (100, "percentage point"),
+    "rate_mesial_temporal": (100, "percentage point"),
     "ablation_mm3": (0.001, "1000 mm³"),
     "ablation_voxels": (0.001, "1000 voxels"),
     "ablation_per_tiv": (1000, "0.001"),
@@ -53,7 +54,7 @@ ABLATED = ("ablation_voxels", "ablation_mm3", "ablation_per_tiv", "ablation_per_
 MODALITIES = ("ai_gm", "ai_flair", "ai_pet")
 HIPPOCAMPAL = ("rate_hippocampus", "rate_hippocampus_published", "rate_hippocampus_own")
 """Rate at the run's threshold, at the published one, and at the cohort's own."""
-RATES = (*HIPPOCAMPAL, "rate_amygdala")
+RATES = (*HIPPOCAMPAL, "rate_amygdala", "rate_mesial_temporal")
 VOLUMES = (
     "hippocampus_mm3",
     "hippocampus_difference_mm3",
@@ -286,6 +287,7 @@ def _published_cuts(cohort: Cohort, settings: OutcomeSettings) -> dict[str, floa
         "ai_pet": None if other_scale else ai_cut,
         HIPPOCAMPAL[2]: rate_cut,
         "ai_pet_z5": ai_cut,
+        "rate_mesial_temporal": None,
     }
 
 

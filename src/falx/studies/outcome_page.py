@@ -67,7 +67,7 @@ def _patients(study: OutcomeStudy) -> list[Block]:
         shares = [f"{by_outcome[-1, k]} of {by_outcome[:, k].sum()}" for k in (0, 1)]
         rows.append([label(count.name), *shares, p_text(count.test.p), count.test.method])
     columns = ["", "not seizure free", "seizure free", "P", "test"]
-    if "dice_raters" in study.cohort.values:
+    if study.cohort.has("dice_raters"):
         dice = study.cohort.values["dice_raters"]
         dice = dice[np.isfinite(dice)]
         said = f"Two raters' ablation masks overlap with Dice {dice.mean():.2f} (n = {len(dice)})."
@@ -86,7 +86,7 @@ def _group_table(comparisons: tuple[GroupComparison, ...], extra: tuple[float, .
             [
                 label(c.name), *_mean_sd(c), c.welch.difference,
                 f"{c.welch.ci_low:.3g} to {c.welch.ci_high:.3g}", c.welch.p, c.student.p,
-                c.rank.p, c.rank.effect, c.spread.p, extra[i] if extra else None,
+                c.rank.p, c.rank.effect, c.spread and c.spread.p, extra[i] if extra else None,
             ]
         )  # fmt: skip
     columns = [

@@ -84,7 +84,7 @@ class GroupComparison:
     student: TTest
     welch: TTest
     rank: RankTest
-    spread: LeveneTest
+    spread: LeveneTest | None
     adjusted: tuple[tuple[str, Ancova], ...]
     values: Floats
     seizure_free: Bools
@@ -173,11 +173,18 @@ def compare_groups(
         student=student_t(first, second),
         welch=welch_t(first, second),
         rank=mann_whitney(first, second),
-        spread=levene(first, second),
+        spread=_spread(first, second),
         adjusted=tuple(adjusted),
         values=x,
         seizure_free=free,
     )
+
+
+def _spread(first: Floats, second: Floats) -> LeveneTest | None:
+    try:
+        return levene(first, second)
+    except InputError:
+        return None
 
 
 def compare_counts(cohort: Cohort, name: str) -> CountComparison:
@@ -212,7 +219,15 @@ def spline_part(
     if turns:
         peak = bootstrap_peak(x, free, kind=turns[0].kind, n_resamples=n_resamples, rng=rng)
     adjusted, message = _adjusted(cohort, name, scale, adjust_for)
-    few = max(20, n_resamples // 5)
+    validations = {}
+    for n_knots in (None, 3):
+        try:
+            validations[n_knots] = validate_model(
+                x, free, n_knots=n_knots, n_resamples=max(20, n_resamples // 5), n_repeats=20,
+                rng=rng,
+            )  # fmt: skip
+        except InputError as reason:
+            message = f"{message} Not validated: {reason}".strip()
     ratio = likelihood_ratio(plain.model).statistic
     return SplinePart(
         name=name,
@@ -222,10 +237,8 @@ def spline_part(
         adjusted_for=adjust_for if adjusted else (),
         turns=turns,
         peak=peak,
-        linear_validation=validate_model(x, free, n_resamples=few, n_repeats=20, rng=rng),
-        spline_validation=validate_model(
-            x, free, n_knots=3, n_resamples=few, n_repeats=20, rng=rng
-        ),
+        linear_validation=validations.get(None),
+        spline_validation=validations.get(3),
         sizes=sample_size(len(x), int(free.sum()), max(ratio, 1e-6), 2),
         message=message,
     )
@@ -263,6 +276,11 @@ def cut_part(
     """Score the best cut of one number; high values speak for seizure freedom."""
     keep = cohort.complete(name)
     x, free = cohort.values[name][keep], cohort.seizure_free[keep]
+    if min(free.sum(), np.sum(~free)) < 2:
+        raise InputError(
+            "a cut cannot be judged with fewer than two patients of each outcome",
+            found=f"{int(free.sum())} of {len(free)} free of seizures",
+        )
     best = youden_cut(x, free)
     probability = leave_one_out_probabilities(x, free)
     usable = np.isfinite(probability)

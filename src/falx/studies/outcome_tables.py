@@ -48,7 +48,7 @@ def _group_rows(study: OutcomeStudy) -> list[Row]:
             "welch_p": c.welch.p,
             "mann_whitney_u": c.rank.u,
             "mann_whitney_p": c.rank.p,
-            "p_equal_spread": c.spread.p,
+            "p_equal_spread": c.spread.p if c.spread else None,
             **{f"p_adjusted_{name.replace(' ', '_')}": a.p_group for name, a in c.adjusted},
         }
         for c in (*study.clinical, *study.modalities, *study.rates)

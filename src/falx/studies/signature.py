@@ -322,6 +322,7 @@ OUTCOME = Stage(
         **{f"{item.name}_column": f"columns.{item.name}" for item in fields(Columns)},
         **{item.name: f"group.{item.name}" for item in fields(Group)},
     },
+    version=2,
     mem_mb=600,
     level="group",
 )
