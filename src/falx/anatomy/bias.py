@@ -64,17 +64,20 @@ class BiasField:
         """Prior precision of every coefficient, shape (A, B, C).
 
         The log field is taken as white noise smoothed by a Gaussian of `fwhm_mm`, whose power
-        falls with frequency as exp(-w² s²).
+        falls with frequency as exp(-w² s²). White noise of precision `regularisation` per mm³
+        has, on a cosine, a coefficient whose precision is that times the integral of the
+        squared cosine over the field of view.
         """
         width = fwhm_mm / FWHM_PER_SIGMA
-        squares = [
-            (np.pi * np.arange(n) / (extent * size)) ** 2
-            for n, extent, size in zip(
-                self.coefficients.shape, self.extent, self.voxel_sizes_mm, strict=True
-            )
-        ]
+        squares, integrals = [], []
+        for n, extent, size in zip(
+            self.coefficients.shape, self.extent, self.voxel_sizes_mm, strict=True
+        ):
+            squares.append((np.pi * np.arange(n) / (extent * size)) ** 2)
+            integrals.append(extent * size * np.where(np.arange(n) == 0, 1.0, 0.5))
         total = squares[0][:, None, None] + squares[1][:, None] + squares[2]
-        return np.asarray(regularisation * np.exp(np.minimum(total * width**2, 60.0)))
+        mm3 = integrals[0][:, None, None] * integrals[1][:, None] * integrals[2]
+        return np.asarray(regularisation * mm3 * np.exp(np.minimum(total * width**2, 60.0)))
 
 
 def flat_bias(grid: Grid, fwhm_mm: float) -> BiasField:

@@ -47,7 +47,8 @@ class SegmentationSettings:
     bias_fwhm_mm
         Shortest width of intensity inhomogeneity that is modelled, mm.
     bias_regularisation
-        Precision of the bias field's coefficients at the lowest frequency.
+        Precision per mm³ of the white noise whose smoothed image the logarithm of the
+        inhomogeneity is taken for.
     penalties
         Energy of the deformation.
     affine_prior

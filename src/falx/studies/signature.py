@@ -116,7 +116,7 @@ ANATOMY = Stage(
     mem_mb=1500,
     disk_mb=60,
     threads=2,
-    version=3,
+    version=4,
 )
 
 CORRECT = Stage(
