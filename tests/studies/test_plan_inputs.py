@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
+from falx.cli.main import main
 from falx.errors import InputError
 from falx.images.nifti import write_json
 from falx.studies.plan_inputs import NEEDED, OFFERED, find_files
@@ -69,3 +73,19 @@ def test_a_given_file_that_does_not_exist_is_an_error(tmp_path):
     write(tmp_path, NEEDED_NAMES)
     with pytest.raises(InputError, match="PET in T1w space is missing.*correct the path"):
         find_files(tmp_path, "07", {"pet": tmp_path / "none.nii.gz"}, side="left")
+
+
+def test_a_plan_stands_on_what_the_study_wrote(out, tmp_path, capsys):
+    """No file is named on the command line; side, PET and ablation are found as well."""
+    copy = tmp_path / "out"
+    shutil.copytree(out / "sub-01", copy / "sub-01")
+    code = main(["plan", str(copy), "--participant-label", "sub-01", "--draws", "200"])
+    said = capsys.readouterr().out
+    assert code in (0, 1)
+    assert ("enter at" in said) == (code == 0)
+    plan = json.loads((copy / "sub-01/anat/sub-01_desc-planned_plan.json").read_text())
+    numbers = json.loads((copy / "sub-01/anat/sub-01_desc-numbers_metrics.json").read_text())
+    assert plan["side"] == "right"
+    rate = plan["made"]["hippocampus"]["rate"]
+    assert rate == pytest.approx(numbers["rate_hippocampus"], abs=1e-6)
+    assert (copy / "sub-01/anat/sub-01_desc-planned_plan.html").is_file()
