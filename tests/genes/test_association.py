@@ -9,11 +9,11 @@ from scipy import stats
 from falx.errors import InputError
 from falx.genes.association import correlate, gene_correlations
 from falx.genes.multiplicity import (
-    benjamini_hochberg,
     cauchy_combination,
     gaussian_tail_p,
     monte_carlo_p,
 )
+from falx.stats.multiplicity import benjamini_hochberg
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])

@@ -12,10 +12,12 @@ from falx.errors import InputError
 from falx.genes.association_study import Settings, gene_lists, study_map, study_sets
 from falx.genes.phantom import make_gene_phantom
 from falx.genes.tables import Expression, join
+from falx.images.nifti import save
 from falx.studies import demo_genes
 from falx.studies.enigma_genes import enigma_table
 from falx.studies.gene_lists import read_gene_list
 from falx.studies.genes import file_name
+from falx.studies.genes_stage import genes_stage
 
 FEW = Settings(n_maps=999, n_draws=500, n_list=100, beside=("random",))
 
@@ -163,3 +165,73 @@ def test_enigma_table_states_what_it_mixes():
     assert len(table.regions) == 82
     assert "thickness" in table.notes[0]
     assert file_name("a/b c") == "a-b-c"
+
+
+def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys):
+    assert main(["demo", str(tmp_path), "--study", "genes", "--seed", "7"]) == 0
+    said = capsys.readouterr().out
+    assert "median rank of the planted genes" in said
+    assert str(tmp_path / "report.html") in said
+
+
+@pytest.fixture(scope="module")
+def group_profile(demo, tmp_path_factory):
+    """Atlas, profile as a group map gives it, and arguments of the stage, from the phantom."""
+    _, made = demo
+    folder = tmp_path_factory.mktemp("profile")
+    phantom = make_gene_phantom(7)
+    grid = np.zeros((40, 90, 60), dtype=np.int16)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-81, -110, -60]
+    corner = np.linalg.inv(affine)
+    lines = ["code\tregion\tmean_t\tvoxels\tcoverage"]
+    labels = ["id,label,hemisphere,structure"]
+    table = phantom.table
+    for i, (name, xyz) in enumerate(zip(table.regions, table.centroids_mm, strict=True), start=1):
+        voxel = np.round(corner[:3, :3] @ xyz + corner[:3, 3]).astype(int)
+        grid[tuple(np.clip(voxel, 0, np.array(grid.shape) - 1))] = i
+        value = f"{table.values[i - 1]:.10g}" if i > 3 else "n/a"
+        lines.append(f"{i}\t{name}\t{value}\t1\t1")
+        labels.append(f"{i},{name},L,{table.blocks[i - 1]}")
+    save(folder / "atlas.nii.gz", grid, affine)
+    (folder / "atlas.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
+    (folder / "profile.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    inputs = made / "inputs"
+    return folder, {
+        "profile": folder / "profile.tsv", "atlas": folder / "atlas.nii.gz",
+        "atlas_labels": folder / "atlas.csv", "expression": inputs / "expression.csv",
+        "gene_sets": inputs / "sets.gmt", "regulators": None, "network": inputs / "network.tsv",
+        "side": "left", "blocks": (), "null": "moran", "n_maps": 1999, "n_list": 100, "seed": 7,
+    }  # fmt: skip
+
+
+def _outputs(folder):
+    names = ("genes.tsv", "terms.tsv", "components.json", "left_out.tsv", "report.html")
+    return {name.partition(".")[0]: folder / name for name in names}
+
+
+def test_the_stage_finds_the_programme_in_a_group_profile(group_profile, tmp_path):
+    _, arguments = group_profile
+    outputs = _outputs(tmp_path)
+    genes_stage(**arguments, **outputs)
+    terms = outputs["terms"].read_text(encoding="utf-8").splitlines()
+    assert terms[0].startswith("library\t")
+    assert any("planted programme" in line for line in terms[1:])
+    page = outputs["report"].read_text(encoding="utf-8")
+    assert "3 regions lie outside the map." in page
+    planted = set(make_gene_phantom(7).planted)
+    rows = [line.split("\t") for line in outputs["genes"].read_text("utf-8").splitlines()]
+    z = rows[0].index("z")
+    ranked = sorted(rows[1:], key=lambda row: -float(row[z]))[: len(planted)]
+    assert len(planted & {row[0] for row in ranked}) > 0.8 * len(planted)
+
+
+def test_a_profile_of_another_atlas_is_refused(group_profile, tmp_path):
+    folder, arguments = group_profile
+    text = (folder / "profile.tsv").read_text(encoding="utf-8")
+    first = make_gene_phantom(7).table.regions[5]
+    (tmp_path / "profile.tsv").write_text(text.replace(first, "elsewhere"), encoding="utf-8")
+    with pytest.raises(InputError, match="the atlas does not know.*found: elsewhere"):
+        genes_stage(**{**arguments, "profile": tmp_path / "profile.tsv"}, **_outputs(tmp_path))
+    with pytest.raises(InputError, match="unknown value for null"):
+        genes_stage(**{**arguments, "null": "chance"}, **_outputs(tmp_path))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from falx.errors import InputError, check_option
-from falx.genes.multiplicity import TIE, benjamini_hochberg
+from falx.genes.multiplicity import TIE
+from falx.stats.multiplicity import benjamini_hochberg
 
 __all__ = [
     "CORRELATIONS",

@@ -1,4 +1,4 @@
-"""Probabilities from null maps, and corrections for many tests."""
+"""Probabilities from null maps, and their combination; corrections: falx.stats.multiplicity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from scipy import stats
 from falx.errors import InputError
 
 __all__ = [
-    "benjamini_hochberg",
     "cauchy_combination",
     "gaussian_tail_p",
     "monte_carlo_p",
@@ -39,20 +38,6 @@ def monte_carlo_p(
         value, draws = np.abs(value), np.abs(draws)
     reached = (draws >= value[..., None] - TIE).sum(axis=-1)
     return np.asarray((1.0 + reached) / (1.0 + draws.shape[-1]))
-
-
-def benjamini_hochberg(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Adjust P values to control the false-discovery rate (Benjamini and Hochberg 1995).
-
-    Examples
-    --------
-    >>> benjamini_hochberg([0.01, 0.02, 0.03]).round(3)
-    array([0.03, 0.03, 0.03])
-    """
-    values = np.asarray(p, dtype=np.float64)
-    if values.size == 0:
-        return values
-    return np.asarray(stats.false_discovery_control(values, method="bh"))
 
 
 def cauchy_combination(p: npt.ArrayLike) -> npt.NDArray[np.float64]:

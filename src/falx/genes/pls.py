@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import InputError, check_option, check_range
-from falx.genes.multiplicity import benjamini_hochberg, two_sided_normal_p
+from falx.genes.multiplicity import two_sided_normal_p
+from falx.stats.multiplicity import benjamini_hochberg
 
 __all__ = [
     "CONVENTIONS",

@@ -21,6 +21,7 @@ __all__ = [
     "Expression",
     "Joined",
     "RegionTable",
+    "block_of",
     "join",
     "read_expression",
     "read_region_table",
@@ -98,13 +99,20 @@ def table_of_map(image: Image, atlas: Atlas, *, name: str = "map") -> RegionTabl
         tuple(r.name for r in atlas.regions),
         means.values,
         atlas.centroids_mm,
-        tuple(_block(r.structure) for r in atlas.regions),
+        tuple(block_of(r.structure) for r in atlas.regions),
         tuple(r.side for r in atlas.regions),
         notes,
     )
 
 
-def _block(structure: str | None) -> str:
+def block_of(structure: str | None) -> str:
+    """Block of a region by the class that its label table gives.
+
+    Examples
+    --------
+    >>> block_of("Subcortex"), block_of(None)
+    ('subcortex', 'all')
+    """
     if structure is None:
         return "all"
     lower = structure.lower()
@@ -166,7 +174,7 @@ def read_region_table(path: Path | str, *, column: str | None = None) -> RegionT
         names,
         values,
         centroids if centroids is not None else np.full((len(names), 3), np.nan),
-        tuple(_block(row[block] if block else None) for row in rows),
+        tuple(block_of(row[block] if block else None) for row in rows),
         tuple(_side(row[side]) if side else None for row in rows),
     )
 

@@ -12,7 +12,8 @@ __all__ = ["benjamini_hochberg", "bonferroni", "holm"]
 
 
 def _p_values(p: ArrayLike) -> Floats:
-    values = vector(p, "P values")
+    """P values as a vector; of no tests there is nothing to correct."""
+    values = vector(p, "P values", at_least=0)
     if np.any((values < 0) | (values > 1)):
         raise InputError(
             "P values lie between 0 and 1",

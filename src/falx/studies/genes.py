@@ -24,7 +24,7 @@ from falx.genes.association_study import (
 )
 from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, sif
 from falx.genes.network.interactions import Network
-from falx.genes.network.mcode import find_modules
+from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import GeneSetLibrary
 from falx.genes.tables import Expression, RegionTable, join, read_expression
 from falx.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
@@ -38,7 +38,15 @@ from falx.report.genes import (
 )
 from falx.report.page import Section, Text, render
 
-__all__ = ["GenesResult", "Sources", "analyse", "expression_from", "file_name"]
+__all__ = [
+    "GenesFindings",
+    "GenesResult",
+    "Sources",
+    "analyse",
+    "expression_from",
+    "file_name",
+    "relate",
+]
 
 EXPRESSION_MODES = ("abagen", "bmhlab")
 
@@ -49,6 +57,27 @@ class Sources:
 
     libraries: tuple[GeneSetLibrary, ...] = ()
     network: Network | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GenesFindings:
+    """What was found, before anything is written.
+
+    Attributes
+    ----------
+    network
+        Interactions among the genes of the list, and their modules; ``None`` without a
+        network or where fewer than three of them interact.
+    page
+        The report as HTML.
+    """
+
+    study: AssociationStudy
+    lists: GeneLists
+    sets: tuple[SetStudy, ...]
+    network: tuple[Network, tuple[Module, ...]] | None
+    page: str
+    notices: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +151,35 @@ def _beside(path: Path | None, folder: Path, name: str) -> Path:
     return next((p for p in places if p.exists()), places[0])
 
 
+def relate(
+    table: RegionTable,
+    expression: Expression,
+    *,
+    settings: Settings | None = None,
+    sources: Sources | None = None,
+    side: Side | None = None,
+    blocks: Sequence[str] | None = None,
+) -> GenesFindings:
+    """Relate a map to genes, gene sets and networks."""
+    known = sources or Sources()
+    with collect_notices() as notices:
+        data = join(table, expression, side=side, blocks=blocks)
+        study = study_map(data, settings)
+        lists = gene_lists(study)
+        sets = tuple(study_sets(study, library) for library in known.libraries)
+        sections = association_sections(study, lists)
+        for one in sets:
+            sections += set_sections(one)
+        network = None
+        if known.network is not None:
+            network, section = _network(study, lists, sets, known.network)
+            sections.append(section)
+    told = (*table.notes, *notices)
+    sections.append(limits_section(told))
+    page = render("Genes behind a map", sections, subtitle=table.name)
+    return GenesFindings(study, lists, sets, network, page, told)
+
+
 def analyse(
     table: RegionTable,
     expression: Expression,
@@ -133,27 +191,19 @@ def analyse(
     blocks: Sequence[str] | None = None,
 ) -> GenesResult:
     """Relate a map to genes and write tables and one report into a folder."""
-    known = sources or Sources()
-    with collect_notices() as notices:
-        data = join(table, expression, side=side, blocks=blocks)
-        study = study_map(data, settings)
-        lists = gene_lists(study)
-        sets = tuple(study_sets(study, library) for library in known.libraries)
-        sections = association_sections(study, lists)
-        for one in sets:
-            sections += set_sections(one)
-        if known.network is not None:
-            sections += _network(study, lists, sets, known.network, out)
-    write_text(out / "genes.tsv", genes_tsv(study, lists))
-    write_text(out / "left_out.tsv", left_out_tsv(data.left_out))
-    write_json(out / "components.json", components_json(study))
-    for one in sets:
+    found = relate(table, expression, settings=settings, sources=sources, side=side, blocks=blocks)
+    write_text(out / "genes.tsv", genes_tsv(found.study, found.lists))
+    write_text(out / "left_out.tsv", left_out_tsv(found.study.data.left_out))
+    write_json(out / "components.json", components_json(found.study))
+    for one in found.sets:
         write_text(out / f"terms_{file_name(one.library.name)}.tsv", terms_tsv(one))
-    told = (*table.notes, *notices)
-    sections.append(limits_section(told))
+    if found.network is not None:
+        part, modules = found.network
+        write_text(out / "network.graphml", graphml(part, modules))
+        write_text(out / "network.sif", sif(part))
     report = out / "report.html"
-    write_text(report, render("Genes behind a map", sections, subtitle=table.name))
-    return GenesResult(study, lists, sets, report, told)
+    write_text(report, found.page)
+    return GenesResult(found.study, found.lists, found.sets, report, found.notices)
 
 
 def file_name(title: str) -> str:
@@ -173,18 +223,15 @@ def _network(
     lists: GeneLists,
     sets: Sequence[SetStudy],
     network: Network,
-    out: Path,
-) -> list[Section]:
-    """Network of the positive list, its modules and their files."""
+) -> tuple[tuple[Network, tuple[Module, ...]] | None, Section]:
+    """Network of the positive list, its modules, and their section of the report."""
     genes = lists.positive or lists.negative
     part = network.induced(genes)
     if len(part.neighbours) < 3:
-        return [Section("Network", [Text("Fewer than three genes of the list interact.")])]
+        return None, Section("Network", [Text("Fewer than three genes of the list interact.")])
     modules = find_modules(part.neighbours)
     annotated = annotate_modules(modules, sets[0].sets if sets else None)
     tested = network.induced(study.data.genes, keep_isolated=True)
     rng = np.random.default_rng(study.settings.seed)
     chance = edge_enrichment(tested, genes, rng)
-    write_text(out / "network.graphml", graphml(part, modules))
-    write_text(out / "network.sif", sif(part))
-    return [network_section(part, annotated, chance)]
+    return (part, tuple(modules)), network_section(part, annotated, chance)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from falx.errors import InputError
-from falx.genes.multiplicity import benjamini_hochberg
 from falx.genes.sets.ora import hypergeometric_tail
+from falx.stats.multiplicity import benjamini_hochberg
 
 __all__ = [
     "DirectionAgreement",

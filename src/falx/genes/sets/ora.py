@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import InputError, notify
-from falx.genes.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import TestedSets
+from falx.stats.multiplicity import benjamini_hochberg
 
 __all__ = ["OraResult", "hypergeometric_tail", "over_representation"]
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import InputError
-from falx.genes.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import TestedSets
+from falx.stats.multiplicity import benjamini_hochberg
 
 __all__ = ["RankedResult", "enrichment_scores", "ranked_enrichment"]
 

@@ -17,9 +17,10 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from falx.errors import InputError
-from falx.genes.multiplicity import benjamini_hochberg, cauchy_combination
+from falx.genes.multiplicity import cauchy_combination
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import OraResult, over_representation
+from falx.stats.multiplicity import benjamini_hochberg
 
 __all__ = [
     "ListComparison",
