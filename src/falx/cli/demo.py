@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.cli import plan
 from falx.cli.app import print_outcome, say
 from falx.configuration import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.engine.snakemake import Resources
-from falx.errors import check_range
+from falx.errors import FalxError, check_range
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
 from falx.studies.recovery import compare_patient, render_recovered
@@ -96,8 +97,23 @@ def _signature(arguments: argparse.Namespace) -> int:
         ]
         say(f"\n{render_recovered(rows)}\n")
     print_outcome(outcome, outputs)
+    if outcome.code == 0:
+        for spec in specs:
+            _plan(outputs, spec.label, arguments.jobs)
     say(f"{time.monotonic() - start:.0f} s in all")
     return outcome.code
+
+
+def _plan(outputs: Path, label: str, jobs: int) -> None:
+    """Plan a laser for one patient; that no plan keeps the rules is a result as well."""
+    parser = argparse.ArgumentParser()
+    plan.add_arguments(parser)
+    words = [str(outputs), "--participant-label", label, "--jobs", str(jobs)]
+    say(f"\nlaser plan for sub-{label}")
+    try:
+        plan.run(parser.parse_args(words))
+    except FalxError as error:  # the report was made; a plan is an extra
+        say(str(error))
 
 
 def _write(bids: Path, specs: list[PatientSpec], seed: int) -> None:
