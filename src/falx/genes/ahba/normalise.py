@@ -37,7 +37,9 @@ def scaled_robust_sigmoid(values: npt.ArrayLike, *, quartiles: str = "linear") -
 
 def _robust_sigmoid(x: Array, quartiles: str = "linear") -> Array:
     check_option("quartiles", quartiles, ROBUST_SD)
-    low, median, high = np.nanpercentile(x, [25, 50, 75], axis=0, method=quartiles)  # type: ignore[call-overload]
+    # With missing values allowed, numpy goes through the columns one by one.
+    percentile = np.nanpercentile if np.isnan(x).any() else np.percentile
+    low, median, high = percentile(x, [25, 50, 75], axis=0, method=quartiles)  # type: ignore[call-overload]
     scale = (high - low) / ROBUST_SD[quartiles]
     return _sigmoid(x, median, scale)
 

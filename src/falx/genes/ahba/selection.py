@@ -47,7 +47,7 @@ class Microarray:
 
 def rank_correlation(a: Array, b: Array) -> Array:
     """Spearman correlation of matching rows; NaN where a row is constant."""
-    ranks = [stats.rankdata(x, axis=1) for x in (a, b)]
+    ranks = [_ranks(x) for x in (a, b)]
     centred = [r - r.mean(axis=1, keepdims=True) for r in ranks]
     length = [np.sqrt((c**2).sum(axis=1)) for c in centred]
     flat = (length[0] == 0) | (length[1] == 0)
@@ -55,14 +55,24 @@ def rank_correlation(a: Array, b: Array) -> Array:
     return np.asarray(np.where(flat, np.nan, product / np.where(flat, 1.0, length[0] * length[1])))
 
 
+def _ranks(values: Array) -> Array:
+    """Ranks within each row, means for ties; rows without ties, nearly all, need one sort."""
+    order = np.argsort(values, axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1)[None, :], axis=1)
+    ascending = np.take_along_axis(values, order, axis=1)
+    tied = (np.diff(ascending, axis=1) == 0).any(axis=1)
+    ranks[tied] = stats.rankdata(values[tied], axis=1)
+    return ranks
+
+
 def _group_means(
     values: Array, groups: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], Array]:
     """Mean of columns by group, groups ascending."""
-    keys, inverse = np.unique(groups, return_inverse=True)
-    sums = np.zeros((values.shape[0], len(keys)))
-    np.add.at(sums.T, inverse, values.T)
-    return keys, sums / np.bincount(inverse)
+    order = np.argsort(groups, kind="stable")
+    keys, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    return keys, np.add.reduceat(values[:, order], starts, axis=1) / counts
 
 
 def differential_stability(donors: Sequence[Microarray]) -> Array:
@@ -149,20 +159,26 @@ def choose_probes(
         For ``rnaseq``: from one of the two functions above.
     """
     check_option("probe selection", method, SELECTIONS)
-    data = np.concatenate([d.expression for d in donors], axis=1)
-    if method == "max_intensity":
-        score = data.mean(axis=1)
-    elif method == "max_variance":
-        score = data.std(axis=1, ddof=1)
-    elif method == "diff_stability":
+    if method == "diff_stability":
         score = differential_stability(donors)
-    elif method in {"corr_variance", "corr_intensity"}:
-        score = _by_gene(data, genes, _mutual_score(method))
-    elif method == "pc_loading":
-        score = _by_gene(data, genes, _loading)
+    elif method != "rnaseq":
+        # A second copy of all samples, which the two methods above do without.
+        data = np.concatenate([d.expression for d in donors], axis=1)
+        score = _pooled_score(method, data, genes)
     if score is None:
         raise InputError(f"probe selection {method} needs a score")
     return _best(score, genes)
+
+
+def _pooled_score(method: str, data: Array, genes: npt.NDArray[np.intp]) -> Array | None:
+    """Score of each probe over the samples of all donors."""
+    if method == "max_intensity":
+        return np.asarray(data.mean(axis=1))
+    if method == "max_variance":
+        return np.asarray(data.std(axis=1, ddof=1))
+    if method in {"corr_variance", "corr_intensity"}:
+        return _by_gene(data, genes, _mutual_score(method))
+    return _by_gene(data, genes, _loading) if method == "pc_loading" else None
 
 
 def _best(score: Array, genes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
