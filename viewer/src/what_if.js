@@ -112,8 +112,10 @@ export class WhatIf {
 
   verdict(found) {
     const edited = JSON.stringify(this.plan) !== JSON.stringify(this.setup.plan);
-    const text = found.broken.length ? `Breaks: ${found.broken.join(", ")}.` : "Keeps every limit.";
-    return make("p", { className: found.broken.length ? "falx-breaks" : "falx-keeps" },
+    const limits = found.broken.length ? `Breaks: ${found.broken.join(", ")}.` : "Keeps every limit.";
+    const short = found.rate === null || found.rate < this.setup.wanted;
+    const text = short ? `${limits} Covers less than is wanted.` : limits;
+    return make("p", { className: short || found.broken.length ? "falx-breaks" : "falx-keeps" },
       edited ? `Edited, not verified. ${text}` : text);
   }
 

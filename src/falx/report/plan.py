@@ -73,6 +73,11 @@ def plan_sections(
     sections += _outcome(document)
     if ablation is not None:
         sections.append(_pictures(document, t1w, signature, ablation))
+    else:
+        layer = Layer(signature, kind="mask", colour="orange", label="signature")
+        picture = Figure(slices(t1w, (layer,), centre_mm=_centre(signature)), "Signature; left is "
+                         "shown on the left.")  # fmt: skip
+        sections.append(Section("Where the signature lies", (picture,)))
     if document["options"]:
         sections.append(_options(document))
     sections += [_limits(document)]
@@ -186,6 +191,11 @@ def _around(image: Image, centre: Sequence[float], near_mm: float) -> Image:
     affine = np.array(image.affine)
     affine[:3, 3] = apply_affine(affine, first)
     return Image(image.data[tuple(slice(a, b) for a, b in zip(first, last, strict=True))], affine)
+
+
+def _centre(mask: Image) -> tuple[float, ...]:
+    place = apply_affine(mask.affine, np.argwhere(mask.data)).mean(axis=0)
+    return tuple(float(v) for v in place)
 
 
 def _middle(document: Record) -> tuple[float, ...]:
