@@ -15,6 +15,7 @@ from falx.studies.cohort import Cohort, published_cohort, read_cohort
 from falx.studies.outcome import study_outcome
 from falx.studies.outcome_coding import read_outcomes
 from falx.studies.outcome_page import outcome_page
+from falx.studies.outcome_tables import TABLES
 from falx.studies.rates import RateCurves, cohort_threshold, nested_threshold
 from studies.outcome_cohort import QUICK, THRESHOLD, write_cohort, write_finished_participants
 
@@ -328,3 +329,16 @@ def test_a_group_without_participants_says_what_to_do(finished, tmp_path, capsys
     bids, *_ = finished
     assert main(["signature", str(bids), str(tmp_path / "new"), "group", "--serial"]) == 2
     assert "run the participant level first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("n", "n_free"), [(2, 1), (4, 1), (6, 4), (8, 7)])
+def test_tiny_groups_are_refused_in_words(n, n_free, rng):
+    free = np.arange(n) < n_free
+    names = ("ai_pet", "ai_gm", "rate_hippocampus", "age_years", "hippocampus_mm3")
+    values = {name: rng.uniform(0, 1, n) for name in names}
+    study = study_outcome(Cohort(tuple(map(str, range(n))), free, values, "few", {}), QUICK)
+    if min(n_free, n - n_free) < 2:
+        assert any("fewer than two patients of each outcome" in said for said in study.refused)
+    assert "<!doctype html>" in outcome_page(study)
+    for rows in TABLES.values():
+        rows(study)
