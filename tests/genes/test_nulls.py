@@ -159,7 +159,7 @@ def test_same_generator_gives_same_maps(place, method):
 
 def test_mixed_blocks_keep_values_in_their_block(place, rng):
     y = np.arange(80.0)
-    nulls = null_maps(y, place, 20, rng, method={"cortex": "spin_hungarian", "subcortex": "moran"})
+    nulls = null_maps(y, place, 20, rng, method={"cortex": "spin_nearest", "subcortex": "moran"})
     assert (nulls.maps[:, :60] < 60).all()
     assert nulls.maps[:, 60:].mean(axis=1) == pytest.approx(y[60:].mean())
     assert [q.block for q in nulls.quality] == ["cortex", "subcortex"]
@@ -183,3 +183,15 @@ def test_refusals(place, rng):
 def test_random_permutation_warns(place, rng):
     with pytest.warns(FalxNotice, match="random permutation ignores"):
         null_maps(np.arange(80.0), place, 5, rng, method="random")
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("spin_vasa", r"Váša spin.*12\.5 % and 18\.0 %.*no independent figure.*use moran"),
+        ("spin_hungarian", r"Hungarian spin.*11\.5 % and 16\.0 %.*7\.5 % and 19\.0 %.*use moran"),
+    ],
+)
+def test_spins_that_reject_too_often_say_so(place, rng, method, told):
+    with pytest.warns(FalxNotice, match=told):
+        null_maps(np.arange(80.0), place, 5, rng, method={"cortex": method, "subcortex": "moran"})
