@@ -20,7 +20,7 @@ from falx.errors import FalxNotice
 from falx.genes.association import gene_correlations
 from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import Positions, distances, null_maps
-from falx.genes.nulls.spin import parcel_points, spin_assignments
+from falx.genes.nulls.spin import centroid_points, parcel_points, spin_assignments
 from falx.genes.pls import explained_variance
 
 CORTEX = 105
@@ -67,10 +67,14 @@ def nulls_of(
     def made(method: object) -> Callable[[np.ndarray, float], np.ndarray]:
         return lambda y, _: null_maps(y, place, n_maps, rng, method=method).maps  # type: ignore[arg-type]
 
-    def spun(method: str) -> Callable[[np.ndarray, float], np.ndarray]:
+    projected = centroid_points(place.centroids_mm, place.blocks, place.sides)
+
+    def spun(
+        method: str, sphere: np.ndarray = place.sphere
+    ) -> Callable[[np.ndarray, float], np.ndarray]:
         # The regions do not move between data sets, so their rotations are drawn once.
         turned = spin_assignments(
-            place.sphere[:CORTEX],
+            sphere[:CORTEX],
             place.sides[:CORTEX],
             n_maps,
             rng,
@@ -98,6 +102,9 @@ def nulls_of(
         "spin nearest + Moran": spun("nearest"),
         "spin Vasa + Moran": spun("vasa"),
         "spin Hungarian + Moran": spun("hungarian"),
+        "nearest, from centroids": spun("nearest", projected),
+        "Vasa, from centroids": spun("vasa", projected),
+        "Hungarian, from centroids": spun("hungarian", projected),
     }
 
 

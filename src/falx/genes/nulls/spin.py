@@ -21,6 +21,7 @@ from falx.grid import Side
 __all__ = [
     "SPIN_METHODS",
     "SpinMethod",
+    "centroid_points",
     "parcel_points",
     "random_rotations",
     "spin_assignments",
@@ -62,6 +63,37 @@ def parcel_points(vertices: npt.ArrayLike, labels: npt.ArrayLike, regions: Seque
             )
         out[row] = points[inside].mean(axis=0)
     return np.asarray(out / np.linalg.norm(out, axis=1, keepdims=True))
+
+
+def centroid_points(
+    centroids_mm: npt.ArrayLike, blocks: Sequence[str], sides: Sequence[Side | None]
+) -> Array:
+    """Project cortical regions to a sphere by their direction from their hemisphere's centroid.
+
+    A stand-in for :func:`parcel_points` where an atlas has no surface. It looks through the
+    folds: distances along the cortex are not kept.
+
+    Parameters
+    ----------
+    centroids_mm
+        RAS+ mm, shape (n, 3).
+    blocks, sides
+        Of each region; regions that are not ``cortex``, or have no side, get NaN.
+
+    Returns
+    -------
+    array
+        Unit vectors, shape (n, 3). A hemisphere's centroid is the mean of its regions' centroids.
+    """
+    xyz = np.asarray(centroids_mm, dtype=np.float64)
+    cortical = np.array([block == "cortex" for block in blocks])
+    out = np.full(xyz.shape, np.nan)
+    for side in ("left", "right"):
+        rows = np.flatnonzero(cortical & np.array([s == side for s in sides]))
+        if len(rows) > 1:
+            away = xyz[rows] - xyz[rows].mean(axis=0)
+            out[rows] = away / np.linalg.norm(away, axis=1, keepdims=True)
+    return out
 
 
 @numba.njit(cache=True)
