@@ -53,7 +53,7 @@ EXCESSIVE_SPINS: dict[str, tuple[str, str]] = {
     ),
     "spin_hungarian": (
         "Hungarian",
-        f"type-I error 11.5 % and 16.0 % {AT_FIVE}; an independent prototype found 7.5 % and 19.0 %",
+        f"type-I error 11.5 % and 16.0 % {AT_FIVE}; an independent prototype: 7.5 % and 19.0 %",
     ),
 }
 """Name and measured error of the component test, from the table in docs/methods/genes.md."""
