@@ -101,6 +101,8 @@ class Stage:
         Cores the stage can use; passed as ``threads`` where the function takes it.
     level
         ``"participant"`` or ``"group"``.
+    needs
+        Group stages only: configuration keys; where one is empty, the stage is left out.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Stage:
     disk_mb: int = 10
     threads: int = 1
     level: str = "participant"
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "params"):
@@ -121,7 +124,10 @@ class Stage:
 
     def _check_signature(self) -> None:
         named = {*self.inputs, *self.outputs, *self.params}
-        takes = set(inspect.signature(self.run).parameters) - {"threads"}
+        known = inspect.signature(self.run).parameters.values()
+        takes = {p.name for p in known if p.kind is not p.VAR_KEYWORD} - {"threads"}
+        if any(p.kind is p.VAR_KEYWORD for p in known):
+            takes |= named
         if named != takes:
             raise FalxError(
                 f"stage {self.name}: the table names {sorted(named - takes)} that the function "

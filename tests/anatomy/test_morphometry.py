@@ -9,12 +9,10 @@ import pytest
 from scipy import ndimage
 
 from falx.anatomy.morphometry import (
-    adjust_for_tiv,
     analysis_mask,
     intracranial_volume_ml,
     jacobian_determinant,
     modulated,
-    sample_homogeneity,
 )
 from falx.anatomy.morphometry_stage import grey_volume_stage
 from falx.errors import FalxNotice, InputError, QualityError
@@ -22,6 +20,7 @@ from falx.grid import Grid, normalisation_grid
 from falx.images.nifti import Image, load, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.stats.design import two_sample_design
+from falx.stats.head_size import adjust_for_tiv, sample_homogeneity
 from falx.stats.linear import fit_contrast
 
 

@@ -19,7 +19,8 @@ AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 AFFINE[:3, 3] = [-34.0, -40.0, -30.0]
 SETTINGS = {
     "first": "DRE", "second": "HC", "group_column": "group", "columns": ["age", "sex"],
-    "measures": ["mean_fd_mm"], "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
+    "measures": ["mean_fd_mm"], "head_size": "none",
+    "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
     "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
     "seed": 1,
 }  # fmt: skip
@@ -105,7 +106,7 @@ def test_summary_says_who_and_how(outputs):
 
 def test_profile_lists_every_region(outputs):
     profile = rows(outputs["profile"])
-    assert [row["region"] for row in profile] == ["Half_L", "Half_R", "Floor"]
+    assert [row["name"] for row in profile] == ["Half_L", "Half_R", "Floor"]
     assert float(profile[0]["mean_t"]) < float(profile[1]["mean_t"]) - 0.2
     assert profile[2]["mean_t"] == "n/a"
 

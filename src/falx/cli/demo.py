@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of dataset and outputs")
     parser.add_argument(
         "--study",
-        choices=("signature", "genes"),
+        choices=("signature", "genes", "resistance"),
         default="signature",
-        help="two phantom patients, or a gene programme planted in a made-up atlas",
+        help="two phantom patients, a gene programme in a made-up atlas, or two phantom groups",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the phantoms")
     parser.add_argument(
@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the phantoms of a study and analyse them."""
+    if arguments.study == "resistance":
+        from falx.cli import demo_resistance
+
+        return demo_resistance.run(arguments)
     return _genes(arguments) if arguments.study == "genes" else _signature(arguments)
 
 

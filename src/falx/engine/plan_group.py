@@ -31,7 +31,8 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
     values = flatten(configuration)
     group = _Group(study, dataset, values, out)
     for stage in study.at("group"):
-        group.add(stage)
+        if all(values[key] for key in stage.needs):
+            group.add(stage)
     return Plan(study, "group", tuple(group.jobs.values()))
 
 
@@ -81,6 +82,8 @@ class _Group:
             }
         if source.gather:
             return self._gather(stage, source)
+        if source.optional and source.origin not in self.jobs:
+            return None
         job = self.jobs[source.origin]
         path_out = job.outputs[source.role]
         return InputFile(path_out, path_out, job.id, source.role)

@@ -112,16 +112,24 @@ def save(
     affine: npt.NDArray[np.floating],
     *,
     sidecar: Mapping[str, Any] | None = None,
+    repetition_time_s: float | None = None,
 ) -> None:
     """Write a NIfTI image atomically, with a JSON sidecar if one is given.
 
     Floats are stored as float32, integers and masks in the smallest exact integer type.
     Units are millimetres (and seconds for a fourth axis), sform and qform carry the same
     affine where a qform can, and equal input gives equal bytes.
+
+    Parameters
+    ----------
+    repetition_time_s
+        Step of the fourth axis, s; headers that do not know it hold 1.
     """
     path = Path(path)
     image = nib.nifti1.Nifti1Image(_storable(np.asarray(data)), np.asarray(affine))
     image.header.set_xyzt_units("mm", "sec")
+    if repetition_time_s is not None:
+        image.header["pixdim"][4] = repetition_time_s
     image.set_sform(affine, code=2)
     image.set_qform(affine, code=2, strip_shears=True)
     with atomic_path(path) as temporary:

@@ -221,5 +221,3 @@ def _clinical(
     onset = int(rng.integers(3, age - 1))
     kind = "TLE" if k % 2 else "IGE"
     return {**common, "epilepsy_type": kind, "onset_age": onset, "duration": age - onset}
-
-

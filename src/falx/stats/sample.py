@@ -28,12 +28,16 @@ class Sample:
         Values by name, shape (n,) each.
     left_out
         Subject to reason.
+    first, second
+        Names of the groups.
     """
 
     subjects: tuple[str, ...]
     groups: tuple[str, ...]
     covariates: Mapping[str, npt.NDArray[np.float64]]
     left_out: Mapping[str, str]
+    first: str
+    second: str
 
 
 def read_rows(participants: Path) -> dict[str, dict[str, str]]:
@@ -89,7 +93,11 @@ def select_sample(
             raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
         covariates[name] = np.array([float(metrics[s][name]) for s in chosen])
     return Sample(
-        tuple(chosen), tuple(rows[s][group_column] for s in chosen), covariates, left_out
+        tuple(chosen),
+        tuple(rows[s][group_column] for s in chosen),
+        covariates,
+        left_out,
+        *groups,
     )
 
 

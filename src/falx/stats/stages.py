@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,30 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.atlas import Atlas, load_atlas, region_means
-from falx.errors import collect_notices
+from falx.data.priors import ATLAS_FILE, DATA
+from falx.errors import InputError, collect_notices
 from falx.grid import Grid, require_same
-from falx.images.nifti import Image, load, save, write_json, write_text
+from falx.images.nifti import Image, load, load_mask, save, write_json, write_text
 from falx.images.resample import sample as sample_at
 from falx.stats.cluster_table import ClusterRow, cluster_table
-from falx.stats.design import orthogonality, two_sample_design
+from falx.stats.design import Design, orthogonality, two_sample_design
 from falx.stats.group_maps import CORRECTIONS, GroupMap, InferenceOptions, common_mask, compare
+from falx.stats.head_size import adjust_for_tiv, sample_homogeneity
 from falx.stats.sample import Sample, read_rows, select_sample
 
 __all__ = ["group_map_stage"]
+
+SHIPPED_ATLAS = DATA / ATLAS_FILE
+SHIPPED_LABELS = DATA / ATLAS_FILE.replace(".nii.gz", ".tsv")
 
 
 def group_map_stage(
     *,
     maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | None,
+    masks: Mapping[str, Path] | Path | None,
     metrics: Mapping[str, Path],
     participants: Path,
-    atlas: Path,
+    atlas: Path | None,
     atlas_labels: Path | None,
     t_map: Path,
     z_map: Path,
@@ -43,6 +48,7 @@ def group_map_stage(
     group_column: str,
     columns: Sequence[str],
     measures: Sequence[str],
+    head_size: str,
     least_share: float,
     least_value: float,
     voxel_p: float,
@@ -59,11 +65,13 @@ def group_map_stage(
     ----------
     maps, masks, metrics
         Inputs by subject: a map, the mask of its voxels, and what was measured beside it.
-        Without masks, voxels whose mean exceeds `least_value` are taken.
+        One mask may serve for all; without any, voxels whose mean exceeds `least_value` are
+        taken.
     participants
         Input: ``participants.tsv``.
     atlas, atlas_labels
-        Inputs: label volume in the space of the maps and its table.
+        Inputs: label volume in the space of the maps and its table; the shipped structures
+        if absent.
     t_map, z_map, p_tfce_map
         Outputs: maps; p is one minus the familywise p, so that larger is surer.
     table
@@ -71,9 +79,12 @@ def group_map_stage(
     profile
         Output: mean t of every atlas region (TSV).
     summary
-        Output: JSON with design, thresholds, smoothness and who was left out.
+        Output: JSON with design, thresholds, smoothness, homogeneity and who was left out.
     columns, measures
         Covariates of the participants table and of the metrics.
+    head_size
+        ``ancova``, ``proportional``, ``residual`` or ``none``; see
+        :func:`falx.stats.head_size.adjust_for_tiv`.
     least_share
         Share of people whose mask must hold a voxel.
     listed_by
@@ -90,56 +101,84 @@ def group_map_stage(
             columns=columns,
             measures=measures,
         )
-        design = two_sample_design(sample.groups, first, second, sample.covariates)
+        two_sample_design(sample.groups, first, second)  # before any image is read
         name = f"{first} - {second}"
+        stacked = _stack(sample, maps, masks, least_share, least_value)
+        tested, design = _design(sample, stacked, measured, head_size)
         contrast = design.contrast({name: 1.0})
-        data, mask, grid = _stack(sample, maps, masks, least_share, least_value)
+        options = InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations)
+        rng = np.random.default_rng(seed)
         result = compare(
-            data,
-            mask,
-            design,
-            contrast,
-            np.random.default_rng(seed),
-            options=InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations),
-            threads=threads,
+            tested, stacked.mask, design, contrast, rng, options=options, threads=threads
         )
-        regions = load_atlas(atlas, atlas_labels)
+        regions = load_atlas(atlas or SHIPPED_ATLAS, atlas_labels if atlas else SHIPPED_LABELS)
         rows = cluster_table(
             result,
             result.significant(listed_by),
-            mask,
-            grid,
+            stacked.mask,
+            stacked.grid,
             regions,
             contrast=name,
             min_region_voxels=min_region_voxels,
         )
-        profile_rows = _profile(result, mask, grid, regions)
-    _save_maps(result, mask, grid, t_map, z_map, p_tfce_map)
+    _save_maps(result, stacked.mask, stacked.grid, t_map, z_map, p_tfce_map)
     write_text(table, _tsv(ClusterRow.columns(), [astuple(row) for row in rows]))
-    write_text(profile, _tsv(("code", "region", "mean_t", "voxels", "coverage"), profile_rows))
-    write_json(
-        summary,
-        {
-            "contrast": name,
-            "group_sizes": {g: sample.groups.count(g) for g in (first, second)},
-            "left_out": sample.left_out,
-            "columns": design.names,
-            "orthogonality": [asdict(row) for row in orthogonality(design, contrast)],
-            "seed": seed,
-            **_described(result),
-            "notices": notices,
-        },
-    )
+    profile_rows = _profile(result, stacked.mask, stacked.grid, regions)
+    write_text(profile, _tsv(("label", "name", "mean_t", "n_voxels"), profile_rows))
+    described = _sample_described(sample, stacked, design, contrast)
+    listing = {"contrast": name, "listed_by": listed_by, "seed": seed, "head_size": head_size}
+    write_json(summary, {**listing, **described, **_described(result), "notices": notices})
+
+
+@dataclass(frozen=True, eq=False)
+class _Stack:
+    """Maps of a sample inside their common mask, shape (n, V)."""
+
+    data: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    grid: Grid
+
+
+def _design(
+    sample: Sample, stacked: _Stack, measured: Mapping[str, Mapping[str, Any]], head_size: str
+) -> tuple[npt.NDArray[np.float32], Design]:
+    """Return maps and design once head size is accounted for."""
+    covariates, data = dict(sample.covariates), stacked.data
+    if head_size != "none":
+        tiv = [measured[subject].get("tiv_ml") for subject in sample.subjects]
+        if None in tiv:
+            raise InputError("tiv_ml was not measured", do="choose none for head size")
+        adjusted = adjust_for_tiv(data, np.array(tiv, dtype=float), head_size)
+        data = adjusted.maps
+        if adjusted.covariate is not None:
+            covariates["tiv_ml"] = adjusted.covariate
+    return data, two_sample_design(sample.groups, sample.first, sample.second, covariates)
+
+
+def _sample_described(
+    sample: Sample, stacked: _Stack, design: Design, contrast: npt.NDArray[np.float64]
+) -> dict[str, Any]:
+    alike = sample_homogeneity(stacked.data)
+    return {
+        "group_sizes": {g: sample.groups.count(g) for g in (sample.first, sample.second)},
+        "subjects": dict(zip(sample.subjects, sample.groups, strict=True)),
+        "left_out": sample.left_out,
+        "columns": design.names,
+        "design": design.matrix,
+        "orthogonality": [asdict(row) for row in orthogonality(design, contrast)],
+        "homogeneity_z": dict(zip(sample.subjects, alike.z, strict=True)),
+        "odd_ones_out": [sample.subjects[k] for k in alike.outliers],
+    }
 
 
 def _stack(
     sample: Sample,
     maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | None,
+    masks: Mapping[str, Path] | Path | None,
     least_share: float,
     least_value: float,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], Grid]:
-    """Read the maps of the sample inside their common mask, shape (n, V)."""
+) -> _Stack:
+    """Read the maps of the sample inside their common mask."""
     images = {s: load(maps[s]) for s in sample.subjects}
     first = images[sample.subjects[0]]
     for subject, image in images.items():
@@ -147,10 +186,14 @@ def _stack(
     stack = np.stack([image.data for image in images.values()])
     if masks is None:
         mask = common_mask((stack.mean(axis=0) > least_value)[None])
+    elif isinstance(masks, Path):
+        held_by_all = load_mask(masks)
+        require_same("the analysis mask", held_by_all.grid, "the maps", first.grid)
+        mask = common_mask(held_by_all.data[None])
     else:
         held = np.stack([load(masks[s]).data > 0.5 for s in sample.subjects])
         mask = common_mask(held, least_share=least_share)
-    return stack[:, mask], mask, first.grid
+    return _Stack(stack[:, mask], mask, first.grid)
 
 
 def _profile(
@@ -163,13 +206,11 @@ def _profile(
     seen = atlas.select([int(code) for code in np.unique(codes) if code])
     found = region_means(Image(t, grid.affine), seen)
     values = {
-        region.label: (mean, int(n), share)
-        for region, mean, n, share in zip(
-            seen.regions, found.values, found.n_voxels, found.coverage, strict=True
-        )
+        region.label: (mean, int(n))
+        for region, mean, n in zip(seen.regions, found.values, found.n_voxels, strict=True)
     }
     return [
-        (region.label, region.name, *values.get(region.label, (None, 0, 0.0)))
+        (region.label, region.name, *values.get(region.label, (None, 0)))
         for region in atlas.regions
     ]
 

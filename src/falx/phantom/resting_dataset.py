@@ -1,0 +1,88 @@
+"""Write people of the resistance study as a BIDS dataset, the truth beside the images."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from falx import __version__
+from falx.images.nifti import save, write_json, write_text
+from falx.phantom.resting import RestingPerson, RestingSpec, simulate_person
+
+__all__ = ["TRUTH", "write_resting_cohort"]
+
+TRUTH = Path("derivatives/truth")
+COLUMNS = ("age", "sex", "epilepsy_type", "onset_age", "duration")
+
+
+def write_resting_cohort(
+    root: Path, specs: Sequence[RestingSpec], rng: np.random.Generator
+) -> None:
+    """Simulate people one after the other and write them as one dataset.
+
+    Parameters
+    ----------
+    rng
+        Every person gets a generator of its own from it.
+    """
+    common = {"BIDSVersion": "1.10.0", "License": "CC0-1.0",
+              "GeneratedBy": [{"Name": "Falx", "Version": __version__}]}  # fmt: skip
+    write_json(
+        root / "dataset_description.json",
+        {"Name": "Falx phantom people at rest", "DatasetType": "raw", **common},
+    )
+    write_json(
+        root / TRUTH / "dataset_description.json",
+        {"Name": "Falx phantom truth", "DatasetType": "derivative", **common},
+    )
+    write_text(root / "README", "Phantom people made by Falx: no person was scanned.\n")
+    write_text(root / ".bidsignore", f"{TRUTH}\n")
+    for spec, own in zip(specs, rng.spawn(len(specs)), strict=True):
+        _write_person(root, simulate_person(spec, own))
+    _write_participants(root, specs)
+
+
+def _write_person(root: Path, person: RestingPerson) -> None:
+    spec = person.spec
+    name = f"sub-{spec.label}"
+    save(root / name / "anat" / f"{name}_T1w.nii.gz", person.t1w.data, person.t1w.affine)
+    save(
+        root / name / "func" / f"{name}_task-rest_bold.nii.gz",
+        np.rint(person.bold.image.data).astype(np.int16),
+        person.bold.image.affine,
+        repetition_time_s=spec.run.repetition_time_s,
+        sidecar={
+            "TaskName": "rest",
+            "RepetitionTime": spec.run.repetition_time_s,
+            "SliceTiming": person.bold.slice_times_s,
+        },
+    )
+    for place, mask in person.places.items():
+        path = root / TRUTH / name / f"{name}_desc-{place.title().replace(' ', '')}_mask.nii.gz"
+        save(path, mask.data, mask.affine)
+    write_json(
+        root / TRUTH / name / f"{name}_truth.json",
+        {
+            "group": spec.group,
+            "gm_loss": spec.gm_loss,
+            "lost_mm3": person.lost_mm3,
+            "cerebellar_coherence": spec.cerebellar_coherence,
+            "precuneal_coherence": spec.precuneal_coherence,
+            "t1w_to_bold": person.t1w_to_bold,
+            "matrices": person.bold.matrices,
+        },
+    )
+
+
+def _write_participants(root: Path, specs: Sequence[RestingSpec]) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    writer.writerow(("participant_id", "group", *COLUMNS))
+    for spec in specs:
+        known = [spec.clinical.get(column, "n/a") for column in COLUMNS]
+        writer.writerow((f"sub-{spec.label}", spec.group, *known))
+    write_text(root / "participants.tsv", stream.getvalue())

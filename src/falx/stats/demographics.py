@@ -1,0 +1,142 @@
+"""Who is in the groups: the tests of a paper's first table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from falx.errors import InputError
+from falx.images.nifti import write_json
+from falx.stats.contingency import chi_square, fisher_exact
+from falx.stats.group_tests import mann_whitney, summarise
+from falx.stats.sample import read_rows
+
+__all__ = ["DemographicRow", "compare_numbers", "compare_words", "demographics_stage"]
+
+MISSING = ("", "n/a", "nan")
+NORMAL = ("age",)
+"""Numbers given as mean ± sd and compared by analysis of variance, as in Liu et al. 2024."""
+
+
+@dataclass(frozen=True)
+class DemographicRow:
+    """One variable: a text for every group, the test and its P."""
+
+    variable: str
+    cells: tuple[str, ...]
+    test: str
+    p: float | None
+
+
+def compare_numbers(
+    variable: str, values: Sequence[Sequence[float]], *, normal: bool
+) -> DemographicRow:
+    """Compare a number between groups.
+
+    Parameters
+    ----------
+    values
+        Of every group; a group without any takes no part.
+    normal
+        Mean ± sd and one-way analysis of variance; otherwise median (quartiles) and
+        Mann-Whitney for two groups, Kruskal-Wallis for more.
+    """
+    cells, known = [], [v for v in values if len(v) >= 2]
+    for group in values:
+        if len(group) < 2:
+            cells.append("–")
+            continue
+        s = summarise(group)
+        cells.append(
+            f"{s.mean:.2f} ± {s.sd:.2f}" if normal else f"{s.median:g} ({s.q1:g}, {s.q3:g})"
+        )
+    if len(known) < 2 or np.ptp(np.concatenate(known)) == 0:
+        return DemographicRow(variable, tuple(cells), "none: one group", None)
+    if normal:
+        return DemographicRow(
+            variable, tuple(cells), "analysis of variance", float(stats.f_oneway(*known).pvalue)
+        )
+    if len(known) == 2:
+        found = mann_whitney(*known)
+        return DemographicRow(variable, tuple(cells), "Mann-Whitney", float(found.p))
+    return DemographicRow(
+        variable, tuple(cells), "Kruskal-Wallis", float(stats.kruskal(*known).pvalue)
+    )
+
+
+def compare_words(variable: str, groups: Sequence[str], words: Sequence[str]) -> DemographicRow:
+    """Compare counts: Pearson chi2, or Fisher's exact test where an expected count is below 5."""
+    names = list(dict.fromkeys(groups))
+    kinds = sorted(set(words))
+    pairs = list(zip(groups, words, strict=True))
+    counts = np.array([[pairs.count((g, w)) for w in kinds] for g in names])
+    cells = tuple("/".join(str(n) for n in row) for row in counts)
+    label = f"{variable} ({'/'.join(kinds)})"
+    if len(kinds) < 2 or len(names) < 2:
+        return DemographicRow(label, cells, "none: one kind", None)
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
+    if expected.min() < 5:
+        return DemographicRow(label, cells, "Fisher", float(fisher_exact(counts).p))
+    return DemographicRow(label, cells, "chi2", float(chi_square(counts).p))
+
+
+def demographics_stage(
+    *,
+    participants: Path,
+    metrics: Mapping[str, Path],
+    demographics: Path,
+    group_column: str,
+    resistant: str,
+    sensitive: str,
+    controls: str,
+) -> None:
+    """Compare the groups of those who have maps.
+
+    Parameters
+    ----------
+    participants
+        Input: ``participants.tsv``.
+    metrics
+        Inputs by subject: only these people count.
+    demographics
+        Output: JSON with the groups and a row for each variable.
+    """
+    rows = read_rows(participants)
+    names = [name for name in (resistant, sensitive, controls) if name]
+    people = {s: rows[s] for s in metrics if rows.get(s, {}).get(group_column) in names}
+    if not people:
+        raise InputError(
+            "nobody belongs to a group",
+            where=participants.name,
+            found=f"column {group_column}, groups {', '.join(names)}",
+            do="name column and groups as the table does",
+        )
+    known = [n for n in names if any(row[group_column] == n for row in people.values())]
+    columns = [c for c in next(iter(rows.values())) if c not in ("participant_id", group_column)]
+    found = [_compare(c, known, people, group_column) for c in columns]
+    sizes = tuple(str(sum(r[group_column] == n for r in people.values())) for n in known)
+    listed = [DemographicRow("people", sizes, "", None), *[row for row in found if row]]
+    write_json(demographics, {"groups": known, "rows": [asdict(row) for row in listed]})
+
+
+def _compare(
+    column: str, names: Sequence[str], people: Mapping[str, Mapping[str, str]], group_column: str
+) -> DemographicRow | None:
+    cells = [
+        (row[group_column], row[column])
+        for name in names
+        for row in people.values()
+        if row[group_column] == name and row[column].strip().casefold() not in MISSING
+    ]
+    try:
+        numbers = [[float(text) for group, text in cells if group == name] for name in names]
+    except ValueError:
+        words = {text for _, text in cells}
+        if not 1 < len(words) <= 5:
+            return None
+        return compare_words(column, [g for g, _ in cells], [t for _, t in cells])
+    return compare_numbers(column, numbers, normal=column.casefold() in NORMAL)

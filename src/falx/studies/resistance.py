@@ -1,0 +1,256 @@
+"""Drug resistance, the imaging half of Liu 2024: grey-matter volume, ReHo and group maps."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from falx.anatomy.morphometry_stage import grey_volume_stage
+from falx.anatomy.registration_stage import coregister_stage
+from falx.bids.derivative import output_path
+from falx.bold.stages import motion_stage, reho_stage
+from falx.grid import TEMPLATE_SPACE
+from falx.report.group_maps import group_report_stage
+from falx.report.resistance_stage import run_report_stage
+from falx.stage import Stage
+from falx.stats.demographics import demographics_stage
+from falx.stats.stages import group_map_stage
+from falx.studies.resistance_configuration import PUBLISHED, ResistanceConfiguration
+from falx.studies.signature import ANATOMY
+from falx.study import RawInput, Study
+
+__all__ = ["CONTRASTS", "STUDY"]
+
+_anat = partial(output_path, "anat")
+_func = partial(output_path, "func")
+
+
+def _params(section: str, *names: str) -> dict[str, str]:
+    return {name: f"{section}.{name}" for name in names}
+
+
+GREY = Stage(
+    "grey",
+    grey_volume_stage,
+    inputs={name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "to_native")},
+    outputs={
+        "volume": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="modulated"),
+        "smoothed": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="smoothed"),
+        "metrics": _anat("metrics", extension=".json", desc="grey"),
+    },
+    params=_params("grey", "voxel_mm", "smoothing_fwhm_mm", "modulate"),
+    mem_mb=900,
+    disk_mb=20,
+)
+
+TIMES = {
+    "slice_times_s": "raw.bold:SliceTiming?",
+    "slice_direction": "raw.bold:SliceEncodingDirection?",
+    "slice_timing": "bold.slice_timing",
+}
+
+MOTION = Stage(
+    "motion",
+    motion_stage,
+    inputs={"bold": "raw.bold"},
+    outputs={
+        "reference": _func("boldref", desc="realigned"),
+        "tsnr": _func("boldmap", desc="tsnr"),
+        "motion": _func("metrics", extension=".json", desc="motion"),
+    },
+    params={
+        **TIMES,
+        "repetition_time_s": "raw.bold:RepetitionTime?",
+        **_params(
+            "bold", "dropped_volumes", "least_volumes", "translation_limit_mm",
+            "rotation_limit_deg", "fd_threshold_mm", "spike_limit_percent", "centre",
+        ),
+    },
+    mem_mb=1500,
+)  # fmt: skip
+
+FROM_T1W_TO_RUN: dict[str, Any] = {"from": "T1w", "to": "boldref", "mode": "image"}
+
+COREGISTER = Stage(
+    "coregister_bold",
+    coregister_stage,
+    inputs={
+        "fixed": "anatomy.corrected",
+        "fixed_mask": "anatomy.brain_mask",
+        "moving": "motion.reference",
+    },
+    outputs={"matrix": _anat("xfm", extension=".json", **FROM_T1W_TO_RUN)},
+    mem_mb=900,
+    threads=2,
+)
+
+REHO = Stage(
+    "reho",
+    reho_stage,
+    inputs={
+        "bold": "raw.bold",
+        "motion": "motion.motion",
+        "matrix": "coregister_bold.matrix",
+        **{n: f"anatomy.{n}" for n in ("to_native", "brain_mask", "wm", "csf")},
+    },
+    outputs={
+        "reho": _func("boldmap", space=TEMPLATE_SPACE, desc="reho"),
+        "smoothed": _func("boldmap", space=TEMPLATE_SPACE, desc="rehoz"),
+        "mask": _func("mask", space=TEMPLATE_SPACE, desc="reho"),
+        "carpet": _func("metrics", extension=".npz", desc="carpet"),
+        "metrics": _func("metrics", extension=".json", desc="reho"),
+    },
+    params={
+        **TIMES,
+        **_params(
+            "reho", "voxel_mm", "low_hz", "high_hz", "order", "trend_order", "wm_threshold",
+            "csf_threshold", "least_dof", "neighbours", "smoothing_fwhm_mm",
+            "standardise_first",
+        ),
+    },
+    mem_mb=1500,
+    threads=2,
+)  # fmt: skip
+
+REPORT = Stage(
+    "report",
+    run_report_stage,
+    inputs={
+        "records": "provenance.all",
+        "anatomy_metrics": "anatomy.metrics",
+        "grey_metrics": "grey.metrics",
+        "motion_metrics": "motion.motion?",
+        "reho_metrics": "reho.metrics?",
+        "coregistration": "coregister_bold.matrix?",
+        "t1w": "anatomy.corrected",
+        "gm": "anatomy.gm",
+        "wm": "anatomy.wm",
+        "volume": "grey.smoothed",
+        "reference": "motion.reference?",
+        "tsnr": "motion.tsnr?",
+        "reho": "reho.reho?",
+        "carpet": "reho.carpet?",
+    },
+    outputs={"page": "sub-{subject}.html"},
+    params={"subject": "subject.label"},
+    mem_mb=900,
+)
+
+MAPS: dict[str, dict[str, str]] = {
+    "grey": {
+        "maps": "grey.smoothed*",
+        "masks": "config.groups.grey_mask?",
+        "metrics": "grey.metrics*",
+    },
+    "reho": {"maps": "reho.smoothed*", "masks": "reho.mask*", "metrics": "reho.metrics*"},
+}
+"""Section of the configuration to what its group maps gather."""
+
+CONTRASTS = (("resistant", "sensitive"), ("resistant", "controls"), ("sensitive", "controls"))
+
+CHOICES = (
+    "group_column", "columns", "voxel_p", "cluster_p", "n_permutations", "min_region_voxels",
+    "listed_by", "seed",
+)  # fmt: skip
+
+IMAGES = {"t_map": "tmap", "z_map": "zmap", "p_tfce_map": "pmap"}
+
+
+def _group_map(modality: str, first: str, second: str) -> Stage:
+    named = partial(output_path, "", group=True, desc=f"{modality}{first}{second}")
+    return Stage(
+        f"{modality}_{first}_{second}",
+        group_map_stage,
+        inputs={
+            **MAPS[modality],
+            "participants": "raw.participants",
+            "atlas": "config.groups.atlas?",
+            "atlas_labels": "config.groups.atlas_labels?",
+        },
+        outputs={
+            **{role: named(suffix) for role, suffix in IMAGES.items()},
+            "table": named("clusters", extension=".tsv"),
+            "profile": named("profile", extension=".tsv"),
+            "summary": named("summary", extension=".json"),
+        },
+        params={
+            "first": f"groups.{first}",
+            "second": f"groups.{second}",
+            **_params("groups", *CHOICES),
+            **_params(modality, "head_size", "measures", "least_share", "least_value"),
+        },
+        level="group",
+        mem_mb=2500,
+        threads=2,
+        needs=(f"groups.{first}", f"groups.{second}"),
+    )
+
+
+GROUP_MAPS = tuple(_group_map(modality, *pair) for modality in MAPS for pair in CONTRASTS)
+
+NAMES = ("group_column", "resistant", "sensitive", "controls")
+
+DEMOGRAPHICS = Stage(
+    "demographics",
+    demographics_stage,
+    inputs={"participants": "raw.participants", "metrics": "grey.metrics*"},
+    outputs={
+        "demographics": output_path(
+            "", "demographics", extension=".json", group=True, desc="groups"
+        )
+    },
+    params=_params("groups", *NAMES),
+    level="group",
+    mem_mb=300,
+)
+
+GROUP_REPORT = Stage(
+    "group_report",
+    group_report_stage,
+    inputs={
+        "demographics": "demographics.demographics",
+        "exclusions": "study.exclusions",
+        **{
+            f"{stage.name}_{role}": f"{stage.name}.{role}?"
+            for stage in GROUP_MAPS
+            for role in ("summary", "table", "t_map")
+        },
+    },
+    outputs={"page": "group.html"},
+    level="group",
+    mem_mb=900,
+)
+
+STUDY = Study(
+    name="resistance",
+    reference="falx.studies.resistance:STUDY",
+    stages=(
+        ANATOMY,
+        GREY,
+        MOTION,
+        COREGISTER,
+        REHO,
+        REPORT,
+        *GROUP_MAPS,
+        DEMOGRAPHICS,
+        GROUP_REPORT,
+    ),
+    raw={
+        "t1w": RawInput("T1w image", suffix="T1w", datatype="anat", required=True),
+        "bold": RawInput(
+            "resting BOLD run", suffix="bold", datatype="func", entities={"task": "rest"}
+        ),
+        "structures": RawInput(
+            "volume of structure labels",
+            suffix="dseg",
+            datatype="anat",
+            entities={"seg": "aseg"},
+            derivatives=True,
+            patterns=("sub-{subject}/mri/aseg.mgz",),
+        ),
+        "participants": RawInput("table of participants", dataset_file="participants.tsv"),
+    },
+    configuration=ResistanceConfiguration,
+    presets={"liu2024": PUBLISHED},
+    show={"participant": "report.page", "group": "group_report.page"},
+)
