@@ -21,7 +21,7 @@ from falx.studies.resistance_recovery import compare_cohort
 
 __all__ = ["COARSE", "run"]
 
-SIZES = {"DRE": 8, "HC": 8}
+SIZES = {"DRE": 6, "HC": 6}
 
 COARSE = {
     "anatomy.sampling_mm": 4.0,
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"simulating the raw images of {len(specs)} phantom people in {bids}")
         part = bids.with_name(f".{bids.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        write_resting_cohort(part, specs, rng)
+        write_resting_cohort(part, specs, rng, jobs=arguments.jobs)
         part.rename(bids)
         say(f"{time.monotonic() - start:.0f} s so far")
     outputs = arguments.out / "resistance"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +33,11 @@ PRECUNEUS_MM = (9.0, -42.0, 26.0)
 PLACES = ("left posterior cerebellum", "right precuneus")
 
 COARSE_RUN = BoldPlan(
-    shape=(38, 46, 36), voxel_mm=(4.5, 4.5, 4.5), n_volumes=205, coherence_fwhm_mm=12.0
+    shape=(34, 42, 32),
+    voxel_mm=(5.0, 5.0, 5.0),
+    n_volumes=165,
+    repetition_time_s=2.5,
+    coherence_fwhm_mm=12.0,
 )
 
 
@@ -83,7 +86,8 @@ class RestingSpec:
         check_range("gm_loss", self.gm_loss, 0.0, 0.9)
         check_range("cerebellar_coherence", self.cerebellar_coherence, 0.0, 10.0)
         check_range("precuneal_coherence", self.precuneal_coherence, 0.0, 10.0)
-        object.__setattr__(self, "clinical", MappingProxyType(dict(self.clinical)))
+        # A plain copy, unlike a mapping proxy, can be sent to another process.
+        object.__setattr__(self, "clinical", dict(self.clinical))
 
 
 @dataclass(frozen=True, eq=False)

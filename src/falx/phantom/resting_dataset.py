@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from falx import __version__
 from falx.images.nifti import save, write_json, write_text
-from falx.phantom.resting import RestingPerson, RestingSpec, simulate_person
+from falx.phantom.resting import RestingSpec, simulate_person
 
 __all__ = ["TRUTH", "write_resting_cohort"]
 
@@ -20,14 +22,16 @@ COLUMNS = ("age", "sex", "epilepsy_type", "onset_age", "duration")
 
 
 def write_resting_cohort(
-    root: Path, specs: Sequence[RestingSpec], rng: np.random.Generator
+    root: Path, specs: Sequence[RestingSpec], rng: np.random.Generator, *, jobs: int = 1
 ) -> None:
-    """Simulate people one after the other and write them as one dataset.
+    """Simulate people and write them as one dataset.
 
     Parameters
     ----------
     rng
         Every person gets a generator of its own from it.
+    jobs
+        Processes; the images do not depend on it.
     """
     common = {"BIDSVersion": "1.10.0", "License": "CC0-1.0",
               "GeneratedBy": [{"Name": "Falx", "Version": __version__}]}  # fmt: skip
@@ -41,13 +45,19 @@ def write_resting_cohort(
     )
     write_text(root / "README", "Phantom people made by Falx: no person was scanned.\n")
     write_text(root / ".bidsignore", f"{TRUTH}\n")
-    for spec, own in zip(specs, rng.spawn(len(specs)), strict=True):
-        _write_person(root, simulate_person(spec, own))
     _write_participants(root, specs)
+    generators = rng.spawn(len(specs))
+    if jobs == 1:
+        for spec, own in zip(specs, generators, strict=True):
+            _write_person(root, spec, own)
+        return
+    # A fresh process each: numba and BLAS threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_write_person, [root] * len(specs), specs, generators))
 
 
-def _write_person(root: Path, person: RestingPerson) -> None:
-    spec = person.spec
+def _write_person(root: Path, spec: RestingSpec, rng: np.random.Generator) -> None:
+    person = simulate_person(spec, rng)
     name = f"sub-{spec.label}"
     save(root / name / "anat" / f"{name}_T1w.nii.gz", person.t1w.data, person.t1w.affine)
     save(
