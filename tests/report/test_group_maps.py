@@ -1,0 +1,75 @@
+"""The page of a group study holds maps, tables and people; absent contrasts leave no trace."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from falx.images.nifti import save, write_json
+from falx.report.group_maps import group_report_stage
+from falx.stats.stages import group_map_stage
+
+SHAPE = (18, 20, 16)
+AFFINE = np.diag([8.0, 8.0, 8.0, 1.0])
+AFFINE[:3, 3] = [-68.0, -100.0, -60.0]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Ten people, five with a loss on the left, as files, maps and page."""
+    folder, rng = tmp_path_factory.mktemp("page"), np.random.default_rng(5)
+    place = np.linalg.norm(np.indices(SHAPE).T - np.array([4, 8, 8]), axis=-1).T < 3.1
+    lines, maps, metrics = ["participant_id\tgroup"], {}, {}
+    for k in range(10):
+        subject, group = f"{k:02d}", "DRE" if k < 5 else "HC"
+        values = ndimage.gaussian_filter(rng.normal(size=SHAPE), 1.3)
+        values = 9.0 + values / values.std() - (4.0 * place if group == "DRE" else 0)
+        maps[subject], metrics[subject] = folder / f"{subject}.nii.gz", folder / f"{subject}.json"
+        save(maps[subject], values, AFFINE)
+        write_json(metrics[subject], {"tiv_ml": 1400.0 + 50.0 * rng.standard_normal()})
+        lines.append(f"sub-{subject}\t{group}")
+    (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "exclusions.tsv").write_text("participant_id\treason\nsub-99\tno T1w\n")
+    write_json(
+        folder / "people.json",
+        {"groups": ["DRE", "HC"], "rows": [
+            {"variable": "age", "cells": ["30", "31"], "test": "analysis of variance", "p": 0.5}
+        ]},
+    )  # fmt: skip
+    roles = {"t_map": "t.nii.gz", "z_map": "z.nii.gz", "p_tfce_map": "p.nii.gz",
+             "table": "t.tsv", "profile": "p.tsv", "summary": "s.json"}  # fmt: skip
+    outputs = {role: folder / f"out_{name}" for role, name in roles.items()}
+    group_map_stage(
+        maps=maps, masks=None, metrics=metrics, participants=folder / "participants.tsv",
+        atlas=None, atlas_labels=None, **outputs, first="DRE", second="HC", group_column="group",
+        columns=(), measures=(), head_size="ancova", least_share=1.0, least_value=0.1,
+        voxel_p=0.005, cluster_p=0.05, n_permutations=100, min_region_voxels=2,
+        listed_by="extent", seed=1,
+    )  # fmt: skip
+    group_report_stage(
+        demographics=folder / "people.json", exclusions=folder / "exclusions.tsv",
+        page=folder / "group.html", grey_resistant_controls_summary=outputs["summary"],
+        grey_resistant_controls_table=outputs["table"],
+        grey_resistant_controls_t_map=outputs["t_map"],
+        reho_resistant_controls_summary=None, reho_resistant_controls_table=None,
+        reho_resistant_controls_t_map=None,
+    )  # fmt: skip
+    return folder, outputs
+
+
+def test_page_shows_people_maps_and_clusters(page):
+    folder, outputs = page
+    text = (folder / "group.html").read_text()
+    assert "sub-99" in text
+    assert "Grey-matter volume: DRE - HC" in text
+    assert "Regional homogeneity" not in text
+    assert "tiv_ml" in text
+    assert text.count("data:image/png;base64,") == 4
+    assert "left cerebral cortex" in outputs["table"].read_text() + text
+
+
+def test_profile_can_be_read_by_column(page):
+    header, *rows = page[1]["profile"].read_text().splitlines()
+    assert header.split("\t") == ["label", "name", "mean_t", "n_voxels"]
+    assert any(row.split("\t")[1] == "left cerebral cortex" for row in rows)
