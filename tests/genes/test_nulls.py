@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,12 @@ from falx.errors import FalxNotice, InputError, OptionError
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.generate import Positions, distances, null_maps
 from falx.genes.nulls.moran import inverse_distance_weights, moran_index, moran_maps
-from falx.genes.nulls.spin import parcel_points, random_rotations, spin_assignments
+from falx.genes.nulls.spin import (
+    centroid_points,
+    parcel_points,
+    random_rotations,
+    spin_assignments,
+)
 from falx.genes.nulls.variogram import fit_exponential, make_variogram, smoothers, variogram_maps
 
 
@@ -195,3 +202,24 @@ def test_random_permutation_warns(place, rng):
 def test_spins_that_reject_too_often_say_so(place, rng, method, told):
     with pytest.warns(FalxNotice, match=told):
         null_maps(np.arange(80.0), place, 5, rng, method={"cortex": method, "subcortex": "moran"})
+
+
+def test_centroids_stand_in_for_a_sphere(rng):
+    directions = rng.standard_normal((40, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = np.vstack([directions, -directions])  # their mean is the centre
+    left = directions * 40 + [-35, 10, 5]
+    xyz = np.vstack([left, left * [-1, 1, 1], [[-20.0, 0, 0], [0.0, 0, 0]]])
+    blocks = ("cortex",) * 160 + ("subcortex", "cortex")
+    sides = ("left",) * 80 + ("right",) * 80 + ("left", None)
+    points = centroid_points(xyz, blocks, sides)
+    assert points[:80] == pytest.approx(directions)
+    assert points[80:160] == pytest.approx(directions * [-1, 1, 1])
+    assert np.isnan(points[160:]).all()
+
+
+def test_spins_of_centroids_say_so(place, rng):
+    projected = replace(place, projected=True)
+    plan = {"cortex": "spin_nearest", "subcortex": "moran"}
+    with pytest.warns(FalxNotice, match=r"direction of their centroids.*nearest 1\.5 % and 6\.0"):
+        null_maps(np.arange(80.0), projected, 5, rng, method=plan)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from falx.atlas import Atlas, region_means
 from falx.errors import InputError, notify
 from falx.genes.nulls.generate import Positions
+from falx.genes.nulls.spin import centroid_points
 from falx.genes.sets.library import text_of
 from falx.grid import Side
 from falx.images.nifti import Image
@@ -288,8 +289,13 @@ def join(
             where=table.name,
             do="give columns x_mm, y_mm, z_mm, or the atlas",
         )
+    sphere = centroid_points(table.centroids_mm, table.blocks, table.sides)
     positions = Positions(
-        centroids, tuple(table.blocks[i] for i in kept), tuple(table.sides[i] for i in kept)
+        centroids,
+        tuple(table.blocks[i] for i in kept),
+        tuple(table.sides[i] for i in kept),
+        sphere[kept],
+        projected=True,
     )
     return Joined(
         tuple(table.regions[i] for i in kept),

@@ -86,7 +86,7 @@ def centroid_points(
         Unit vectors, shape (n, 3). A hemisphere's centroid is the mean of its regions' centroids.
     """
     xyz = np.asarray(centroids_mm, dtype=np.float64)
-    cortical = np.array([block == "cortex" for block in blocks])
+    cortical = np.array([block == "cortex" for block in blocks]) & np.isfinite(xyz).all(axis=1)
     out = np.full(xyz.shape, np.nan)
     for side in ("left", "right"):
         rows = np.flatnonzero(cortical & np.array([s == side for s in sides]))
