@@ -39,10 +39,10 @@ def rows() -> list[Row]:
     kept: list[tuple[Spread, Corrected]] = []
 
     def corrected() -> None:
+        regions = grey_regions(labels.data, labels.grid.voxel_sizes_mm)
         spread = spread_fractions(
-            *fractions, grey_regions(labels.data), pet.grid, np.linalg.inv(matrix),
-            fwhm_mm=PSF_MM, threads=2,
-        )  # fmt: skip
+            *fractions, regions, pet.grid, np.linalg.inv(matrix), fwhm_mm=PSF_MM, threads=2
+        )
         kept.append((spread, correct(pet.data, spread)))
 
     corrected()

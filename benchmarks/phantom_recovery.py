@@ -108,7 +108,12 @@ def _without_noise(truth_folder: Path, own: Path) -> float:
     ]
     labels = load_labels(next(own.rglob("*_seg-falx_dseg.nii.gz")))
     spread = spread_fractions(
-        *tissues, grey_regions(labels.data), pet.grid, matrix, fwhm_mm=6.0, threads=2
+        *tissues,
+        grey_regions(labels.data, labels.grid.voxel_sizes_mm),
+        pet.grid,
+        matrix,
+        fwhm_mm=6.0,
+        threads=2,
     )
     found = regional_asymmetry(correct(pet.data, spread).activities, spread)
     return found["mesial_temporal"]["left"]

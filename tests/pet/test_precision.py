@@ -20,7 +20,9 @@ NOISE, FILTER_MM = 0.15, 4.0
 def scan():
     head, grid = make_head(), pet_grid()
     tissues = (Image(t.astype(np.float32), head.grid.affine) for t in (head.gm, head.wm, head.csf))
-    spread = spread_fractions(*tissues, grey_regions(head.labels), grid, np.eye(4), fwhm_mm=6.0)
+    spread = spread_fractions(
+        *tissues, grey_regions(head.labels, head.grid.voxel_sizes_mm), grid, np.eye(4), fwhm_mm=6.0
+    )
     return head.pet(grid, matrix=np.eye(4)).data, grid, spread
 
 

@@ -22,7 +22,7 @@ def spread_of(head, grid, matrix, fwhm_mm):
     gm, wm, csf = (
         Image(x.astype(np.float32), head.grid.affine) for x in (head.gm, head.wm, head.csf)
     )
-    regions = grey_regions(head.labels)
+    regions = grey_regions(head.labels, head.grid.voxel_sizes_mm)
     return spread_fractions(gm, wm, csf, regions, grid, np.linalg.inv(matrix), fwhm_mm=fwhm_mm)
 
 

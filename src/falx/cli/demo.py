@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the phantoms")
     parser.add_argument(
-        "--voxel-mm", type=float, default=1.25, metavar="MM", help="voxels of the T1w"
+        "--voxel-mm", type=float, default=1.5, metavar="MM", help="voxels of the T1w"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cores to use")
 

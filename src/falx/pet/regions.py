@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from falx.grid import SIDES, Side
 from falx.pet.asymmetry import ratio_of_means
@@ -39,6 +40,9 @@ REGION_LABELS: dict[str, tuple[int, ...]] = {
 }
 """Regions of one activity each; all other grey matter is cortex."""
 
+NEIGHBOURHOOD_MM = 15.0
+"""Two to three point spreads: what lies farther away does not spill into the structures."""
+
 PARTS: dict[str, tuple[str, ...]] = {
     "hippocampus": ("hippocampus",),
     "amygdala": ("amygdala",),
@@ -54,10 +58,50 @@ def structure_mask(
     return np.isin(labels, STRUCTURE_LABELS[structure][side])
 
 
-def grey_regions(labels: npt.NDArray[np.integer]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Masks of the regions present in a label volume."""
+def grey_regions(
+    labels: npt.NDArray[np.integer], voxel_sizes_mm: npt.ArrayLike
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Masks of the regions present in a label volume, and of the tissue around the mesial ones.
+
+    Parameters
+    ----------
+    labels
+        Shape (X, Y, Z), FreeSurfer numbers.
+    voxel_sizes_mm
+        Shape (3,), mm.
+
+    Returns
+    -------
+    dict
+        Disjoint masks. ``surroundings_of_mesial_left`` and ``…_right`` hold what lies within
+        :data:`NEIGHBOURHOOD_MM` of hippocampus and amygdala and belongs to no other region: the
+        cortex whose activity spills into them is theirs, not the average of the brain.
+    """
     masks = {name: np.isin(labels, numbers) for name, numbers in REGION_LABELS.items()}
-    return {name: mask for name, mask in masks.items() if mask.any()}
+    found = {name: mask for name, mask in masks.items() if mask.any()}
+    free = ~np.any(list(found.values()), axis=0) if found else np.ones(labels.shape, dtype=bool)
+    for side in SIDES:
+        mesial = structure_mask(labels, "mesial_temporal", side)
+        if mesial.any():
+            near = _near(mesial, np.asarray(voxel_sizes_mm, dtype=np.float64)) & free
+            found[f"surroundings_of_mesial_{side}"] = near
+            free &= ~near
+    return found
+
+
+def _near(
+    mask: npt.NDArray[np.bool_], voxel_sizes_mm: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Voxels within :data:`NEIGHBOURHOOD_MM` of a mask; distances are taken around it only."""
+    margin = np.ceil(NEIGHBOURHOOD_MM / voxel_sizes_mm).astype(int) + 1
+    voxels = np.argwhere(mask)
+    low = np.maximum(voxels.min(axis=0) - margin, 0)
+    high = np.minimum(voxels.max(axis=0) + margin + 1, mask.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    near = np.zeros(mask.shape, dtype=bool)
+    away_mm = ndimage.distance_transform_edt(~mask[box], sampling=voxel_sizes_mm)
+    near[box] = away_mm <= NEIGHBOURHOOD_MM
+    return near
 
 
 def sided_structures() -> list[tuple[str, Side]]:

@@ -99,7 +99,7 @@ def correct_stage(
             grey,
             load(wm),
             load(csf),
-            grey_regions(labels.data),
+            grey_regions(labels.data, labels.grid.voxel_sizes_mm),
             grid,
             to_t1,
             fwhm_mm=fwhm_mm,
