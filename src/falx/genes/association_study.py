@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import FalxNotice, InputError
+from falx.errors import FalxNotice, InputError, check_range
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
 from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import NullMaps, NullMethod, distances, null_maps
@@ -141,6 +141,8 @@ def study_map(data: Joined, settings: Settings | None = None) -> AssociationStud
     import warnings
 
     opt = settings or Settings()
+    check_range("seed", opt.seed, 0)
+    check_range("genes in a list", opt.n_list, 1)
     rng = np.random.default_rng(opt.seed)
     X, y = data.expression, data.values
     nulls = null_maps(y, data.positions, opt.n_maps, rng, method=opt.null)

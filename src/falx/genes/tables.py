@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy.typing as npt
 
 from falx.atlas import Atlas, region_means
 from falx.errors import InputError, notify
+from falx.genes.frames import read_frame
 from falx.genes.nulls.generate import Positions
 from falx.genes.nulls.spin import centroid_points
 from falx.genes.sets.library import text_of
+from falx.genes.symbols import repair_symbol
 from falx.grid import Side
 from falx.images.nifti import Image
 
@@ -126,7 +129,7 @@ def _rows(path: Path | str) -> tuple[list[dict[str, str]], str]:
     if not lines:
         raise InputError("the table is empty", where=Path(path).name)
     delimiter = "\t" if "\t" in lines[0] else ","
-    return list(csv.DictReader(lines, delimiter=delimiter)), digest
+    return list(csv.DictReader(lines, delimiter=delimiter, restval="")), digest
 
 
 def read_region_table(path: Path | str, *, column: str | None = None) -> RegionTable:
@@ -211,8 +214,9 @@ def read_expression(path: Path | str) -> Expression:
             where=path,
             do="run: falx fetch enigma-expression, or give your own",
         )
-    digest = text_of(path)[1]
-    table = pd.read_csv(path, index_col=0, sep="\t" if ".tsv" in path.suffixes else ",")
+    text, digest = text_of(path)
+    separator = "\t" if ".tsv" in path.suffixes else ","
+    table = read_frame(text, separator, where=path.name)
     words = [str(c) for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
     if words:
         raise InputError("expression must be numbers", where=path.name, found=words[:3])
@@ -221,8 +225,7 @@ def read_expression(path: Path | str) -> Expression:
     if len(set(regions)) != len(regions):
         raise InputError("a region occurs twice", where=path.name)
     # Readers of tables rename a second column X to X.1: the text itself decides.
-    header = text_of(path)[0].split("\n", 1)[0].rstrip("\r")
-    stated = header.split("\t" if ".tsv" in path.suffixes else ",")[1:]
+    stated = text.split("\n", 1)[0].rstrip("\r").split(separator)[1:]
     repeated = (
         {g for g in stated if stated.count(g) > 1} if len(set(stated)) < len(stated) else set()
     )
@@ -266,6 +269,7 @@ def join(
         else:
             kept.append(i)
     if not kept:
+        _refuse_empty(left_out, table.name)
         raise InputError(
             "map and expression share no region",
             where=table.name,
@@ -273,15 +277,7 @@ def join(
             do="use the same atlas and region names for both",
         )
     X = expression.values[[row_of[table.regions[i]] for i in kept]]
-    finite = np.asarray(np.isfinite(X).all(axis=0))
-    varying = np.asarray(np.ptp(X, axis=0) > 0)
-    whole: npt.NDArray[np.bool_] = np.logical_and(finite, varying)
-    if not whole.all():
-        notify(
-            "genes without a value in every region, or constant, are dropped",
-            where=expression.name,
-            found=int((~whole).sum()),
-        )
+    whole = _whole_genes(X, expression.name)
     centroids = table.centroids_mm[kept]
     if not np.isfinite(centroids).all():
         raise InputError(
@@ -299,9 +295,61 @@ def join(
     )
     return Joined(
         tuple(table.regions[i] for i in kept),
-        tuple(g for g, w in zip(expression.genes, whole, strict=True) if w),
+        _without_dates(
+            [g for g, w in zip(expression.genes, whole, strict=True) if w], expression.name
+        ),
         table.values[kept],
         X[:, whole],
         positions,
         left_out,
     )
+
+
+def _whole_genes(X: Array, where: str) -> npt.NDArray[np.bool_]:
+    """Genes with a value in every region, and not the same in all; told or refused otherwise."""
+    finite = np.asarray(np.isfinite(X).all(axis=0))
+    varying = np.asarray(np.ptp(X, axis=0) > 0)
+    whole: npt.NDArray[np.bool_] = np.logical_and(finite, varying)
+    if not whole.any():
+        raise InputError(
+            "no gene has a value in every region, and varies",
+            where=where,
+            found=f"{X.shape[1]} genes in {len(X)} regions",
+            do="leave out the regions with holes, or fill them when the matrix is made",
+        )
+    if not whole.all():
+        notify(
+            "genes without a value in every region, or constant, are dropped",
+            where=where,
+            found=int((~whole).sum()),
+        )
+    return whole
+
+
+def _refuse_empty(left_out: Mapping[str, str], where: str) -> None:
+    """Raise with the commonest reason, if the names are not to blame."""
+    reason, n = Counter(left_out.values()).most_common(1)[0]
+    if reason != "the expression matrix does not have it":
+        raise InputError(
+            "no region is left",
+            where=where,
+            found=f"{n} regions of which: {reason}",
+            do="check --side, --blocks and the missing values",
+        )
+
+
+def _without_dates(genes: Sequence[str], where: str) -> tuple[str, ...]:
+    """Turn spreadsheet dates back into symbols where only one is possible; tell of the others."""
+    repaired = {gene: repair_symbol(gene) for gene in genes}
+    dates = [gene for gene, symbol in repaired.items() if symbol != gene]
+    times = Counter(repaired.values())
+    certain = {g: s for g in dates if (s := repaired[g]) is not None and times[s] == 1}
+    if dates:
+        named = [f"{gene} → {certain.get(gene, '?')}" for gene in dates[:5]]
+        notify(
+            "a spreadsheet turned gene symbols into dates",
+            where=where,
+            found=", ".join(named),
+            do="write the present symbol of those with a question mark",
+        )
+    return tuple(certain.get(gene, gene) for gene in genes)

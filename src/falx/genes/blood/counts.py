@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from falx.errors import InputError, notify
+from falx.genes.frames import read_frame
+from falx.genes.sets.library import text_of
 
 __all__ = ["Counts", "check_design", "merge_symbols", "read_counts", "read_design"]
 
@@ -29,7 +31,7 @@ def _table(path: Path | str) -> pd.DataFrame:
     if not path.exists():
         raise InputError("the table does not exist", where=path, do="check the path")
     tabs = ".tsv" in path.suffixes or ".txt" in path.suffixes
-    return pd.read_csv(path, sep="\t" if tabs else ",", index_col=0)
+    return read_frame(text_of(path)[0], "\t" if tabs else ",", where=path.name)
 
 
 def read_counts(path: Path | str) -> Counts:

@@ -97,17 +97,34 @@ class TestedSets:
 
 
 def text_of(path: Path | str) -> tuple[str, str]:
-    """Content and SHA-256 of a text file, plain or gzip-compressed."""
+    """Content and SHA-256 of a text file, plain or gzip-compressed.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is a folder, damaged or not text.
+    """
     import gzip
+    import zlib
 
     path = Path(path)
     if not path.exists():
         raise InputError("the file does not exist", where=path, do="check the path")
+    if path.is_dir():
+        raise InputError("a file is needed, not a folder", where=path, do="name a file in it")
     raw = path.read_bytes()
     digest = hashlib.sha256(raw).hexdigest()
-    if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
-    return raw.decode("utf-8-sig"), digest
+    try:
+        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        return text.decode("utf-8-sig"), digest
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            "the file is truncated or damaged", where=path.name, do="copy or fetch it again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "the file is not text in UTF-8", where=path.name, do="save it as CSV or TSV in UTF-8"
+        ) from error
 
 
 def read_gmt(
