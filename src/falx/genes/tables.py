@@ -149,7 +149,7 @@ def read_region_table(path: Path | str, *, column: str | None = None) -> RegionT
         raise InputError("the table has no rows", where=where)
     columns = {name.strip().lower(): name for name in rows[0] if name}
     region = next(
-        (columns[n] for n in ("region", "label", "name", "structure") if n in columns), None
+        (columns[n] for n in ("region", "name", "label", "structure") if n in columns), None
     )
     wanted = (column.lower(),) if column else VALUE_COLUMNS
     value = next((columns[n] for n in wanted if n in columns), None)
