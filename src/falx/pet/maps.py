@@ -33,6 +33,9 @@ MOST = 0.499
 """Share of a voxel's neighbours that must be inside. Just below a half: a tie, which is common
 where a mask ends on a plane, would be decided by the last digit."""
 
+WIDENING_FWHM_MM, LEAST_WEIGHT = 4.0, 0.1
+"""How far a map is continued on its way to native space: about a voxel of a 2 mm grid."""
+
 PONS_Z_MM = (-42.0, -20.0)
 """Height of the pons in the template; the brainstem label holds midbrain and medulla too."""
 
@@ -68,9 +71,14 @@ class Place:
     def to_native(
         self, data: npt.NDArray[np.floating], defined: npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Bring a template map to the T1w grid, among its defined voxels only."""
-        image = Image(data, self.template.affine)
-        return pull_defined(image, defined, self.to_template_mm, threads=self.threads)
+        """Bring a template map to the T1w grid, among its defined voxels and just around them.
+
+        Thin ends of a structure hold too little blurred grey matter to be corrected; there the
+        weighted mean of the voxels beside them stands.
+        """
+        wider, known = _widened(data, defined, self.template)
+        image = Image(wider, self.template.affine)
+        return pull_defined(image, known, self.to_template_mm, threads=self.threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +94,19 @@ class TemplateImage:
         pair_mean = 0.5 * (self.data + mirror(self.data, self.grid))
         kept = self.defined & (pair_mean > least)
         return TemplateImage(np.where(kept, self.data, np.float32(0)), kept, self.grid)
+
+
+def _widened(
+    data: npt.NDArray[np.floating], defined: npt.NDArray[np.bool_], grid: Grid
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Continue a map by a Gaussian mean where its defined voxels hold a tenth of the weight."""
+    sizes_mm = grid.voxel_sizes_mm
+    weight = smooth(defined.astype(np.float32), sizes_mm, WIDENING_FWHM_MM)
+    total = smooth(np.where(defined, data, 0.0), sizes_mm, WIDENING_FWHM_MM)
+    known = defined | (weight > LEAST_WEIGHT)
+    mean = total / np.maximum(weight, np.float32(LEAST_WEIGHT))
+    values = np.where(defined, data, np.where(known, mean, 0.0))
+    return np.asarray(values, dtype=np.float32), np.asarray(known)
 
 
 def pull_defined(

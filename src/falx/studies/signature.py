@@ -147,7 +147,7 @@ PET_ASYMMETRY = Stage(
     params={"scale": "asymmetry.scale", "reference": "asymmetry.reference", **SCALING},
     mem_mb=1500,
     threads=2,
-    version=2,
+    version=3,
 )
 
 FLAIR_ASYMMETRY = Stage(
@@ -163,7 +163,7 @@ FLAIR_ASYMMETRY = Stage(
     params={"scale": "asymmetry.scale", **SCALING},
     mem_mb=1500,
     threads=2,
-    version=2,
+    version=3,
 )
 
 GM_ASYMMETRY = Stage(
@@ -179,7 +179,7 @@ GM_ASYMMETRY = Stage(
     params={"scale": "asymmetry.scale", **SCALING},
     mem_mb=1500,
     threads=2,
-    version=2,
+    version=3,
 )
 
 SIGNATURE = Stage(
@@ -203,7 +203,7 @@ SIGNATURE = Stage(
     },
     mem_mb=1500,
     threads=2,
-    version=2,
+    version=3,
 )
 
 ABLATION = Stage(
@@ -254,6 +254,7 @@ RATES = Stage(
     },
     mem_mb=1500,
     threads=2,
+    version=2,
 )
 
 METRICS = {
