@@ -139,6 +139,7 @@ LAYERS = [
 ]
 
 
+@pytest.mark.slow  # software rendering: seconds a layer
 @pytest.mark.parametrize("name", LAYERS)
 def test_each_layer_appears_and_vanishes_with_its_switch(opened, name):
     switch = opened.locator(f"input[data-layer='{name}']")
@@ -154,6 +155,7 @@ def test_each_layer_appears_and_vanishes_with_its_switch(opened, name):
     switch.set_checked(was)
 
 
+@pytest.mark.slow
 def test_the_head_itself_can_be_switched_off(opened):
     lit = (pixels(opened, "planes").max(axis=1) > 60).mean()
     opened.locator("input[data-layer='t1w']").uncheck()
