@@ -36,7 +36,7 @@ def start(toy: Toy, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         # Started in the background of a shell, this process ignores interrupts, and so would it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
 
 
