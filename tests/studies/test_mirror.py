@@ -48,6 +48,7 @@ def test_numbers_are_mirrored(out, mirrored) -> None:
         for folder in (out, mirrored)
     )
     assert other["side"] == SWAP[own["side"]]
+    own.pop("dice_raters")  # the patient in the mirror was drawn by one rater only
     for name, value in own.items():
         if isinstance(value, float):
             assert other[_across(name)] == pytest.approx(value, rel=1e-3, abs=1e-4), name
