@@ -59,3 +59,16 @@ def test_it_grows_with_the_noise(scan):
     ]
     for structure in ("hippocampus", "amygdala", "mesial_temporal"):
         assert errors[1][structure] == pytest.approx(2.0 * errors[0][structure], rel=0.15)
+
+
+def test_regions_are_mirrored_with_the_labels():
+    """Two structures so close that both neighbourhoods reach across the midline."""
+    labels = np.zeros((41, 21, 21), dtype=np.int16)
+    labels[14:17, 9:12, 9:12], labels[24:27, 9:12, 9:12] = 17, 53
+    swapped = np.select([labels == 17, labels == 53], [53, 17], 0)[::-1]
+    own, other = (grey_regions(volume, (1.0, 1.0, 1.0)) for volume in (labels, swapped))
+    for side, opposite in (("left", "right"), ("right", "left")):
+        here = own[f"surroundings_of_mesial_{side}"]
+        there = other[f"surroundings_of_mesial_{opposite}"]
+        assert here.any()
+        np.testing.assert_array_equal(here, there[::-1])

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from falx.grid import Grid
+from falx.grid import SIDES, Grid
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
-from falx.pet.pvc import RegionalDesign, Spread, regional_design
-from falx.pet.regions import PARTS
+from falx.pet.pvc import RegionalDesign, Spread
+from falx.pet.regions import PARTS, volume_weights
 
 __all__ = ["asymmetry_standard_errors"]
 
@@ -56,10 +56,11 @@ def asymmetry_standard_errors(
     noise behind a Gaussian filter, exp(-d²/4σ²), whose σ comes from the correlation of
     neighbouring residuals. Errors of segmentation and coregistration are not in it.
     """
-    design = regional_design(spread)
+    design = spread.design
     estimates = np.array([activities[name] for name in design.names])
     noise = _noise(observed, design, estimates, grid)
-    strength = np.sqrt(_local_mean(noise**2, design.domain, grid))
+    power = smooth(noise**2, grid.voxel_sizes_mm, LOCAL_MM, mask=design.domain)
+    strength = np.sqrt(power)
     filter_mm = _filter_sigma_mm(noise, design.domain, grid)
     errors: dict[str, float] = {}
     for structure, parts in PARTS.items():
@@ -81,10 +82,6 @@ def _noise(
     return np.asarray(np.where(design.domain, residual - slow, np.float32(0)))
 
 
-def _local_mean(values: Floats, domain: npt.NDArray[np.bool_], grid: Grid) -> Floats:
-    return smooth(values, grid.voxel_sizes_mm, LOCAL_MM, mask=domain)
-
-
 def _filter_sigma_mm(noise: Floats, domain: npt.NDArray[np.bool_], grid: Grid) -> Vector:
     """Width of the filter behind the noise along each axis, from neighbours' correlation."""
     sigmas = np.zeros(3)
@@ -104,14 +101,11 @@ def _gradient(
 ) -> Vector | None:
     """Slope of 2 (l - r)/(l + r) by the activities, l and r weighted by volume."""
     sides = []
-    for side in ("left", "right"):
-        weights = np.zeros(len(design.names))
-        for part in parts:
-            name = f"{part}_{side}"
-            if name not in design.names:
-                return None
-            weights[design.names.index(name)] = float(spread.regions[name].sum())
-        sides.append(weights / weights.sum())
+    for side in SIDES:
+        shares = volume_weights(parts, side, design.names, spread)
+        if shares is None:
+            return None
+        sides.append(np.array([shares.get(name, 0.0) for name in design.names]))
     left, right = sides
     own, other = float(left @ estimates), float(right @ estimates)
     if own + other <= 0:

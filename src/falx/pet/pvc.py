@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,6 @@ __all__ = [
     "muller_gaertner",
     "region_based",
     "regional_activities",
-    "regional_design",
     "spread_fractions",
 ]
 
@@ -61,6 +61,39 @@ class Spread:
     def brain(self) -> npt.NDArray[np.float32]:
         """Blurred fraction of the three tissues together."""
         return self.gm + self.wm + self.csf
+
+    @cached_property
+    def design(self) -> RegionalDesign:
+        """The least squares of :func:`regional_activities`, set up once.
+
+        Raises
+        ------
+        InputError
+            If the tissue maps do not cover the PET.
+        """
+        return _regional_design(self)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionalDesign:
+    """The least-squares problem of the regional activities.
+
+    Parameters
+    ----------
+    names
+        Regions that the field of view holds, ``wm``, ``csf`` and ``surroundings``.
+    domain
+        Shape (X, Y, Z): voxels of the PET that are used, n of them.
+    columns
+        Shape (n, names), blurred fractions.
+    inverse
+        Of the normal matrix.
+    """
+
+    names: tuple[str, ...]
+    domain: npt.NDArray[np.bool_]
+    columns: npt.NDArray[np.float64]
+    inverse: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,35 +194,12 @@ def regional_activities(observed: Volume, spread: Spread) -> dict[str, float]:
     voxel-wise least-squares form. The column of the surroundings keeps the spill-in from
     scalp and muscle out of the CSF.
     """
-    design = regional_design(spread)
+    design = spread.design
     solution = design.inverse @ (design.columns.T @ observed[design.domain])
     return dict(zip(design.names, map(float, solution), strict=True))
 
 
-@dataclass(frozen=True, eq=False)
-class RegionalDesign:
-    """The least-squares problem of the regional activities.
-
-    Parameters
-    ----------
-    names
-        Regions that the field of view holds, ``wm``, ``csf`` and ``surroundings``.
-    domain
-        Shape (X, Y, Z): voxels of the PET that are used, n of them.
-    columns
-        Shape (n, names), blurred fractions.
-    inverse
-        Of the normal matrix.
-    """
-
-    names: tuple[str, ...]
-    domain: npt.NDArray[np.bool_]
-    columns: npt.NDArray[np.float64]
-    inverse: npt.NDArray[np.float64]
-
-
-def regional_design(spread: Spread) -> RegionalDesign:
-    """Set up the least squares of :func:`regional_activities`, which names its errors."""
+def _regional_design(spread: Spread) -> RegionalDesign:
     domain = spread.brain > 0.02
     if np.count_nonzero(domain) < 100:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ __all__ = [
     "regional_asymmetry",
     "sided_structures",
     "structure_mask",
+    "volume_weights",
 ]
 
 STRUCTURE_LABELS: dict[str, dict[Side, tuple[int, ...]]] = {
@@ -74,19 +75,18 @@ def grey_regions(
     -------
     dict
         Disjoint masks. ``surroundings_of_mesial_left`` and ``…_right`` hold what lies within
-        :data:`NEIGHBOURHOOD_MM` of hippocampus and amygdala and belongs to no other region: the
-        cortex whose activity spills into them is theirs, not the average of the brain.
+        :data:`NEIGHBOURHOOD_MM` of hippocampus and amygdala of that side alone and belongs to no
+        other region: the cortex whose activity spills into them is theirs, not the brain's.
     """
     masks = {name: np.isin(labels, numbers) for name, numbers in REGION_LABELS.items()}
     found = {name: mask for name, mask in masks.items() if mask.any()}
     free = ~np.any(list(found.values()), axis=0) if found else np.ones(labels.shape, dtype=bool)
-    for side in SIDES:
-        mesial = structure_mask(labels, "mesial_temporal", side)
-        if mesial.any():
-            near = _near(mesial, np.asarray(voxel_sizes_mm, dtype=np.float64)) & free
-            found[f"surroundings_of_mesial_{side}"] = near
-            free &= ~near
-    return found
+    mesial = {side: structure_mask(labels, "mesial_temporal", side) for side in SIDES}
+    sizes_mm = np.asarray(voxel_sizes_mm, dtype=np.float64)
+    near = {side: _near(mask, sizes_mm) & free for side, mask in mesial.items() if mask.any()}
+    # What is near to both sides belongs to neither: the order of the sides must not matter.
+    both = np.all(list(near.values()), axis=0) if len(near) == 2 else np.False_
+    return found | {f"surroundings_of_mesial_{side}": mask & ~both for side, mask in near.items()}
 
 
 def _near(
@@ -126,11 +126,21 @@ def regional_asymmetry(
     return found
 
 
+def volume_weights(
+    parts: tuple[str, ...], side: Side, names: Collection[str], spread: Spread
+) -> dict[str, float] | None:
+    """Share of each region in the volume of its structure; ``None`` unless all are in `names`."""
+    regions = [f"{part}_{side}" for part in parts]
+    if any(region not in names for region in regions):
+        return None
+    volumes = np.array([float(spread.regions[region].sum()) for region in regions])
+    return dict(zip(regions, (volumes / volumes.sum()).tolist(), strict=True))
+
+
 def _joint_activity(
     parts: tuple[str, ...], side: Side, activities: Mapping[str, float], spread: Spread
 ) -> float | None:
-    names = [f"{part}_{side}" for part in parts]
-    if any(name not in activities for name in names):
+    weights = volume_weights(parts, side, activities, spread)
+    if weights is None:
         return None
-    weights = [float(spread.regions[name].sum()) for name in names]
-    return float(np.average([activities[name] for name in names], weights=weights))
+    return sum(weight * activities[region] for region, weight in weights.items())

@@ -131,7 +131,7 @@ CORRECT = Stage(
     params={f.name: f"pet.{f.name}" for f in fields(Pet)},
     mem_mb=1500,
     threads=2,
-    version=3,
+    version=4,
 )
 
 PET_ASYMMETRY = Stage(
