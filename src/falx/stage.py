@@ -103,6 +103,7 @@ class Stage:
         ``"participant"`` or ``"group"``.
     needs
         Group stages only: configuration keys; where one is empty, the stage is left out.
+        ``"genes.expression|genes.ahba"`` asks for either.
     """
 
     name: str

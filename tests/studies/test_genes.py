@@ -184,14 +184,14 @@ def group_profile(demo, tmp_path_factory):
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = [-81, -110, -60]
     corner = np.linalg.inv(affine)
-    lines = ["code\tregion\tmean_t\tvoxels\tcoverage"]
+    lines = ["label\tname\tmean_t\tn_voxels"]
     labels = ["id,label,hemisphere,structure"]
     table = phantom.table
     for i, (name, xyz) in enumerate(zip(table.regions, table.centroids_mm, strict=True), start=1):
         voxel = np.round(corner[:3, :3] @ xyz + corner[:3, 3]).astype(int)
         grid[tuple(np.clip(voxel, 0, np.array(grid.shape) - 1))] = i
         value = f"{table.values[i - 1]:.10g}" if i > 3 else "n/a"
-        lines.append(f"{i}\t{name}\t{value}\t1\t1")
+        lines.append(f"{i}\t{name}\t{value}\t1")
         labels.append(f"{i},{name},L,{table.blocks[i - 1]}")
     save(folder / "atlas.nii.gz", grid, affine)
     (folder / "atlas.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
@@ -199,7 +199,8 @@ def group_profile(demo, tmp_path_factory):
     inputs = made / "inputs"
     return folder, {
         "profile": folder / "profile.tsv", "atlas": folder / "atlas.nii.gz",
-        "atlas_labels": folder / "atlas.csv", "expression": inputs / "expression.csv",
+        "atlas_labels": folder / "atlas.csv", "ready_expression": inputs / "expression.csv",
+        "made_expression": None,
         "gene_sets": inputs / "sets.gmt", "regulators": None, "network": inputs / "network.tsv",
         "side": "left", "blocks": (), "null": "moran", "n_maps": 1999, "n_list": 100, "seed": 7,
     }  # fmt: skip

@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, analyse, write, and say where to look."""
     from falx.genes.association_study import Settings
-    from falx.studies.genes import Sources, analyse, expression_from
+    from falx.studies.expression import expression_from
+    from falx.studies.genes import Sources, analyse
 
     atlas = _atlas(arguments)
     table = _table(arguments, atlas)

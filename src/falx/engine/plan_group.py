@@ -31,7 +31,7 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
     values = flatten(configuration)
     group = _Group(study, dataset, values, out)
     for stage in study.at("group"):
-        if all(values[key] for key in stage.needs):
+        if all(any(values[key] for key in need.split("|")) for need in stage.needs):
             group.add(stage)
     return Plan(study, "group", tuple(group.jobs.values()))
 

@@ -13,6 +13,7 @@ import numpy as np
 from falx.data.priors import template
 from falx.images.nifti import Image, load, write_text
 from falx.report.figures import COLOURS, Layer, new_figure, png, slices
+from falx.report.genes_links import genes_links
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 
 __all__ = ["glass_brain", "group_report_stage"]
@@ -29,6 +30,8 @@ def group_report_stage(
     demographics: Path,
     exclusions: Path,
     page: Path,
+    expression: Path | None = None,
+    ahba: str = "",
     **results: Path | None,
 ) -> None:
     """Write the page of the group.
@@ -41,17 +44,22 @@ def group_report_stage(
         Input: who is left out, and why.
     page
         Output: one HTML file.
+    expression, ahba
+        Expression table or Allen download of the gene stages; neither: they are not planned.
     results
         Inputs: ``NAME_summary``, ``NAME_table`` and ``NAME_t_map`` of every group map, absent
         where a group is.
     """
     sections = [Section("Who was compared", list(_people(demographics, exclusions)))]
     names = [name.removesuffix("_summary") for name in results if name.endswith("_summary")]
+    shown = []
     for name in names:
         summary, table, t_map = (results[f"{name}_{r}"] for r in ("summary", "table", "t_map"))
         if summary is not None and table is not None and t_map is not None:
             blocks = list(_comparison(_read(summary), table, load(t_map)))
             sections.append(Section(_title(name, _read(summary)), blocks))
+            shown.append((name, sections[-1].title))
+    sections.append(genes_links(shown, asked=bool(expression or ahba)))
     write_text(page, render("Grey matter and ReHo by group", sections))
 
 

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas import Atlas
-from falx.errors import InputError, check_option, collect_notices
-from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
-from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
-from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
+from falx.errors import collect_notices
 from falx.genes.association_study import (
     AssociationStudy,
     GeneLists,
@@ -26,7 +22,7 @@ from falx.genes.network.analysis import annotate_modules, edge_enrichment, graph
 from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import GeneSetLibrary
-from falx.genes.tables import Expression, RegionTable, join, read_expression
+from falx.genes.tables import Expression, RegionTable, join
 from falx.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
 from falx.grid import Side
 from falx.images.nifti import write_json, write_text
@@ -43,12 +39,9 @@ __all__ = [
     "GenesResult",
     "Sources",
     "analyse",
-    "expression_from",
     "file_name",
     "relate",
 ]
-
-EXPRESSION_MODES = ("abagen", "bmhlab")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,66 +82,6 @@ class GenesResult:
     sets: tuple[SetStudy, ...]
     report: Path
     notices: tuple[str, ...] = field(default=())
-
-
-def expression_from(
-    path: Path,
-    *,
-    atlas: Atlas | None = None,
-    mode: str = "abagen",
-    reannotation: Path | None = None,
-    coordinates: Path | None = None,
-    out: Path | None = None,
-) -> Expression:
-    """Read a ready matrix, or make one from an Allen download and an atlas.
-
-    Parameters
-    ----------
-    path
-        A CSV or TSV matrix, or the folder of a download.
-    out
-        Where the matrix and its losses are kept, when it is made.
-    """
-    if path.is_file():
-        return read_expression(path)
-    if atlas is None:
-        raise InputError("an Allen download needs an atlas", where=path, do="give --atlas")
-    check_option("expression mode", mode, EXPRESSION_MODES)
-    folder = find_ahba(path)
-    table = read_reannotation(_beside(reannotation, path, "reannotated.csv.gz"))
-    places = read_coordinates(_beside(coordinates, path, "corrected_mni_coordinates.csv.gz"))
-    if mode == "abagen":
-        # Classes of the atlas only count when the table names them as the ontology does.
-        known = all(r.structure for r in atlas.regions)
-        made = abagen_expression(
-            folder,
-            atlas,
-            reannotation=table,
-            coordinates=places,
-            options=AbagenOptions(use_atlas_info=known),
-        )
-    else:
-        made = bmhlab_expression(
-            folder, atlas, reannotation=table, coordinates=places, options=BmhlabOptions()
-        )
-    expression = Expression(f"AHBA, {mode}", made.regions, made.genes, made.values)
-    if out is not None:
-        lines = ["region," + ",".join(made.genes)]
-        lines += [
-            f"{name}," + ",".join("" if np.isnan(v) else f"{v:.10g}" for v in row)
-            for name, row in zip(made.regions, made.values, strict=True)
-        ]
-        write_text(out / "expression.csv", "\n".join(lines) + "\n")
-        write_text(out / "expression_losses.tsv", made.ledger.tsv())
-    return expression
-
-
-def _beside(path: Path | None, folder: Path, name: str) -> Path:
-    """Path that was given, or the table beside the download."""
-    if path is not None:
-        return path
-    places = [folder / name, folder.parent / name]
-    return next((p for p in places if p.exists()), places[0])
 
 
 def relate(

@@ -9,7 +9,6 @@ from typing import cast
 
 import numpy as np
 
-from falx.atlas import load_atlas
 from falx.errors import InputError, check_option
 from falx.genes.association_study import Settings
 from falx.genes.network.interactions import read_network
@@ -20,6 +19,7 @@ from falx.genes.tables import RegionTable, block_of, read_expression, read_regio
 from falx.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
 from falx.grid import SIDES, Side
 from falx.images.nifti import write_json, write_text
+from falx.studies.expression import group_atlas
 from falx.studies.genes import Sources, relate
 
 __all__ = ["genes_stage"]
@@ -28,9 +28,10 @@ __all__ = ["genes_stage"]
 def genes_stage(
     *,
     profile: Path,
-    atlas: Path,
+    atlas: Path | None,
     atlas_labels: Path | None,
-    expression: Path,
+    ready_expression: Path | None,
+    made_expression: Path | None,
     gene_sets: Path | None,
     regulators: Path | None,
     network: Path | None,
@@ -51,12 +52,14 @@ def genes_stage(
     Parameters
     ----------
     profile
-        Input: TSV of :func:`falx.stats.stages.group_map_stage`, columns ``code``, ``region``,
-        ``mean_t``, ``voxels``, ``coverage``; regions outside the map hold no value.
+        Input: TSV of :func:`falx.stats.stages.group_map_stage`, columns ``label``, ``name``,
+        ``mean_t``, ``n_voxels``; regions outside the map hold no value.
     atlas, atlas_labels
-        Inputs: label volume of the profile and its table; they place the regions.
-    expression
-        Input: region × gene matrix (CSV); ``falx genes`` writes one from an Allen download.
+        Inputs: label volume of the profile and its table, which place the regions; the shipped
+        structures if absent.
+    ready_expression, made_expression
+        Inputs: region × gene matrix (CSV), the user's own or the one made from an Allen
+        download; the user's own goes first.
     gene_sets, regulators, network
         Inputs, optional: GMT file, TRRUST table, protein interactions.
     report
@@ -75,6 +78,9 @@ def genes_stage(
     """
     check_option("side", side, (*SIDES, "both"))
     check_option("null", null, NULL_METHODS)
+    expression = ready_expression or made_expression
+    if expression is None:
+        raise InputError("gene expression is missing", do="give a region × gene table")
     found = relate(
         _placed(read_region_table(profile, column="mean_t"), atlas, atlas_labels),
         read_expression(expression),
@@ -99,9 +105,9 @@ def genes_stage(
     write_text(terms, _joined(tables))
 
 
-def _placed(table: RegionTable, atlas: Path, labels: Path | None) -> RegionTable:
+def _placed(table: RegionTable, atlas: Path | None, labels: Path | None) -> RegionTable:
     """Give every region of a profile its place, block and side; drop those without a value."""
-    regions = {region.name: region for region in load_atlas(atlas, labels).regions}
+    regions = {region.name: region for region in group_atlas(atlas, labels).regions}
     unknown = [name for name in table.regions if name not in regions]
     if unknown:
         raise InputError(

@@ -16,6 +16,7 @@ from falx.stage import Stage
 from falx.stats.demographics import demographics_stage
 from falx.stats.stages import group_map_stage
 from falx.studies.resistance_configuration import PUBLISHED, ResistanceConfiguration
+from falx.studies.resistance_genes import EXPRESSION, gene_stages
 from falx.studies.signature import ANATOMY
 from falx.study import RawInput, Study
 
@@ -210,6 +211,7 @@ GROUP_REPORT = Stage(
     inputs={
         "demographics": "demographics.demographics",
         "exclusions": "study.exclusions",
+        "expression": "config.genes.expression?",
         **{
             f"{stage.name}_{role}": f"{stage.name}.{role}?"
             for stage in GROUP_MAPS
@@ -217,6 +219,7 @@ GROUP_REPORT = Stage(
         },
     },
     outputs={"page": "group.html"},
+    params={"ahba": "genes.ahba"},
     level="group",
     mem_mb=900,
 )
@@ -234,6 +237,8 @@ STUDY = Study(
         *GROUP_MAPS,
         DEMOGRAPHICS,
         GROUP_REPORT,
+        EXPRESSION,
+        *gene_stages(GROUP_MAPS),
     ),
     raw={
         "t1w": RawInput("T1w image", suffix="T1w", datatype="anat", required=True),

@@ -9,6 +9,7 @@ from typing import Any
 
 from falx.configuration import option
 from falx.stats.group_maps import CORRECTIONS
+from falx.studies.resistance_genes import Genes
 from falx.studies.signature_configuration import Anatomy
 
 __all__ = ["PUBLISHED", "ResistanceConfiguration"]
@@ -107,6 +108,7 @@ class ResistanceConfiguration:
     bold: Bold = field(default_factory=Bold)
     reho: Reho = field(default_factory=Reho)
     groups: Groups = field(default_factory=Groups)
+    genes: Genes = field(default_factory=Genes)
 
 
 PUBLISHED: Mapping[str, Any] = {
@@ -117,5 +119,6 @@ PUBLISHED: Mapping[str, Any] = {
     "groups.columns": (),
     "groups.voxel_p": 0.005,
     "groups.listed_by": "fsl",
+    "genes.mode": "bmhlab",
 }
 """What Liu et al. 2024 did where it differs from the defaults."""

@@ -1,0 +1,205 @@
+"""The gene stages of ``falx resistance OUT group``: planned when asked for, and run on maps."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from scipy import spatial
+
+from falx.cli.main import main
+from falx.configuration import resolve
+from falx.engine.dataset import Dataset
+from falx.engine.folder import prepare_folder
+from falx.engine.plan_group import plan_group
+from falx.engine.provenance import Record, file_record, write_record
+from falx.errors import InputError
+from falx.genes.phantom import as_csv, as_gmt, make_gene_phantom
+from falx.images.nifti import save, write_json
+from falx.report.genes_links import genes_page
+from falx.studies.expression import expression_stage
+from falx.studies.resistance import STUDY
+
+SHAPE = (20, 44, 34)
+AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+AFFINE[:3, 3] = [-75.0, -104.0, -56.0]
+GROUPS = ("DRE",) * 6 + ("HC",) * 6
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_gene_phantom(7)
+
+
+@pytest.fixture(scope="module")
+def atlas(phantom, tmp_path_factory):
+    """Label volume in which each region is what lies nearest to its centroid, within 6 mm."""
+    folder = tmp_path_factory.mktemp("atlas")
+    voxels = np.argwhere(np.ones(SHAPE, bool))
+    centres = voxels @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+    tree = spatial.cKDTree(phantom.table.centroids_mm)
+    distance, nearest = tree.query(centres)
+    labels = np.where((distance < 6) & (centres[:, 0] < -2), nearest + 1, 0).reshape(SHAPE)
+    # The voxel nearest to a centroid is its own, so that no region is empty.
+    own = spatial.cKDTree(centres).query(phantom.table.centroids_mm)[1]
+    labels[tuple(voxels[own].T)] = np.arange(1, len(own) + 1)
+    save(folder / "atlas.nii.gz", labels.astype(np.int16), AFFINE)
+    rows = [
+        f"{i},{name},L,{block}"
+        for i, (name, block) in enumerate(
+            zip(phantom.table.regions, phantom.table.blocks, strict=True), start=1
+        )
+    ]
+    (folder / "atlas.csv").write_text("\n".join(["id,label,hemisphere,structure", *rows]) + "\n")
+    (folder / "expression.csv").write_text(as_csv(phantom.expression))
+    (folder / "sets.gmt").write_text(as_gmt(phantom.library))
+    return folder, labels
+
+
+@pytest.fixture(scope="module")
+def cohort(phantom, atlas, tmp_path_factory):
+    """Dataset and output folder with the finished maps of twelve people, six of them changed."""
+    folder = tmp_path_factory.mktemp("cohort")
+    bids, out = folder / "bids", folder / "out"
+    _, labels = atlas
+    prepare_folder(out, STUDY.name)
+    rng = np.random.default_rng(2)
+    change = np.append(0.0, phantom.table.values)[labels]
+    lines = ["participant_id\tgroup\tage\tsex"]
+    for k, group in enumerate(GROUPS):
+        subject = f"{k:02d}"
+        anat = bids / f"sub-{subject}" / "anat"
+        anat.mkdir(parents=True)
+        (anat / f"sub-{subject}_T1w.nii.gz").touch()
+        lines.append(f"sub-{subject}\t{group}\t{rng.integers(20, 50)}\t{'FM'[k % 2]}")
+        for stage in ("grey", "reho"):
+            values = 5.0 + 0.5 * rng.standard_normal(SHAPE) + (group == "DRE") * change
+            values[labels == 0] = 0.0
+            finish(out, subject, stage, values, rng)
+    (bids / "dataset_description.json").write_text('{"Name": "maps", "BIDSVersion": "1.10.0"}')
+    (bids / "participants.tsv").write_text("\n".join(lines) + "\n")
+    return bids, out
+
+
+def finish(out, subject, stage, values, rng):
+    """Leave what a finished stage of the participant level leaves, around a given map."""
+    table = STUDY.stage(stage)
+    records = {}
+    for role in ("smoothed", "mask", "metrics"):
+        if role not in table.outputs:
+            continue
+        uri = table.outputs[role].format(subject=subject)
+        path = out / uri
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".json":
+            write_json(path, {"tiv_ml": 1400.0 + rng.random(), "mean_fd_mm": rng.random() / 10})
+        else:
+            save(path, values > 0 if role == "mask" else values, AFFINE)
+        records[role] = file_record(uri, path)
+    unit = f"sub-{subject}"
+    record = Record(
+        study=STUDY.reference, stage=stage, version=table.version, unit=unit, recipe="made",
+        params={}, inputs={}, outputs=records, notices=(), started="", seconds=0.0, threads=1,
+        peak_mem_mb=1,
+    )  # fmt: skip
+    write_record(out, record)
+
+
+def planned(cohort, **values):
+    bids, out = cohort
+    given = {key.replace("__", "."): str(value) for key, value in values.items()}
+    configuration = resolve(STUDY.configuration, {"groups.sensitive": ""}, given)
+    made = plan_group(STUDY, Dataset.open(bids), configuration, out)
+    return {job.stage: job for job in made.jobs}
+
+
+def test_without_expression_no_gene_stage_is_planned(cohort):
+    assert not [name for name in planned(cohort) if "genes" in name or name == "expression"]
+
+
+def test_every_contrast_gets_a_gene_stage_on_its_own_profile(cohort, atlas):
+    folder, _ = atlas
+    jobs = planned(cohort, genes__expression=folder / "expression.csv",
+                   groups__atlas=folder / "atlas.nii.gz")  # fmt: skip
+    made = {name for name in jobs if name.startswith("genes_")}
+    assert made == {"genes_grey_resistant_controls", "genes_reho_resistant_controls"}
+    job = jobs["genes_reho_resistant_controls"]
+    assert job.inputs["profile"].path == jobs["reho_resistant_controls"].outputs["profile"]
+    assert job.inputs["ready_expression"].path == str(folder / "expression.csv")
+    assert job.inputs["made_expression"] is None
+    assert job.inputs["atlas"].path == str(folder / "atlas.nii.gz")
+    assert job.outputs["report"] == genes_page("reho_resistant_controls")
+    assert job.params["side"] == "left"
+
+
+def test_a_download_is_made_into_a_table_first(cohort, tmp_path):
+    jobs = planned(cohort, genes__ahba=tmp_path)
+    job = jobs["genes_grey_resistant_controls"]
+    assert job.inputs["made_expression"].path == jobs["expression"].outputs["expression"]
+    assert job.inputs["ready_expression"] is None
+    assert jobs["expression"].params == {"folder": str(tmp_path), "mode": "abagen"}
+
+
+def group_level(cohort, *more):
+    bids, out = cohort
+    return main(
+        ["resistance", str(bids), str(out), "group", "--serial", "--groups-sensitive", "",
+         "--groups-n-permutations", "9", *more]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(cohort, atlas):
+    folder, _ = atlas
+    code = group_level(
+        cohort, "--groups-atlas", str(folder / "atlas.nii.gz"),
+        "--groups-atlas-labels", str(folder / "atlas.csv"),
+        "--genes-expression", str(folder / "expression.csv"),
+        "--genes-gene-sets", str(folder / "sets.gmt"),
+        "--genes-n-maps", "999", "--genes-n-list", "100",
+    )  # fmt: skip
+    assert code == 0
+    return cohort[1]
+
+
+def test_maps_of_groups_lead_to_the_planted_genes(finished, phantom):
+    for modality in ("grey", "reho"):
+        path = finished / "group" / f"desc-{modality}resistantcontrols_genes.tsv"
+        with path.open(newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        ranked = sorted(rows, key=lambda row: -float(row["z"]))[: len(phantom.planted)]
+        found = {row["gene"] for row in ranked} & set(phantom.planted)
+        assert len(found) > 0.8 * len(phantom.planted)
+    terms = (finished / "group/desc-greyresistantcontrols_terms.tsv").read_text().splitlines()
+    assert "planted programme" in terms[1]
+    left = (finished / "group/desc-greyresistantcontrols_leftout.tsv").read_text().splitlines()
+    assert left[0] == "region\treason"
+    components = json.loads(
+        (finished / "group/desc-greyresistantcontrols_components.json").read_text()
+    )
+    assert components["p_component"][0] < 0.05
+
+
+def test_the_group_page_links_the_gene_pages(finished):
+    page = (finished / "group.html").read_text()
+    for modality in ("grey", "reho"):
+        name = genes_page(f"{modality}_resistant_controls")
+        assert f'<a href="{name}">' in page
+        assert "Genes behind a map" in (finished / name).read_text()
+
+
+def test_the_group_page_says_how_to_get_genes(cohort, capsys):
+    assert group_level(cohort) == 0
+    page = (cohort[1] / "group.html").read_text()
+    assert "--genes-expression FILE" in page
+    assert "href=" not in page.partition("<h2")[2].partition("Gene expression was not given")[2]
+
+
+def test_a_download_needs_its_whole_path(tmp_path):
+    with pytest.raises(InputError, match="must be a whole path"):
+        expression_stage(
+            atlas=None, atlas_labels=None, reannotation=None, coordinates=None,
+            expression=tmp_path / "e.csv", losses=tmp_path / "l.tsv", folder="ahba", mode="abagen",
+        )  # fmt: skip
