@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -237,3 +237,60 @@ def write_dataset(root: Path, subjects: int = 2) -> Path:
         lines.append(f"sub-{label}\t{'L' if number % 2 else 'R'}")
     (root / "participants.tsv").write_text("\n".join(lines) + "\n")
     return root
+
+
+def halve_stage(*, numbers: Mapping[str, Path], half: Path, divisor: float) -> None:
+    if divisor > 3:
+        raise InputError("the divisor is too large", found=divisor)
+    total = sum(json.loads(path.read_text())["mean"] for path in numbers.values())
+    write(half, [total / divisor])
+
+
+def compare_stage(*, first: Path | None, second: Path | None, failures: Path, page: Path) -> None:
+    parts = ["none" if path is None else path.read_text() for path in (first, second)]
+    page.write_text("\n".join([*parts, *failures.read_text().splitlines()[1:]]))
+
+
+def need_stage(*, first: Path, needed: Path) -> None:
+    write(needed, read(first))
+
+
+def _half(name: str, key: str) -> Stage:
+    return Stage(
+        name,
+        halve_stage,
+        inputs={"numbers": "join.numbers*"},
+        outputs={"half": f"group/{name}.txt"},
+        params={"divisor": key},
+        level="group",
+        mem_mb=100,
+        disk_mb=1,
+    )
+
+
+GROUP_STUDY = replace(
+    STUDY,
+    reference="toy_study:GROUP_STUDY",
+    stages=(
+        *STAGES[:-1],
+        _half("first", "warm.gain"),
+        _half("second", "warm.offset_mm"),
+        Stage(
+            "need", need_stage, inputs={"first": "first.half"},
+            outputs={"needed": "group/need.txt"}, level="group", mem_mb=100, disk_mb=1,
+        ),
+        Stage(
+            "compare",
+            compare_stage,
+            inputs={
+                "first": "first.half?", "second": "second.half?", "failures": "study.failures",
+            },
+            outputs={"page": "group.html"},
+            level="group",
+            mem_mb=100,
+            disk_mb=1,
+        ),
+    ),
+    show={"participant": "tell.page", "group": "compare.page"},
+)  # fmt: skip
+"""The toy study with two comparisons of the group, a page of both, and a stage that needs one."""

@@ -41,7 +41,9 @@ class Source:
     -----
     ``"provenance.all"`` passes a mapping of stage name to provenance record, for every
     earlier stage that this subject has; reports print notices, parameters and versions from
-    them. ``"study.exclusions"`` passes the table of subjects that were left out, and why.
+    them. ``"study.exclusions"`` passes the table of subjects that were left out, and why;
+    ``"study.failures"``, at the group level, that of steps that failed: an optional input
+    from such a step is ``None``, and the stage runs without it.
     """
 
     origin: str

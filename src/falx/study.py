@@ -181,7 +181,7 @@ class Study:
         if origin == "subject":
             return name == "label" and stage.level == "participant"
         if origin in ("provenance", "study"):
-            return where in ("provenance.all", "study.exclusions")
+            return where in ("provenance.all", "study.exclusions", "study.failures")
         return where in keys or any(earlier.name == origin for earlier in self.stages)
 
     def stage(self, name: str) -> Stage:

@@ -164,6 +164,20 @@ def test_the_template_is_symmetric_and_an_unknown_kind_refused():
         template("flair")
 
 
+def test_templates_are_those_of_nilearn():
+    from nilearn import datasets
+
+    theirs = {
+        "t1": datasets.load_mni152_template(resolution=1),
+        "gm": datasets.load_mni152_gm_template(resolution=1),
+        "brain": datasets.load_mni152_brain_mask(resolution=1),
+    }
+    for kind, image in theirs.items():
+        ours = template(kind)
+        np.testing.assert_allclose(ours.data, image.get_fdata(), atol=1e-6)
+        np.testing.assert_array_equal(ours.affine, image.affine)
+
+
 def test_left_out_heads_go_to_another_folder(tmp_path, structures):
     values = np.zeros((len(structures.ids), *structures.grid.shape), np.float32)
     values[structures.ids.index(17), 40:50, 80:90, 60:70] = 0.8

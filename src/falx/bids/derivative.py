@@ -15,6 +15,7 @@ IGNORED: tuple[str, ...] = (
     "group",
     "configuration*.toml",
     "exclusions.tsv",
+    "failures.tsv",
     "**/*.html",
     "**/*_xfm.*",
     "**/*_metrics.json",

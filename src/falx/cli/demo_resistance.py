@@ -21,7 +21,7 @@ from falx.studies.resistance_recovery import compare_cohort
 
 __all__ = ["COARSE", "run"]
 
-SIZES = {"DRE": 6, "HC": 6}
+SIZES = {"DRE": 5, "HC": 5}
 
 COARSE = {
     "anatomy.sampling_mm": 4.0,

@@ -8,6 +8,7 @@ reads them takes another folder, so that a study can leave heads out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,9 @@ FLOOR = 1e-4
 TISSUE_FILE = "tissue_priors.nii.gz"
 STRUCTURE_FILE = "structure_priors.npz"
 ATLAS_FILE = "structures_dseg.nii.gz"
+TEMPLATE_FILE = "mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
+BRAIN_SHARE = 0.2
+"""Share of the brightest voxel above which the template is brain."""
 
 TemplateKind = Literal["t1", "gm", "wm", "brain"]
 
@@ -186,17 +190,22 @@ def template(kind: TemplateKind = "t1") -> Image:
     kind
         ``t1`` (brain only, 0 … 1), ``gm`` and ``wm`` (probabilities), or ``brain`` (mask).
     """
-    from nilearn import datasets
-
     check_option("kind", kind, ("t1", "gm", "wm", "brain"))
-    loaders = {
-        "t1": datasets.load_mni152_template,
-        "gm": datasets.load_mni152_gm_template,
-        "wm": datasets.load_mni152_wm_template,
-        "brain": datasets.load_mni152_brain_mask,
-    }
-    image = loaders[kind](resolution=1)
-    return Image(np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine))
+    name = TEMPLATE_FILE.format(tissue="t1" if kind == "brain" else kind)
+    image = load(_nilearn_data() / name)
+    values = np.asarray(image.data, dtype=np.float32)
+    values = values / values.max()
+    if kind == "brain":
+        values = (values > BRAIN_SHARE).astype(np.float32)
+    return Image(values, image.affine)
+
+
+def _nilearn_data() -> Path:
+    """Folder of the images in the nilearn wheel; importing its data sets would take seconds."""
+    found = find_spec("nilearn")
+    if found is None or not found.submodule_search_locations:
+        raise InputError("the templates come with nilearn", do="pip install nilearn")
+    return Path(found.submodule_search_locations[0]) / "datasets" / "data"
 
 
 def write_tissues(priors: npt.NDArray[np.floating], grid: Grid, folder: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from falx.configuration import flatten
 from falx.engine.dataset import Dataset
 from falx.engine.exclusions import EXCLUSIONS, excluded_subjects
+from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
-from falx.engine.plan import Plan, config_file, make_job
+from falx.engine.plan import Exclusion, Plan, config_file, make_job
 from falx.engine.provenance import Record, read_record
 from falx.errors import InputError
 from falx.stage import Source, Stage
@@ -20,20 +21,37 @@ from falx.study import Study
 __all__ = ["plan_group"]
 
 
+class _LackingError(InputError):
+    """A stage lacks what it gathers, or a stage that lacks it."""
+
+
 def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) -> Plan:
     """Plan the group level: it takes what the participant level has finished.
+
+    A stage that finds nothing to gather is left out, and so are those that need it.
 
     Raises
     ------
     InputError
-        If no subject has an output that a stage gathers.
+        If no stage finds anything.
     """
     values = flatten(configuration)
     group = _Group(study, dataset, values, out)
+    lacks: dict[str, _LackingError] = {}
     for stage in study.at("group"):
         if all(any(values[key] for key in need.split("|")) for need in stage.needs):
-            group.add(stage)
-    return Plan(study, "group", tuple(group.jobs.values()))
+            try:
+                group.add(stage)
+            except _LackingError as lack:
+                lacks[stage.name] = lack
+    if lacks and not any(_gathers(job) for job in group.jobs.values()):
+        raise next(iter(lacks.values()))
+    omitted = tuple(Exclusion("", str(lack.found), name) for name, lack in lacks.items())
+    return Plan(study, "group", tuple(group.jobs.values()), omitted=omitted)
+
+
+def _gathers(job: Job) -> bool:
+    return any(isinstance(value, Mapping) for value in job.inputs.values())
 
 
 class _Group:
@@ -75,15 +93,18 @@ class _Group:
         if source.origin == "config":
             return config_file(self.values, source)
         if source.origin == "study":
-            return InputFile(str(self.out / EXCLUSIONS), EXCLUSIONS)
+            name = FAILURES if source.role == "failures" else EXCLUSIONS
+            return InputFile(str(self.out / name), name)
         if source.origin == "provenance":
             return {
                 job.stage: InputFile(job.record, job.record, job.id) for job in self.jobs.values()
             }
         if source.gather:
             return self._gather(stage, source)
-        if source.optional and source.origin not in self.jobs:
-            return None
+        if source.origin not in self.jobs:
+            if source.optional:
+                return None
+            raise _LackingError("an earlier stage is missing", found=f"no {source.origin}")
         job = self.jobs[source.origin]
         path_out = job.outputs[source.role]
         return InputFile(path_out, path_out, job.id, source.role)
@@ -98,7 +119,7 @@ class _Group:
             path = record.outputs[source.role].uri
             files[subject] = InputFile(path, path, record.id, source.role)
         if not files:
-            raise InputError(
+            raise _LackingError(
                 f"no subject has what the stage {stage.name} gathers",
                 found=f"no finished stage {source.origin}",
                 do="run the participant level first",

@@ -13,6 +13,7 @@ from falx.configuration import to_toml
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.exclusions import note_excluded, write_exclusions
+from falx.engine.failures import rescued, write_failures
 from falx.engine.folder import check_folder, check_space, prepare_folder
 from falx.engine.job import Job
 from falx.engine.lock import hold
@@ -119,6 +120,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         _write_configuration(request, out)
         if request.level == "group":
             write_exclusions(request.study, request.dataset.index.subjects, out)
+            write_failures(out, {})
         plan = _plan(request, out, say)
         if request.level == "participant":
             excluded = {exclusion.subject: exclusion.reason for exclusion in plan.excluded}
@@ -129,14 +131,17 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         if request.level == "participant":
             write_exclusions(request.study, request.dataset.index.subjects, out)
     failed = tuple(result for result in finished if result.failure is not None)
-    show = _to_show(request.study, plan, failed, out)
+    show = _to_show(request.study, plan, finished, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
 
 
 def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
     study, dataset, configuration = request.study, request.dataset, request.configuration
     if request.level == "group":
-        return plan_group(study, dataset, configuration, out)
+        plan = plan_group(study, dataset, configuration, out)
+        for omission in plan.omitted:
+            say(f"{omission.reason}, so no {omission.stage}")
+        return plan
     subjects = dataset.index.choose(request.subjects)
     plan = plan_participants(study, dataset, configuration, subjects)
     for exclusion in plan.excluded:
@@ -160,7 +165,8 @@ def _run_rounds(
 ) -> list[Finished]:
     """Run what is outdated until nothing is.
 
-    A second round is rare: a lost output that came back with another content.
+    A second round is rare: a lost output that came back with another content. At the group
+    level, what can do without a failed step runs after it.
     """
     digests = DigestCache(out / ".falx" / "digests.json")
     finished: list[Finished] = []
@@ -175,7 +181,13 @@ def _run_rounds(
         check_space(out, todo)
         say(f"{len(todo)} of {len(plan.jobs)} steps to do")
         finished += _run(request, todo, out, lock, _Progress(todo, out, say))
-        if any(result.failure is not None for result in finished):
+        failures = {r.job: r.failure for r in finished if r.failure is not None}
+        if failures:
+            ended = {result.job for result in finished}
+            blocked = [job for job in todo if job.id not in ended]
+            if request.level == "group" and (able := rescued(request.study, blocked, failures)):
+                write_failures(out, failures)
+                finished += _run(request, able, out, lock, _Progress(able, out, say))
             break
     return finished
 
@@ -225,16 +237,15 @@ def _write_configuration(request: Request, out: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _to_show(
-    study: Study, plan: Plan, failed: tuple[Finished, ...], out: Path
-) -> tuple[Path, ...]:
-    """Pages of the units in which nothing failed: another page would be an older run's."""
-    broken = {finished.job.partition("/")[0] for finished in failed}
+def _to_show(study: Study, plan: Plan, finished: list[Finished], out: Path) -> tuple[Path, ...]:
+    """Pages that are of this run or still hold: next to a failure, another may be outdated."""
+    broken = {end.job.partition("/")[0] for end in finished if end.failure is not None}
+    made = {end.job for end in finished if end.failure is None}
     stage, _, role = study.show.get(plan.level, "").partition(".")
     return tuple(
         out / job.outputs[role]
         for job in plan.jobs
         if job.stage == stage
-        and job.unit not in broken
+        and (job.unit not in broken or job.id in made)
         and read_record(out / job.record) is not None
     )

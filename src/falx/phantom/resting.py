@@ -35,8 +35,8 @@ PLACES = ("left posterior cerebellum", "right precuneus")
 COARSE_RUN = BoldPlan(
     shape=(34, 42, 32),
     voxel_mm=(5.0, 5.0, 5.0),
-    n_volumes=165,
-    repetition_time_s=2.5,
+    n_volumes=125,
+    repetition_time_s=3.0,
     coherence_fwhm_mm=12.0,
 )
 
@@ -75,7 +75,7 @@ class RestingSpec:
     precuneal_coherence: float = 1.0
     head: str = "05"
     deformation_mm: float = 3.0
-    voxel_mm: float = 2.0
+    voxel_mm: float = 2.5
     pose_mm: float = 10.0
     pose_degrees: float = 8.0
     run: BoldPlan = COARSE_RUN

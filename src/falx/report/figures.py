@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +120,8 @@ def slices(
     bytes
         PNG.
     """
+    background = _ready(background)
+    layers = [replace(layer, image=_ready(layer.image)) for layer in layers]
     box = _bounding_box(background)
     centre = np.asarray(centre_mm if centre_mm is not None else box.mean(axis=0), dtype=float)
     low, high = window if window is not None else _window(background)
@@ -136,6 +138,11 @@ def slices(
         _draw_plane(axis, grid, plane, point, background, (low, high), layers)
     _legend(figure, layers)
     return png(figure)
+
+
+def _ready(image: Image) -> Image:
+    """Lay an image out as the sampler wants it, once for all planes."""
+    return Image(np.ascontiguousarray(image.data, dtype=np.float32), image.affine)
 
 
 def _bounding_box(image: Image) -> npt.NDArray[np.float64]:
@@ -218,9 +225,7 @@ def _draw_layer(axis: Any, layer: Layer, grid: Grid, plane: str, shown: dict[str
         drawn = np.ma.masked_where(np.abs(values) <= layer.hide_below, values)
         axis.imshow(drawn, cmap=layer.colour, vmin=layer.low, vmax=layer.high, alpha=0.8, **shown)
         return
-    values = _flat(
-        Image(np.asarray(image.data, np.float32), image.affine), grid, plane, nearest=False
-    )
+    values = _flat(image, grid, plane, nearest=False)
     colour = COLOURS[layer.colour]
     if layer.kind == "mask":
         drawn = np.ma.masked_where(values < 0.5, np.ones_like(values))

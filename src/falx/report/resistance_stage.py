@@ -147,7 +147,7 @@ def _grey(
     yield Figure(slices(load(t1w), layers, offsets_mm=(-20.0, 0.0, 20.0)), "Tissues over the T1w.")
     shown = Layer(load(volume), "map", "viridis", 0.1, 1.0, 0.1, "grey-matter volume")
     yield Figure(
-        slices(template("t1"), [shown], offsets_mm=(-20.0, 0.0, 20.0)),
+        slices(template("t1"), [shown]),
         "Smoothed grey-matter volume in template space: it should follow the cortex.",
     )
 

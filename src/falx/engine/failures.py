@@ -1,0 +1,67 @@
+"""What the group level still does when one of its steps fails, and how the page names it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from falx.engine.digest import digest_value
+from falx.engine.job import InputFile, Job
+from falx.engine.write import write_atomically
+from falx.study import Study
+
+__all__ = ["FAILURES", "rescued", "write_failures"]
+
+FAILURES = "failures.tsv"
+
+
+def write_failures(out: Path, failures: Mapping[str, str]) -> None:
+    """Write ``failures.tsv``: steps of the group level that failed, each with its sentence.
+
+    Parameters
+    ----------
+    failures
+        Id of a job to the reason.
+    """
+    stream = io.StringIO()
+    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    table.writerow(("step", "reason"))
+    table.writerows((job.partition("/")[2], reason) for job, reason in failures.items())
+    write_atomically(out / FAILURES, stream.getvalue())
+
+
+def rescued(study: Study, blocked: Iterable[Job], failed: Iterable[str]) -> list[Job]:
+    """Return the blocked jobs that can do without what failed, with ``None`` in its place.
+
+    Parameters
+    ----------
+    blocked
+        Jobs that did not run, each after the jobs it takes from.
+    failed
+        Ids of the jobs that failed.
+    """
+    lost, able = set(failed), []
+    for job in blocked:
+        sources = study.stage(job.stage).sources
+        missing = {
+            name: isinstance(value, InputFile) and sources[name].optional
+            for name, value in job.inputs.items()
+            if _jobs(value) & lost
+        }
+        if not all(missing.values()):
+            lost.add(job.id)
+            continue
+        inputs = {name: None if name in missing else value for name, value in job.inputs.items()}
+        recipe = digest_value([job.recipe, sorted(missing)]) if missing else job.recipe
+        able.append(replace(job, inputs=inputs, recipe=recipe))
+    return able
+
+
+def _jobs(value: InputFile | Mapping[str, InputFile] | None) -> set[str]:
+    if value is None:
+        return set()
+    files = [value] if isinstance(value, InputFile) else value.values()
+    return {file.job for file in files}
