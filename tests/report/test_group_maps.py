@@ -31,6 +31,7 @@ def page(tmp_path_factory):
         lines.append(f"sub-{subject}\t{group}")
     (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
     (folder / "exclusions.tsv").write_text("participant_id\treason\nsub-99\tno T1w\n")
+    (folder / "failures.tsv").write_text("step\treason\ngrey_anova\tgroup DSE is empty.\n")
     write_json(
         folder / "people.json",
         {"groups": ["DRE", "HC"], "rows": [
@@ -49,7 +50,8 @@ def page(tmp_path_factory):
     )  # fmt: skip
     group_report_stage(
         demographics=folder / "people.json", exclusions=folder / "exclusions.tsv",
-        page=folder / "group.html", grey_resistant_controls_summary=outputs["summary"],
+        failures=folder / "failures.tsv", page=folder / "group.html",
+        grey_resistant_controls_summary=outputs["summary"],
         grey_resistant_controls_table=outputs["table"],
         grey_resistant_controls_t_map=outputs["t_map"],
         reho_resistant_controls_summary=None, reho_resistant_controls_table=None,
@@ -65,7 +67,8 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "Grey-matter volume: DRE - HC" in text
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text
-    assert text.count("data:image/png;base64,") == 4
+    assert "grey_anova could not be computed: group DSE is empty." in text
+    assert text.count("data:image/png;base64,") == 5
     assert "left cerebral cortex" in outputs["table"].read_text() + text
 
 

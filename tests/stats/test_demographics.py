@@ -41,12 +41,20 @@ def test_table_without_the_groups_is_refused(tmp_path):
     table.write_text("participant_id\tgroup\tage\nsub-01\tX\t3\n")
     write_json(tmp_path / "m.json", {})
     names = {"group_column": "group", "resistant": "DRE", "sensitive": "", "controls": "HC"}
-    given = {"participants": table, "metrics": {"01": tmp_path / "m.json"}}
+    given = {"participants": table, "metrics": {"01": tmp_path / "m.json"}, "moved": None}
     with pytest.raises(InputError, match="nobody belongs to a group"):
         demographics_stage(**given, demographics=tmp_path / "d.json", **names)
-    table.write_text("participant_id\tgroup\tage\nsub-01\tDRE\t3\nsub-02\tHC\t4\n")
-    maps = {"metrics": dict.fromkeys(("01", "02"), tmp_path / "m.json")}
-    demographics_stage(participants=table, **maps, demographics=tmp_path / "d.json", **names)
+    lines = ["sub-01\tDRE\t3", "sub-02\tHC\t4", "sub-03\tDRE\t5", "sub-04\tHC\t6"]
+    table.write_text("\n".join(["participant_id\tgroup\tage", *lines]) + "\n")
+    for k in range(1, 5):
+        measured = {"tiv_ml": 1400.0 + k, "mean_fd_mm": 0.1 * k}
+        write_json(tmp_path / f"{k}.json", measured)
+    files = {f"{k:02d}": tmp_path / f"{k}.json" for k in range(1, 5)}
+    given = {"participants": table, "metrics": files, "moved": files}
+    demographics_stage(**given, demographics=tmp_path / "d.json", **names)
     found = json.loads((tmp_path / "d.json").read_text())
     assert found["groups"] == ["DRE", "HC"]
-    assert found["rows"][0]["cells"] == ["1", "1"]
+    cells = {row["variable"]: row["cells"] for row in found["rows"]}
+    assert cells["people"] == ["2", "2"]
+    assert cells["intracranial volume, mL"] == ["1402.00 ± 1.41", "1403.00 ± 1.41"]
+    assert cells["mean FD, mm"] == ["0.2 (0.15, 0.25)", "0.3 (0.25, 0.35)"]

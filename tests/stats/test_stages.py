@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy import ndimage
 
 from falx.errors import InputError
 from falx.images.nifti import load, save, write_json
+from falx.stats.anova_stage import anova_stage
+from falx.stats.deviation_stage import deviation_stage
 from falx.stats.sample import encode, select_sample
-from falx.stats.stages import group_map_stage
+from falx.stats.stages import group_map_stage, regression_map_stage, subgroup_map_stage
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -26,16 +29,24 @@ SETTINGS = {
 }  # fmt: skip
 
 
+HEADER = "participant_id\tgroup\tage\tsex\tduration\tepilepsy_type\tthree"
+MAPS = {"t_map": ".nii.gz", "z_map": ".nii.gz", "p_tfce_map": ".nii.gz", "table": ".tsv",
+        "profile": ".tsv", "summary": ".json"}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Twenty people with a loss on the left of the first ten; one more moved too much."""
     folder, rng = tmp_path_factory.mktemp("group"), np.random.default_rng(5)
     place = np.linalg.norm(np.indices(SHAPE).T - np.array([4, 8, 8]), axis=-1).T < 3.1
-    lines, maps, masks, metrics = ["participant_id\tgroup\tage\tsex"], {}, {}, {}
+    slope = np.linalg.norm(np.indices(SHAPE).T - np.array([13, 10, 8]), axis=-1).T < 3.1
+    lines, maps, masks, metrics = [HEADER], {}, {}, {}
     for k in range(22):
         subject, group = f"{k:02d}", "DRE" if k < 11 else "HC"
         values = ndimage.gaussian_filter(rng.normal(size=SHAPE), 1.3)
         values = values / values.std() - (3.5 * place if group == "DRE" else 0)
+        if group == "DRE":
+            values = values + 1.2 * (k - 5) * slope
         mask = np.zeros(SHAPE, bool)
         mask[1:-1, 1:-1, 1:-1] = True
         maps[subject] = folder / f"{subject}_map.nii.gz"
@@ -45,7 +56,10 @@ def study(tmp_path_factory):
         save(masks[subject], mask, AFFINE)
         moved = {"excluded": k == 10, "reasons": ["12.0 % spikes"] if k == 10 else []}
         write_json(metrics[subject], {"mean_fd_mm": rng.random() / 10, **moved})
-        lines.append(f"sub-{subject}\t{group}\t{rng.integers(20, 50)}\t{rng.choice(['F', 'M'])}")
+        told = (f"{k}", "TLE" if k % 2 else "other") if group == "DRE" else ("n/a", "n/a")
+        three = "DSE" if k >= 17 else group
+        person = (rng.integers(20, 50), rng.choice(["F", "M"]), *told, three)
+        lines.append("\t".join(map(str, (f"sub-{subject}", group, *person))))
     (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
     labels = np.ones(SHAPE, np.int32)
     labels[9:] = 2
@@ -120,6 +134,78 @@ def test_same_seed_gives_the_same_bytes(study, outputs):
 def test_grey_matter_needs_no_masks(study):
     outputs = run(study, "gmv", masks=None, least_value=-9.0, measures=[])
     assert json.loads(outputs["summary"].read_text())["mask_voxels"] == np.prod(SHAPE)
+
+
+def changed(study, name, stage, endings, **changes):
+    """Run another stage on the study's files."""
+    folder, inputs = study
+    outputs = {key: folder / f"{name}_{key}{end}" for key, end in endings.items()}
+    given = {"participants": folder / "participants.tsv", **SETTINGS, **changes}
+    if stage is not deviation_stage:
+        given |= {"atlas": folder / "atlas.nii.gz", "atlas_labels": folder / "atlas.tsv"}
+    known = inspect.signature(stage).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in known):
+        given = {key: value for key, value in given.items() if key in {p.name for p in known}}
+    stage(**inputs, **given, **outputs)
+    return outputs
+
+
+def test_one_kind_of_patients_is_compared_with_the_controls(study):
+    kept = {"controls": "HC", "subgroup_column": "epilepsy_type", "subgroup": "TLE"}
+    outputs = changed(study, "kind", subgroup_map_stage, MAPS, **kept)
+    assert json.loads(outputs["summary"].read_text())["group_sizes"] == {"DRE": 5, "HC": 11}
+    assert float(rows(outputs["table"])[0]["t"]) < -4
+    with pytest.raises(InputError, match="epilepsy_type: nobody is of this subgroup .*IGE"):
+        changed(study, "x", subgroup_map_stage, MAPS, **{**kept, "subgroup": "IGE"})
+    with pytest.raises(InputError, match="lacks the column of subgroups .found: kind"):
+        changed(study, "x", subgroup_map_stage, MAPS, **{**kept, "subgroup_column": "kind"})
+
+
+def test_a_slope_is_found_where_it_was_planted(study):
+    groups = {"predictor": "duration", "resistant": "DRE", "sensitive": "", "controls": "HC"}
+    outputs = changed(study, "slope", regression_map_stage, MAPS, **groups, columns=[])
+    summary = json.loads(outputs["summary"].read_text())
+    assert summary["group_sizes"] == {"DRE": 10, "HC": 0}
+    assert summary["columns"] == ["duration", "mean", "mean_fd_mm"]
+    first = rows(outputs["table"])[0]
+    assert (first["region"], first["sign"]) == ("Half_R", "1")
+    with pytest.raises(InputError, match="weight: too few people have a value"):
+        changed(study, "x", regression_map_stage, MAPS, **{**groups, "predictor": "weight"})
+
+
+def test_any_difference_of_groups_is_found_by_f(study):
+    endings = {"f_map": ".nii.gz", "p_map": ".nii.gz", "table": ".tsv", "summary": ".json"}
+    groups = {"resistant": "DRE", "sensitive": "DSE", "controls": "HC", "group_column": "three"}
+    outputs = changed(study, "f", anova_stage, endings, **groups)
+    summary = json.loads(outputs["summary"].read_text())
+    assert (summary["dof_effect"], summary["dof"]) == (2, 21 - 6)
+    assert rows(outputs["table"])[0]["region"] == "Half_L"
+    assert load(outputs["f_map"]).data.max() == pytest.approx(summary["largest_f"], rel=1e-5)
+    with pytest.raises(InputError, match="group none: a group needs at least two"):
+        changed(study, "x", anova_stage, endings, **{**groups, "sensitive": "none"})
+
+
+@pytest.mark.parametrize("deviation", ["adjusted", "plain"])
+def test_patients_deviate_where_the_loss_is_and_controls_do_not(study, deviation):
+    groups = {
+        "resistant": "DRE", "sensitive": "", "controls": "HC", "deviation": deviation,
+        "subgroup_column": "epilepsy_type", "temporal": "TLE", "generalised": "IGE",
+    }  # fmt: skip
+    endings = {"index": "_maps.tsv", "summary": ".json"}
+    outputs = changed(study, deviation, deviation_stage, endings, **groups)
+    listed, summary = rows(outputs["index"]), json.loads(outputs["summary"].read_text())
+    assert len(listed) == 10
+    place = np.linalg.norm(np.indices(SHAPE).T - np.array([4, 8, 8]), axis=-1).T < 3.1
+    for row in listed:
+        z = load(outputs["index"].with_name(row["map"])).data
+        assert z[place].mean() < -1.5
+    titles = {mean["title"]: mean for mean in summary["means"]}
+    assert set(titles) == {"DRE", "DRE, TLE"}
+    assert titles["DRE, TLE"]["n"] == 5
+    mean = load(outputs["index"].with_name(titles["DRE"]["map"])).data
+    assert place.ravel()[mean.argmin()]
+    assert summary["controls_beyond_percent"] == pytest.approx(5.0, abs=3.0)
+    assert summary["covariates"] == ([] if deviation == "plain" else ["age", "sex", "mean_fd_mm"])
 
 
 def test_bad_input_is_named(study, tmp_path):

@@ -109,7 +109,7 @@ class _Group:
         path_out = job.outputs[source.role]
         return InputFile(path_out, path_out, job.id, source.role)
 
-    def _gather(self, stage: Stage, source: Source) -> dict[str, InputFile]:
+    def _gather(self, stage: Stage, source: Source) -> Input:
         files = {}
         for subject in self.dataset.index.subjects:
             record = self.record(subject, source.origin)
@@ -118,6 +118,8 @@ class _Group:
             self.recipes[record.id] = record.recipe
             path = record.outputs[source.role].uri
             files[subject] = InputFile(path, path, record.id, source.role)
+        if not files and source.optional:
+            return None
         if not files:
             raise _LackingError(
                 f"no subject has what the stage {stage.name} gathers",

@@ -1,34 +1,32 @@
-"""The page of a group study: who was compared, how alike the maps are, and what differs."""
+"""The page of a group study: who was compared, what differs, what could not be computed."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from falx.data.priors import template
-from falx.images.nifti import Image, load, write_text
-from falx.report.figures import COLOURS, Layer, new_figure, png, slices
+from falx.images.nifti import write_text
 from falx.report.genes_links import genes_links
-from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
+from falx.report.group_sections import (
+    comparison,
+    deviation,
+    effect,
+    read_json,
+    read_rows,
+    title_of,
+)
+from falx.report.page import Block, Notice, Section, Table, Text, render
 
-__all__ = ["glass_brain", "group_report_stage"]
+__all__ = ["group_report_stage"]
 
-SHOWN = (
-    "sign", "cluster", "cluster_voxels", "p_fsl", "p_spm", "p_extent", "p_mass", "region", "x_mm",
-    "y_mm", "z_mm", "voxels", "t", "hedges_g", "p_tfce",
-)  # fmt: skip
-"""Columns of the cluster table on the page; the file holds all."""
+ROLES = ("summary", "table", "t_map", "f_map", "index")
 
 
 def group_report_stage(
     *,
-    demographics: Path,
+    demographics: Path | None,
     exclusions: Path,
+    failures: Path,
     page: Path,
     expression: Path | None = None,
     ahba: str = "",
@@ -42,153 +40,96 @@ def group_report_stage(
         Input: JSON of the comparison of age, sex and the like.
     exclusions
         Input: who is left out, and why.
+    failures
+        Input: comparisons that failed, and why.
     page
         Output: one HTML file.
     expression, ahba
         Expression table or Allen download of the gene stages; neither: they are not planned.
     results
-        Inputs: ``NAME_summary``, ``NAME_table`` and ``NAME_t_map`` of every group map, absent
-        where a group is.
+        Inputs: ``NAME_summary``, ``NAME_table`` and ``NAME_t_map`` of every comparison,
+        ``NAME_f_map`` in place of the last of an analysis of variance, ``NAME_index`` of
+        deviation maps; absent where a group is or the comparison failed.
     """
-    sections = [Section("Who was compared", list(_people(demographics, exclusions)))]
-    names = [name.removesuffix("_summary") for name in results if name.endswith("_summary")]
-    shown = []
-    for name in names:
-        summary, table, t_map = (results[f"{name}_{r}"] for r in ("summary", "table", "t_map"))
-        if summary is not None and table is not None and t_map is not None:
-            blocks = list(_comparison(_read(summary), table, load(t_map)))
-            sections.append(Section(_title(name, _read(summary)), blocks))
-            shown.append((name, sections[-1].title))
-    sections.append(genes_links(shown, asked=bool(expression or ahba)))
+    found = _by_name(results)
+    shown = {name: _section(name, files) for name, files in found.items()}
+    mapped = [(name, shown[name].title) for name, files in found.items() if "t_map" in files]
+    sections = [
+        Section("Result", list(_result(found, failures))),
+        Section("Who was compared", list(_people(demographics, exclusions))),
+        *shown.values(),
+        genes_links(mapped, asked=bool(expression or ahba)),
+    ]
     write_text(page, render("Grey matter and ReHo by group", sections))
 
 
-def glass_brain(t: Image, threshold: float) -> bytes:
-    """Draw the largest |t| along each axis, with its sign, over the template's outline; PNG."""
-    brain = template("brain")
-    figure = new_figure(9.0, 3.2)
-    views = ((0, "sagittal"), (1, "coronal, L left"), (2, "axial, L left"))
-    for axis, (along, title) in zip(figure.subplots(1, 3), views, strict=True):
-        outline = brain.data.max(axis=along).T
-        axis.contour(outline, levels=[0.5], colors=[COLOURS["grey"]], extent=_extent(brain, along))
-        flat = np.take_along_axis(
-            t.data, np.abs(t.data).argmax(axis=along, keepdims=True), axis=along
-        ).squeeze(along).T  # fmt: skip
-        drawn = axis.imshow(
-            np.ma.masked_where(np.abs(flat) < threshold, flat), origin="lower", cmap="RdBu_r",
-            vmin=-6, vmax=6, extent=_extent(t, along),
-        )  # fmt: skip
-        axis.set_title(title, fontsize=9)
-        axis.set_axis_off()
-    figure.colorbar(drawn, ax=figure.axes, label="t", fraction=0.02)
-    return png(figure)
+def _by_name(results: Mapping[str, Path | None]) -> dict[str, dict[str, Path]]:
+    """Files by comparison and role, in the order given; what is incomplete is left out."""
+    found: dict[str, dict[str, Path]] = {}
+    for key, path in results.items():
+        role = next(role for role in ROLES if key.endswith(f"_{role}"))
+        if path is not None:
+            found.setdefault(key.removesuffix(f"_{role}"), {})[role] = path
+    return found
 
 
-def _extent(image: Image, along: int) -> tuple[float, float, float, float]:
-    """Millimetres of the borders of an image seen along one axis."""
-    low = image.affine[:3, 3]
-    high = low + np.diag(image.affine)[:3] * (np.array(image.data.shape[:3]) - 1)
-    a, b = (k for k in range(3) if k != along)
-    return float(low[a]), float(high[a]), float(low[b]), float(high[b])
+def _section(name: str, files: Mapping[str, Path]) -> Section:
+    if "index" in files:
+        return deviation(name, files["summary"], files["index"])
+    if "f_map" in files:
+        return effect(name, files["summary"], files["table"], files["f_map"])
+    return comparison(name, files["summary"], files["table"], files["t_map"])
 
 
-def _people(demographics: Path, exclusions: Path) -> Iterator[Block]:
-    found = _read(demographics)
-    yield Table(
-        ("variable", *found["groups"], "test", "P"),
-        [[row["variable"], *row["cells"], row["test"], row["p"]] for row in found["rows"]],
-        caption="Age: mean ± sd; sex: counts; others: median (first, third quartile).",
-    )
-    left = _rows(exclusions)
+def _result(found: Mapping[str, Mapping[str, Path]], failures: Path) -> Iterator[Block]:
+    broken = [
+        f"{row['step']} could not be computed: {row['reason']}" for row in read_rows(failures)
+    ]
+    if broken:
+        yield Notice(broken, "fail")
+    rows = []
+    for name, files in found.items():
+        if "table" not in files:
+            continue
+        summary = read_json(files["summary"])
+        passed = summary["significant"]
+        by = passed if isinstance(passed, dict) else {"extent": passed}
+        first = next(iter(read_rows(files["table"])), None)
+        where = "–" if first is None else f"{first['region']}, {_sign(first)}"
+        rows.append(
+            [
+                title_of(name),
+                summary["contrast"],
+                by.get("fsl"),
+                by["extent"],
+                by.get("mass"),
+                where,
+            ]
+        )
+    if rows:
+        yield Table(
+            ("map", "contrast", "by random fields", "by extent", "by mass", "largest listed"),
+            rows,
+            caption="Clusters that pass each correction; by extent and mass means permutation.",
+        )
+    else:
+        yield Text("No comparison could be computed.")
+
+
+def _sign(row: Mapping[str, str]) -> str:
+    if "sign" not in row:
+        return f"F {float(row['f']):.1f}"
+    return f"{'higher' if int(row['sign']) > 0 else 'lower'}, t {float(row['t']):.2f}"
+
+
+def _people(demographics: Path | None, exclusions: Path) -> Iterator[Block]:
+    if demographics is not None:
+        found = read_json(demographics)
+        yield Table(
+            ("variable", *found["groups"], "test", "P"),
+            [[row["variable"], *row["cells"], row["test"], row["p"]] for row in found["rows"]],
+            caption="Mean ± sd where variance is analysed, counts, or median (quartiles).",
+        )
+    left = read_rows(exclusions)
     if left:
         yield Table(("subject", "left out because"), [list(row.values()) for row in left])
-
-
-def _comparison(summary: Mapping[str, Any], table: Path, t: Image) -> Iterator[Block]:
-    sizes = ", ".join(f"{group} {n}" for group, n in summary["group_sizes"].items())
-    options, fsl = summary["options"], summary["fsl"]
-    yield Text(
-        f"{summary['contrast']}: {sizes}; {summary['dof']} degrees of freedom; columns "
-        f"{', '.join(summary['columns'])}. Voxel P < {options['voxel_p']:g} "
-        f"(|t| > {summary['critical_t']:.3f}), cluster P < {options['cluster_p']:g}, two-tailed; "
-        f"least cluster by random fields {fsl['least_cluster_voxels']} voxels; residuals smooth "
-        f"to {', '.join(f'{x:.2f}' for x in fsl['fwhm_voxels'])} voxels; "
-        f"{summary['permutations']} permutations; clusters listed by {summary['listed_by']}."
-    )
-    if summary["notices"]:
-        yield Notice(summary["notices"])
-    yield Figure(_design_picture(summary), "Design matrix, columns scaled to their range.")
-    yield Table(
-        ("covariate", "correlation with the contrast", "variance inflation"),
-        [[r["covariate"], r["correlation"], r["variance_inflation"]]
-         for r in summary["orthogonality"]],
-        caption="Orthogonality: near 0 and 1 the covariate does not confound the groups.",
-    )  # fmt: skip
-    odd = ", ".join(summary["odd_ones_out"]) or "none"
-    yield Figure(
-        _homogeneity_picture(summary["homogeneity_z"]),
-        f"How alike each map is to all others, as z; below -3: {odd}.",
-    )
-    yield Figure(glass_brain(t, summary["critical_t"]), "t beyond the voxel threshold.")
-    peak = np.unravel_index(np.abs(t.data).argmax(), t.data.shape)
-    centre = t.affine[:3, :3] @ np.array(peak) + t.affine[:3, 3]
-    layer = Layer(t, "map", "RdBu_r", -6.0, 6.0, summary["critical_t"], "t")
-    yield Figure(
-        slices(template("t1"), [layer], centre_mm=centre), "Planes through the largest |t|."
-    )
-    yield _clusters(_rows(table))
-
-
-def _clusters(rows: Sequence[Mapping[str, str]]) -> Block:
-    if not rows:
-        return Text("No cluster passes the correction by which clusters are listed.")
-    return Table(
-        SHOWN,
-        [[_cell(row[name]) for name in SHOWN] for row in rows],
-        caption="Random-field and permutation P side by side; x, y, z in mm of the template.",
-    )
-
-
-def _design_picture(summary: Mapping[str, Any]) -> bytes:
-    matrix = np.array(summary["design"])
-    spread = np.ptp(matrix, axis=0)
-    scaled = (matrix - matrix.min(axis=0)) / np.where(spread > 0, spread, 1.0)
-    scaled[:, spread == 0] = 1.0
-    figure = new_figure(5.0, 3.0)
-    axis = figure.subplots()
-    axis.imshow(scaled, aspect="auto", cmap="gray", interpolation="nearest")
-    axis.set_xticks(range(len(summary["columns"])), summary["columns"], rotation=30, fontsize=8)
-    axis.set_ylabel("person")
-    return png(figure)
-
-
-def _homogeneity_picture(z: Mapping[str, float]) -> bytes:
-    figure = new_figure(8.0, 2.2)
-    axis = figure.subplots()
-    axis.bar(range(len(z)), list(z.values()), color=COLOURS["blue"])
-    axis.axhline(-3.0, color=COLOURS["orange"], lw=1)
-    axis.set_xticks(range(len(z)), list(z), rotation=90, fontsize=7)
-    axis.set_ylabel("z")
-    return png(figure)
-
-
-def _title(name: str, summary: Mapping[str, Any]) -> str:
-    what = {"grey": "Grey-matter volume", "reho": "Regional homogeneity"}[name.partition("_")[0]]
-    return f"{what}: {summary['contrast']}"
-
-
-def _cell(text: str) -> object:
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:
-        return None if text == "n/a" else text
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

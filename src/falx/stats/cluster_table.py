@@ -13,7 +13,7 @@ from falx.grid import Grid, apply_affine
 from falx.images.resample import sample
 from falx.stats.group_maps import ClusterInference, GroupMap
 
-__all__ = ["ClusterRow", "cluster_table", "nearest_region"]
+__all__ = ["ClusterRow", "cluster_table", "nearest_region", "region_name", "regions_of"]
 
 OTHER = "other / unlabelled"
 
@@ -88,7 +88,7 @@ def cluster_table(
     sizes = dict(zip(*np.unique(codes, return_counts=True), strict=True))
     rows: list[ClusterRow] = []
     for number, found in enumerate(clusters, start=1):
-        for code, members in _regions(found.cluster.rows, codes, min_region_voxels):
+        for code, members in regions_of(found.cluster.rows, codes, min_region_voxels):
             head = _cluster_values(contrast, number, found, grid.voxel_volume_mm3 / 1000.0)
             peak = _peak_values(result, members, points_mm, atlas, code)
             share = 100.0 * len(members) / sizes[code] if code else None
@@ -111,7 +111,7 @@ def nearest_region(point_mm: npt.ArrayLike, atlas: Atlas) -> tuple[str, float]:
     return next(region.name for region in atlas.regions if region.label == code), distance_mm
 
 
-def _regions(
+def regions_of(
     members: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], least: int
 ) -> list[tuple[int, npt.NDArray[np.int64]]]:
     """Split a cluster by region, the largest first; what is small or unlabelled comes last."""
@@ -155,7 +155,7 @@ def _peak_values(
     peak = int(members[np.argmax(np.abs(result.fit.t[members]))])
     x, y, z = (float(value) for value in points_mm[peak])
     return {
-        "region": _region_name(code, points_mm[peak], atlas),
+        "region": region_name(code, points_mm[peak], atlas),
         "code": code,
         "x_mm": x,
         "y_mm": y,
@@ -168,7 +168,8 @@ def _peak_values(
     }
 
 
-def _region_name(code: int, point_mm: npt.NDArray[np.float64], atlas: Atlas) -> str:
+def region_name(code: int, point_mm: npt.NDArray[np.float64], atlas: Atlas) -> str:
+    """Name of a region, or of "other / unlabelled" with the region nearest to the point."""
     if code:
         return next(item.name for item in atlas.regions if item.label == code)
     near, distance_mm = nearest_region(point_mm, atlas)

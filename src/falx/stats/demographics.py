@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def compare_numbers(
             continue
         s = summarise(group)
         cells.append(
-            f"{s.mean:.2f} ± {s.sd:.2f}" if normal else f"{s.median:g} ({s.q1:g}, {s.q3:g})"
+            f"{s.mean:.2f} ± {s.sd:.2f}" if normal else f"{s.median:.4g} ({s.q1:.4g}, {s.q3:.4g})"
         )
     if len(known) < 2 or np.ptp(np.concatenate(known)) == 0:
         return DemographicRow(variable, tuple(cells), "none: one group", None)
@@ -88,6 +89,7 @@ def demographics_stage(
     *,
     participants: Path,
     metrics: Mapping[str, Path],
+    moved: Mapping[str, Path] | None,
     demographics: Path,
     group_column: str,
     resistant: str,
@@ -101,7 +103,9 @@ def demographics_stage(
     participants
         Input: ``participants.tsv``.
     metrics
-        Inputs by subject: only these people count.
+        Inputs by subject, with the intracranial volume: only these people count.
+    moved
+        Inputs by subject, with the mean framewise displacement, of those who have a run.
     demographics
         Output: JSON with the groups and a row for each variable.
     """
@@ -119,8 +123,34 @@ def demographics_stage(
     columns = [c for c in next(iter(rows.values())) if c not in ("participant_id", group_column)]
     found = [_compare(c, known, people, group_column) for c in columns]
     sizes = tuple(str(sum(r[group_column] == n for r in people.values())) for n in known)
-    listed = [DemographicRow("people", sizes, "", None), *[row for row in found if row]]
+    group_of = {s: row[group_column] for s, row in people.items()}
+    measured = [
+        _measured("intracranial volume, mL", metrics, "tiv_ml", group_of, known),
+        _measured("mean FD, mm", moved or {}, "mean_fd_mm", group_of, known),
+    ]
+    listed = [
+        DemographicRow("people", sizes, "", None),
+        *[row for row in (*found, *measured) if row],
+    ]
     write_json(demographics, {"groups": known, "rows": [asdict(row) for row in listed]})
+
+
+def _measured(
+    variable: str,
+    files: Mapping[str, Path],
+    key: str,
+    group_of: Mapping[str, str],
+    names: Sequence[str],
+) -> DemographicRow | None:
+    """Compare what was measured; displacement is skewed, volume is not."""
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for subject, path in files.items():
+        value = json.loads(path.read_text(encoding="utf-8")).get(key)
+        if value is not None and subject in group_of:
+            values[group_of[subject]].append(float(value))
+    if not any(values.values()):
+        return None
+    return compare_numbers(variable, list(values.values()), normal=key == "tiv_ml")
 
 
 def _compare(

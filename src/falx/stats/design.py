@@ -14,6 +14,7 @@ __all__ = [
     "Design",
     "Orthogonality",
     "Partition",
+    "check_groups",
     "group_design",
     "orthogonality",
     "partition",
@@ -117,7 +118,8 @@ def two_sample_design(
     >>> design.names, design.dof
     (('DRE - HC', 'mean'), 2)
     """
-    _check_groups(groups, (first, second))
+    _check_known(groups, (first, second))
+    check_groups(groups, (first, second))
     indicator = np.array([1.0 if group == first else 0.0 for group in groups])
     columns = {f"{first} - {second}": indicator, "mean": np.ones(len(groups))}
     return _checked(columns, covariates or {})
@@ -128,7 +130,7 @@ def group_design(
 ) -> Design:
     """Cell means of any number of groups, for an analysis of (co)variance."""
     names = tuple(dict.fromkeys(groups))
-    _check_groups(groups, names)
+    check_groups(groups, names)
     columns = {name: np.array([float(g == name) for g in groups]) for name in names}
     return _checked(columns, covariates or {})
 
@@ -188,10 +190,8 @@ def orthogonality(design: Design, contrast: npt.NDArray[np.floating]) -> tuple[O
     return tuple(rows)
 
 
-def _check_groups(groups: Sequence[str], names: Sequence[str]) -> None:
-    foreign = sorted(set(groups) - set(names))
-    if foreign:
-        raise InputError("an image belongs to neither group", found=", ".join(foreign))
+def check_groups(groups: Sequence[str], names: Sequence[str]) -> None:
+    """Raise unless every named group has two images."""
     for name in names:
         count = sum(group == name for group in groups)
         if count < 2:
@@ -201,6 +201,12 @@ def _check_groups(groups: Sequence[str], names: Sequence[str]) -> None:
                 found=count,
                 do="check the participants table and the exclusions",
             )
+
+
+def _check_known(groups: Sequence[str], names: Sequence[str]) -> None:
+    foreign = sorted(set(groups) - set(names))
+    if foreign:
+        raise InputError("an image belongs to neither group", found=", ".join(foreign))
 
 
 def _centred(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:

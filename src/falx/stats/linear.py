@@ -16,6 +16,7 @@ __all__ = [
     "FFit",
     "check_data",
     "critical_t",
+    "effect_space",
     "fit_contrast",
     "fit_f",
     "standardised_residuals",
@@ -98,11 +99,7 @@ def fit_f(
 ) -> FFit:
     """F test that all rows of `contrasts`, shape (q, p), are zero."""
     check_data(data, design)
-    dual = np.linalg.pinv(design.matrix).T @ np.asarray(contrasts, dtype=np.float64).T
-    u, s, _ = np.linalg.svd(dual, full_matrices=False)
-    effect = u[:, s > 1e-10 * s[0]]
-    u, s, _ = np.linalg.svd(design.matrix, full_matrices=False)
-    whole = u[:, s > 1e-10 * s[0]]
+    effect, whole = effect_space(design, contrasts)
     dof_error = len(data) - whole.shape[1]
     wide = np.asarray(data, dtype=np.float64)
     wide = wide - wide.mean(axis=0) if _spans_constant(whole) else wide
@@ -111,6 +108,19 @@ def fit_f(
     _check_spread(error, data)
     f = (explained / effect.shape[1]) / (error / dof_error)
     return FFit(f, effect.shape[1], dof_error)
+
+
+def effect_space(
+    design: Design, contrasts: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Orthonormal bases of what an F test tests, shape (n, q), and of the whole design."""
+    dual = np.linalg.pinv(design.matrix).T @ np.asarray(contrasts, dtype=np.float64).T
+    return _orthonormal(dual), _orthonormal(design.matrix)
+
+
+def _orthonormal(columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    u, s, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(u[:, s > 1e-10 * s[0]])
 
 
 def standardised_residuals(

@@ -33,9 +33,12 @@ __all__ = [
     "MaximaNull",
     "PermutationPlan",
     "SpatialStatistics",
+    "moving_nuisance",
     "permutation_null",
     "permutation_plan",
     "permutation_t",
+    "permuted_rows",
+    "unit_residuals",
 ]
 
 Method = Literal["freedman-lane", "residualise-both"]
@@ -186,8 +189,10 @@ def permutation_null(
     check_option("method", method, ("freedman-lane", "residualise-both"))
     check_data(data, design)
     parts = partition(design, contrast)
-    moving = _moving_nuisance(parts) if method == "freedman-lane" else parts.nuisance[:, :0]
-    unit = _unit_residuals(data, parts)
+    moving = (
+        moving_nuisance(parts.nuisance) if method == "freedman-lane" else parts.nuisance[:, :0]
+    )
+    unit = unit_residuals(data, parts.nuisance)
     if spatial is None:
         r2 = _max_r2(unit, parts.effect, moving, plan.orders, threads)
         empty = np.empty((len(plan), 0))
@@ -205,7 +210,9 @@ def permutation_t(
 ) -> npt.NDArray[np.float64]:
     """Return maps of t for some permutations, shape (N, V), in float64."""
     parts = partition(design, contrast)
-    moving = _moving_nuisance(parts) if method == "freedman-lane" else parts.nuisance[:, :0]
+    moving = (
+        moving_nuisance(parts.nuisance) if method == "freedman-lane" else parts.nuisance[:, :0]
+    )
     rest = parts.residualise(data)
     rest /= np.linalg.norm(rest, axis=0)
     return _permuted_t(rest, parts, moving, np.asarray(orders))
@@ -225,9 +232,15 @@ def _relabelings(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return np.array(orders)
 
 
-def _moving_nuisance(parts: Partition) -> npt.NDArray[np.float64]:
-    """Nuisance basis without the constant, which no permutation changes."""
-    q = parts.nuisance
+def _moving(parts: Partition, method: Method) -> npt.NDArray[np.float64]:
+    """Return what is projected out again after permuting."""
+    if method == "residualise-both":
+        return parts.nuisance[:, :0]
+    return moving_nuisance(parts.nuisance)
+
+
+def moving_nuisance(q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Nuisance basis of shape (n, k) without the constant, which no permutation changes."""
     n = len(q)
     one = np.full(n, 1.0 / np.sqrt(n))
     along = q.T @ one
@@ -237,25 +250,31 @@ def _moving_nuisance(parts: Partition) -> npt.NDArray[np.float64]:
     return np.asarray(u[:, s > 1e-9])
 
 
-def _unit_residuals(data: npt.NDArray[np.floating], parts: Partition) -> npt.NDArray[np.float32]:
+def unit_residuals(
+    data: npt.NDArray[np.floating], nuisance: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
     """Residuals of the nuisance model with unit norm at every voxel, shape (n, V)."""
     unit = np.empty(data.shape, np.float32)
     for start in range(0, data.shape[1], 64 * _VOXELS):
         block = slice(start, start + 64 * _VOXELS)
-        rest = parts.residualise(data[:, block])
+        rest = np.asarray(data[:, block], dtype=np.float64)
+        rest = rest - nuisance @ (nuisance.T @ rest)
         unit[:, block] = rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300)
     return unit
 
 
-def _permuted_rows(
-    effect: npt.NDArray[np.float64],
-    moving: npt.NDArray[np.float64],
-    orders: npt.NDArray[np.integer],
+def permuted_rows(
+    columns: npt.NDArray[np.float64], orders: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.float64]:
-    """Rows [x, Q'] permuted the inverse way, stacked by column: (1 + q, N, n)."""
+    """Columns of shape (n, k) permuted the inverse way, as rows: (k, N, n)."""
     inverse = np.argsort(orders, axis=1)
-    columns = np.column_stack([effect / np.linalg.norm(effect), moving])
     return np.ascontiguousarray(np.moveaxis(columns[inverse], 2, 0))
+
+
+def _columns(
+    effect: npt.NDArray[np.float64], moving: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return np.column_stack([effect / np.linalg.norm(effect), moving])
 
 
 def _t2(r2: npt.NDArray[np.floating], dof: int) -> npt.NDArray[np.float64]:
@@ -269,7 +288,7 @@ def _permuted_t(
     moving: npt.NDArray[np.float64],
     orders: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.float64]:
-    rows = _permuted_rows(parts.effect, moving, orders).astype(unit.dtype)
+    rows = permuted_rows(_columns(parts.effect, moving), orders).astype(unit.dtype)
     along = rows[0] @ unit
     rest = 1.0 - sum((np.square(row @ unit) for row in rows[1:]), np.zeros_like(along))
     return np.asarray(np.copysign(np.sqrt(_t2(along**2 / rest, parts.dof)), along))
@@ -283,7 +302,7 @@ def _max_r2(
     threads: int,
 ) -> npt.NDArray[np.float32]:
     """Largest squared partial correlation of every permutation, shape (N,)."""
-    rows = _permuted_rows(effect, moving, orders).astype(np.float32)
+    rows = permuted_rows(_columns(effect, moving), orders).astype(np.float32)
     best = np.zeros(len(orders), np.float32)
 
     def scan(chosen: slice) -> None:

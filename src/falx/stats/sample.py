@@ -13,12 +13,19 @@ import numpy.typing as npt
 
 from falx.errors import InputError
 
-__all__ = ["Sample", "encode", "read_rows", "select_sample"]
+__all__ = [
+    "Sample",
+    "encode",
+    "is_missing",
+    "people_of_kind",
+    "read_rows",
+    "select_sample",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """People of two groups.
+    """People of the groups that are compared.
 
     Parameters
     ----------
@@ -28,16 +35,15 @@ class Sample:
         Values by name, shape (n,) each.
     left_out
         Subject to reason.
-    first, second
-        Names of the groups.
+    names
+        Names of the groups, in the order of the comparison.
     """
 
     subjects: tuple[str, ...]
     groups: tuple[str, ...]
     covariates: Mapping[str, npt.NDArray[np.float64]]
     left_out: Mapping[str, str]
-    first: str
-    second: str
+    names: tuple[str, ...]
 
 
 def read_rows(participants: Path) -> dict[str, dict[str, str]]:
@@ -55,11 +61,11 @@ def select_sample(
     metrics: Mapping[str, Mapping[str, Any]],
     *,
     group_column: str,
-    groups: tuple[str, str],
+    groups: tuple[str, ...],
     columns: Sequence[str] = (),
     measures: Sequence[str] = (),
 ) -> Sample:
-    """Choose the people of two groups who are not excluded, and their covariates.
+    """Choose the people of some groups who are not excluded, and their covariates.
 
     Parameters
     ----------
@@ -97,8 +103,44 @@ def select_sample(
         tuple(rows[s][group_column] for s in chosen),
         covariates,
         left_out,
-        *groups,
+        groups,
     )
+
+
+def people_of_kind(
+    rows: Mapping[str, Mapping[str, str]],
+    *,
+    group_column: str,
+    controls: str,
+    subgroup_column: str,
+    subgroup: str,
+) -> set[str]:
+    """Return the controls, and those patients whose subgroup is the one named.
+
+    Raises
+    ------
+    InputError
+        If the table has no such column or nobody is of that kind.
+    """
+    if not any(subgroup_column in row for row in rows.values()):
+        raise InputError(
+            "the participants table lacks the column of subgroups", found=subgroup_column
+        )
+    kind = {s for s, row in rows.items() if row[subgroup_column] == subgroup}
+    if not kind:
+        raise InputError("nobody is of this subgroup", where=subgroup_column, found=subgroup)
+    return kind | {s for s, row in rows.items() if row.get(group_column) == controls}
+
+
+def is_missing(text: str | None) -> bool:
+    """Whether a cell of the participants table holds nothing.
+
+    Examples
+    --------
+    >>> is_missing("n/a"), is_missing("0")
+    (True, False)
+    """
+    return text is None or text.strip().casefold() in ("", "n/a", "nan")
 
 
 def encode(name: str, cells: Mapping[str, str]) -> npt.NDArray[np.float64]:
@@ -109,7 +151,7 @@ def encode(name: str, cells: Mapping[str, str]) -> npt.NDArray[np.float64]:
     >>> encode("sex", {"01": "M", "02": "F"})
     array([1., 0.])
     """
-    missing = [s for s, text in cells.items() if text.strip().casefold() in ("", "n/a", "nan")]
+    missing = [s for s, text in cells.items() if is_missing(text)]
     if missing:
         raise InputError(
             "a covariate is missing",

@@ -1,32 +1,33 @@
-"""Files in, files out for group maps."""
+"""Files in, files out for t maps: two groups, two groups of one kind, a regression."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from falx.atlas import Atlas, load_atlas, region_means
-from falx.data.priors import ATLAS_FILE, DATA
-from falx.errors import InputError, collect_notices
-from falx.grid import Grid, require_same
-from falx.images.nifti import Image, load, load_mask, save, write_json, write_text
+from falx.atlas import Atlas, region_means
+from falx.errors import collect_notices
+from falx.images.nifti import Image, write_json, write_text
 from falx.images.resample import sample as sample_at
 from falx.stats.cluster_table import ClusterRow, cluster_table
-from falx.stats.design import Design, orthogonality, two_sample_design
-from falx.stats.group_maps import CORRECTIONS, GroupMap, InferenceOptions, common_mask, compare
-from falx.stats.head_size import adjust_for_tiv, sample_homogeneity
-from falx.stats.sample import Sample, read_rows, select_sample
+from falx.stats.design import Design, orthogonality, regression_design, two_sample_design
+from falx.stats.group_maps import CORRECTIONS, GroupMap, InferenceOptions, compare
+from falx.stats.map_sample import (
+    MapSample,
+    Selection,
+    read_atlas,
+    read_maps,
+    sample_described,
+    save_volume,
+    tsv,
+)
+from falx.stats.sample import encode, people_of_kind, read_rows
 
-__all__ = ["group_map_stage"]
-
-SHIPPED_ATLAS = DATA / ATLAS_FILE
-SHIPPED_LABELS = DATA / ATLAS_FILE.replace(".nii.gz", ".tsv")
+__all__ = ["group_map_stage", "regression_map_stage", "subgroup_map_stage"]
 
 
 def group_map_stage(
@@ -90,121 +91,215 @@ def group_map_stage(
     listed_by
         Correction whose clusters are listed: ``fsl``, ``spm``, ``extent`` or ``mass``.
     """
+    options = InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations)
+    outputs = _Outputs(t_map, z_map, p_tfce_map, table, profile, summary)
+    selection = Selection(
+        group_column, (first, second), tuple(columns), tuple(measures), head_size, least_share,
+        least_value,
+    )  # fmt: skip
     with collect_notices() as notices:
-        measured = {s: json.loads(Path(path).read_text()) for s, path in metrics.items()}
-        sample = select_sample(
-            list(maps),
-            read_rows(participants),
-            measured,
-            group_column=group_column,
-            groups=(first, second),
-            columns=columns,
-            measures=measures,
-        )
-        two_sample_design(sample.groups, first, second)  # before any image is read
-        name = f"{first} - {second}"
-        stacked = _stack(sample, maps, masks, least_share, least_value)
-        tested, design = _design(sample, stacked, measured, head_size)
-        contrast = design.contrast({name: 1.0})
-        options = InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations)
-        rng = np.random.default_rng(seed)
-        result = compare(
-            tested, stacked.mask, design, contrast, rng, options=options, threads=threads
-        )
-        regions = load_atlas(atlas or SHIPPED_ATLAS, atlas_labels if atlas else SHIPPED_LABELS)
-        rows = cluster_table(
-            result,
-            result.significant(listed_by),
-            stacked.mask,
-            stacked.grid,
-            regions,
-            contrast=name,
-            min_region_voxels=min_region_voxels,
-        )
-    _save_maps(result, stacked.mask, stacked.grid, t_map, z_map, p_tfce_map)
-    write_text(table, _tsv(ClusterRow.columns(), [astuple(row) for row in rows]))
-    profile_rows = _profile(result, stacked.mask, stacked.grid, regions)
-    write_text(profile, _tsv(("label", "name", "mean_t", "n_voxels"), profile_rows))
-    described = _sample_described(sample, stacked, design, contrast)
-    listing = {"contrast": name, "listed_by": listed_by, "seed": seed, "head_size": head_size}
-    write_json(summary, {**listing, **described, **_described(result), "notices": notices})
+        stacked = read_maps(maps, masks, metrics, participants, selection)
+        design = two_sample_design(stacked.sample.groups, first, second, stacked.covariates)
+        tested = _Tested(f"{first} - {second}", stacked, design, options, listed_by, seed)
+        found = tested.run(read_atlas(atlas, atlas_labels), min_region_voxels, threads)
+    outputs.write(tested, found, {"head_size": head_size, "notices": notices})
+
+
+def subgroup_map_stage(
+    *,
+    maps: Mapping[str, Path],
+    participants: Path,
+    group_column: str,
+    controls: str,
+    subgroup_column: str,
+    subgroup: str,
+    **common: Any,
+) -> None:
+    """Compare the patients of one kind with the controls.
+
+    Parameters
+    ----------
+    controls
+        Entry of those who have no kind and stay.
+    subgroup_column, subgroup
+        Column of the participants table and the entry to keep, as ``epilepsy_type``, ``TLE``.
+    common
+        Everything else, as :func:`group_map_stage` takes it.
+    """
+    kept = people_of_kind(
+        read_rows(participants),
+        group_column=group_column,
+        controls=controls,
+        subgroup_column=subgroup_column,
+        subgroup=subgroup,
+    )
+    chosen = {s: path for s, path in maps.items() if s in kept}
+    group_map_stage(maps=chosen, participants=participants, group_column=group_column, **common)
+
+
+def regression_map_stage(
+    *,
+    maps: Mapping[str, Path],
+    masks: Mapping[str, Path] | Path | None,
+    metrics: Mapping[str, Path],
+    participants: Path,
+    atlas: Path | None,
+    atlas_labels: Path | None,
+    t_map: Path,
+    z_map: Path,
+    p_tfce_map: Path,
+    table: Path,
+    profile: Path,
+    summary: Path,
+    predictor: str,
+    resistant: str,
+    sensitive: str,
+    controls: str,
+    group_column: str,
+    columns: Sequence[str],
+    measures: Sequence[str],
+    head_size: str,
+    least_share: float,
+    least_value: float,
+    voxel_p: float,
+    cluster_p: float,
+    n_permutations: int,
+    min_region_voxels: int,
+    listed_by: str,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Regress maps on a column of the participants table, within groups.
+
+    Parameters
+    ----------
+    predictor
+        Column of numbers; people without one, such as controls without a duration, are left
+        out. Groups keep a mean of their own, so that a difference of groups is no slope.
+    resistant, sensitive, controls
+        Groups that take part, empty where there is none.
+
+    Other arguments are those of :func:`group_map_stage`.
+    """
+    options = InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations)
+    outputs = _Outputs(t_map, z_map, p_tfce_map, table, profile, summary)
+    groups = tuple(name for name in (resistant, sensitive, controls) if name)
+    others = tuple(name for name in columns if name != predictor)
+    selection = Selection(
+        group_column, groups, others, tuple(measures), head_size, least_share, least_value
+    )
+    with collect_notices() as notices:
+        stacked = read_maps(maps, masks, metrics, participants, selection, with_value=predictor)
+        design = _slope(predictor, stacked, read_rows(participants))
+        tested = _Tested(predictor, stacked, design, options, listed_by, seed)
+        found = tested.run(read_atlas(atlas, atlas_labels), min_region_voxels, threads)
+    outputs.write(tested, found, {"head_size": head_size, "notices": notices})
+
+
+def _slope(predictor: str, stacked: MapSample, rows: Mapping[str, Mapping[str, str]]) -> Design:
+    """Design of a slope within groups: each has a mean of its own."""
+    people = stacked.sample
+    values = encode(predictor, {s: rows[s][predictor] for s in people.subjects})
+    means = {
+        name: np.array([float(group == name) for group in people.groups])
+        for name in list(dict.fromkeys(people.groups))[1:]
+    }
+    return regression_design(predictor, values, {**means, **stacked.covariates})
 
 
 @dataclass(frozen=True, eq=False)
-class _Stack:
-    """Maps of a sample inside their common mask, shape (n, V)."""
+class _Found:
+    """Map, clusters by region and mean t by region."""
 
-    data: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
-    grid: Grid
-
-
-def _design(
-    sample: Sample, stacked: _Stack, measured: Mapping[str, Mapping[str, Any]], head_size: str
-) -> tuple[npt.NDArray[np.float32], Design]:
-    """Return maps and design once head size is accounted for."""
-    covariates, data = dict(sample.covariates), stacked.data
-    if head_size != "none":
-        tiv = [measured[subject].get("tiv_ml") for subject in sample.subjects]
-        if None in tiv:
-            raise InputError("tiv_ml was not measured", do="choose none for head size")
-        adjusted = adjust_for_tiv(data, np.array(tiv, dtype=float), head_size)
-        data = adjusted.maps
-        if adjusted.covariate is not None:
-            covariates["tiv_ml"] = adjusted.covariate
-    return data, two_sample_design(sample.groups, sample.first, sample.second, covariates)
+    result: GroupMap
+    clusters: tuple[ClusterRow, ...]
+    profile: list[tuple[object, ...]]
 
 
-def _sample_described(
-    sample: Sample, stacked: _Stack, design: Design, contrast: npt.NDArray[np.float64]
-) -> dict[str, Any]:
-    alike = sample_homogeneity(stacked.data)
-    return {
-        "group_sizes": {g: sample.groups.count(g) for g in (sample.first, sample.second)},
-        "subjects": dict(zip(sample.subjects, sample.groups, strict=True)),
-        "left_out": sample.left_out,
-        "columns": design.names,
-        "design": design.matrix,
-        "orthogonality": [asdict(row) for row in orthogonality(design, contrast)],
-        "homogeneity_z": dict(zip(sample.subjects, alike.z, strict=True)),
-        "odd_ones_out": [sample.subjects[k] for k in alike.outliers],
-    }
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """What is tested: the first column of a design."""
+
+    name: str
+    stacked: MapSample
+    design: Design
+    options: InferenceOptions
+    listed_by: str
+    seed: int
+
+    def run(self, regions: Atlas, min_region_voxels: int, threads: int) -> _Found:
+        """Test and list by region."""
+        stacked = self.stacked
+        result = compare(
+            stacked.data,
+            stacked.mask,
+            self.design,
+            self.contrast,
+            np.random.default_rng(self.seed),
+            options=self.options,
+            threads=threads,
+        )
+        rows = cluster_table(
+            result,
+            result.significant(self.listed_by),
+            stacked.mask,
+            stacked.grid,
+            regions,
+            contrast=self.name,
+            min_region_voxels=min_region_voxels,
+        )
+        return _Found(result, rows, _profile(result, stacked, regions))
+
+    @property
+    def contrast(self) -> np.ndarray[Any, Any]:
+        """Weight one on the first column."""
+        return self.design.contrast({self.design.names[0]: 1.0})
+
+    def described(self) -> dict[str, Any]:
+        """Return what the summary says of the test."""
+        return {
+            "contrast": self.name,
+            "listed_by": self.listed_by,
+            "seed": self.seed,
+            "columns": self.design.names,
+            "design": self.design.matrix,
+            "orthogonality": [asdict(row) for row in orthogonality(self.design, self.contrast)],
+            **sample_described(self.stacked),
+        }
 
 
-def _stack(
-    sample: Sample,
-    maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | Path | None,
-    least_share: float,
-    least_value: float,
-) -> _Stack:
-    """Read the maps of the sample inside their common mask."""
-    images = {s: load(maps[s]) for s in sample.subjects}
-    first = images[sample.subjects[0]]
-    for subject, image in images.items():
-        require_same(f"sub-{subject}", image.grid, "the first map", first.grid)
-    stack = np.stack([image.data for image in images.values()])
-    if masks is None:
-        mask = common_mask((stack.mean(axis=0) > least_value)[None])
-    elif isinstance(masks, Path):
-        held_by_all = load_mask(masks)
-        require_same("the analysis mask", held_by_all.grid, "the maps", first.grid)
-        mask = common_mask(held_by_all.data[None])
-    else:
-        held = np.stack([load(masks[s]).data > 0.5 for s in sample.subjects])
-        mask = common_mask(held, least_share=least_share)
-    return _Stack(stack[:, mask], mask, first.grid)
+@dataclass(frozen=True)
+class _Outputs:
+    """Where a comparison is written."""
+
+    t_map: Path
+    z_map: Path
+    p_tfce_map: Path
+    table: Path
+    profile: Path
+    summary: Path
+
+    def write(self, tested: _Tested, found: _Found, about: Mapping[str, Any]) -> None:
+        """Write maps, tables and the summary."""
+        result, stacked = found.result, tested.stacked
+        tfce = result.p_tfce if result.p_tfce is not None else np.ones(len(result.fit.t))
+        for path, values in (
+            (self.t_map, result.fit.t), (self.z_map, result.fit.z), (self.p_tfce_map, 1.0 - tfce),
+        ):  # fmt: skip
+            save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
+        write_text(self.table, tsv(ClusterRow.columns(), [astuple(r) for r in found.clusters]))
+        write_text(self.profile, tsv(("label", "name", "mean_t", "n_voxels"), found.profile))
+        write_json(self.summary, {**tested.described(), **about, **_described(result)})
 
 
-def _profile(
-    result: GroupMap, mask: npt.NDArray[np.bool_], grid: Grid, atlas: Atlas
-) -> list[tuple[object, ...]]:
+def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:
     """Mean t of every region; regions outside the mask have none."""
-    t = np.full(mask.shape, np.nan, dtype=np.float32)
-    t[mask] = result.fit.t
-    codes = sample_at(atlas.image, grid.centres_mm()[mask], how="nearest")
+    t = np.full(stacked.mask.shape, np.nan, dtype=np.float32)
+    t[stacked.mask] = result.fit.t
+    points = stacked.grid.centres_mm()[stacked.mask]
+    codes = sample_at(atlas.image, points, how="nearest")
     seen = atlas.select([int(code) for code in np.unique(codes) if code])
-    found = region_means(Image(t, grid.affine), seen)
+    found = region_means(Image(t, stacked.grid.affine), seen)
     values = {
         region.label: (mean, int(n))
         for region, mean, n in zip(seen.regions, found.values, found.n_voxels, strict=True)
@@ -213,17 +308,6 @@ def _profile(
         (region.label, region.name, *values.get(region.label, (None, 0)))
         for region in atlas.regions
     ]
-
-
-def _save_maps(
-    result: GroupMap, mask: npt.NDArray[np.bool_], grid: Grid, t: Path, z: Path, p: Path
-) -> None:
-    tfce = result.p_tfce if result.p_tfce is not None else np.ones(len(result.fit.t))
-    described = {"DegreesOfFreedom": result.fit.dof}
-    for path, values in ((t, result.fit.t), (z, result.fit.z), (p, 1.0 - tfce)):
-        volume = np.zeros(mask.shape, np.float32)
-        volume[mask] = values
-        save(path, volume, grid.affine, sidecar=described)
 
 
 def _described(result: GroupMap) -> dict[str, Any]:
@@ -246,15 +330,3 @@ def _described(result: GroupMap) -> dict[str, Any]:
         "significant": {by: len(result.significant(by)) for by in CORRECTIONS},
         "permutations": None if result.null is None else len(result.null.plan),
     }
-
-
-def _tsv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Tab-separated text; BIDS writes n/a where there is nothing."""
-
-    def cell(value: object) -> str:
-        if value is None:
-            return "n/a"
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-    lines = [tuple(columns), *[tuple(cell(value) for value in row) for row in rows]]
-    return "".join("\t".join(line) + "\n" for line in lines)

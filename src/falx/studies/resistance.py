@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,10 @@ from falx.grid import TEMPLATE_SPACE
 from falx.report.group_maps import group_report_stage
 from falx.report.resistance_stage import run_report_stage
 from falx.stage import Stage
+from falx.stats.anova_stage import anova_stage
 from falx.stats.demographics import demographics_stage
-from falx.stats.stages import group_map_stage
+from falx.stats.deviation_stage import deviation_stage
+from falx.stats.stages import group_map_stage, regression_map_stage, subgroup_map_stage
 from falx.studies.resistance_configuration import PUBLISHED, ResistanceConfiguration
 from falx.studies.resistance_genes import EXPRESSION, gene_stages
 from falx.studies.signature import ANATOMY
@@ -151,57 +154,133 @@ CONTRASTS = (("resistant", "sensitive"), ("resistant", "controls"), ("sensitive"
 
 CHOICES = (
     "group_column", "columns", "voxel_p", "cluster_p", "n_permutations", "min_region_voxels",
-    "listed_by", "seed",
+    "seed",
 )  # fmt: skip
+
+GROUPS = ("resistant", "sensitive", "controls")
+
+SAMPLE = ("head_size", "measures", "least_share", "least_value")
 
 IMAGES = {"t_map": "tmap", "z_map": "zmap", "p_tfce_map": "pmap"}
 
 
-def _group_map(modality: str, first: str, second: str) -> Stage:
-    named = partial(output_path, "", group=True, desc=f"{modality}{first}{second}")
+def _gathered(modality: str) -> dict[str, str]:
+    return {**MAPS[modality], "participants": "raw.participants"}
+
+
+def _group_stage(
+    name: str,
+    run: Callable[..., None],
+    modality: str,
+    images: Mapping[str, str],
+    params: Mapping[str, str],
+    needs: Sequence[str],
+) -> Stage:
+    """Stage of maps with a table and a summary, listed by atlas region."""
+    named = partial(output_path, "", group=True, desc=name.replace("_", ""))
     return Stage(
-        f"{modality}_{first}_{second}",
-        group_map_stage,
+        name,
+        run,
         inputs={
-            **MAPS[modality],
-            "participants": "raw.participants",
+            **_gathered(modality),
             "atlas": "config.groups.atlas?",
             "atlas_labels": "config.groups.atlas_labels?",
         },
         outputs={
-            **{role: named(suffix) for role, suffix in IMAGES.items()},
+            **{role: named(suffix) for role, suffix in images.items()},
             "table": named("clusters", extension=".tsv"),
-            "profile": named("profile", extension=".tsv"),
             "summary": named("summary", extension=".json"),
+            **({"profile": named("profile", extension=".tsv")} if "t_map" in images else {}),
         },
-        params={
-            "first": f"groups.{first}",
-            "second": f"groups.{second}",
-            **_params("groups", *CHOICES),
-            **_params(modality, "head_size", "measures", "least_share", "least_value"),
-        },
+        params={**_params("groups", *CHOICES), **_params(modality, *SAMPLE), **params},
         level="group",
         mem_mb=2500,
         threads=2,
-        needs=(f"groups.{first}", f"groups.{second}"),
+        needs=tuple(f"groups.{key}" for key in needs),
+        version=2,
     )
 
 
-GROUP_MAPS = tuple(_group_map(modality, *pair) for modality in MAPS for pair in CONTRASTS)
+def _pair(modality: str, first: str, second: str, kind: str = "") -> Stage:
+    """Two groups, or those of them that are of one kind, compared."""
+    params = {"first": f"groups.{first}", "second": f"groups.{second}"}
+    params["listed_by"] = "groups.listed_by"
+    if not kind:
+        name = f"{modality}_{first}_{second}"
+        return _group_stage(name, group_map_stage, modality, IMAGES, params, (first, second))
+    params |= {"subgroup": f"groups.{kind}", **_params("groups", "subgroup_column", "controls")}
+    name = f"{modality}_{kind}_{first}_{second}"
+    needs = (first, second, kind, "subgroup_column")
+    return _group_stage(name, subgroup_map_stage, modality, IMAGES, params, needs)
 
-NAMES = ("group_column", "resistant", "sensitive", "controls")
+
+def _anova(modality: str) -> Stage:
+    images = {"f_map": "fmap", "p_map": "pmap"}
+    params = _params("groups", *GROUPS)
+    return _group_stage(f"{modality}_anova", anova_stage, modality, images, params, GROUPS)
+
+
+def _regression(modality: str) -> Stage:
+    params = _params("groups", *GROUPS, "predictor", "listed_by")
+    name = f"{modality}_regression"
+    return _group_stage(name, regression_map_stage, modality, IMAGES, params, ("predictor",))
+
+
+def _deviation(modality: str) -> Stage:
+    named = partial(output_path, "", group=True, desc=f"{modality}deviation")
+    return Stage(
+        f"{modality}_deviation",
+        deviation_stage,
+        inputs=_gathered(modality),
+        outputs={
+            "index": named("maps", extension=".tsv"),
+            "summary": named("summary", extension=".json"),
+        },
+        params={
+            **_params("groups", *GROUPS, "group_column", "columns", "deviation",
+                      "subgroup_column", "temporal", "generalised"),
+            **_params(modality, *SAMPLE),
+        },
+        level="group",
+        mem_mb=2500,
+        disk_mb=300,
+        needs=("groups.controls",),
+    )  # fmt: skip
+
+
+KINDS = ("temporal", "generalised")
+
+GROUP_MAPS = (
+    *(_pair(modality, *pair) for modality in MAPS for pair in CONTRASTS),
+    *(_anova(modality) for modality in MAPS),
+    *(_regression(modality) for modality in MAPS),
+    *(
+        _pair(modality, group, "controls", kind)
+        for modality in MAPS
+        for kind in KINDS
+        for group in ("resistant", "sensitive")
+    ),
+)
+"""Every comparison, in the order of the page."""
+
+DEVIATIONS = tuple(_deviation(modality) for modality in MAPS)
 
 DEMOGRAPHICS = Stage(
     "demographics",
     demographics_stage,
-    inputs={"participants": "raw.participants", "metrics": "grey.metrics*"},
+    inputs={
+        "participants": "raw.participants",
+        "metrics": "grey.metrics*",
+        "moved": "motion.motion?*",
+    },
     outputs={
         "demographics": output_path(
             "", "demographics", extension=".json", group=True, desc="groups"
         )
     },
-    params=_params("groups", *NAMES),
+    params=_params("groups", *GROUPS, "group_column"),
     level="group",
+    version=2,
     mem_mb=300,
 )
 
@@ -209,18 +288,21 @@ GROUP_REPORT = Stage(
     "group_report",
     group_report_stage,
     inputs={
-        "demographics": "demographics.demographics",
+        "demographics": "demographics.demographics?",
         "exclusions": "study.exclusions",
         "expression": "config.genes.expression?",
+        "failures": "study.failures",
         **{
             f"{stage.name}_{role}": f"{stage.name}.{role}?"
-            for stage in GROUP_MAPS
-            for role in ("summary", "table", "t_map")
+            for stage in (*GROUP_MAPS, *DEVIATIONS)
+            for role in ("summary", "table", "t_map", "f_map", "index")
+            if role in stage.outputs
         },
     },
     outputs={"page": "group.html"},
     params={"ahba": "genes.ahba"},
     level="group",
+    version=2,
     mem_mb=900,
 )
 
@@ -235,10 +317,11 @@ STUDY = Study(
         REHO,
         REPORT,
         *GROUP_MAPS,
+        *DEVIATIONS,
         DEMOGRAPHICS,
         GROUP_REPORT,
         EXPRESSION,
-        *gene_stages(GROUP_MAPS),
+        *gene_stages([stage for stage in GROUP_MAPS if "profile" in stage.outputs]),
     ),
     raw={
         "t1w": RawInput("T1w image", suffix="T1w", datatype="anat", required=True),

@@ -87,6 +87,13 @@ class Groups:
     sensitive: str = option("DSE", help="entry of drug-sensitive epilepsy; empty: none")
     controls: str = option("HC", help="entry of controls; empty: none")
     columns: tuple[str, ...] = option(("age", "sex"), help="covariates of participants.tsv")
+    predictor: str = option("", help="column to regress maps on, as duration; empty: none")
+    subgroup_column: str = option("", help="column of the kind of epilepsy; empty: no subgroups")
+    temporal: str = option("TLE", help="entry of temporal lobe epilepsy; empty: none")
+    generalised: str = option("IGE", help="entry of generalised epilepsy; empty: none")
+    deviation: str = option(
+        "adjusted", help="deviation of a patient from the controls", choices=("adjusted", "plain")
+    )
     voxel_p: float = option(0.001, help="cluster-forming probability", low=1e-10, high=0.1)
     cluster_p: float = option(0.05, help="familywise error of clusters", low=1e-10, high=0.5)
     n_permutations: int = option(5000, help="permutations", low=1, high=1_000_000)
@@ -117,6 +124,8 @@ PUBLISHED: Mapping[str, Any] = {
     "reho.order": "sequential",
     "reho.measures": (),
     "groups.columns": (),
+    "groups.subgroup_column": "epilepsy_type",
+    "groups.deviation": "plain",
     "groups.voxel_p": 0.005,
     "groups.listed_by": "fsl",
     "genes.mode": "bmhlab",

@@ -1,0 +1,115 @@
+"""Pictures of a group study: glass brain, montage, design, homogeneity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from falx.data.priors import template
+from falx.images.nifti import Image
+from falx.report.figures import COLOURS, Layer, new_figure, png, slices
+
+__all__ = ["design_figure", "glass_brain", "homogeneity_figure", "montage", "peak_planes"]
+
+AXIAL_MM = (-52.0, -40.0, -28.0, -16.0, 0.0, 16.0, 30.0, 44.0, 58.0)
+SYMMETRIC_MAP, RISING_MAP = "RdBu_r", "magma"
+
+
+def glass_brain(image: Image, threshold: float, *, label: str = "t") -> bytes:
+    """Draw the largest |value| along each axis, with its sign, over the template's outline; PNG.
+
+    Parameters
+    ----------
+    threshold
+        Values nearer to zero are left out.
+    label
+        Of the colour bar; an F map rises from zero.
+    """
+    brain = template("brain")
+    low, high, colours = _range(image, threshold, label)
+    figure = new_figure(9.0, 3.2)
+    views = ((0, "from the left"), (1, "from behind, L left"), (2, "from above, L left"))
+    for axis, (along, title) in zip(figure.subplots(1, 3), views, strict=True):
+        outline = brain.data.max(axis=along).T
+        axis.contour(outline, levels=[0.5], colors=[COLOURS["grey"]], extent=_extent(brain, along))
+        flat = np.take_along_axis(
+            image.data, np.abs(image.data).argmax(axis=along, keepdims=True), axis=along
+        )  # fmt: skip
+        flat = flat.squeeze(along).T
+        drawn = axis.imshow(
+            np.ma.masked_where(np.abs(flat) < threshold, flat), origin="lower", cmap=colours,
+            vmin=low, vmax=high, extent=_extent(image, along), interpolation="nearest",
+        )  # fmt: skip
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+    figure.colorbar(drawn, ax=figure.axes, label=label, fraction=0.02)
+    return png(figure)
+
+
+def montage(image: Image, threshold: float, *, label: str = "t") -> bytes:
+    """Draw axial planes of a map over the template; PNG."""
+    return slices(
+        template("t1"), [_layer(image, threshold, label)], centre_mm=(0.0, -18.0, 0.0),
+        offsets_mm=AXIAL_MM, planes=("axial",), spacing_mm=1.5,
+    )  # fmt: skip
+
+
+def peak_planes(
+    image: Image, threshold: float, point_mm: Sequence[float], *, label: str = "t"
+) -> bytes:
+    """Draw the three planes through a point; PNG."""
+    layer = _layer(image, threshold, label)
+    return slices(template("t1"), [layer], centre_mm=point_mm, spacing_mm=1.5)
+
+
+def design_figure(summary: Mapping[str, Any]) -> bytes:
+    """Draw a design matrix, every column scaled to its range; PNG."""
+    matrix = np.array(summary["design"])
+    spread = np.ptp(matrix, axis=0)
+    scaled = (matrix - matrix.min(axis=0)) / np.where(spread > 0, spread, 1.0)
+    scaled[:, spread == 0] = 1.0
+    figure = new_figure(1.5 + 0.8 * matrix.shape[1], 3.0)
+    axis = figure.subplots()
+    axis.imshow(scaled, aspect="auto", cmap="gray", interpolation="nearest")
+    axis.set_xticks(range(matrix.shape[1]), summary["columns"], rotation=30, fontsize=8)
+    axis.set_ylabel("person")
+    return png(figure)
+
+
+def homogeneity_figure(z: Mapping[str, float], groups: Mapping[str, str]) -> bytes:
+    """Draw how alike each person's map is to all others, as z, coloured by group; PNG."""
+    colours = dict(zip(dict.fromkeys(groups.values()), ("orange", "cyan", "blue"), strict=False))
+    figure = new_figure(8.0, 2.4)
+    axis = figure.subplots()
+    for group, colour in colours.items():
+        places = [k for k, subject in enumerate(z) if groups[subject] == group]
+        heights = [list(z.values())[k] for k in places]
+        axis.bar(places, heights, color=COLOURS[colour], label=group)
+    axis.axhline(-3.0, color=COLOURS["ink"], lw=1, ls="--")
+    axis.set_xticks(range(len(z)), list(z), rotation=90, fontsize=7)
+    axis.set_ylabel("z")
+    axis.legend(frameon=False, fontsize=8, ncols=3)
+    return png(figure)
+
+
+def _range(image: Image, threshold: float, label: str) -> tuple[float, float, str]:
+    """Limits of the colours and their map."""
+    high = float(max(np.abs(image.data).max(), 1.2 * threshold, 1e-6))
+    high = min(high, 3.0 * threshold) if threshold > 0 else high
+    return (0.0, high, RISING_MAP) if label == "F" else (-high, high, SYMMETRIC_MAP)
+
+
+def _layer(image: Image, threshold: float, label: str) -> Layer:
+    low, high, colours = _range(image, threshold, label)
+    return Layer(image, "map", colours, low, high, threshold, label)
+
+
+def _extent(image: Image, along: int) -> tuple[float, float, float, float]:
+    """Millimetres of the borders of an image seen along one axis."""
+    half = np.diag(image.affine)[:3] / 2
+    low = image.affine[:3, 3] - half
+    high = low + np.diag(image.affine)[:3] * np.array(image.data.shape[:3])
+    a, b = (k for k in range(3) if k != along)
+    return float(low[a]), float(high[a]), float(low[b]), float(high[b])

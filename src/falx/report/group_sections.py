@@ -1,0 +1,242 @@
+"""Sections of the page of a group study: a comparison, an F map, deviations."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from falx.images.nifti import Image, load
+from falx.report.group_figures import (
+    design_figure,
+    glass_brain,
+    homogeneity_figure,
+    montage,
+    peak_planes,
+)
+from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
+
+__all__ = ["comparison", "deviation", "effect", "read_json", "read_rows", "title_of"]
+
+MODALITIES = {"grey": "Grey-matter volume", "reho": "Regional homogeneity"}
+KINDS = {"temporal": "temporal lobe epilepsy", "generalised": "generalised epilepsy"}
+
+CLUSTER = {
+    "cluster": "cluster",
+    "sign": "sign",
+    "cluster_voxels": "voxels",
+    "p_fsl": "P random field",
+    "p_extent": "P permuted extent",
+    "p_mass": "P permuted mass",
+}
+"""Columns that belong to a whole cluster, and their headings."""
+
+REGION = {
+    "region": "region",
+    "x_mm": "x",
+    "y_mm": "y",
+    "z_mm": "z",
+    "voxels": "voxels there",
+    "t": "peak t",
+    "f": "peak F",
+    "hedges_g": "g",
+    "p_voxel": "P voxel",
+    "p_tfce": "P TFCE",
+}
+
+SHOWN_CLUSTERS = 3
+SHOWN_Z = 1.0
+
+
+def title_of(name: str) -> str:
+    """Title of a step, from its name.
+
+    Examples
+    --------
+    >>> title_of("reho_resistant_controls"), title_of("grey_temporal_resistant_controls")
+    ('Regional homogeneity', 'Grey-matter volume in temporal lobe epilepsy')
+    """
+    modality, _, rest = name.partition("_")
+    kind = KINDS.get(rest.partition("_")[0], "")
+    return MODALITIES[modality] + (f" in {kind}" if kind else "")
+
+
+def comparison(name: str, summary_path: Path, table: Path, t_map: Path) -> Section:
+    """Show a map of t: what is tested, where it differs, the clusters by region."""
+    summary, rows, t = read_json(summary_path), read_rows(table), load(t_map)
+    threshold = summary["critical_t"]
+    blocks: list[Block] = [Text(_how(summary)), *_notices(summary)]
+    blocks.append(Figure(glass_brain(t, threshold), "t beyond the voxel threshold."))
+    blocks.append(Figure(montage(t, threshold), "The same on axial planes of the template."))
+    blocks += _peaks(rows, t, threshold, "t")
+    blocks += _clusters(rows, "No cluster passes the correction by which clusters are listed.")
+    blocks.append(_design(summary))
+    slope = " as a slope" if name.endswith("_regression") else ""
+    return Section(f"{title_of(name)}: {summary['contrast']}{slope}", blocks)
+
+
+def effect(name: str, summary_path: Path, table: Path, f_map: Path) -> Section:
+    """Show a map of F."""
+    summary, rows, f = read_json(summary_path), read_rows(table), load(f_map)
+    threshold, options = summary["critical_f"], summary["options"]
+    blocks: list[Block] = [
+        Text(
+            f"{_sizes(summary)}; F with {summary['dof_effect']} and {summary['dof']} degrees of "
+            f"freedom. Voxel P < {options['voxel_p']:g} (F > {threshold:.3f}), clusters by "
+            f"permuted extent P < {options['cluster_p']:g}; {summary['permutations']} "
+            "permutations. F has no random-field correction here."
+        ),
+        *_notices(summary),
+        Figure(glass_brain(f, threshold, label="F"), "F beyond the voxel threshold."),
+        Figure(montage(f, threshold, label="F"), "The same on axial planes."),
+        *_clusters(rows, "No cluster passes the permutation test of its extent."),
+        _design(summary),
+    ]
+    return Section(f"{title_of(name)}: {summary['contrast']}", blocks)
+
+
+def deviation(name: str, summary_path: Path, index: Path) -> Section:
+    """Show mean maps of patients against the controls, and every patient in a row."""
+    summary = read_json(summary_path)
+    how = (
+        "plain z: (x - mean) / sd of the controls, without covariates"
+        if summary["deviation"] == "plain"
+        else "z of equal probability with the single-subject t against the controls"
+    )
+    with_columns = ", ".join(summary["covariates"]) or "none"
+    blocks: list[Block] = [
+        Text(
+            f"Every patient against {summary['n_controls']} {summary['controls']}: {how}; "
+            f"covariates, fitted in the controls: {with_columns}. Each control against the "
+            f"others lies beyond ±{summary['beyond_z']:g} at "
+            f"{summary['controls_beyond_percent']:.1f} % of voxels."
+        ),
+        Notice(["Means of deviations are descriptive: nothing is tested here."], "note"),
+        *_notices(summary),
+    ]
+    for mean in summary["means"]:
+        image = load(index.with_name(mean["map"]))
+        caption = f"Mean z of {mean['title']}, n = {mean['n']}, beyond ±{SHOWN_Z:g}."
+        blocks.append(Figure(glass_brain(image, SHOWN_Z, label="mean z"), caption))
+    rows = [
+        [row["participant_id"], row["group"], _cell(row["kind"]), _cell(row["below"]),
+         _cell(row["above"]), row["map"]]
+        for row in read_rows(index)
+    ]  # fmt: skip
+    beyond = f"{summary['beyond_z']:g}"
+    head = ("person", "group", "kind", f"% below -{beyond}", f"% above {beyond}", "map")
+    blocks.append(Details("Every patient", [Table(head, rows)]))
+    return Section(f"{title_of(name)}: patients against controls", blocks)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a tab-separated table."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _how(summary: Mapping[str, Any]) -> str:
+    options, fsl = summary["options"], summary["fsl"]
+    significant = summary["significant"]
+    return (
+        f"{_sizes(summary)}; {summary['dof']} degrees of freedom. Voxel P < "
+        f"{options['voxel_p']:g} (|t| > {summary['critical_t']:.3f}), cluster P < "
+        f"{options['cluster_p']:g}, two-tailed; clusters are listed by {summary['listed_by']}. "
+        f"Random fields: residuals smooth to "
+        f"{', '.join(f'{x:.2f}' for x in fsl['fwhm_voxels'])} voxels, dLh {fsl['dlh']:.4g}, "
+        f"least cluster {fsl['least_cluster_voxels']} of {summary['mask_voxels']} voxels; "
+        f"{significant['fsl']} clusters pass. {summary['permutations']} permutations: "
+        f"{significant['extent']} pass by extent, {significant['mass']} by mass."
+    )
+
+
+def _sizes(summary: Mapping[str, Any]) -> str:
+    return ", ".join(f"{group} {n}" for group, n in summary["group_sizes"].items() if n)
+
+
+def _notices(summary: Mapping[str, Any]) -> Iterator[Block]:
+    if summary["notices"]:
+        yield Notice(summary["notices"])
+
+
+def _peaks(
+    rows: Sequence[Mapping[str, str]], image: Image, threshold: float, label: str
+) -> Iterator[Block]:
+    """Planes through the peaks of the first clusters, or through the largest value."""
+    first = {row["cluster"]: row for row in reversed(rows)}
+    chosen = sorted(first.values(), key=lambda row: int(row["cluster"]))[:SHOWN_CLUSTERS]
+    for row in chosen:
+        point = [float(row[f"{axis}_mm"]) for axis in "xyz"]
+        caption = f"Cluster {row['cluster']}: planes through its peak in {row['region']}."
+        yield Figure(peak_planes(image, threshold, point, label=label), caption)
+    if not chosen:
+        peak = np.unravel_index(np.abs(image.data).argmax(), image.data.shape)
+        point = (image.affine[:3, :3] @ np.array(peak) + image.affine[:3, 3]).tolist()
+        yield Figure(
+            peak_planes(image, threshold, point, label=label),
+            f"Planes through the largest |{label}|.",
+        )
+
+
+def _clusters(rows: Sequence[Mapping[str, str]], nothing: str) -> Iterator[Block]:
+    """One row a region; what belongs to the whole cluster stands in its first row only."""
+    if not rows:
+        yield Text(nothing)
+        return
+    whole = {key: head for key, head in CLUSTER.items() if key in rows[0]}
+    part = {key: head for key, head in REGION.items() if key in rows[0]}
+    lines, before = [], ""
+    for row in rows:
+        own = [_cell(row[key]) if row["cluster"] != before else "" for key in whole]
+        lines.append([*own, *(_cell(row[key]) for key in part)])
+        before = row["cluster"]
+    yield Table(
+        (*whole.values(), *part.values()),
+        lines,
+        caption="Every atlas region inside every cluster, with its own peak (mm of the "
+        "template). The file beside the maps holds more columns.",
+    )
+
+
+def _design(summary: Mapping[str, Any]) -> Block:
+    """Design, orthogonality and sample, folded away."""
+    odd = ", ".join(summary["odd_ones_out"]) or "none"
+    blocks: list[Block] = [
+        Figure(design_figure(summary), "Design matrix, columns scaled to their range.")
+    ]
+    if summary.get("orthogonality"):
+        blocks.append(
+            Table(
+                ("covariate", "correlation with the contrast", "variance inflation"),
+                [[r["covariate"], r["correlation"], r["variance_inflation"]]
+                 for r in summary["orthogonality"]],
+                caption="Near 0 and 1 the covariate does not confound the contrast.",
+            )
+        )  # fmt: skip
+    blocks.append(
+        Figure(
+            homogeneity_figure(summary["homogeneity_z"], summary["subjects"]),
+            f"How alike each map is to all others, as z; below -3: {odd}.",
+        )
+    )
+    if summary["left_out"]:
+        rows = [[f"sub-{subject}", reason] for subject, reason in summary["left_out"].items()]
+        blocks.append(Table(("left out", "because"), rows))
+    return Details("Design, orthogonality, homogeneity of the sample", blocks)
+
+
+def _cell(text: str) -> object:
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        return None if text == "n/a" else text

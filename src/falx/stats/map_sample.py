@@ -1,0 +1,213 @@
+"""The maps of a sample, read into one table inside the mask that all of them share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.atlas import Atlas, load_atlas
+from falx.data.priors import ATLAS_FILE, DATA
+from falx.errors import InputError
+from falx.grid import Grid, require_same
+from falx.images.nifti import load, load_mask, save
+from falx.stats.design import check_groups, group_design
+from falx.stats.group_maps import common_mask
+from falx.stats.head_size import adjust_for_tiv, sample_homogeneity
+from falx.stats.sample import Sample, is_missing, read_rows, select_sample
+
+__all__ = [
+    "MapSample",
+    "Selection",
+    "read_atlas",
+    "read_maps",
+    "sample_described",
+    "save_volume",
+    "tsv",
+]
+
+SHIPPED_ATLAS = DATA / ATLAS_FILE
+SHIPPED_LABELS = DATA / ATLAS_FILE.replace(".nii.gz", ".tsv")
+LEAST_PEOPLE = 4
+"""A slope through fewer is not worth a map."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Who is compared, with which covariates, at which voxels.
+
+    Parameters
+    ----------
+    group_column, groups
+        Column of the participants table and its entries that take part.
+    columns, measures
+        Covariates of the participants table and of the metrics.
+    head_size
+        See :func:`falx.stats.head_size.adjust_for_tiv`.
+    least_share
+        Share of people whose mask must hold a voxel.
+    least_value
+        Without masks: least mean of a voxel.
+    """
+
+    group_column: str
+    groups: tuple[str, ...]
+    columns: tuple[str, ...]
+    measures: tuple[str, ...]
+    head_size: str
+    least_share: float
+    least_value: float
+
+
+@dataclass(frozen=True, eq=False)
+class MapSample:
+    """Maps inside their common mask, and what the model must hold.
+
+    Parameters
+    ----------
+    sample
+        The people, in the order of the rows.
+    data
+        Shape (n, V), head size accounted for where the maps themselves are adjusted.
+    mask
+        Shape (X, Y, Z), on `grid`.
+    covariates
+        Values by name, shape (n,) each; with intracranial volume where it is a covariate.
+    """
+
+    sample: Sample
+    data: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    grid: Grid
+    covariates: Mapping[str, npt.NDArray[np.float64]]
+
+
+def read_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
+    """Read the atlas of the tables, the shipped structures if there is none."""
+    return load_atlas(atlas or SHIPPED_ATLAS, labels if atlas else SHIPPED_LABELS)
+
+
+def read_maps(
+    maps: Mapping[str, Path],
+    masks: Mapping[str, Path] | Path | None,
+    metrics: Mapping[str, Path],
+    participants: Path,
+    selection: Selection,
+    *,
+    with_value: str = "",
+) -> MapSample:
+    """Select a sample, read its maps and account for head size.
+
+    Parameters
+    ----------
+    maps, metrics
+        By subject: a map, and JSON of what was measured.
+    masks
+        One of every subject, one for all, or none: then voxels whose mean exceeds
+        ``selection.least_value`` are taken.
+    with_value
+        Column of the participants table without which a person is left out.
+
+    Raises
+    ------
+    InputError
+        If a group has fewer than two people, covariates are collinear, no voxel is covered,
+        or intracranial volume is missing.
+    GridError
+        If maps lie on different grids.
+    """
+    rows = read_rows(participants)
+    measured = {s: json.loads(path.read_text(encoding="utf-8")) for s, path in metrics.items()}
+    sample = select_sample(
+        [s for s in maps if not with_value or not is_missing(rows.get(s, {}).get(with_value))],
+        rows,
+        measured,
+        group_column=selection.group_column,
+        groups=selection.groups,
+        columns=selection.columns,
+        measures=selection.measures,
+    )
+    if with_value and len(sample.subjects) < LEAST_PEOPLE:
+        raise InputError(
+            "too few people have a value to regress on",
+            where=with_value,
+            found=len(sample.subjects),
+            do="name a column of participants.tsv that holds numbers",
+        )
+    if not with_value:
+        check_groups(sample.groups, selection.groups)
+    group_design(sample.groups, sample.covariates)  # sees what is collinear before any image
+    data, mask, grid = _stack(sample.subjects, maps, masks, selection)
+    covariates = dict(sample.covariates)
+    if selection.head_size != "none":
+        tiv = [measured[subject].get("tiv_ml") for subject in sample.subjects]
+        if None in tiv:
+            raise InputError("tiv_ml was not measured", do="choose none for head size")
+        adjusted = adjust_for_tiv(data, np.array(tiv, dtype=float), selection.head_size)
+        data = adjusted.maps
+        if adjusted.covariate is not None:
+            covariates["tiv_ml"] = adjusted.covariate
+    return MapSample(sample, data, mask, grid, covariates)
+
+
+def _stack(
+    subjects: Sequence[str],
+    maps: Mapping[str, Path],
+    masks: Mapping[str, Path] | Path | None,
+    selection: Selection,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], Grid]:
+    """Read maps inside their common mask."""
+    images = {s: load(maps[s]) for s in subjects}
+    first = images[subjects[0]]
+    for subject, image in images.items():
+        require_same(f"sub-{subject}", image.grid, "the first map", first.grid)
+    stack = np.stack([image.data for image in images.values()])
+    if masks is None:
+        mask = common_mask((stack.mean(axis=0) > selection.least_value)[None])
+    elif isinstance(masks, Path):
+        held_by_all = load_mask(masks)
+        require_same("the analysis mask", held_by_all.grid, "the maps", first.grid)
+        mask = common_mask(held_by_all.data[None])
+    else:
+        held = np.stack([load(masks[s]).data > 0.5 for s in subjects])
+        mask = common_mask(held, least_share=selection.least_share)
+    return stack[:, mask], mask, first.grid
+
+
+def sample_described(stacked: MapSample) -> dict[str, Any]:
+    """Who is in a sample and how alike their maps are, for a summary."""
+    sample = stacked.sample
+    alike = sample_homogeneity(stacked.data)
+    return {
+        "group_sizes": {name: sample.groups.count(name) for name in sample.names},
+        "subjects": dict(zip(sample.subjects, sample.groups, strict=True)),
+        "left_out": sample.left_out,
+        "homogeneity_z": dict(zip(sample.subjects, alike.z, strict=True)),
+        "odd_ones_out": [sample.subjects[k] for k in alike.outliers],
+    }
+
+
+def save_volume(
+    path: Path, values: npt.NDArray[np.floating], stacked: MapSample, **sidecar: object
+) -> None:
+    """Write values of the mask's voxels as a volume, zero elsewhere."""
+    volume = np.zeros(stacked.mask.shape, np.float32)
+    volume[stacked.mask] = values
+    save(path, volume, stacked.grid.affine, sidecar=sidecar)
+
+
+def tsv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Tab-separated text; BIDS writes n/a where there is nothing."""
+
+    def cell(value: object) -> str:
+        if value is None:
+            return "n/a"
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    lines = [tuple(columns), *[tuple(cell(value) for value in row) for row in rows]]
+    return "".join("\t".join(line) + "\n" for line in lines)
