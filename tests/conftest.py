@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from falx.threads import WAITING
+
+os.environ.update({**WAITING, **os.environ})  # before the first kernel is loaded
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-__all__ = ["blas_threads", "over_blocks"]
+__all__ = ["WAITING", "blas_threads", "over_blocks"]
+
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment of a process in which idle threads of compiled kernels sleep.
+
+By default they spin, which on a busy machine takes the very core that the next part needs: short
+kernels then run five times slower on two threads than on one. It counts only if it is set before
+the first kernel is compiled, so programs set it as they start and the library never does.
+"""
 
 
 def over_blocks(work: Callable[[slice], None], size: int, *, block: int, threads: int = 1) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+
+from falx.data.labels import TISSUES
 
 __all__ = ["clean_up"]
 
@@ -14,6 +17,8 @@ Mask = npt.NDArray[np.bool_]
 ERODE_MM = 2.0
 GROW_MM = 5.0
 FLUID_MM = 9.0
+LEAST_LEFT = np.float32(1e-6)
+SOFT_TISSUE = TISSUES.index("soft")
 
 
 def clean_up(posteriors: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Floats:
@@ -35,18 +40,9 @@ def clean_up(posteriors: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Flo
     parenchyma = posteriors[..., 0] + posteriors[..., 1]
     brain = _grown(parenchyma, voxel_sizes_mm)
     islands = _enclosed(brain, posteriors)
-    result = posteriors.copy()
-    result[..., :2] *= (brain | islands)[..., None]
     # A wide ventricle may lie farther from the brain than its outer fluid does.
-    near = ndimage.binary_fill_holes(_within(brain, FLUID_MM, voxel_sizes_mm))
-    result[..., 2] *= near
-    result[islands, 3:] = 0.0
-    total = result.sum(axis=-1, keepdims=True)
-    lost = total[..., 0] < 1e-6
-    result[lost] = 0.0
-    result[lost, 4] = 1.0
-    total[lost] = 1.0
-    return np.asarray(result / total, dtype=np.float32)
+    near = _filled(_within(brain, FLUID_MM, voxel_sizes_mm))
+    return np.asarray(_kept(posteriors, brain | islands, near, islands))
 
 
 def _enclosed(brain: Mask, posteriors: Floats) -> Mask:
@@ -55,9 +51,9 @@ def _enclosed(brain: Mask, posteriors: Floats) -> Mask:
     A deep nucleus brighter than cortex and darker than white matter would otherwise be taken
     for scalp, whose intensities are broad.
     """
-    own = posteriors[..., :3].sum(axis=-1)
+    own = posteriors[..., 0] + posteriors[..., 1] + posteriors[..., 2]
     inside = (brain | (posteriors[..., 2] > 0.5)) & (own > 0.5)
-    holes = ndimage.binary_fill_holes(inside) & ~inside
+    holes = _filled(inside) & ~inside
     return np.asarray(holes & (own > 0))
 
 
@@ -70,12 +66,76 @@ def _grown(parenchyma: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Mask:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     core = pieces == int(np.argmax(sizes))
-    step = float(np.min(voxel_sizes_mm))
-    grown = ndimage.binary_dilation(core, iterations=round(GROW_MM / step), mask=inside)
-    return np.asarray(ndimage.binary_dilation(grown, iterations=1) & (parenchyma > 0.02))
+    steps = round(GROW_MM / float(np.min(voxel_sizes_mm)))
+    grown = _dilated(_dilated(core, inside, steps), parenchyma > 0.02, 1)
+    return np.asarray(grown)
 
 
 def _within(mask: Mask, distance_mm: float, voxel_sizes_mm: npt.NDArray[np.float64]) -> Mask:
     """Voxels within a distance of a mask."""
     steps = max(1, round(distance_mm / float(np.mean(voxel_sizes_mm))))
-    return np.asarray(ndimage.binary_dilation(mask, iterations=steps))
+    return np.asarray(_dilated(mask, np.ones_like(mask), steps))
+
+
+def _filled(mask: Mask) -> Mask:
+    """Add to a mask every hole that no path of neighbours joins with the border."""
+    pieces, count = ndimage.label(~mask)
+    outside = np.zeros(count + 1, dtype=bool)
+    for axis in range(3):
+        for end in (0, -1):
+            outside[pieces.take(end, axis)] = True
+    outside[0] = False
+    return np.asarray(~outside[pieces])
+
+
+@numba.njit(cache=True, parallel=True)
+def _dilated(mask, allowed, steps):  # type: ignore[no-untyped-def]
+    """Grow a mask by its six neighbours, `steps` times, where `allowed` or already inside."""
+    nx, ny, nz = mask.shape
+    now, after = mask.copy(), np.empty_like(mask)
+    for _ in range(steps):
+        for i in numba.prange(nx):
+            for j in range(ny):
+                for k in range(nz):
+                    after[i, j, k] = now[i, j, k] or (
+                        allowed[i, j, k]
+                        and (
+                            (i > 0 and now[i - 1, j, k])
+                            or (i + 1 < nx and now[i + 1, j, k])
+                            or (j > 0 and now[i, j - 1, k])
+                            or (j + 1 < ny and now[i, j + 1, k])
+                            or (k > 0 and now[i, j, k - 1])
+                            or (k + 1 < nz and now[i, j, k + 1])
+                        )
+                    )
+        now, after = after, now
+    return now
+
+
+@numba.njit(cache=True, parallel=True)
+def _kept(posteriors, brain, near, islands):  # type: ignore[no-untyped-def]
+    """Parenchyma within `brain`, fluid within `near`, nothing else within `islands`.
+
+    What is left sums to one; where nothing is left, it is soft tissue.
+    """
+    nx, ny, nz, classes = posteriors.shape
+    result = np.empty_like(posteriors)
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                own = result[i, j, k]
+                own[:] = posteriors[i, j, k]
+                if not brain[i, j, k]:
+                    own[:2] = 0.0
+                if not near[i, j, k]:
+                    own[2] = 0.0
+                if islands[i, j, k]:
+                    own[3:] = 0.0
+                total = np.float32(0.0)
+                for c in range(classes):
+                    total += own[c]
+                if total < LEAST_LEFT:
+                    own[:] = 0.0
+                    own[SOFT_TISSUE] = total = np.float32(1.0)
+                own /= total
+    return result

@@ -6,8 +6,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
-
 __all__ = ["smooth_labels"]
 
 Floats = npt.NDArray[np.float32]
@@ -43,13 +41,26 @@ def smooth_labels(
     if strength == 0.0:
         return result
     pull = (strength / 6.0 / voxel_sizes_mm**2).astype(np.float32)
-    voxels = np.argwhere(posteriors.max(axis=3) < CERTAIN).astype(np.int32)
-    odd = voxels.sum(axis=1) % 2 == 1
-    halves = (np.ascontiguousarray(voxels[~odd]), np.ascontiguousarray(voxels[odd]))
+    undecided = _undecided(posteriors, CERTAIN)
     for _ in range(SWEEPS):
-        for half in halves:
-            _sweep(posteriors, result, half, pull)
+        for parity in (0, 1):
+            _sweep(posteriors, result, undecided, parity, pull)
     return result
+
+
+@numba.njit(cache=True, parallel=True)
+def _undecided(posteriors, certain):  # type: ignore[no-untyped-def]
+    """Mask of the voxels none of whose classes reaches `certain`."""
+    nx, ny, nz, classes = posteriors.shape
+    found = np.empty((nx, ny, nz), np.bool_)
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                most = np.float32(0.0)
+                for c in range(classes):
+                    most = max(most, posteriors[i, j, k, c])
+                found[i, j, k] = most < certain
+    return found
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -71,18 +82,19 @@ def _vote(q, i, j, k, pull, vote):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True, fastmath=True)
-def _sweep(evidence, q, voxels, pull):  # type: ignore[no-untyped-def]
-    """Update the listed voxels, none of which is a neighbour of another."""
-    classes = q.shape[3]
-    n = voxels.shape[0]
-    for chunk in numba.prange(CHUNKS):
+def _sweep(evidence, q, undecided, parity, pull):  # type: ignore[no-untyped-def]
+    """Update one half of the voxels; none of them is a neighbour of another."""
+    nx, ny, nz, classes = q.shape
+    for i in numba.prange(nx):
         vote = np.empty(classes, np.float32)
-        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
-            i, j, k = voxels[s, 0], voxels[s, 1], voxels[s, 2]
-            _vote(q, i, j, k, pull, vote)
-            total = np.float32(0.0)
-            for c in range(classes):
-                vote[c] = evidence[i, j, k, c] * np.exp(vote[c])
-                total += vote[c]
-            for c in range(classes):
-                q[i, j, k, c] = vote[c] / total
+        for j in range(ny):
+            for k in range((i + j + parity) % 2, nz, 2):
+                if not undecided[i, j, k]:
+                    continue
+                _vote(q, i, j, k, pull, vote)
+                total = np.float32(0.0)
+                for c in range(classes):
+                    vote[c] = evidence[i, j, k, c] * np.exp(vote[c])
+                    total += vote[c]
+                for c in range(classes):
+                    q[i, j, k, c] = vote[c] / total

@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.posterior import displacement_at
 
-__all__ = ["label_voxels", "prior_of_groups"]
+__all__ = ["PriorTable", "label_voxels", "prior_of_groups"]
+
+
+class PriorTable(NamedTuple):
+    """Structure priors laid out for the kernels, which read named tuples of arrays.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (n,), 0 to 255: the boxes of all G structures, one after the other.
+    offsets
+        Shape (G,), where each box begins.
+    shapes, corners
+        Shape (G, 3), size of each box and place of its first voxel on the common grid.
+    to_grid
+        4×4, template mm to voxels of the common grid.
+    floors
+        Shape (G, 2): least prior, 0 to 255, and the side where it holds (-1 left, 1 right, 0
+        both).
+    middle
+        Voxel of the midsagittal plane.
+    groups
+        Shape (G,), intensity group of each structure.
+    """
+
+    probabilities: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]
+    shapes: npt.NDArray[np.int64]
+    corners: npt.NDArray[np.int64]
+    to_grid: npt.NDArray[np.float64]
+    floors: npt.NDArray[np.float64]
+    middle: float
+    groups: npt.NDArray[np.int64]
 
 
 @numba.njit(cache=True)
@@ -53,21 +88,9 @@ def _prior(g, probabilities, offsets, shapes, corners, floors, middle, place):  
 
 
 @numba.njit(cache=True, parallel=True)
-def prior_of_groups(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes plain arrays
-    voxels,
-    to_node,
-    field,
-    probabilities,
-    offsets,
-    shapes,
-    corners,
-    to_grid,
-    floors,
-    middle,
-    groups,
-    n_groups,
-):
+def prior_of_groups(voxels, to_node, field, table, n_groups):  # type: ignore[no-untyped-def]
     """Prior of every group at every voxel, shape (n, n_groups), float32."""
+    probabilities, offsets, shapes, corners, to_grid, floors, middle, groups = table
     n = voxels.shape[0]
     out = np.zeros((n, n_groups), np.float32)
     for chunk in numba.prange(CHUNKS):
@@ -76,32 +99,18 @@ def prior_of_groups(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             _in_template(voxels[s], to_node, field, to_grid, mapped, place)
             for g in range(groups.shape[0]):
-                out[s, groups[g]] += (
-                    _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
-                    / 255.0
-                )
+                value = _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
+                out[s, groups[g]] += value / 255.0
     return out
 
 
 @numba.njit(cache=True, parallel=True)
-def label_voxels(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes plain arrays
-    voxels,
-    to_node,
-    field,
-    probabilities,
-    offsets,
-    shapes,
-    corners,
-    to_grid,
-    floors,
-    middle,
-    groups,
-    evidence,
-):
+def label_voxels(voxels, to_node, field, table, evidence):  # type: ignore[no-untyped-def]
     """Most probable structure, its probability, and the probability mass of each, by chunk.
 
     A voxel that no prior reaches gets the number of structures as its label.
     """
+    probabilities, offsets, shapes, corners, to_grid, floors, middle, groups = table
     n, n_structures = voxels.shape[0], groups.shape[0]
     best = np.full(n, n_structures, np.int64)
     certainty = np.zeros(n, np.float32)

@@ -20,7 +20,7 @@ from falx.anatomy.mixture import Mixture, class_evidence
 from falx.anatomy.parallel import limit_threads
 from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.structure_groups import N_GROUPS, fit_groups, group_of
-from falx.anatomy.structure_kernels import label_voxels, prior_of_groups
+from falx.anatomy.structure_kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structure_warp import fit_structure_warp
 from falx.data.labels import head_labels
 from falx.data.priors import StructurePriors
@@ -68,20 +68,6 @@ class Structures:
     confidence: Mapping[int, float]
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Structure priors laid out for the kernels."""
-
-    probabilities: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.int64]
-    shapes: npt.NDArray[np.int64]
-    corners: npt.NDArray[np.int64]
-    to_grid: npt.NDArray[np.float64]
-    floors: npt.NDArray[np.float64]
-    middle: float
-    groups: npt.NDArray[np.int64]
-
-
 def segment_structures(
     segmentation: Segmentation, priors: StructurePriors, *, threads: int = 1
 ) -> Structures:
@@ -121,20 +107,7 @@ def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int)
         field = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
         mixture = _fit_groups(values, voxels, to_node, field, table)
         evidence = class_evidence(mixture, values)
-        found, certainty, mass = label_voxels(
-            voxels,
-            to_node,
-            field,
-            table.probabilities,
-            table.offsets,
-            table.shapes,
-            table.corners,
-            table.to_grid,
-            table.floors,
-            table.middle,
-            table.groups,
-            evidence,
-        )
+        found, certainty, mass = label_voxels(voxels, to_node, field, table, evidence)
     labels = np.zeros(grid.shape, dtype=np.int32)
     ids = np.array([*priors.ids, 0], dtype=np.int32)
     named = ids[found]
@@ -164,7 +137,7 @@ def with_skull_and_skin(labels: Labels, classes: npt.NDArray[np.uint8]) -> Label
     return result
 
 
-def _laid_out(priors: StructurePriors) -> _Table:
+def _laid_out(priors: StructurePriors) -> PriorTable:
     groups = [group_of(structure) for structure in priors.ids]
     signs = {"left": -1.0, "right": 1.0}
     floors = [
@@ -172,7 +145,7 @@ def _laid_out(priors: StructurePriors) -> _Table:
         for i, side in zip(priors.ids, priors.sides, strict=True)
     ]
     sizes = np.array([box.size for box in priors.boxes], dtype=np.int64)
-    return _Table(
+    return PriorTable(
         np.concatenate([np.ascontiguousarray(box).ravel() for box in priors.boxes]),
         np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
         np.array([box.shape for box in priors.boxes], dtype=np.int64),
@@ -189,24 +162,11 @@ def _fit_groups(
     voxels: npt.NDArray[np.int32],
     to_node: npt.NDArray[np.float64],
     field: Floats,
-    table: _Table,
+    table: PriorTable,
 ) -> Mixture:
     """Gaussians of every group, from every other voxel along each axis."""
     chosen = np.all(voxels % FIT_STRIDE == 0, axis=1)
-    at_voxels = prior_of_groups(
-        voxels[chosen],
-        to_node,
-        field,
-        table.probabilities,
-        table.offsets,
-        table.shapes,
-        table.corners,
-        table.to_grid,
-        table.floors,
-        table.middle,
-        table.groups,
-        N_GROUPS,
-    )
+    at_voxels = prior_of_groups(voxels[chosen], to_node, field, table, N_GROUPS)
     return fit_groups(np.ascontiguousarray(values[chosen]), at_voxels)
 
 

@@ -14,11 +14,11 @@ from falx.anatomy.affine import size_prior
 from falx.anatomy.alignment import align
 from falx.anatomy.cleanup import clean_up
 from falx.anatomy.facing import faces_left, mirror_image, mirror_segmentation, rounded
-from falx.anatomy.fitting import fit_model
+from falx.anatomy.fitting import Fit, fit_model
 from falx.anatomy.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.mrf import smooth_labels
 from falx.anatomy.parallel import limit_threads
-from falx.anatomy.posterior import Posteriors, posteriors, to_template_mm
+from falx.anatomy.posterior import posteriors, to_template_mm
 from falx.anatomy.prepare import prepare
 from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.segmentation import Segmentation
@@ -95,20 +95,18 @@ def _segment(
         fit = fit_model(clean, mask, tissue, alignment.affine, settings, threads=allowed)
         corrected = clean.data * np.exp(fit.bias.log_field((1, 1, 1), clean.data.shape))
         to_prior = np.linalg.inv(priors.affine) @ alignment.affine @ image.affine
-        found = posteriors(corrected, mask, fit, tissue, to_prior)
-        inner = smooth_labels(found.inner, image.grid.voxel_sizes_mm, settings.mrf_strength)
-        if settings.clean_up:
-            inner = clean_up(inner, image.grid.voxel_sizes_mm)
+        tissues, classes = _tissues(
+            Image(corrected, image.affine), mask, fit, tissue, to_prior, settings
+        )
         forward = CoordinateMap(
             to_template_mm(fit.displacement_mm, fit.grid, alignment.affine), fit.grid.affine
         )
         backward = inverse_map(forward, alignment.affine, inverse_grid)
-    gm, wm, csf = (_whole(inner[..., k], found, image.grid) for k in range(3))
     return Segmentation(
-        gm=gm,
-        wm=wm,
-        csf=csf,
-        classes=found.classes,
+        gm=tissues[0],
+        wm=tissues[1],
+        csf=tissues[2],
+        classes=classes,
         corrected=corrected,
         grid=image.grid,
         affine=alignment.affine,
@@ -120,7 +118,25 @@ def _segment(
     )
 
 
-def _whole(inner: Floats, found: Posteriors, grid: Grid) -> Floats:
-    whole = np.zeros(grid.shape, dtype=np.float32)
-    whole[found.box] = inner
-    return whole
+def _tissues(
+    corrected: Image,
+    mask: npt.NDArray[np.bool_],
+    fit: Fit,
+    priors: TissuePriors,
+    to_prior: npt.NDArray[np.float64],
+    settings: SegmentationSettings,
+) -> tuple[list[Floats], npt.NDArray[np.uint8]]:
+    """Grey, white and fluid of the whole image after field and clean-up, and the first labels."""
+    found = posteriors(corrected.data, mask, fit, priors, to_prior)
+    box, classes = found.box, found.classes
+    sizes = corrected.grid.voxel_sizes_mm
+    inner = smooth_labels(found.inner, sizes, settings.mrf_strength)
+    del found  # six probabilities a voxel, and the clean-up needs as much again
+    if settings.clean_up:
+        inner = clean_up(inner, sizes)
+    whole = []
+    for k in range(3):
+        tissue = np.zeros(corrected.data.shape, dtype=np.float32)
+        tissue[box] = inner[..., k]
+        whole.append(tissue)
+    return whole, classes

@@ -13,6 +13,7 @@ from types import FrameType, ModuleType
 
 from falx import __version__
 from falx.errors import FalxError
+from falx.threads import WAITING
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
     """Run a command line and return its exit code: 0 done, 1 some subjects failed, 2 refused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    os.environ.update({**WAITING, **os.environ})
     try:
         parsed, command = _parse(words, commands)
         if command is None:

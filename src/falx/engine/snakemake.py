@@ -26,6 +26,7 @@ from falx.engine.provenance import discard, read_record
 from falx.engine.runner import Finished, failure_of
 from falx.engine.write import write_atomically
 from falx.errors import InputError
+from falx.threads import WAITING
 
 __all__ = ["Resources", "run_with_snakemake"]
 
@@ -222,4 +223,5 @@ def _environment() -> dict[str, str]:
     """Environment in which ``python -m falx`` is this very Falx."""
     here = str(Path(falx.__file__).parents[1])
     before = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([here, before] if before else [here])}
+    path = os.pathsep.join([here, before] if before else [here])
+    return {**WAITING, **os.environ, "PYTHONPATH": path}
