@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
+from browser import (
+    NEEDED,
+    NO_WEBGL,
+    SOFTWARE,
+    check_switch,
+    go,
+    launcher,
+    open_page,
+    pixels,
+    place,
+    values,
+)
 from falx.cli.main import main
 from falx.images.nifti import load, save
 from falx.images.warp import CoordinateMap, save_map
-from falx.report.viewer import is_built
 from surgery.phantom import head_labels, head_signature
 
-SOFTWARE = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-NO_WEBGL = ["--disable-gpu", "--disable-software-rasterizer", "--disable-3d-apis"]
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(not is_built(), reason="this installation has no live view"),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -53,54 +56,15 @@ def patient(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-
-        def start(flags):
-            words = ["--no-sandbox", "--disable-dev-shm-usage", *flags]
-            return driver.chromium.launch(executable_path=BROWSER, args=words)
-
-        yield start
+    yield from launcher()
 
 
 @pytest.fixture(scope="module")
 def opened(patient, chromium):
     """The page, ready, with everything that the browser said and asked for."""
     browser = chromium(SOFTWARE)
-    page = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
-    page.said, page.asked = [], []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(patient[2].as_uri())
-    page.wait_for_selector("#falx-viewer[data-ready]", state="attached", timeout=180_000)
-    yield page
+    yield open_page(browser, patient[2])
     browser.close()
-
-
-def pixels(page, canvas):
-    """Colours of a canvas as the browser shows it, shape (N, 3)."""
-    import io
-
-    from matplotlib.image import imread
-
-    shot = page.locator(f"#falx-{canvas}").screenshot()
-    return np.rint(imread(io.BytesIO(shot))[..., :3].reshape(-1, 3) * 255).astype(int)
-
-
-def values(page):
-    return json.loads(page.get_attribute("#falx-values", "data-values"))
-
-
-def go(page, mm):
-    """Move the crosshair with the keyboard until it is at a place, in whole millimetres."""
-    page.focus("#falx-planes")
-    now = json.loads(page.get_attribute("#falx-values", "data-mm"))
-    keys = (("ArrowRight", "ArrowLeft"), ("ArrowUp", "ArrowDown"), ("PageUp", "PageDown"))
-    for (more, less), a, b in zip(keys, now, mm, strict=True):
-        for _ in range(round(abs(b - a))):
-            page.keyboard.press(more if b > a else less)
 
 
 def test_the_page_is_small_quiet_and_ready(patient, opened):
@@ -142,17 +106,7 @@ LAYERS = [
 @pytest.mark.slow  # software rendering: seconds a layer
 @pytest.mark.parametrize("name", LAYERS)
 def test_each_layer_appears_and_vanishes_with_its_switch(opened, name):
-    switch = opened.locator(f"input[data-layer='{name}']")
-    was = switch.is_checked()
-    switch.uncheck()
-    without = pixels(opened, "planes")
-    switch.check()
-    shown = pixels(opened, "planes")
-    changed = (np.abs(shown - without).max(axis=1) > 8).sum()
-    assert changed > (20 if name in ("fibre", "planned") else 60)
-    switch.uncheck()
-    assert np.abs(pixels(opened, "planes") - without).max() <= 2
-    switch.set_checked(was)
+    check_switch(opened, name, least=20 if name in ("fibre", "planned") else 60)
 
 
 @pytest.mark.slow
@@ -174,21 +128,17 @@ def test_surfaces_and_fibre_stand_in_the_space_view(opened):
 def test_values_are_those_of_the_files(patient, opened):
     """Maps keep every voxel at 2 mm, so the nearest voxel's value is the file's own."""
     folder, _, _ = patient
-    rng = np.random.default_rng(3)
-    images = {n: load(folder / f"{n}.nii.gz") for n in ("pet", "asymmetry", "signature")}
+    images = {n: load(folder / f"{n}.nii.gz") for n in ("t1w", "pet", "asymmetry", "signature")}
     inverse = np.linalg.inv(images["pet"].affine)
-    places = [(-27, -18, -12), (-25, 5, -11), *rng.integers(-30, 30, (3, 3)).tolist()]
-    for place in places:
-        go(opened, place)
-        mm = np.array(json.loads(opened.get_attribute("#falx-values", "data-mm")))
-        voxel = mm @ inverse[:3, :3].T + inverse[:3, 3]
-        if np.abs(voxel - np.floor(voxel) - 0.5).min() < 0.05:
-            continue
+    start = place(opened)
+    for step in ((0, 0, 0), (-2, 4, 6), (8, -12, 4), (22, 6, -2)):
+        go(opened, start + step)
+        voxel = inverse[:3, :3] @ place(opened) + inverse[:3, 3]
+        assert np.abs(voxel - np.floor(voxel) - 0.5).min() > 0.01  # nearest to one voxel only
         index = tuple(np.rint(voxel).astype(int))
         found = values(opened)
-        assert found["asymmetry"] == pytest.approx(images["asymmetry"].data[index], abs=1e-3)
-        assert found["pet"] == pytest.approx(images["pet"].data[index], rel=1e-3)
-        assert found["signature"] == images["signature"].data[index]
+        for name, image in images.items():
+            assert found[name] == pytest.approx(image.data[index], rel=1e-3, abs=1e-3)
 
 
 def test_a_click_moves_the_crosshair_and_left_stays_left(opened):
@@ -199,7 +149,7 @@ def test_a_click_moves_the_crosshair_and_left_stays_left(opened):
 
     def right_mm():
         canvas.click(position=left)
-        return json.loads(opened.get_attribute("#falx-values", "data-mm"))[0]
+        return place(opened)[0]
 
     assert right_mm() < -20
     opened.locator("#falx-radiological").check()

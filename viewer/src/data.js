@@ -16,7 +16,9 @@ export const readSetup = () => JSON.parse(element("falx-setup").textContent);
 
 /** Bytes of an embedded array. */
 export async function unpacked(id) {
-  const packed = Uint8Array.from(atob(element(id).textContent.trim()), (c) => c.charCodeAt(0));
+  const text = atob(element(id).textContent.trim());
+  const packed = new Uint8Array(text.length);
+  for (let n = 0; n < text.length; n++) packed[n] = text.charCodeAt(n);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }

@@ -1,5 +1,6 @@
 // The live part of the patient page: three planes, a 3D view, layer switches, what-if.
 import { element, readScene, readSetup } from "./data.js";
+import { onceAFrame, release } from "./frames.js";
 import { layerPanel, showValues } from "./panels.js";
 import { Planes } from "./planes.js";
 import { Space } from "./space.js";
@@ -8,40 +9,20 @@ import { WhatIf } from "./what_if.js";
 
 const say = (text) => { element("falx-status").textContent = text; };
 
-function hasWebGl2() {
-  return document.createElement("canvas").getContext("webgl2") !== null;
-}
-
-/** Draw at most once a frame, however fast a slider moves. */
-function onceAFrame(action) {
-  let asked = null;
-  return (value) => {
-    if (asked === null) requestAnimationFrame(() => { const last = asked.value; asked = null; action(last); });
-    asked = { value };
-  };
-}
-
-/** Wait until a canvas shows what it was told to draw. */
-async function settled({ gl }) {
-  await new Promise(requestAnimationFrame);
-  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
-}
-
 async function start(holder) {
   const setup = readSetup();
-  if (!hasWebGl2()) throw new Error("WebGL2 is off");
   holder.hidden = false;
   say("Loading …");
   const planes = new Planes(element("falx-planes"), setup.layers);
   const space = new Space(element("falx-space"), setup.surfaces, setup.azimuth);
   await planes.start(setup.centre);
   await space.start();
-  const drawn = [
+  const drawn = setup.plan ? [
     new PlanSurfaces(planes.view, { fibre: 1, planned: 1 }, "Crosscut"),
     new PlanSurfaces(space.view, { fibre: 1, planned: 0.6 }, "Phong"),
-  ];
+  ] : [];
   planes.listeners.push((mm, values) => showValues(setup.layers, mm, values));
-  const entries = setup.layers.map((layer) => ({ ...layer }));
+  const entries = setup.layers.filter((layer) => !layer.valuesOf);
   if (setup.plan) {
     const titles = { fibre: "fibre", planned: "planned ablation" };
     for (const [name, title] of Object.entries(titles))
@@ -59,7 +40,7 @@ async function start(holder) {
   });
   if (setup.plan) await whatIf(setup, planes, drawn);
   planes.goTo(setup.centre);
-  for (const { view } of [planes, space]) await settled(view);
+  for (const { view } of [planes, space]) await release(view);
   say("Left of the patient is on the left. Arrow and page keys move the crosshair; in 3D they turn the head.");
   holder.dataset.ready = "yes";
 }

@@ -39,9 +39,15 @@ export function showValues(layers, mm, values) {
   const [x, y, z] = mm;
   const place = `${Math.abs(x).toFixed(1)} ${x < 0 ? "L" : "R"}, `
     + `${Math.abs(y).toFixed(1)} ${y < 0 ? "P" : "A"}, ${Math.abs(z).toFixed(1)} ${z < 0 ? "I" : "S"} mm`;
-  const listed = layers.map((layer, n) =>
-    `${layer.title}: ${layer.rgb ? (values[n] > 0.5 ? "yes" : "no") : Number(values[n].toPrecision(4))}`);
+  const found = Object.fromEntries(layers.map((layer, n) => [layer.name, values[n]]));
+  for (const { name, valuesOf } of layers) {
+    if (!valuesOf) continue;
+    found[valuesOf] = found[name];
+    delete found[name];
+  }
+  const listed = layers.filter(({ valuesOf }) => !valuesOf).map(({ name, title, rgb }) =>
+    `${title}: ${rgb ? (found[name] > 0.5 ? "yes" : "no") : Number(found[name].toPrecision(4))}`);
   field.textContent = [place, ...listed].join("  ·  ");
   field.dataset.mm = JSON.stringify(mm);
-  field.dataset.values = JSON.stringify(Object.fromEntries(layers.map((l, n) => [l.name, values[n]])));
+  field.dataset.values = JSON.stringify(found);
 }

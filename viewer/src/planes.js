@@ -1,6 +1,7 @@
 // The three linked planes.
 import { NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
 import { unpacked } from "./data.js";
+import { holdBack } from "./frames.js";
 
 const STEPS = {
   ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
@@ -23,15 +24,16 @@ export class Planes {
 
   async start(centre) {
     this.ownKeys();
+    holdBack(this.view);
     await this.view.attachToCanvas(this.canvas, false);
+    withoutGradients(this.view);
     this.view.setSliceType(SLICE_TYPE.MULTIPLANAR);
-    const volumes = await Promise.all(this.layers.map((layer) => this.volume(layer)));
-    // The library draws an overlay only if it stands in this list; one update draws all.
-    this.view.volumes = volumes;
-    this.view.back = volumes[0];
-    this.view.overlays = volumes.slice(1);
+    this.volumes = await Promise.all(this.layers.map((layer) => this.volume(layer)));
+    this.view.back = this.volumes[0];
     this.view.onLocationChange = (place) => this.moved(place);
-    this.view.updateGLVolume();
+    this.arrange();
+    this.view.refreshLayers(this.volumes[0], 0);
+    this.drawOverlays();
     this.goTo(centre);
   }
 
@@ -73,19 +75,20 @@ export class Planes {
 
   moved(place) {
     const mm = Array.from(place.mm).slice(0, 3);
-    const values = place.values.map(({ value }, n) => value * (this.layers[n].sign ?? 1));
+    const found = new Map(place.values.map(({ id, value }) => [id, value]));
+    const values = this.layers.map(({ sign }, n) => found.get(this.volumes[n].id) * (sign ?? 1));
     for (const listener of this.listeners) listener(mm, values);
   }
 
   show(name, on) {
     const n = this.number(name);
-    this.view.volumes[n].opacity = on ? this.layers[n].opacity : 0;
+    this.volumes[n].opacity = on ? this.layers[n].opacity : 0;
     this.refresh(n);
   }
 
   threshold(name, low) {
     const n = this.number(name);
-    this.view.volumes[n].cal_min = low;
+    this.volumes[n].cal_min = low;
     this.refresh(n);
   }
 
@@ -98,11 +101,32 @@ export class Planes {
     return this.layers.findIndex((layer) => layer.name === name);
   }
 
-  /** Draw anew what a layer's change needs: one update of all takes seconds without a card. */
-  refresh(n) {
-    const { view } = this;
-    if (n === 0) view.refreshLayers(view.volumes[0], 0);
-    else view.overlays.forEach((overlay, k) => view.refreshLayers(overlay, k + 1));
-    view.drawScene();
+  /** Put what is shown first: the library draws every overlay, seen or not, and that takes long. */
+  arrange() {
+    const [back, ...overlays] = this.volumes;
+    const seen = overlays.filter((volume) => volume.opacity > 0);
+    const unseen = overlays.filter((volume) => volume.opacity === 0);
+    // With no overlay at all the library would leave the last one standing.
+    this.view.overlays = seen.length ? seen : unseen.slice(0, 1);
+    this.view.volumes = [back, ...seen, ...unseen];
+    this.view.refreshColormaps();
   }
+
+  drawOverlays() {
+    this.view.overlays.forEach((overlay, k) => this.view.refreshLayers(overlay, k + 1));
+  }
+
+  /** Draw anew what a layer's change needs. */
+  refresh(n) {
+    this.arrange();
+    if (n === 0) this.view.refreshLayers(this.volumes[0], 0);
+    else this.drawOverlays();
+    this.view.drawScene();
+  }
+}
+
+/** Planes need no gradients, which the library computes for every background; a copy is cheap. */
+function withoutGradients(view) {
+  view.blurShader = view.passThroughShader;
+  view.sobelFirstOrderShader = view.passThroughShader;
 }

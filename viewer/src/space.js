@@ -1,6 +1,7 @@
 // The 3D view: surfaces of brain and targets with the fibre; never skin.
 import { Niivue, SLICE_TYPE } from "@niivue/niivue";
-import { addSurface, embeddedSurface } from "./surfaces.js";
+import { holdBack } from "./frames.js";
+import { embeddedSurface, surfaceMesh } from "./surfaces.js";
 
 const TURN = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, 5], ArrowDown: [0, -5] };
 
@@ -18,10 +19,13 @@ export class Space {
 
   async start() {
     this.ownKeys();
+    holdBack(this.view);
     await this.view.attachToCanvas(this.canvas, false);
     this.view.setSliceType(SLICE_TYPE.RENDER);
     for (const { id, name, rgba } of this.surfaces)
-      this.meshes[name] = addSurface(this.view, name, await embeddedSurface(id), rgba);
+      this.meshes[name] = surfaceMesh(this.view, name, await embeddedSurface(id), rgba, "Phong");
+    this.view.meshes = Object.values(this.meshes);
+    this.view.updateGLVolume();
     this.view.setRenderAzimuthElevation(this.azimuth, 15);
   }
 

@@ -6,16 +6,10 @@ import { unpacked } from "./data.js";
 const HEADER_BYTES = 16;
 export const PLAN_COLOURS = { fibre: [255, 255, 255, 255], planned: [23, 179, 201, 255] };
 
-function surfaceMesh(view, name, { points, faces }, rgba, shader) {
+export function surfaceMesh(view, name, { points, faces }, rgba, shader) {
   const solid = new Uint8Array([...rgba.slice(0, 3), 255]);
   const mesh = new NVMesh(points, faces, name, solid, rgba[3] / 255, true, view.gl);
   mesh.meshShaderIndex = view.meshShaderNameToNumber(shader);
-  return mesh;
-}
-
-export function addSurface(view, name, surface, rgba) {
-  const mesh = surfaceMesh(view, name, surface, rgba, "Phong");
-  view.addMesh(mesh);
   return mesh;
 }
 

@@ -79,6 +79,17 @@ def png(figure: MatplotlibFigure, *, dpi: int = 110) -> bytes:
     return stream.getvalue()
 
 
+def paletted(content: bytes) -> bytes:
+    """Return a PNG with 256 colours of its own, which takes a third less."""
+    from PIL import Image as Picture
+
+    stream = io.BytesIO()
+    with Picture.open(io.BytesIO(content)) as picture:
+        few = picture.convert("RGB").quantize(256, dither=Picture.Dither.NONE)
+        few.save(stream, "png", optimize=True)
+    return stream.getvalue()
+
+
 def svg(figure: MatplotlibFigure) -> bytes:
     """Return a figure as SVG bytes."""
     stream = io.BytesIO()
@@ -137,7 +148,7 @@ def slices(
         grid = _plane_grid(box, plane, point, spacing_mm)
         _draw_plane(axis, grid, plane, point, background, (low, high), layers)
     _legend(figure, layers)
-    return png(figure)
+    return paletted(png(figure))
 
 
 def _ready(image: Image) -> Image:

@@ -39,7 +39,10 @@ def surface(mask: Image, *, smooth_voxels: float = 0.7) -> Mesh:
     Every cell of eight voxels that the surface crosses gets one vertex, in the middle of its
     edge crossings; cells that share a crossed edge are joined (Gibson 1998).
     """
-    values = np.pad(np.asarray(mask.data, dtype=np.float32), 2)
+    window = ndimage.find_objects(np.asarray(mask.data, dtype=bool).astype(np.uint8))[0]
+    first = np.array([part.start for part in window])
+    border = int(np.ceil(4 * smooth_voxels)) + 1
+    values = np.pad(np.asarray(mask.data[window], dtype=np.float32), border)
     values = ndimage.gaussian_filter(values, smooth_voxels)
     inside = values >= 0.5
     cells = np.array([n - 1 for n in values.shape])
@@ -53,7 +56,7 @@ def surface(mask: Image, *, smooth_voxels: float = 0.7) -> Mesh:
     number[tuple(active.T)] = np.arange(len(active))
     middle = active + total[tuple(active.T)] / weight[tuple(active.T)][:, None]
     faces = np.concatenate([_quads(inside, number, axis) for axis in range(3)])
-    vertices = apply_affine(mask.affine, middle - 2.0)
+    vertices = apply_affine(mask.affine, middle - border + first)
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32))
 
 

@@ -17,12 +17,17 @@ from falx.report.viewer import Colour, SurfaceLayer, VolumeLayer
 
 __all__ = ["MapSource", "MaskSource", "view_layers", "view_surfaces"]
 
-MESH_VOXEL_MM = 2.5
+MAP_COARSER_MM = 0.5
+"""How much coarser maps are kept than the T1w image, for they are smoother."""
+
+MESH_VOXEL_MM = 3.0
 FACE_MARGIN_MM = 15.0
 """Tissue kept around the brain; more would let a face be rebuilt."""
 
 BRAIN_RGBA = (200, 200, 205, 40)
 GREY_LEVELS = 255
+VALUE_LEVELS = 5000
+"""Steps of the T1w image as it is drawn, and of its values at a click."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,24 +77,25 @@ def view_layers(
     """Return T1w, maps and masks, cut to the head around the brain, ready for the planes.
 
     Maps keep every n-th voxel of their own grid and masks every voxel, so that a click shows
-    values of the files themselves; the T1w image is interpolated and rounded.
+    values of the files themselves. The T1w image is drawn interpolated and rounded; so its
+    values are kept as those of a map, in a layer that is read and not drawn.
 
     Parameters
     ----------
     brain
         Boolean, native space: sets the box, and what of the head is kept.
     voxel_mm
-        Voxels of the T1w image, and about the least of the maps.
+        Voxels of the T1w image; maps are kept a little coarser.
     """
-    layers = [_background(t1w, brain, voxel_mm)]
+    near = _near(brain, _box(brain, voxel_mm))
+    layers = [_background(t1w, near)]
     for source in maps:
-        image = _thinned(_cut(source.image, brain), voxel_mm)
-        kept = image.data * _near(brain, image.grid) * source.sign
+        kept = _kept(source.image, brain, near, voxel_mm)
         layers.append(
             VolumeLayer(
-                source.name, source.title, Image(kept, image.affine), source.colormap, 0.7,
-                source.low, source.high, source.step, shown=False, threshold=True,
-                sign=source.sign,
+                source.name, source.title, Image(kept.data * source.sign, kept.affine),
+                source.colormap, 0.7, source.low, source.high, source.step, shown=False,
+                threshold=True, sign=source.sign,
             )
         )  # fmt: skip
     for mask in masks:
@@ -100,6 +106,12 @@ def view_layers(
                 mask.colour, 0.6, 0.5, 1.0, shown=mask.shown,
             )
         )  # fmt: skip
+    ceiling = layers[0].high
+    values = _kept(t1w, brain, near, voxel_mm)
+    layers.append(
+        VolumeLayer("t1w-values", "T1w", values, high=ceiling, step=ceiling / VALUE_LEVELS,
+                    shown=False, values_of="t1w")
+    )  # fmt: skip
     return layers
 
 
@@ -116,16 +128,21 @@ def view_surfaces(brain: Image, masks: Sequence[MaskSource]) -> list[SurfaceLaye
     return [*found, SurfaceLayer("brain", surface(whole, smooth_voxels=1.0), BRAIN_RGBA)]
 
 
-def _background(t1w: Image, brain: Image, voxel_mm: float) -> VolumeLayer:
-    grid = _box(brain, voxel_mm)
-    head = _near(brain, grid)
-    grey = resample(t1w, grid) * head
-    ceiling = float(np.quantile(grey[head], 0.999)) or 1.0
+def _background(t1w: Image, near: Image) -> VolumeLayer:
+    grey = resample(t1w, near.grid) * near.data
+    ceiling = float(np.quantile(grey[near.data], 0.999)) or 1.0
     step = ceiling / GREY_LEVELS
     return VolumeLayer(
-        "t1w", "T1w", Image(np.clip(grey, 0, ceiling), grid.affine), low=5 * step,
+        "t1w", "T1w", Image(np.clip(grey, 0, ceiling), near.affine), low=5 * step,
         high=ceiling, step=step,
     )  # fmt: skip
+
+
+def _kept(image: Image, brain: Image, near: Image, voxel_mm: float) -> Image:
+    """Every n-th voxel of an image around the brain, nothing of the face among them."""
+    thin = _thinned(_cut(image, brain), voxel_mm + MAP_COARSER_MM)
+    inside = resample(_floating(near), thin.grid) >= 0.5
+    return Image(thin.data * inside, thin.affine)
 
 
 def _floating(mask: Image) -> Image:
@@ -163,13 +180,13 @@ def _thinned(image: Image, voxel_mm: float) -> Image:
     """Every n-th voxel, so that voxels are about as large as asked."""
     steps = np.maximum(1, np.rint(voxel_mm / image.grid.voxel_sizes_mm).astype(int))
     affine = np.array(image.affine)
-    affine[:3, :3] = affine[:3, :3] * steps
+    affine[:3, :3] *= steps
     return Image(np.ascontiguousarray(image.data[tuple(slice(None, None, s) for s in steps)]),
                  affine)  # fmt: skip
 
 
-def _near(brain: Image, grid: Grid) -> npt.NDArray[np.bool_]:
+def _near(brain: Image, grid: Grid) -> Image:
     """Whether voxels of a grid lie near enough to the brain to be shown."""
     inside = resample(_floating(brain), grid) >= 0.5
     distance = ndimage.distance_transform_edt(~inside, sampling=grid.voxel_sizes_mm)
-    return np.asarray(distance <= FACE_MARGIN_MM)
+    return Image(distance <= FACE_MARGIN_MM, grid.affine)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from falx.anatomy.registration_stage import load_matrix
 from falx.data.priors import template
 from falx.images.nifti import Image, load, write_text
 from falx.report.figures import COLOURS, Layer, new_figure, png, slices
-from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text, render
+from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
+from falx.report.provenance import provenance_blocks, read_record
 
 __all__ = ["carpet_figure", "motion_figure", "run_report_stage"]
 
@@ -57,14 +57,14 @@ def run_report_stage(
     page
         Output: one HTML file.
     """
-    metrics = {"anatomy": _read(anatomy_metrics), "grey": _read(grey_metrics)}
+    metrics = {"anatomy": read_record(anatomy_metrics), "grey": read_record(grey_metrics)}
     sections = [Section("Grey matter", list(_grey(metrics, t1w, gm, wm, volume)))]
     if motion_metrics is not None and reference is not None and tsnr is not None:
-        metrics["motion"] = _read(motion_metrics)
+        metrics["motion"] = read_record(motion_metrics)
         sections.insert(0, Section("Head motion", list(_motion(metrics["motion"]))))
         sections.append(Section("The run", list(_run(reference, tsnr, coregistration, wm))))
     if reho_metrics is not None and reho is not None and carpet is not None:
-        metrics["reho"] = _read(reho_metrics)
+        metrics["reho"] = read_record(reho_metrics)
         sections.append(
             Section(
                 "Cleaning and regional homogeneity", list(_reho(metrics["reho"], reho, carpet))
@@ -72,7 +72,8 @@ def run_report_stage(
         )
     notices = [text for part in metrics.values() for text in part.get("notices", ())]
     sections.insert(0, Section("Result", list(_result(metrics, list(dict.fromkeys(notices))))))
-    sections.append(Section("How it was made", list(_made(records))))
+    made = {name: read_record(path) for name, path in records.items()}
+    sections.append(Section("How it was made", provenance_blocks(made)))
     write_text(page, render(f"sub-{subject} · grey matter and resting BOLD", sections))
 
 
@@ -180,7 +181,7 @@ def _run(reference: Path, tsnr: Path, coregistration: Path | None, wm: Path) -> 
             ),
             "Coregistration: white matter of the T1w over the mean of the realigned run.",
         )
-        found = _read(coregistration)
+        found = read_record(coregistration)
         yield Table(
             ("NMI by the header", "NMI after", "moved, mm", "overlap"),
             [[found[k] for k in ("nmi_before", "nmi_after", "mean_shift_mm", "overlap")]],
@@ -216,19 +217,3 @@ def _reho(reho: Mapping[str, Any], image: Path, carpet: Path) -> Iterator[Block]
         f"Regional homogeneity; {reho['coverage_percent']:.1f} % of the brain is covered. "
         f"Residuals are smooth to {', '.join(f'{x:.1f}' for x in reho['residual_fwhm_mm'])} mm.",
     )
-
-
-def _made(records: Mapping[str, Path]) -> Iterator[Block]:
-    for name, path in records.items():
-        record = _read(path)
-        rows = [[key, str(value)] for key, value in record.get("params", {}).items()]
-        packages = ", ".join(f"{k} {v}" for k, v in record.get("packages", {}).items())
-        yield Details(
-            f"{name} (version {record.get('version')}, {record.get('seconds', 0):.1f} s)",
-            [Table(("parameter", "value"), rows), Text(f"Falx {record.get('falx')}, {packages}")],
-        )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

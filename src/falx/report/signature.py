@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 
 from falx.anatomy.quality import STOPPING
-from falx.grid import Grid, Side, apply_affine, normalisation_grid
+from falx.grid import Grid, Side, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.resample import pull
 from falx.images.warp import CoordinateMap
 from falx.report.figures import Layer, slices
-from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text, render
+from falx.report.live_page import LiveImages, live_page, structure_middle
+from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
+from falx.report.provenance import provenance_blocks
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
 
 HIPPOCAMPUS = {"left": 17, "right": 53}
-"""FreeSurfer numbers of the structure through which the planes are laid."""
+AMYGDALA = {"left": 18, "right": 54}
+"""FreeSurfer numbers of the structures that are shown."""
 
 THRESHOLD_NOTICE = (
     "The published cut of 39.79 % ablated comes from 30 patients treated at one centre, 21 of "
@@ -72,6 +75,7 @@ class SignaturePictures:
     """Images in native T1w space, the map to the template, and the template itself."""
 
     t1w: Image
+    brain: Image
     gm: Image
     wm: Image
     to_native: CoordinateMap
@@ -97,12 +101,37 @@ def signature_page(results: SignatureResults, pictures: SignaturePictures) -> st
             *sections,
             Section("Numbers", list(_numbers(results))),
         ]
-    sections.append(Section("How it was made", list(_provenance(results))))
-    return render(
-        f"sub-{results.subject} · metabolic signature",
+    sections.append(Section("How it was made", provenance_blocks(results.records)))
+    title = f"sub-{results.subject} · metabolic signature"
+    subtitle = f"Focus on the {results.side}, from {results.metrics['signature']['side_from']}"
+    if results.failed:
+        return render(title, sections, subtitle=subtitle)
+    return live_page(
+        title,
         sections,
-        subtitle=f"Focus on the {results.side}, from {results.metrics['signature']['side_from']}",
+        _live_images(results, pictures),
+        label=f"sub-{results.subject}",
+        side=results.side,
+        centre_mm=_centre_mm(pictures.structures, results.side),
+        subtitle=subtitle,
     )
+
+
+def _live_images(results: SignatureResults, pictures: SignaturePictures) -> LiveImages:
+    return LiveImages(
+        t1w=pictures.t1w,
+        brain=pictures.brain,
+        signature=pictures.signature,
+        hippocampus=_structure(pictures.structures, HIPPOCAMPUS[results.side]),
+        amygdala=_structure(pictures.structures, AMYGDALA[results.side]),
+        pet=pictures.pet,
+        asymmetry=pictures.asymmetry,
+        ablation=pictures.ablation,
+    )
+
+
+def _structure(labels: Image, number: int) -> Image:
+    return Image(labels.data == number, labels.affine)
 
 
 def _result(results: SignatureResults) -> Iterator[Block]:
@@ -232,8 +261,7 @@ def _in_template(image: Image, to_native: CoordinateMap) -> Image:
 
 
 def _centre_mm(structures: Image, side: Side) -> list[float]:
-    voxels = np.argwhere(structures.data == HIPPOCAMPUS[side])
-    return [float(x) for x in apply_affine(structures.affine, voxels.mean(axis=0))]
+    return structure_middle(_structure(structures, HIPPOCAMPUS[side]))
 
 
 def _numbers(results: SignatureResults) -> Iterator[Block]:
@@ -273,19 +301,3 @@ def _numbers(results: SignatureResults) -> Iterator[Block]:
         ("grey matter, mm³", "white matter, mm³", "CSF, mm³", "total intracranial, mm³"),
         [[n["gm_mm3"], n["wm_mm3"], n["csf_mm3"], n["tiv_mm3"]]],
     )
-
-
-def _provenance(results: SignatureResults) -> Iterator[Block]:
-    for name, record in results.records.items():
-        rows = [[key, str(value)] for key, value in record.get("params", {}).items()]
-        files = {**record.get("inputs", {}), **record.get("outputs", {})}
-        digests = [[key, file["uri"], file["blake2b"][:16]] for key, file in files.items()]
-        packages = ", ".join(f"{k} {v}" for k, v in record.get("packages", {}).items())
-        yield Details(
-            f"{name} (version {record.get('version')}, {record.get('seconds', 0):.1f} s)",
-            [
-                Table(("parameter", "value"), rows),
-                Table(("file", "where", "BLAKE2b"), digests),
-                Text(f"Falx {record.get('falx')}, Python {record.get('python')}, {packages}"),
-            ],
-        )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from falx.data.priors import template
 from falx.images.nifti import load, load_labels, load_mask, write_text
 from falx.images.warp import load_map
+from falx.report.provenance import read_record
 from falx.report.signature import SignaturePictures, SignatureResults, signature_page
 
 __all__ = ["signature_report_stage"]
@@ -30,6 +29,7 @@ def signature_report_stage(
     coregister_flair: Path | None,
     coregister_postop: Path | None,
     t1w: Path,
+    brain_mask: Path,
     gm: Path,
     wm: Path,
     to_native: Path,
@@ -52,7 +52,7 @@ def signature_report_stage(
         of FLAIR, post-operative image and ablation are optional.
     numbers
         Input: the flat record of numbers.
-    t1w, gm, wm, structures, pet, asymmetry_native, signature_native, ablation_native
+    t1w, brain_mask, gm, wm, structures, pet, asymmetry_native, signature_native, ablation_native
         Inputs: images in native T1w space.
     to_native
         Input: coordinate map, template grid → T1w mm.
@@ -75,12 +75,13 @@ def signature_report_stage(
     }
     results = SignatureResults(
         subject=subject,
-        numbers=_read(numbers),
-        metrics={name: _read(path) for name, path in metrics.items() if path is not None},
-        records={name: _read(path) for name, path in records.items()},
+        numbers=read_record(numbers),
+        metrics={name: read_record(path) for name, path in metrics.items() if path is not None},
+        records={name: read_record(path) for name, path in records.items()},
     )
     pictures = SignaturePictures(
         t1w=load(t1w),
+        brain=load_mask(brain_mask),
         gm=load(gm),
         wm=load(wm),
         to_native=load_map(to_native),
@@ -92,8 +93,3 @@ def signature_report_stage(
         template=template("t1"),
     )
     write_text(page, signature_page(results, pictures))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

@@ -47,6 +47,8 @@ class VolumeLayer:
         Whether a slider moves `low`.
     sign
         -1 if the values were turned so that what is looked for is positive.
+    values_of
+        Name of the layer whose values at a click this one holds; it is never drawn.
     """
 
     name: str
@@ -60,6 +62,7 @@ class VolumeLayer:
     shown: bool = True
     threshold: bool = False
     sign: int = 1
+    values_of: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,17 +145,18 @@ def live_view(viewer: Viewer) -> Live:
         ]
     text = json.dumps(setup, ensure_ascii=True).replace("</", "<\\/")
     data.append(f'<script type="application/json" id="falx-setup">{text}</script>')
-    markup = _asset("viewer.html").read_text(encoding="utf-8")
-    markup = markup.replace("LABEL", html.escape(viewer.label))
-    return Live(
-        Raw(markup + "\n".join(data)),
-        _asset("viewer.js").read_text(encoding="utf-8"),
-        _asset("viewer.css").read_text(encoding="utf-8"),
-    )
+    shown = _text("viewer.html").replace("LABEL", html.escape(viewer.label))
+    shown += "" if viewer.what_if is None else _text("what_if.html")
+    markup = f'{_text("still.html")}<div id="falx-viewer" hidden>\n{shown}</div>\n'
+    return Live(Raw(markup + "\n".join(data)), _text("viewer.js"), _text("viewer.css"))
 
 
 def _asset(name: str) -> Traversable:
     return resources.files("falx.report") / "assets" / name
+
+
+def _text(name: str) -> str:
+    return _asset(name).read_text(encoding="utf-8")
 
 
 def _record(layer: VolumeLayer) -> dict[str, Any]:
@@ -169,6 +173,7 @@ def _record(layer: VolumeLayer) -> dict[str, Any]:
         "shown": layer.shown,
         "threshold": layer.threshold,
         "sign": layer.sign,
+        "valuesOf": layer.values_of,
     }
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from falx.grid import Side
 from falx.images.nifti import Image, load, load_mask
-from falx.report.page import Notice, Section, render
-from falx.report.patient_view import MapSource, MaskSource, view_layers, view_surfaces
+from falx.report.live_page import LiveImages, live_page, structure_middle
 from falx.report.plan import NEAR_MM, plan_picture, plan_sections
 from falx.report.plan_sheet import plan_sheet
-from falx.report.viewer import Viewer, WhatIf, is_built, live_view
+from falx.report.viewer import WhatIf
 from falx.studies.plan_inputs import PatientFiles
 from falx.surgery.geometry import LaserPlan, ablation_mask
 from falx.surgery.head import brain_of_labels
@@ -23,18 +21,6 @@ from falx.surgery.scene import fields_of
 from falx.surgery.what_if import what_if_arrays, what_if_plan, what_if_scene
 
 __all__ = ["PlanImages", "load_images", "plan_page", "sheet", "shown_plan"]
-
-ORANGE, YELLOW, BLUE, PINK = (242, 142, 43), (242, 208, 43), (84, 145, 214), (230, 96, 176)
-VOXELS_MM = (1.5, 2.0, 3.0)
-"""Voxels of the T1w image and least voxels of maps in the live view; the first that fits."""
-
-LARGEST_PAGE = 6_000_000
-"""Bytes that a mail system or a viewing station takes."""
-
-NOT_BUILT = (
-    "This installation was built without the live view, for which Node is needed; the pictures "
-    "and tables show the same plan."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +48,22 @@ def load_images(files: PatientFiles) -> PlanImages:
 def plan_page(planned: Planned, images: PlanImages) -> str:
     """Return the page of a planned patient, one file that makes no request."""
     plan, ablation = shown_plan(planned), _planned_ablation(planned)
+    document, live = planned.document, _live_images(planned, images)
     sections = plan_sections(
-        planned.document, t1w=images.t1w, signature=images.signature, ablation=ablation
+        document, t1w=images.t1w, signature=images.signature, ablation=ablation
     )
-    label = planned.document["label"]
-    if not is_built():
-        sections.append(Section("Live view", (Notice((NOT_BUILT,), level="note"),)))
-        return render("Laser plan", sections, subtitle=label)
-    page = ""
-    for voxel_mm in VOXELS_MM:
-        live = live_view(_viewer(planned, plan, images, voxel_mm))
-        shown = [sections[0], Section("Live view", (live.markup,)), *sections[1:]]
-        page = render("Laser plan", shown, subtitle=label, script=live.script, style=live.style)
-        if len(page) <= LARGEST_PAGE:
-            break
-    return page
+    side: Side = document["side"]
+    middle = structure_middle(live.hippocampus)
+    return live_page(
+        "Laser plan",
+        sections,
+        live,
+        label=document["label"],
+        side=side,
+        centre_mm=middle if plan is None else plan.trajectory.target_mm,
+        subtitle=document["label"],
+        what_if=None if plan is None else _what_if(planned, plan),
+    )
 
 
 def sheet(planned: Planned, images: PlanImages) -> bytes:
@@ -105,45 +92,18 @@ def shown_plan(planned: Planned) -> LaserPlan | None:
     return plan_of_record(best["plan"])
 
 
-def _viewer(
-    planned: Planned, plan: LaserPlan | None, images: PlanImages, voxel_mm: float
-) -> Viewer:
-    scene, document = planned.scene, planned.document
-    brain = Image(brain_of_labels(planned.labels.data), planned.labels.affine)
-    hippocampus = Image(scene.hippocampus, scene.grid.affine)
-    masks = [
-        MaskSource("signature", "signature", images.signature, ORANGE, alpha=255),
-        MaskSource("hippocampus", "hippocampus", hippocampus, YELLOW, shown=False),
-        MaskSource("amygdala", "amygdala", Image(scene.amygdala, scene.grid.affine), BLUE,
-                   shown=False),
-    ]  # fmt: skip
-    if images.made is not None:
-        masks.append(
-            MaskSource("ablation", "ablation that was made", images.made, PINK, alpha=150)
-        )
-    middle = hippocampus.grid.centres_mm()[scene.hippocampus].mean(axis=0)
-    return Viewer(
-        label=document["label"],
-        side=document["side"],
-        centre_mm=middle if plan is None else plan.trajectory.target_mm,
-        layers=view_layers(images.t1w, brain, maps=_maps(images), masks=masks, voxel_mm=voxel_mm),
-        surfaces=view_surfaces(brain, masks),
-        what_if=None if plan is None else _what_if(planned, plan),
+def _live_images(planned: Planned, images: PlanImages) -> LiveImages:
+    scene, labels = planned.scene, planned.labels
+    return LiveImages(
+        t1w=images.t1w,
+        brain=Image(brain_of_labels(labels.data), labels.affine),
+        signature=images.signature,
+        hippocampus=Image(scene.hippocampus, scene.grid.affine),
+        amygdala=Image(scene.amygdala, scene.grid.affine),
+        pet=images.pet,
+        asymmetry=images.asymmetry,
+        ablation=images.made,
     )
-
-
-def _maps(images: PlanImages) -> list[MapSource]:
-    maps = []
-    if images.pet is not None:
-        high = float(np.quantile(images.pet.data, 0.999)) or 1.0
-        step = high / 20_000
-        maps.append(MapSource("pet", "PET", images.pet, "hot", 0.3 * high, high, step))
-    if images.asymmetry is not None:
-        maps.append(
-            MapSource("asymmetry", "asymmetry (low here)", images.asymmetry, "viridis", 0.06, 0.4,
-                      1e-4, sign=-1)
-        )  # fmt: skip
-    return maps
 
 
 def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:

@@ -138,6 +138,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=900,
+    version=2,
 )
 
 MAPS: dict[str, dict[str, str]] = {

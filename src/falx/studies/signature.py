@@ -287,6 +287,7 @@ REPORT = Stage(
         "coregister_flair": "coregister_flair.matrix?",
         "coregister_postop": "coregister_postop.matrix?",
         "t1w": "anatomy.corrected",
+        "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
         "wm": "anatomy.wm",
         "to_native": "anatomy.to_native",
@@ -299,6 +300,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
+    version=2,
 )
 
 
