@@ -49,6 +49,9 @@ def pixels(page, canvas):
     """Colours of a canvas as the browser shows it, shape (N, 3)."""
     from matplotlib.image import imread
 
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
     shot = page.locator(f"#falx-{canvas}").screenshot()
     return np.rint(imread(io.BytesIO(shot))[..., :3].reshape(-1, 3) * 255).astype(int)
 
@@ -61,6 +64,13 @@ def values(page):
 def place(page):
     """Where the crosshair stands, mm."""
     return np.array(json.loads(page.get_attribute("#falx-values", "data-mm")))
+
+
+def nearest_voxel(page, affine):
+    """Index of the voxel under the crosshair; the crosshair must lie clearly in one voxel."""
+    voxel = np.linalg.inv(affine) @ [*place(page), 1.0]
+    assert np.abs(voxel - np.floor(voxel) - 0.5)[:3].min() > 1e-3
+    return tuple(np.rint(voxel[:3]).astype(int))
 
 
 def go(page, mm):
