@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from falx.errors import FalxError
@@ -30,6 +32,12 @@ def test_sources_are_parsed() -> None:
 def test_table_and_function_must_name_the_same_arguments() -> None:
     with pytest.raises(FalxError, match=r"names \['extra'\].*misses \['fwhm_mm'\]"):
         make(params={"extra": "copy.extra"})
+
+
+def test_what_is_bound_to_the_function_is_not_asked_of_the_table() -> None:
+    assert make(run=partial(copy, fwhm_mm=3.0), params={}).params == {}
+    with pytest.raises(FalxError, match=r"names \['fwhm_mm'\]"):
+        make(run=partial(copy, fwhm_mm=3.0))
 
 
 def test_table_refuses_unknown_sources_and_twins() -> None:

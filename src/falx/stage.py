@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from falx.errors import FalxError
@@ -128,7 +129,8 @@ class Stage:
     def _check_signature(self) -> None:
         named = {*self.inputs, *self.outputs, *self.params}
         known = inspect.signature(self.run).parameters.values()
-        takes = {p.name for p in known if p.kind is not p.VAR_KEYWORD} - {"threads"}
+        bound = self.run.keywords if isinstance(self.run, partial) else {}
+        takes = {p.name for p in known if p.kind is not p.VAR_KEYWORD} - {"threads", *bound}
         if any(p.kind is p.VAR_KEYWORD for p in known):
             takes |= named
         if named != takes:

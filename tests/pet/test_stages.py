@@ -16,10 +16,11 @@ from falx.grid import Grid
 from falx.images.nifti import Image, save, write_json
 from falx.pet.presets import preset
 from falx.pet.stages import (
+    FLAIR,
+    GM_DENSITY,
+    PET,
     asymmetry_stage,
     correct_stage,
-    flair_asymmetry_stage,
-    gm_asymmetry_stage,
     signature_stage,
 )
 from falx.surgery.stages import ablation_stage
@@ -68,6 +69,8 @@ def run(
     )
     asymmetry_stage(
         image=out["corrected"],
+        matrix=None,
+        quantity=PET,
         **anatomy,
         scaled_template=out["scaled"],
         asymmetry_template=out["ai_template"],
@@ -237,19 +240,24 @@ def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
         "asymmetry_native": tmp_path / "ai_native.nii.gz",
         "metrics": tmp_path / "metrics.json",
     }
-    settings = {"scale": "proportional", "smoothing_fwhm_mm": 6.0, "voxel_mm": 2.0}
-    gm_asymmetry_stage(image=files["gm"], **anatomy, **outputs, **settings)
+    settings = {
+        "scale": "proportional",
+        "reference": "brain",
+        "smoothing_fwhm_mm": 6.0,
+        "voxel_mm": 2.0,
+    }
+    given = {**anatomy, **outputs, **settings}
+    asymmetry_stage(image=files["gm"], matrix=None, quantity=GM_DENSITY, **given)
     assert np.abs(nib.load(outputs["asymmetry_template"]).get_fdata()).max() < 1e-4
     move = rigid((3, -2, 4), (0.05, 0.02, -0.03))
     write_json(tmp_path / "matrix.json", {"matrix": move})
     bright = head.t1w * np.where(head.labels == 53, 1.2, 1.0)
     save(tmp_path / "flair.nii.gz", bright.astype(np.float32), move @ head.grid.affine)
-    flair_asymmetry_stage(
+    asymmetry_stage(
         image=tmp_path / "flair.nii.gz",
         matrix=tmp_path / "matrix.json",
-        **anatomy,
-        **outputs,
-        **settings,
+        quantity=FLAIR,
+        **given,
     )
     structures = facts(outputs["metrics"])["structures"]["hippocampus"]
     assert structures["right"]["mean_asymmetry"] > 0.03

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.errors import InputError, collect_notices
@@ -17,7 +16,6 @@ from falx.images.smooth import smooth
 from falx.pet.files import read_place, read_scaled
 from falx.pet.inputs import read_pet
 from falx.pet.maps import (
-    Place,
     normalise,
     reference_mask,
     scaled_asymmetry,
@@ -35,16 +33,15 @@ from falx.pet.signature import (
 )
 
 __all__ = [
+    "FLAIR",
+    "GM_DENSITY",
+    "PET",
+    "Quantity",
     "asymmetry_stage",
     "correct_stage",
-    "flair_asymmetry_stage",
-    "gm_asymmetry_stage",
     "read_scaled",
     "signature_stage",
 ]
-
-GM_DENSITY_FLOOR = 0.1
-"""Least smoothed grey-matter density, mean of both sides, that has an asymmetry."""
 
 NATIVE = "native T1w space of the pre-operative session"
 
@@ -135,9 +132,35 @@ def correct_stage(
     )
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """What an asymmetry is of.
+
+    Parameters
+    ----------
+    name
+        For descriptions.
+    zero_is_missing
+        Voxels that are exactly zero were not measured.
+    least
+        Where the smoothed mean of both sides is below it the index is not defined: it would be
+        noise over next to nothing.
+    """
+
+    name: str
+    zero_is_missing: bool = False
+    least: float | None = None
+
+
+PET = Quantity("PET", zero_is_missing=True)
+FLAIR = Quantity("FLAIR")
+GM_DENSITY = Quantity("grey-matter density", least=0.1)
+
+
 def asymmetry_stage(
     *,
     image: Path,
+    matrix: Path | None,
     brain_mask: Path,
     structures: Path,
     to_native: Path,
@@ -146,18 +169,22 @@ def asymmetry_stage(
     asymmetry_template: Path,
     asymmetry_native: Path,
     metrics: Path,
+    quantity: Quantity,
     scale: str,
     reference: str,
     smoothing_fwhm_mm: float,
     voxel_mm: float,
     threads: int = 1,
 ) -> None:
-    """Asymmetry of the corrected PET.
+    """Asymmetry of an image in template space, and pulled to the T1w grid.
 
     Parameters
     ----------
     image
-        Input: PET in T1w space, zero where not defined, as :func:`correct_stage` writes it.
+        Input on its own grid.
+    matrix
+        Input: JSON of the coregistration, T1w mm → image mm; ``None`` for an image that is in
+        T1w space already.
     brain_mask, structures
         Inputs on the T1w grid.
     to_native, to_template
@@ -168,6 +195,8 @@ def asymmetry_stage(
         Outputs: asymmetry index in template space, and pulled to the T1w grid.
     metrics
         Output: JSON with scale, mean and SD of the reference, and means of the structures.
+    quantity
+        What the image shows; bound where the stage is named.
     scale, reference
         Intensity scale and reference region.
     smoothing_fwhm_mm
@@ -176,77 +205,45 @@ def asymmetry_stage(
         Of the template grid.
     """
     source = load(image)
-    place = read_place(
-        brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
-    )
-    outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
-    choice = _Choice("PET", scale, reference, smoothing_fwhm_mm)
-    _write_asymmetry(source, source.data != 0, None, place, choice, outputs)
-
-
-def flair_asymmetry_stage(
-    *,
-    image: Path,
-    matrix: Path,
-    brain_mask: Path,
-    structures: Path,
-    to_native: Path,
-    to_template: Path,
-    scaled_template: Path,
-    asymmetry_template: Path,
-    asymmetry_native: Path,
-    metrics: Path,
-    scale: str,
-    smoothing_fwhm_mm: float,
-    voxel_mm: float,
-    threads: int = 1,
-) -> None:
-    """Asymmetry of an image on its own grid, such as FLAIR; `matrix` brings it to the T1w.
-
-    Parameters are those of :func:`asymmetry_stage`; `matrix` is the JSON of the
-    coregistration, T1w mm → image mm. The reference region is the brain.
-    """
-    source = load(image)
     source = Image(np.nan_to_num(source.data), source.affine)
-    place = read_place(
-        brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
+    measured = source.data != 0 if quantity.zero_is_missing else np.ones(source.data.shape, bool)
+    grid = normalisation_grid(voxel_mm)
+    place = read_place(brain_mask, structures, to_native, to_template, grid, threads)
+    with collect_notices() as notices:
+        normalised = normalise(
+            source,
+            measured,
+            place,
+            matrix=None if matrix is None else load_matrix(matrix),
+            smoothing_fwhm_mm=smoothing_fwhm_mm,
+        )
+        if quantity.least is not None:
+            normalised = normalised.above(quantity.least)
+        labels = place.to_template(place.labels, how="nearest")
+        region = reference_mask(reference, normalised.defined, labels, grid)
+        scaled, asymmetry = scaled_asymmetry(normalised, region, scale)
+        native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
+    common = {"Units": "1", "SkullStripped": True}
+    index = {"Description": f"asymmetry index of {quantity.name}", **common}
+    intensity = {"Description": f"{quantity.name} on the {scale} scale", **common}
+    save(scaled_template, scaled.image, grid.affine, sidecar=intensity)
+    save(asymmetry_template, asymmetry.index, grid.affine, sidecar=index)
+    placed = {**index, "SpatialReference": NATIVE}
+    save(asymmetry_native, native, place.native.affine, sidecar=placed)
+    write_json(
+        metrics,
+        {
+            "quantity": quantity.name,
+            "scale": scale,
+            "reference": reference,
+            "smoothing_fwhm_mm": smoothing_fwhm_mm,
+            "least": quantity.least,
+            "mean": scaled.mean,
+            "sd": scaled.sd,
+            "structures": structure_means(scaled.image, native, native_valid, place),
+            "notices": notices,
+        },
     )
-    outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
-    choice = _Choice("FLAIR", scale, "brain", smoothing_fwhm_mm)
-    everywhere = np.ones(source.data.shape, dtype=bool)
-    _write_asymmetry(source, everywhere, load_matrix(matrix), place, choice, outputs)
-
-
-def gm_asymmetry_stage(
-    *,
-    image: Path,
-    brain_mask: Path,
-    structures: Path,
-    to_native: Path,
-    to_template: Path,
-    scaled_template: Path,
-    asymmetry_template: Path,
-    asymmetry_native: Path,
-    metrics: Path,
-    scale: str,
-    smoothing_fwhm_mm: float,
-    voxel_mm: float,
-    threads: int = 1,
-) -> None:
-    """Asymmetry of grey-matter density; `image` is the grey-matter map on the T1w grid.
-
-    Parameters are those of :func:`asymmetry_stage`. The reference region is the brain. Where
-    the smoothed density is below :data:`GM_DENSITY_FLOOR` on both sides the index is not
-    defined: it would be noise over next to nothing.
-    """
-    source = load(image)
-    place = read_place(
-        brain_mask, structures, to_native, to_template, normalisation_grid(voxel_mm), threads
-    )
-    outputs = _Outputs(scaled_template, asymmetry_template, asymmetry_native, metrics)
-    choice = _Choice("grey-matter density", scale, "brain", smoothing_fwhm_mm, GM_DENSITY_FLOOR)
-    everywhere = np.ones(source.data.shape, dtype=bool)
-    _write_asymmetry(source, everywhere, None, place, choice, outputs)
 
 
 def signature_stage(
@@ -318,61 +315,6 @@ def signature_stage(
             "published_threshold": asdict(PUBLISHED_THRESHOLD),
             "volume_mm3": np.count_nonzero(chosen.native) * voxel_mm3,
             "published_volume_mm3": np.count_nonzero(published.native) * voxel_mm3,
-            "notices": notices,
-        },
-    )
-
-
-@dataclass(frozen=True)
-class _Choice:
-    quantity: str
-    scale: str
-    reference: str
-    smoothing_fwhm_mm: float
-    least: float | None = None
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    scaled_template: Path
-    asymmetry_template: Path
-    asymmetry_native: Path
-    metrics: Path
-
-
-def _write_asymmetry(
-    source: Image,
-    defined: npt.NDArray[np.bool_],
-    matrix: npt.NDArray[np.floating] | None,
-    place: Place,
-    choice: _Choice,
-    outputs: _Outputs,
-) -> None:
-    with collect_notices() as notices:
-        image = normalise(
-            source, defined, place, matrix=matrix, smoothing_fwhm_mm=choice.smoothing_fwhm_mm
-        )
-        if choice.least is not None:
-            image = image.above(choice.least)
-        labels = place.to_template(place.labels, how="nearest")
-        reference = reference_mask(choice.reference, image.defined, labels, image.grid)
-        scaled, asymmetry = scaled_asymmetry(image, reference, choice.scale)
-        native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
-    affine = image.grid.affine
-    common = {"Units": "1", "SkullStripped": True}
-    index = {"Description": f"asymmetry index of {choice.quantity}", **common}
-    intensity = {"Description": f"{choice.quantity} on the {choice.scale} scale", **common}
-    save(outputs.scaled_template, scaled.image, affine, sidecar=intensity)
-    save(outputs.asymmetry_template, asymmetry.index, affine, sidecar=index)
-    placed = {**index, "SpatialReference": NATIVE}
-    save(outputs.asymmetry_native, native, place.native.affine, sidecar=placed)
-    write_json(
-        outputs.metrics,
-        {
-            **asdict(choice),
-            "mean": scaled.mean,
-            "sd": scaled.sd,
-            "structures": structure_means(scaled.image, native, native_valid, place),
             "notices": notices,
         },
     )

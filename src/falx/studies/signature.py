@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -13,10 +13,11 @@ from falx.bids.derivative import output_path
 from falx.grid import TEMPLATE_SPACE
 from falx.pet.presets import PRESETS, PetSettings
 from falx.pet.stages import (
+    FLAIR,
+    GM_DENSITY,
+    PET,
     asymmetry_stage,
     correct_stage,
-    flair_asymmetry_stage,
-    gm_asymmetry_stage,
     signature_stage,
 )
 from falx.report.stages import signature_report_stage
@@ -86,8 +87,6 @@ PLACE = {
 }
 """Where things are: inputs that every stage between native and template space takes."""
 
-SCALING = {"smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm", "voxel_mm": "asymmetry.voxel_mm"}
-
 ANATOMY = Stage(
     "anatomy",
     anatomy_stage,
@@ -134,52 +133,64 @@ CORRECT = Stage(
     version=4,
 )
 
-PET_ASYMMETRY = Stage(
+
+def _asymmetry(
+    name: str,
+    run: Callable[..., None],
+    path: Callable[..., str],
+    inputs: Mapping[str, str],
+    *,
+    of: str,
+    label: str = "",
+    params: Mapping[str, str] | None = None,
+) -> Stage:
+    """Build the row of one image's asymmetry."""
+    return Stage(
+        name,
+        run,
+        inputs={**inputs, **PLACE},
+        outputs={
+            "scaled_template": path(space=TEMPLATE_SPACE, desc=f"scaled{label}"),
+            "asymmetry_template": path(space=TEMPLATE_SPACE, desc=f"asymmetry{label}"),
+            "asymmetry_native": path(space="T1w", desc=f"asymmetry{label}"),
+            "metrics": _metrics(f"asymmetry{of}"),
+        },
+        params={
+            "scale": "asymmetry.scale",
+            "smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm",
+            "voxel_mm": "asymmetry.voxel_mm",
+            **(params or {}),
+        },
+        mem_mb=1500,
+        threads=2,
+        version=3,
+    )
+
+
+PET_ASYMMETRY = _asymmetry(
     "asymmetry_pet",
-    asymmetry_stage,
-    inputs={"image": "pet.corrected", **PLACE},
-    outputs={
-        "scaled_template": _pet(space=TEMPLATE_SPACE, desc="scaled"),
-        "asymmetry_template": _pet(space=TEMPLATE_SPACE, desc="asymmetry"),
-        "asymmetry_native": _pet(space="T1w", desc="asymmetry"),
-        "metrics": _metrics("asymmetryPET"),
-    },
-    params={"scale": "asymmetry.scale", "reference": "asymmetry.reference", **SCALING},
-    mem_mb=1500,
-    threads=2,
-    version=3,
+    partial(asymmetry_stage, quantity=PET, matrix=None),
+    _pet,
+    {"image": "pet.corrected"},
+    of="PET",
+    params={"reference": "asymmetry.reference"},
 )
 
-FLAIR_ASYMMETRY = Stage(
+FLAIR_ASYMMETRY = _asymmetry(
     "asymmetry_flair",
-    flair_asymmetry_stage,
-    inputs={"image": "raw.flair", "matrix": "coregister_flair.matrix", **PLACE},
-    outputs={
-        "scaled_template": _anat("FLAIR", space=TEMPLATE_SPACE, desc="scaled"),
-        "asymmetry_template": _anat("FLAIR", space=TEMPLATE_SPACE, desc="asymmetry"),
-        "asymmetry_native": _anat("FLAIR", space="T1w", desc="asymmetry"),
-        "metrics": _metrics("asymmetryFLAIR"),
-    },
-    params={"scale": "asymmetry.scale", **SCALING},
-    mem_mb=1500,
-    threads=2,
-    version=3,
+    partial(asymmetry_stage, quantity=FLAIR, reference="brain"),
+    partial(_anat, "FLAIR"),
+    {"image": "raw.flair", "matrix": "coregister_flair.matrix"},
+    of="FLAIR",
 )
 
-GM_ASYMMETRY = Stage(
+GM_ASYMMETRY = _asymmetry(
     "asymmetry_gm",
-    gm_asymmetry_stage,
-    inputs={"image": "anatomy.gm", **PLACE},
-    outputs={
-        "scaled_template": _anat("T1w", space=TEMPLATE_SPACE, desc="scaledGM"),
-        "asymmetry_template": _anat("T1w", space=TEMPLATE_SPACE, desc="asymmetryGM"),
-        "asymmetry_native": _anat("T1w", space="T1w", desc="asymmetryGM"),
-        "metrics": _metrics("asymmetryGM"),
-    },
-    params={"scale": "asymmetry.scale", **SCALING},
-    mem_mb=1500,
-    threads=2,
-    version=3,
+    partial(asymmetry_stage, quantity=GM_DENSITY, matrix=None, reference="brain"),
+    partial(_anat, "T1w"),
+    {"image": "anatomy.gm"},
+    of="GM",
+    label="GM",
 )
 
 SIGNATURE = Stage(
