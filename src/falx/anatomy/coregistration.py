@@ -13,10 +13,11 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from falx.anatomy.descent import descend
-from falx.anatomy.facing import FLIP, faces_left, mirror_image, rounded
+from falx.anatomy.facing import faces_left, rounded
 from falx.anatomy.mutual_information import BINS, Evaluation, nmi
 from falx.errors import InputError, check_same_grid
 from falx.grid import Grid, apply_affine
+from falx.images.mirror import FLIP, mirror_image
 from falx.images.nifti import Image
 from falx.images.resample import resample, sample
 from falx.images.smooth import smooth

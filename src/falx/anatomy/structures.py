@@ -15,16 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.anatomy.facing import faces_left, mirror_labels, mirror_segmentation, rounded
+from falx.anatomy.facing import faces_left, mirror_segmentation, rounded
 from falx.anatomy.mixture import Mixture, class_evidence
 from falx.anatomy.parallel import limit_threads
 from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.structure_groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structure_kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structure_warp import fit_structure_warp
-from falx.data.labels import head_labels
+from falx.data.labels import head_labels, swap_sides
 from falx.data.priors import StructurePriors
 from falx.grid import Grid
+from falx.images.mirror import turned_over
 from falx.images.resample import sample
 from falx.images.warp import CoordinateMap
 
@@ -122,7 +123,7 @@ def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int)
 def _mirrored(structures: Structures) -> Structures:
     partner = head_labels().table(head_labels().mirror)
     return Structures(
-        mirror_labels(structures.labels),
+        swap_sides(turned_over(structures.labels)).astype(np.int32),
         {int(partner[number]): value for number, value in structures.volumes_mm3.items()},
         {int(partner[number]): value for number, value in structures.confidence.items()},
     )

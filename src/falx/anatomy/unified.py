@@ -13,7 +13,7 @@ import numpy.typing as npt
 from falx.anatomy.affine import size_prior
 from falx.anatomy.alignment import align
 from falx.anatomy.cleanup import clean_up
-from falx.anatomy.facing import faces_left, mirror_image, mirror_segmentation, rounded
+from falx.anatomy.facing import faces_left, mirror_segmentation, rounded
 from falx.anatomy.fitting import Fit, fit_model
 from falx.anatomy.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.mrf import smooth_labels
@@ -24,6 +24,7 @@ from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.grid import Grid, box_grid
+from falx.images.mirror import mirror_image
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.threads import blas_threads

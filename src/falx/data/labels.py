@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from falx.errors import InputError
 
-__all__ = ["TISSUES", "HeadLabels", "T1Intensities", "head_labels", "recode", "t1_intensities"]
+__all__ = [
+    "TISSUES",
+    "HeadLabels",
+    "T1Intensities",
+    "head_labels",
+    "recode",
+    "swap_sides",
+    "t1_intensities",
+]
 
 TISSUES = ("GM", "WM", "CSF", "bone", "soft", "air")
 """The six tissue classes, in the order of every tissue prior and posterior of Falx."""
@@ -183,3 +191,9 @@ def recode(
             do="recode them first",
         )
     return sent
+
+
+def swap_sides(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Give every voxel the label of the same structure on the other side."""
+    known = head_labels()
+    return recode(labels, known.table(known.mirror))

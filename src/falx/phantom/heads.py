@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.data.labels import TISSUES, head_labels, recode
+from falx.data.labels import TISSUES, head_labels, recode, swap_sides
 from falx.errors import InputError, check_option, check_range
 from falx.grid import Grid, apply_affine, box_grid, is_symmetric
+from falx.images.mirror import mirror_image
 from falx.images.nifti import Image, load_labels
 from falx.images.resample import sample
 from falx.images.smooth import FWHM_PER_SIGMA
@@ -97,12 +98,8 @@ def load_head(number: str = "05", folder: Path | None = None) -> Head:
 
 def mirror_head(head: Head) -> Head:
     """Mirror a head about x = 0 and swap the sides of its labels."""
-    labels = head_labels()
-    swapped = recode(head.labels, labels.table(labels.mirror)).astype(np.int16)
-    affine = np.diag([-1.0, 1.0, 1.0, 1.0]) @ head.affine
-    affine[:3, 3] += affine[:3, 0] * (head.labels.shape[0] - 1)
-    affine[:3, 0] *= -1
-    return Head(np.ascontiguousarray(swapped[::-1]), affine)
+    mirrored = mirror_image(Image(swap_sides(head.labels).astype(np.int16), head.affine))
+    return Head(mirrored.data, mirrored.affine)
 
 
 def midsagittal(head: Head) -> npt.NDArray[np.float64]:

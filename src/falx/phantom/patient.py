@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import check_option, check_range
-from falx.grid import SIDES, Side, opposite, reorient_to_ras
+from falx.grid import SIDES, Side, opposite
+from falx.images.mirror import FLIP, mirror_image
 from falx.images.nifti import Image
 from falx.phantom.heads import (
     Head,
@@ -172,32 +173,30 @@ def simulate_patient(
 def mirror_patient(patient: Patient) -> Patient:
     """Return the exact mirror image of a patient: same values at (-x, y, z), sides swapped."""
     spec, truth = patient.spec, patient.truth
-    flip = np.diag([-1.0, 1.0, 1.0, 1.0])
-    labels = mirror_head(Head(truth.labels.data, np.eye(4))).labels[::-1]
     swap = {"left": "right", "right": "left"}
     volumes = {
         f"{swap[name.split()[0]]} {name.split()[1]}": volume
         for name, volume in truth.volumes_mm3.items()
     }
-    mirrored_labels = _mirrored(Image(labels, truth.labels.affine))
-    ablation_mask = _mirrored(Image(truth.ablation.mask, truth.labels.affine)).data
+    labels = mirror_head(Head(truth.labels.data, truth.labels.affine))
+    ablation_mask = mirror_image(Image(truth.ablation.mask, truth.labels.affine)).data
     return Patient(
         spec=replace(spec, side=opposite(spec.side)),
-        t1w=_mirrored(patient.t1w),
-        flair=_mirrored(patient.flair),
-        pet=_mirrored(patient.pet),
-        t1w_postop=_mirrored(patient.t1w_postop),
-        ablation=_mirrored(patient.ablation),
+        t1w=mirror_image(patient.t1w),
+        flair=mirror_image(patient.flair),
+        pet=mirror_image(patient.pet),
+        t1w_postop=mirror_image(patient.t1w_postop),
+        ablation=mirror_image(patient.ablation),
         truth=Truth(
-            labels=mirrored_labels,
-            activity=_mirrored(truth.activity),
-            signature=_mirrored(truth.signature),
+            labels=Image(labels.labels, labels.affine),
+            activity=mirror_image(truth.activity),
+            signature=mirror_image(truth.signature),
             asymmetry=truth.asymmetry,
             ablation=replace(truth.ablation, mask=ablation_mask),
             volumes_mm3=volumes,
-            t1w_to_pet=flip @ truth.t1w_to_pet @ flip,
-            t1w_to_flair=flip @ truth.t1w_to_flair @ flip,
-            t1w_to_postop=flip @ truth.t1w_to_postop @ flip,
+            t1w_to_pet=FLIP @ truth.t1w_to_pet @ FLIP,
+            t1w_to_flair=FLIP @ truth.t1w_to_flair @ FLIP,
+            t1w_to_postop=FLIP @ truth.t1w_to_postop @ FLIP,
         ),
     )
 
@@ -262,8 +261,3 @@ def _volumes_mm3(head: Head) -> dict[str, float]:
         for side, labels in MESIAL.items()
         for name, label in zip(("hippocampus", "amygdala"), labels, strict=True)
     }
-
-
-def _mirrored(image: Image) -> Image:
-    """Mirror the affine, keep the array, and turn the axes back to run right."""
-    return Image(*reorient_to_ras(image.data, np.diag([-1.0, 1.0, 1.0, 1.0]) @ image.affine))
