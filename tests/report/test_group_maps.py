@@ -67,7 +67,7 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "Grey-matter volume: DRE - HC" in text
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text
-    assert "grey_anova could not be computed: group DSE is empty." in text
+    assert "step grey_anova, could not be computed: group DSE is empty." in text
     assert text.count("data:image/png;base64,") == 5
     assert "left cerebral cortex" in outputs["table"].read_text() + text
 

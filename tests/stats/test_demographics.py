@@ -36,6 +36,13 @@ def test_few_people_are_tested_exactly():
     assert compare_words("sex", ["a"] * 4 + ["b"] * 4, list("FFFMMMMF")).test == "Fisher"
 
 
+def test_a_group_without_the_word_keeps_its_place():
+    row = compare_words("type", ["a"] * 3, ["x", "y", "y"], names=("b", "a"))
+    assert row.cells == ("–", "1/2")
+    assert row.test == "none: one group"
+    assert row.p is None
+
+
 def test_table_without_the_groups_is_refused(tmp_path):
     table = tmp_path / "participants.tsv"
     table.write_text("participant_id\tgroup\tage\nsub-01\tX\t3\n")

@@ -16,7 +16,12 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from falx.errors import InputError, QualityError
-from falx.images.spline import axis_operators, cubic_weights, spline_coefficients
+from falx.images.spline import (
+    axis_operators,
+    cubic_weights,
+    spline_coefficients,
+    spline_value,
+)
 from falx.threads import blas_threads
 
 __all__ = ["MotionEstimate", "realign"]
@@ -285,15 +290,7 @@ def _accumulate(coefficients, to_voxel, points, columns, moment, lost, squares):
         cubic_weights(x - np.float32(i), wx)
         cubic_weights(y - np.float32(j), wy)
         cubic_weights(z - np.float32(k), wz)
-        value = np.float32(0)
-        for m in range(4):
-            plane = np.float32(0)
-            for n in range(4):
-                row = coefficients[i + m, j + n]
-                line = row[k] * wz[0] + row[k + 1] * wz[1]
-                line += row[k + 2] * wz[2] + row[k + 3] * wz[3]
-                plane += wy[n] * line
-            value += wx[m] * plane
+        value = spline_value(coefficients, i, j, k, wx, wy, wz)
         for m in range(7):
             moment[m] += columns[p, m] * value
         squares[0] += value * value

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.registration_stage import load_matrix
 from falx.bold.cleaning import Band, CleaningBasis, clean, clean_sequentially, cleaning_basis
 from falx.bold.confounds import friston24, spike_regressors
 from falx.bold.displacement import (
@@ -23,15 +21,14 @@ from falx.bold.displacement import (
     parameters_from_matrices,
     rotation_centre,
 )
-from falx.bold.motion import realign
-from falx.bold.normalise import average_run, covered_voxels, sample_run, tissue_signal
+from falx.bold.motion import MotionEstimate, realign
+from falx.bold.normalise import average_run
+from falx.bold.reading import TemplateSeries, read_run
 from falx.bold.reho import RehoMap, regional_homogeneity, zreho
-from falx.bold.run import BoldRun, check_repetition_time, slice_order
+from falx.bold.run import BoldRun
 from falx.errors import check_option, collect_notices
-from falx.grid import Grid, apply_affine, normalisation_grid
-from falx.images.nifti import Image, atomic_path, load, load_mask, save, write_json
-from falx.images.resample import pull
-from falx.images.warp import load_map
+from falx.grid import Grid, normalisation_grid
+from falx.images.nifti import atomic_path, save, write_json
 from falx.stats.smoothness import fsl_smoothness
 
 __all__ = ["motion_stage", "reho_stage"]
@@ -90,39 +87,43 @@ def motion_stage(
         )
         found = realign(np.moveaxis(run.data, 3, 0), run.affine)
         average = average_run(run.data, run.affine, found.matrices)
-        middle = rotation_centre("volume", run.data.shape[:3], run.affine)
-        about = rotation_centre(centre, run.data.shape[:3], run.affine)
-        parameters = parameters_from_matrices(found.matrices, centre_mm=about)
-        summary = motion_summary(parameters, limits)
     save(reference, average.mean, run.affine)
     save(tsnr, average.tsnr, run.affine)
-    write_json(
-        motion,
-        {
-            "repetition_time_s": run.repetition_time_s,
-            "dropped_volumes": dropped_volumes,
-            "volumes": run.data.shape[3],
-            "reference": REFERENCE_SPACE,
-            "convention": "matrices map reference mm to volume mm; parameters are T Rx Ry Rz "
-            f"in mm and radians about the {centre}",
-            "matrices": found.matrices,
-            "parameters": parameters,
-            "residual": found.residual,
-            "fd_power_mm": summary.fd_mm,
-            "fd_jenkinson_mm": fd_jenkinson(found.matrices, middle),
-            "spikes": np.flatnonzero(summary.spikes),
-            "fd_threshold_mm": fd_threshold_mm,
-            "mean_fd_mm": summary.mean_fd_mm,
-            "spike_percent": summary.spike_percent,
-            "volumes_above_0_5_mm": int(np.count_nonzero(summary.fd_mm > 0.5)),
-            "largest_translation_mm": summary.translation_mm,
-            "largest_rotation_deg": summary.rotation_deg,
-            "exceeds": {str(limit): summary.exceeds(limit) for limit in LIMIT_STEPS},
-            "excluded": summary.excluded,
-            "reasons": summary.reasons,
-            "notices": notices,
-        },
-    )
+    taken = {"repetition_time_s": run.repetition_time_s, "dropped_volumes": dropped_volumes}
+    judged = _judged(found, run, limits, centre)
+    write_json(motion, {**taken, **judged, "notices": notices})
+
+
+def _judged(
+    found: MotionEstimate, run: BoldRun, limits: MotionLimits, centre: str
+) -> dict[str, Any]:
+    """Return matrices, parameters, displacements and the decision."""
+    shape = run.data.shape[:3]
+    about = rotation_centre(centre, shape, run.affine)
+    parameters = parameters_from_matrices(found.matrices, centre_mm=about)
+    summary = motion_summary(parameters, limits)
+    middle = rotation_centre("volume", shape, run.affine)
+    return {
+        "volumes": run.data.shape[3],
+        "reference": REFERENCE_SPACE,
+        "convention": "matrices map reference mm to volume mm; parameters are T Rx Ry Rz "
+        f"in mm and radians about the {centre}",
+        "matrices": found.matrices,
+        "parameters": parameters,
+        "residual": found.residual,
+        "fd_power_mm": summary.fd_mm,
+        "fd_jenkinson_mm": fd_jenkinson(found.matrices, middle),
+        "spikes": np.flatnonzero(summary.spikes),
+        "fd_threshold_mm": limits.fd_mm,
+        "mean_fd_mm": summary.mean_fd_mm,
+        "spike_percent": summary.spike_percent,
+        "volumes_above_0_5_mm": int(np.count_nonzero(summary.fd_mm > 0.5)),
+        "largest_translation_mm": summary.translation_mm,
+        "largest_rotation_deg": summary.rotation_deg,
+        "exceeds": {str(limit): summary.exceeds(limit) for limit in LIMIT_STEPS},
+        "excluded": summary.excluded,
+        "reasons": summary.reasons,
+    }
 
 
 def reho_stage(
@@ -178,6 +179,8 @@ def reho_stage(
     """
     moved = json.loads(motion.read_text())
     grid = normalisation_grid(voxel_mm)
+    cleaning = _Cleaning(order, Band(low_hz, high_hz), trend_order, least_dof)
+    measure = _Measure(neighbours, smoothing_fwhm_mm, standardise_first)
     with collect_notices() as notices:
         run = read_run(
             bold,
@@ -188,40 +191,69 @@ def reho_stage(
             least_volumes=2,
             slice_timing=slice_timing,
         )
-        space = _TemplateSeries.read(run, moved, matrix, to_native, brain_mask, grid, threads)
-        nuisance = np.column_stack(
-            [
-                friston24(np.array(moved["parameters"])),
-                spike_regressors(_marked(moved)),
-                space.tissue(wm, wm_threshold, "white matter"),
-                space.tissue(csf, csf_threshold, "CSF"),
-            ]
+        space = TemplateSeries.read(run, moved, matrix, to_native, brain_mask, grid, threads)
+        del run
+        nuisance = _nuisance(
+            moved,
+            space.tissue(wm, wm_threshold, "white matter"),
+            space.tissue(csf, csf_threshold, "CSF"),
         )
-        cleaning = _Cleaning(order, Band(low_hz, high_hz), trend_order, least_dof)
-        cleaned, basis = cleaning.apply(space.series, nuisance, run.repetition_time_s, threads)
-        found = regional_homogeneity(cleaned, space.mask, neighbours=neighbours, threads=threads)
-        z = zreho(
-            found,
-            grid.voxel_sizes_mm,
-            fwhm_mm=smoothing_fwhm_mm,
-            order="z-then-smooth" if standardise_first else "smooth-then-z",
+        cleaned, basis = cleaning.apply(
+            space.series, nuisance, moved["repetition_time_s"], threads
         )
+        found, z = measure.apply(cleaned, space.mask, grid, threads)
         smoothness = fsl_smoothness(cleaned.T[:: max(1, len(cleaned.T) // 40)], space.mask)
     save(reho, found.w, grid.affine)
     save(smoothed, z, grid.affine)
     save(mask, found.computed, grid.affine)
     _save_carpet(carpet, space.series, cleaned)
-    described = {
-        "order": order,
-        "band_hz": [low_hz, high_hz],
-        **_dof_spent(basis),
-        **_reho_summary(found, neighbours),
-        "coverage_percent": space.coverage_percent,
-        "residual_fwhm_mm": smoothness.fwhm_voxels * voxel_mm,
-        "notices": notices,
-    }
-    carried = {name: moved[name] for name in ("mean_fd_mm", "excluded", "reasons")}
-    write_json(metrics, {**described, **carried})
+    write_json(
+        metrics,
+        {
+            "order": order,
+            "band_hz": [low_hz, high_hz],
+            **_dof_spent(basis),
+            **_reho_summary(found, neighbours),
+            "coverage_percent": space.coverage_percent,
+            "residual_fwhm_mm": smoothness.fwhm_voxels * voxel_mm,
+            "notices": notices,
+            **{name: moved[name] for name in ("mean_fd_mm", "excluded", "reasons")},
+        },
+    )
+
+
+def _nuisance(moved: dict[str, Any], *tissues: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Motion, spikes and tissue signals, shape (T, P)."""
+    marked = np.zeros(moved["volumes"], bool)
+    marked[moved["spikes"]] = True
+    motion = friston24(np.array(moved["parameters"]))
+    return np.column_stack([motion, spike_regressors(marked), *tissues])
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """How regional homogeneity is measured and standardised."""
+
+    neighbours: int
+    smoothing_fwhm_mm: float
+    standardise_first: bool
+
+    def apply(
+        self,
+        cleaned: npt.NDArray[np.float32],
+        mask: npt.NDArray[np.bool_],
+        grid: Grid,
+        threads: int,
+    ) -> tuple[RehoMap, npt.NDArray[np.floating[Any]]]:
+        """Return Kendall's W and its smoothed z map."""
+        found = regional_homogeneity(cleaned, mask, neighbours=self.neighbours, threads=threads)
+        z = zreho(
+            found,
+            grid.voxel_sizes_mm,
+            fwhm_mm=self.smoothing_fwhm_mm,
+            order="z-then-smooth" if self.standardise_first else "smooth-then-z",
+        )
+        return found, z
 
 
 def _reho_summary(found: RehoMap, neighbours: int) -> dict[str, Any]:
@@ -271,76 +303,6 @@ class _Cleaning:
             threads=threads,
         )
         return cleaned, basis
-
-
-def read_run(
-    path: Path,
-    repetition_time_s: float | None,
-    slice_times_s: Sequence[float] | None,
-    slice_direction: str | None,
-    *,
-    dropped_volumes: int,
-    least_volumes: int,
-    slice_timing: bool,
-) -> BoldRun:
-    """Read a run, check it, drop its first volumes and shift its slices."""
-    image = load(path, ndim=4)
-    stored: Any = nib.load(path)
-    header_s = float(stored.header.get_zooms()[3])
-    if stored.header.get_xyzt_units()[1] == "msec":
-        header_s /= 1000.0
-    time_s = check_repetition_time(header_s, repetition_time_s, where=path.name)
-    slices = None
-    if slice_times_s is not None:
-        slices = slice_order(slice_times_s, slice_direction, stored.affine, stored.shape, time_s)
-    run = BoldRun(image.data, image.affine, time_s, slices)
-    kept = run.without_first(dropped_volumes, least_volumes=least_volumes, where=path.name)
-    return kept.slice_timed(where=path.name) if slice_timing else kept
-
-
-@dataclass(frozen=True, eq=False)
-class _TemplateSeries:
-    """Series of the covered brain voxels of a template grid."""
-
-    series: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
-    native_mm: npt.NDArray[np.float32]
-    coverage_percent: float
-    threads: int
-
-    @classmethod
-    def read(
-        cls,
-        run: BoldRun,
-        moved: dict[str, Any],
-        matrix: Path,
-        to_native: Path,
-        brain_mask: Path,
-        grid: Grid,
-        threads: int,
-    ) -> _TemplateSeries:
-        """Compose warp, coregistration and motion, and interpolate once."""
-        native_mm = load_map(to_native).on(grid, threads=threads)
-        brain = load_mask(brain_mask)
-        inside = pull(Image(brain.data.astype(np.float32), brain.affine), native_mm) > 0.5
-        points = apply_affine(load_matrix(matrix), native_mm[inside])
-        matrices = np.array(moved["matrices"])
-        series = sample_run(run.data, run.affine, matrices, points, threads=threads)
-        covered = covered_voxels(series, inside)
-        mask = np.zeros_like(inside)
-        mask[inside] = covered
-        return cls(series[covered], mask, native_mm, float(100 * covered.mean()), threads)
-
-    def tissue(self, fraction: Path, threshold: float, name: str) -> npt.NDArray[np.float64]:
-        """Mean signal of a tissue."""
-        values = pull(load(fraction), self.native_mm, threads=self.threads)
-        return tissue_signal(self.series, values, self.mask, threshold=threshold, name=name)
-
-
-def _marked(moved: dict[str, Any]) -> npt.NDArray[np.bool_]:
-    marked = np.zeros(moved["volumes"], bool)
-    marked[moved["spikes"]] = True
-    return marked
 
 
 def _dof_spent(basis: CleaningBasis) -> dict[str, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -15,20 +17,19 @@ from falx.engine.run import Outcome, Request, run_study
 from falx.engine.snakemake import Resources
 from falx.phantom.resting import simulate_resting_cohort
 from falx.phantom.resting_dataset import TRUTH, write_resting_cohort
-from falx.studies.recovery import render_recovered
 from falx.studies.resistance import STUDY
-from falx.studies.resistance_recovery import compare_cohort
+from falx.studies.resistance_recovery import compare_cohort, render_cohort
 
-__all__ = ["COARSE", "run"]
+__all__ = ["COARSE", "SIZES", "run", "study_phantoms"]
 
 SIZES = {"DRE": 5, "HC": 5}
 
 COARSE = {
-    "anatomy.sampling_mm": 4.0,
+    "anatomy.sampling_mm": 6.0,
     "grey.voxel_mm": 3.0,
     "reho.voxel_mm": 4.0,
     "groups.sensitive": "",
-    "groups.columns": ("age",),
+    "groups.columns": (),
     "groups.n_permutations": 500,
 }
 """Settings of the demonstration that make it fit into minutes."""
@@ -36,18 +37,22 @@ COARSE = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a phantom cohort, study it at both levels, and print planted beside found."""
+    return study_phantoms(arguments.out, SIZES, seed=arguments.seed, jobs=arguments.jobs)
+
+
+def study_phantoms(out: Path, sizes: Mapping[str, int], *, seed: int, jobs: int) -> int:
+    """Simulate groups of the sizes given, study them, and return the exit code."""
     start = time.monotonic()
-    bids = arguments.out / f"bids-resistance-seed{arguments.seed}"
-    rng = np.random.default_rng(arguments.seed)
-    specs = simulate_resting_cohort(SIZES, rng)
+    bids, outputs = out / f"bids-resistance-seed{seed}", out / "resistance"
+    rng = np.random.default_rng(seed)
+    specs = simulate_resting_cohort(sizes, rng)
     if not bids.exists():
         say(f"simulating the raw images of {len(specs)} phantom people in {bids}")
         part = bids.with_name(f".{bids.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        write_resting_cohort(part, specs, rng, jobs=arguments.jobs)
+        write_resting_cohort(part, specs, rng, jobs=jobs)
         part.rename(bids)
         say(f"{time.monotonic() - start:.0f} s so far")
-    outputs = arguments.out / "resistance"
     outcomes: list[Outcome] = []
     for level in ("participant", "group"):
         request = Request(
@@ -56,13 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
             out=outputs,
             level=level,
             configuration=resolve(STUDY.configuration, COARSE),
-            resources=Resources(arguments.jobs, None, "", False),
+            resources=Resources(jobs, None, "", False),
         )
         outcomes.append(run_study(request, say))
         say(f"{time.monotonic() - start:.0f} s so far")
     if all(outcome.code == 0 for outcome in outcomes):
-        rows = compare_cohort(bids / TRUTH, outputs, [spec.label for spec in specs])
-        say(f"\n{render_recovered(rows)}\n")
+        found = compare_cohort(bids / TRUTH, outputs, [spec.label for spec in specs])
+        say(f"\n{render_cohort(found)}\n")
+        if not found.complete:
+            say("A planted change was not found.\n")
     print_outcome(outcomes[-1], outputs)
     say(f"{time.monotonic() - start:.0f} s in all")
     return max(outcome.code for outcome in outcomes)

@@ -11,7 +11,13 @@ from scipy import ndimage
 
 from falx.images.smooth import FWHM_PER_SIGMA
 
-__all__ = ["axis_operators", "cubic_weights", "sample_spline", "spline_coefficients"]
+__all__ = [
+    "axis_operators",
+    "cubic_weights",
+    "sample_spline",
+    "spline_coefficients",
+    "spline_value",
+]
 
 
 def axis_operators(
@@ -78,6 +84,21 @@ def cubic_weights(u, w):  # type: ignore[no-untyped-def]
     w[3] = u * u * u / 6
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def spline_value(coefficients, i, j, k, wx, wy, wz):  # type: ignore[no-untyped-def]
+    """Weighted sum of the 4×4×4 coefficients from (i, j, k) on."""
+    value = np.float32(0)
+    for m in range(4):
+        plane = np.float32(0)
+        for n in range(4):
+            row = coefficients[i + m, j + n]
+            line = row[k] * wz[0] + row[k + 1] * wz[1]
+            line += row[k + 2] * wz[2] + row[k + 3] * wz[3]
+            plane += wy[n] * line
+        value += wx[m] * plane
+    return value
+
+
 @numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 def _sample(coefficients, voxels, outside, out):  # type: ignore[no-untyped-def]
     nx, ny, nz = coefficients.shape
@@ -91,13 +112,4 @@ def _sample(coefficients, voxels, outside, out):  # type: ignore[no-untyped-def]
         cubic_weights(x - np.float32(i), wx)
         cubic_weights(y - np.float32(j), wy)
         cubic_weights(z - np.float32(k), wz)
-        value = np.float32(0)
-        for m in range(4):
-            plane = np.float32(0)
-            for n in range(4):
-                row = coefficients[i + m, j + n]
-                line = row[k] * wz[0] + row[k + 1] * wz[1]
-                line += row[k + 2] * wz[2] + row[k + 3] * wz[3]
-                plane += wy[n] * line
-            value += wx[m] * plane
-        out[p] = value
+        out[p] = spline_value(coefficients, i, j, k, wx, wy, wz)

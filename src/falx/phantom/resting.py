@@ -27,7 +27,7 @@ __all__ = [
 
 LEFT_CEREBELLAR_CORTEX, RIGHT_CEREBRAL_CORTEX, FLUID = 8, 42, 24
 
-PRECUNEUS_MM = (9.0, -42.0, 26.0)
+PRECUNEUS_MM = (9.0, -44.0, 13.0)
 """Middle of the right precuneus, mm about the centre of the cerebral white matter."""
 
 PLACES = ("left posterior cerebellum", "right precuneus")
@@ -137,7 +137,7 @@ def simulate_resting_cohort(
             clinical=_clinical(rng, k, patient=group != "HC"),
         )
         if group == changed:
-            one = replace(one, gm_loss=0.45, cerebellar_coherence=0.2, precuneal_coherence=2.5)
+            one = replace(one, gm_loss=0.45, cerebellar_coherence=0.2, precuneal_coherence=4.0)
         specs.append(one)
     return tuple(specs)
 
@@ -177,14 +177,14 @@ def place_mask(head: Head, name: str) -> npt.NDArray[np.bool_]:
     """Grey matter of one of :data:`PLACES`, shape of the head.
 
     The cerebellar place is the rear half of the cerebellar cortex of the left side; the
-    precuneal one is what lies within 16 mm of its middle in the cortex of the right side.
+    precuneal one is what lies within 18 mm of its middle in the cortex of the right side.
     """
     points = head.grid.centres_mm()
     if name == PLACES[0]:
         cortex = head.mask(LEFT_CEREBELLAR_CORTEX)
         return np.asarray(cortex & (points[..., 1] < np.median(points[cortex][:, 1])))
     cortex = head.mask(RIGHT_CEREBRAL_CORTEX)
-    return np.asarray(cortex & (np.linalg.norm(points - PRECUNEUS_MM, axis=-1) < 16.0))
+    return np.asarray(cortex & (np.linalg.norm(points - PRECUNEUS_MM, axis=-1) < 18.0))
 
 
 def _run(

@@ -13,7 +13,7 @@ from falx.report.figures import COLOURS, Layer, new_figure, png, slices
 
 __all__ = ["design_figure", "glass_brain", "homogeneity_figure", "montage", "peak_planes"]
 
-AXIAL_MM = (-52.0, -40.0, -28.0, -16.0, 0.0, 16.0, 30.0, 44.0, 58.0)
+AXIAL_MM = (-44.0, -28.0, -10.0, 8.0, 28.0, 48.0)
 SYMMETRIC_MAP, RISING_MAP = "RdBu_r", "magma"
 
 
@@ -30,7 +30,7 @@ def glass_brain(image: Image, threshold: float, *, label: str = "t") -> bytes:
     brain = template("brain")
     low, high, colours = _range(image, threshold, label)
     figure = new_figure(9.0, 3.2)
-    views = ((0, "from the left"), (1, "from behind, L left"), (2, "from above, L left"))
+    views = ((0, "from the right"), (1, "from behind, L left"), (2, "from above, L left"))
     for axis, (along, title) in zip(figure.subplots(1, 3), views, strict=True):
         outline = brain.data.max(axis=along).T
         axis.contour(outline, levels=[0.5], colors=[COLOURS["grey"]], extent=_extent(brain, along))

@@ -83,7 +83,8 @@ def _section(name: str, files: Mapping[str, Path]) -> Section:
 
 def _result(found: Mapping[str, Mapping[str, Path]], failures: Path) -> Iterator[Block]:
     broken = [
-        f"{row['step']} could not be computed: {row['reason']}" for row in read_rows(failures)
+        f"{title_of(row['step'])}, step {row['step']}, could not be computed: {row['reason']}"
+        for row in read_rows(failures)
     ]
     if broken:
         yield Notice(broken, "fail")

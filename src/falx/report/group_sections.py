@@ -27,7 +27,7 @@ KINDS = {"temporal": "temporal lobe epilepsy", "generalised": "generalised epile
 
 CLUSTER = {
     "cluster": "cluster",
-    "sign": "sign",
+    "sign": "direction",
     "cluster_voxels": "voxels",
     "p_fsl": "P random field",
     "p_extent": "P permuted extent",
@@ -44,11 +44,13 @@ REGION = {
     "t": "peak t",
     "f": "peak F",
     "hedges_g": "g",
+    "q": "q",
     "p_voxel": "P voxel",
     "p_tfce": "P TFCE",
 }
 
 SHOWN_CLUSTERS = 3
+LEAST_P = 0.001
 SHOWN_Z = 1.0
 
 
@@ -61,6 +63,8 @@ def title_of(name: str) -> str:
     ('Regional homogeneity', 'Grey-matter volume in temporal lobe epilepsy')
     """
     modality, _, rest = name.partition("_")
+    if modality not in MODALITIES:
+        return name
     kind = KINDS.get(rest.partition("_")[0], "")
     return MODALITIES[modality] + (f" in {kind}" if kind else "")
 
@@ -155,8 +159,8 @@ def _how(summary: Mapping[str, Any]) -> str:
         f"Random fields: residuals smooth to "
         f"{', '.join(f'{x:.2f}' for x in fsl['fwhm_voxels'])} voxels, dLh {fsl['dlh']:.4g}, "
         f"least cluster {fsl['least_cluster_voxels']} of {summary['mask_voxels']} voxels; "
-        f"{significant['fsl']} clusters pass. {summary['permutations']} permutations: "
-        f"{significant['extent']} pass by extent, {significant['mass']} by mass."
+        f"passed by {significant['fsl']}. {summary['permutations']} permutations: passed by "
+        f"{significant['extent']} in extent and by {significant['mass']} in mass."
     )
 
 
@@ -197,8 +201,8 @@ def _clusters(rows: Sequence[Mapping[str, str]], nothing: str) -> Iterator[Block
     part = {key: head for key, head in REGION.items() if key in rows[0]}
     lines, before = [], ""
     for row in rows:
-        own = [_cell(row[key]) if row["cluster"] != before else "" for key in whole]
-        lines.append([*own, *(_cell(row[key]) for key in part)])
+        own = [_shown(key, row[key]) if row["cluster"] != before else "" for key in whole]
+        lines.append([*own, *(_shown(key, row[key]) for key in part)])
         before = row["cluster"]
     yield Table(
         (*whole.values(), *part.values()),
@@ -233,6 +237,16 @@ def _design(summary: Mapping[str, Any]) -> Block:
         rows = [[f"sub-{subject}", reason] for subject, reason in summary["left_out"].items()]
         blocks.append(Table(("left out", "because"), rows))
     return Details("Design, orthogonality, homogeneity of the sample", blocks)
+
+
+def _shown(key: str, text: str) -> object:
+    """Cell of a cluster table: a small P as its bound, a sign as a word."""
+    value = _cell(text)
+    if key.startswith("p_") and isinstance(value, float) and value < LEAST_P:
+        return f"< {LEAST_P:g}"
+    if key == "sign":
+        return "higher" if value == 1 else "lower"
+    return value
 
 
 def _cell(text: str) -> object:

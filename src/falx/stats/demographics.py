@@ -69,16 +69,33 @@ def compare_numbers(
     )
 
 
-def compare_words(variable: str, groups: Sequence[str], words: Sequence[str]) -> DemographicRow:
-    """Compare counts: Pearson chi2, or Fisher's exact test where an expected count is below 5."""
-    names = list(dict.fromkeys(groups))
+def compare_words(
+    variable: str,
+    groups: Sequence[str],
+    words: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+) -> DemographicRow:
+    """Compare counts: Pearson chi2, or Fisher's exact test where an expected count is below 5.
+
+    Parameters
+    ----------
+    groups, words
+        Of every person.
+    names
+        Groups in the order of the cells; those that occur if absent. A group in which
+        nobody has a word takes no part.
+    """
+    shown = list(names) if names is not None else list(dict.fromkeys(groups))
     kinds = sorted(set(words))
     pairs = list(zip(groups, words, strict=True))
-    counts = np.array([[pairs.count((g, w)) for w in kinds] for g in names])
-    cells = tuple("/".join(str(n) for n in row) for row in counts)
+    table = {g: [pairs.count((g, w)) for w in kinds] for g in shown}
+    cells = tuple("/".join(map(str, row)) if any(row) else "–" for row in table.values())
+    counts = np.array([row for row in table.values() if any(row)])
     label = f"{variable} ({'/'.join(kinds)})"
-    if len(kinds) < 2 or len(names) < 2:
-        return DemographicRow(label, cells, "none: one kind", None)
+    if len(kinds) < 2 or len(counts) < 2:
+        reason = "none: one kind" if len(kinds) < 2 else "none: one group"
+        return DemographicRow(label, cells, reason, None)
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
     if expected.min() < 5:
         return DemographicRow(label, cells, "Fisher", float(fisher_exact(counts).p))
@@ -168,5 +185,5 @@ def _compare(
         words = {text for _, text in cells}
         if not 1 < len(words) <= 5:
             return None
-        return compare_words(column, [g for g, _ in cells], [t for _, t in cells])
+        return compare_words(column, [g for g, _ in cells], [t for _, t in cells], names=names)
     return compare_numbers(column, numbers, normal=column.casefold() in NORMAL)

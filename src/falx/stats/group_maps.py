@@ -41,6 +41,9 @@ __all__ = [
 CORRECTIONS = ("fsl", "spm", "extent", "mass")
 """Corrections of clusters, by the name of their probability."""
 
+LEAST_DOF = 4
+"""Random fields of t are not described below; see ``roughness_correction``."""
+
 LEAST_FWHM_VOXELS = 3.0
 """Random-field formulas take the lattice for a continuous field from about here upwards."""
 
@@ -197,6 +200,12 @@ def compare(
     """
     chosen = options or InferenceOptions()
     fit = fit_contrast(data, design, contrast)
+    if fit.dof < LEAST_DOF:
+        raise InputError(
+            "the design leaves too few degrees of freedom for a corrected map",
+            found=f"{fit.dof}: {len(data)} people, columns {', '.join(design.names)}",
+            do="compare more people or use fewer covariates",
+        )
     fsl, spm, test, resels = _random_fields(data, mask, design, fit.dof, chosen)
     neighbours = neighbour_table(mask, chosen.connectivity)
     threshold = critical_t(chosen.voxel_p, fit.dof, two_tailed=chosen.two_tailed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +13,61 @@ import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.grid import apply_affine
-from falx.images.nifti import load, load_mask
+from falx.images.nifti import load_mask
 from falx.images.warp import load_map
 from falx.phantom.resting import PLACES
-from falx.studies.recovery import Recovered
 
-__all__ = ["compare_cohort"]
+__all__ = ["CohortRecovery", "FoundChange", "compare_cohort", "render_cohort"]
 
 PLANTED = (
-    ("grey", PLACES[0], -1, "grey-matter loss"),
-    ("reho", PLACES[0], -1, "lowered ReHo"),
-    ("reho", PLACES[1], 1, "raised ReHo"),
+    ("grey", PLACES[0], -1, "less grey matter"),
+    ("reho", PLACES[0], -1, "lower ReHo"),
+    ("reho", PLACES[1], 1, "higher ReHo"),
 )
 """Modality, place, sign of t and name of every planted change."""
 
+NEAR_MM = 10.0
+"""A peak this near to a planted voxel is in its place, given maps of 3 and 4 mm."""
 
-def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> list[Recovered]:
-    """Compare peaks of the group maps, motion and coregistration with the truth.
+
+@dataclass(frozen=True)
+class FoundChange:
+    """A planted change and the listed cluster whose peak is in its place.
+
+    Parameters
+    ----------
+    planted_mm
+        Middle of the place in the template, mean over people.
+    peak_mm, region, t, p
+        Of the cluster: peak, atlas region there, t, familywise permutation P of the extent;
+        None if no cluster is listed there.
+    """
+
+    what: str
+    place: str
+    planted_mm: tuple[float, ...]
+    peak_mm: tuple[float, ...] | None = None
+    region: str = ""
+    t: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class CohortRecovery:
+    """Changes, and how exact motion and coregistration are, mean over people."""
+
+    changes: tuple[FoundChange, ...]
+    motion_error_um: float
+    coregistration_error_mm: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planted change was found."""
+        return all(change.peak_mm is not None for change in self.changes)
+
+
+def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> CohortRecovery:
+    """Compare clusters of the group maps, motion and coregistration with the truth.
 
     Parameters
     ----------
@@ -38,37 +78,73 @@ def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> list[
     subjects
         Labels.
     """
-    rows = []
+    points = {
+        place: [_place_mm(truth, outputs, subject, place) for subject in subjects]
+        for place in PLACES
+    }
+    changes = []
     for modality, place, sign, what in PLANTED:
-        planted = np.mean([_place_mm(truth, outputs, s, place) for s in subjects], axis=0)
-        t = load(_one(outputs / "group", f"*{modality}resistantcontrols_tmap.nii.gz"))
-        peak = np.unravel_index(np.argmax(sign * t.data), t.data.shape)
-        found = apply_affine(t.affine, np.array(peak))
-        rows.append(Recovered("group", f"{what}, {place}, mm", _mm(planted), _mm(found)))
-        near = np.linalg.norm(t.grid.centres_mm() - planted, axis=-1) < 20.0
-        best = float((sign * t.data)[near].max())
-        rows.append(
-            Recovered(
-                "group",
-                f"{what}: largest t within 20 mm",
-                "lower" if sign < 0 else "higher",
-                sign * best,
-            )
-        )
+        table = _one(outputs / "group", f"*{modality}resistantcontrols_clusters.tsv")
+        changes.append(_found(what, place, sign, points[place], _read(table)))
     motion = [_motion_error_um(truth, outputs, s) for s in subjects]
-    rows.append(Recovered("all", "motion error, mean, µm", 0.0, float(np.mean(motion))))
     apart = [_coregistration_mm(truth, outputs, s) for s in subjects]
-    rows.append(Recovered("all", "BOLD off its place, mean, mm", 0.0, float(np.mean(apart))))
-    return rows
+    return CohortRecovery(tuple(changes), float(np.mean(motion)), float(np.mean(apart)))
+
+
+def render_cohort(found: CohortRecovery) -> str:
+    """Return the comparison as an aligned text table."""
+    lines = [("planted", "at, mm", "found at, mm", "region", "t", "P")]
+    for change in found.changes:
+        head = (f"{change.what}, {change.place}", _mm(change.planted_mm))
+        if change.peak_mm is None:
+            lines.append((*head, "not found", "", "", ""))
+        else:
+            numbers = (f"{change.t:.1f}", f"{change.p:.3g}")
+            lines.append((*head, _mm(change.peak_mm), change.region, *numbers))
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    text.append(
+        f"head motion is off by {found.motion_error_um:.0f} µm, "
+        f"coregistration by {found.coregistration_error_mm:.2f} mm, mean over people"
+    )
+    return "\n".join(text)
+
+
+def _found(
+    what: str,
+    place: str,
+    sign: int,
+    points: Sequence[npt.NDArray[np.float64]],
+    rows: Sequence[Mapping[str, str]],
+) -> FoundChange:
+    """Take the row of a cluster table with the largest |t| in a place, if there is one."""
+    middle = tuple(np.mean([some.mean(axis=0) for some in points], axis=0).tolist())
+    everywhere = np.concatenate(list(points))
+    best = FoundChange(what, place, middle)
+    for row in rows:
+        peak = np.array([float(row[f"{axis}_mm"]) for axis in "xyz"])
+        apart = float(np.linalg.norm(everywhere - peak, axis=1).min())
+        t = float(row["t"])
+        if int(row["sign"]) == sign and apart < NEAR_MM and abs(t) > abs(best.t or 0.0):
+            best = FoundChange(
+                what, place, middle, tuple(peak.tolist()), row["region"], t,
+                float(row["p_extent"]),
+            )  # fmt: skip
+    return best
 
 
 def _place_mm(truth: Path, outputs: Path, subject: str, place: str) -> npt.NDArray[np.float64]:
-    """Middle of a planted place, brought to the template by the person's own map."""
+    """Voxels of a planted place, brought to the template by the person's own map."""
     key = place.title().replace(" ", "")
     mask = load_mask(_one(truth / f"sub-{subject}", f"*_desc-{key}_mask.nii.gz"))
-    to_template = load_map(_one(outputs / f"sub-{subject}", "*_from-T1w_to-MNI*_xfm.nii.gz"))
+    # Named as an image moves: the map from T1w points to the template carries MNI to T1w.
+    name = "*_from-MNI*_to-T1w_mode-image_xfm.nii.gz"
+    to_template = load_map(_one(outputs / f"sub-{subject}", name))
     points = to_template.at(apply_affine(mask.affine, np.argwhere(mask.data)))
-    return np.asarray(points.mean(axis=0), dtype=np.float64)
+    return np.asarray(points, dtype=np.float64)
 
 
 def _motion_error_um(truth: Path, outputs: Path, subject: str) -> float:
@@ -96,8 +172,13 @@ def _coregistration_mm(truth: Path, outputs: Path, subject: str) -> float:
     return float(np.linalg.norm(apart, axis=1).mean())
 
 
-def _mm(point: npt.NDArray[np.float64]) -> str:
+def _mm(point: Sequence[float]) -> str:
     return ", ".join(f"{x:.0f}" for x in point)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def _one(folder: Path, pattern: str) -> Path:
