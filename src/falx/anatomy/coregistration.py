@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numba
 import numpy as np
 import numpy.typing as npt
+import scipy
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from falx.anatomy.descent import descend
 from falx.anatomy.facing import faces_left, rounded
@@ -252,7 +252,7 @@ def _matrix(
     the head by a similar distance.
     """
     matrix = np.eye(4)
-    linear = Rotation.from_rotvec(theta[3:6] / RADIUS_MM).as_matrix()
+    linear = scipy.spatial.transform.Rotation.from_rotvec(theta[3:6] / RADIUS_MM).as_matrix()
     if len(theta) == 12:
         a, b, c, d, e, f = theta[6:] / RADIUS_MM
         values, vectors = np.linalg.eigh(np.array([[a, d, e], [d, b, f], [e, f, c]]))

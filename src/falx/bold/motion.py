@@ -13,7 +13,7 @@ from functools import cached_property
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
+import scipy
 
 from falx.errors import InputError, QualityError
 from falx.images.spline import (
@@ -216,7 +216,7 @@ def _rigid(
     step: npt.NDArray[np.float64], centre_mm: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec(step[3:]).as_matrix()
+    matrix[:3, :3] = scipy.spatial.transform.Rotation.from_rotvec(step[3:]).as_matrix()
     matrix[:3, 3] = step[:3] + centre_mm - matrix[:3, :3] @ centre_mm
     return matrix
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from falx.errors import InputError
 from falx.stats.checks import Floats, design_matrix, vector
@@ -157,7 +157,7 @@ def cross_validate_additive(
     prediction = held.mean(axis=0)
     shapley = (parts - parts.mean(axis=1, keepdims=True)).reshape(n_iterations, n_folds, n, -1)
     low, high = _cv_plus(fitted, held, folds, y)
-    r, p = stats.pearsonr(prediction, y)
+    r, p = scipy.stats.pearsonr(prediction, y)
     sse = np.sum((held - y) ** 2, axis=1)
     return AdditiveStudy(
         names=labels,
@@ -227,7 +227,7 @@ def cross_validate_linear(
         b = (np.linalg.pinv(gram) @ target[..., None])[..., 0]
         held = np.where(folds == k, b @ design.T, held)
     r2 = 1 - np.sum((held - y) ** 2, axis=1) / np.sum((y - y.mean()) ** 2)
-    mean_r = float(stats.pearsonr(held.mean(axis=0), y)[0])
+    mean_r = float(scipy.stats.pearsonr(held.mean(axis=0), y)[0])
     return _row_correlations(held, y), float(r2.mean()), mean_r
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from falx.errors import InputError
 from falx.stats.checks import Floats, binary_outcome, design_matrix, vector
@@ -66,14 +66,14 @@ def ancova(response: ArrayLike, group: ArrayLike, covariates: ArrayLike) -> Anco
     total = float(np.sum((y - y.mean()) ** 2))
     f_model = (total - error) / full.shape[1] / (error / df)
     f_group = (without - error) / (error / df)
-    half = float(stats.t.ppf(0.975, df)) * float(np.sqrt(covariance[0, 0] * error / df))
+    half = float(scipy.stats.t.ppf(0.975, df)) * float(np.sqrt(covariance[0, 0] * error / df))
     return Ancova(
         f_group=float(f_group),
-        p_group=float(stats.f.sf(f_group, 1, df)),
+        p_group=float(scipy.stats.f.sf(f_group, 1, df)),
         f_model=float(f_model),
         df_model=full.shape[1],
         df_residual=df,
-        p_model=float(stats.f.sf(f_model, full.shape[1], df)),
+        p_model=float(scipy.stats.f.sf(f_model, full.shape[1], df)),
         difference=float(-slopes[0]),
         ci_low=float(-slopes[0] - half),
         ci_high=float(-slopes[0] + half),

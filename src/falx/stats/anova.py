@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from falx.errors import InputError
 from falx.stats.clusters import Cluster, cluster_maxima, find_clusters
@@ -114,8 +114,8 @@ def compare_groups(
     """
     chosen = options or InferenceOptions()
     fit = fit_f(data, design, contrasts)
-    tail = stats.f.sf(fit.f, fit.dof_effect, fit.dof_error)
-    threshold = float(stats.f.isf(chosen.voxel_p, fit.dof_effect, fit.dof_error))
+    tail = scipy.stats.f.sf(fit.f, fit.dof_effect, fit.dof_error)
+    threshold = float(scipy.stats.f.isf(chosen.voxel_p, fit.dof_effect, fit.dof_error))
     neighbours = neighbour_table(mask, chosen.connectivity)
     null = None
     if chosen.n_permutations > 1:
@@ -131,7 +131,7 @@ def compare_groups(
     )
     return EffectMap(
         fit=fit,
-        q=np.asarray(stats.false_discovery_control(tail)),
+        q=np.asarray(scipy.stats.false_discovery_control(tail)),
         p_voxel=None if null is None else null.p_value(fit.f, null.t),
         critical_f=threshold,
         clusters=clusters,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.special import gammaln
 
 from falx.errors import InputError
@@ -87,7 +87,7 @@ def _expected(table: Counts) -> Floats:
 
 def _p_and_df(statistic: float, table: Counts) -> tuple[float, int]:
     df = (table.shape[0] - 1) * (table.shape[1] - 1)
-    return float(stats.chi2.sf(statistic, df)), df
+    return float(scipy.stats.chi2.sf(statistic, df)), df
 
 
 def chi_square(table: ArrayLike, *, yates: bool = False) -> ChiSquare:
@@ -159,7 +159,7 @@ def fisher_exact(
             found=f"more than {max_tables}",
             do="pass rng=numpy.random.default_rng(seed)",
         )
-    drawn = stats.random_table(counts.sum(axis=1), counts.sum(axis=0)).rvs(
+    drawn = scipy.stats.random_table(counts.sum(axis=1), counts.sum(axis=0)).rvs(
         size=samples, random_state=rng
     )
     hits = int(np.sum(_log_probability(drawn) <= limit))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from falx.errors import InputError, check_option
 from falx.stats.checks import Floats, binary_outcome, vector
@@ -87,8 +87,8 @@ def proportion(hits: int, n: int) -> Proportion:
     """
     if n < 1:
         raise InputError("a share needs at least one patient", found=n, do="check the groups")
-    low = float(stats.beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
-    high = float(stats.beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+    low = float(scipy.stats.beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
+    high = float(scipy.stats.beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
     return Proportion(hits, n, low, high)
 
 
@@ -147,7 +147,7 @@ def cut_performance(
         specificity=proportion(tn, tn + fp),
         accuracy=proportion(tp + tn, n),
         balanced_accuracy=(tp / (tp + fn) + tn / (tn + fp)) / 2,
-        accuracy_p=float(stats.binom.sf(tp + tn - 1, n, commoner)),
+        accuracy_p=float(scipy.stats.binom.sf(tp + tn - 1, n, commoner)),
         pearson=chi_square(table) if split else None,
         yates=chi_square(table, yates=True) if split else None,
         fisher=fisher_exact(table) if split else None,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from falx.errors import InputError
 from falx.images.nifti import write_json
@@ -59,13 +59,16 @@ def compare_numbers(
         return DemographicRow(variable, tuple(cells), "none: one group", None)
     if normal:
         return DemographicRow(
-            variable, tuple(cells), "analysis of variance", float(stats.f_oneway(*known).pvalue)
+            variable,
+            tuple(cells),
+            "analysis of variance",
+            float(scipy.stats.f_oneway(*known).pvalue),
         )
     if len(known) == 2:
         found = mann_whitney(*known)
         return DemographicRow(variable, tuple(cells), "Mann-Whitney", float(found.p))
     return DemographicRow(
-        variable, tuple(cells), "Kruskal-Wallis", float(stats.kruskal(*known).pvalue)
+        variable, tuple(cells), "Kruskal-Wallis", float(scipy.stats.kruskal(*known).pvalue)
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from falx.stats.checks import binary_outcome, design_matrix
 from falx.stats.likelihood import climb
@@ -71,4 +71,4 @@ def firth_ratio_test(predictors: ArrayLike, outcome: ArrayLike, column: int = 0)
     top = climb(design.matrix, event, penalised=True)
     held = climb(design.matrix, event, penalised=True, fixed=column + 1)
     statistic = max(0.0, 2 * (top.value - held.value))
-    return ChiSquareTest(statistic, 1, float(stats.chi2.sf(statistic, 1)))
+    return ChiSquareTest(statistic, 1, float(scipy.stats.chi2.sf(statistic, 1)))

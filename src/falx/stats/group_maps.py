@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from falx.errors import InputError, check_option, check_range, notify
 from falx.stats.clusters import Cluster, find_clusters
@@ -225,7 +226,7 @@ def compare(
     tail = special.stdtr(fit.dof, -np.abs(fit.t))
     return GroupMap(
         fit=fit,
-        q=np.asarray(stats.false_discovery_control(tail * (2 if chosen.two_tailed else 1))),
+        q=np.asarray(scipy.stats.false_discovery_control(tail * (2 if chosen.two_tailed else 1))),
         p_voxel=None if null is None else null.p_value(np.abs(fit.t), null.t),
         p_tfce=None
         if null is None or null.tfce is None or enhanced is None

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from falx.errors import InputError, check_option
 from falx.stats.checks import Floats, vector
@@ -102,8 +102,8 @@ def _t_test(a: Floats, b: Floats, variance: float, df: float, *, equal: bool) ->
             do="look at the values",
         )
     difference, se = float(a.mean() - b.mean()), math.sqrt(variance)
-    half = float(stats.t.ppf(0.975, df)) * se
-    p = float(2 * stats.t.sf(abs(difference / se), df))
+    half = float(scipy.stats.t.ppf(0.975, df)) * se
+    p = float(2 * scipy.stats.t.sf(abs(difference / se), df))
     return TTest(difference / se, df, p, difference, difference - half, difference + half, equal)
 
 
@@ -158,13 +158,13 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, method: str = "auto") -> RankTes
             found=f"{len(pooled) - len(np.unique(pooled))} ties",
             do="use method='normal'",
         )
-    u = float(stats.rankdata(pooled)[: len(x)].sum() - len(x) * (len(x) + 1) / 2)
+    u = float(scipy.stats.rankdata(pooled)[: len(x)].sum() - len(x) * (len(x) + 1) / 2)
     exact = method == "exact" or (method == "auto" and max(len(x), len(y)) < 50 and not tied)
     if exact:
-        p = float(stats.mannwhitneyu(x, y, method="exact").pvalue)
+        p = float(scipy.stats.mannwhitneyu(x, y, method="exact").pvalue)
     else:
         p = _normal_p(u, len(x), len(y), pooled)
-    z_from_p = -abs(float(stats.norm.ppf(min(p, 1.0) / 2)))
+    z_from_p = -abs(float(scipy.stats.norm.ppf(min(p, 1.0) / 2)))
     return RankTest(u, p, u / (len(x) * len(y)), z_from_p, exact)
 
 
@@ -180,7 +180,7 @@ def _normal_p(u: float, n_a: int, n_b: int, pooled: Floats) -> float:
             do="leave this variable out",
         )
     excess = max(abs(u - n_a * n_b / 2) - 0.5, 0.0)
-    return float(min(1.0, 2 * stats.norm.sf(excess / math.sqrt(variance))))
+    return float(min(1.0, 2 * scipy.stats.norm.sf(excess / math.sqrt(variance))))
 
 
 def levene(a: ArrayLike, b: ArrayLike) -> LeveneTest:
@@ -193,7 +193,7 @@ def levene(a: ArrayLike, b: ArrayLike) -> LeveneTest:
             found=f"groups of {len(x)} and {len(y)}",
             do="compare the spread by eye",
         )
-    test = stats.levene(x, y, center="median")
+    test = scipy.stats.levene(x, y, center="median")
     return LeveneTest(
         float(test.statistic), float(test.pvalue), float(x.std(ddof=1)), float(y.std(ddof=1))
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from falx.errors import InputError
 from falx.stats.design import Design, partition
@@ -162,7 +163,7 @@ def critical_t(p: float, dof: float, *, two_tailed: bool = True) -> float:
     >>> round(critical_t(0.005, 45), 4)
     2.9521
     """
-    return float(stats.t.isf(p / 2 if two_tailed else p, dof))
+    return float(scipy.stats.t.isf(p / 2 if two_tailed else p, dof))
 
 
 def check_data(data: npt.NDArray[np.floating], design: Design) -> None:

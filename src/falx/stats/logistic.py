@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
-from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from falx.errors import InputError
 from falx.stats.checks import Bools, Floats, binary_outcome, design_matrix
@@ -30,7 +29,7 @@ __all__ = [
     "wald_test",
 ]
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(ndtri(0.975))
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def wald_test(fit: LogisticFit, indices: Sequence[int]) -> ChiSquareTest:
     rows = np.asarray(indices)
     b = fit.coefficients[rows]
     statistic = float(b @ np.linalg.solve(fit.covariance[np.ix_(rows, rows)], b))
-    return ChiSquareTest(statistic, len(rows), float(stats.chi2.sf(statistic, len(rows))))
+    return ChiSquareTest(statistic, len(rows), float(scipy.stats.chi2.sf(statistic, len(rows))))
 
 
 def likelihood_ratio(larger: LogisticFit, smaller: LogisticFit | None = None) -> ChiSquareTest:
@@ -174,7 +173,7 @@ def likelihood_ratio(larger: LogisticFit, smaller: LogisticFit | None = None) ->
         base = smaller.log_likelihood
         df = len(larger.coefficients) - len(smaller.coefficients)
     statistic = max(0.0, 2 * (larger.log_likelihood - base))
-    return ChiSquareTest(statistic, df, float(stats.chi2.sf(statistic, df)))
+    return ChiSquareTest(statistic, df, float(scipy.stats.chi2.sf(statistic, df)))
 
 
 def profile_interval(
@@ -195,7 +194,7 @@ def profile_interval(
     top = climb(design.matrix, event, penalised=penalised)
     peak = float(top.coefficients[index])
     se = math.sqrt(float(np.linalg.inv(top.information)[index, index]))
-    target = float(stats.chi2.ppf(0.95, 1))
+    target = float(scipy.stats.chi2.ppf(0.95, 1))
 
     def excess(value: float) -> float:
         start = top.coefficients.copy()
@@ -215,5 +214,5 @@ def _crossing(excess: Callable[[float], float], peak: float, step: float) -> flo
         except InputError:
             break
         if passed:
-            return float(brentq(excess, peak, peak + multiple * step, xtol=1e-10))
+            return float(scipy.optimize.brentq(excess, peak, peak + multiple * step, xtol=1e-10))
     return math.copysign(math.inf, step)

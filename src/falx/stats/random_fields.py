@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+import scipy
+from scipy import special
 
 from falx.errors import InputError, check_option, check_range, notify
 
@@ -116,7 +117,9 @@ class SpmField:
     def critical_height(self, alpha: float) -> float:
         """Height whose familywise probability is `alpha`."""
         check_range("alpha", alpha, 1e-12, 0.5)
-        return float(optimize.brentq(lambda u: self.p_peak(u) - alpha, 2.0, 100.0, xtol=1e-12))
+        return float(
+            scipy.optimize.brentq(lambda u: self.p_peak(u) - alpha, 2.0, 100.0, xtol=1e-12)
+        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ class FslClusterTest:
     @property
     def z_threshold(self) -> float:
         """Cluster-forming threshold of z."""
-        return float(stats.norm.isf(self.voxel_p / 2 if self.two_tailed else self.voxel_p))
+        return float(scipy.stats.norm.isf(self.voxel_p / 2 if self.two_tailed else self.voxel_p))
 
     @property
     def alpha(self) -> float:

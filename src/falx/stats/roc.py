@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.special import expit, logit
 
 from falx.errors import InputError
@@ -188,7 +188,7 @@ def delong_test(
     if variance == 0:
         return DelongTest(difference, 0.0, 1.0)
     z = difference / math.sqrt(float(variance))
-    return DelongTest(difference, z, float(2 * stats.norm.sf(abs(z))))
+    return DelongTest(difference, z, float(2 * scipy.stats.norm.sf(abs(z))))
 
 
 def youden_cut(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from falx.errors import InputError
 from falx.stats.checks import Bools, Floats
@@ -107,10 +107,10 @@ def _bca(drawn: Floats, apparent: float, jackknife: Floats) -> tuple[float, floa
     if not 0 < below < 1 or spread == 0:
         low, high = np.quantile(drawn, [0.025, 0.975])
         return float(low), float(high)
-    bias = stats.norm.ppf(below)
+    bias = scipy.stats.norm.ppf(below)
     acceleration = float(np.sum(deviation**3)) / (6 * spread)
-    z = bias + stats.norm.ppf([0.025, 0.975])
-    level = stats.norm.cdf(bias + z / (1 - acceleration * z))
+    z = bias + scipy.stats.norm.ppf([0.025, 0.975])
+    level = scipy.stats.norm.cdf(bias + z / (1 - acceleration * z))
     low, high = np.quantile(drawn, level)
     return float(low), float(high)
 

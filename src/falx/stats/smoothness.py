@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import integrate, special
+import scipy
+from scipy import special
 
 from falx.errors import InputError, check_range
 from falx.images.smooth import FWHM_PER_SIGMA
@@ -183,7 +184,7 @@ def roughness_correction(dof: float) -> float:
         weight = 2 * np.log(t * t + v - 1) - np.log((v - 1) * (v - 2))
         return float(np.exp(weight + 3 * log_density - 2 * log_normal) * np.cosh(s))
 
-    half, _ = integrate.quad(integrand, 0.0, np.arcsinh(_reach(v)), epsabs=1e-12, limit=400)
+    half, _ = scipy.integrate.quad(integrand, 0.0, np.arcsinh(_reach(v)), epsabs=1e-12, limit=400)
     return float(2.0 * half)
 
 

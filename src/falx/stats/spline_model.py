@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from falx.errors import InputError
 from falx.stats.checks import Bools, Floats, binary_outcome, vector
@@ -154,7 +154,7 @@ def _score_test(
     scale = np.abs(design).max(axis=0)
     gradient = score(design / scale, event, b * scale)
     statistic = float(gradient @ np.linalg.solve(information(design / scale, b * scale), gradient))
-    return ChiSquareTest(statistic, n_curved, float(stats.chi2.sf(statistic, n_curved)))
+    return ChiSquareTest(statistic, n_curved, float(scipy.stats.chi2.sf(statistic, n_curved)))
 
 
 def odds_ratio_curve(

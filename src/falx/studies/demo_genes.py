@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from falx.genes.association_study import Settings
 from falx.genes.network.interactions import make_network
@@ -81,7 +81,7 @@ def run(out: Path | str, *, seed: int = 7, n_maps: int = 5000) -> GenesDemo:
     study, sets = result.study, result.sets[0]
     genes = study.data.genes
     truth = np.isin(np.array(genes), phantom.planted)
-    rank = stats.rankdata(-study.weights.z)
+    rank = scipy.stats.rankdata(-study.weights.z)
     n = int(truth.sum())
     demo = GenesDemo(
         result.report,

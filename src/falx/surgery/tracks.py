@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import scipy
 
 from falx.grid import apply_affine
 from falx.surgery import track_kernels as kernels
@@ -157,5 +157,5 @@ def far_from_sinus(scene: Scene, least_mm: float) -> npt.NDArray[np.bool_]:
     if scene.sinus is None or not scene.sinus.any():
         return np.ones(len(scene.entries_mm), dtype=bool)
     sinus_mm = apply_affine(scene.grid.affine, np.argwhere(scene.sinus))
-    apart, _ = cKDTree(sinus_mm).query(scene.entries_mm)
+    apart, _ = scipy.spatial.cKDTree(sinus_mm).query(scene.entries_mm)
     return np.asarray(apart >= least_mm)

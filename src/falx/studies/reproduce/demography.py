@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy import stats
+import scipy
 
 from falx.data.mo2025 import CountRow, Patients, load_table1
 from falx.stats.checks import Bools
@@ -84,7 +84,7 @@ def _duration(patients: Patients, free: Bools) -> list[Item]:
 
 
 def _age() -> Item:
-    test = stats.ttest_ind_from_stats(37.67, 12.67, 9, 32.24, 10.41, 21)
+    test = scipy.stats.ttest_ind_from_stats(37.67, 12.67, 9, 32.24, 10.41, 21)
     t, p = float(test.statistic), float(test.pvalue)
     return Item(
         6, SECTION, "Age at surgery, test", "t = 1.23, P = .23", f"t = {t:.4f}, P = {p:.4f}",
