@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -196,8 +197,8 @@ def restrict(
     if any_case or aliases:
         match = match_symbols(missing, genes, any_case=any_case, aliases=aliases)
         where_to |= {gene: column[name] for gene, name in match.mapping.items()}
-    row, column_of = _memberships(library, where_to, len(genes))
-    sizes = np.bincount(row, minlength=len(library.sets))
+    memberships = _memberships(library, dict.fromkeys(all_genes, -1) | where_to, len(genes))
+    sizes = np.diff(memberships.indptr)
     kept = np.flatnonzero((sizes >= smallest) & (sizes <= largest))
     if kept.size == 0:
         raise InputError(
@@ -212,18 +213,12 @@ def restrict(
             where=library.name,
             found=f"{len(where_to)} of {len(all_genes)}",
         )
-    chosen = np.isin(row, kept)
-    indptr = np.concatenate([[0], np.cumsum(sizes[kept])])
-    indices = column_of[chosen]
-    membership = sparse.csr_array(
-        (np.ones(len(indices)), indices, indptr), shape=(len(kept), len(genes))
-    )
     titles = tuple(library.sets)
     return TestedSets(
         library.name,
         tuple(titles[i] for i in kept),
         genes,
-        membership,
+        memberships[kept],
         too_small=int((sizes < smallest).sum()),
         too_large=int((sizes > largest).sum()),
         lost=len(all_genes) - len(where_to),
@@ -232,13 +227,18 @@ def restrict(
 
 def _memberships(
     library: GeneSetLibrary, where_to: Mapping[str, int], n_genes: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Set and gene number of every membership, in order and without repetition."""
-    lookup = where_to.get
-    lengths = [len(members) for members in library.sets.values()]
-    flat = [lookup(gene, -1) for members in library.sets.values() for gene in members]
-    gene = np.array(flat, dtype=np.int64)
-    of_set = np.repeat(np.arange(len(lengths)), lengths)
+) -> sparse.csr_array:
+    """Sparse 0/1 matrix of all sets and tested genes; -1 marks a gene that was not tested."""
+    lengths = np.array([len(members) for members in library.sets.values()])
+    flat = map(where_to.__getitem__, chain.from_iterable(library.sets.values()))
+    column = np.fromiter(flat, dtype=np.int64, count=lengths.sum())
+    inside = column >= 0
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    indptr = np.concatenate([[0], np.cumsum(inside)])[starts]
+    table = sparse.csr_array(
+        (np.ones(indptr[-1]), column[inside], indptr), shape=(len(lengths), n_genes)
+    )
     # Two names of one gene may stand in the same set.
-    key = np.unique((of_set * n_genes + gene)[gene >= 0])
-    return key // n_genes, key % n_genes
+    table.sum_duplicates()
+    table.data[:] = 1.0
+    return table
