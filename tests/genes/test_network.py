@@ -169,7 +169,8 @@ def test_edges_are_compared_with_lists_of_like_degree(hint, rng):
 
 
 def test_loops_and_repeated_edges_are_counted():
-    network = make_network([("a", "b"), ("b", "a"), ("a", "a"), ("b", "c")], ORIGIN)
+    with pytest.warns(FalxNotice, match="1 to itself, 1 repeated"):
+        network = make_network([("a", "b"), ("b", "a"), ("a", "a"), ("b", "c")], ORIGIN)
     assert (network.n_edges, network.loops, network.repeated) == (2, 1, 1)
     assert network.induced(["a", "b", "z"]).edges() == (("a", "b"),)
     assert "c" in network.induced(["a", "b", "c"], keep_isolated=True).neighbours

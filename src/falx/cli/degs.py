@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from falx.errors import collect_notices
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -38,16 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
     from falx.genes.blood.differential import differential
     from falx.studies.gene_lists import blood_report, read_imaging_genes
 
-    imaging = read_imaging_genes(arguments.imaging) if arguments.imaging else None
     group, reference = arguments.contrast
-    result = differential(
-        read_counts(arguments.counts),
-        read_design(arguments.design),
-        factor=arguments.factor,
-        contrast=(group, reference),
-        formula=arguments.formula,
-        least_count=arguments.least_count,
-        threads=arguments.threads,
-    )
-    print(blood_report(result, arguments.out, imaging=imaging))
+    with collect_notices() as notices:
+        imaging = read_imaging_genes(arguments.imaging) if arguments.imaging else None
+        result = differential(
+            read_counts(arguments.counts),
+            read_design(arguments.design),
+            factor=arguments.factor,
+            contrast=(group, reference),
+            formula=arguments.formula,
+            least_count=arguments.least_count,
+            threads=arguments.threads,
+        )
+    for notice in notices:
+        print(f"note: {notice}")
+    print(blood_report(result, arguments.out, imaging=imaging, notices=notices))
     return 0

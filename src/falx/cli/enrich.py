@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from falx.cli.knowledge import add_knowledge, libraries_of, network_of
-from falx.errors import InputError
+from falx.cli.knowledge import add_knowledge, aliases_of, libraries_of, network_of
+from falx.errors import InputError, collect_notices
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Test the lists and say where to look."""
     from falx.studies.gene_lists import enrich_lists, read_gene_list
 
-    libraries, network = libraries_of(arguments), network_of(arguments)
+    with collect_notices() as notices:
+        libraries, network = libraries_of(arguments), network_of(arguments)
+        aliases = aliases_of(arguments)
     if not libraries and network is None:
         raise InputError(
             "there is nothing to compare the genes with",
@@ -42,7 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     lists = {path.stem: read_gene_list(path) for path in arguments.genes}
     print(
         enrich_lists(
-            lists, universe, libraries, arguments.out, network=network, seed=arguments.seed
+            lists,
+            universe,
+            libraries,
+            arguments.out,
+            network=network,
+            aliases=aliases,
+            notices=notices,
+            seed=arguments.seed,
         )
     )
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from falx.atlas import Atlas
-from falx.cli.knowledge import add_knowledge, libraries_of, network_of
+from falx.cli.knowledge import add_knowledge, aliases_of, libraries_of, network_of
 from falx.errors import InputError, check_option
 from falx.images.nifti import load
 
@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="moran, variogram, gaussian, spin (cortex only), random; or by block: "
         "cortex=spin,subcortex=moran",
     )
+    parser.add_argument(
+        "--as-published", action="store_true",
+        help="leave spun maps, and maps made by block, as rough as they come",
+    )  # fmt: skip
     parser.add_argument("--n-maps", type=int, default=5000, help="null maps (default 5000)")
     parser.add_argument("--n-list", type=int, default=1500, help="genes a list (default 1500)")
     parser.add_argument(
@@ -77,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     settings = Settings(
         null=_nulls(arguments.nulls),
+        restore=not arguments.as_published,
         n_maps=arguments.n_maps,
         n_list=arguments.n_list,
         require_fdr=arguments.require_fdr,
@@ -88,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         expression,
         arguments.out,
         settings=settings,
-        sources=Sources(libraries_of(arguments), network_of(arguments)),
+        sources=Sources(libraries_of(arguments), network_of(arguments), aliases_of(arguments)),
         side=arguments.side,
         blocks=arguments.blocks,
     )
@@ -132,7 +137,7 @@ def _nulls(text: str) -> NullMethod | Mapping[str, NullMethod]:
 
     def known(name: str) -> NullMethod:
         if name == "spin":
-            return "spin_nearest"  # the other two reject too often
+            return "spin_nearest"
         check_option("--nulls", name, NULL_METHODS)
         return next(method for method in NULL_METHODS if method == name)
 

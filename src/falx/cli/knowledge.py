@@ -8,7 +8,7 @@ from pathlib import Path
 from falx.genes.network.interactions import Network
 from falx.genes.sets.library import GeneSetLibrary
 
-__all__ = ["add_knowledge", "libraries_of", "network_of"]
+__all__ = ["add_knowledge", "aliases_of", "libraries_of", "network_of"]
 
 
 def add_knowledge(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,10 @@ def add_knowledge(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="STRING links (and info), BioGRID TAB3, HINT edges and index, or an edge list",
     )
+    group.add_argument(
+        "--aliases", type=Path, metavar="TABLE",
+        help="earlier or alternative symbols and the present ones, two columns",
+    )  # fmt: skip
 
 
 def libraries_of(arguments: argparse.Namespace) -> tuple[GeneSetLibrary, ...]:
@@ -48,6 +52,13 @@ def libraries_of(arguments: argparse.Namespace) -> tuple[GeneSetLibrary, ...]:
     if arguments.specificity is not None:
         found.append(read_specificity(arguments.specificity))
     return tuple(found)
+
+
+def aliases_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Read the aliases, if a table was named."""
+    from falx.genes.sets.library import read_aliases
+
+    return read_aliases(arguments.aliases) if arguments.aliases else {}
 
 
 def network_of(arguments: argparse.Namespace) -> Network | None:

@@ -53,6 +53,8 @@ class Settings:
     null
         Method of the null maps, for all regions or by block. Others in `beside` are computed
         for the component only, so that the reader sees how much the null decides.
+    restore
+        Give null maps back the smoothness that spins and blocks take from them.
     n_list
         Genes in each of the positive and the negative list.
     require_fdr
@@ -60,6 +62,7 @@ class Settings:
     """
 
     null: NullMethod | Mapping[str, NullMethod] = "moran"
+    restore: bool = True
     beside: tuple[NullMethod, ...] = ("variogram", "gaussian", "random")
     n_maps: int = 5000
     n_draws: int = 5000
@@ -145,7 +148,7 @@ def study_map(data: Joined, settings: Settings | None = None) -> AssociationStud
     check_range("genes in a list", opt.n_list, 1)
     rng = np.random.default_rng(opt.seed)
     X, y = data.expression, data.values
-    nulls = null_maps(y, data.positions, opt.n_maps, rng, method=opt.null)
+    nulls = null_maps(y, data.positions, opt.n_maps, rng, method=opt.null, restore=opt.restore)
     model = fit_pls(X, y, n_components=opt.n_components, convention=opt.convention)
     null_r2 = explained_variance(X, nulls.maps, n_components=opt.n_components)
     component_p = monte_carlo_p(model.explained_variance, null_r2.T, two_sided=False)

@@ -65,17 +65,23 @@ def enrich_lists(
     out: Path,
     *,
     network: Network | None = None,
+    aliases: Mapping[str, str] | None = None,
+    notices: Sequence[str] = (),
     seed: int = 1,
 ) -> Path:
-    """Test gene lists against libraries and a network; write tables and one report."""
+    """Test gene lists against libraries and a network; write tables and one report.
+
+    Parameters
+    ----------
+    notices
+        What was noticed while the inputs were read; the report repeats it.
+    """
     sections: list[Section] = []
-    with collect_notices() as notices:
-        found = {
-            name: check_gene_list(match_symbols(genes, universe), where=name).found
-            for name, genes in lists.items()
-        }
+    with collect_notices() as own:
+        met = {name: match_symbols(g, universe, aliases=aliases) for name, g in lists.items()}
+        found = {name: check_gene_list(match, where=name).found for name, match in met.items()}
         for library in libraries:
-            sets = restrict(library, universe)
+            sets = restrict(library, universe, aliases=aliases)
             results = {name: over_representation(genes, sets) for name, genes in found.items()}
             sections += [list_section(name, result) for name, result in results.items()]
             if len(found) > 1:
@@ -85,7 +91,7 @@ def enrich_lists(
         if network is not None:
             genes = tuple(dict.fromkeys(g for chosen in found.values() for g in chosen))
             sections.append(_network_section(genes, universe, network, libraries, out, seed))
-    sections.append(limits_section(notices))
+    sections.append(limits_section([*notices, *own]))
     report = out / "report.html"
     write_text(report, render("Gene lists", sections, subtitle=", ".join(lists)))
     return report
@@ -150,18 +156,22 @@ def _network_section(
 
 
 def blood_report(
-    result: DifferentialExpression, out: Path, *, imaging: ImagingGenes | None = None
+    result: DifferentialExpression,
+    out: Path,
+    *,
+    imaging: ImagingGenes | None = None,
+    notices: Sequence[str] = (),
 ) -> Path:
     """Write differential expression under both rules, and its overlap with imaging genes."""
     published = select_genes(result, rule="as_published")
     corrected = select_genes(result)
     write_text(out / "degs.tsv", degs_tsv(result, published.genes, corrected.genes))
-    with collect_notices() as notices:
+    with collect_notices() as own:
         sections = [_blood_section(result, published, corrected)]
         if imaging is not None:
             chosen = (published, corrected)
             sections.append(_overlap_section(result.genes, chosen, imaging))
-    sections.append(limits_section(notices))
+    sections.append(limits_section([*notices, *own]))
     report = out / "report.html"
     subtitle = f"{result.contrast[0]} against {result.contrast[1]}, {len(result.samples)} samples"
     write_text(report, render("Blood RNA-seq", sections, subtitle=subtitle))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,10 +46,11 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """Knowledge that a map's genes are compared with."""
+    """Knowledge that a map's genes are compared with; `aliases` lead to present symbols."""
 
     libraries: tuple[GeneSetLibrary, ...] = ()
     network: Network | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,9 @@ def relate(
         data = join(table, expression, side=side, blocks=blocks)
         study = study_map(data, settings)
         lists = gene_lists(study)
-        sets = tuple(study_sets(study, library) for library in known.libraries)
+        sets = tuple(
+            study_sets(study, library, aliases=known.aliases) for library in known.libraries
+        )
         sections = association_sections(study, lists)
         for one in sets:
             sections += set_sections(one)

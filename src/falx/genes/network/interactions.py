@@ -60,7 +60,7 @@ class Network:
 
 
 def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
-    """Build a network; loops and repeated pairs are counted and dropped.
+    """Build a network; loops and repeated pairs are counted, told and dropped.
 
     Raises
     ------
@@ -79,6 +79,12 @@ def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
             neighbours.setdefault(b, set()).add(a)
     if not neighbours:
         raise InputError("the network has no edge", where=origin.name)
+    if loops + repeated:
+        notify(
+            "edges of a gene to itself, or given before, count once or not at all",
+            where=origin.name,
+            found=f"{loops} to itself, {repeated} repeated",
+        )
     frozen = {node: frozenset(partners) for node, partners in neighbours.items()}
     return Network(frozen, origin, loops, repeated)
 

@@ -8,7 +8,7 @@ too often.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import InputError, check_option, check_range, notify
-from falx.genes.nulls.gaussian import gaussian_maps
-from falx.genes.nulls.moran import inverse_distance_weights, moran_index, moran_maps
-from falx.genes.nulls.spin import SpinMethod, spin_maps
+from falx.genes.nulls.gaussian import fit_field, gaussian_maps
+from falx.genes.nulls.moran import (
+    inverse_distance_weights,
+    moran_eigenvectors,
+    moran_index,
+    moran_maps,
+)
+from falx.genes.nulls.restore import (
+    covariance_after_moran,
+    covariance_after_spins,
+    restoring_matrix,
+)
+from falx.genes.nulls.spin import SpinMethod, spin_assignments
 from falx.genes.nulls.variogram import make_variogram, variogram_maps
 from falx.grid import Side
 
@@ -138,6 +148,7 @@ def null_maps(
     rng: np.random.Generator,
     *,
     method: NullMethod | Mapping[str, NullMethod] = "moran",
+    restore: bool = True,
 ) -> NullMaps:
     """Draw null maps.
 
@@ -148,6 +159,9 @@ def null_maps(
     method
         One method for all regions together, or one per block, as in
         ``{"cortex": "spin_hungarian", "subcortex": "moran"}``. A spin covers cortex only.
+    restore
+        Give spun maps, and maps made block by block, back the smoothness that they lose; see
+        :mod:`falx.genes.nulls.restore`. Without it spins are as published.
 
     Raises
     ------
@@ -163,19 +177,53 @@ def null_maps(
     else:
         plan = {b: check_option("null", m, NULL_METHODS) for b, m in method.items()}
         members = _members(positions.blocks, plan)
+    drawn = {
+        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng))
+        for block, rows in members.items()
+    }
     out = np.empty((n_maps, len(y)))
-    quality = []
-    for block, rows in members.items():
-        out[:, rows] = _one_block(y, positions, rows, plan[block], n_maps, rng)
-        quality.append(_quality(block, plan[block], y[rows], out[:, rows], positions, rows))
+    for rows, block_maps in drawn.values():
+        out[:, rows] = block_maps.maps
+    spun = any(m.startswith("spin_") for m in plan.values())
+    restored = restore and "random" not in plan.values() and (spun or len(plan) > 1)
+    if restored:
+        out = _restored(out, y, positions, list(drawn.values()))
+    quality = [
+        _quality(block, plan[block], y[rows], out[:, rows], positions, rows)
+        for block, rows in members.items()
+    ]
     name = plan["all"] if "all" in plan else "+".join(f"{m}({b})" for b, m in plan.items())
-    _tell_of_excess(set(plan.values()))
-    if positions.projected and any(m.startswith("spin_") for m in plan.values()):
+    _tell_of_excess(set(plan.values()), restored)
+    if positions.projected and spun:
         _tell_of_projection()
     return NullMaps(out, name, tuple(quality))
 
 
-def _tell_of_excess(methods: set[str]) -> None:
+@dataclass(frozen=True, eq=False)
+class _BlockMaps:
+    """Null maps of one block, and what their making leaves of a field's covariance."""
+
+    maps: Array
+    left_of: Callable[[Array], Array]
+
+
+def _restored(
+    maps: Array,
+    y: Array,
+    positions: Positions,
+    drawn: Sequence[tuple[npt.NDArray[np.intp], _BlockMaps]],
+) -> Array:
+    """Null maps with the covariance of the field that is fitted to the map."""
+    factor = fit_field(y, distances(positions.centroids_mm)).factor
+    wanted = factor @ factor.T
+    left = np.zeros_like(wanted)
+    for rows, block_maps in drawn:
+        within = np.ix_(rows, rows)
+        left[within] = block_maps.left_of(wanted[within])
+    return np.asarray(y.mean() + (maps - y.mean()) @ restoring_matrix(left, wanted))
+
+
+def _tell_of_excess(methods: set[str], restored: bool) -> None:
     """Say which of the methods reject a true null more often than they state."""
     if "random" in methods:
         notify(
@@ -185,9 +233,9 @@ def _tell_of_excess(methods: set[str]) -> None:
             do="read the Moran and variogram P beside it",
         )
     for method, (name, found) in EXCESSIVE_SPINS.items():
-        if method in methods:
+        if method in methods and not restored:
             notify(
-                f"the {name} spin rejects a true null too often",
+                f"the {name} spin as published rejects a true null too often",
                 where="null maps",
                 found=found,
                 do="use moran (4.5 % and 7.0 %) or gaussian (6.0 % and 4.0 %)",
@@ -245,15 +293,20 @@ def _one_block(
     method: str,
     n_maps: int,
     rng: np.random.Generator,
-) -> Array:
+) -> _BlockMaps:
     values = y[rows]
     if method == "random":
-        return np.asarray(rng.permuted(np.tile(values, (n_maps, 1)), axis=1))
+        return _BlockMaps(rng.permuted(np.tile(values, (n_maps, 1)), axis=1), lambda C: C)
     if method.startswith("spin_"):
         return _spin(values, positions, rows, method.removeprefix("spin_"), n_maps, rng)  # type: ignore[arg-type]
     d = distances(positions.centroids_mm[rows])
-    draw = {"moran": moran_maps, "variogram": variogram_maps, "gaussian": gaussian_maps}[method]
-    return np.asarray(draw(values, d, n_maps, rng))
+    if method == "moran":
+        basis = moran_eigenvectors(inverse_distance_weights(d))
+        return _BlockMaps(
+            moran_maps(values, d, n_maps, rng), lambda C: covariance_after_moran(C, basis)
+        )
+    draw = {"variogram": variogram_maps, "gaussian": gaussian_maps}[method]
+    return _BlockMaps(draw(values, d, n_maps, rng), lambda C: C)
 
 
 def _spin(
@@ -263,7 +316,7 @@ def _spin(
     method: SpinMethod,
     n_maps: int,
     rng: np.random.Generator,
-) -> Array:
+) -> _BlockMaps:
     if positions.sphere is None or positions.sides is None:
         raise InputError(
             "a spin needs the regions on the cortical sphere",
@@ -281,7 +334,8 @@ def _spin(
     if None in sides:
         raise InputError("a spun region has no side")
     chosen = [side for side in sides if side is not None]
-    return spin_maps(values, positions.sphere[rows], chosen, n_maps, rng, method=method)
+    moved = spin_assignments(positions.sphere[rows], chosen, n_maps, rng, method=method)
+    return _BlockMaps(values[moved], lambda C: covariance_after_spins(C, moved))
 
 
 def _quality(

@@ -25,7 +25,6 @@ __all__ = [
     "parcel_points",
     "random_rotations",
     "spin_assignments",
-    "spin_maps",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -173,17 +172,3 @@ def spin_assignments(
                     out[row, member] = member[_assign(here, here @ rotation.T, method)]
         pending = pending[(out[pending] == np.arange(len(xyz))).all(axis=1)]
     return out
-
-
-def spin_maps(
-    values: npt.ArrayLike,
-    points: npt.ArrayLike,
-    sides: Sequence[Side],
-    n_maps: int,
-    rng: np.random.Generator,
-    *,
-    method: SpinMethod = "hungarian",
-) -> Array:
-    """Spun maps, shape (n_maps, n)."""
-    y = np.asarray(values, dtype=np.float64)
-    return y[spin_assignments(points, sides, n_maps, rng, method=method)]

@@ -15,7 +15,15 @@ from scipy import sparse
 from falx.errors import InputError, notify
 from falx.genes.symbols import match_symbols
 
-__all__ = ["GeneSetLibrary", "Origin", "TestedSets", "read_gmt", "restrict", "text_of"]
+__all__ = [
+    "GeneSetLibrary",
+    "Origin",
+    "TestedSets",
+    "read_aliases",
+    "read_gmt",
+    "restrict",
+    "text_of",
+]
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,36 @@ def read_gmt(
         raise InputError("the file holds no gene set", where=path.name)
     label = name or path.name.removesuffix(".gz").removesuffix(".gmt")
     return GeneSetLibrary(label, sets, Origin(path.name, digest, licence=licence), descriptions)
+
+
+def read_aliases(path: Path | str) -> dict[str, str]:
+    """Read earlier or alternative symbols and their present ones: two columns, tab or comma.
+
+    A header ``alias, symbol`` may stand on top. An alias of two genes is left out, with a notice.
+
+    Raises
+    ------
+    InputError
+        If a line does not hold two symbols.
+    """
+    name = Path(path).name
+    found: dict[str, set[str]] = {}
+    for number, line in enumerate(text_of(path)[0].splitlines(), 1):
+        cells = [cell.strip() for cell in line.split("\t" if "\t" in line else ",")]
+        if not any(cells) or (number == 1 and cells[0].lower() == "alias"):
+            continue
+        if len(cells) < 2 or not all(cells[:2]):
+            raise InputError(
+                "a line does not name an alias and a symbol",
+                where=f"{name}, line {number}",
+                found=repr(line[:40]),
+                do="give two columns, alias and symbol",
+            )
+        found.setdefault(cells[0], set()).add(cells[1])
+    several = [alias for alias, symbols in found.items() if len(symbols) > 1]
+    if several:
+        notify("aliases of several genes are not used", where=name, found=", ".join(several[:5]))
+    return {alias: symbols.pop() for alias, symbols in found.items() if len(symbols) == 1}
 
 
 def restrict(
