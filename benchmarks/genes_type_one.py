@@ -71,7 +71,7 @@ def nulls_of(
     """Name to a function from map and true range to its null maps."""
     d = distances(place.centroids_mm)
 
-    def made(method: object, *, restore: bool = True) -> Callable[[np.ndarray, float], np.ndarray]:
+    def made(method: object) -> Callable[[np.ndarray, float], np.ndarray]:
         return lambda y, _: (
             null_maps(
                 y,
@@ -79,7 +79,6 @@ def nulls_of(
                 n_maps,
                 rng,
                 method=method,  # type: ignore[arg-type]
-                restore=restore,
             ).maps
         )
 
@@ -96,6 +95,18 @@ def nulls_of(
             fitted[y.tobytes()] = factor @ factor.T
         return fitted[y.tobytes()]
 
+    def restored(
+        maps: np.ndarray, y: np.ndarray, left_of: Callable[[np.ndarray], np.ndarray], restore: bool
+    ) -> np.ndarray:
+        """Restore as null_maps does, with the fit kept from null to null."""
+        if not restore:
+            return maps
+        C = fit(y)
+        left = np.zeros_like(C)
+        left[:CORTEX, :CORTEX] = left_of(C[:CORTEX, :CORTEX])
+        left[CORTEX:, CORTEX:] = covariance_after_moran(C[CORTEX:, CORTEX:], basis)
+        return y.mean() + (maps - y.mean()) @ restoring_matrix(left, C)
+
     def spun(
         method: str, sphere: np.ndarray = place.sphere, *, restore: bool = True
     ) -> Callable[[np.ndarray, float], np.ndarray]:
@@ -111,33 +122,39 @@ def nulls_of(
 
         def run(y: np.ndarray, _: float) -> np.ndarray:
             maps = np.hstack([y[:CORTEX][turned], moran_maps(y[CORTEX:], deep, n_maps, rng)])
-            if not restore:
-                return maps
-            C = fit(y)
-            left = np.zeros_like(C)
-            left[:CORTEX, :CORTEX] = covariance_after_spins(C[:CORTEX, :CORTEX], turned)
-            left[CORTEX:, CORTEX:] = covariance_after_moran(C[CORTEX:, CORTEX:], basis)
-            return y.mean() + (maps - y.mean()) @ restoring_matrix(left, C)
+            return restored(maps, y, lambda C: covariance_after_spins(C, turned), restore)
 
         return run
 
-    blocks = {"cortex": "moran", "subcortex": "moran"}
+    def gaussian(y: np.ndarray, _: float) -> np.ndarray:
+        factor = np.linalg.cholesky(fit(y))
+        return rng.standard_normal((n_maps, len(d))) @ factor.T
+
+    near = distances(place.centroids_mm[:CORTEX])
+    cortical = moran_eigenvectors(inverse_distance_weights(near))
+
+    def by_block(*, restore: bool = True) -> Callable[[np.ndarray, float], np.ndarray]:
+        def run(y: np.ndarray, _: float) -> np.ndarray:
+            cortex = moran_maps(y[:CORTEX], near, n_maps, rng)
+            maps = np.hstack([cortex, moran_maps(y[CORTEX:], deep, n_maps, rng)])
+            return restored(maps, y, lambda C: covariance_after_moran(C, cortical), restore)
+
+        return run
+
     return {
         "oracle (true covariance)": lambda _, r: (
             rng.standard_normal((n_maps, len(d))) @ _field(d, r).T
         ),
         "random permutation": made("random"),
         "Moran, joint": made("moran"),
-        "Moran, by block": made(blocks),
+        "Moran, by block": by_block(),
         "variogram, joint": made("variogram"),
-        "Gaussian, fitted": made("gaussian"),
+        "Gaussian, fitted": gaussian,
         "spin nearest + Moran": spun("nearest"),
         "spin Vasa + Moran": spun("vasa"),
         "spin Hungarian + Moran": spun("hungarian"),
-        "nearest, from centroids": spun("nearest", projected),
-        "Vasa, from centroids": spun("vasa", projected),
-        "Hungarian, from centroids": spun("hungarian", projected),
-        "Moran, by block, raw": made(blocks, restore=False),
+        "spin nearest + Moran, from centroids": spun("nearest", projected),
+        "Moran, by block, raw": by_block(restore=False),
         "spin nearest, as published": spun("nearest", restore=False),
         "spin Vasa, as published": spun("vasa", restore=False),
         "spin Hungarian, as published": spun("hungarian", restore=False),
@@ -148,7 +165,7 @@ def study(
     place: Positions,
     *,
     n_sets: int = 400,
-    n_maps: int = 500,
+    n_maps: int = 300,
     n_genes: int = 300,
     ranges_mm: tuple[float, ...] = (10.0, 25.0, 40.0),
     only: tuple[str, ...] = (),
@@ -165,7 +182,7 @@ def study(
         field = _field(d, range_mm)
         component = dict.fromkeys(nulls, 0)
         single = dict.fromkeys(nulls, 0.0)
-        for _ in range(n_sets):
+        for done in range(1, n_sets + 1):
             shared = factor @ rng.standard_normal((len(d), 8))
             X = shared @ rng.standard_normal((8, n_genes)) / np.sqrt(8)
             X += 0.7 * rng.standard_normal(X.shape)
@@ -176,6 +193,9 @@ def study(
                 null = explained_variance(X, maps)[:, 0]
                 component[name] += float(monte_carlo_p(observed, null, two_sided=False)) < 0.05
                 single[name] += (gene_correlations(X, y, maps).p < 0.05).mean()
+            if done % 20 == 0:
+                shown = {name: round(100 * count / done, 1) for name, count in component.items()}
+                print(f"{range_mm:g} mm, {done} data sets: {shown}", file=sys.stderr, flush=True)
         rates += [Rate(n, range_mm, component[n] / n_sets, single[n] / n_sets) for n in nulls]
     return rates
 

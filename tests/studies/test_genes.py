@@ -73,6 +73,38 @@ def test_command_repeats_the_demo_from_its_files(demo, tmp_path, capsys):
     assert second["p_component"] == first["p_component"]
 
 
+def test_map_and_blood_stand_side_by_side(demo, tmp_path, capsys):
+    """Half the planted genes rise in blood, beside as many that are not of the programme."""
+    _, folder = demo
+    planted = json.loads((folder / "truth.json").read_text())["planted"]
+    rows = (folder / "genes.tsv").read_text().splitlines()[1:]
+    others = [g for g in (row.split("\t")[0] for row in rows) if g not in planted]
+    changed = {*planted[:30], *others[:30]}
+    lines = ["gene\tlog2FoldChange\tas_published\tcorrected"]
+    for gene in [*planted, *others]:
+        flag = str(gene in changed).lower()
+        lines.append(f"{gene}\t{1.5 if gene in changed else 0.1}\t{flag}\t{flag}")
+    (tmp_path / "degs.tsv").write_text("\n".join(lines) + "\n")
+    inputs = folder / "inputs"
+    arguments = [
+        "genes", str(inputs / "map.tsv"), "--out", str(tmp_path / "out"),
+        "--expression", str(inputs / "expression.csv"),
+        "--gene-sets", str(inputs / "sets.gmt"), "--n-maps", "499", "--n-list", "100",
+        "--degs", str(tmp_path / "degs.tsv"),
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    page = (tmp_path / "out/report.html").read_text()
+    section = page[page.index("<h2", page.index("Overlap with blood</h2>") - 60) :]
+    assert "2000 genes were tested on both sides" in section
+    assert "P, spatial" in section
+    assert "pathway in blood" in section
+    assert "planted programme" in section
+    capsys.readouterr()
+    (tmp_path / "degs.tsv").write_text("gene\tp\nA\t1\n")
+    assert main(arguments) == 2
+    assert "degs.tsv: the table is not degs.tsv of falx degs" in capsys.readouterr().err
+
+
 def test_shuffled_genes_lose_the_programme():
     phantom = make_gene_phantom(7)
     order = np.random.default_rng(0).permutation(len(phantom.expression.genes))

@@ -65,12 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--correlation", choices=("pearson", "spearman"), default="pearson", help="per gene"
     )
     parser.add_argument("--seed", type=int, default=1, help="of every random draw (default 1)")
+    parser.add_argument(
+        "--degs", type=Path, metavar="TSV", help="degs.tsv of falx degs, for the overlap"
+    )
     add_knowledge(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, analyse, write, and say where to look."""
     from falx.genes.association_study import Settings
+    from falx.studies.blood_overlap import read_blood_genes
     from falx.studies.expression import expression_from
     from falx.studies.genes import Sources, analyse
 
@@ -93,7 +97,12 @@ def run(arguments: argparse.Namespace) -> int:
         expression,
         arguments.out,
         settings=settings,
-        sources=Sources(libraries_of(arguments), network_of(arguments), aliases_of(arguments)),
+        sources=Sources(
+            libraries_of(arguments),
+            network_of(arguments),
+            aliases_of(arguments),
+            read_blood_genes(arguments.degs) if arguments.degs else None,
+        ),
         side=arguments.side,
         blocks=arguments.blocks,
     )

@@ -112,7 +112,10 @@ def _draw_network(network: Network, colour: dict[str, str], size: float, labels:
     axis.scatter(xy[:, 0], xy[:, 1], c=fill, s=size, zorder=2, linewidths=0)
     if labels:
         for name, place in places.items():
-            axis.annotate(_short(name, 28), place, fontsize=5, ha="center", va="bottom")
+            axis.annotate(
+                _short(name, 28), place, xytext=(0, 5), textcoords="offset points", fontsize=7.5,
+                ha="center", va="bottom", zorder=3,
+            )  # fmt: skip
     axis.set_axis_off()
     return svg(figure)
 

@@ -222,7 +222,7 @@ def _overlap_section(
         [
             Text(
                 f"{len(universe)} genes were tested on both sides. P is hypergeometric and "
-                "ignores co-expression; spatial_overlap of the library tests against null maps."
+                "ignores co-expression; falx genes --degs tests against null maps as well."
             ),
             Table(columns, rows),
         ],

@@ -33,6 +33,7 @@ from falx.report.genes import (
     set_sections,
 )
 from falx.report.page import Section, Text, render
+from falx.studies.blood_overlap import BloodGenes, overlap_section
 
 __all__ = [
     "GenesFindings",
@@ -51,6 +52,7 @@ class Sources:
     libraries: tuple[GeneSetLibrary, ...] = ()
     network: Network | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    blood: BloodGenes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,8 @@ def relate(
         if known.network is not None:
             network, section = _network(study, lists, sets, known.network)
             sections.append(section)
+        if known.blood is not None:
+            sections.append(overlap_section(study, lists, sets, known.blood))
     told = (*table.notes, *notices)
     sections.append(limits_section(told))
     page = render("Genes behind a map", sections, subtitle=table.name)
