@@ -6,7 +6,10 @@ The reference (SPM12's algorithm on Octave with a stand-in prior) and the head a
 
 from __future__ import annotations
 
+import json
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,17 +48,41 @@ def rows() -> list[Row]:
         done.append(segment(image, standin, SETTINGS, threads=2))
 
     wall = wall_seconds(run)
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     own = segment(image, tissue_priors(), threads=2)
     moved = segment(_moved(image), standin, SETTINGS, threads=2)
     return [
         Row("T1w to tissues and maps, warm, 2 threads", wall, "s wall", "≤ 13", wall <= 13),
-        Row("  peak memory of the process", peak_gb, "GB", "≤ 1.2", peak_gb <= 1.2),
+        *_alone(),
         *_agreement("SPM12, same priors", done[0], truth, OVERLAP_TARGETS),
         *_map_rows(done[0], truth),
         *_agreement("SPM12, own priors", own, truth, OWN_TARGETS),
         _header_row(done[0], moved, truth),
         *_refinement_rows(own),
+    ]
+
+
+FIRST_CALL = """
+import json, resource, sys, time
+from falx.anatomy.unified import segment
+from falx.data.priors import tissue_priors
+from falx.images.nifti import load
+start = time.perf_counter()
+segment(load(sys.argv[1]), tissue_priors(), threads=2)
+seconds = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"seconds": seconds, "peak_gb": peak / 1e6}))
+"""
+
+
+def _alone() -> list[Row]:
+    """First call of a process of its own, whose compiled kernels are on disk already."""
+    head = SHARED / "data" / "images" / "chris_t1.nii.gz"
+    command = [sys.executable, "-c", FIRST_CALL, str(head)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    seconds, peak = found["seconds"], found["peak_gb"]
+    return [
+        Row("  first call of a process", seconds, "s wall", "≤ 20", seconds <= 20),
+        Row("  peak memory of that process", peak, "GB", "≤ 1.2", peak <= 1.2),
     ]
 
 
