@@ -3,6 +3,8 @@ import pytest
 
 from anatomy import head_model
 from falx.anatomy.prepare import prepare
+from falx.anatomy.unified import segment
+from falx.data.priors import tissue_priors
 from falx.errors import FalxNotice, InputError
 from falx.images.nifti import Image
 
@@ -40,7 +42,7 @@ def test_a_label_volume_is_refused(image):
 
 def test_four_dimensions_are_refused(image):
     with pytest.raises(InputError, match="three axes"):
-        prepare(with_data(image, np.stack([image.data] * 2, axis=-1)))
+        segment(with_data(image, np.stack([image.data] * 2, axis=-1)), tissue_priors())
 
 
 def test_a_slab_is_refused_and_a_cut_head_is_named(image):

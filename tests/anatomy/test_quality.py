@@ -50,3 +50,11 @@ def test_t2_contrast_is_named(case, head_priors):
     inverted = replace(case.result, corrected=np.float32(260) - case.result.corrected)
     with pytest.warns(FalxNotice, match="T1w image and not a T2w"):
         stop_on_failure(check_segmentation(inverted, head_priors))
+
+
+@pytest.mark.filterwarnings("ignore::falx.errors.FalxNotice")
+def test_tissues_of_one_brightness_stop(case, head_priors):
+    noise = np.random.default_rng(0).normal(1000, 20, case.result.gm.shape).astype(np.float32)
+    ball = replace(case.result, corrected=noise)
+    with pytest.raises(QualityError, match="tissue contrast is out of range"):
+        stop_on_failure(check_segmentation(ball, head_priors))

@@ -11,7 +11,7 @@ from falx.errors import InputError, notify
 from falx.grid import Grid
 from falx.images.nifti import Image
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "check_volume", "prepare"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -55,7 +55,7 @@ def prepare(image: Image, *, where: object = None) -> Prepared:
     Raises
     ------
     InputError
-        If the image is not 3D, is constant, has fewer than 16 grey levels, or covers less
+        If the image is constant, has fewer than 16 grey levels, or covers less
         than 11 cm along an axis.
 
     Notes
@@ -63,13 +63,6 @@ def prepare(image: Image, *, where: object = None) -> Prepared:
     Notices: values that are not finite, negative values, slices above 3.5 mm, a field of view
     that cuts the head, brain extraction.
     """
-    if image.data.ndim != 3:
-        raise InputError(
-            "a T1w image has three axes",
-            where=where,
-            found=f"shape {'×'.join(map(str, image.data.shape))}",
-            do="choose one volume",
-        )
     data = _finite(np.asarray(image.data, dtype=np.float32), where)
     data = _not_negative(data, where)
     _check_content(data, where)
@@ -83,6 +76,17 @@ def prepare(image: Image, *, where: object = None) -> Prepared:
             do="give the whole head if there is one: its tissues are found more reliably",
         )
     return Prepared(Image(data, image.affine), measured, extracted)
+
+
+def check_volume(image: Image, *, where: object = None) -> None:
+    """Raise unless the image is one volume."""
+    if image.data.ndim != 3:
+        raise InputError(
+            "a T1w image has three axes",
+            where=where,
+            found=f"shape {'×'.join(map(str, image.data.shape))}",
+            do="choose one volume",
+        )
 
 
 def _finite(data: npt.NDArray[np.float32], where: object) -> npt.NDArray[np.float32]:

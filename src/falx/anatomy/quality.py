@@ -49,6 +49,14 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
         "white over grey matter intensity; above 1.15 in T1w images, below 1 in T2w images",
     ),
     "fluid contrast": (None, 0.9, "fluid over grey matter intensity; above 1 in T2w images"),
+    "tissue contrast": (
+        0.1,
+        None,
+        (
+            "largest difference between the mean intensities of grey, white and fluid, over their "
+            "mean; 0.5 and more in heads, 0.006 in a uniform ball with noise, which has no tissues"
+        ),
+    ),
     "signal to noise": (
         6.0,
         None,
@@ -58,7 +66,13 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
 }
 """Lower limit, upper limit, and where they come from."""
 
-STOPPING = {"alignment", "total intracranial volume", "smallest Jacobian", "sides"}
+STOPPING = {
+    "alignment",
+    "total intracranial volume",
+    "smallest Jacobian",
+    "tissue contrast",
+    "sides",
+}
 """Checks whose failure means that there is no result to go on with."""
 
 WIDE = {"alignment": (0.08, None), "total intracranial volume": (500.0, 3000.0)}
@@ -108,6 +122,9 @@ def check_segmentation(segmentation: Segmentation, priors: TissuePriors) -> tupl
         "largest Jacobian": float(jacobians.max(initial=-np.inf)),
         "T1 contrast": white / max(grey, 1e-9),
         "fluid contrast": fluid / max(grey, 1e-9),
+        "tissue contrast": 3.0
+        * (max(grey, white, fluid) - min(grey, white, fluid))
+        / max(grey + white + fluid, 1e-9),
         "signal to noise": white / max(noise, 1e-9),
         "sides": _sides(segmentation),
     }
@@ -120,8 +137,8 @@ def stop_on_failure(checks: tuple[Check, ...], *, where: object = None) -> None:
     Raises
     ------
     QualityError
-        If the image does not align with a head, the brain has an impossible volume, the map
-        folds, or sides are swapped.
+        If the image does not align with a head, its tissues are equally bright, the brain has an
+        impossible volume, the map folds, or sides are swapped.
     """
     for check in checks:
         if check.passed:

@@ -19,7 +19,7 @@ from falx.anatomy.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.mrf import smooth_labels
 from falx.anatomy.parallel import limit_threads
 from falx.anatomy.posterior import posteriors, to_template_mm
-from falx.anatomy.prepare import prepare
+from falx.anatomy.prepare import check_volume, prepare
 from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.segmentation import Segmentation
 from falx.anatomy.settings import SegmentationSettings
@@ -72,6 +72,7 @@ def segment(
         If the fit fails.
     """
     chosen = settings or SegmentationSettings()
+    check_volume(image, where=where)
     over = faces_left(image.data)
     facing = mirror_image(image) if over else image
     ready = Image(facing.data, rounded(facing.affine))
