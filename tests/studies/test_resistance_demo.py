@@ -1,0 +1,48 @@
+"""The demonstration of the resistance study finds what was planted, from raw images on."""
+
+from __future__ import annotations
+
+import pytest
+
+from falx.cli.demo_resistance import study_phantoms
+from falx.phantom.resting import PLACES
+from falx.phantom.resting_dataset import TRUTH
+from falx.studies.resistance_recovery import (
+    CohortRecovery,
+    FoundChange,
+    compare_cohort,
+    render_cohort,
+)
+
+
+def test_what_is_not_found_is_said() -> None:
+    seen = FoundChange("less grey matter", PLACES[0], (-20.0, -70.0, -30.0), (-22.0, -71.0, -31.0),
+                       "left cerebellar cortex", -9.25, 0.002)  # fmt: skip
+    missed = FoundChange("higher ReHo", PLACES[1], (12.0, -56.0, 40.0))
+    found = CohortRecovery((seen, missed), 31.4, 0.126)
+    assert not found.complete
+    _, first, second, last = render_cohort(found).splitlines()
+    assert first.split("  ")[-1] == "0.002"
+    assert "-22, -71, -31" in first
+    assert second.endswith("not found")
+    assert last == ("head motion is off by 31 µm, coregistration by 0.13 mm, mean over people")
+
+
+@pytest.mark.slow
+def test_four_against_four_show_the_cerebellum(tmp_path, capsys) -> None:
+    assert study_phantoms(tmp_path, {"DRE": 4, "HC": 4}, seed=3, jobs=2) == 0
+    said = capsys.readouterr().out
+    subjects = [f"{k:02d}" for k in range(1, 9)]
+    truth = tmp_path / "bids-resistance-seed3" / TRUTH
+    found = compare_cohort(truth, tmp_path / "resistance", subjects)
+    assert render_cohort(found) in said
+    for change in found.changes[:2]:
+        assert change.peak_mm is not None, change.what
+        assert change.peak_mm[0] < 0
+        assert "left cerebellar" in change.region
+        assert change.p <= 0.05
+    assert found.motion_error_um < 150
+    assert found.coregistration_error_mm < 1.0
+    page = (tmp_path / "resistance" / "group.html").read_text()
+    assert "left cerebellar cortex, lower" in page
+    assert "could not be computed" not in page
