@@ -188,9 +188,11 @@ def group(tmp_path, capsys) -> Callable[..., tuple[int, str]]:
     """Compare people whose maps are made here; return the exit code and the text."""
     bids, out = tmp_path / "bids", tmp_path / "out"
 
-    def run(*options: str, people=PEOPLE, shapes=None, shift=None) -> tuple[int, str]:
+    def run(
+        *options: str, people=PEOPLE, shapes=None, shift=None, runs: bool = True
+    ) -> tuple[int, str]:
         finished.dataset(bids, people)
-        for subject in people:
+        for subject in people if runs else ():
             func = bids / f"sub-{subject}" / "func"
             func.mkdir()
             (func / f"sub-{subject}_task-rest_bold.nii.gz").touch()
@@ -264,3 +266,24 @@ def test_masks_that_share_no_voxel_are_named_and_grey_matter_goes_on(group, tmp_
     page = (tmp_path / "out/group.html").read_text()
     assert "Grey-matter volume: DRE - HC" in page
     assert "Regional homogeneity: DRE - HC" not in page
+
+
+def test_without_runs_grey_matter_is_compared_alone(group) -> None:
+    code, said = group(*TWO_GROUPS, "--dry-run", runs=False)
+    assert code == 0
+    assert "no finished stage reho, so no reho_resistant_controls" in said
+    assert "group grey_resistant_controls: not done yet" in said
+    assert "group group_report: not done yet" in said
+    assert "group reho" not in said
+
+
+def test_what_is_planned_follows_from_the_groups_that_are_named(group) -> None:
+    kinds = ("--groups-subgroup-column", "half", "--groups-generalised", "")
+    _, said = group("--groups-predictor", "age", *kinds, "--dry-run")
+    planned = [line.partition(":")[0].removeprefix("group ") for line in said.splitlines()]
+    grey = [name for name in planned if name.startswith("grey")]
+    assert grey == [
+        "grey_resistant_sensitive", "grey_resistant_controls", "grey_sensitive_controls",
+        "grey_anova", "grey_regression", "grey_temporal_resistant_controls",
+        "grey_temporal_sensitive_controls", "grey_deviation",
+    ]  # fmt: skip

@@ -182,43 +182,47 @@ def reho_stage(
     cleaning = _Cleaning(order, Band(low_hz, high_hz), trend_order, least_dof)
     measure = _Measure(neighbours, smoothing_fwhm_mm, standardise_first)
     with collect_notices() as notices:
-        run = read_run(
-            bold,
-            moved["repetition_time_s"],
-            slice_times_s if slice_timing else None,
-            slice_direction,
-            dropped_volumes=moved["dropped_volumes"],
-            least_volumes=2,
-            slice_timing=slice_timing,
-        )
+        run = _read_again(bold, moved, slice_times_s, slice_direction, slice_timing)
         space = TemplateSeries.read(run, moved, matrix, to_native, brain_mask, grid, threads)
-        del run
-        nuisance = _nuisance(
-            moved,
+        del run  # the whole run is not needed beside its series
+        tissues = (
             space.tissue(wm, wm_threshold, "white matter"),
             space.tissue(csf, csf_threshold, "CSF"),
         )
-        cleaned, basis = cleaning.apply(
-            space.series, nuisance, moved["repetition_time_s"], threads
-        )
+        time_s = moved["repetition_time_s"]
+        cleaned, basis = cleaning.apply(space.series, _nuisance(moved, *tissues), time_s, threads)
         found, z = measure.apply(cleaned, space.mask, grid, threads)
         smoothness = fsl_smoothness(cleaned.T[:: max(1, len(cleaned.T) // 40)], space.mask)
     save(reho, found.w, grid.affine)
     save(smoothed, z, grid.affine)
     save(mask, found.computed, grid.affine)
     _save_carpet(carpet, space.series, cleaned)
-    write_json(
-        metrics,
-        {
-            "order": order,
-            "band_hz": [low_hz, high_hz],
-            **_dof_spent(basis),
-            **_reho_summary(found, neighbours),
-            "coverage_percent": space.coverage_percent,
-            "residual_fwhm_mm": smoothness.fwhm_voxels * voxel_mm,
-            "notices": notices,
-            **{name: moved[name] for name in ("mean_fd_mm", "excluded", "reasons")},
-        },
+    described = {
+        "coverage_percent": space.coverage_percent,
+        "residual_fwhm_mm": smoothness.fwhm_voxels * voxel_mm,
+        "notices": notices,
+        **{name: moved[name] for name in ("mean_fd_mm", "excluded", "reasons")},
+    }
+    how = {"order": order, "band_hz": [low_hz, high_hz], **_dof_spent(basis)}
+    write_json(metrics, {**how, **_reho_summary(found, neighbours), **described})
+
+
+def _read_again(
+    bold: Path,
+    moved: dict[str, Any],
+    slice_times_s: Sequence[float] | None,
+    slice_direction: str | None,
+    slice_timing: bool,
+) -> BoldRun:
+    """Read a run as it was when its motion was estimated."""
+    return read_run(
+        bold,
+        moved["repetition_time_s"],
+        slice_times_s if slice_timing else None,
+        slice_direction,
+        dropped_volumes=moved["dropped_volumes"],
+        least_volumes=2,
+        slice_timing=slice_timing,
     )
 
 
