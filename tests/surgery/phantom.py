@@ -110,6 +110,16 @@ def heated(points, plan):
     return inside
 
 
+def capsules_volume(burns, step_mm=0.05):
+    """Volume of burns on one axis, by slices across it, mm³."""
+    along = np.arange(-20.0, 90.0, step_mm) + step_mm / 2
+    wide = np.zeros_like(along)
+    for burn in burns:
+        beyond = along - np.clip(along, burn.tip_offset_mm, burn.tip_offset_mm + burn.pull_back_mm)
+        wide = np.maximum(wide, burn.radius_mm**2 - beyond**2)
+    return float(np.pi * wide.sum() * step_mm)
+
+
 def protected_gap(points, plan):
     """Least distance from the heated capsules to points, mm."""
     target = np.array(plan.trajectory.target_mm)

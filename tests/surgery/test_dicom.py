@@ -77,9 +77,10 @@ def _segment_points(segmentation, number):
     """World RAS coordinates of a segment's voxels, through its own geometry."""
     found = []
     for frame, item in enumerate(segmentation.PerFrameFunctionalGroupsSequence):
-        if item.SegmentIdentificationSequence[0].ReferencedSegmentNumber != number:
-            continue
         shared = segmentation.SharedFunctionalGroupsSequence[0]
+        named = item if "SegmentIdentificationSequence" in item else shared
+        if named.SegmentIdentificationSequence[0].ReferencedSegmentNumber != number:
+            continue
         turn = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
         down, across = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
         place = np.array(item.PlanePositionSequence[0].ImagePositionPatient, float)
@@ -313,6 +314,78 @@ def test_dicom_out_from_the_command_line(donor_folder, tmp_path, capsys):
     capsys.readouterr()
     assert main(words) == 2
     assert "neither a planned ablation nor a signature" in capsys.readouterr().err
+
+
+def spoil(folder, how):
+    """Make a donor series that cannot be trusted."""
+    path = folder / "IM0003"
+    if how == "a slice is missing":
+        Path(read_series(folder).slices[9].filename).unlink()
+    elif how == "a slice is there twice":
+        shutil.copy(path, folder / "IM0099")
+    elif how == "a mask lies elsewhere":
+        return
+    else:
+        dataset = pydicom.dcmread(path)
+        if how == "orientations differ":
+            dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        else:
+            dataset.Rows, dataset.PixelData = dataset.Rows - 1, dataset.PixelData[: -2 * SHAPE[0]]
+        dataset.save_as(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("a slice is missing", "has missing slices"),
+        ("a slice is there twice", "holds slices twice"),
+        ("orientations differ", "mixes orientations"),
+        ("sizes differ", "mixes"),
+        ("a mask lies elsewhere", "does not lie on the DICOM series"),
+    ],
+)
+def test_a_bad_series_is_one_sentence_and_nothing_is_written(
+    donor_folder, tmp_path, capsys, how, message
+):
+    grid = read_series(donor_folder).grid
+    mask = as_ras(ball_with_hole(grid), grid)
+    spoil(donor_folder, how)
+    affine = mask.affine.copy()
+    affine[:3, 3] += 200 if how == "a mask lies elsewhere" else 0
+    save(tmp_path / "mask.nii.gz", mask.data, affine)
+    words = ["dicom-out", str(tmp_path / "falx"), str(donor_folder), "--participant-label", "07",
+             "--mask", f"cavity={tmp_path / 'mask.nii.gz'}"]  # fmt: skip
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert message in text
+    assert text.count("\n") == 1
+    assert not [path for path in (tmp_path / "falx").rglob("*") if path.is_file()]
+
+
+def test_in_and_out_again_keeps_side_and_place(donor_folder, volume, tmp_path):
+    """A target drawn on the converted image, on the patient's left, comes back where it was."""
+    words = ["--participant-label", "07", "--t1w", "3"]
+    assert main(["dicom-in", str(donor_folder), str(tmp_path / "bids"), *words]) == 0
+    image = load(tmp_path / "bids/sub-07/ses-preop/anat/sub-07_ses-preop_T1w.nii.gz")
+    middle = image.grid.centres_mm().reshape(-1, 3).mean(axis=0)
+    wanted = np.add(middle, [-9.0, 4.0, 3.0])
+    drawn = ((image.grid.centres_mm() - wanted) ** 2).sum(axis=-1) <= 10.0**2
+    save(tmp_path / "mask.nii.gz", drawn, image.affine)
+    out = ["dicom-out", str(tmp_path / "falx"), str(donor_folder), *words[:2], "--mask",
+           f"target={tmp_path / 'mask.nii.gz'}"]  # fmt: skip
+    assert main(out) == 0
+    folder = tmp_path / "falx/sub-07/dicom"
+    segmentation = pydicom.dcmread(folder / "segmentation.dcm")
+    points = _segment_points(segmentation, 1)
+    assert len(points) == drawn.sum()
+    assert np.allclose(points.mean(axis=0), image.grid.centres_mm()[drawn].mean(axis=0), atol=1e-3)
+    assert points[:, 0].mean() < middle[0] - 5
+    again = read_series(folder / "t1w_with_target")
+    bright = np.stack([s.pixel_array.T for s in again.slices], -1) != volume
+    outline = again.grid.centres_mm()[bright]
+    assert bright.any()
+    assert np.abs(np.linalg.norm(outline - wanted, axis=1) - 10.0).max() < 3.5
+    assert np.allclose(outline.mean(axis=0), wanted, atol=1.5)
 
 
 def test_importing_the_room_does_not_load_the_dicom_libraries():

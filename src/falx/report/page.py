@@ -129,10 +129,11 @@ Block = Text | Figure | Table | Notice | Details | Raw
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the page."""
+    """A titled part of the page; an appendix begins a new sheet when the page is printed."""
 
     title: str
     blocks: Sequence[Block] = field(default_factory=tuple)
+    appendix: bool = False
 
 
 def format_number(value: object) -> str:

@@ -10,9 +10,17 @@ import numpy as np
 from falx.grid import apply_affine
 from falx.images.nifti import Image
 from falx.report.figures import Layer, slices
+from falx.report.live_page import structure_middle
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 
-__all__ = ["NEAR_MM", "plan_picture", "plan_sections", "plan_words", "score_rows"]
+__all__ = [
+    "NEAR_MM",
+    "made_words",
+    "plan_picture",
+    "plan_sections",
+    "plan_words",
+    "score_rows",
+]
 
 SHOWN_OPTIONS = 12
 NEAR_MM = 40.0
@@ -57,6 +65,18 @@ def plan_words(document: Record) -> str:
     return text
 
 
+def made_words(document: Record) -> str:
+    """Return what an ablation that was made took, in one sentence; empty without one."""
+    made = document.get("made")
+    if not made or made["hippocampus"]["rate"] is None:
+        return ""
+    return (
+        f"The ablation that was made took {_percent(made['hippocampus']['rate'])} of the "
+        f"signature in the hippocampus, and {made['outside_mm3']:.0f} mm³ outside hippocampus "
+        "and amygdala."
+    )
+
+
 def plan_sections(
     document: Record, *, t1w: Image, signature: Image, ablation: Image | None
 ) -> list[Section]:
@@ -69,14 +89,13 @@ def plan_sections(
     t1w, signature, ablation
         Native T1w space; the ablation is that of the suggested plan.
     """
-    sections = [_result(document)]
-    sections += _outcome(document)
+    sections = [_result(document, t1w, signature, ablation), *_outcome(document)]
     if ablation is not None:
         sections.append(_pictures(document, t1w, signature, ablation))
     else:
         layer = Layer(signature, kind="mask", colour="orange", label="signature")
-        picture = Figure(slices(t1w, (layer,), centre_mm=_centre(signature)), "Signature; left is "
-                         "shown on the left.")  # fmt: skip
+        picture = Figure(slices(t1w, (layer,), centre_mm=structure_middle(signature)),
+                         "Signature; left is shown on the left.")  # fmt: skip
         sections.append(Section("Where the signature lies", (picture,)))
     if document["options"]:
         sections.append(_options(document))
@@ -84,11 +103,17 @@ def plan_sections(
     return sections
 
 
-def _result(document: Record) -> Section:
+def _result(document: Record, t1w: Image, signature: Image, ablation: Image | None) -> Section:
     notices = [Notice(tuple(document["notices"]))]
     if document["explanation"]:
         notices.append(Notice((str(document["explanation"]),), level="fail"))
     blocks: list[Any] = [*notices, Text(plan_words(document))]
+    if ablation is not None:
+        near = plan_picture(document, t1w, signature, ablation, near_mm=NEAR_MM)
+        blocks.append(
+            Figure(near, "Signature (filled) and planned ablation (outline) in the middle of the "
+                   "first burn; left is shown on the left.")
+        )  # fmt: skip
     if document["suggested"] is not None:
         option = document["options"][document["suggested"]]
         blocks.append(_scores(option, document))
@@ -123,6 +148,7 @@ def _outcome(document: Record) -> list[Section]:
         expected = made["expected"]
         said = " ".join(expected["sentences"]) if expected else str(made["hippocampus"]["reason"])
         table = Table(("what", "value", "of the signature"), rows)
+        said = f"{made_words(document)} {said}".strip()
         sections.append(Section("The ablation that was made", (table, Text(said))))
     return sections
 
@@ -193,11 +219,6 @@ def _around(image: Image, centre: Sequence[float], near_mm: float) -> Image:
     return Image(image.data[tuple(slice(a, b) for a, b in zip(first, last, strict=True))], affine)
 
 
-def _centre(mask: Image) -> tuple[float, ...]:
-    place = apply_affine(mask.affine, np.argwhere(mask.data)).mean(axis=0)
-    return tuple(float(v) for v in place)
-
-
 def _middle(document: Record) -> tuple[float, ...]:
     plan = document["options"][document["suggested"]]["plan"]
     entry, target = np.array(plan["entry_ras_mm"]), np.array(plan["target_ras_mm"])
@@ -208,16 +229,15 @@ def _middle(document: Record) -> tuple[float, ...]:
 
 
 def _pictures(document: Record, t1w: Image, signature: Image, ablation: Image) -> Section:
-    centre = _middle(document)
     return Section(
         "Where it lies",
         (
-            Figure(plan_picture(document, t1w, signature, ablation, near_mm=NEAR_MM),
-                   "Signature (filled) and planned ablation (outline) in the middle of the first "
-                   "burn; left is shown on the left."),
-            Figure(plan_picture(document, t1w, signature, ablation), "The same in the head."),
-            Figure(slices(t1w, (), centre_mm=centre), "The same planes without overlay."),
+            Figure(plan_picture(document, t1w, signature, ablation),
+                   "Signature (filled) and planned ablation (outline) in the head."),
+            Figure(slices(t1w, (), centre_mm=_middle(document)),
+                   "The same planes without overlay."),
         ),
+        appendix=True,
     )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from falx.report.figures import COLOURS
 from falx.report.page import RESEARCH_NOTICE
-from falx.report.plan import plan_words, score_rows
+from falx.report.plan import made_words, plan_words, score_rows
 
-__all__ = ["plan_sheet"]
+__all__ = ["plan_sheet", "sheet_figure"]
 
 A4_INCHES = (8.27, 11.69)
 PICTURE_WIDTH = 0.7
@@ -30,6 +30,14 @@ def plan_sheet(document: Mapping[str, Any], pictures: Sequence[bytes]) -> bytes:
     pictures
         PNGs of the planes; none where no plan is suggested.
     """
+    stream = io.BytesIO()
+    figure = sheet_figure(document, pictures)
+    figure.savefig(stream, format="pdf", metadata={"CreationDate": None, "Producer": None})
+    return stream.getvalue()
+
+
+def sheet_figure(document: Mapping[str, Any], pictures: Sequence[bytes]) -> Any:
+    """Return the page as a matplotlib figure; every sentence and number is that of the HTML."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=A4_INCHES)
@@ -43,26 +51,13 @@ def plan_sheet(document: Mapping[str, Any], pictures: Sequence[bytes]) -> bytes:
         y = _picture(figure, picture, y)
     if document["suggested"] is not None:
         y = _table(axis, y, score_rows(document["options"][document["suggested"]], document))
-    y = min(_paragraph(axis, y, " ".join(_sentences(document)), size=9), FOOT)
+    expected = document["expected"]["sentences"] if document["expected"] else ()
+    said = " ".join([*expected, made_words(document)]).strip()
+    y = min(_paragraph(axis, y, said, size=9), FOOT)
     foot = " ".join([RESEARCH_NOTICE, *document["notices"], f"Falx {document['Version']}."])
     axis.plot((0.07, 0.93), (y, y), color=COLOURS["grey"], linewidth=0.6)
     _paragraph(axis, y - LINE / 2, foot, size=7.5, colour="grey")
-    stream = io.BytesIO()
-    figure.savefig(stream, format="pdf", metadata={"CreationDate": None, "Producer": None})
-    return stream.getvalue()
-
-
-def _sentences(document: Mapping[str, Any]) -> list[str]:
-    """Say what the cohort lets expect, and what the ablation that was made took."""
-    said = list(document["expected"]["sentences"]) if document["expected"] else []
-    made = document["made"]
-    if made and made["hippocampus"]["rate"] is not None:
-        said.append(
-            f"The ablation that was made took {made['hippocampus']['rate']:.1%} of the signature "
-            f"in the hippocampus, and {made['outside_mm3']:.0f} mm³ outside hippocampus and "
-            "amygdala."
-        )
-    return said
+    return figure
 
 
 def _paragraph(axis: Any, y: float, text: str, *, size: float, colour: str = "ink") -> float:

@@ -89,7 +89,7 @@ class SignaturePictures:
 
 def signature_page(results: SignatureResults, pictures: SignaturePictures) -> str:
     """Return the page as HTML; a failed gate leaves the quality checks and withholds results."""
-    sections = [Section("Quality", list(_quality(results, pictures)))]
+    sections = [Section("Quality", list(_quality(results, pictures)), appendix=True)]
     if results.failed:
         names = "; ".join(check["name"] for check in results.failed)
         stop = Notice([f"No result is shown, because a quality check failed: {names}."], "fail")

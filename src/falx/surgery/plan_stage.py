@@ -100,7 +100,8 @@ def plan_stage(
     user_plan
         Input, optional: a plan file to be scored instead of a search.
     plan_json, plan_csv, ablation_native
-        Outputs. The mask is written for the suggested or given plan only.
+        Outputs. The mask is written for the suggested or given plan only; without one, that
+        of an earlier run is removed. Bad input leaves earlier files as they are.
 
     Returns
     -------
@@ -142,7 +143,10 @@ def plan_stage(
     }
     write_json(plan_json, document)
     write_text(plan_csv, options_csv(document["options"]))
-    if plan is not None:
+    if plan is None:
+        for stale in (ablation_native, ablation_native.with_suffix("").with_suffix(".json")):
+            stale.unlink(missing_ok=True)
+    else:
         _write_mask(ablation_native, plan, labels)
     return Planned(document, plan, scene, labels)
 

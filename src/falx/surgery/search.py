@@ -18,6 +18,7 @@ from falx.surgery.burns import Candidates, candidate_burns, pareto_set, promisin
 from falx.surgery.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
 from falx.surgery.infeasible import Explanation, explain
 from falx.surgery.limits import Goal, Limits, Placement
+from falx.surgery.more_burns import best_sequences
 from falx.surgery.robustness import Robustness, shake
 from falx.surgery.scene import Fields, Scene, fields_of, mirrored_scene
 from falx.surgery.second_burn import best_pairs
@@ -26,6 +27,9 @@ from falx.surgery.tracks import Funnel, Tracks, find_tracks
 MAX_PROFILED, MAX_TRACKS = 200_000, 40_000
 """Tracks that are described, evenly thinned, and those of them whose burns are all measured;
 only a head with far more room than a real one has so many."""
+
+FAR_TRACKS = 20
+"""Tracks whose single burns cover most, tried with more than two burns beside those of pairs."""
 
 __all__ = ["Option", "SearchResult", "search"]
 
@@ -74,7 +78,8 @@ def search(
     """Find the Pareto set of plans for one side, and the plan to suggest.
 
     With `max_burns` of 2, plans with a second burn behind the first join the set where no
-    other plan beats them.
+    other plan beats them; with 3 or 4, so do plans of more burns on the tracks of these and
+    on those that cover most.
     """
     if scene.side == "right":
         found = search(
@@ -95,7 +100,11 @@ def search(
         pairs = best_pairs(
             scene, fields, tracks, candidates, limits, goal.wanted, threads=threads
         )  # fmt: skip
-        options = _joined(options, _passing(pairs, scene, fields, limits))
+        several = list(pairs)
+        ways = _several_ways(pairs, tracks, candidates)
+        for burns in range(3, max_burns + 1):
+            several += best_sequences(ways, scene, fields, limits, goal.wanted, burns=burns)
+        options = _joined(options, _passing(several, scene, fields, limits))
     options, suggested = _suggest(
         options, scene, fields, limits, goal, placement or Placement(), rng, threads
     )
@@ -117,6 +126,18 @@ def _plan(row: int, candidates: Candidates, tracks: Tracks, limits: Limits) -> L
     )
     entry, target = tracks.entries_mm[track], tracks.targets_mm[track]
     return LaserPlan(Trajectory(tuple(entry), tuple(target)), (burn,))
+
+
+def _several_ways(
+    pairs: Sequence[LaserPlan], tracks: Tracks, candidates: Candidates
+) -> list[Trajectory]:
+    """Tracks worth more than two burns: those of the cheapest pairs, and those that cover most."""
+    ways = dict.fromkeys(plan.trajectory for plan in pairs)
+    order = candidates.track[np.argsort(-candidates.rate, kind="stable")]
+    for row in list(dict.fromkeys(order.tolist()))[:FAR_TRACKS]:
+        ends = tracks.entries_mm[row], tracks.targets_mm[row]
+        ways[Trajectory(tuple(ends[0]), tuple(ends[1]))] = None
+    return list(ways)
 
 
 def _passing(

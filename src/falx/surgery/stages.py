@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,48 +78,36 @@ def ablation_stage(
         The same for the other rater's mask.
     """
     with collect_notices() as notices:
-        source, labels = _read_ablation(ablation), load_labels(structures)
-        to_post = load_matrix(_needed(matrix, drawn_on, where=ablation.name))
-        native = _on_t1w(source, labels.grid, to_post, ablation.name, threads)
+        labels = load_labels(structures)
+        drawn = _drawn(ablation, matrix, drawn_on, labels.grid, threads)
         agreement = None
         if second_ablation is not None:
-            name = second_ablation.name
-            other = load_matrix(_needed(matrix, second_drawn_on, where=name))
-            second = _read_ablation(second_ablation)
-            agreement = dice(native, _on_t1w(second, labels.grid, other, name, threads))
+            other = _drawn(second_ablation, matrix, second_drawn_on, labels.grid, threads)
+            agreement = dice(drawn.native, other.native)
+        side: Side = json.loads(signature_metrics.read_text(encoding="utf-8"))["side"]
         _, grid, _ = read_scaled(scaled_pet, pet_metrics)
         map_mm = load_map(to_native).on(grid, threads=threads)
-        template = bring_mask(source, map_mm, matrix=to_post, threads=threads)
-        side: Side = json.loads(signature_metrics.read_text(encoding="utf-8"))["side"]
+        template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_post, threads=threads)
         check_side(template, grid, side, where=ablation.name)
-        images = {
-            "pet": (scaled_pet, pet_metrics),
-            "flair": (scaled_flair, flair_metrics),
-            "gm": (scaled_gm, gm_metrics),
-        }
         asymmetry = {
             name: _inside(template, image, facts)
-            for name, (image, facts) in images.items()
+            for name, image, facts in (
+                ("pet", scaled_pet, pet_metrics),
+                ("flair", scaled_flair, flair_metrics),
+                ("gm", scaled_gm, gm_metrics),
+            )
             if image is not None and facts is not None
         }
         rates = {
-            "default": _rates(signature_native, native, labels, side),
-            "published": _rates(published_native, native, labels, side),
+            "default": _rates(signature_native, drawn.native, labels, side),
+            "published": _rates(published_native, drawn.native, labels, side),
         }
     what = {"SpatialReference": NATIVE, "Type": "Lesion"}
-    save(ablation_native, native, labels.affine, sidecar=what)
+    save(ablation_native, drawn.native, labels.affine, sidecar=what)
     save(ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
-    write_json(
-        metrics,
-        {
-            "side": side,
-            "volume_mm3": np.count_nonzero(native) * labels.grid.voxel_volume_mm3,
-            "rates": rates,
-            "asymmetry": asymmetry,
-            "dice_raters": agreement,
-            "notices": notices,
-        },
-    )
+    volume = np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3
+    record = {"side": side, "volume_mm3": volume, "rates": rates, "asymmetry": asymmetry}
+    write_json(metrics, {**record, "dice_raters": agreement, "notices": notices})
 
 
 def rate_curve_stage(
@@ -201,17 +189,24 @@ def _curves(
     return curves
 
 
-def _on_t1w(
-    mask: Image,
-    grid: Grid,
-    matrix: npt.NDArray[np.floating] | None,
-    where: str,
-    threads: int,
-) -> npt.NDArray[np.bool_]:
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A rater's mask, the matrix from T1w mm to where it was drawn, and the mask on the T1w."""
+
+    mask: Image
+    to_post: npt.NDArray[np.floating] | None
+    native: npt.NDArray[np.bool_]
+
+
+def _drawn(
+    path: Path, matrix: Path | None, drawn_on: str | None, grid: Grid, threads: int
+) -> _Drawn:
     """Bring a rater's mask to the T1w grid, and raise if it does not land there."""
-    native = bring_mask(mask, grid, matrix=matrix, threads=threads)
-    check_arrival(mask, Image(native, grid.affine), where=where)
-    return native
+    to_post = load_matrix(_needed(matrix, drawn_on, where=path.name))
+    mask = _read_ablation(path)
+    native = bring_mask(mask, grid, matrix=to_post, threads=threads)
+    check_arrival(mask, Image(native, grid.affine), where=path.name)
+    return _Drawn(mask, to_post, native)
 
 
 def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | None:
