@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +12,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from benchmarks.table import Row, cpu_seconds, wall_seconds
+from browser import BROWSER, SOFTWARE, launcher, open_page
+from falx.images.nifti import Image
+from falx.report.live_page import LARGEST_PAGE, LiveImages, live_page
+from falx.report.page import Section
+from falx.report.viewer import is_built
 from falx.surgery.burns import candidate_burns
 from falx.surgery.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.head import scene_from_labels
@@ -33,7 +39,7 @@ LIMITS, GOAL = Limits(), Goal()
 def rows() -> list[Row]:
     labels = head_labels(voxel_mm=1.0)
     scene = scene_from_labels(labels, head_signature(labels), "left", same_place)
-    return [*_tracks(scene), *_coverage(scene), _whole(scene)]
+    return [*_tracks(scene), *_coverage(scene), _whole(scene), *_page()]
 
 
 def _tracks(scene) -> list[Row]:  # type: ignore[no-untyped-def]
@@ -101,3 +107,57 @@ def _whole(scene) -> Row:  # type: ignore[no-untyped-def]
         f"{len(found[0].options)} Pareto plans; the phantom has far more room "
         "than a head",
     )  # fmt: skip
+
+
+def _page() -> list[Row]:
+    """Size of a page with every layer of a noisy head at 1 mm, and when a browser shows it."""
+    page = _patient_page()
+    size = Row("page", len(page.encode()) / 1e6, "MB", "<= 6", len(page.encode()) <= LARGEST_PAGE)
+    if BROWSER is None or not is_built():
+        return [size]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.html"
+        path.write_text(page, encoding="utf-8")
+        wall, used = _ready(path)
+    note = f"{wall:.1f} s wall, {used:.1f} CPU s of the browser; software rendering"
+    return [size, Row("page ready", wall, "s", "<= 10", wall <= 10, note)]
+
+
+def _patient_page() -> str:
+    labels = head_labels(voxel_mm=1.0)
+    signature = head_signature(labels, "left")
+    rng = np.random.default_rng(2)
+
+    def noisy(values, sd):  # type: ignore[no-untyped-def]
+        noise = rng.normal(0, sd, labels.data.shape)
+        return Image(((values + noise) * (labels.data > 0)).astype(np.float32), labels.affine)
+
+    images = LiveImages(
+        t1w=noisy(100.0 + np.sqrt(labels.data), 4.0),
+        brain=Image(labels.data > 0, labels.affine),
+        signature=Image(signature.data, labels.affine),
+        hippocampus=Image(labels.data == 17, labels.affine),
+        amygdala=Image(labels.data == 18, labels.affine),
+        pet=noisy(9000.0 + 0.0 * labels.data, 400.0),
+        asymmetry=noisy(-0.3 * signature.data, 0.03),
+        ablation=signature,
+    )
+    section = Section("Result")
+    return live_page(
+        "Patient", [section], images, label="sub-01", side="left", centre_mm=(-27.0, -20.0, -12.0)
+    )
+
+
+def _ready(path: Path) -> tuple[float, float]:
+    """Wall seconds until the page is ready, and CPU seconds that the browser took for it."""
+    import psutil
+
+    for start in launcher():
+        browser = start(SOFTWARE)
+        started = time.perf_counter()
+        open_page(browser, path)
+        wall = time.perf_counter() - started
+        children = psutil.Process().children(recursive=True)
+        used = sum(sum(child.cpu_times()[:2]) for child in children)
+        browser.close()
+    return wall, used
