@@ -17,8 +17,9 @@ export class Planes {
     this.listeners = [];
     this.view = new Niivue({
       backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.7], crosshairGap: 6, crosshairWidth: 1,
-      dragAndDropEnabled: false, isSliceMM: true, loadingText: "", logLevel: "error",
-      meshThicknessOn2D: SLAB_MM, show3Dcrosshair: false, showAllOrientationMarkers: true,
+      dragAndDropEnabled: false, fontColor: [1, 1, 1, 1], fontMinPx: 20, isSliceMM: true,
+      loadingText: "", logLevel: "error", meshThicknessOn2D: SLAB_MM,
+      show3Dcrosshair: false, showAllOrientationMarkers: true,
     });
   }
 

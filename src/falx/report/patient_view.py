@@ -24,7 +24,7 @@ MESH_VOXEL_MM = 3.0
 FACE_MARGIN_MM = 15.0
 """Tissue kept around the brain; more would let a face be rebuilt."""
 
-BRAIN_RGBA = (200, 200, 205, 40)
+BRAIN_RGBA = (200, 200, 205, 60)
 GREY_LEVELS = 255
 VALUE_LEVELS = 5000
 """Steps of the T1w image as it is drawn, and of its values at a click."""
