@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 TYPE_ONE: dict[str, tuple[float, float]] = {
-    "random": (18.0, 49.0),
-    "moran": (4.5, 7.0),
-    "variogram": (0.0, 0.5),
-    "gaussian": (6.0, 4.0),
+    "random": (12.5, 46.5),
+    "moran": (5.5, 6.5),
+    "variogram": (3.5, 4.0),
+    "gaussian": (4.5, 2.5),
 }
 """False positives in % of the component test at a nominal 5 %, for maps of range 10 and 25 mm on
 123 left regions, 200 data sets each (docs/methods/genes.md)."""

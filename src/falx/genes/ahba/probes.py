@@ -86,5 +86,6 @@ def above_background(
             samples.donor, "PACall", probes.ids, n_samples[samples.donor], dtype=np.uint8
         )
         weight = np.bincount(samples.column, minlength=n_samples[samples.donor])
-        present += calls @ weight
+        # Whole numbers below 2²⁴ are exact in single precision, and integers have no fast product.
+        present += calls.astype(np.float32) @ weight.astype(np.float32)
     return np.asarray(present / sum(map(len, donors)) >= threshold)
