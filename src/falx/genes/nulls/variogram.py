@@ -33,7 +33,7 @@ PUBLISHED_PERCENTILE = 25.0
 """Burt 2020 smooths over a tenth of the regions or more and matches the nearest quarter of the
 pairs. With a hundred regions such surrogates hold too much of the longest scales, and a test at
 5 % rejects in less than 1 % (docs/methods/genes.md)."""
-MAP_BLOCK = 256
+MAP_BLOCK = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +58,12 @@ class Variogram:
     def __call__(self, maps: npt.ArrayLike) -> Array:
         """Variogram ½ mean (x_i - x_j)² in each bin; maps (..., n) give (..., bins)."""
         x = np.asarray(maps, dtype=np.float64)
-        difference = x[..., self.first] - x[..., self.second]
+        # Regions as rows: a pair then takes two whole rows, which is several times faster.
+        rows = np.ascontiguousarray(np.moveaxis(x, -1, 0))
+        difference = rows[self.first]
+        difference -= rows[self.second]
         np.square(difference, out=difference)
-        return np.asarray(0.5 * difference @ self.kernel)
+        return np.asarray(0.5 * np.tensordot(difference, self.kernel, axes=(0, 0)))
 
 
 @dataclass(frozen=True)
