@@ -252,22 +252,7 @@ def join(
     blocks are left out with the reason; genes with a hole in a region that is left are dropped.
     """
     row_of = {name: i for i, name in enumerate(expression.regions)}
-    empty = np.asarray(np.isnan(expression.values).all(axis=1))
-    left_out: dict[str, str] = {}
-    kept = []
-    for i, name in enumerate(table.regions):
-        if name not in row_of:
-            left_out[name] = "the expression matrix does not have it"
-        elif empty[row_of[name]]:
-            left_out[name] = "no tissue sample lies in it"
-        elif not np.isfinite(table.values[i]):
-            left_out[name] = "the map has no value there"
-        elif side is not None and table.sides[i] != side:
-            left_out[name] = f"only the {side} side is analysed"
-        elif blocks is not None and table.blocks[i] not in blocks:
-            left_out[name] = f"only {', '.join(blocks)} is analysed"
-        else:
-            kept.append(i)
+    kept, left_out = _kept_regions(table, expression, side, blocks)
     if not kept:
         _refuse_empty(left_out, table.name)
         raise InputError(
@@ -303,6 +288,33 @@ def join(
         positions,
         left_out,
     )
+
+
+def _kept_regions(
+    table: RegionTable,
+    expression: Expression,
+    side: Side | None,
+    blocks: Sequence[str] | None,
+) -> tuple[list[int], dict[str, str]]:
+    """Rows of a table that take part, and the reason for every other region."""
+    row_of = {name: i for i, name in enumerate(expression.regions)}
+    empty = np.asarray(np.isnan(expression.values).all(axis=1))
+    left_out: dict[str, str] = {}
+    kept = []
+    for i, name in enumerate(table.regions):
+        if name not in row_of:
+            left_out[name] = "the expression matrix does not have it"
+        elif empty[row_of[name]]:
+            left_out[name] = "no tissue sample lies in it"
+        elif not np.isfinite(table.values[i]):
+            left_out[name] = "the map has no value there"
+        elif side is not None and table.sides[i] != side:
+            left_out[name] = f"only the {side} side is analysed"
+        elif blocks is not None and table.blocks[i] not in blocks:
+            left_out[name] = f"only {', '.join(blocks)} is analysed"
+        else:
+            kept.append(i)
+    return kept, left_out
 
 
 def _whole_genes(X: Array, where: str) -> npt.NDArray[np.bool_]:
