@@ -44,7 +44,6 @@ REGION = {
     "t": "peak t",
     "f": "peak F",
     "hedges_g": "g",
-    "q": "q",
     "p_voxel": "P voxel",
     "p_tfce": "P TFCE",
 }

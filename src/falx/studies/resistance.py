@@ -281,7 +281,7 @@ DEMOGRAPHICS = Stage(
     },
     params=_params("groups", *GROUPS, "group_column"),
     level="group",
-    version=2,
+    version=3,
     mem_mb=300,
 )
 
@@ -303,7 +303,7 @@ GROUP_REPORT = Stage(
     outputs={"page": "group.html"},
     params={"ahba": "genes.ahba"},
     level="group",
-    version=2,
+    version=3,
     mem_mb=900,
 )
 
