@@ -32,7 +32,7 @@ OUTPUTS = (
     "to_template",
     "to_native",
 )
-GOLDEN_VERSION = 4
+GOLDEN_VERSION = 5
 GOLDEN = {
     "gm": 429937.914409,
     "wm": 363425.117439,

@@ -127,7 +127,9 @@ def align(image: Image, priors: TissuePriors, size: SizePrior | None) -> Alignme
     -----
     Thirty-five starts or more (the header's origin and the centre of the head, each turned and
     shifted) are compared at 8 mm with broad priors; the best four are followed, and the best
-    of these is refined at 5 mm with all twelve parameters.
+    of these is refined at 5 mm with all twelve parameters, once from its own size and once from
+    the expected one: under broad priors some heads fit best when shrunk by a tenth, from where
+    sharper priors do not find back (3 of the 14 heads of the leave-one-out study).
     """
     broad, fine = coarsened(priors, 4, 12.0), coarsened(priors, 2, 4.0)
     model, starts = _starting_points(image, priors, size)
@@ -136,7 +138,9 @@ def align(image: Image, priors: TissuePriors, size: SizePrior | None) -> Alignme
     followed = [_minimise(coarse, p, steps=25, free=12) for p in ranked]
     best = min(followed, key=lambda result: result[1])[0]
     final = _objective(image, FINAL_SAMPLING_MM, fine, model, size, passes=2)
-    p, _ = _minimise(final, best, steps=30, free=12)
+    resized = np.concatenate([best[:6], starts[0][6:]])
+    ended = [_minimise(final, p, steps=30, free=12) for p in (best, resized)]
+    p = min(ended, key=lambda result: result[1])[0]
     return Alignment(model.matrix(p), final.information(p), len(starts))
 
 

@@ -112,10 +112,10 @@ ANATOMY = Stage(
             "refine",
         )
     },
-    mem_mb=1500,
+    mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=4,
+    version=5,
 )
 
 CORRECT = Stage(
