@@ -31,6 +31,14 @@ def test_an_impossible_volume_stops(case, head_priors):
 
 
 @pytest.mark.filterwarnings("ignore::falx.errors.FalxNotice")
+def test_grey_matter_taken_for_fluid_stops(case, head_priors):
+    gm, csf = case.result.gm, case.result.csf
+    swapped = replace(case.result, gm=0.1 * gm, csf=csf + 0.9 * gm)
+    with pytest.raises(QualityError, match="grey matter volume is out of range"):
+        stop_on_failure(check_segmentation(swapped, head_priors))
+
+
+@pytest.mark.filterwarnings("ignore::falx.errors.FalxNotice")
 def test_a_fold_stops(case, head_priors):
     folded = replace(case.result, jacobian=case.result.jacobian - 5)
     with pytest.raises(QualityError, match="smallest Jacobian"):
