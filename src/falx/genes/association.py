@@ -8,7 +8,7 @@ from typing import Literal
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from falx.errors import InputError, check_option
 from falx.genes.multiplicity import TIE
@@ -170,7 +170,7 @@ def unit_columns(table: Array, correlation: Correlation) -> Array:
     if not np.isfinite(table).all():
         raise InputError("values are missing", do="leave those regions or genes out")
     if correlation == "spearman":
-        table = stats.rankdata(table, axis=0)
+        table = scipy.stats.rankdata(table, axis=0)
     centred = table - table.mean(axis=0)
     length = np.sqrt(np.einsum("ij,ij->j", centred, centred))
     if np.any(length == 0):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from falx.errors import InputError
 
@@ -66,7 +66,7 @@ def two_sided_normal_p(z: npt.ArrayLike) -> npt.NDArray[np.float64]:
     >>> two_sided_normal_p(1.959964).round(6)
     np.float64(0.05)
     """
-    return np.asarray(2.0 * stats.norm.sf(np.abs(np.asarray(z, dtype=np.float64))))
+    return np.asarray(2.0 * scipy.stats.norm.sf(np.abs(np.asarray(z, dtype=np.float64))))
 
 
 def gaussian_tail_p(observed: npt.ArrayLike, null: npt.ArrayLike) -> npt.NDArray[np.float64]:

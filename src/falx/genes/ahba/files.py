@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from falx.errors import InputError
 from falx.genes.ahba.matrix import read_matrix
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "DONORS",
@@ -109,6 +111,8 @@ class AhbaFolder:
 
     def table(self, donor: str, name: str, *, kind: str = "microarray") -> pd.DataFrame:
         """Read a small table with header."""
+        import pandas as pd
+
         with self.open(donor, name, kind=kind) as stream:
             return pd.read_csv(stream, low_memory=False)
 
@@ -130,6 +134,8 @@ class AhbaFolder:
 
     def ontology(self, donor: str) -> Ontology:
         """Read the ontology and pair left with right structures by acronym."""
+        import pandas as pd
+
         table = self.table(donor, "Ontology")
         ids = [int(i) for i in table["id"]]
         sides = ["" if pd.isna(h) else str(h) for h in table["hemisphere"]]
@@ -150,6 +156,8 @@ class AhbaFolder:
 
     def rna(self, donor: str) -> RnaSeq:
         """Read RNA-seq TPM."""
+        import pandas as pd
+
         annot = self.table(donor, "SampleAnnot", kind="rnaseq")
         with self.open(donor, "RNAseqTPM", kind="rnaseq") as stream:
             tpm = pd.read_csv(stream, header=None, index_col=0)
@@ -230,6 +238,8 @@ def read_coordinates(path: Path | str) -> dict[int, tuple[float, float, float]]:
 
 
 def _csv(path: Path | str, columns: tuple[str, ...]) -> pd.DataFrame:
+    import pandas as pd
+
     path = Path(path)
     if not path.exists():
         raise InputError("the table does not exist", where=path, do="run: falx fetch ahba-tables")

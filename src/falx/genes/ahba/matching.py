@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import scipy
 
 from falx.atlas import Atlas, Region
 from falx.grid import Grid, Side, apply_affine
@@ -48,7 +48,7 @@ class LabelledVoxels:
 
     points_mm: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int32]
-    tree: cKDTree
+    tree: scipy.spatial.cKDTree
 
 
 def labelled_voxels(atlas: Atlas) -> LabelledVoxels:
@@ -56,7 +56,7 @@ def labelled_voxels(atlas: Atlas) -> LabelledVoxels:
     voxels = np.argwhere(atlas.image.data != 0)
     points = apply_affine(atlas.image.affine, voxels)
     labels = atlas.image.data[tuple(voxels.T)].astype(np.int32)
-    return LabelledVoxels(points, labels, cKDTree(points))
+    return LabelledVoxels(points, labels, scipy.spatial.cKDTree(points))
 
 
 def match_nearest(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from falx.errors import InputError
 from falx.genes.ahba.files import AhbaFolder, Reannotation
 from falx.genes.ahba.ledger import Ledger
 from falx.genes.ahba.samples import Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Probes", "above_background", "annotate"]
 

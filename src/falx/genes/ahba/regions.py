@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import cdist
+import scipy
 
 from falx.atlas import Atlas, Region
 from falx.errors import check_option
@@ -133,7 +133,7 @@ def _from_voxels(
         return None
     inside = voxels.points_mm[voxels.labels == region.label]
     # On the grid many distances tie; the first sample wins, which a search tree would not keep.
-    apart = cdist(inside, voxels.points_mm[place[rows]])
+    apart = scipy.spatial.distance.cdist(inside, voxels.points_mm[place[rows]])
     nearest = apart.argmin(axis=1)
     distance = apart[np.arange(len(inside)), nearest]
     # abagen gives a voxel that holds a sample the weight of one at 1 mm.

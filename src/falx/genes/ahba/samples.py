@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from falx.errors import InputError, check_option
 from falx.genes.ahba.files import Ontology
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "MIRRORS",

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from falx.errors import InputError, check_option
 from falx.genes.ahba.files import RnaSeq
@@ -62,7 +62,7 @@ def _ranks(values: Array) -> Array:
     np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1)[None, :], axis=1)
     ascending = np.take_along_axis(values, order, axis=1)
     tied = (np.diff(ascending, axis=1) == 0).any(axis=1)
-    ranks[tied] = stats.rankdata(values[tied], axis=1)
+    ranks[tied] = scipy.stats.rankdata(values[tied], axis=1)
     return ranks
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from falx.errors import InputError, notify
 from falx.genes.frames import read_frame
 from falx.genes.sets.library import text_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Counts", "check_design", "merge_symbols", "read_counts", "read_design"]
 
@@ -42,6 +45,8 @@ def read_counts(path: Path | str) -> Counts:
     InputError
         If values are fractional, negative, missing, or look normalised; if a name repeats.
     """
+    import pandas as pd
+
     table = _table(path)
     name = Path(path).name
     words = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]

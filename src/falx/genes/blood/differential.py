@@ -11,13 +11,16 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from falx.errors import InputError
 from falx.genes.blood.counts import Counts, check_design
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Backend", "DifferentialExpression", "Fit", "Selection", "differential", "select_genes"]
 
@@ -74,7 +77,7 @@ class Selection:
         return self.up + self.down
 
 
-Backend = Callable[[Counts, pd.DataFrame, str, str, tuple[str, str], int], Fit]
+Backend = Callable[[Counts, "pd.DataFrame", str, str, tuple[str, str], int], Fit]
 
 
 def differential(
@@ -130,6 +133,8 @@ def pydeseq2_backend(
     threads: int,
 ) -> Fit:
     """Fit by PyDESeq2 (Muzellec et al. 2023, Bioinformatics 39:btad547)."""
+    import pandas as pd
+
     try:
         from pydeseq2.dds import DeseqDataSet
         from pydeseq2.default_inference import DefaultInference

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from falx.errors import InputError
 from falx.genes.sets.ora import hypergeometric_tail
@@ -145,7 +145,7 @@ def direction_agreement(
     total = pu + pd + nu + nd
     agree = (pu + nd) / total if total else None
     informative = min(pu + pd, nu + nd, pu + nu, pd + nd) > 0
-    p = float(stats.fisher_exact(table).pvalue) if informative else None
+    p = float(scipy.stats.fisher_exact(table).pvalue) if informative else None
     return DirectionAgreement((pu, pd, nu, nd), agree, p)
 
 

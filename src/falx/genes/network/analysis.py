@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+import scipy
 
 from falx.errors import InputError
 from falx.genes.network.interactions import Network
@@ -86,14 +86,14 @@ def edge_enrichment(
     return EdgeEnrichment(observed, float(counts.mean()), p, n_lists)
 
 
-def _adjacency(network: Network, row: dict[str, int]) -> sparse.csr_array:
+def _adjacency(network: Network, row: dict[str, int]) -> scipy.sparse.csr_array:
     pairs = np.array([(row[a], row[b]) for a, b in network.edges()], dtype=np.intp)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     shape = (len(row), len(row))
-    return sparse.csr_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=shape)
+    return scipy.sparse.csr_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=shape)
 
 
-def _edges_among(adjacency: sparse.csr_array, rows: npt.NDArray[np.intp]) -> int:
+def _edges_among(adjacency: scipy.sparse.csr_array, rows: npt.NDArray[np.intp]) -> int:
     inside = np.zeros(adjacency.shape[0])
     inside[rows] = 1.0
     return round(float(inside @ (adjacency @ inside)) / 2.0)

@@ -13,7 +13,7 @@ from typing import Literal
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+import scipy
 
 from falx.errors import InputError, check_option
 from falx.grid import Side
@@ -132,7 +132,7 @@ def _assign(points: Array, rotated: Array, method: SpinMethod) -> npt.NDArray[np
         return np.asarray(np.argmin(distance, axis=1))
     if method == "vasa":
         return np.asarray(_vasa(distance), dtype=np.intp)
-    return np.asarray(optimize.linear_sum_assignment(distance)[1])
+    return np.asarray(scipy.optimize.linear_sum_assignment(distance)[1])
 
 
 def spin_assignments(

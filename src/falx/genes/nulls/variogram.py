@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+import scipy
 
 from falx.errors import InputError
 
@@ -183,7 +183,7 @@ def fit_exponential(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> Fitte
     def misfit(log_range: float) -> float:
         return _linear_part(observed, variogram.lags_mm, float(np.exp(log_range)))[2]
 
-    best = optimize.minimize_scalar(
+    best = scipy.optimize.minimize_scalar(
         misfit, bounds=(np.log(shortest / 5.0), np.log(longest)), method="bounded"
     )
     range_mm = float(np.exp(best.x))
@@ -194,5 +194,5 @@ def fit_exponential(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> Fitte
 def _linear_part(observed: Array, lags_mm: Array, range_mm: float) -> tuple[float, float, float]:
     """Non-negative nugget and sill for a range, and the residual."""
     design = np.column_stack([np.ones_like(lags_mm), 1.0 - np.exp(-lags_mm / range_mm)])
-    (nugget, sill), left = optimize.nnls(design, observed)
+    (nugget, sill), left = scipy.optimize.nnls(design, observed)
     return float(nugget), float(sill), float(left)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+import scipy
 
 from falx.errors import InputError, notify
 from falx.genes.symbols import match_symbols
@@ -83,7 +83,7 @@ class TestedSets:
     library: str
     names: tuple[str, ...]
     universe: tuple[str, ...]
-    membership: sparse.csr_array
+    membership: scipy.sparse.csr_array
     too_small: int = 0
     too_large: int = 0
     lost: int = 0
@@ -265,7 +265,7 @@ def restrict(
 
 def _memberships(
     library: GeneSetLibrary, where_to: Mapping[str, int], n_genes: int
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Sparse 0/1 matrix of all sets and tested genes; -1 marks a gene that was not tested."""
     lengths = np.array([len(members) for members in library.sets.values()])
     flat = map(where_to.__getitem__, chain.from_iterable(library.sets.values()))
@@ -273,7 +273,7 @@ def _memberships(
     inside = column >= 0
     starts = np.concatenate([[0], np.cumsum(lengths)])
     indptr = np.concatenate([[0], np.cumsum(inside)])[starts]
-    table = sparse.csr_array(
+    table = scipy.sparse.csr_array(
         (np.ones(indptr[-1]), column[inside], indptr), shape=(len(lengths), n_genes)
     )
     # Two names of one gene may stand in the same set.

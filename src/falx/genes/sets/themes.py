@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
+import scipy
 
 from falx.errors import InputError
 from falx.genes.multiplicity import cauchy_combination
@@ -134,9 +133,9 @@ def _group(
     kappa = kappa_matrix(sets, rows)
     label = np.ones(len(rows), dtype=np.int64)
     if len(rows) > 1:
-        apart = squareform(np.clip(1.0 - kappa, 0.0, None), checks=False)
-        tree = hierarchy.linkage(apart, method="average")
-        label = hierarchy.fcluster(tree, 1.0 - kappa_above, criterion="distance")
+        apart = scipy.spatial.distance.squareform(np.clip(1.0 - kappa, 0.0, None), checks=False)
+        tree = scipy.cluster.hierarchy.linkage(apart, method="average")
+        label = scipy.cluster.hierarchy.fcluster(tree, 1.0 - kappa_above, criterion="distance")
     members: dict[int, list[int]] = {}
     for position, group in enumerate(label):
         members.setdefault(int(group), []).append(position)
