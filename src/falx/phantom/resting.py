@@ -30,6 +30,9 @@ LEFT_CEREBELLAR_CORTEX, RIGHT_CEREBRAL_CORTEX, FLUID = 8, 42, 24
 PRECUNEUS_MM = (9.0, -44.0, 13.0)
 """Middle of the right precuneus, mm about the centre of the cerebral white matter."""
 
+PRECUNEUS_RADIUS_MM = 24.0
+"""About 12 cm³ of cortex: at P < 0.001 it has to leave a cluster in maps of 4 mm."""
+
 PLACES = ("left posterior cerebellum", "right precuneus")
 
 COARSE_RUN = BoldPlan(
@@ -38,6 +41,7 @@ COARSE_RUN = BoldPlan(
     n_volumes=125,
     repetition_time_s=3.0,
     coherence_fwhm_mm=12.0,
+    noise_percent=1.2,
 )
 
 
@@ -177,14 +181,16 @@ def place_mask(head: Head, name: str) -> npt.NDArray[np.bool_]:
     """Grey matter of one of :data:`PLACES`, shape of the head.
 
     The cerebellar place is the rear half of the cerebellar cortex of the left side; the
-    precuneal one is what lies within 18 mm of its middle in the cortex of the right side.
+    precuneal one is what lies within 24 mm of its middle in the cortex of the right side.
     """
     points = head.grid.centres_mm()
     if name == PLACES[0]:
         cortex = head.mask(LEFT_CEREBELLAR_CORTEX)
         return np.asarray(cortex & (points[..., 1] < np.median(points[cortex][:, 1])))
     cortex = head.mask(RIGHT_CEREBRAL_CORTEX)
-    return np.asarray(cortex & (np.linalg.norm(points - PRECUNEUS_MM, axis=-1) < 18.0))
+    return np.asarray(
+        cortex & (np.linalg.norm(points - PRECUNEUS_MM, axis=-1) < PRECUNEUS_RADIUS_MM)
+    )
 
 
 def _run(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -52,8 +54,21 @@ def write_resting_cohort(
             _write_person(root, spec, own)
         return
     # A fresh process each: numba and BLAS threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
         list(pool.map(_write_person, [root] * len(specs), specs, generators))
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone: killed, a parent tells its workers nothing."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _write_person(root: Path, spec: RestingSpec, rng: np.random.Generator) -> None:
