@@ -16,6 +16,7 @@ from falx.engine.dataset import Dataset
 from falx.engine.job import InputFile, Job
 from falx.engine.plan import Plan
 from falx.engine.plan_participant import plan_participants
+from falx.engine.snakemake import Resources, shared_threads
 from falx.errors import FalxError
 from falx.study import RawInput, Study, load_study
 from toy_run import Toy
@@ -194,3 +195,14 @@ def test_records_name_no_folder_of_this_machine(toy: Toy, tmp_path: Path) -> Non
     for path in (toy.out / "provenance").rglob("*.json"):
         assert str(tmp_path) not in path.read_text()
         assert json.loads(path.read_text())["falx"]
+
+
+def test_people_go_side_by_side_before_threads_within_them() -> None:
+    def threads(people: int, cores: int, profile: str = "") -> int:
+        job = Job("s:S", "fit", 1, "", {}, {}, {}, "", threads=4)
+        jobs = [dataclasses.replace(job, unit=f"sub-{k}") for k in range(people)]
+        return shared_threads(jobs, Resources(cores, profile=profile))["fit"]
+
+    assert [threads(people, 8) for people in (1, 2, 3, 8, 20)] == [4, 4, 2, 1, 1]
+    assert threads(1, 2) == 2
+    assert threads(20, 8, profile="cluster") == 4

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from falx.images.nifti import Image
-from falx.report.figures import Layer, new_figure, png, slices, svg
+from falx.report.figures import new_figure, png, svg
 from falx.report.page import Details, Figure, Notice, Section, Table, Text, render
+from falx.report.slices import Layer, slices
 
 
 @pytest.fixture(scope="module")

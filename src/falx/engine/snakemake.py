@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from falx.engine.write import write_atomically
 from falx.errors import InputError
 from falx.threads import WAITING
 
-__all__ = ["Resources", "run_with_snakemake"]
+__all__ = ["Resources", "run_with_snakemake", "shared_threads"]
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 ENGINE_LOG = "logs/engine.log"
@@ -185,11 +186,17 @@ def _wait(process: subprocess.Popen[bytes], watch: _Watch) -> int:
 def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
     planned = {job.id: job.record for job in jobs}
     stages: dict[str, dict[str, Any]] = {}
+    threads = shared_threads(jobs, resources)
     for job in jobs:
         mem_mb = min(job.mem_mb, resources.mem_mb or job.mem_mb)
         traits = stages.setdefault(
             job.stage,
-            {"threads": job.threads, "mem_mb": mem_mb, "priority": len(stages), "needs": {}},
+            {
+                "threads": threads[job.stage],
+                "mem_mb": mem_mb,
+                "priority": len(stages),
+                "needs": {},
+            },
         )
         traits["needs"][job.unit] = [planned[need] for need in sorted(job.needs & planned.keys())]
         path = out / ".falx" / "jobs" / f"{job.id}.json"
@@ -203,6 +210,20 @@ def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
     write_atomically(out / ".falx" / "plan.json", json.dumps(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
     write_atomically(out / ".falx" / "snakemake.json", json.dumps(config))
+
+
+def shared_threads(jobs: Sequence[Job], resources: Resources) -> dict[str, int]:
+    """Threads of the jobs of every stage: people side by side before threads in one of them.
+
+    No stage is twice as fast on two threads, and two people on one thread each are. On a
+    cluster every job has cores of its own.
+    """
+    people = Counter(job.stage for job in jobs)
+    if resources.profile:
+        return {job.stage: job.threads for job in jobs}
+    return {
+        job.stage: max(1, min(job.threads, resources.jobs // people[job.stage])) for job in jobs
+    }
 
 
 def _command(out: Path, resources: Resources) -> list[str]:

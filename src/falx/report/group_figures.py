@@ -9,7 +9,8 @@ import numpy as np
 
 from falx.data.priors import template
 from falx.images.nifti import Image
-from falx.report.figures import COLOURS, Layer, new_figure, png, slices
+from falx.report.figures import COLOURS, new_figure, png
+from falx.report.slices import Layer, slices
 
 __all__ = ["design_figure", "glass_brain", "homogeneity_figure", "montage", "peak_planes"]
 

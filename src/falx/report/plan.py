@@ -9,9 +9,9 @@ import numpy as np
 
 from falx.grid import apply_affine
 from falx.images.nifti import Image
-from falx.report.figures import Layer, slices
 from falx.report.live_page import structure_middle
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
+from falx.report.slices import Layer, slices
 
 __all__ = [
     "NEAR_MM",

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from falx.anatomy.registration_stage import load_matrix
 from falx.data.priors import template
 from falx.images.nifti import Image, load, write_text
-from falx.report.figures import COLOURS, Layer, new_figure, png, slices
+from falx.report.figures import COLOURS, new_figure, png
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import provenance_blocks, read_record
+from falx.report.slices import Layer, slices
 
 __all__ = ["carpet_figure", "motion_figure", "run_report_stage"]
 

@@ -13,10 +13,10 @@ from falx.grid import Grid, Side, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.resample import pull
 from falx.images.warp import CoordinateMap
-from falx.report.figures import Layer, slices
 from falx.report.live_page import LiveImages, live_page, structure_middle
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import provenance_blocks
+from falx.report.slices import Layer, slices
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
 
