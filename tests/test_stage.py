@@ -1,9 +1,11 @@
 from functools import partial
+from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
 from falx.errors import FalxError
-from falx.stage import Source, Stage, check_table
+from falx.stage import Source, Stage, arguments_of, check_table
 
 
 def copy(*, image, copied, fwhm_mm):
@@ -54,3 +56,20 @@ def test_a_stage_cannot_be_changed() -> None:
         make().version = 2  # type: ignore[misc]
     with pytest.raises(TypeError):
         make().outputs["copied"] = "elsewhere"  # type: ignore[index]
+
+
+class Shared(TypedDict):
+    """Arguments of several stages."""
+
+    image: Path
+    copied: Path
+
+
+def test_arguments_declared_once_are_asked_of_the_table() -> None:
+    def copy_all(*, fwhm_mm: float, threads: int = 1, **given: Unpack[Shared]) -> None:
+        """File function that shares arguments with others."""
+
+    assert arguments_of(copy_all) == {"fwhm_mm", "image", "copied"}
+    assert make(run=copy_all).outputs
+    with pytest.raises(FalxError, match=r"misses \['image'\]"):
+        make(run=copy_all, inputs={})

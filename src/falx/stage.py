@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import Unpack, get_args, get_origin, get_type_hints
 
 from falx.errors import FalxError
 
-__all__ = ["Source", "Stage", "check_table"]
+__all__ = ["Source", "Stage", "arguments_of", "check_table"]
 
 ENGINE_ORIGINS = ("raw", "config", "provenance", "study")
 
@@ -128,11 +129,7 @@ class Stage:
 
     def _check_signature(self) -> None:
         named = {*self.inputs, *self.outputs, *self.params}
-        known = inspect.signature(self.run).parameters.values()
-        bound = self.run.keywords if isinstance(self.run, partial) else {}
-        takes = {p.name for p in known if p.kind is not p.VAR_KEYWORD} - {"threads", *bound}
-        if any(p.kind is p.VAR_KEYWORD for p in known):
-            takes |= named
+        takes = arguments_of(self.run) or named
         if named != takes:
             raise FalxError(
                 f"stage {self.name}: the table names {sorted(named - takes)} that the function "
@@ -143,6 +140,25 @@ class Stage:
     def sources(self) -> dict[str, Source]:
         """Argument name to parsed source."""
         return {role: Source.parse(text) for role, text in self.inputs.items()}
+
+
+def arguments_of(run: Callable[..., None]) -> set[str] | None:
+    """Arguments that a table must name; none if the function takes any.
+
+    Arguments that several stages share may be declared once, as a ``TypedDict``, and taken as
+    ``**given: Unpack[Arguments]``.
+    """
+    function, bound = (run.func, run.keywords) if isinstance(run, partial) else (run, {})
+    takes: set[str] = set()
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            takes.add(parameter.name)
+            continue
+        packed = get_type_hints(function).get(parameter.name)
+        if get_origin(packed) is not Unpack:
+            return None
+        takes |= set(get_type_hints(get_args(packed)[0]))
+    return takes - {"threads", *bound}
 
 
 def check_table(stages: tuple[Stage, ...]) -> None:

@@ -10,7 +10,7 @@ from falx.atlas import LabelRow, make_atlas
 from falx.errors import FalxNotice, InputError, OptionError
 from falx.grid import Grid
 from falx.images.nifti import Image
-from falx.stats.cluster_table import ClusterRow, cluster_table, nearest_region
+from falx.stats.cluster_table import ClusterRow, TableSpace, cluster_table, nearest_region
 from falx.stats.design import two_sample_design
 from falx.stats.deviation import control_deviation, leave_one_out_deviation
 from falx.stats.group_maps import InferenceOptions, common_mask, compare
@@ -77,9 +77,8 @@ def test_the_planted_loss_is_found_by_every_correction(planted, result):
 def test_table_names_region_peak_and_share(planted, result, halves):
     _, mask, ball = planted
     grid = Grid(SHAPE, AFFINE)
-    rows = cluster_table(
-        result, result.significant("extent"), mask, grid, halves, contrast="DRE - HC"
-    )
+    space = TableSpace(mask, grid, halves)
+    rows = cluster_table(result, result.significant("extent"), space, "DRE - HC")
     first = rows[0]
     assert (first.region, first.code, first.sign) == ("Half_L", 1, -1)
     assert first.x_mm < 0
@@ -90,15 +89,14 @@ def test_table_names_region_peak_and_share(planted, result, halves):
     assert first.percent_of_region == pytest.approx(100 * first.voxels / (10 * 22 * 16))
     assert first.p_tfce <= 0.05
     assert sum(r.voxels for r in rows if r.cluster == 1) == first.cluster_voxels
-    assert ClusterRow.columns()[:3] == ("contrast", "sign", "cluster")
+    assert ClusterRow.columns()[:3] == ("contrast", "cluster", "cluster_voxels")
 
 
 def test_small_and_unlabelled_parts_are_summed(planted, result, halves):
     _, mask, _ = planted
     grid = Grid(SHAPE, AFFINE)
-    rows = cluster_table(
-        result, result.clusters[:1], mask, grid, halves, contrast="x", min_region_voxels=10_000
-    )
+    space = TableSpace(mask, grid, halves, min_region_voxels=10_000)
+    rows = cluster_table(result, result.clusters[:1], space, "x")
     assert len(rows) == 1
     assert rows[0].code == 0
     assert rows[0].region.startswith("other / unlabelled (peak in Half_L")
@@ -115,9 +113,8 @@ def test_mirrored_images_give_the_mirrored_table(planted, halves):
     design = two_sample_design(GROUPS, "DRE", "HC")
     rng = np.random.default_rng(0)
     turned = compare(maps[:, ::-1][:, mask[::-1]], mask[::-1], design, FIRST, rng, options=options)
-    row = cluster_table(
-        turned, turned.significant(), mask[::-1], Grid(SHAPE, AFFINE), halves, contrast="x"
-    )[0]
+    space = TableSpace(mask[::-1], Grid(SHAPE, AFFINE), halves)
+    row = cluster_table(turned, turned.significant(), space, "x")[0]
     assert row.region == "Half_R"
     assert row.x_mm > 0
     assert (row.p_extent, row.p_mass, row.p_tfce) == (None, None, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import json
 
 import numpy as np
@@ -12,10 +11,15 @@ from scipy import ndimage
 
 from falx.errors import InputError
 from falx.images.nifti import load, save, write_json
-from falx.stats.anova_stage import anova_stage
+from falx.stage import arguments_of
 from falx.stats.deviation_stage import deviation_stage
 from falx.stats.sample import encode, select_sample
-from falx.stats.stages import group_map_stage, regression_map_stage, subgroup_map_stage
+from falx.stats.stages import (
+    anova_stage,
+    group_map_stage,
+    regression_map_stage,
+    subgroup_map_stage,
+)
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -143,9 +147,7 @@ def changed(study, name, stage, endings, **changes):
     given = {"participants": folder / "participants.tsv", **SETTINGS, **changes}
     if stage is not deviation_stage:
         given |= {"atlas": folder / "atlas.nii.gz", "atlas_labels": folder / "atlas.tsv"}
-    known = inspect.signature(stage).parameters.values()
-    if not any(p.kind is p.VAR_KEYWORD for p in known):
-        given = {key: value for key, value in given.items() if key in {p.name for p in known}}
+    given = {key: value for key, value in given.items() if key in arguments_of(stage)}
     stage(**inputs, **given, **outputs)
     return outputs
 

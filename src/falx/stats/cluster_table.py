@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,29 +12,37 @@ import numpy.typing as npt
 from falx.atlas import Atlas
 from falx.grid import Grid, apply_affine
 from falx.images.resample import sample
+from falx.stats.anova import EffectCluster, EffectMap
 from falx.stats.group_maps import ClusterInference, GroupMap
 
-__all__ = ["ClusterRow", "cluster_table", "nearest_region", "region_name", "regions_of"]
+__all__ = [
+    "ClusterRow",
+    "EffectRow",
+    "RegionRow",
+    "TableSpace",
+    "cluster_table",
+    "effect_table",
+    "nearest_region",
+    "region_name",
+    "regions_of",
+]
 
 OTHER = "other / unlabelled"
 
 
 @dataclass(frozen=True)
-class ClusterRow:
-    """One region inside one cluster.
+class RegionRow:
+    """One region inside one cluster, whatever the statistic.
 
-    Coordinates are RAS+ mm of the centre of the voxel with the largest |t| inside region and
-    cluster. `region` of voxels outside every label is "other / unlabelled", with the nearest
-    region and its distance; so is the sum of the regions too small to be listed.
+    Coordinates are RAS+ mm of the centre of the voxel with the largest |statistic| inside
+    region and cluster. `region` of voxels outside every label is "other / unlabelled", with
+    the nearest region and its distance; so is the sum of the regions too small to be listed.
     """
 
     contrast: str
-    sign: int
     cluster: int
     cluster_voxels: int
     cluster_ml: float
-    p_fsl: float
-    p_spm: float
     p_extent: float | None
     p_mass: float | None
     region: str
@@ -43,11 +52,6 @@ class ClusterRow:
     z_mm: float
     voxels: int
     percent_of_region: float | None
-    t: float
-    z: float
-    hedges_g: float
-    q: float
-    p_tfce: float | None
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
@@ -55,45 +59,131 @@ class ClusterRow:
         return tuple(item.name for item in fields(cls))
 
 
-def cluster_table(
-    result: GroupMap,
-    clusters: tuple[ClusterInference, ...],
-    mask: npt.NDArray[np.bool_],
-    grid: Grid,
-    atlas: Atlas,
-    *,
-    contrast: str,
-    min_region_voxels: int = 20,
-) -> tuple[ClusterRow, ...]:
-    """List clusters region by region, the largest first.
+@dataclass(frozen=True)
+class ClusterRow(RegionRow):
+    """One region inside one cluster of t."""
+
+    sign: int
+    p_fsl: float
+    p_spm: float
+    t: float
+    z: float
+    hedges_g: float
+    q: float
+    p_tfce: float | None
+
+
+@dataclass(frozen=True)
+class EffectRow(RegionRow):
+    """One region inside one cluster of F."""
+
+    f: float
+    q: float
+    p_voxel: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class TableSpace:
+    """Where clusters lie, and how a table lists them.
 
     Parameters
     ----------
-    clusters
-        The clusters to list, for example ``result.significant("extent")``.
     mask
         Shape (X, Y, Z), on `grid`: the voxels of the result.
     atlas
         Resampled to the map by nearest neighbour.
     min_region_voxels
         Regions of at most so many voxels in a cluster are summed as "other / unlabelled".
+    """
+
+    mask: npt.NDArray[np.bool_]
+    grid: Grid
+    atlas: Atlas
+    min_region_voxels: int = 20
+
+
+def cluster_table(
+    result: GroupMap, clusters: Sequence[ClusterInference], space: TableSpace, contrast: str
+) -> tuple[ClusterRow, ...]:
+    """List clusters of t region by region, the largest first.
+
+    Parameters
+    ----------
+    clusters
+        The clusters to list, for example ``result.significant("extent")``.
+    contrast
+        Name of what was tested.
 
     References
     ----------
     Tables 2 and 3 of Liu et al. 2024, NeuroImage 303:120908.
     """
-    voxels = np.argwhere(mask)
-    points_mm = apply_affine(grid.affine, voxels)
-    codes = sample(atlas.image, points_mm, how="nearest").astype(np.int64)
+    return tuple(
+        ClusterRow(
+            contrast=contrast,
+            **part,
+            sign=found.cluster.sign,
+            p_fsl=found.p_fsl,
+            p_spm=found.p_spm,
+            t=float(result.fit.t[peak]),
+            z=float(result.fit.z[peak]),
+            hedges_g=float(result.fit.hedges_g[peak]),
+            q=float(result.q[peak]),
+            p_tfce=None if result.p_tfce is None else float(result.p_tfce[peak]),
+        )
+        for found, part, peak in _parts(clusters, result.fit.t, space)
+    )
+
+
+def effect_table(
+    result: EffectMap, clusters: Sequence[EffectCluster], space: TableSpace, contrast: str
+) -> tuple[EffectRow, ...]:
+    """List clusters of F region by region, as :func:`cluster_table`."""
+    return tuple(
+        EffectRow(
+            contrast=contrast,
+            **part,
+            f=float(result.fit.f[peak]),
+            q=float(result.q[peak]),
+            p_voxel=None if result.p_voxel is None else float(result.p_voxel[peak]),
+        )
+        for _, part, peak in _parts(clusters, result.fit.f, space)
+    )
+
+
+Found = TypeVar("Found", ClusterInference, EffectCluster)
+
+
+def _parts(
+    clusters: Sequence[Found], statistic: npt.NDArray[np.floating], space: TableSpace
+) -> Iterator[tuple[Found, dict[str, Any], int]]:
+    """Yield each region of each cluster: its cluster, its part of the row, its peak."""
+    points_mm = apply_affine(space.grid.affine, np.argwhere(space.mask))
+    codes = sample(space.atlas.image, points_mm, how="nearest").astype(np.int64)
     sizes = dict(zip(*np.unique(codes, return_counts=True), strict=True))
-    rows: list[ClusterRow] = []
+    voxel_ml = space.grid.voxel_volume_mm3 / 1000.0
     for number, found in enumerate(clusters, start=1):
-        for code, members in regions_of(found.cluster.rows, codes, min_region_voxels):
-            head = _cluster_values(contrast, number, found, grid.voxel_volume_mm3 / 1000.0)
-            peak = _peak_values(result, members, points_mm, atlas, code)
-            share = 100.0 * len(members) / sizes[code] if code else None
-            rows.append(ClusterRow(**head, **peak, voxels=len(members), percent_of_region=share))
-    return tuple(rows)
+        whole = {
+            "cluster": number,
+            "cluster_voxels": found.cluster.extent,
+            "cluster_ml": found.cluster.extent * voxel_ml,
+            "p_extent": found.p_extent,
+            "p_mass": found.p_mass,
+        }
+        for code, members in regions_of(found.cluster.rows, codes, space.min_region_voxels):
+            # argmax takes the first of equal values, so ties go to the lowest linear index.
+            peak = int(members[np.argmax(np.abs(statistic[members]))])
+            x, y, z = (float(value) for value in points_mm[peak])
+            part = {
+                "region": region_name(code, points_mm[peak], space.atlas),
+                "code": code,
+                "x_mm": x,
+                "y_mm": y,
+                "z_mm": z,
+                "voxels": len(members),
+                "percent_of_region": 100.0 * len(members) / sizes[code] if code else None,
+            }
+            yield found, whole | part, peak
 
 
 def nearest_region(point_mm: npt.ArrayLike, atlas: Atlas) -> tuple[str, float]:
@@ -126,46 +216,6 @@ def regions_of(
     if other:
         named.append((0, np.sort(np.concatenate(other))))
     return named
-
-
-def _cluster_values(
-    contrast: str, number: int, found: ClusterInference, voxel_ml: float
-) -> dict[str, Any]:
-    return {
-        "contrast": contrast,
-        "sign": found.cluster.sign,
-        "cluster": number,
-        "cluster_voxels": found.cluster.extent,
-        "cluster_ml": found.cluster.extent * voxel_ml,
-        "p_fsl": found.p_fsl,
-        "p_spm": found.p_spm,
-        "p_extent": found.p_extent,
-        "p_mass": found.p_mass,
-    }
-
-
-def _peak_values(
-    result: GroupMap,
-    members: npt.NDArray[np.int64],
-    points_mm: npt.NDArray[np.float64],
-    atlas: Atlas,
-    code: int,
-) -> dict[str, Any]:
-    # argmax takes the first of equal values, so ties go to the lowest linear index.
-    peak = int(members[np.argmax(np.abs(result.fit.t[members]))])
-    x, y, z = (float(value) for value in points_mm[peak])
-    return {
-        "region": region_name(code, points_mm[peak], atlas),
-        "code": code,
-        "x_mm": x,
-        "y_mm": y,
-        "z_mm": z,
-        "t": float(result.fit.t[peak]),
-        "z": float(result.fit.z[peak]),
-        "hedges_g": float(result.fit.hedges_g[peak]),
-        "q": float(result.q[peak]),
-        "p_tfce": None if result.p_tfce is None else float(result.p_tfce[peak]),
-    }
 
 
 def region_name(code: int, point_mm: npt.NDArray[np.float64], atlas: Atlas) -> str:

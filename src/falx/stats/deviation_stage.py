@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from falx.errors import collect_notices, notify
 from falx.images.nifti import write_json, write_text
 from falx.stats.deviation import Deviation, control_deviation, leave_one_out_deviation
 from falx.stats.linear import t_to_z
-from falx.stats.map_sample import MapSample, Selection, read_maps, save_volume, tsv
+from falx.stats.map_sample import MapSample, SampleArguments, read_maps, save_volume, tsv
 from falx.stats.sample import read_rows
 
 __all__ = ["BEYOND_Z", "deviation_stage"]
@@ -40,25 +40,16 @@ class _Cell:
 
 def deviation_stage(
     *,
-    maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | Path | None,
-    metrics: Mapping[str, Path],
-    participants: Path,
     index: Path,
     summary: Path,
     resistant: str,
     sensitive: str,
     controls: str,
-    group_column: str,
-    columns: Sequence[str],
-    measures: Sequence[str],
-    head_size: str,
-    least_share: float,
-    least_value: float,
     deviation: str,
     subgroup_column: str,
     temporal: str,
     generalised: str,
+    **given: Unpack[SampleArguments],
 ) -> None:
     """Write how far every patient lies from the controls, and the mean of every group.
 
@@ -78,23 +69,19 @@ def deviation_stage(
         Column of the participants table that tells kinds of epilepsy, empty if none does, and
         its entries.
 
-    Other arguments are those of :func:`falx.stats.stages.group_map_stage`.
+    given
+        See :class:`falx.stats.map_sample.SampleArguments`.
     """
     patients = tuple(name for name in (resistant, sensitive) if name)
     plain = deviation == "plain"
-    selection = Selection(
-        group_column,
-        (*patients, controls),
-        () if plain else tuple(columns),
-        () if plain else tuple(measures),
-        "none" if plain and head_size == "ancova" else head_size,
-        least_share,
-        least_value,
-    )
+    if plain:
+        given["columns"] = given["measures"] = ()
+        if given["head_size"] == "ancova":
+            given["head_size"] = "none"
     with collect_notices() as notices:
-        stacked = read_maps(maps, masks, metrics, participants, selection)
+        stacked = read_maps(given, (*patients, controls))
         apart = _deviations(stacked, controls, as_published=plain)
-    rows = read_rows(participants)
+    rows = read_rows(given["participants"])
     kinds = {s: rows[s].get(subgroup_column, "") for s in stacked.sample.subjects}
     stem = index.name.removesuffix(INDEX_END)
     written = _write_patients(index.parent, stem, stacked, apart, kinds)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from falx.stats.sample import Sample, is_missing, read_rows, select_sample
 
 __all__ = [
     "MapSample",
-    "Selection",
+    "SampleArguments",
     "read_atlas",
     "read_maps",
     "sample_described",
@@ -37,28 +37,35 @@ LEAST_PEOPLE = 4
 """A slope through fewer is not worth a map."""
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Who is compared, with which covariates, at which voxels.
+class SampleArguments(TypedDict):
+    """Whose maps a stage reads, with which covariates, at which voxels.
 
     Parameters
     ----------
-    group_column, groups
-        Column of the participants table and its entries that take part.
+    maps, masks, metrics
+        Inputs by subject: a map, the mask of its voxels, and JSON of what was measured beside
+        it. One mask may serve for all; without any, voxels whose mean exceeds `least_value`
+        are taken.
+    participants
+        Input: ``participants.tsv``.
+    group_column
+        Its column of groups.
     columns, measures
         Covariates of the participants table and of the metrics.
     head_size
-        See :func:`falx.stats.head_size.adjust_for_tiv`.
+        ``ancova``, ``proportional``, ``residual`` or ``none``; see
+        :func:`falx.stats.head_size.adjust_for_tiv`.
     least_share
         Share of people whose mask must hold a voxel.
-    least_value
-        Without masks: least mean of a voxel.
     """
 
+    maps: Mapping[str, Path]
+    masks: Mapping[str, Path] | Path | None
+    metrics: Mapping[str, Path]
+    participants: Path
     group_column: str
-    groups: tuple[str, ...]
-    columns: tuple[str, ...]
-    measures: tuple[str, ...]
+    columns: Sequence[str]
+    measures: Sequence[str]
     head_size: str
     least_share: float
     least_value: float
@@ -92,24 +99,13 @@ def read_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
     return load_atlas(atlas or SHIPPED_ATLAS, labels if atlas else SHIPPED_LABELS)
 
 
-def read_maps(
-    maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | Path | None,
-    metrics: Mapping[str, Path],
-    participants: Path,
-    selection: Selection,
-    *,
-    with_value: str = "",
-) -> MapSample:
-    """Select a sample, read its maps and account for head size.
+def read_maps(given: SampleArguments, groups: Sequence[str], *, with_value: str = "") -> MapSample:
+    """Select the people of some groups, read their maps and account for head size.
 
     Parameters
     ----------
-    maps, metrics
-        By subject: a map, and JSON of what was measured.
-    masks
-        One of every subject, one for all, or none: then voxels whose mean exceeds
-        ``selection.least_value`` are taken.
+    groups
+        Entries of the column of groups that take part.
     with_value
         Column of the participants table without which a person is left out.
 
@@ -121,61 +117,77 @@ def read_maps(
     GridError
         If maps lie on different grids.
     """
-    rows = read_rows(participants)
-    measured = {s: json.loads(path.read_text(encoding="utf-8")) for s, path in metrics.items()}
-    sample = select_sample(
-        [s for s in maps if not with_value or not is_missing(rows.get(s, {}).get(with_value))],
-        rows,
-        measured,
-        group_column=selection.group_column,
-        groups=selection.groups,
-        columns=selection.columns,
-        measures=selection.measures,
-    )
-    if with_value and len(sample.subjects) < LEAST_PEOPLE:
-        raise InputError(
-            "too few people have a value to regress on",
-            where=with_value,
-            found=len(sample.subjects),
-            do="name a column of participants.tsv that holds numbers",
-        )
-    if not with_value:
-        check_groups(sample.groups, selection.groups)
+    rows = read_rows(given["participants"])
+    measured = {
+        subject: json.loads(path.read_text(encoding="utf-8"))
+        for subject, path in given["metrics"].items()
+    }
+    sample = _chosen(given, tuple(groups), rows, measured, with_value)
     group_design(sample.groups, sample.covariates)  # sees what is collinear before any image
-    data, mask, grid = _stack(sample.subjects, maps, masks, selection)
+    data, mask, grid = _stack(sample.subjects, given)
     covariates = dict(sample.covariates)
-    if selection.head_size != "none":
+    if given["head_size"] != "none":
         tiv = [measured[subject].get("tiv_ml") for subject in sample.subjects]
         if None in tiv:
             raise InputError("tiv_ml was not measured", do="choose none for head size")
-        adjusted = adjust_for_tiv(data, np.array(tiv, dtype=float), selection.head_size)
+        adjusted = adjust_for_tiv(data, np.array(tiv, dtype=float), given["head_size"])
         data = adjusted.maps
         if adjusted.covariate is not None:
             covariates["tiv_ml"] = adjusted.covariate
     return MapSample(sample, data, mask, grid, covariates)
 
 
+def _chosen(
+    given: SampleArguments,
+    groups: tuple[str, ...],
+    rows: Mapping[str, Mapping[str, str]],
+    measured: Mapping[str, Mapping[str, Any]],
+    with_value: str,
+) -> Sample:
+    """Select people, enough of them in every group or on a slope."""
+    sample = select_sample(
+        [
+            s
+            for s in given["maps"]
+            if not with_value or not is_missing(rows.get(s, {}).get(with_value))
+        ],
+        rows,
+        measured,
+        group_column=given["group_column"],
+        groups=groups,
+        columns=given["columns"],
+        measures=given["measures"],
+    )
+    if not with_value:
+        check_groups(sample.groups, groups)
+    elif len(sample.subjects) < LEAST_PEOPLE:
+        raise InputError(
+            "too few people have a value to regress on",
+            where=with_value,
+            found=len(sample.subjects),
+            do="name a column of participants.tsv that holds numbers",
+        )
+    return sample
+
+
 def _stack(
-    subjects: Sequence[str],
-    maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | Path | None,
-    selection: Selection,
+    subjects: Sequence[str], given: SampleArguments
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], Grid]:
     """Read maps inside their common mask."""
-    images = {s: load(maps[s]) for s in subjects}
-    first = images[subjects[0]]
+    images = {s: load(given["maps"][s]) for s in subjects}
+    masks, first = given["masks"], images[subjects[0]]
     for subject, image in images.items():
         require_same(f"sub-{subject}", image.grid, "the first map", first.grid)
     stack = np.stack([image.data for image in images.values()])
     if masks is None:
-        mask = common_mask((stack.mean(axis=0) > selection.least_value)[None])
+        mask = common_mask((stack.mean(axis=0) > given["least_value"])[None])
     elif isinstance(masks, Path):
         held_by_all = load_mask(masks)
         require_same("the analysis mask", held_by_all.grid, "the maps", first.grid)
         mask = common_mask(held_by_all.data[None])
     else:
         held = np.stack([load(masks[s]).data > 0.5 for s in subjects])
-        mask = common_mask(held, least_share=selection.least_share)
+        mask = common_mask(held, least_share=given["least_share"])
     return stack[:, mask], mask, first.grid
 
 

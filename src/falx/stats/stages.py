@@ -1,11 +1,11 @@
-"""Files in, files out for t maps: two groups, two groups of one kind, a regression."""
+"""Files in, files out for group maps: two groups, or kinds of people, a slope, any difference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -13,12 +13,25 @@ from falx.atlas import Atlas, region_means
 from falx.errors import collect_notices
 from falx.images.nifti import Image, write_json, write_text
 from falx.images.resample import sample as sample_at
-from falx.stats.cluster_table import ClusterRow, cluster_table
-from falx.stats.design import Design, orthogonality, regression_design, two_sample_design
+from falx.stats.anova import EffectMap, compare_groups, group_contrasts
+from falx.stats.cluster_table import (
+    ClusterRow,
+    EffectRow,
+    TableSpace,
+    cluster_table,
+    effect_table,
+)
+from falx.stats.design import (
+    Design,
+    group_design,
+    orthogonality,
+    regression_design,
+    two_sample_design,
+)
 from falx.stats.group_maps import CORRECTIONS, GroupMap, InferenceOptions, compare
 from falx.stats.map_sample import (
     MapSample,
-    Selection,
+    SampleArguments,
     read_atlas,
     read_maps,
     sample_described,
@@ -27,93 +40,96 @@ from falx.stats.map_sample import (
 )
 from falx.stats.sample import encode, people_of_kind, read_rows
 
-__all__ = ["group_map_stage", "regression_map_stage", "subgroup_map_stage"]
+__all__ = [
+    "MapArguments",
+    "TArguments",
+    "anova_stage",
+    "group_map_stage",
+    "regression_map_stage",
+    "subgroup_map_stage",
+]
+
+
+class MapArguments(SampleArguments):
+    """What every tested map takes, beside whose maps are read.
+
+    Parameters
+    ----------
+    atlas, atlas_labels
+        Inputs: label volume in the space of the maps and its table; the shipped structures
+        if absent.
+    table
+        Output: cluster table (TSV).
+    summary
+        Output: JSON with design, thresholds, smoothness, homogeneity and who was left out.
+    voxel_p, cluster_p, n_permutations
+        See :class:`falx.stats.group_maps.InferenceOptions`.
+    min_region_voxels
+        See :class:`falx.stats.cluster_table.TableSpace`.
+    seed
+        Of the permutations.
+    """
+
+    atlas: Path | None
+    atlas_labels: Path | None
+    table: Path
+    summary: Path
+    voxel_p: float
+    cluster_p: float
+    n_permutations: int
+    min_region_voxels: int
+    seed: int
+
+
+class TArguments(MapArguments):
+    """What every map of t takes.
+
+    Parameters
+    ----------
+    t_map, z_map, p_tfce_map
+        Outputs: maps; p is one minus the familywise p, so that larger is surer.
+    profile
+        Output: mean t of every atlas region (TSV).
+    listed_by
+        Correction whose clusters are listed: ``fsl``, ``spm``, ``extent`` or ``mass``.
+    """
+
+    t_map: Path
+    z_map: Path
+    p_tfce_map: Path
+    profile: Path
+    listed_by: str
 
 
 def group_map_stage(
-    *,
-    maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | Path | None,
-    metrics: Mapping[str, Path],
-    participants: Path,
-    atlas: Path | None,
-    atlas_labels: Path | None,
-    t_map: Path,
-    z_map: Path,
-    p_tfce_map: Path,
-    table: Path,
-    profile: Path,
-    summary: Path,
-    first: str,
-    second: str,
-    group_column: str,
-    columns: Sequence[str],
-    measures: Sequence[str],
-    head_size: str,
-    least_share: float,
-    least_value: float,
-    voxel_p: float,
-    cluster_p: float,
-    n_permutations: int,
-    min_region_voxels: int,
-    listed_by: str,
-    seed: int,
-    threads: int = 1,
+    *, first: str, second: str, threads: int = 1, **given: Unpack[TArguments]
 ) -> None:
     """Compare two groups at every voxel.
 
     Parameters
     ----------
-    maps, masks, metrics
-        Inputs by subject: a map, the mask of its voxels, and what was measured beside it.
-        One mask may serve for all; without any, voxels whose mean exceeds `least_value` are
-        taken.
-    participants
-        Input: ``participants.tsv``.
-    atlas, atlas_labels
-        Inputs: label volume in the space of the maps and its table; the shipped structures
-        if absent.
-    t_map, z_map, p_tfce_map
-        Outputs: maps; p is one minus the familywise p, so that larger is surer.
-    table
-        Output: cluster table (TSV).
-    profile
-        Output: mean t of every atlas region (TSV).
-    summary
-        Output: JSON with design, thresholds, smoothness, homogeneity and who was left out.
-    columns, measures
-        Covariates of the participants table and of the metrics.
-    head_size
-        ``ancova``, ``proportional``, ``residual`` or ``none``; see
-        :func:`falx.stats.head_size.adjust_for_tiv`.
-    least_share
-        Share of people whose mask must hold a voxel.
-    listed_by
-        Correction whose clusters are listed: ``fsl``, ``spm``, ``extent`` or ``mass``.
+    first, second
+        Groups; t is positive where the first is larger.
+    given
+        See :class:`TArguments`.
     """
-    options = InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations)
-    outputs = _Outputs(t_map, z_map, p_tfce_map, table, profile, summary)
-    selection = Selection(
-        group_column, (first, second), tuple(columns), tuple(measures), head_size, least_share,
-        least_value,
-    )  # fmt: skip
     with collect_notices() as notices:
-        stacked = read_maps(maps, masks, metrics, participants, selection)
+        stacked = read_maps(given, (first, second))
         design = two_sample_design(stacked.sample.groups, first, second, stacked.covariates)
-        tested = _Tested(f"{first} - {second}", stacked, design, options, listed_by, seed)
-        found = tested.run(read_atlas(atlas, atlas_labels), min_region_voxels, threads)
-    outputs.write(tested, found, {"head_size": head_size, "notices": notices})
+        tested = _Tested(f"{first} - {second}", stacked, design, _options(given))
+        found = tested.run(given, threads)
+    _write(given, tested, found, notices)
 
 
 def subgroup_map_stage(
     *,
-    maps: Mapping[str, Path],
-    participants: Path,
-    group_column: str,
+    first: str,
+    second: str,
     controls: str,
     subgroup_column: str,
     subgroup: str,
-    **common: Any,
+    threads: int = 1,
+    **given: Unpack[TArguments],
 ) -> None:
     """Compare the patients of one kind with the controls.
 
@@ -123,51 +139,28 @@ def subgroup_map_stage(
         Entry of those who have no kind and stay.
     subgroup_column, subgroup
         Column of the participants table and the entry to keep, as ``epilepsy_type``, ``TLE``.
-    common
-        Everything else, as :func:`group_map_stage` takes it.
+
+    Other arguments are those of :func:`group_map_stage`.
     """
     kept = people_of_kind(
-        read_rows(participants),
-        group_column=group_column,
+        read_rows(given["participants"]),
+        group_column=given["group_column"],
         controls=controls,
         subgroup_column=subgroup_column,
         subgroup=subgroup,
     )
-    chosen = {s: path for s, path in maps.items() if s in kept}
-    group_map_stage(maps=chosen, participants=participants, group_column=group_column, **common)
+    given["maps"] = {s: path for s, path in given["maps"].items() if s in kept}
+    group_map_stage(first=first, second=second, threads=threads, **given)
 
 
 def regression_map_stage(
     *,
-    maps: Mapping[str, Path],
-    masks: Mapping[str, Path] | Path | None,
-    metrics: Mapping[str, Path],
-    participants: Path,
-    atlas: Path | None,
-    atlas_labels: Path | None,
-    t_map: Path,
-    z_map: Path,
-    p_tfce_map: Path,
-    table: Path,
-    profile: Path,
-    summary: Path,
     predictor: str,
     resistant: str,
     sensitive: str,
     controls: str,
-    group_column: str,
-    columns: Sequence[str],
-    measures: Sequence[str],
-    head_size: str,
-    least_share: float,
-    least_value: float,
-    voxel_p: float,
-    cluster_p: float,
-    n_permutations: int,
-    min_region_voxels: int,
-    listed_by: str,
-    seed: int,
     threads: int = 1,
+    **given: Unpack[TArguments],
 ) -> None:
     """Regress maps on a column of the participants table, within groups.
 
@@ -178,22 +171,87 @@ def regression_map_stage(
         out. Groups keep a mean of their own, so that a difference of groups is no slope.
     resistant, sensitive, controls
         Groups that take part, empty where there is none.
-
-    Other arguments are those of :func:`group_map_stage`.
+    given
+        See :class:`TArguments`.
     """
-    options = InferenceOptions(voxel_p, cluster_p, n_permutations=n_permutations)
-    outputs = _Outputs(t_map, z_map, p_tfce_map, table, profile, summary)
-    groups = tuple(name for name in (resistant, sensitive, controls) if name)
-    others = tuple(name for name in columns if name != predictor)
-    selection = Selection(
-        group_column, groups, others, tuple(measures), head_size, least_share, least_value
-    )
+    groups = [name for name in (resistant, sensitive, controls) if name]
+    given["columns"] = [name for name in given["columns"] if name != predictor]
     with collect_notices() as notices:
-        stacked = read_maps(maps, masks, metrics, participants, selection, with_value=predictor)
-        design = _slope(predictor, stacked, read_rows(participants))
-        tested = _Tested(predictor, stacked, design, options, listed_by, seed)
-        found = tested.run(read_atlas(atlas, atlas_labels), min_region_voxels, threads)
-    outputs.write(tested, found, {"head_size": head_size, "notices": notices})
+        stacked = read_maps(given, groups, with_value=predictor)
+        design = _slope(predictor, stacked, read_rows(given["participants"]))
+        tested = _Tested(predictor, stacked, design, _options(given))
+        found = tested.run(given, threads)
+    _write(given, tested, found, notices)
+
+
+def anova_stage(
+    *,
+    f_map: Path,
+    p_map: Path,
+    resistant: str,
+    sensitive: str,
+    controls: str,
+    threads: int = 1,
+    **given: Unpack[MapArguments],
+) -> None:
+    """Ask at every voxel whether any of three groups differs.
+
+    Parameters
+    ----------
+    f_map, p_map
+        Outputs: F, and one minus its familywise permutation p.
+    resistant, sensitive, controls
+        The groups.
+    given
+        See :class:`MapArguments`; listed are clusters whose permutation extent p is below
+        ``cluster_p``.
+    """
+    with collect_notices() as notices:
+        stacked = read_maps(given, (resistant, sensitive, controls))
+        groups = stacked.sample.groups
+        design = group_design(groups, stacked.covariates)
+        found = compare_groups(
+            stacked.data,
+            stacked.mask,
+            design,
+            group_contrasts(design, len(set(groups))),
+            np.random.default_rng(given["seed"]),
+            options=_options(given),
+            threads=threads,
+        )
+        title = f"any difference of {', '.join(dict.fromkeys(groups))}"
+        rows = effect_table(found, found.significant(), _space(given, stacked), title)
+    certain = 0.0 if found.p_voxel is None else 1.0 - found.p_voxel
+    save_volume(f_map, found.fit.f, stacked)
+    save_volume(p_map, np.broadcast_to(certain, found.fit.f.shape), stacked)
+    write_text(given["table"], tsv(EffectRow.columns(), [astuple(row) for row in rows]))
+    about = {"contrast": title, **_asked(given, stacked, design, notices)}
+    write_json(given["summary"], about | _effect_described(found))
+
+
+def _options(given: MapArguments) -> InferenceOptions:
+    return InferenceOptions(
+        given["voxel_p"], given["cluster_p"], n_permutations=given["n_permutations"]
+    )
+
+
+def _space(given: MapArguments, stacked: MapSample) -> TableSpace:
+    atlas = read_atlas(given["atlas"], given["atlas_labels"])
+    return TableSpace(stacked.mask, stacked.grid, atlas, given["min_region_voxels"])
+
+
+def _asked(
+    given: MapArguments, stacked: MapSample, design: Design, notices: Sequence[str]
+) -> dict[str, Any]:
+    """Return what a summary says of the question: model, people, random draw."""
+    return {
+        "columns": design.names,
+        "design": design.matrix,
+        "head_size": given["head_size"],
+        "seed": given["seed"],
+        "notices": list(notices),
+        **sample_described(stacked),
+    }
 
 
 def _slope(predictor: str, stacked: MapSample, rows: Mapping[str, Mapping[str, str]]) -> Design:
@@ -224,10 +282,8 @@ class _Tested:
     stacked: MapSample
     design: Design
     options: InferenceOptions
-    listed_by: str
-    seed: int
 
-    def run(self, regions: Atlas, min_region_voxels: int, threads: int) -> _Found:
+    def run(self, given: TArguments, threads: int) -> _Found:
         """Test and list by region."""
         stacked = self.stacked
         result = compare(
@@ -235,61 +291,40 @@ class _Tested:
             stacked.mask,
             self.design,
             self.contrast,
-            np.random.default_rng(self.seed),
+            np.random.default_rng(given["seed"]),
             options=self.options,
             threads=threads,
         )
-        rows = cluster_table(
-            result,
-            result.significant(self.listed_by),
-            stacked.mask,
-            stacked.grid,
-            regions,
-            contrast=self.name,
-            min_region_voxels=min_region_voxels,
-        )
-        return _Found(result, rows, _profile(result, stacked, regions))
+        space = _space(given, stacked)
+        rows = cluster_table(result, result.significant(given["listed_by"]), space, self.name)
+        return _Found(result, rows, _profile(result, stacked, space.atlas))
 
     @property
     def contrast(self) -> np.ndarray[Any, Any]:
         """Weight one on the first column."""
         return self.design.contrast({self.design.names[0]: 1.0})
 
-    def described(self) -> dict[str, Any]:
-        """Return what the summary says of the test."""
-        return {
-            "contrast": self.name,
-            "listed_by": self.listed_by,
-            "seed": self.seed,
-            "columns": self.design.names,
-            "design": self.design.matrix,
-            "orthogonality": [asdict(row) for row in orthogonality(self.design, self.contrast)],
-            **sample_described(self.stacked),
-        }
 
-
-@dataclass(frozen=True)
-class _Outputs:
-    """Where a comparison is written."""
-
-    t_map: Path
-    z_map: Path
-    p_tfce_map: Path
-    table: Path
-    profile: Path
-    summary: Path
-
-    def write(self, tested: _Tested, found: _Found, about: Mapping[str, Any]) -> None:
-        """Write maps, tables and the summary."""
-        result, stacked = found.result, tested.stacked
-        tfce = result.p_tfce if result.p_tfce is not None else np.ones(len(result.fit.t))
-        for path, values in (
-            (self.t_map, result.fit.t), (self.z_map, result.fit.z), (self.p_tfce_map, 1.0 - tfce),
-        ):  # fmt: skip
-            save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
-        write_text(self.table, tsv(ClusterRow.columns(), [astuple(r) for r in found.clusters]))
-        write_text(self.profile, tsv(("label", "name", "mean_t", "n_voxels"), found.profile))
-        write_json(self.summary, {**tested.described(), **about, **_described(result)})
+def _write(given: TArguments, tested: _Tested, found: _Found, notices: Sequence[str]) -> None:
+    """Write maps, tables and the summary."""
+    result, stacked = found.result, tested.stacked
+    tfce = result.p_tfce if result.p_tfce is not None else np.ones(len(result.fit.t))
+    for path, values in (
+        (given["t_map"], result.fit.t),
+        (given["z_map"], result.fit.z),
+        (given["p_tfce_map"], 1.0 - tfce),
+    ):
+        save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
+    write_text(given["table"], tsv(ClusterRow.columns(), [astuple(r) for r in found.clusters]))
+    write_text(given["profile"], tsv(("label", "name", "mean_t", "n_voxels"), found.profile))
+    orthogonal = orthogonality(tested.design, tested.contrast)
+    about = {
+        "contrast": tested.name,
+        "listed_by": given["listed_by"],
+        "orthogonality": [asdict(row) for row in orthogonal],
+        **_asked(given, stacked, tested.design, notices),
+    }
+    write_json(given["summary"], about | _described(result))
 
 
 def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:
@@ -329,4 +364,18 @@ def _described(result: GroupMap) -> dict[str, Any]:
         "clusters": len(result.clusters),
         "significant": {by: len(result.significant(by)) for by in CORRECTIONS},
         "permutations": None if result.null is None else len(result.null.plan),
+    }
+
+
+def _effect_described(found: EffectMap) -> dict[str, Any]:
+    return {
+        "dof_effect": found.fit.dof_effect,
+        "dof": found.fit.dof_error,
+        "mask_voxels": len(found.fit.f),
+        "options": asdict(found.options),
+        "critical_f": found.critical_f,
+        "largest_f": float(found.fit.f.max()),
+        "clusters": len(found.clusters),
+        "significant": len(found.significant()),
+        "permutations": found.permutations,
     }

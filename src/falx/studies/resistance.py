@@ -14,10 +14,14 @@ from falx.grid import TEMPLATE_SPACE
 from falx.report.group_maps import group_report_stage
 from falx.report.resistance_stage import run_report_stage
 from falx.stage import Stage
-from falx.stats.anova_stage import anova_stage
 from falx.stats.demographics import demographics_stage
 from falx.stats.deviation_stage import deviation_stage
-from falx.stats.stages import group_map_stage, regression_map_stage, subgroup_map_stage
+from falx.stats.stages import (
+    anova_stage,
+    group_map_stage,
+    regression_map_stage,
+    subgroup_map_stage,
+)
 from falx.studies.resistance_configuration import PUBLISHED, ResistanceConfiguration
 from falx.studies.resistance_genes import EXPRESSION, gene_stages
 from falx.studies.signature import ANATOMY
@@ -198,7 +202,7 @@ def _group_stage(
         mem_mb=2500,
         threads=2,
         needs=tuple(f"groups.{key}" for key in needs),
-        version=2,
+        version=3,
     )
 
 
