@@ -1,15 +1,13 @@
 """Label volumes with names and sides, checked when they are loaded.
 
-Several atlases in circulation have their left and right names swapped. So the side that a
-name claims is compared with the sign of the region's centroid x in millimetres, and an atlas
-that fails is refused.
+Several atlases in circulation have their left and right names swapped, or names that have
+slipped by some rows. So the side that a name claims is compared with the sign of the region's
+centroid x in millimetres, and regions called after a deep nucleus with where that lies; an
+atlas that fails is refused.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,43 +18,38 @@ import numpy.typing as npt
 from falx.errors import InputError, notify
 from falx.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image, load
+from falx.label_table import LabelRow, name_words, read_label_table
 
 __all__ = [
     "MIDLINE_MM",
     "Atlas",
-    "LabelRow",
     "Region",
     "RegionMeans",
+    "check_names",
     "check_sides",
     "load_atlas",
     "make_atlas",
-    "read_label_table",
     "region_means",
-    "side_in_name",
 ]
 
 MIDLINE_MM = 2.0
 """Regions whose centroid is nearer to x = 0 than this have no side to check."""
 
-BACKGROUND_NAMES = ("unknown", "null", "empty", "background")
-_SIDE_WORDS: dict[str, Side] = {
-    "left": "left",
-    "lh": "left",
-    "l": "left",
-    "right": "right",
-    "rh": "right",
-    "r": "right",
+LANDMARKS_MM = {
+    "hippocampus": (25.7, -21.9, -14.5),
+    "amygdala": (23.4, -4.1, -19.8),
+    "thalamus": (10.0, -19.3, 6.7),
+    "caudate": (13.3, 9.5, 9.1),
+    "putamen": (25.5, 2.4, -1.3),
+    "pallidum": (19.6, -2.4, -1.9),
 }
+"""Centroids in the right half of the template, from the shipped structures."""
 
+CENTRE_MM = 1.5
+"""Centres of table and volume may differ by rounding and by partial voxels."""
 
-@dataclass(frozen=True)
-class LabelRow:
-    """One row of a label table: number, name, side and class where the table gives them."""
-
-    label: int
-    name: str
-    side: Side | None = None
-    structure: str | None = None
+LANDMARK_MM = 15.0
+"""A whole nucleus of another atlas lies within 4 mm of ours, a part of one within this."""
 
 
 @dataclass(frozen=True)
@@ -111,102 +104,6 @@ class RegionMeans:
     coverage: npt.NDArray[np.float64]
 
 
-def side_in_name(name: str) -> Side | None:
-    """Side that a region name claims, or None.
-
-    Examples
-    --------
-    >>> side_in_name("Left_Hippocampus"), side_in_name("A8m_R"), side_in_name("vermis")
-    ('left', 'right', None)
-    """
-    words = re.split(r"[^A-Za-z0-9]+", name.lower())
-    found = {_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS}
-    return found.pop() if len(found) == 1 else None
-
-
-def read_label_table(path: Path | str) -> tuple[LabelRow, ...]:
-    """Read a label table: CSV or TSV with or without header, FreeSurfer-style LUT, JSON.
-
-    Raises
-    ------
-    InputError
-        If no labels are found, or a label number occurs twice.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError("the label table does not exist", where=path, do="check the path")
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix == ".json":
-        rows = _json_rows(text)
-    elif path.suffix in {".txt", ".lut"}:
-        rows = [_lut_row(line) for line in text.splitlines() if line.strip()]
-    else:
-        rows = _delimited_rows(text, "\t" if path.suffix == ".tsv" else ",", path)
-    rows = [row for row in rows if row.label != 0 and row.name.lower() not in BACKGROUND_NAMES]
-    if not rows:
-        raise InputError("the label table names no region", where=path.name)
-    numbers = [row.label for row in rows]
-    doubled = sorted({n for n in numbers if numbers.count(n) > 1})
-    if doubled:
-        raise InputError("label numbers occur twice", where=path.name, found=doubled[:5])
-    return tuple(rows)
-
-
-def _json_rows(text: str) -> list[LabelRow]:
-    content = json.loads(text)
-    entries = content.get("rois", content)
-    rows = []
-    for key, entry in entries.items():
-        name = entry["label"] if isinstance(entry, Mapping) else str(entry)
-        rows.append(LabelRow(int(key), str(name), side_in_name(str(name))))
-    return rows
-
-
-def _lut_row(line: str) -> LabelRow:
-    number, name = line.split()[:2]
-    return LabelRow(int(number), name, side_in_name(name))
-
-
-def _delimited_rows(text: str, delimiter: str, path: Path) -> list[LabelRow]:
-    table = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(text.splitlines(), delimiter=delimiter)
-    ]
-    table = [row for row in table if any(row)]
-    header = [cell.lower() for cell in table[0]] if table else []
-    if "label" in header and "id" not in header and "index" not in header:
-        # Node files of the Brainnetome toolbox number their regions by row.
-        return [_row(str(i), row[header.index("label")]) for i, row in enumerate(table[1:], 1)]
-    number = next((header.index(name) for name in ("id", "index") if name in header), None)
-    if number is None:
-        return [_row(row[0], row[1]) for row in table]
-    named = next((header.index(n) for n in ("label", "name", "region") if n in header), None)
-    if named is None:
-        raise InputError("the label table has no column of names", where=path.name, found=header)
-    side = next((header.index(n) for n in ("hemisphere", "hemi", "side") if n in header), None)
-    structure = header.index("structure") if "structure" in header else None
-    return [
-        _row(
-            row[number],
-            row[named],
-            row[side] if side is not None else "",
-            row[structure] if structure is not None else "",
-        )
-        for row in table[1:]
-    ]
-
-
-def _row(number: str, name: str, side: str = "", structure: str = "") -> LabelRow:
-    try:
-        label = int(number)
-    except ValueError as error:
-        raise InputError(
-            "a label number is not an integer", found=repr(number), do="give columns id,label"
-        ) from error
-    stated = _SIDE_WORDS.get(side.lower()) if side else side_in_name(name)
-    return LabelRow(label, name, stated, structure or None)
-
-
 def check_sides(
     regions: Sequence[Region], *, where: object = None, midline_mm: float = MIDLINE_MM
 ) -> tuple[str, ...]:
@@ -236,8 +133,56 @@ def check_sides(
     return tuple(exempt)
 
 
+def check_names(regions: Sequence[Region], *, where: object = None) -> None:
+    """Raise if most regions called after a deep nucleus lie elsewhere; notify of a few.
+
+    Notes
+    -----
+    Names that have slipped by an even number of rows keep their sides, so that
+    :func:`check_sides` cannot see them.
+    """
+    checked, apart = 0, []
+    for region in regions:
+        landmarks = name_words(region.name) & LANDMARKS_MM.keys()
+        if len(landmarks) != 1:
+            continue
+        checked += 1
+        place = np.array(LANDMARKS_MM[landmarks.pop()])
+        place[0] = np.copysign(place[0], region.centroid_mm[0])
+        off_mm = float(np.linalg.norm(place - region.centroid_mm))
+        if off_mm > LANDMARK_MM:
+            apart.append(f"{region.label} {region.name}, {off_mm:.0f} mm off")
+    found = "; ".join(apart[:3]) + ("; …" if len(apart) > 3 else "")
+    if 2 * len(apart) > checked:
+        raise InputError(
+            f"{len(apart)} of {checked} regions do not lie where their names say",
+            where=where,
+            found=found,
+            do="use the table that belongs to the volume, in the space of the template",
+        )
+    if apart:
+        notify("regions lie far from where their names say", where=where, found=found)
+
+
+def _check_centres(
+    table: Sequence[LabelRow], centroids: Mapping[int, Sequence[float]], where: object
+) -> None:
+    """Notify if centres that the table holds are off those of the volume, all alike."""
+    off = [
+        np.subtract(row.centre_mm, centroids[row.label])
+        for row in table
+        if row.centre_mm is not None and row.label in centroids
+    ]
+    if off and np.linalg.norm(middle := np.median(off, axis=0)) > CENTRE_MM:
+        notify(
+            "the table's centres lie beside those of the volume; one of their headers is shifted",
+            where=where,
+            found=", ".join(f"{x:+.1f}" for x in middle) + " mm",
+        )
+
+
 def make_atlas(image: Image, table: Sequence[LabelRow], *, name: str = "atlas") -> Atlas:
-    """Join a label volume with its names, measure the regions and check their sides.
+    """Join a label volume with its names, measure the regions, check their sides and names.
 
     Regions of the table without voxels are a notice and are left out; labels of the volume
     that the table does not name are a notice and become background.
@@ -268,6 +213,8 @@ def make_atlas(image: Image, table: Sequence[LabelRow], *, name: str = "atlas") 
     )
     if not regions:
         raise InputError("no label of the volume is in the table", where=name)
+    check_names(regions, where=name)
+    _check_centres(table, centroids, name)
     named = np.where(np.isin(labels, [r.label for r in regions]), labels, 0).astype(np.int32)
     return Atlas(name, Image(named, image.affine), regions, check_sides(regions, where=name))
 

@@ -6,9 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from falx.atlas import LabelRow, load_atlas, make_atlas, read_label_table, region_means
+from falx.atlas import LANDMARKS_MM, load_atlas, make_atlas, region_means
+from falx.data.priors import ATLAS_FILE, DATA
 from falx.errors import FalxNotice, InputError
 from falx.images.nifti import Image
+from falx.label_table import LabelRow, read_label_table
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = -9.0
@@ -114,3 +116,48 @@ def test_doubled_label_number(tmp_path):
     path.write_text("id,label\n1,a\n1,b\n")
     with pytest.raises(InputError, match="occur twice"):
         read_label_table(path)
+
+
+def test_landmarks_are_those_of_the_shipped_structures():
+    atlas = load_atlas(DATA / ATLAS_FILE, DATA / ATLAS_FILE.replace(".nii.gz", ".tsv"))
+    centroids = {region.name: region.centroid_mm for region in atlas.regions}
+    for name, place in LANDMARKS_MM.items():
+        assert centroids[f"right {name}"] == pytest.approx(place, abs=0.06)
+
+
+def test_names_that_have_slipped_are_refused(shared):
+    folder = shared / "data" / "atlas"
+    volume = folder / "AAL_space-MNI152NLin6_res-1x1x1.nii.gz"
+    with (
+        pytest.warns(FalxNotice, match="no voxels"),
+        pytest.raises(InputError, match=r"12 of 12 regions do not lie.*41 L_Hippocampus, 20 mm"),
+    ):
+        load_atlas(volume, volume.with_name(volume.name.replace(".nii.gz", ".json")))
+
+
+def test_one_region_out_of_place_is_told():
+    labels = np.zeros((60, 60, 60), dtype=np.int32)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -60.0
+    for number, place in enumerate(("amygdala", "putamen", "thalamus"), start=1):
+        voxel = np.rint((np.array(LANDMARKS_MM[place]) + 60) / 2).astype(int)
+        labels[tuple(voxel)] = number
+    names = ("R_Amygdala", "R_Putamen", "R_Putamen")
+    rows = [LabelRow(k, name, "right") for k, name in enumerate(names, start=1)]
+    with pytest.warns(FalxNotice, match="far from where their names say .*3 R_Putamen, 28 mm"):
+        make_atlas(Image(labels, affine), rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.json", '{"R": {"x": 1}}', "a.json: this is not a label table"),
+        ("a.mat", "index\tname", "a.mat: this is not a label table"),
+        ("a.txt", "1\n", "a.txt: this is not a label table"),
+        ("a.tsv", "index\tname\n1.5\tx\n", "a label number is not an integer"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path, name, content, found):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=found):
+        read_label_table(tmp_path / name)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from falx.atlas import LabelRow, make_atlas
+from falx.atlas import make_atlas
 from falx.errors import FalxNotice, InputError, OptionError
 from falx.grid import Grid
 from falx.images.nifti import Image
+from falx.label_table import LabelRow
 from falx.stats.cluster_table import ClusterRow, TableSpace, cluster_table, nearest_region
 from falx.stats.design import two_sample_design
 from falx.stats.deviation import control_deviation, leave_one_out_deviation

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from scipy import io
 
-from falx.atlas import LabelRow, make_atlas, side_in_name
+from falx.atlas import make_atlas
+from falx.errors import collect_notices
 from falx.images.nifti import Image, load_labels
+from falx.label_table import read_label_table
 from falx.stats.cluster_table import nearest_region
 
 # Tables 2 and 3; the atlas spells Cerebelum.
@@ -26,16 +26,14 @@ PEAKS = [
 def test_labels_of_the_published_peaks(shared, shift_mm, named):
     # Centres in the label table are (2, 2, 3) mm off the volume: one header is shifted.
     folder = shared / "data" / "atlas"
-    table = io.loadmat(folder / "aal_Labels.mat", squeeze_me=True)["Reference"]
-    rows = [
-        LabelRow(int(code), str(name), side_in_name(str(name)))
-        for name, code, _ in table
-        if isinstance(code, int | np.integer) and int(code) > 0
-    ]
+    rows = read_label_table(folder / "aal_Labels.mat")
     assert len(rows) == 116
     image = load_labels(folder / "AAL_space-MNI152NLin6_res-1x1x1.nii.gz")
     affine = image.affine.copy()
     affine[:3, 3] += shift_mm
-    atlas = make_atlas(Image(image.data, affine), rows, name="AAL")
+    with collect_notices() as notices:
+        atlas = make_atlas(Image(image.data, affine), rows, name="AAL")
+    told = [text for text in notices if "+2.0, +2.0, +3.0 mm" in text]
+    assert len(told) == (named == 13)
     hits = [nearest_region(point, atlas) == (name, 0.0) for name, point in PEAKS]
     assert sum(hits) == named

@@ -77,7 +77,7 @@ def _signature(arguments: argparse.Namespace) -> int:
     start = time.monotonic()
     bids = arguments.out / f"bids-seed{arguments.seed}-{arguments.voxel_mm:g}mm"
     specs = [
-        PatientSpec("01", "left", voxel_mm=arguments.voxel_mm, ablative_rate=0.65),
+        PatientSpec("01", "left", voxel_mm=arguments.voxel_mm, ablative_rate=0.65, head="10"),
         PatientSpec("02", "right", voxel_mm=arguments.voxel_mm, ablative_rate=0.45, head="12"),
     ]
     if not bids.exists():
