@@ -22,6 +22,8 @@ from falx.studies.signature import STUDY
 
 __all__ = ["add_arguments", "run"]
 
+MARGIN_MM = 1.0
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -113,7 +115,11 @@ def _plan(outputs: Path, label: str, jobs: int) -> None:
     parser = argparse.ArgumentParser()
     plan.add_arguments(parser)
     words = [str(outputs), "--participant-label", label, "--jobs", str(jobs)]
-    say(f"\nlaser plan for sub-{label}")
+    words += ["--protect-margin-mm", f"{MARGIN_MM:g}"]
+    say(
+        f"\nlaser plan for sub-{label}, with {MARGIN_MM:g} mm between heat and protected tissue "
+        "(the default of 2 mm often leaves no plan)"
+    )
     try:
         plan.run(parser.parse_args(words))
     except FalxError as error:  # the report was made; a plan is an extra

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ CELL_INCHES = 3.1
 BAR_INCHES = 0.85
 LEGEND_INCHES = 0.35
 
+_COLUMNS = 3
 _PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -88,9 +90,9 @@ def slices(
     centre_mm
         World point through which the planes run; the centre of the image if absent.
     offsets_mm
-        One column of planes for every offset along the plane's normal.
+        Where each plane is cut, along its normal; three in a row.
     planes
-        Rows, from ``sagittal``, ``coronal``, ``axial``; with a single offset they share a row.
+        From ``sagittal``, ``coronal``, ``axial``; with a single offset they share a row.
     spacing_mm
         Pixel size.
     window
@@ -127,8 +129,13 @@ def _ready(image: Image) -> Image:
 
 
 def _bounding_box(image: Image) -> npt.NDArray[np.float64]:
-    shape = np.array(image.data.shape[:3]) - 1
-    corners = np.array(np.meshgrid(*[[0, n] for n in shape])).reshape(3, -1).T
+    """Lowest and highest corner, mm, of what is not exactly zero, with a margin."""
+    kept = image.data != 0
+    ends = []
+    for axis, n in enumerate(kept.shape):
+        seen = np.flatnonzero(kept.any(axis=tuple(k for k in range(3) if k != axis)))
+        ends.append([seen[0], seen[-1]] if seen.size else [0, n - 1])
+    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
     points = apply_affine(image.affine, corners)
     return np.array([points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM])
 
@@ -180,15 +187,18 @@ class _Mosaic:
         offsets_mm: Sequence[float],
         spacing_mm: float,
     ) -> _Mosaic:
-        """Lay one row for every plane, or one row of all planes where each is cut once."""
+        """Lay rows of one plane each, or one row of all planes where each is cut once."""
         cut = [
             [_plane(box, plane, centre[_PLANES[plane]] + offset, spacing_mm)
              for offset in offsets_mm]
             for plane in planes
         ]  # fmt: skip
-        table = [[row[0] for row in cut]] if len(offsets_mm) == 1 else cut
+        if len(offsets_mm) == 1:
+            table = [[row[0] for row in cut]]
+        else:
+            table = [row[k : k + _COLUMNS] for row in cut for k in range(0, len(row), _COLUMNS)]
         heights = [max(cell.size[0] for cell in row) for row in table]
-        widths = [max(cell.size[1] for cell in column) for column in zip(*table, strict=True)]
+        widths = [max(cell.size[1] for cell in cells if cell) for cells in zip_longest(*table)]
         placed = [
             replace(
                 cell,

@@ -189,9 +189,7 @@ def permutation_null(
     check_option("method", method, ("freedman-lane", "residualise-both"))
     check_data(data, design)
     parts = partition(design, contrast)
-    moving = (
-        moving_nuisance(parts.nuisance) if method == "freedman-lane" else parts.nuisance[:, :0]
-    )
+    moving = _moving(parts, method)
     unit = unit_residuals(data, parts.nuisance)
     if spatial is None:
         r2 = _max_r2(unit, parts.effect, moving, plan.orders, threads)
@@ -210,9 +208,7 @@ def permutation_t(
 ) -> npt.NDArray[np.float64]:
     """Return maps of t for some permutations, shape (N, V), in float64."""
     parts = partition(design, contrast)
-    moving = (
-        moving_nuisance(parts.nuisance) if method == "freedman-lane" else parts.nuisance[:, :0]
-    )
+    moving = _moving(parts, method)
     rest = parts.residualise(data)
     rest /= np.linalg.norm(rest, axis=0)
     return _permuted_t(rest, parts, moving, np.asarray(orders))
