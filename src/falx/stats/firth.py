@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
@@ -17,7 +16,7 @@ from falx.stats.likelihood import climb
 from falx.stats.logistic import (
     ChiSquareTest,
     LogisticFit,
-    null_log_likelihood,
+    fitted,
     standard_design,
     term_names,
 )
@@ -47,18 +46,7 @@ def fit_firth(
     """
     event = binary_outcome(outcome)
     matrix = design_matrix(predictors, len(event))
-    design = standard_design(matrix)
-    top = climb(design.matrix, event, penalised=True)
-    return LogisticFit(
-        names=term_names(matrix, names),
-        coefficients=design.back @ top.coefficients,
-        covariance=design.back @ np.linalg.inv(top.information) @ design.back.T,
-        log_likelihood=top.value,
-        null_log_likelihood=null_log_likelihood(event),
-        n=len(event),
-        events=int(event.sum()),
-        penalised=True,
-    )
+    return fitted(matrix, event, term_names(matrix, names), penalised=True)
 
 
 def firth_ratio_test(predictors: ArrayLike, outcome: ArrayLike, column: int = 0) -> ChiSquareTest:

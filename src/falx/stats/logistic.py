@@ -22,6 +22,7 @@ __all__ = [
     "LogisticFit",
     "StandardDesign",
     "fit_logistic",
+    "fitted",
     "likelihood_ratio",
     "predict",
     "profile_interval",
@@ -138,16 +139,24 @@ def fit_logistic(
     matrix = design_matrix(predictors, len(event))
     labels = term_names(matrix, names)
     check_not_separated(matrix, event, ", ".join(labels[1:]))
-    design = standard_design(matrix)
-    top = climb(design.matrix, event)
+    return fitted(matrix, event, labels)
+
+
+def fitted(
+    predictors: Floats, event: Bools, names: tuple[str, ...], *, penalised: bool = False
+) -> LogisticFit:
+    """Fit checked values, by Firth's penalised likelihood or by the plain one."""
+    design = standard_design(predictors)
+    top = climb(design.matrix, event, penalised=penalised)
     return LogisticFit(
-        names=labels,
+        names=names,
         coefficients=design.back @ top.coefficients,
         covariance=design.back @ np.linalg.inv(top.information) @ design.back.T,
         log_likelihood=top.value,
         null_log_likelihood=null_log_likelihood(event),
         n=len(event),
         events=int(event.sum()),
+        penalised=penalised,
     )
 
 
