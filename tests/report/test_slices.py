@@ -1,0 +1,86 @@
+"""Slices: sides, layers, where the planes stand."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from falx.errors import OptionError
+from falx.images.nifti import Image
+from falx.report.slices import Layer, slices
+
+
+@pytest.fixture(scope="module")
+def head() -> Image:
+    """Ball of 34 mm whose left half is darker, in a box of noise-free air."""
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -60.0
+    centred = np.indices((61, 61, 61)) - 30
+    ball = ((centred**2).sum(axis=0) < 300).astype(np.float32)
+    ball[:30] *= 0.5
+    return Image(ball, affine)
+
+
+def pixels(*arguments, **options):
+    return imread(io.BytesIO(slices(*arguments, **options)))[..., :3]
+
+
+def test_left_of_the_patient_is_drawn_on_the_left(head):
+    drawn = pixels(head, planes=["axial"])[..., 0]
+    middle = drawn[drawn.shape[0] // 3 : 2 * drawn.shape[0] // 3]
+    left, right = np.split(middle[:, : middle.shape[1] // 2 * 2], 2, axis=1)
+    assert left.mean() < 0.75 * right.mean()
+
+
+def test_a_mirrored_head_gives_the_mirrored_slices(head):
+    """All but the letters: their pixels are white on either side."""
+    turned = Image(np.ascontiguousarray(head.data[::-1]), head.affine)
+    there, here = (pixels(image, planes=["axial"])[..., 0] for image in (turned, head))
+    rows = slice(here.shape[0] // 4, here.shape[0] // 2 - 15)
+    assert np.abs(there[rows] - here[rows, ::-1]).mean() < 0.01
+    assert np.abs(there[rows] - here[rows]).mean() > 0.1
+
+
+def test_mask_layer_colours_its_own_voxels_only(head):
+    mask = Image(head.data > 0.75, head.affine)
+    plain = pixels(head, planes=["axial"])
+    drawn = pixels(head, [Layer(mask, kind="mask")], planes=["axial"])
+    changed = np.any(plain != drawn, axis=-1)
+    columns = np.flatnonzero(changed.any(axis=0))
+    assert columns.min() >= plain.shape[1] // 2 - 6
+    assert 0.1 < changed.mean() < 0.4
+
+
+def test_a_picture_is_cropped_to_what_is_there(head):
+    drawn = pixels(head, planes=["axial"])[..., 0] > 0.2
+    rows = np.flatnonzero(drawn[:, drawn.shape[1] // 2 + 20])
+    assert (rows[-1] - rows[0]) / len(drawn) > 0.7
+
+
+def test_six_planes_take_two_rows_of_three(head):
+    offsets = (-25.0, -15.0, -5.0, 5.0, 15.0, 25.0)
+    six = pixels(head, planes=["axial"], offsets_mm=offsets)
+    one = pixels(head, planes=["axial"])
+    assert six.shape[0] == pytest.approx(2 * one.shape[0], abs=2)
+    assert six.shape[1] == pytest.approx(3 * one.shape[1], abs=2)
+    bright = (six[..., 0] > 0.2).reshape(2, six.shape[0] // 2, -1)[:, :, : six.shape[1] // 3 * 3]
+    shown = bright.reshape(2, bright.shape[1], 3, -1).sum(axis=(1, 3))
+    # The ball is widest in the third and fourth plane, and alike on either side of them.
+    assert (shown[0] < np.roll(shown[0], -1))[:2].all()
+    np.testing.assert_allclose(shown[0], shown[1, ::-1], rtol=0.03)
+
+
+def test_bar_and_legend_take_room_beside_the_planes(head):
+    plain = pixels(head).shape
+    shown = pixels(head, [Layer(head, low=0, high=1, label="x", colour="magma")]).shape
+    named = pixels(head, [Layer(head, "contour", label="edge")]).shape
+    assert shown[0] == plain[0] and shown[1] > plain[1] + 50
+    assert named[1] == plain[1] and named[0] > plain[0] + 20
+
+
+def test_a_kind_that_is_not_there_is_named(head):
+    with pytest.raises(OptionError, match="kind.*circle"):
+        Layer(head, kind="circle")
