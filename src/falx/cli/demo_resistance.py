@@ -30,7 +30,7 @@ COARSE = {
     "reho.voxel_mm": 4.0,
     "groups.sensitive": "",
     "groups.columns": (),
-    "groups.n_permutations": 999,
+    "groups.n_permutations": 499,
 }
 """Settings of the demonstration that make it fit into minutes."""
 
