@@ -101,6 +101,8 @@ def _signature(arguments: argparse.Namespace) -> int:
             for row in compare_patient(bids / "derivatives" / "truth", outputs, spec.label)
         ]
         say(f"\n{render_recovered(rows)}\n")
+    else:
+        say("Steps failed, so planted and found are not compared, and nothing is planned.")
     print_outcome(outcome, outputs)
     if outcome.code == 0:
         for spec in specs:

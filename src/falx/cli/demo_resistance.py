@@ -70,6 +70,8 @@ def study_phantoms(out: Path, sizes: Mapping[str, int], *, seed: int, jobs: int)
         say(f"\n{render_cohort(found)}\n")
         if not found.complete:
             say("A planted change was not found.\n")
+    else:
+        say("Steps failed, so planted and found are not compared.")
     print_outcome(outcomes[-1], outputs)
     say(f"{time.monotonic() - start:.0f} s in all")
     return max(outcome.code for outcome in outcomes)
