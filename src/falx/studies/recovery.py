@@ -58,7 +58,13 @@ def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]
             planted["asymmetry"],
             _map_mean(truth, outputs, subject),
         ),
-        ("ablative rate", planted["ablative_rate"], numbers.get("rate_mesial_temporal")),
+    ]
+    rows += [
+        (f"ablative rate, {where}", planted[f"ablative_rate{key}"], numbers.get(f"rate_{name}"))
+        for where, key, name in (
+            ("hippocampus", "_hippocampus", "hippocampus"),
+            ("hippocampus and amygdala", "", "mesial_temporal"),
+        )
     ]
     rows += [
         (
