@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from falx.bold.displacement import (
     MotionLimits,
+    beyond_limits,
     fd_jenkinson,
     fd_power,
     fd_van_dijk,
@@ -116,9 +117,30 @@ def test_a_spike_is_strictly_above():
     assert not motion_summary(motion).spikes.any()
 
 
+def test_volumes_beyond_the_limits_of_dpabi():
+    motion = np.zeros((10, 6))
+    motion[2, 0], motion[3, 1], motion[3, 5] = -3.2, 0.6, np.deg2rad(2.2)
+    motion[4, 3] = np.deg2rad(-0.5)
+    found = beyond_limits(motion)
+    assert [each.limit for each in found] == [3.0, 2.5, 2.0, 1.5, 1.0, 0.5]
+    assert [each.shifted_volumes for each in found] == [1, 1, 1, 1, 1, 2]
+    assert [each.turned_volumes for each in found] == [0, 0, 1, 1, 1, 1]
+    assert [each.volumes for each in found] == [1, 1, 2, 2, 2, 2]
+    assert all((each.volumes > 0) == motion_summary(motion).exceeds(each.limit) for each in found)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_lower_limit_never_counts_fewer_volumes(seed):
+    motion = np.random.default_rng(seed).normal(size=(20, 6)) * [1, 1, 1, 0.02, 0.02, 0.02]
+    counts = [found.volumes for found in beyond_limits(motion)]
+    assert counts == sorted(counts)
+
+
 def test_bad_input_is_named():
     with pytest.raises(InputError, match="six columns"):
         motion_summary(np.zeros((5, 3)))
+    with pytest.raises(InputError, match="finite table of six columns"):
+        beyond_limits(np.full((5, 6), np.nan))
     with pytest.raises(OptionError, match="FD threshold"):
         MotionLimits(fd_mm=-1)
     with pytest.raises(OptionError, match="centre"):

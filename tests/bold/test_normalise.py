@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from bold.simulation import moving_head
-from falx.bold.normalise import average_run, covered_voxels, sample_run, tissue_signal
-from falx.errors import FalxNotice, InputError
+from falx.bold.normalise import average_run, covered_voxels, sample_run
+from falx.errors import InputError
 from falx.grid import apply_affine
 from falx.images.spline import axis_operators, sample_spline, spline_coefficients
 
@@ -74,20 +74,3 @@ def test_voxels_outside_are_left_out(rng):
     series = sample_run(data, np.eye(4), away, points)
     with pytest.raises(InputError, match="sub-01: the run does not cover .*33 %"):
         covered_voxels(series, mask, where="sub-01")
-
-
-def test_tissue_signal_is_taken_inside(rng):
-    mask = np.ones((12, 12, 12), bool)
-    fraction = np.zeros(mask.shape)
-    fraction[3:9, 3:9, 3:9] = 1.0
-    series = np.ones((mask.size, 5)) * np.arange(5)
-    edge = ndimage.binary_erosion(fraction > 0.9) ^ (fraction > 0.9)
-    series[edge[mask]] += 100
-    found = tissue_signal(series, fraction, mask, threshold=0.9, name="white matter")
-    np.testing.assert_allclose(found, np.arange(5))
-    fraction[:] = 0
-    fraction[4:9, 4:9, 4] = 1.0
-    with pytest.warns(FalxNotice, match="CSF mask is too thin to erode"):
-        tissue_signal(series, fraction, mask, threshold=0.7, name="CSF")
-    with pytest.raises(InputError, match="too little CSF .*0 voxels above 0.7"):
-        tissue_signal(series, 0 * fraction, mask, threshold=0.7, name="CSF")

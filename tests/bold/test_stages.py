@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from falx.bold.stages import motion_stage, reho_stage
-from falx.errors import InputError
+from falx.errors import InputError, OptionError, QualityError
 from falx.grid import normalisation_grid
 from falx.images.nifti import Image, load, save, write_json
 from falx.images.warp import CoordinateMap, save_map
@@ -28,8 +28,11 @@ MOTION = {
 }  # fmt: skip
 REHO = {
     "slice_timing": True, "voxel_mm": 5.0, "low_hz": 0.01, "high_hz": 0.2, "order": "joint",
-    "trend_order": 1, "wm_threshold": 0.9, "csf_threshold": 0.7, "least_dof": 15,
-    "neighbours": 27, "smoothing_fwhm_mm": 6.0, "standardise_first": True,
+    "trend_order": 1, "wm_threshold": 0.9, "csf_threshold": 0.7, "compcor_components": 0,
+    "global_signal": False, "spikes_before": 0, "spikes_after": 0, "least_dof": 15,
+    "neighbours": 27, "least_neighbours": 2, "ties": "none", "edge": "partial",
+    "border": "compute", "smoothing_fwhm_mm": 6.0, "standardise_first": True,
+    "smooth_within_mask": False,
 }  # fmt: skip
 
 
@@ -67,6 +70,21 @@ def folder(tmp_path_factory):
     return path
 
 
+def run_reho(folder, prefix, *, matrix="matrix.json", **chosen):
+    """Run the stage on the phantom; its outputs are named with a prefix."""
+    reho_stage(
+        bold=folder / "bold.nii.gz", motion=folder / "motion.json",
+        matrix=folder / matrix, to_native=folder / "to_native.nii.gz",
+        brain_mask=folder / "brain.nii.gz", wm=folder / "wm.nii.gz", csf=folder / "csf.nii.gz",
+        reho=folder / f"{prefix}reho.nii.gz", smoothed=folder / f"{prefix}zreho.nii.gz",
+        share=folder / f"{prefix}mreho.nii.gz", neighbours_used=folder / f"{prefix}k.nii.gz",
+        mask=folder / f"{prefix}mask.nii.gz", carpet=folder / f"{prefix}carpet.npz",
+        metrics=folder / f"{prefix}metrics.json",
+        slice_times_s=PLAN.slice_times_s.tolist(), slice_direction="k", **{**REHO, **chosen},
+    )  # fmt: skip
+    return json.loads((folder / f"{prefix}metrics.json").read_text())
+
+
 @pytest.fixture(scope="module")
 def outputs(folder):
     motion_stage(
@@ -75,15 +93,7 @@ def outputs(folder):
         repetition_time_s=2.0, slice_times_s=PLAN.slice_times_s.tolist(), slice_direction="k",
         **MOTION,
     )  # fmt: skip
-    reho_stage(
-        bold=folder / "bold.nii.gz", motion=folder / "motion.json",
-        matrix=folder / "matrix.json", to_native=folder / "to_native.nii.gz",
-        brain_mask=folder / "brain.nii.gz", wm=folder / "wm.nii.gz", csf=folder / "csf.nii.gz",
-        reho=folder / "reho.nii.gz", smoothed=folder / "zreho.nii.gz",
-        mask=folder / "mask.nii.gz", carpet=folder / "carpet.npz",
-        metrics=folder / "metrics.json", slice_times_s=PLAN.slice_times_s.tolist(),
-        slice_direction="k", **REHO,
-    )  # fmt: skip
+    run_reho(folder, "")
     return folder
 
 
@@ -118,7 +128,7 @@ def test_metrics_say_what_cleaning_cost(outputs):
     assert metrics["dof_left"] + metrics["dof_nuisance"] + metrics["dof_band"] == 80 - 2
     assert metrics["dof_nuisance"] >= 26
     assert metrics["coverage_percent"] > 90
-    assert metrics["voxels_with_all_neighbours"] > 500
+    assert metrics["voxels_by_neighbours"]["27"] > 500
     carpet = np.load(outputs / "carpet.npz")
     assert carpet["before"].shape == carpet["after"].shape
     before, after = (carpet[name].astype(float).std() for name in ("before", "after"))
@@ -128,15 +138,71 @@ def test_metrics_say_what_cleaning_cost(outputs):
 def test_run_of_another_place_is_refused(folder, outputs):
     write_json(folder / "away.json", {"matrix": np.array([[1, 0, 0, 0], [0, 1, 0, 150], [0, 0, 1, 0], [0, 0, 0, 1.0]])})  # fmt: skip # noqa: E501
     with pytest.raises(InputError, match="does not cover the brain of its T1w"):
-        reho_stage(
-            bold=folder / "bold.nii.gz", motion=folder / "motion.json",
-            matrix=folder / "away.json", to_native=folder / "to_native.nii.gz",
-            brain_mask=folder / "brain.nii.gz", wm=folder / "wm.nii.gz",
-            csf=folder / "csf.nii.gz", reho=folder / "x.nii.gz", smoothed=folder / "y.nii.gz",
-            mask=folder / "m.nii.gz", carpet=folder / "c.npz", metrics=folder / "m.json",
-            slice_times_s=None, slice_direction=None, **REHO,
-        )  # fmt: skip
-    assert not (folder / "x.nii.gz").exists()
+        run_reho(folder, "away_", matrix="away.json")
+    assert not (folder / "away_reho.nii.gz").exists()
+
+
+def test_share_of_the_mean_and_neighbours_are_written(outputs):
+    reho, used = load(outputs / "reho.nii.gz"), load(outputs / "k.nii.gz")
+    mask = load(outputs / "mask.nii.gz").data > 0
+    assert np.array_equal(used.data > 0, mask)
+    assert used.data.max() == 27
+    share = load(outputs / "mreho.nii.gz").data
+    deep = ndimage.binary_erosion(mask, iterations=3)
+    expected = ndimage.gaussian_filter(
+        np.where(mask, reho.data / reho.data[mask].mean(), 0.0), 6 / np.sqrt(8 * np.log(2)) / 5
+    )
+    np.testing.assert_allclose(share[deep], expected[deep], atol=1e-4)
+    metrics = json.loads((outputs / "metrics.json").read_text())
+    counted = {k: int((used.data == int(k)).sum()) for k in metrics["voxels_by_neighbours"]}
+    assert counted == metrics["voxels_by_neighbours"]
+    assert sum(metrics["reho_histogram"]["voxels"]) == metrics["mask_voxels"] == mask.sum()
+
+
+def test_displacements_and_limits_are_written(outputs):
+    found = json.loads((outputs / "motion.json").read_text())
+    for kind in ("jenkinson", "van_dijk"):
+        series = found[f"fd_{kind}_mm"]
+        assert found[f"mean_fd_{kind}_mm"] == pytest.approx(np.mean(series))
+    assert found["mean_fd_van_dijk_mm"] < found["mean_fd_mm"]
+    assert [row["limit"] for row in found["beyond_limits"]] == [3.0, 2.5, 2.0, 1.5, 1.0, 0.5]
+    for row in found["beyond_limits"]:
+        assert (row["volumes"] > 0) == found["exceeds"][str(row["limit"])]
+
+
+def test_components_and_global_signal_are_counted(outputs):
+    plain = json.loads((outputs / "metrics.json").read_text())
+    assert plain["nuisance_columns"]["white matter"] == plain["nuisance_columns"]["CSF"] == 1
+    assert "global signal" not in plain["nuisance_columns"]
+    found = run_reho(outputs, "more_", compcor_components=5, global_signal=True)
+    spikes = plain["nuisance_columns"]["spikes"]
+    assert found["nuisance_columns"] == {
+        "motion": 24, "spikes": spikes, "white matter": 5, "CSF": 5, "global signal": 1,
+    }  # fmt: skip
+    assert found["dof_left"] == plain["dof_left"] - 2 * 4 - 1
+    assert found["dof_nuisance"] == plain["dof_nuisance"] + 2 * 4 + 1
+    for name in ("white matter", "CSF"):
+        explained = found["explained_percent"][name]
+        assert len(explained) == 5
+        assert 0 < sum(explained) < 100
+
+
+def test_full_neighbourhoods_only(outputs):
+    found = run_reho(outputs, "full_", edge="full", smooth_within_mask=True, neighbours=7)
+    used = load(outputs / "full_k.nii.gz").data
+    assert set(np.unique(used)) == {0, 7}
+    assert found["edge"] == "full"
+    assert found["voxels_by_neighbours"]["7"] == found["mask_voxels"] == (used == 7).sum()
+
+
+def test_choices_that_cannot_be_are_refused(outputs):
+    with pytest.raises(OptionError, match="least_neighbours is out of range .*from 1 to 7"):
+        run_reho(outputs, "x_", neighbours=7, least_neighbours=12)
+    with pytest.raises(OptionError, match="neighbours .*8"):
+        run_reho(outputs, "x_", neighbours=8)
+    with pytest.raises(QualityError, match="too few degrees of freedom"):
+        run_reho(outputs, "x_", compcor_components=20)
+    assert not (outputs / "x_reho.nii.gz").exists()
 
 
 def test_contradicting_sidecar_is_refused(folder):

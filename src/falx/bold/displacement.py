@@ -6,6 +6,7 @@ both are stated here, because programs differ in them and so in the volumes they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ from falx.errors import InputError, check_option, check_range
 
 __all__ = [
     "LIMIT_STEPS",
+    "BeyondLimit",
     "MotionLimits",
     "MotionSummary",
+    "beyond_limits",
     "fd_jenkinson",
     "fd_power",
     "fd_van_dijk",
@@ -211,9 +214,7 @@ def motion_summary(
     >>> still.excluded, still.spike_percent
     (False, 0.0)
     """
-    p = np.asarray(parameters, dtype=np.float64)
-    if p.ndim != 2 or p.shape[1] != 6 or not np.isfinite(p).all():
-        raise InputError("motion parameters must be a finite table of six columns", found=p.shape)
+    p = _checked(parameters)
     limit = limits or MotionLimits()
     fd = fd_power(p)
     translation, rotation = float(np.abs(p[:, :3]).max()), float(np.abs(p[:, 3:]).max())
@@ -226,6 +227,61 @@ def motion_summary(
     ]
     reasons = tuple(text for failed, text in checks if failed)
     return MotionSummary(translation, float(np.rad2deg(rotation)), fd, spikes, reasons)
+
+
+@dataclass(frozen=True)
+class BeyondLimit:
+    """How much of a run lies beyond one common limit of shift and turn.
+
+    Parameters
+    ----------
+    limit
+        In mm for translations, in degrees for rotations.
+    shifted_volumes, turned_volumes, volumes
+        Volumes with a translation, with a rotation, with either strictly above the limit.
+    """
+
+    limit: float
+    shifted_volumes: int
+    turned_volumes: int
+    volumes: int
+
+
+def beyond_limits(
+    parameters: npt.NDArray[np.floating], limits: Sequence[float] = LIMIT_STEPS
+) -> tuple[BeyondLimit, ...]:
+    """Count the volumes beyond each limit.
+
+    Parameters
+    ----------
+    parameters
+        Shape (T, 6), mm and radians.
+
+    Examples
+    --------
+    >>> moved = np.zeros((4, 6))
+    >>> moved[2:, 1] = -1.2
+    >>> [found.volumes for found in beyond_limits(moved, (1.5, 1.0))]
+    [0, 2]
+    """
+    p = _checked(parameters)
+    shift, turn = np.abs(p[:, :3]).max(axis=1), np.rad2deg(np.abs(p[:, 3:]).max(axis=1))
+    return tuple(
+        BeyondLimit(
+            limit,
+            int(np.count_nonzero(shift > limit)),
+            int(np.count_nonzero(turn > limit)),
+            int(np.count_nonzero((shift > limit) | (turn > limit))),
+        )
+        for limit in limits
+    )
+
+
+def _checked(parameters: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    p = np.asarray(parameters, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] != 6 or not np.isfinite(p).all():
+        raise InputError("motion parameters must be a finite table of six columns", found=p.shape)
+    return p
 
 
 def rotation_centre(

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-from falx.errors import InputError, notify
+from falx.errors import InputError
 from falx.grid import apply_affine
 from falx.images.spline import axis_operators, sample_spline, spline_coefficients
 from falx.threads import blas_threads, over_blocks
 
-__all__ = ["RunAverage", "average_run", "covered_voxels", "sample_run", "tissue_signal"]
+__all__ = ["RunAverage", "average_run", "covered_voxels", "sample_run"]
 
-LEAST_TISSUE_VOXELS = 20
 LEAST_OVERLAP = 0.5
 
 
@@ -115,40 +113,3 @@ def covered_voxels(
             do="check the coregistration and that both images are of this person",
         )
     return np.asarray(covered)
-
-
-def tissue_signal(
-    series: npt.NDArray[np.floating],
-    fraction: npt.NDArray[np.floating],
-    mask: npt.NDArray[np.bool_],
-    *,
-    threshold: float,
-    name: str,
-) -> npt.NDArray[np.float64]:
-    """Mean series of a tissue away from its borders, shape (T,).
-
-    Parameters
-    ----------
-    series
-        Shape (V, T), of the voxels of `mask`.
-    fraction
-        Shape (X, Y, Z): tissue fraction on the grid of `mask`.
-    threshold
-        Least fraction; the mask is then eroded by one voxel, unless hardly anything is left.
-    """
-    inside = (fraction > threshold) & mask
-    eroded = ndimage.binary_erosion(inside)
-    if np.count_nonzero(eroded) >= LEAST_TISSUE_VOXELS:
-        inside = eroded
-    elif np.count_nonzero(inside) >= LEAST_TISSUE_VOXELS:
-        notify(
-            f"the {name} mask is too thin to erode and is used whole",
-            found=f"{np.count_nonzero(inside)} voxels",
-        )
-    else:
-        raise InputError(
-            f"there is too little {name} for a mean signal",
-            found=f"{np.count_nonzero(inside)} voxels above {threshold:g}",
-            do="lower the threshold or check the segmentation",
-        )
-    return np.asarray(series[inside[mask]].mean(axis=0, dtype=np.float64))

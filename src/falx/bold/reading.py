@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
-from falx.bold.normalise import covered_voxels, sample_run, tissue_signal
+from falx.bold.normalise import covered_voxels, sample_run
 from falx.bold.run import BoldRun, check_repetition_time, slice_order
+from falx.bold.tissue import tissue_voxels
 from falx.grid import Grid, apply_affine
 from falx.images.nifti import Image, load, load_mask
 from falx.images.resample import pull
@@ -80,7 +81,7 @@ class TemplateSeries:
         mask[inside] = covered
         return cls(series[covered], mask, native_mm, float(100 * covered.mean()), threads)
 
-    def tissue(self, fraction: Path, threshold: float, name: str) -> npt.NDArray[np.float64]:
-        """Mean signal of a tissue."""
+    def tissue(self, fraction: Path, threshold: float, name: str) -> npt.NDArray[np.float32]:
+        """Series of the inner voxels of a tissue, shape (V, T)."""
         values = pull(load(fraction), self.native_mm, threads=self.threads)
-        return tissue_signal(self.series, values, self.mask, threshold=threshold, name=name)
+        return self.series[tissue_voxels(values, self.mask, threshold=threshold, name=name)]

@@ -6,6 +6,7 @@ scale, block size or thread count.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,12 +18,22 @@ from falx.errors import InputError, check_option, check_range
 from falx.images.smooth import smooth
 from falx.threads import over_blocks
 
-__all__ = ["RehoMap", "neighbour_offsets", "regional_homogeneity", "standardise", "zreho"]
+__all__ = [
+    "RehoMap",
+    "mreho",
+    "neighbour_offsets",
+    "regional_homogeneity",
+    "relative",
+    "standardise",
+    "zreho",
+]
 
 Ties = Literal["none", "corrected", "cpac"]
 Edge = Literal["partial", "full"]
 Border = Literal["compute", "dpabi-zero"]
-Order = Literal["z-then-smooth", "smooth-then-z"]
+
+_Volume = npt.NDArray[np.float64]
+_Scale = Callable[[_Volume, npt.NDArray[np.bool_]], _Volume]
 
 LONGEST_SERIES = 32_767
 """Doubled ranks of longer series would not fit 16 bits."""
@@ -68,7 +79,7 @@ def regional_homogeneity(
     ties: Ties = "none",
     edge: Edge = "partial",
     border: Border = "compute",
-    min_series: int = 2,
+    least_neighbours: int = 2,
     threads: int = 1,
 ) -> RehoMap:
     """Kendall's coefficient of concordance in the neighbourhood of every voxel.
@@ -89,8 +100,9 @@ def regional_homogeneity(
         have all of them.
     border
         ``dpabi-zero`` leaves the outermost planes of the volume at zero.
-    min_series
-        Fewest series from which W is computed; W of one series would be 1.
+    least_neighbours
+        Fewest series of a neighbourhood from which W is computed, the voxel's own included;
+        W of one series would be 1.
 
     Raises
     ------
@@ -106,14 +118,14 @@ def regional_homogeneity(
     check_option("edge", edge, ("partial", "full"))
     check_option("border", border, ("compute", "dpabi-zero"))
     offsets = neighbour_offsets(neighbours)
-    check_range("min_series", min_series, 1, neighbours)
+    check_range("least_neighbours", least_neighbours, 1, neighbours)
     _check_series(series, mask)
     wanted = np.argwhere(mask)
     if border == "dpabi-zero":
         wanted = wanted[np.all((wanted > 0) & (wanted < np.array(mask.shape) - 1), axis=1)]
     ranks, tie_sums = _doubled_ranks(series, ceil=ties == "cpac", threads=threads)
     sums = _sum_over_neighbours(ranks, tie_sums, wanted, _index_volume(mask), offsets, threads)
-    enough = sums[0] >= (neighbours if edge == "full" else min_series)
+    enough = sums[0] >= (neighbours if edge == "full" else least_neighbours)
     volume, count = np.zeros(mask.shape), np.zeros(mask.shape, np.uint8)
     at = tuple(wanted[enough].T)
     volume[at] = _kendall_w(series.shape[1], sums, corrected=ties == "corrected")[enough]
@@ -157,34 +169,83 @@ def standardise(
     return out
 
 
+def relative(
+    values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return value / mean within the mask; zero outside.
+
+    Examples
+    --------
+    >>> relative(np.array([1.0, 2.0, 3.0, 9.0]), np.array([True, True, True, False]))
+    array([0.5, 1. , 1.5, 0. ])
+    """
+    inside = values[mask].astype(np.float64)
+    mean = float(inside.mean()) if inside.size else 0.0
+    if mean <= 0.0:
+        raise InputError(
+            "a map without a positive mean inside its mask cannot be divided by it",
+            found=f"{inside.size} voxels, mean {mean:g}",
+        )
+    out = np.zeros(values.shape)
+    out[mask] = inside / mean
+    return out
+
+
 def zreho(
     reho: RehoMap,
     voxel_sizes_mm: npt.ArrayLike,
     *,
     fwhm_mm: float = 6.0,
-    order: Order = "z-then-smooth",
+    standardise_first: bool = True,
     within_mask: bool = False,
 ) -> npt.NDArray[np.float64]:
     """Standardise and smooth a ReHo map; zero outside its mask.
 
     Parameters
     ----------
-    order
+    standardise_first
         DPABI standardises first and smooths the result (its szReHo), the default.
     within_mask
         Average inside the mask only, so that values do not fade towards its border.
     """
-    check_option("order", order, ("z-then-smooth", "smooth-then-z"))
-    mask = reho.computed
+    smoothed = _Smoothing(voxel_sizes_mm, fwhm_mm, within_mask)
+    return smoothed.around(standardise, reho, scale_first=standardise_first)
 
-    def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        only = mask if within_mask else None
-        result = smooth(values, voxel_sizes_mm, fwhm_mm, mask=only)
+
+def mreho(
+    reho: RehoMap,
+    voxel_sizes_mm: npt.ArrayLike,
+    *,
+    fwhm_mm: float = 6.0,
+    standardise_first: bool = True,
+    within_mask: bool = False,
+) -> npt.NDArray[np.float64]:
+    """Divide a ReHo map by its mean and smooth it (DPABI's smReHo); zero outside its mask.
+
+    Parameters are those of :func:`zreho`.
+    """
+    smoothed = _Smoothing(voxel_sizes_mm, fwhm_mm, within_mask)
+    return smoothed.around(relative, reho, scale_first=standardise_first)
+
+
+@dataclass(frozen=True, eq=False)
+class _Smoothing:
+    """Smoothing of a map that is scaled before or after."""
+
+    voxel_sizes_mm: npt.ArrayLike
+    fwhm_mm: float
+    within_mask: bool
+
+    def around(self, scale: _Scale, reho: RehoMap, *, scale_first: bool) -> _Volume:
+        mask = reho.computed
+        if scale_first:
+            return self._smooth(scale(reho.w, mask), mask)
+        return scale(self._smooth(reho.w, mask), mask)
+
+    def _smooth(self, values: _Volume, mask: npt.NDArray[np.bool_]) -> _Volume:
+        only = mask if self.within_mask else None
+        result = smooth(values, self.voxel_sizes_mm, self.fwhm_mm, mask=only)
         return np.where(mask, result, 0.0).astype(np.float64)
-
-    if order == "z-then-smooth":
-        return smoothed(standardise(reho.w, mask))
-    return standardise(smoothed(reho.w), mask)
 
 
 def _check_series(series: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> None:

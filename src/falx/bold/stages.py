@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from falx.bold.cleaning import Band, CleaningBasis, clean, clean_sequentially, cleaning_basis
-from falx.bold.confounds import friston24, spike_regressors
+from falx.bold.cleaning import CleaningBasis
 from falx.bold.displacement import (
     LIMIT_STEPS,
     MotionLimits,
+    beyond_limits,
     fd_jenkinson,
+    fd_van_dijk,
     motion_summary,
     parameters_from_matrices,
     rotation_centre,
@@ -24,16 +25,19 @@ from falx.bold.displacement import (
 from falx.bold.motion import MotionEstimate, realign
 from falx.bold.normalise import average_run
 from falx.bold.reading import TemplateSeries, read_run
-from falx.bold.reho import RehoMap, regional_homogeneity, zreho
+from falx.bold.reho import RehoMap
+from falx.bold.reho_choices import Cleaning, Homogeneity, Nuisance, RehoChoices
 from falx.bold.run import BoldRun
-from falx.errors import check_option, collect_notices
-from falx.grid import Grid, normalisation_grid
+from falx.bold.tissue import TissueSignals, tissue_signals
+from falx.errors import collect_notices
+from falx.grid import normalisation_grid
 from falx.images.nifti import atomic_path, save, write_json
 from falx.stats.smoothness import fsl_smoothness
 
 __all__ = ["motion_stage", "reho_stage"]
 
 CARPET_VOXELS = 1500
+HISTOGRAM_BINS = 100
 REFERENCE_SPACE = "first kept volume of the run"
 
 
@@ -102,7 +106,8 @@ def _judged(
     about = rotation_centre(centre, shape, run.affine)
     parameters = parameters_from_matrices(found.matrices, centre_mm=about)
     summary = motion_summary(parameters, limits)
-    middle = rotation_centre("volume", shape, run.affine)
+    jenkinson = fd_jenkinson(found.matrices, rotation_centre("volume", shape, run.affine))
+    van_dijk = fd_van_dijk(parameters)
     return {
         "volumes": run.data.shape[3],
         "reference": REFERENCE_SPACE,
@@ -112,7 +117,8 @@ def _judged(
         "parameters": parameters,
         "residual": found.residual,
         "fd_power_mm": summary.fd_mm,
-        "fd_jenkinson_mm": fd_jenkinson(found.matrices, middle),
+        "fd_jenkinson_mm": jenkinson,
+        "fd_van_dijk_mm": van_dijk,
         "spikes": np.flatnonzero(summary.spikes),
         "fd_threshold_mm": limits.fd_mm,
         "mean_fd_mm": summary.mean_fd_mm,
@@ -120,6 +126,9 @@ def _judged(
         "volumes_above_0_5_mm": int(np.count_nonzero(summary.fd_mm > 0.5)),
         "largest_translation_mm": summary.translation_mm,
         "largest_rotation_deg": summary.rotation_deg,
+        "mean_fd_jenkinson_mm": float(jenkinson.mean()),
+        "mean_fd_van_dijk_mm": float(van_dijk.mean()),
+        "beyond_limits": [asdict(found) for found in beyond_limits(parameters)],
         "exceeds": {str(limit): summary.exceeds(limit) for limit in LIMIT_STEPS},
         "excluded": summary.excluded,
         "reasons": summary.reasons,
@@ -137,24 +146,16 @@ def reho_stage(
     csf: Path,
     reho: Path,
     smoothed: Path,
+    share: Path,
+    neighbours_used: Path,
     mask: Path,
     carpet: Path,
     metrics: Path,
     slice_times_s: Sequence[float] | None,
     slice_direction: str | None,
     slice_timing: bool,
-    voxel_mm: float,
-    low_hz: float,
-    high_hz: float,
-    order: str,
-    trend_order: int,
-    wm_threshold: float,
-    csf_threshold: float,
-    least_dof: int,
-    neighbours: int,
-    smoothing_fwhm_mm: float,
-    standardise_first: bool,
     threads: int = 1,
+    **given: Unpack[RehoChoices],
 ) -> None:
     """Clean a run in template space and measure its regional homogeneity.
 
@@ -168,43 +169,61 @@ def reho_stage(
         Input: coordinate map, template grid → T1w mm.
     brain_mask, wm, csf
         Inputs on the T1w grid.
-    reho, smoothed, mask
-        Outputs in template space: Kendall's W, its smoothed z map, voxels that have both.
+    reho, smoothed, share
+        Outputs in template space: Kendall's W, and smoothed its z map and its share of the
+        mean (zReHo and mReHo).
+    neighbours_used, mask
+        Outputs in template space: number of series behind each W, voxels that have one.
     carpet
         Output: series of voxels before and after cleaning, percent of the mean (npz).
     metrics
         Output: JSON with degrees of freedom, smoothness, coverage and notices.
-    order
-        ``"joint"`` or ``"sequential"``, the published order of regression and filter.
+    given
+        See :class:`falx.bold.reho_choices.RehoChoices`.
     """
+    cleaning, homogeneity = Cleaning.chosen(given), Homogeneity.chosen(given)
     moved = json.loads(motion.read_text())
-    grid = normalisation_grid(voxel_mm)
-    cleaning = _Cleaning(order, Band(low_hz, high_hz), trend_order, least_dof)
-    measure = _Measure(neighbours, smoothing_fwhm_mm, standardise_first)
+    grid = normalisation_grid(given["voxel_mm"])
     with collect_notices() as notices:
         run = _read_again(bold, moved, slice_times_s, slice_direction, slice_timing)
         space = TemplateSeries.read(run, moved, matrix, to_native, brain_mask, grid, threads)
         del run  # the whole run is not needed beside its series
-        tissues = (
-            space.tissue(wm, wm_threshold, "white matter"),
-            space.tissue(csf, csf_threshold, "CSF"),
+        nuisance = Nuisance.of_run(moved, _tissues(space, wm, csf, given), space, given)
+        cleaned, basis = cleaning.apply(
+            space.series, nuisance.columns, moved["repetition_time_s"], threads
         )
-        time_s = moved["repetition_time_s"]
-        cleaned, basis = cleaning.apply(space.series, _nuisance(moved, *tissues), time_s, threads)
-        found, z = measure.apply(cleaned, space.mask, grid, threads)
+        maps = homogeneity.apply(cleaned, space.mask, grid, threads)
         smoothness = fsl_smoothness(cleaned.T[:: max(1, len(cleaned.T) // 40)], space.mask)
-    save(reho, found.w, grid.affine)
-    save(smoothed, z, grid.affine)
-    save(mask, found.computed, grid.affine)
+    for path, values in (
+        (reho, maps.found.w), (smoothed, maps.z), (share, maps.share),
+        (neighbours_used, maps.found.series_used), (mask, maps.found.computed),
+    ):  # fmt: skip
+        save(path, values, grid.affine)
     _save_carpet(carpet, space.series, cleaned)
-    described = {
+    measured = {
         "coverage_percent": space.coverage_percent,
-        "residual_fwhm_mm": smoothness.fwhm_voxels * voxel_mm,
+        "residual_fwhm_mm": smoothness.fwhm_voxels * given["voxel_mm"],
         "notices": notices,
         **{name: moved[name] for name in ("mean_fd_mm", "excluded", "reasons")},
     }
-    how = {"order": order, "band_hz": [low_hz, high_hz], **_dof_spent(basis)}
-    write_json(metrics, {**how, **_reho_summary(found, neighbours), **described})
+    spent = {**_dof_spent(basis), **nuisance.described}
+    write_json(metrics, {**_chosen(given), **spent, **_reho_summary(maps.found), **measured})
+
+
+def _tissues(
+    space: TemplateSeries, wm: Path, csf: Path, given: RehoChoices
+) -> dict[str, TissueSignals]:
+    """Signals of white matter and CSF."""
+    asked = (("white matter", wm, given["wm_threshold"]), ("CSF", csf, given["csf_threshold"]))
+    return {
+        name: tissue_signals(
+            space.tissue(fraction, threshold, name),
+            n_components=given["compcor_components"],
+            trend_order=given["trend_order"],
+            name=name,
+        )
+        for name, fraction, threshold in asked
+    }
 
 
 def _read_again(
@@ -226,87 +245,30 @@ def _read_again(
     )
 
 
-def _nuisance(moved: dict[str, Any], *tissues: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Motion, spikes and tissue signals, shape (T, P)."""
-    marked = np.zeros(moved["volumes"], bool)
-    marked[moved["spikes"]] = True
-    motion = friston24(np.array(moved["parameters"]))
-    return np.column_stack([motion, spike_regressors(marked), *tissues])
+def _chosen(given: RehoChoices) -> dict[str, Any]:
+    return {
+        "order": given["order"],
+        "band_hz": [given["low_hz"], given["high_hz"]],
+        "neighbours": given["neighbours"],
+        "least_neighbours": given["least_neighbours"],
+        "ties": given["ties"],
+        "edge": given["edge"],
+        "border": given["border"],
+    }
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """How regional homogeneity is measured and standardised."""
-
-    neighbours: int
-    smoothing_fwhm_mm: float
-    standardise_first: bool
-
-    def apply(
-        self,
-        cleaned: npt.NDArray[np.float32],
-        mask: npt.NDArray[np.bool_],
-        grid: Grid,
-        threads: int,
-    ) -> tuple[RehoMap, npt.NDArray[np.floating[Any]]]:
-        """Return Kendall's W and its smoothed z map."""
-        found = regional_homogeneity(cleaned, mask, neighbours=self.neighbours, threads=threads)
-        z = zreho(
-            found,
-            grid.voxel_sizes_mm,
-            fwhm_mm=self.smoothing_fwhm_mm,
-            order="z-then-smooth" if self.standardise_first else "smooth-then-z",
-        )
-        return found, z
-
-
-def _reho_summary(found: RehoMap, neighbours: int) -> dict[str, Any]:
-    values = found.w[found.computed]
+def _reho_summary(found: RehoMap) -> dict[str, Any]:
+    """Return the distributions of W and of K over the voxels that have them."""
+    values, used = found.w[found.computed], found.series_used[found.computed]
+    counts, edges = np.histogram(values, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
+    most = int(used.max())
     return {
         "mask_voxels": len(values),
         "mean_reho": float(values.mean()),
         "reho_quantiles": np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]),
-        "neighbours": neighbours,
-        "voxels_with_all_neighbours": int((found.series_used == neighbours).sum()),
+        "reho_histogram": {"edges": edges, "voxels": counts},
+        "voxels_by_neighbours": {str(k): int((used == k).sum()) for k in range(1, most + 1)},
     }
-
-
-@dataclass(frozen=True)
-class _Cleaning:
-    """How nuisance and unwanted frequencies are taken out."""
-
-    order: str
-    band: Band
-    trend_order: int
-    least_dof: int
-
-    def apply(
-        self,
-        series: npt.NDArray[np.float32],
-        nuisance: npt.NDArray[np.float64],
-        repetition_time_s: float,
-        threads: int,
-    ) -> tuple[npt.NDArray[np.float32], CleaningBasis]:
-        """Return the cleaned series and what the cleaning cost."""
-        check_option("order", self.order, ("joint", "sequential"))
-        basis = cleaning_basis(
-            nuisance,
-            repetition_time_s,
-            band=self.band,
-            trend_order=self.trend_order,
-            least_dof=self.least_dof,
-        )
-        if self.order == "joint":
-            return clean(series, basis, threads=threads), basis
-        cleaned = clean_sequentially(
-            series,
-            nuisance,
-            repetition_time_s,
-            band=self.band,
-            trend_order=self.trend_order,
-            threads=threads,
-        )
-        return cleaned, basis
 
 
 def _dof_spent(basis: CleaningBasis) -> dict[str, int]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.data.priors import template
+from falx.grid import Grid, normalisation_grid
 from falx.images.nifti import Image, load, write_text
-from falx.report.figures import COLOURS, new_figure, png
+from falx.images.resample import pull
+from falx.images.warp import load_map
+from falx.report.bold_figures import carpet_figure, homogeneity_figure, motion_figure
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import provenance_blocks, read_record
 from falx.report.slices import Layer, slices
 
-__all__ = ["carpet_figure", "motion_figure", "run_report_stage"]
+__all__ = ["run_report_stage"]
 
 
 def run_report_stage(
@@ -31,6 +33,7 @@ def run_report_stage(
     t1w: Path,
     gm: Path,
     wm: Path,
+    to_native: Path,
     volume: Path,
     reference: Path | None,
     tsnr: Path | None,
@@ -49,6 +52,8 @@ def run_report_stage(
         Inputs: what the stages measured; the last three are absent without a run.
     t1w, gm, wm
         Inputs in native T1w space.
+    to_native
+        Input: coordinate map, template grid → T1w mm.
     volume, reho
         Inputs in template space: smoothed grey-matter volume, Kendall's W.
     reference, tsnr
@@ -59,7 +64,10 @@ def run_report_stage(
         Output: one HTML file.
     """
     metrics = {"anatomy": read_record(anatomy_metrics), "grey": read_record(grey_metrics)}
-    sections = [Section("Grey matter", list(_grey(metrics, t1w, gm, wm, volume)))]
+    sections = [
+        Section("Grey matter", list(_grey(metrics, t1w, gm, wm, volume))),
+        Section("The template", list(_template(t1w, to_native))),
+    ]
     if motion_metrics is not None and reference is not None and tsnr is not None:
         metrics["motion"] = read_record(motion_metrics)
         sections.insert(0, Section("Head motion", list(_motion(metrics["motion"]))))
@@ -76,42 +84,6 @@ def run_report_stage(
     made = {name: read_record(path) for name, path in records.items()}
     sections.append(Section("How it was made", provenance_blocks(made)))
     write_text(page, render(f"sub-{subject} · grey matter and resting BOLD", sections))
-
-
-def motion_figure(motion: Mapping[str, Any]) -> bytes:
-    """Draw six motion parameters and framewise displacement with its threshold; PNG."""
-    parameters = np.array(motion["parameters"])
-    figure = new_figure(9.0, 6.0)
-    shift, turn, displaced = figure.subplots(3, 1, sharex=True)
-    for column, name in enumerate("xyz"):
-        shift.plot(parameters[:, column], lw=1, label=name)
-        turn.plot(np.rad2deg(parameters[:, 3 + column]), lw=1, label=name)
-    displaced.plot(motion["fd_power_mm"], lw=1, color=COLOURS["ink"])
-    displaced.axhline(motion["fd_threshold_mm"], color=COLOURS["orange"], lw=1)
-    spikes = motion["spikes"]
-    displaced.plot(spikes, np.array(motion["fd_power_mm"])[spikes], "o", color=COLOURS["orange"])
-    for axis, label in ((shift, "shift, mm"), (turn, "turn, degrees"), (displaced, "FD, mm")):
-        axis.set_ylabel(label)
-    shift.legend(ncols=3, frameon=False, loc="upper right")
-    displaced.set_xlabel("volume")
-    return png(figure)
-
-
-def carpet_figure(before: npt.NDArray[np.floating], after: npt.NDArray[np.floating]) -> bytes:
-    """Draw series of voxels as grey values, before and after cleaning; PNG."""
-    figure = new_figure(9.0, 5.5)
-    for axis, values, title in zip(
-        figure.subplots(2, 1, sharex=True), (before, after), ("before", "after"), strict=True
-    ):
-        drawn = axis.imshow(
-            values.astype(np.float32), aspect="auto", cmap="gray", vmin=-3, vmax=3,
-            interpolation="nearest",
-        )  # fmt: skip
-        axis.set_ylabel(f"voxels, {title}")
-        axis.set_yticks([])
-    axis.set_xlabel("volume")
-    figure.colorbar(drawn, ax=figure.axes, label="% of the mean", fraction=0.02)
-    return png(figure)
 
 
 def _result(metrics: Mapping[str, Mapping[str, Any]], notices: list[str]) -> Iterator[Block]:
@@ -154,6 +126,20 @@ def _grey(
     )
 
 
+def _template(t1w: Path, to_native: Path) -> Iterator[Block]:
+    grid: Grid = normalisation_grid(1.5)
+    warped = Image(pull(load(t1w), load_map(to_native).on(grid)), grid.affine)
+    layers = [
+        Layer(template("brain"), "contour", "yellow", label="brain of the template"),
+        Layer(template("wm"), "contour", "cyan", label="its white matter"),
+    ]
+    yield Figure(
+        slices(warped, layers, offsets_mm=(-20.0, 0.0, 20.0)),
+        "Contours of the template over the T1w that was brought to it: they should follow the "
+        "edge of the brain and of the white matter.",
+    )
+
+
 def _motion(motion: Mapping[str, Any]) -> Iterator[Block]:
     yield Figure(
         motion_figure(motion),
@@ -167,6 +153,20 @@ def _motion(motion: Mapping[str, Any]) -> Iterator[Block]:
           motion["excluded"]]],
         flags=["fail" if motion["excluded"] else "ok"],
     )  # fmt: skip
+    yield Table(
+        ("limit, mm and °", "volumes shifted further", "volumes turned further", "either",
+         "a study with this limit"),
+        [[f"{row['limit']:.1f}", row["shifted_volumes"], row["turned_volumes"], row["volumes"],
+          "leaves the run out" if row["volumes"] else "keeps it"]
+         for row in motion["beyond_limits"]],
+        caption="How strict a limit on motion the run would pass.",
+    )  # fmt: skip
+    yield Table(
+        ("Power 2012", "Jenkinson 1999", "Van Dijk 2012"),
+        [[motion["mean_fd_mm"], motion["mean_fd_jenkinson_mm"], motion["mean_fd_van_dijk_mm"]]],
+        caption="Mean framewise displacement, mm, by three definitions; spikes and exclusion "
+        "go by the first.",
+    )
 
 
 def _run(reference: Path, tsnr: Path, coregistration: Path | None, wm: Path) -> Iterator[Block]:
@@ -203,6 +203,11 @@ def _reho(reho: Mapping[str, Any], image: Path, carpet: Path) -> Iterator[Block]
           reho["dof_left"]]],
         caption="How the degrees of freedom were spent.",
     )  # fmt: skip
+    yield Table(
+        tuple(reho["nuisance_columns"]),
+        [list(reho["nuisance_columns"].values())],
+        caption=f"Nuisance signals.{_explained(reho['explained_percent'])}",
+    )
     with np.load(carpet) as series:
         yield Figure(
             carpet_figure(series["before"], series["after"]),
@@ -218,3 +223,19 @@ def _reho(reho: Mapping[str, Any], image: Path, carpet: Path) -> Iterator[Block]
         f"Regional homogeneity; {reho['coverage_percent']:.1f} % of the brain is covered. "
         f"Residuals are smooth to {', '.join(f'{x:.1f}' for x in reho['residual_fwhm_mm'])} mm.",
     )
+    yield Figure(
+        homogeneity_figure(reho),
+        f"Chance is 1/K, the mean of independent series. {_full(reho)} % of the voxels have all "
+        f"{reho['neighbours']} series; those with fewer lie at the edge of the brain.",
+    )
+
+
+def _explained(explained: Mapping[str, Sequence[float]]) -> str:
+    """Say how much of its tissue the components hold; nothing where means were taken."""
+    shares = [f"{sum(parts):.0f} % of {name}" for name, parts in explained.items() if parts]
+    return f" Components hold {' and '.join(shares)} variance." if shares else ""
+
+
+def _full(reho: Mapping[str, Any]) -> str:
+    full = reho["voxels_by_neighbours"].get(str(reho["neighbours"]), 0)
+    return f"{100 * full / reho['mask_voxels']:.0f}"

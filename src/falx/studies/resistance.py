@@ -9,6 +9,7 @@ from typing import Any
 from falx.anatomy.morphometry_stage import grey_volume_stage
 from falx.anatomy.registration_stage import coregister_stage
 from falx.bids.derivative import output_path
+from falx.bold.reho_choices import RehoChoices
 from falx.bold.stages import motion_stage, reho_stage
 from falx.grid import TEMPLATE_SPACE
 from falx.report.group_maps import group_report_stage
@@ -75,6 +76,7 @@ MOTION = Stage(
         ),
     },
     mem_mb=1500,
+    version=2,
 )  # fmt: skip
 
 FROM_T1W_TO_RUN: dict[str, Any] = {"from": "T1w", "to": "boldref", "mode": "image"}
@@ -104,21 +106,20 @@ REHO = Stage(
     outputs={
         "reho": _func("boldmap", space=TEMPLATE_SPACE, desc="reho"),
         "smoothed": _func("boldmap", space=TEMPLATE_SPACE, desc="rehoz"),
+        "share": _func("boldmap", space=TEMPLATE_SPACE, desc="rehom"),
+        "neighbours_used": _func("boldmap", space=TEMPLATE_SPACE, desc="rehok"),
         "mask": _func("mask", space=TEMPLATE_SPACE, desc="reho"),
         "carpet": _func("metrics", extension=".npz", desc="carpet"),
         "metrics": _func("metrics", extension=".json", desc="reho"),
     },
     params={
         **TIMES,
-        **_params(
-            "reho", "voxel_mm", "low_hz", "high_hz", "order", "trend_order", "wm_threshold",
-            "csf_threshold", "least_dof", "neighbours", "smoothing_fwhm_mm",
-            "standardise_first",
-        ),
+        **_params("reho", *RehoChoices.__annotations__),
     },
     mem_mb=1500,
     threads=2,
-)  # fmt: skip
+    version=2,
+)
 
 REPORT = Stage(
     "report",
@@ -133,6 +134,7 @@ REPORT = Stage(
         "t1w": "anatomy.corrected",
         "gm": "anatomy.gm",
         "wm": "anatomy.wm",
+        "to_native": "anatomy.to_native",
         "volume": "grey.smoothed",
         "reference": "motion.reference?",
         "tsnr": "motion.tsnr?",
@@ -142,7 +144,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=900,
-    version=2,
+    version=3,
 )
 
 MAPS: dict[str, dict[str, str]] = {

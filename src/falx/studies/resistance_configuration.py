@@ -64,11 +64,35 @@ class Reho:
     trend_order: int = option(1, help="order of the polynomial trend", low=0, high=5)
     wm_threshold: float = option(0.9, help="least white matter of its signal", low=0, high=1)
     csf_threshold: float = option(0.7, help="least CSF of its signal", low=0, high=1)
+    compcor_components: int = option(
+        0, help="components of white matter and of CSF; 0: their means", low=0, high=50
+    )
+    global_signal: bool = option(False, help="remove the mean over the brain too")
+    spikes_before: int = option(0, help="volumes removed before each spike", low=0, high=10)
+    spikes_after: int = option(0, help="volumes removed after each spike", low=0, high=10)
     least_dof: int = option(15, help="degrees of freedom below which a run is refused", low=1,
                             high=1000)  # fmt: skip
     neighbours: int = option(27, help="voxels of a neighbourhood: 7, 19 or 27", low=7, high=27)
+    least_neighbours: int = option(2, help="fewest series in a neighbourhood, its own included",
+                                   low=1, high=27)  # fmt: skip
+    ties: str = option(
+        "none",
+        help="equal values: mid-ranks, with corrected denominator, or as C-PAC",
+        choices=("none", "corrected", "cpac"),
+    )
+    edge: str = option(
+        "partial",
+        help="edge of the brain: the neighbours in it, or full neighbourhoods only",
+        choices=("partial", "full"),
+    )
+    border: str = option(
+        "compute",
+        help="outermost planes of the volume: computed, or left out as DPABI does",
+        choices=("compute", "dpabi-zero"),
+    )
     smoothing_fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
     standardise_first: bool = option(True, help="standardise before smoothing")
+    smooth_within_mask: bool = option(False, help="smooth inside the brain only")
     head_size: str = option(
         "none", help="how intracranial volume enters the model", choices=("none",)
     )

@@ -1,0 +1,75 @@
+"""Figures of a resting run: head motion, series before and after cleaning, homogeneity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.report.figures import COLOURS, new_figure, png
+
+__all__ = ["carpet_figure", "homogeneity_figure", "motion_figure"]
+
+
+def motion_figure(motion: Mapping[str, Any]) -> bytes:
+    """Draw six motion parameters and framewise displacement with its threshold; PNG."""
+    parameters = np.array(motion["parameters"])
+    figure = new_figure(9.0, 6.0)
+    shift, turn, displaced = figure.subplots(3, 1, sharex=True)
+    for column, name in enumerate("xyz"):
+        shift.plot(parameters[:, column], lw=1, label=name)
+        turn.plot(np.rad2deg(parameters[:, 3 + column]), lw=1, label=name)
+    displaced.plot(motion["fd_power_mm"], lw=1, color=COLOURS["ink"])
+    displaced.axhline(motion["fd_threshold_mm"], color=COLOURS["orange"], lw=1)
+    spikes = motion["spikes"]
+    displaced.plot(spikes, np.array(motion["fd_power_mm"])[spikes], "o", color=COLOURS["orange"])
+    for axis, label in ((shift, "shift, mm"), (turn, "turn, degrees"), (displaced, "FD, mm")):
+        axis.set_ylabel(label)
+    shift.legend(ncols=3, frameon=False, loc="upper right")
+    displaced.set_xlabel("volume")
+    return png(figure)
+
+
+def carpet_figure(before: npt.NDArray[np.floating], after: npt.NDArray[np.floating]) -> bytes:
+    """Draw series of voxels as grey values, before and after cleaning; PNG."""
+    figure = new_figure(9.0, 5.5)
+    for axis, values, title in zip(
+        figure.subplots(2, 1, sharex=True), (before, after), ("before", "after"), strict=True
+    ):
+        drawn = axis.imshow(
+            values.astype(np.float32), aspect="auto", cmap="gray", vmin=-3, vmax=3,
+            interpolation="nearest",
+        )  # fmt: skip
+        axis.set_ylabel(f"voxels, {title}")
+        axis.set_yticks([])
+    axis.set_xlabel("volume")
+    figure.colorbar(drawn, ax=figure.axes, label="% of the mean", fraction=0.02)
+    return png(figure)
+
+
+def homogeneity_figure(reho: Mapping[str, Any]) -> bytes:
+    """Draw how Kendall's W and the number of neighbours are distributed; PNG.
+
+    Parameters
+    ----------
+    reho
+        Metrics of the ReHo stage: ``reho_histogram``, ``reho_quantiles``, ``neighbours`` and
+        ``voxels_by_neighbours``.
+    """
+    figure = new_figure(9.0, 3.0)
+    left, right = figure.subplots(1, 2)
+    edges = np.array(reho["reho_histogram"]["edges"])
+    voxels = np.array(reho["reho_histogram"]["voxels"])
+    left.stairs(voxels, edges, fill=True, color=COLOURS["blue"])
+    left.axvline(reho["reho_quantiles"][2], color=COLOURS["ink"], lw=1, label="median")
+    left.axvline(1 / reho["neighbours"], color=COLOURS["orange"], lw=1, label="chance")
+    left.set(xlim=(0, edges[1:][voxels > 0].max()), xlabel="Kendall's W", ylabel="voxels")
+    left.legend(frameon=False)
+    used = {int(k): n for k, n in reho["voxels_by_neighbours"].items()}
+    share = 100.0 * np.array(list(used.values())) / reho["mask_voxels"]
+    right.bar(list(used), share, color=COLOURS["blue"])
+    right.set(xlabel="series in the neighbourhood, K", ylabel="voxels, %")
+    right.set_xlim(0, reho["neighbours"] + 1)
+    return png(figure)
