@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from falx.bold.reho import (
-    mreho,
-    neighbour_offsets,
-    regional_homogeneity,
-    relative,
-    standardise,
-    zreho,
-)
+from falx.bold.reho import neighbour_offsets, regional_homogeneity
 from falx.errors import InputError, OptionError
 
 
@@ -137,47 +130,6 @@ def test_lone_voxel_has_no_value(rng):
     assert not reho.computed.any()
 
 
-def test_standardised_maps(rng):
-    mask = np.ones((8, 8, 8), bool)
-    reho = regional_homogeneity(rng.normal(size=(512, 30)), mask)
-    z = standardise(reho.w, mask)
-    assert z[mask].mean() == pytest.approx(0, abs=1e-12)
-    assert z[mask].std(ddof=1) == pytest.approx(1)
-    late = zreho(reho, (3, 3, 3), standardise_first=False)
-    assert late[mask].std(ddof=1) == pytest.approx(1)
-    np.testing.assert_allclose(zreho(reho, (3, 3, 3), fwhm_mm=0), z, atol=1e-6)
-    assert zreho(reho, (3, 3, 3), within_mask=True).std() < z.std()
-
-
-def test_share_of_the_mean(rng):
-    mask = rng.random((8, 8, 8)) > 0.3
-    reho = regional_homogeneity(rng.normal(size=(int(mask.sum()), 30)), mask)
-    share = relative(reho.w, reho.computed)
-    assert share[reho.computed].mean() == pytest.approx(1.0, abs=1e-12)
-    assert np.all(share[~reho.computed] == 0)
-    # z and the share are linear in W: both order the voxels alike.
-    z = standardise(reho.w, reho.computed)
-    spread = reho.w[reho.computed].std(ddof=1) / reho.w[reho.computed].mean()
-    np.testing.assert_allclose(share[reho.computed], 1 + spread * z[reho.computed], atol=1e-12)
-
-
-def test_smoothed_share_keeps_its_mean_inside_a_mask(rng):
-    mask = np.ones((9, 8, 7), bool)
-    reho = regional_homogeneity(rng.normal(size=(mask.size, 30)), mask)
-    np.testing.assert_allclose(
-        mreho(reho, (3, 3, 3), fwhm_mm=0), relative(reho.w, mask), atol=1e-6
-    )
-    late = mreho(reho, (3, 3, 3), standardise_first=False, within_mask=True)
-    assert late.mean() == pytest.approx(1.0, abs=1e-12)
-    faded = mreho(reho, (3, 3, 3))
-    assert faded[0].mean() < 0.8 < mreho(reho, (3, 3, 3), within_mask=True)[0].mean()
-
-
-def test_map_without_a_mean_is_refused():
-    with pytest.raises(InputError, match="without a positive mean .*0 voxels"):
-        relative(np.ones((2, 2, 2)), np.zeros((2, 2, 2), bool))
-
-
 def test_long_series_use_wider_sums(rng):
     # 27 series of 1300 volumes sum beyond 16 bits.
     series = np.tile(rng.normal(size=1300), (27, 1))
@@ -194,5 +146,5 @@ def test_bad_input_is_named(rng):
         regional_homogeneity(np.full((27, 20), np.nan), mask)
     with pytest.raises(OptionError, match="neighbours"):
         regional_homogeneity(rng.normal(size=(27, 20)), mask, neighbours=26)
-    with pytest.raises(InputError, match="constant inside its mask"):
-        standardise(np.ones((3, 3, 3)), mask)
+    with pytest.raises(OptionError, match="least_neighbours is out of range .*1 to 27"):
+        regional_homogeneity(rng.normal(size=(27, 20)), mask, least_neighbours=28)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from falx.bold.cleaning import Band, CleaningBasis, clean, clean_sequentially, cleaning_basis
 from falx.bold.confounds import friston24, spike_regressors
 from falx.bold.reading import TemplateSeries
-from falx.bold.reho import Border, Edge, RehoMap, Ties, mreho, regional_homogeneity, zreho
+from falx.bold.reho import Border, Edge, RehoMap, Ties, regional_homogeneity
+from falx.bold.standardised import mreho, zreho
 from falx.bold.tissue import TissueSignals
 from falx.errors import InputError, check_option, check_range
 from falx.grid import Grid
@@ -41,7 +42,7 @@ class RehoChoices(TypedDict):
     neighbours, least_neighbours, ties, edge, border
         See :func:`falx.bold.reho.regional_homogeneity`.
     smoothing_fwhm_mm, standardise_first, smooth_within_mask
-        See :func:`falx.bold.reho.zreho`.
+        See :func:`falx.bold.standardised.zreho`.
     """
 
     voxel_mm: float

@@ -10,11 +10,10 @@ import numpy as np
 
 from falx.anatomy.registration_stage import load_matrix
 from falx.data.priors import template
-from falx.grid import Grid, normalisation_grid
 from falx.images.nifti import Image, load, write_text
-from falx.images.resample import pull
 from falx.images.warp import load_map
 from falx.report.bold_figures import carpet_figure, homogeneity_figure, motion_figure
+from falx.report.in_template import in_template
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import provenance_blocks, read_record
 from falx.report.slices import Layer, slices
@@ -127,8 +126,7 @@ def _grey(
 
 
 def _template(t1w: Path, to_native: Path) -> Iterator[Block]:
-    grid: Grid = normalisation_grid(1.5)
-    warped = Image(pull(load(t1w), load_map(to_native).on(grid)), grid.affine)
+    warped = in_template(load(t1w), load_map(to_native), voxel_mm=1.5)
     layers = [
         Layer(template("brain"), "contour", "yellow", label="brain of the template"),
         Layer(template("wm"), "contour", "cyan", label="its white matter"),

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from falx.anatomy.quality import STOPPING
-from falx.grid import Grid, Side, normalisation_grid
+from falx.grid import Side
 from falx.images.nifti import Image
-from falx.images.resample import pull
 from falx.images.warp import CoordinateMap
+from falx.report.in_template import in_template
 from falx.report.live_page import LiveImages, live_page, structure_middle
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import provenance_blocks
@@ -216,7 +216,7 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
     yield Figure(
         slices(
             pictures.template,
-            [Layer(_in_template(pictures.gm, pictures.to_native), "contour", "orange",
+            [Layer(in_template(pictures.gm, pictures.to_native), "contour", "orange",
                    label="grey matter of the patient")],
         ),
         "The patient's grey matter, brought to the template: it should follow the cortex.",
@@ -253,11 +253,6 @@ def _side_layers(structures: Image) -> list[Layer]:
         )
         for side, (labels, colour) in sides.items()
     ]
-
-
-def _in_template(image: Image, to_native: CoordinateMap) -> Image:
-    grid: Grid = normalisation_grid(2.0)
-    return Image(pull(image, to_native.on(grid)), grid.affine)
 
 
 def _centre_mm(structures: Image, side: Side) -> list[float]:
