@@ -25,7 +25,9 @@ from falx.stage import Stage
 from toy_run import Toy
 
 
-def start(toy: Toy, *options: str) -> subprocess.Popen[str]:
+def start(
+    toy: Toy, *options: str, interrupts: signal.Handlers = signal.SIG_DFL
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "toy_cli", "toy", str(toy.bids), str(toy.out), "participant"]
     source = Path(__file__).resolve().parents[2] / "src"
     path = os.pathsep.join([str(source), os.environ["PYTHONPATH"]])
@@ -36,7 +38,7 @@ def start(toy: Toy, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         # Started in the background of a shell, this process ignores interrupts, and so would it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts),  # noqa: PLW1509 - no threads
     )
 
 
@@ -173,13 +175,20 @@ def test_6_a_run_that_is_alive_keeps_its_lock(toy: Toy) -> None:
     assert first.returncode == 130
 
 
-def test_7_an_interrupt_ends_every_job_and_leaves_no_trace(toy: Toy) -> None:
+@pytest.mark.parametrize(
+    ("sent", "interrupts"),
+    [(signal.SIGINT, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_IGN)],
+    ids=["interrupted", "ended in the background of a shell"],
+)
+def test_7_an_interrupt_ends_every_job_and_leaves_no_trace(
+    toy: Toy, sent: signal.Signals, interrupts: signal.Handlers
+) -> None:
     slow = toy.image("01").with_name("slow")
-    slow.write_text("30")
-    process = start(toy)
+    slow.write_text("120")
+    process = start(toy, interrupts=interrupts)
     wait_for(toy.out / ".falx" / "work" / "sub-01" / "warm", process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=180)
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == ("falx: interrupted; the same command goes on where this one stopped.\n")
     assert not toy.output("01", "warm").exists()

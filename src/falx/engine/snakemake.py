@@ -172,8 +172,10 @@ def _wait(process: subprocess.Popen[bytes], watch: _Watch) -> int:
             watch.look()
             time.sleep(max(_POLL_S, 5 * (time.monotonic() - start)))
     except KeyboardInterrupt:
+        # Not an interrupt: what was started in the background of a shell ignores those, and
+        # goes on with the next jobs.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
         raise
