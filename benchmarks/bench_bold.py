@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from benchmarks.table import Row, cpu_seconds
+from bold.simulation import moving_head
 from falx.bold.cleaning import Band, clean, cleaning_basis
 from falx.bold.confounds import spike_regressors
 from falx.bold.motion import realign
@@ -131,8 +132,6 @@ def cleaning_rows(series: npt.NDArray[np.float32], rng: np.random.Generator) -> 
 
 
 def motion_rows() -> list[Row]:
-    from bold.simulation import moving_head
-
     run = moving_head(40)
     realign(run.volumes[:2], run.affine)
     estimate = realign(run.volumes, run.affine)

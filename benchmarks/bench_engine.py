@@ -10,11 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from table import Row, cpu_seconds
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 import toy_study
+from benchmarks.table import Row, cpu_seconds
 from falx.bids.index import Index
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from benchmarks.table import Row, cpu_seconds, render
 from falx.genes.association import gene_correlations
 from falx.genes.nulls.generate import distances
 from falx.genes.nulls.moran import moran_maps
@@ -20,7 +21,6 @@ from falx.genes.pls import bootstrap_counts, bootstrap_weights, explained_varian
 from falx.genes.sets.library import GeneSetLibrary, Origin, restrict
 from falx.genes.sets.ora import hypergeometric_tail, over_representation
 from falx.genes.sets.themes import kappa_matrix
-from table import Row, cpu_seconds, render
 
 REGIONS, GENES, MAPS = 123, 10_027, 5_000
 
