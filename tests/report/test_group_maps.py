@@ -31,7 +31,9 @@ def page(tmp_path_factory):
         lines.append(f"sub-{subject}\t{group}")
     (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
     (folder / "exclusions.tsv").write_text("participant_id\treason\nsub-99\tno T1w\n")
-    (folder / "failures.tsv").write_text("step\treason\ngrey_anova\tgroup DSE is empty.\n")
+    (folder / "failures.tsv").write_text(
+        "step\treason\ngrey_resistant_sensitive\tgroup DSE is empty.\n"
+    )
     write_json(
         folder / "people.json",
         {"groups": ["DRE", "HC"], "rows": [
@@ -39,7 +41,8 @@ def page(tmp_path_factory):
         ]},
     )  # fmt: skip
     roles = {"t_map": "t.nii.gz", "z_map": "z.nii.gz", "p_tfce_map": "p.nii.gz",
-             "table": "t.tsv", "profile": "p.tsv", "summary": "s.json"}  # fmt: skip
+             "table": "t.tsv", "table_latex": "t.tex", "table_html": "t.html",
+             "profile": "p.tsv", "summary": "s.json"}  # fmt: skip
     outputs = {role: folder / f"out_{name}" for role, name in roles.items()}
     group_map_stage(
         maps=maps, masks=None, metrics=metrics, participants=folder / "participants.tsv",
@@ -51,6 +54,9 @@ def page(tmp_path_factory):
     group_report_stage(
         demographics=folder / "people.json", exclusions=folder / "exclusions.tsv",
         failures=folder / "failures.tsv", page=folder / "group.html",
+        results=folder / "results.tsv", bonferroni="contrasts",
+        grey_resistant_sensitive_summary=None, grey_resistant_sensitive_table=None,
+        grey_resistant_sensitive_t_map=None,
         grey_resistant_controls_summary=outputs["summary"],
         grey_resistant_controls_table=outputs["table"],
         grey_resistant_controls_t_map=outputs["t_map"],
@@ -67,7 +73,7 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "Grey-matter volume: DRE - HC" in text
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text
-    assert "step grey_anova, could not be computed: group DSE is empty." in text
+    assert "step grey_resistant_sensitive, could not be computed: group DSE is empty." in text
     assert text.count("data:image/png;base64,") == 5
     assert "left cerebral cortex" in outputs["table"].read_text() + text
 
@@ -76,3 +82,19 @@ def test_profile_can_be_read_by_column(page):
     header, *rows = page[1]["profile"].read_text().splitlines()
     assert header.split("\t") == ["label", "name", "mean_t", "n_voxels"]
     assert any(row.split("\t")[1] == "left cerebral cortex" for row in rows)
+
+
+def test_p_allows_for_the_comparison_that_failed(page):
+    folder, _ = page
+    header, row = (line.split("\t") for line in (folder / "results.tsv").read_text().splitlines())
+    found = dict(zip(header, row, strict=True))
+    assert (found["step"], found["comparisons"]) == ("grey_resistant_controls", "2")
+    assert float(found["p_bonferroni"]) == pytest.approx(min(1.0, 2 * float(found["least_p"])))
+    assert "(× 2)" in (folder / "group.html").read_text()
+
+
+def test_lines_above_the_table_stand_on_the_page(page):
+    text = (page[0] / "group.html").read_text()
+    for fact in ("dLh: ", "resels R0 to R3: ", "FWHM of the residuals: ", "Monte-Carlo error"):
+        assert fact in text
+    assert "group/out_t.tsv, for print .tex" in text

@@ -48,16 +48,21 @@ def test_table_without_the_groups_is_refused(tmp_path):
     table.write_text("participant_id\tgroup\tage\nsub-01\tX\t3\n")
     write_json(tmp_path / "m.json", {})
     names = {"group_column": "group", "resistant": "DRE", "sensitive": "", "controls": "HC"}
-    given = {"participants": table, "metrics": {"01": tmp_path / "m.json"}, "moved": None}
+    given = {
+        "participants": table,
+        "metrics": {"01": tmp_path / "m.json"},
+        "moved": None,
+        "reho": None,
+    }
     with pytest.raises(InputError, match="nobody belongs to a group"):
         demographics_stage(**given, demographics=tmp_path / "d.json", **names)
     lines = ["sub-01\tDRE\t3", "sub-02\tHC\t4", "sub-03\tDRE\t5", "sub-04\tHC\t6"]
     table.write_text("\n".join(["participant_id\tgroup\tage", *lines]) + "\n")
     for k in range(1, 5):
-        measured = {"tiv_ml": 1400.0 + k, "mean_fd_mm": 0.1 * k}
+        measured = {"tiv_ml": 1400.0 + k, "mean_fd_mm": 0.1 * k, "residual_fwhm_mm": [k, k, 8 * k]}
         write_json(tmp_path / f"{k}.json", measured)
     files = {f"{k:02d}": tmp_path / f"{k}.json" for k in range(1, 5)}
-    given = {"participants": table, "metrics": files, "moved": files}
+    given = {"participants": table, "metrics": files, "moved": files, "reho": files}
     demographics_stage(**given, demographics=tmp_path / "d.json", **names)
     found = json.loads((tmp_path / "d.json").read_text())
     assert found["groups"] == ["DRE", "HC"]
@@ -65,3 +70,25 @@ def test_table_without_the_groups_is_refused(tmp_path):
     assert cells["people"] == ["2", "2"]
     assert cells["intracranial volume, mL"] == ["1402.00 ± 1.41", "1403.00 ± 1.41"]
     assert cells["mean FD, mm"] == ["0.2 (0.15, 0.25)", "0.3 (0.25, 0.35)"]
+    smoothness = next(row for row in found["rows"] if row["variable"].startswith("smoothness"))
+    assert smoothness["cells"] == ["4 (3, 5)", "6 (5, 7)"]
+    assert smoothness["test"] == "Mann-Whitney"
+
+
+def test_runs_that_are_left_out_do_not_count(tmp_path):
+    lines = ["participant_id\tgroup", *[f"sub-{k}\t{'AB'[k % 2]}" for k in range(6)]]
+    (tmp_path / "participants.tsv").write_text("\n".join(lines) + "\n")
+    for k in range(6):
+        measured = {"mean_fd_mm": 9.0 if k == 5 else 0.1, "excluded": k == 5}
+        write_json(tmp_path / f"{k}.json", {**measured, "residual_fwhm_mm": [6.0 + k] * 3})
+        write_json(tmp_path / f"{k}_grey.json", {"tiv_ml": 1400.0})
+    runs = {str(k): tmp_path / f"{k}.json" for k in range(6)}
+    demographics_stage(
+        participants=tmp_path / "participants.tsv", moved=runs, reho=runs,
+        metrics={str(k): tmp_path / f"{k}_grey.json" for k in range(6)},
+        demographics=tmp_path / "d.json", group_column="group", resistant="A", sensitive="B",
+        controls="",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "d.json").read_text())["rows"]
+    assert found[-2]["cells"] == ["0.1 (0.1, 0.1)", "0.1 (0.1, 0.1)"]
+    assert found[-1]["cells"] == ["8 (7, 9)", "8 (7.5, 8.5)"]

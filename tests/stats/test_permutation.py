@@ -122,7 +122,9 @@ def test_t_and_quantile_agree_with_nilearn(rng, design):
 def test_p_values_count_the_identity():
     null = np.array([4.0, 1.0, 2.0, 3.0])
     np.testing.assert_allclose(MaximaNull.p_value([4.0, 3.5, 0.5], null), [0.25, 0.25, 1.0])
-    assert MaximaNull.standard_error(0.05, 5000) == pytest.approx(0.00308, abs=1e-5)
+    drawn = permutation_plan(40, 5000, np.random.default_rng(1))
+    assert drawn.error(0.05) == pytest.approx(0.00308, abs=1e-5)
+    assert permutation_plan(4, 100, np.random.default_rng(1)).error(0.05) == 0.0
 
 
 def test_voxel_error_rate_is_nominal(rng):

@@ -35,7 +35,8 @@ SETTINGS = {
 
 HEADER = "participant_id\tgroup\tage\tsex\tduration\tepilepsy_type\tthree"
 MAPS = {"t_map": ".nii.gz", "z_map": ".nii.gz", "p_tfce_map": ".nii.gz", "table": ".tsv",
-        "profile": ".tsv", "summary": ".json"}  # fmt: skip
+        "table_latex": ".tex", "table_html": ".html", "profile": ".tsv",
+        "summary": ".json"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +76,7 @@ def study(tmp_path_factory):
 
 def run(study, name, **changes):
     folder, inputs = study
-    outputs = {
-        key: folder / f"{name}_{key}{end}"
-        for key, end in (
-            ("t_map", ".nii.gz"), ("z_map", ".nii.gz"), ("p_tfce_map", ".nii.gz"),
-            ("table", ".tsv"), ("profile", ".tsv"), ("summary", ".json"),
-        )
-    }  # fmt: skip
+    outputs = {key: folder / f"{name}_{key}{end}" for key, end in MAPS.items()}
     given = {
         "participants": folder / "participants.tsv", "atlas": folder / "atlas.nii.gz",
         "atlas_labels": folder / "atlas.tsv",
@@ -122,6 +117,39 @@ def test_summary_says_who_and_how(outputs):
     assert summary["significant"]["extent"] == 1
 
 
+def test_print_forms_hold_the_rows_below_what_explains_them(outputs):
+    first, summary = rows(outputs["table"])[0], json.loads(outputs["summary"].read_text())
+    for key, limit in (("table_latex", r"P \textless{} 0.001"), ("table_html", "P &lt; 0.001")):
+        text = outputs[key].read_text()
+        assert limit in text
+        least = summary["fsl"]["least_cluster_voxels"]
+        assert f"least cluster by random fields (FSL): {least} voxels" in text
+        assert f"{float(first['t']):.3g}" in text
+    wide = np.array(summary["fsl"]["fwhm_mm"]) / summary["fsl"]["fwhm_voxels"]
+    assert wide == pytest.approx([4.0, 4.0, 4.0])
+    assert "Half_L" in outputs["table_html"].read_text()
+    assert r"Half\_L" in outputs["table_latex"].read_text()
+
+
+def test_permutation_p_comes_with_its_error(outputs):
+    first, summary = rows(outputs["table"])[0], json.loads(outputs["summary"].read_text())
+    p = float(first["p_extent"])
+    assert float(first["error_extent"]) == pytest.approx(np.sqrt(p * (1 - p) / 100), rel=1e-5)
+    assert summary["monte_carlo_error"] == pytest.approx(np.sqrt(0.05 * 0.95 / 100))
+    assert summary["least_p"]["extent"] == pytest.approx(p)
+
+
+def test_motion_is_correlated_with_maps_that_moved(study, outputs, tmp_path):
+    motion = json.loads(outputs["summary"].read_text())["motion"]
+    assert motion["n"] == 21
+    assert -1 < motion["low"] < motion["median"] < motion["high"] < 1
+    still = {s: tmp_path / f"{s}.json" for s in study[1]["metrics"]}
+    for path in still.values():
+        write_json(path, {"tiv_ml": 1400.0})
+    without = run(study, "still", metrics=still, measures=[])
+    assert json.loads(without["summary"].read_text())["motion"] is None
+
+
 def test_profile_lists_every_region(outputs):
     profile = rows(outputs["profile"])
     assert [row["name"] for row in profile] == ["Half_L", "Half_R", "Floor"]
@@ -131,7 +159,7 @@ def test_profile_lists_every_region(outputs):
 
 def test_same_seed_gives_the_same_bytes(study, outputs):
     again = run(study, "again")
-    for key in ("t_map", "p_tfce_map", "table", "profile"):
+    for key in ("t_map", "p_tfce_map", "table", "table_latex", "table_html", "profile"):
         assert again[key].read_bytes() == outputs[key].read_bytes()
 
 
@@ -145,8 +173,7 @@ def changed(study, name, stage, endings, **changes):
     folder, inputs = study
     outputs = {key: folder / f"{name}_{key}{end}" for key, end in endings.items()}
     given = {"participants": folder / "participants.tsv", **SETTINGS, **changes}
-    if stage is not deviation_stage:
-        given |= {"atlas": folder / "atlas.nii.gz", "atlas_labels": folder / "atlas.tsv"}
+    given |= {"atlas": folder / "atlas.nii.gz", "atlas_labels": folder / "atlas.tsv"}
     given = {key: value for key, value in given.items() if key in arguments_of(stage)}
     stage(**inputs, **given, **outputs)
     return outputs
@@ -176,7 +203,8 @@ def test_a_slope_is_found_where_it_was_planted(study):
 
 
 def test_any_difference_of_groups_is_found_by_f(study):
-    endings = {"f_map": ".nii.gz", "p_map": ".nii.gz", "table": ".tsv", "summary": ".json"}
+    endings = {"f_map": ".nii.gz", "p_map": ".nii.gz"}
+    endings |= {key: MAPS[key] for key in ("table", "table_latex", "table_html", "summary")}
     groups = {"resistant": "DRE", "sensitive": "DSE", "controls": "HC", "group_column": "three"}
     outputs = changed(study, "f", anova_stage, endings, **groups)
     summary = json.loads(outputs["summary"].read_text())
@@ -207,7 +235,30 @@ def test_patients_deviate_where_the_loss_is_and_controls_do_not(study, deviation
     mean = load(outputs["index"].with_name(titles["DRE"]["map"])).data
     assert place.ravel()[mean.argmin()]
     assert summary["controls_beyond_percent"] == pytest.approx(5.0, abs=3.0)
+    assert summary["differences"] == []
     assert summary["covariates"] == ([] if deviation == "plain" else ["age", "sex", "mean_fd_mm"])
+
+
+def test_labels_of_two_groups_of_patients_are_permuted(study):
+    groups = {
+        "resistant": "DRE", "sensitive": "DSE", "controls": "HC", "group_column": "three",
+        "deviation": "adjusted", "subgroup_column": "epilepsy_type", "temporal": "TLE",
+        "generalised": "IGE",
+    }  # fmt: skip
+    endings = {"index": "_maps.tsv", "summary": ".json"}
+    outputs = changed(study, "labels", deviation_stage, endings, **groups)
+    (found,) = json.loads(outputs["summary"].read_text())["differences"]
+    assert found["title"] == "DRE - DSE"
+    assert found["n"] == [10, 5]
+    assert found["p"] <= 0.05 and found["t"] < -4
+    assert found["region"] == "Half_L"
+    point = np.linalg.inv(AFFINE) @ [*found["peak_mm"], 1]
+    assert np.linalg.norm(point[:3] - [4, 8, 8]) < 4
+    assert found["p_error"] == pytest.approx(np.sqrt(found["p"] * (1 - found["p"]) / 100))
+    t = load(outputs["index"].with_name(found["map"])).data
+    assert t.min() == pytest.approx(found["t"], rel=1e-5)
+    untested = changed(study, "off", deviation_stage, endings, **groups, n_permutations=1)
+    assert json.loads(untested["summary"].read_text())["differences"] == []
 
 
 def test_bad_input_is_named(study, tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from falx.images.nifti import write_text
 from falx.report.genes_links import genes_links
+from falx.report.group_results import GroupResult, group_results, result_table, results_tsv
 from falx.report.group_sections import (
     comparison,
     deviation,
@@ -28,11 +29,13 @@ def group_report_stage(
     exclusions: Path,
     failures: Path,
     page: Path,
+    results: Path,
+    bonferroni: str,
     expression: Path | None = None,
     ahba: str = "",
-    **results: Path | None,
+    **files: Path | None,
 ) -> None:
-    """Write the page of the group.
+    """Write the page of the group and its first table.
 
     Parameters
     ----------
@@ -44,18 +47,27 @@ def group_report_stage(
         Input: comparisons that failed, and why.
     page
         Output: one HTML file.
+    results
+        Output: what each comparison found, and its P for their number (TSV).
+    bonferroni
+        See :func:`falx.report.group_results.comparisons_of`.
     expression, ahba
         Expression table or Allen download of the gene stages; neither: they are not planned.
-    results
+    files
         Inputs: ``NAME_summary``, ``NAME_table`` and ``NAME_t_map`` of every comparison,
         ``NAME_f_map`` in place of the last of an analysis of variance, ``NAME_index`` of
         deviation maps; absent where a group is or the comparison failed.
     """
-    found = _by_name(results)
-    shown = {name: _section(name, files) for name, files in found.items()}
-    mapped = [(name, shown[name].title) for name, files in found.items() if "t_map" in files]
+    found = _by_name(files)
+    broken = {row["step"]: row["reason"] for row in read_rows(failures)}
+    tested = {name: own for name, own in found.items() if "table" in own}
+    planned = {*tested, *(name for name in broken if f"{name}_table" in files)}
+    listed = group_results(tested, planned, bonferroni)
+    write_text(results, results_tsv(listed))
+    shown = {name: _section(name, own) for name, own in found.items()}
+    mapped = [(name, shown[name].title) for name, own in found.items() if "t_map" in own]
     sections = [
-        Section("Result", list(_result(found, failures))),
+        Section("Result", list(_result(listed, broken, bonferroni))),
         Section("Who was compared", list(_people(demographics, exclusions))),
         *shown.values(),
         genes_links(mapped, asked=bool(expression or ahba)),
@@ -81,46 +93,19 @@ def _section(name: str, files: Mapping[str, Path]) -> Section:
     return comparison(name, files["summary"], files["table"], files["t_map"])
 
 
-def _result(found: Mapping[str, Mapping[str, Path]], failures: Path) -> Iterator[Block]:
-    broken = [
-        f"{title_of(row['step'])}, step {row['step']}, could not be computed: {row['reason']}"
-        for row in read_rows(failures)
-    ]
+def _result(
+    results: Sequence[GroupResult], broken: Mapping[str, str], bonferroni: str
+) -> Iterator[Block]:
     if broken:
-        yield Notice(broken, "fail")
-    rows = []
-    for name, files in found.items():
-        if "table" not in files:
-            continue
-        summary = read_json(files["summary"])
-        passed = summary["significant"]
-        by = passed if isinstance(passed, dict) else {"extent": passed}
-        first = next(iter(read_rows(files["table"])), None)
-        where = "–" if first is None else f"{first['region']}, {_sign(first)}"
-        rows.append(
-            [
-                title_of(name),
-                summary["contrast"],
-                by.get("fsl"),
-                by["extent"],
-                by.get("mass"),
-                where,
-            ]
-        )
-    if rows:
-        yield Table(
-            ("map", "contrast", "by random fields", "by extent", "by mass", "largest listed"),
-            rows,
-            caption="Clusters that pass each correction; by extent and mass means permutation.",
-        )
+        yield Notice(
+            [f"{title_of(step)}, step {step}, could not be computed: {reason}"
+             for step, reason in broken.items()],
+            "fail",
+        )  # fmt: skip
+    if results:
+        yield result_table(results, bonferroni)
     else:
         yield Text("No comparison could be computed.")
-
-
-def _sign(row: Mapping[str, str]) -> str:
-    if "sign" not in row:
-        return f"F {float(row['f']):.1f}"
-    return f"{'higher' if int(row['sign']) > 0 else 'lower'}, t {float(row['t']):.2f}"
 
 
 def _people(demographics: Path | None, exclusions: Path) -> Iterator[Block]:
@@ -129,7 +114,8 @@ def _people(demographics: Path | None, exclusions: Path) -> Iterator[Block]:
         yield Table(
             ("variable", *found["groups"], "test", "P"),
             [[row["variable"], *row["cells"], row["test"], row["p"]] for row in found["rows"]],
-            caption="Mean ± sd where variance is analysed, counts, or median (quartiles).",
+            caption="Mean ± sd where variance is analysed, counts, or median (quartiles). FD and "
+            "smoothness are those of the runs that count.",
         )
     left = read_rows(exclusions)
     if left:

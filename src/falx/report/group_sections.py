@@ -19,38 +19,31 @@ from falx.report.group_figures import (
     peak_planes,
 )
 from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
+from falx.stats.cluster_table import HEADINGS
+from falx.stats.group_summary import facts
 
-__all__ = ["comparison", "deviation", "effect", "read_json", "read_rows", "title_of"]
+__all__ = ["KINDS", "comparison", "deviation", "effect", "read_json", "read_rows", "title_of"]
 
 MODALITIES = {"grey": "Grey-matter volume", "reho": "Regional homogeneity"}
 KINDS = {"temporal": "temporal lobe epilepsy", "generalised": "generalised epilepsy"}
 
-CLUSTER = {
-    "cluster": "cluster",
-    "sign": "direction",
-    "cluster_voxels": "voxels",
-    "p_fsl": "P random field",
-    "p_extent": "P permuted extent",
-    "p_mass": "P permuted mass",
-}
-"""Columns that belong to a whole cluster, and their headings."""
+CLUSTER = ("cluster", "sign", "cluster_voxels", "p_fsl", "p_extent", "p_mass")
+"""Columns that belong to a whole cluster."""
 
-REGION = {
-    "region": "region",
-    "x_mm": "x",
-    "y_mm": "y",
-    "z_mm": "z",
-    "voxels": "voxels there",
-    "t": "peak t",
-    "f": "peak F",
-    "hedges_g": "g",
-    "p_voxel": "P voxel",
-    "p_tfce": "P TFCE",
-}
+REGION = ("region", "x_mm", "y_mm", "z_mm", "voxels", "t", "f", "hedges_g", "p_voxel", "p_tfce")
+
+ERRORS = {"p_extent": "error_extent", "p_mass": "error_mass"}
+"""Permutation P and its Monte-Carlo error, printed behind it."""
 
 SHOWN_CLUSTERS = 3
 LEAST_P = 0.001
 SHOWN_Z = 1.0
+
+UNTESTED = "Means of deviations are descriptive: nothing is tested here."
+DESCRIPTIVE = (
+    "Means of deviations are descriptive. Only the difference of the two groups of patients is "
+    "tested, by permuting their labels."
+)
 
 
 def title_of(name: str) -> str:
@@ -76,7 +69,7 @@ def comparison(name: str, summary_path: Path, table: Path, t_map: Path) -> Secti
     blocks.append(Figure(glass_brain(t, threshold), "t beyond the voxel threshold."))
     blocks.append(Figure(montage(t, threshold), "The same on axial planes of the template."))
     blocks += _peaks(rows, t, threshold, "t")
-    blocks += _clusters(rows, "No cluster passes the correction by which clusters are listed.")
+    blocks += _clusters(rows, summary, table.stem)
     blocks.append(_design(summary))
     slope = " as a slope" if name.endswith("_regression") else ""
     return Section(f"{title_of(name)}: {summary['contrast']}{slope}", blocks)
@@ -85,18 +78,17 @@ def comparison(name: str, summary_path: Path, table: Path, t_map: Path) -> Secti
 def effect(name: str, summary_path: Path, table: Path, f_map: Path) -> Section:
     """Show a map of F."""
     summary, rows, f = read_json(summary_path), read_rows(table), load(f_map)
-    threshold, options = summary["critical_f"], summary["options"]
+    threshold = summary["critical_f"]
     blocks: list[Block] = [
         Text(
-            f"{_sizes(summary)}; F with {summary['dof_effect']} and {summary['dof']} degrees of "
-            f"freedom. Voxel P < {options['voxel_p']:g} (F > {threshold:.3f}), clusters by "
-            f"permuted extent P < {options['cluster_p']:g}; {summary['permutations']} "
-            "permutations. F has no random-field correction here."
+            f"{_sizes(summary)}. {summary['clusters']} clusters beyond F > {threshold:.3f}; "
+            f"{summary['significant']} of them pass in permuted extent. F has no random-field "
+            "correction here."
         ),
         *_notices(summary),
         Figure(glass_brain(f, threshold, label="F"), "F beyond the voxel threshold."),
         Figure(montage(f, threshold, label="F"), "The same on axial planes."),
-        *_clusters(rows, "No cluster passes the permutation test of its extent."),
+        *_clusters(rows, summary, table.stem),
         _design(summary),
     ]
     return Section(f"{title_of(name)}: {summary['contrast']}", blocks)
@@ -118,8 +110,9 @@ def deviation(name: str, summary_path: Path, index: Path) -> Section:
             f"others lies beyond ±{summary['beyond_z']:g} at "
             f"{summary['controls_beyond_percent']:.1f} % of voxels."
         ),
-        Notice(["Means of deviations are descriptive: nothing is tested here."], "note"),
+        Notice([DESCRIPTIVE if summary["differences"] else UNTESTED], "note"),
         *_notices(summary),
+        *(Text(_difference(found)) for found in summary["differences"]),
     ]
     for mean in summary["means"]:
         image = load(index.with_name(mean["map"]))
@@ -149,17 +142,29 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _how(summary: Mapping[str, Any]) -> str:
-    options, fsl = summary["options"], summary["fsl"]
-    significant = summary["significant"]
+    passed = summary["significant"]
     return (
-        f"{_sizes(summary)}; {summary['dof']} degrees of freedom. Voxel P < "
-        f"{options['voxel_p']:g} (|t| > {summary['critical_t']:.3f}), cluster P < "
-        f"{options['cluster_p']:g}, two-tailed; clusters are listed by {summary['listed_by']}. "
-        f"Random fields: residuals smooth to "
-        f"{', '.join(f'{x:.2f}' for x in fsl['fwhm_voxels'])} voxels, dLh {fsl['dlh']:.4g}, "
-        f"least cluster {fsl['least_cluster_voxels']} of {summary['mask_voxels']} voxels; "
-        f"passed by {significant['fsl']}. {summary['permutations']} permutations: passed by "
-        f"{significant['extent']} in extent and by {significant['mass']} in mass."
+        f"{_sizes(summary)}. {summary['clusters']} clusters beyond |t| > "
+        f"{summary['critical_t']:.3f}; of them pass {passed['fsl']} by random fields as in FSL "
+        f"and DPABI, {passed['spm']} as in SPM, {passed['extent']} in permuted extent and "
+        f"{passed['mass']} in permuted mass."
+    )
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    where = found["region"]
+    if found["region_distance_mm"]:
+        where = f"{found['region_distance_mm']:.1f} mm from {where}"
+    if found["exhaustive"]:
+        how = f"all {found['permutations']} relabelings"
+    else:
+        how = f"{found['permutations']} permutations, Monte-Carlo error ±{found['p_error']:.2g}"
+    first, second = found["n"]
+    return (
+        f"Difference of mean z, {found['title']} ({first} and {second} people): largest |t| "
+        f"with t = {found['t']:.2f}, {found['dof']} degrees of freedom, at "
+        f"{', '.join(f'{x:.0f}' for x in found['peak_mm'])} mm ({where}); familywise "
+        f"P = {found['p']:.3g} ({how}). Map of t: group/{found['map']}."
     )
 
 
@@ -191,23 +196,27 @@ def _peaks(
         )
 
 
-def _clusters(rows: Sequence[Mapping[str, str]], nothing: str) -> Iterator[Block]:
+def _clusters(
+    rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], stem: str
+) -> Iterator[Block]:
     """One row a region; what belongs to the whole cluster stands in its first row only."""
+    yield Text("; ".join(f"{name}: {value}" for name, value in facts(summary)) + ".")
     if not rows:
-        yield Text(nothing)
+        yield Text("No cluster passes the correction by which clusters are listed.")
         return
-    whole = {key: head for key, head in CLUSTER.items() if key in rows[0]}
-    part = {key: head for key, head in REGION.items() if key in rows[0]}
+    whole = [key for key in CLUSTER if key in rows[0]]
+    part = [key for key in REGION if key in rows[0]]
     lines, before = [], ""
     for row in rows:
-        own = [_shown(key, row[key]) if row["cluster"] != before else "" for key in whole]
-        lines.append([*own, *(_shown(key, row[key]) for key in part)])
+        own = [_shown(key, row) if row["cluster"] != before else "" for key in whole]
+        lines.append([*own, *(_shown(key, row) for key in part)])
         before = row["cluster"]
     yield Table(
-        (*whole.values(), *part.values()),
+        [HEADINGS[key] for key in (*whole, *part)],
         lines,
-        caption="Every atlas region inside every cluster, with its own peak (mm of the "
-        "template). The file beside the maps holds more columns.",
+        caption="Every atlas region inside every cluster, with its own peak; ± is the "
+        f"Monte-Carlo error of a permuted P. All columns: group/{stem}.tsv, for print .tex "
+        "(LaTeX) and .html.",
     )
 
 
@@ -226,6 +235,8 @@ def _design(summary: Mapping[str, Any]) -> Block:
                 caption="Near 0 and 1 the covariate does not confound the contrast.",
             )
         )  # fmt: skip
+    if summary["motion"]:
+        blocks.append(Text(_motion(summary["motion"])))
     blocks.append(
         Figure(
             homogeneity_figure(summary["homogeneity_z"], summary["subjects"]),
@@ -238,14 +249,26 @@ def _design(summary: Mapping[str, Any]) -> Block:
     return Details("Design, orthogonality, homogeneity of the sample", blocks)
 
 
-def _shown(key: str, text: str) -> object:
-    """Cell of a cluster table: a small P as its bound, a sign as a word."""
-    value = _cell(text)
-    if key.startswith("p_") and isinstance(value, float) and value < LEAST_P:
-        return f"< {LEAST_P:g}"
+def _motion(motion: Mapping[str, Any]) -> str:
+    return (
+        f"Correlation of mean FD with the map over {motion['n']} people: median over voxels "
+        f"{motion['median']:.2f}, 5 % to 95 % from {motion['low']:.2f} to {motion['high']:.2f}; "
+        f"{motion['beyond_percent']:.1f} % of voxels lie beyond ±{motion['limit']:.2f}, where 5 % "
+        "would without any trace of motion. Covariates are not taken out here."
+    )
+
+
+def _shown(key: str, row: Mapping[str, str]) -> object:
+    """Cell of a cluster table: a small P as its bound, a permuted P with its error."""
+    value = _cell(row[key])
     if key == "sign":
         return "higher" if value == 1 else "lower"
-    return value
+    if not key.startswith("p_") or not isinstance(value, int | float):
+        return value
+    if value < LEAST_P:
+        return f"< {LEAST_P:g}"
+    error = _cell(row[ERRORS[key]]) if key in ERRORS else None
+    return f"{value:.3g} ± {error:.2g}" if error else value
 
 
 def _cell(text: str) -> object:

@@ -57,8 +57,8 @@ class EffectMap:
         Cluster-forming threshold.
     clusters
         All clusters beyond it, the largest first.
-    permutations
-        Their number, None without.
+    plan
+        The permutations, None without.
     """
 
     fit: FFit
@@ -66,7 +66,7 @@ class EffectMap:
     p_voxel: npt.NDArray[np.float64] | None
     critical_f: float
     clusters: tuple[EffectCluster, ...]
-    permutations: int | None
+    plan: PermutationPlan | None
     options: InferenceOptions
 
     def significant(self) -> tuple[EffectCluster, ...]:
@@ -135,7 +135,7 @@ def compare_groups(
         p_voxel=None if null is None else null.p_value(fit.f, null.t),
         critical_f=threshold,
         clusters=clusters,
-        permutations=None if null is None else len(null.plan),
+        plan=None if null is None else null.plan,
         options=chosen,
     )
 

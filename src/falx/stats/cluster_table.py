@@ -14,8 +14,10 @@ from falx.grid import Grid, apply_affine
 from falx.images.resample import sample
 from falx.stats.anova import EffectCluster, EffectMap
 from falx.stats.group_maps import ClusterInference, GroupMap
+from falx.stats.permutation import PermutationPlan
 
 __all__ = [
+    "HEADINGS",
     "ClusterRow",
     "EffectRow",
     "RegionRow",
@@ -29,6 +31,34 @@ __all__ = [
 
 OTHER = "other / unlabelled"
 
+HEADINGS = {
+    "cluster": "cluster",
+    "sign": "sign",
+    "cluster_voxels": "voxels",
+    "cluster_ml": "mL",
+    "p_fsl": "P random field (FSL)",
+    "p_spm": "P random field (SPM)",
+    "p_extent": "P permuted extent",
+    "error_extent": "±",
+    "p_mass": "P permuted mass",
+    "error_mass": "±",
+    "region": "region",
+    "code": "code",
+    "x_mm": "x, mm",
+    "y_mm": "y, mm",
+    "z_mm": "z, mm",
+    "voxels": "voxels there",
+    "percent_of_region": "% of region",
+    "t": "peak t",
+    "z": "peak z",
+    "f": "peak F",
+    "hedges_g": "g",
+    "q": "q",
+    "p_voxel": "P voxel",
+    "p_tfce": "P TFCE",
+}
+"""What is printed above a column of either table; the contrast is its title."""
+
 
 @dataclass(frozen=True)
 class RegionRow:
@@ -37,6 +67,7 @@ class RegionRow:
     Coordinates are RAS+ mm of the centre of the voxel with the largest |statistic| inside
     region and cluster. `region` of voxels outside every label is "other / unlabelled", with
     the nearest region and its distance; so is the sum of the regions too small to be listed.
+    `error_extent` and `error_mass` are the Monte-Carlo errors of the permutation p.
     """
 
     contrast: str
@@ -44,7 +75,9 @@ class RegionRow:
     cluster_voxels: int
     cluster_ml: float
     p_extent: float | None
+    error_extent: float | None
     p_mass: float | None
+    error_mass: float | None
     region: str
     code: int
     x_mm: float
@@ -131,7 +164,7 @@ def cluster_table(
             q=float(result.q[peak]),
             p_tfce=None if result.p_tfce is None else float(result.p_tfce[peak]),
         )
-        for found, part, peak in _parts(clusters, result.fit.t, space)
+        for found, part, peak in _parts(clusters, result.fit.t, space, result.plan)
     )
 
 
@@ -147,7 +180,7 @@ def effect_table(
             q=float(result.q[peak]),
             p_voxel=None if result.p_voxel is None else float(result.p_voxel[peak]),
         )
-        for _, part, peak in _parts(clusters, result.fit.f, space)
+        for _, part, peak in _parts(clusters, result.fit.f, space, result.plan)
     )
 
 
@@ -155,7 +188,10 @@ Found = TypeVar("Found", ClusterInference, EffectCluster)
 
 
 def _parts(
-    clusters: Sequence[Found], statistic: npt.NDArray[np.floating], space: TableSpace
+    clusters: Sequence[Found],
+    statistic: npt.NDArray[np.floating],
+    space: TableSpace,
+    plan: PermutationPlan | None,
 ) -> Iterator[tuple[Found, dict[str, Any], int]]:
     """Yield each region of each cluster: its cluster, its part of the row, its peak."""
     points_mm = apply_affine(space.grid.affine, np.argwhere(space.mask))
@@ -168,7 +204,9 @@ def _parts(
             "cluster_voxels": found.cluster.extent,
             "cluster_ml": found.cluster.extent * voxel_ml,
             "p_extent": found.p_extent,
+            "error_extent": _error(plan, found.p_extent),
             "p_mass": found.p_mass,
+            "error_mass": _error(plan, found.p_mass),
         }
         for code, members in regions_of(found.cluster.rows, codes, space.min_region_voxels):
             # argmax takes the first of equal values, so ties go to the lowest linear index.
@@ -184,6 +222,10 @@ def _parts(
                 "percent_of_region": 100.0 * len(members) / sizes[code] if code else None,
             }
             yield found, whole | part, peak
+
+
+def _error(plan: PermutationPlan | None, p: float | None) -> float | None:
+    return None if plan is None or p is None else plan.error(p)
 
 
 def nearest_region(point_mm: npt.ArrayLike, atlas: Atlas) -> tuple[str, float]:

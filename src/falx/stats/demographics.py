@@ -23,6 +23,10 @@ NORMAL = ("age",)
 """Numbers given as mean ± sd and compared by analysis of variance, as in Liu et al. 2024."""
 
 
+SMOOTHNESS = "smoothness of the cleaned runs (FWHM), mm"
+"""Geometric mean of the three axes, so that equal widths mean equal resels."""
+
+
 @dataclass(frozen=True)
 class DemographicRow:
     """One variable: a text for every group, the test and its P."""
@@ -110,6 +114,7 @@ def demographics_stage(
     participants: Path,
     metrics: Mapping[str, Path],
     moved: Mapping[str, Path] | None,
+    reho: Mapping[str, Path] | None,
     demographics: Path,
     group_column: str,
     resistant: str,
@@ -126,6 +131,9 @@ def demographics_stage(
         Inputs by subject, with the intracranial volume: only these people count.
     moved
         Inputs by subject, with the mean framewise displacement, of those who have a run.
+    reho
+        Inputs by subject, with the width of the noise that cleaning leaves: where groups
+        differ in it, their ReHo differs without a difference of the brain.
     demographics
         Output: JSON with the groups and a row for each variable.
     """
@@ -147,6 +155,7 @@ def demographics_stage(
     measured = [
         _measured("intracranial volume, mL", metrics, "tiv_ml", group_of, known),
         _measured("mean FD, mm", moved or {}, "mean_fd_mm", group_of, known),
+        _measured(SMOOTHNESS, reho or {}, "residual_fwhm_mm", group_of, known),
     ]
     listed = [
         DemographicRow("people", sizes, "", None),
@@ -162,12 +171,17 @@ def _measured(
     group_of: Mapping[str, str],
     names: Sequence[str],
 ) -> DemographicRow | None:
-    """Compare what was measured; displacement is skewed, volume is not."""
+    """Compare what was measured in those whose run counts.
+
+    Displacement and smoothness are skewed, volume is not.
+    """
     values: dict[str, list[float]] = {name: [] for name in names}
     for subject, path in files.items():
-        value = json.loads(path.read_text(encoding="utf-8")).get(key)
-        if value is not None and subject in group_of:
-            values[group_of[subject]].append(float(value))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        value = found.get(key)
+        if value is not None and subject in group_of and not found.get("excluded"):
+            number = scipy.stats.gmean(value) if isinstance(value, list) else value
+            values[group_of[subject]].append(float(number))
     if not any(values.values()):
         return None
     return compare_numbers(variable, list(values.values()), normal=key == "tiv_ml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -10,12 +10,16 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from falx.atlas import Atlas
 from falx.errors import collect_notices, notify
 from falx.images.nifti import write_json, write_text
+from falx.stats.cluster_table import nearest_region
 from falx.stats.deviation import Deviation, control_deviation, leave_one_out_deviation
+from falx.stats.deviation_test import compare_deviations
 from falx.stats.linear import t_to_z
-from falx.stats.map_sample import MapSample, SampleArguments, read_maps, save_volume, tsv
+from falx.stats.map_sample import MapSample, SampleArguments, read_atlas, read_maps, save_volume
 from falx.stats.sample import read_rows
+from falx.stats.table_formats import tsv
 
 __all__ = ["BEYOND_Z", "deviation_stage"]
 
@@ -49,9 +53,14 @@ def deviation_stage(
     subgroup_column: str,
     temporal: str,
     generalised: str,
+    atlas: Path | None,
+    atlas_labels: Path | None,
+    n_permutations: int,
+    seed: int,
+    threads: int = 1,
     **given: Unpack[SampleArguments],
 ) -> None:
-    """Write how far every patient lies from the controls, and the mean of every group.
+    """Write how far every patient lies from the controls, and whether two groups differ in it.
 
     Parameters
     ----------
@@ -59,7 +68,8 @@ def deviation_stage(
         Output: one row a patient with the name of the z map beside it (TSV). The name ends in
         ``_maps.tsv``; maps take its beginning.
     summary
-        Output: JSON with the means, of every group and of every kind in it.
+        Output: JSON with the means, of every group and of every kind in it, and with the
+        difference of the two groups.
     resistant, sensitive
         Groups of patients, empty where there is none.
     deviation
@@ -68,6 +78,11 @@ def deviation_stage(
     subgroup_column, temporal, generalised
         Column of the participants table that tells kinds of epilepsy, empty if none does, and
         its entries.
+    atlas, atlas_labels
+        Inputs: label volume that names the place of the largest difference; the shipped
+        structures if absent.
+    n_permutations, seed
+        Of the labels of patients; 1 switches the test off.
 
     given
         See :class:`falx.stats.map_sample.SampleArguments`.
@@ -88,6 +103,9 @@ def deviation_stage(
     write_text(index, tsv(("participant_id", "group", "kind", "map", "below", "above"), written))
     cells = _cells(stacked, patients, kinds, (temporal, generalised))
     means = [_write_mean(index.parent, stem, stacked, apart, cell) for cell in cells]
+    test = _LabelTest(read_atlas(atlas, atlas_labels), n_permutations, seed, threads)
+    pairs = _pairs(cells) if n_permutations > 1 else ()
+    tested = [_write_difference(index.parent, stem, stacked, apart, pair, test) for pair in pairs]
     write_json(
         summary,
         {
@@ -100,6 +118,7 @@ def deviation_stage(
             "controls_beyond_percent": apart.controls_beyond_percent,
             "left_out": stacked.sample.left_out,
             "means": means,
+            "differences": tested,
             "notices": notices,
         },
     )
@@ -176,6 +195,68 @@ def _cells(
             if some:
                 cells.append(_Cell(group, kind, some))
     return cells
+
+
+@dataclass(frozen=True, eq=False)
+class _LabelTest:
+    """How labels of patients are permuted, and what names the place of the peak."""
+
+    atlas: Atlas
+    n_permutations: int
+    seed: int
+    threads: int
+
+
+def _pairs(cells: Sequence[_Cell]) -> Iterator[tuple[_Cell, _Cell]]:
+    """Resistant and sensitive patients, all of them and of each kind, of whom there are two."""
+    for kind in dict.fromkeys(cell.kind for cell in cells):
+        alike = [cell for cell in cells if cell.kind == kind and len(cell.rows) > 1]
+        if len(alike) == 2:
+            yield alike[0], alike[1]
+
+
+def _write_difference(
+    folder: Path,
+    stem: str,
+    stacked: MapSample,
+    apart: _Apart,
+    pair: tuple[_Cell, _Cell],
+    test: _LabelTest,
+) -> dict[str, Any]:
+    """Test the difference of two mean maps and write its t."""
+    chosen = [k for k, row in enumerate(apart.rows) if any(row in cell.rows for cell in pair)]
+    groups = [stacked.sample.groups[apart.rows[k]] for k in chosen]
+    first, second = pair
+    found = compare_deviations(
+        apart.z[chosen],
+        groups,
+        first.group,
+        second.group,
+        np.random.default_rng(test.seed),
+        n_permutations=test.n_permutations,
+        threads=test.threads,
+    )
+    label = "".join(c for c in f"{first.group}{second.group}{first.kind}" if c.isalnum())
+    name = f"{stem}{label}_tmap.nii.gz"
+    save_volume(folder / name, found.t, stacked, DegreesOfFreedom=found.dof)
+    point_mm = stacked.grid.centres_mm()[stacked.mask][found.peak]
+    region, distance_mm = nearest_region(point_mm, test.atlas)
+    p = float(found.p_voxel[found.peak])
+    return {
+        "title": f"{first.title} - {second.title}",
+        "kind": first.kind,
+        "n": [len(first.rows), len(second.rows)],
+        "dof": found.dof,
+        "t": float(found.t[found.peak]),
+        "p": p,
+        "p_error": found.plan.error(p),
+        "peak_mm": point_mm,
+        "region": region,
+        "region_distance_mm": distance_mm,
+        "permutations": len(found.plan),
+        "exhaustive": found.plan.exhaustive,
+        "map": name,
+    }
 
 
 def _write_mean(

@@ -16,6 +16,7 @@ from falx.stats.linear import ContrastFit, critical_t, fit_contrast, standardise
 from falx.stats.neighbours import neighbour_table
 from falx.stats.permutation import (
     MaximaNull,
+    PermutationPlan,
     SpatialStatistics,
     permutation_null,
     permutation_plan,
@@ -138,6 +139,11 @@ class GroupMap:
     clusters: tuple[ClusterInference, ...]
     null: MaximaNull | None
     options: InferenceOptions
+
+    @property
+    def plan(self) -> PermutationPlan | None:
+        """The permutations, None without."""
+        return None if self.null is None else self.null.plan
 
     def significant(self, by: str = "fsl") -> tuple[ClusterInference, ...]:
         """Clusters whose p by ``fsl``, ``spm``, ``extent`` or ``mass`` is below alpha."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,6 +19,7 @@ from falx.images.nifti import load, load_mask, save
 from falx.stats.design import check_groups, group_design
 from falx.stats.group_maps import common_mask
 from falx.stats.head_size import adjust_for_tiv, sample_homogeneity
+from falx.stats.motion_correlation import motion_correlation
 from falx.stats.sample import Sample, is_missing, read_rows, select_sample
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "read_maps",
     "sample_described",
     "save_volume",
-    "tsv",
 ]
 
 SHIPPED_ATLAS = DATA / ATLAS_FILE
@@ -85,6 +85,8 @@ class MapSample:
         Shape (X, Y, Z), on `grid`.
     covariates
         Values by name, shape (n,) each; with intracranial volume where it is a covariate.
+    mean_fd_mm
+        Shape (n,): how much each moved; None for maps that no motion was measured for.
     """
 
     sample: Sample
@@ -92,6 +94,7 @@ class MapSample:
     mask: npt.NDArray[np.bool_]
     grid: Grid
     covariates: Mapping[str, npt.NDArray[np.float64]]
+    mean_fd_mm: npt.NDArray[np.float64] | None
 
 
 def read_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
@@ -134,7 +137,15 @@ def read_maps(given: SampleArguments, groups: Sequence[str], *, with_value: str 
         data = adjusted.maps
         if adjusted.covariate is not None:
             covariates["tiv_ml"] = adjusted.covariate
-    return MapSample(sample, data, mask, grid, covariates)
+    return MapSample(sample, data, mask, grid, covariates, _moved(sample.subjects, measured))
+
+
+def _moved(
+    subjects: Sequence[str], measured: Mapping[str, Mapping[str, Any]]
+) -> npt.NDArray[np.float64] | None:
+    """Mean framewise displacement of everybody, mm, if it was measured in everybody."""
+    found = [measured.get(subject, {}).get("mean_fd_mm") for subject in subjects]
+    return None if None in found else np.array(found, dtype=np.float64)
 
 
 def _chosen(
@@ -193,7 +204,7 @@ def _stack(
 
 def sample_described(stacked: MapSample) -> dict[str, Any]:
     """Who is in a sample and how alike their maps are, for a summary."""
-    sample = stacked.sample
+    sample, moved = stacked.sample, stacked.mean_fd_mm
     alike = sample_homogeneity(stacked.data)
     return {
         "group_sizes": {name: sample.groups.count(name) for name in sample.names},
@@ -201,6 +212,10 @@ def sample_described(stacked: MapSample) -> dict[str, Any]:
         "left_out": sample.left_out,
         "homogeneity_z": dict(zip(sample.subjects, alike.z, strict=True)),
         "odd_ones_out": [sample.subjects[k] for k in alike.outliers],
+        # People who all moved alike, as in a simulation, leave no correlation to speak of.
+        "motion": None
+        if moved is None or np.ptp(moved) == 0
+        else asdict(motion_correlation(stacked.data, moved)),
     }
 
 
@@ -211,15 +226,3 @@ def save_volume(
     volume = np.zeros(stacked.mask.shape, np.float32)
     volume[stacked.mask] = values
     save(path, volume, stacked.grid.affine, sidecar=sidecar)
-
-
-def tsv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Tab-separated text; BIDS writes n/a where there is nothing."""
-
-    def cell(value: object) -> str:
-        if value is None:
-            return "n/a"
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-    lines = [tuple(columns), *[tuple(cell(value) for value in row) for row in rows]]
-    return "".join("\t".join(line) + "\n" for line in lines)

@@ -69,6 +69,17 @@ class PermutationPlan:
     def __len__(self) -> int:
         return len(self.orders)
 
+    def error(self, p: float) -> float:
+        """Monte-Carlo error of a permutation p, sqrt(p (1 - p) / N); 0 where nothing was drawn.
+
+        Examples
+        --------
+        >>> drawn = PermutationPlan(np.zeros((5000, 4), np.int64), exhaustive=False)
+        >>> round(drawn.error(0.05), 4)
+        0.0031
+        """
+        return 0.0 if self.exhaustive else math.sqrt(p * (1.0 - p) / len(self))
+
 
 @dataclass(frozen=True, eq=False)
 class SpatialStatistics:
@@ -121,12 +132,6 @@ class MaximaNull:
         ordered = np.sort(null)
         reached = np.searchsorted(ordered, np.asarray(observed, dtype=np.float64) * (1.0 - TIE))
         return np.asarray((len(null) - reached) / len(null))
-
-    @staticmethod
-    def standard_error(p: npt.ArrayLike, n_permutations: int) -> npt.NDArray[np.float64]:
-        """Monte-Carlo error of a permutation p, sqrt(p (1 - p) / N)."""
-        value = np.asarray(p, dtype=np.float64)
-        return np.asarray(np.sqrt(value * (1.0 - value) / n_permutations))
 
 
 def permutation_plan(

@@ -13,10 +13,12 @@ from falx.atlas import Atlas, region_means
 from falx.errors import collect_notices
 from falx.images.nifti import Image, write_json, write_text
 from falx.images.resample import sample as sample_at
-from falx.stats.anova import EffectMap, compare_groups, group_contrasts
+from falx.stats.anova import compare_groups, group_contrasts
 from falx.stats.cluster_table import (
+    HEADINGS,
     ClusterRow,
     EffectRow,
+    RegionRow,
     TableSpace,
     cluster_table,
     effect_table,
@@ -28,7 +30,8 @@ from falx.stats.design import (
     regression_design,
     two_sample_design,
 )
-from falx.stats.group_maps import CORRECTIONS, GroupMap, InferenceOptions, compare
+from falx.stats.group_maps import GroupMap, InferenceOptions, compare
+from falx.stats.group_summary import effect_described, facts, map_described
 from falx.stats.map_sample import (
     MapSample,
     SampleArguments,
@@ -36,9 +39,9 @@ from falx.stats.map_sample import (
     read_maps,
     sample_described,
     save_volume,
-    tsv,
 )
 from falx.stats.sample import encode, people_of_kind, read_rows
+from falx.stats.table_formats import TextTable, tsv, write_table
 
 __all__ = [
     "MapArguments",
@@ -58,8 +61,8 @@ class MapArguments(SampleArguments):
     atlas, atlas_labels
         Inputs: label volume in the space of the maps and its table; the shipped structures
         if absent.
-    table
-        Output: cluster table (TSV).
+    table, table_latex, table_html
+        Outputs: cluster table as TSV, and for print with the lines that explain it.
     summary
         Output: JSON with design, thresholds, smoothness, homogeneity and who was left out.
     voxel_p, cluster_p, n_permutations
@@ -73,6 +76,8 @@ class MapArguments(SampleArguments):
     atlas: Path | None
     atlas_labels: Path | None
     table: Path
+    table_latex: Path
+    table_html: Path
     summary: Path
     voxel_p: float
     cluster_p: float
@@ -224,9 +229,8 @@ def anova_stage(
     certain = 0.0 if found.p_voxel is None else 1.0 - found.p_voxel
     save_volume(f_map, found.fit.f, stacked)
     save_volume(p_map, np.broadcast_to(certain, found.fit.f.shape), stacked)
-    write_text(given["table"], tsv(EffectRow.columns(), [astuple(row) for row in rows]))
     about = {"contrast": title, **_asked(given, stacked, design, notices)}
-    write_json(given["summary"], about | _effect_described(found))
+    _write_listed(given, EffectRow, rows, about | effect_described(found))
 
 
 def _options(given: MapArguments) -> InferenceOptions:
@@ -315,7 +319,6 @@ def _write(given: TArguments, tested: _Tested, found: _Found, notices: Sequence[
         (given["p_tfce_map"], 1.0 - tfce),
     ):
         save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
-    write_text(given["table"], tsv(ClusterRow.columns(), [astuple(r) for r in found.clusters]))
     write_text(given["profile"], tsv(("label", "name", "mean_t", "n_voxels"), found.profile))
     orthogonal = orthogonality(tested.design, tested.contrast)
     about = {
@@ -324,7 +327,27 @@ def _write(given: TArguments, tested: _Tested, found: _Found, notices: Sequence[
         "orthogonality": [asdict(row) for row in orthogonal],
         **_asked(given, stacked, tested.design, notices),
     }
-    write_json(given["summary"], about | _described(result))
+    _write_listed(given, ClusterRow, found.clusters, about | map_described(result, stacked.grid))
+
+
+def _write_listed(
+    given: MapArguments,
+    kind: type[RegionRow],
+    rows: Sequence[RegionRow],
+    summary: Mapping[str, Any],
+) -> None:
+    """Write the summary, and below lines taken from it the table in its three forms."""
+    table = TextTable(
+        str(summary["contrast"]),
+        kind.columns(),
+        [astuple(row) for row in rows],
+        HEADINGS,
+        facts(summary),
+        "No cluster passes.",
+    )
+    latex, html = given["table_latex"], given["table_html"]
+    write_table(table, tsv=given["table"], latex=latex, html=html)
+    write_json(given["summary"], summary)
 
 
 def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:
@@ -343,39 +366,3 @@ def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[o
         (region.label, region.name, *values.get(region.label, (None, 0)))
         for region in atlas.regions
     ]
-
-
-def _described(result: GroupMap) -> dict[str, Any]:
-    test = result.fsl_test
-    return {
-        "dof": result.fit.dof,
-        "mask_voxels": len(result.fit.t),
-        "options": asdict(result.options),
-        "critical_t": result.critical_t,
-        "fsl": {
-            "fwhm_voxels": result.fsl.fwhm_voxels,
-            "dlh": result.fsl.dlh,
-            "least_cluster_voxels": test.least_extent,
-            "expected_clusters": test.expected_clusters,
-        },
-        "spm": {"fwhm_voxels": result.spm.fwhm_voxels, "resels": result.resels},
-        "largest_t": float(result.fit.t.max()),
-        "smallest_t": float(result.fit.t.min()),
-        "clusters": len(result.clusters),
-        "significant": {by: len(result.significant(by)) for by in CORRECTIONS},
-        "permutations": None if result.null is None else len(result.null.plan),
-    }
-
-
-def _effect_described(found: EffectMap) -> dict[str, Any]:
-    return {
-        "dof_effect": found.fit.dof_effect,
-        "dof": found.fit.dof_error,
-        "mask_voxels": len(found.fit.f),
-        "options": asdict(found.options),
-        "critical_f": found.critical_f,
-        "largest_f": float(found.fit.f.max()),
-        "clusters": len(found.clusters),
-        "significant": len(found.significant()),
-        "permutations": found.permutations,
-    }

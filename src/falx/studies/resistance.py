@@ -171,6 +171,9 @@ SAMPLE = ("head_size", "measures", "least_share", "least_value")
 IMAGES = {"t_map": "tmap", "z_map": "zmap", "p_tfce_map": "pmap"}
 
 
+ATLAS = {"atlas": "config.groups.atlas?", "atlas_labels": "config.groups.atlas_labels?"}
+
+
 def _gathered(modality: str) -> dict[str, str]:
     return {**MAPS[modality], "participants": "raw.participants"}
 
@@ -188,14 +191,12 @@ def _group_stage(
     return Stage(
         name,
         run,
-        inputs={
-            **_gathered(modality),
-            "atlas": "config.groups.atlas?",
-            "atlas_labels": "config.groups.atlas_labels?",
-        },
+        inputs={**_gathered(modality), **ATLAS},
         outputs={
             **{role: named(suffix) for role, suffix in images.items()},
             "table": named("clusters", extension=".tsv"),
+            "table_latex": named("clusters", extension=".tex"),
+            "table_html": named("clusters", extension=".html"),
             "summary": named("summary", extension=".json"),
             **({"profile": named("profile", extension=".tsv")} if "t_map" in images else {}),
         },
@@ -204,7 +205,7 @@ def _group_stage(
         mem_mb=2500,
         threads=2,
         needs=tuple(f"groups.{key}" for key in needs),
-        version=3,
+        version=4,
     )
 
 
@@ -238,20 +239,22 @@ def _deviation(modality: str) -> Stage:
     return Stage(
         f"{modality}_deviation",
         deviation_stage,
-        inputs=_gathered(modality),
+        inputs={**_gathered(modality), **ATLAS},
         outputs={
             "index": named("maps", extension=".tsv"),
             "summary": named("summary", extension=".json"),
         },
         params={
             **_params("groups", *GROUPS, "group_column", "columns", "deviation",
-                      "subgroup_column", "temporal", "generalised"),
+                      "subgroup_column", "temporal", "generalised", "n_permutations", "seed"),
             **_params(modality, *SAMPLE),
         },
         level="group",
         mem_mb=2500,
         disk_mb=300,
+        threads=2,
         needs=("groups.controls",),
+        version=2,
     )  # fmt: skip
 
 
@@ -279,6 +282,7 @@ DEMOGRAPHICS = Stage(
         "participants": "raw.participants",
         "metrics": "grey.metrics*",
         "moved": "motion.motion?*",
+        "reho": "reho.metrics?*",
     },
     outputs={
         "demographics": output_path(
@@ -287,7 +291,7 @@ DEMOGRAPHICS = Stage(
     },
     params=_params("groups", *GROUPS, "group_column"),
     level="group",
-    version=3,
+    version=4,
     mem_mb=300,
 )
 
@@ -306,10 +310,13 @@ GROUP_REPORT = Stage(
             if role in stage.outputs
         },
     },
-    outputs={"page": "group.html"},
-    params={"ahba": "genes.ahba"},
+    outputs={
+        "page": "group.html",
+        "results": output_path("", "results", extension=".tsv", group=True, desc="groups"),
+    },
+    params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=3,
+    version=4,
     mem_mb=900,
 )
 

@@ -14,6 +14,7 @@ from falx.studies.signature_configuration import Anatomy
 
 __all__ = ["PUBLISHED", "ResistanceConfiguration"]
 
+BONFERRONI = ("contrasts", "all", "none")
 HEAD_SIZE = ("ancova", "proportional", "residual", "none")
 
 
@@ -122,6 +123,11 @@ class Groups:
     cluster_p: float = option(0.05, help="familywise error of clusters", low=1e-10, high=0.5)
     n_permutations: int = option(5000, help="permutations", low=1, high=1_000_000)
     listed_by: str = option("extent", help="correction that lists a cluster", choices=CORRECTIONS)
+    bonferroni: str = option(
+        "contrasts",
+        help="comparisons that the last P allows for: contrasts of a modality, all maps, none",
+        choices=BONFERRONI,
+    )
     min_region_voxels: int = option(20, help="regions of at most so many voxels are summed",
                                     low=0, high=10_000)  # fmt: skip
     grey_mask: Path | None = option(None, help="analysis mask of grey-matter maps")
