@@ -48,6 +48,9 @@ def test_slice_timing_uses_the_given_axis(rng):
     timed = run(rng, slices=order).slice_timed()
     assert order.axis == 2
     assert not np.array_equal(timed.data, run(rng).data)
+    ramp = run(rng, slices=order)
+    apart = np.abs(ramp.slice_timed(pad="spm").data - ramp.slice_timed(pad="odd").data)
+    assert apart[..., -1].mean() > 5 * apart[..., 60].mean() > 0
 
 
 @pytest.mark.parametrize("direction", ["k", "k-"])

@@ -23,13 +23,15 @@ PLAN = BoldPlan(
 PLANTED_MM = np.array([-32.0, -45.0, -10.0])
 MOTION = {
     "dropped_volumes": 5, "least_volumes": 60, "slice_timing": True,
-    "translation_limit_mm": 3.0, "rotation_limit_deg": 3.0, "fd_threshold_mm": 0.2,
-    "spike_limit_percent": 10.0, "centre": "world",
+    "slice_padding": "odd", "motion_passes": 1, "translation_limit_mm": 3.0,
+    "rotation_limit_deg": 3.0, "fd_threshold_mm": 0.2, "spike_limit_percent": 10.0,
+    "centre": "world",
 }  # fmt: skip
 REHO = {
-    "slice_timing": True, "voxel_mm": 5.0, "low_hz": 0.01, "high_hz": 0.2, "order": "joint",
-    "trend_order": 1, "wm_threshold": 0.9, "csf_threshold": 0.7, "compcor_components": 0,
-    "global_signal": False, "spikes_before": 0, "spikes_after": 0, "least_dof": 15,
+    "slice_timing": True, "slice_padding": "odd", "voxel_mm": 5.0, "low_hz": 0.01,
+    "high_hz": 0.2, "order": "joint", "trend_order": 1, "wm_threshold": 0.9,
+    "csf_threshold": 0.7, "compcor_components": 0, "global_signal": False,
+    "spikes_before": 0, "spikes_after": 0, "least_dof": 15,
     "neighbours": 27, "least_neighbours": 2, "ties": "none", "edge": "partial",
     "border": "compute", "smoothing_fwhm_mm": 6.0, "standardise_first": True,
     "smooth_within_mask": False,
@@ -181,6 +183,7 @@ def test_components_and_global_signal_are_counted(outputs):
     }  # fmt: skip
     assert found["dof_left"] == plain["dof_left"] - 2 * 4 - 1
     assert found["dof_nuisance"] == plain["dof_nuisance"] + 2 * 4 + 1
+    assert found["tissue_voxels"]["white matter"] > found["tissue_voxels"]["CSF"] >= 20
     for name in ("white matter", "CSF"):
         explained = found["explained_percent"][name]
         assert len(explained) == 5
@@ -203,6 +206,27 @@ def test_choices_that_cannot_be_are_refused(outputs):
     with pytest.raises(QualityError, match="too few degrees of freedom"):
         run_reho(outputs, "x_", compcor_components=20)
     assert not (outputs / "x_reho.nii.gz").exists()
+
+
+def test_second_pass_keeps_the_reference(outputs):
+    motion_stage(
+        bold=outputs / "bold.nii.gz", reference=outputs / "reference2.nii.gz",
+        tsnr=outputs / "tsnr2.nii.gz", motion=outputs / "motion2.json",
+        repetition_time_s=2.0, slice_times_s=PLAN.slice_times_s.tolist(), slice_direction="k",
+        **MOTION | {"motion_passes": 2},
+    )  # fmt: skip
+    truth = np.load(outputs / "matrices.npy")[5:]
+    truth = truth @ np.linalg.inv(truth[0])
+    points = np.array([[0, -15, 5], [50, -15, 5], [0, 50, 5], [0, -15, 60.0]])
+    once, twice = (
+        np.array(json.loads((outputs / name).read_text())["matrices"])
+        for name in ("motion.json", "motion2.json")
+    )
+    np.testing.assert_allclose(twice[0], np.eye(4), atol=1e-12)
+    apart = twice - truth
+    moved = np.einsum("tij,nj->tni", apart[:, :3, :3], points) + apart[:, None, :3, 3]
+    assert np.linalg.norm(moved, axis=2).mean() < 0.05
+    assert 0 < np.abs(twice - once).max() < 0.1
 
 
 def test_contradicting_sidecar_is_refused(folder):

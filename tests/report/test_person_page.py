@@ -30,6 +30,7 @@ MOTION = {
 REHO = {
     "volumes": N, "dof_trend": 2, "dof_band": 5, "dof_nuisance": 8, "dof_left": 15,
     "nuisance_columns": {"motion": 24, "spikes": 1, "white matter": 2, "CSF": 2},
+    "tissue_voxels": {"white matter": 5210, "CSF": 411},
     "explained_percent": {"white matter": [31.0, 11.0], "CSF": [20.0, 13.0]},
     "mask_voxels": 1000, "mean_reho": 0.21, "reho_quantiles": [0.1, 0.15, 0.2, 0.25, 0.3],
     "reho_histogram": {"edges": np.linspace(0, 1, 11), "voxels": [0, 500, 500, *[0] * 7]},
@@ -100,6 +101,7 @@ def test_motion_is_judged_by_each_limit_and_three_displacements(whole):
 
 def test_cleaning_homogeneity_and_registration_are_shown(whole):
     assert ["24", "1", "2", "2"] in rows(whole)
+    assert "5210 voxels of white matter and 411 voxels of CSF" in whole
     assert "Components hold 42 % of white matter and 33 % of CSF variance." in whole
     assert "80 % of the voxels have all 27 series" in whole
     assert "Contours of the template over the T1w" in whole

@@ -24,7 +24,7 @@ from falx.images.spline import (
 )
 from falx.threads import blas_threads
 
-__all__ = ["MotionEstimate", "realign"]
+__all__ = ["MotionEstimate", "realign", "realign_to_mean"]
 
 SMOOTHING_FWHM_MM = 5.0
 GRID_MM = 4.0
@@ -109,6 +109,31 @@ def realign(
         raise InputError("a run without volumes has no motion")
     matrices, iterations, residual = zip(*steps, strict=True)
     return MotionEstimate(np.array(matrices), np.array(iterations), np.array(residual))
+
+
+def realign_to_mean(
+    volumes: Iterable[npt.NDArray[np.floating]],
+    affine: npt.NDArray[np.floating],
+    mean: npt.NDArray[np.floating],
+    first: MotionEstimate,
+) -> MotionEstimate:
+    """Second pass: align every volume to the mean of the realigned run.
+
+    Parameters
+    ----------
+    mean
+        Shape (X, Y, Z): mean of the run after the first pass, on the grid of the run.
+    first
+        Motion of the first pass, where the second one starts.
+
+    Returns
+    -------
+    MotionEstimate
+        Matrices from the mm of the first volume, as those of :func:`realign`.
+    """
+    found = realign(volumes, affine, reference=mean, start=first.matrices)
+    from_first = found.matrices @ np.linalg.inv(found.matrices[0])
+    return MotionEstimate(from_first, found.iterations, found.residual)
 
 
 def _alignments(

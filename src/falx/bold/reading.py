@@ -14,6 +14,7 @@ import numpy.typing as npt
 from falx.anatomy.registration_stage import load_matrix
 from falx.bold.normalise import covered_voxels, sample_run
 from falx.bold.run import BoldRun, check_repetition_time, slice_order
+from falx.bold.slice_timing import Pad
 from falx.bold.tissue import tissue_voxels
 from falx.grid import Grid, apply_affine
 from falx.images.nifti import Image, load, load_mask
@@ -32,6 +33,7 @@ def read_run(
     dropped_volumes: int,
     least_volumes: int,
     slice_timing: bool,
+    slice_padding: Pad = "odd",
 ) -> BoldRun:
     """Read a run, check it, drop its first volumes and shift its slices."""
     image = load(path, ndim=4)
@@ -45,7 +47,9 @@ def read_run(
         slices = slice_order(slice_times_s, slice_direction, stored.affine, stored.shape, time_s)
     run = BoldRun(image.data, image.affine, time_s, slices)
     kept = run.without_first(dropped_volumes, least_volumes=least_volumes, where=path.name)
-    return kept.slice_timed(where=path.name) if slice_timing else kept
+    if not slice_timing:
+        return kept
+    return kept.slice_timed(pad=slice_padding, where=path.name)
 
 
 @dataclass(frozen=True, eq=False)

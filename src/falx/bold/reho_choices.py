@@ -101,9 +101,10 @@ class Nuisance:
 
     @property
     def described(self) -> dict[str, Any]:
-        """How many columns each part has, and what components explain."""
+        """How many columns each part has, from how many voxels, and what components explain."""
         return {
             "nuisance_columns": {name: part.shape[1] for name, part in self.parts.items()},
+            "tissue_voxels": {name: found.voxels for name, found in self.tissues.items()},
             "explained_percent": {
                 name: found.explained_percent for name, found in self.tissues.items()
             },

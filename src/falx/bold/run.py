@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.bold.slice_timing import check_slice_times, correct_slice_timing
+from falx.bold.slice_timing import Pad, check_slice_times, correct_slice_timing
 from falx.errors import InputError, check_option, notify
 
 __all__ = ["BoldRun", "SliceOrder", "check_repetition_time", "slice_order"]
@@ -76,8 +76,14 @@ class BoldRun:
         _check_volumes(kept, dropped, where)
         return BoldRun(kept, self.affine, self.repetition_time_s, self.slices)
 
-    def slice_timed(self, *, where: object = None) -> BoldRun:
-        """Shift every slice to the middle of the repetition time; a notice without times."""
+    def slice_timed(self, *, pad: Pad = "odd", where: object = None) -> BoldRun:
+        """Shift every slice to the middle of the repetition time; a notice without times.
+
+        Parameters
+        ----------
+        pad
+            How series are extended, see :func:`falx.bold.slice_timing.shift_series`.
+        """
         if self.slices is None:
             notify(
                 "slice times are not known, so slice timing is left out",
@@ -86,7 +92,11 @@ class BoldRun:
             )
             return self
         timed = correct_slice_timing(
-            self.data, self.slices.times_s, self.repetition_time_s, slice_axis=self.slices.axis
+            self.data,
+            self.slices.times_s,
+            self.repetition_time_s,
+            slice_axis=self.slices.axis,
+            pad=pad,
         )
         return BoldRun(timed, self.affine, self.repetition_time_s, self.slices)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from falx.errors import InputError, check_option, check_range
 
-__all__ = ["check_slice_times", "correct_slice_timing", "shift_series"]
+__all__ = ["Pad", "check_slice_times", "correct_slice_timing", "shift_series"]
 
 Pad = Literal["odd", "spm", "none"]
 

@@ -22,12 +22,13 @@ from falx.bold.displacement import (
     parameters_from_matrices,
     rotation_centre,
 )
-from falx.bold.motion import MotionEstimate, realign
+from falx.bold.motion import MotionEstimate, realign, realign_to_mean
 from falx.bold.normalise import average_run
 from falx.bold.reading import TemplateSeries, read_run
 from falx.bold.reho import RehoMap
 from falx.bold.reho_choices import Cleaning, Homogeneity, Nuisance, RehoChoices
 from falx.bold.run import BoldRun
+from falx.bold.slice_timing import Pad
 from falx.bold.tissue import TissueSignals, tissue_signals
 from falx.errors import collect_notices
 from falx.grid import normalisation_grid
@@ -53,6 +54,8 @@ def motion_stage(
     dropped_volumes: int,
     least_volumes: int,
     slice_timing: bool,
+    slice_padding: Pad,
+    motion_passes: int,
     translation_limit_mm: float,
     rotation_limit_deg: float,
     fd_threshold_mm: float,
@@ -73,6 +76,10 @@ def motion_stage(
         Output: JSON with matrices, parameters, displacements, spikes, decision and notices.
     repetition_time_s, slice_times_s, slice_direction
         Of the sidecar, None where it does not say.
+    slice_padding
+        ``"odd"`` or ``"spm"``, see :func:`falx.bold.slice_timing.shift_series`.
+    motion_passes
+        1: to the first volume; 2: then to the mean of the realigned run.
     centre
         ``"world"`` or ``"volume"``: point about which rotations are expressed.
     """
@@ -88,9 +95,13 @@ def motion_stage(
             dropped_volumes=dropped_volumes,
             least_volumes=least_volumes,
             slice_timing=slice_timing,
+            slice_padding=slice_padding,
         )
         found = realign(np.moveaxis(run.data, 3, 0), run.affine)
         average = average_run(run.data, run.affine, found.matrices)
+        if motion_passes > 1:
+            found = realign_to_mean(np.moveaxis(run.data, 3, 0), run.affine, average.mean, found)
+            average = average_run(run.data, run.affine, found.matrices)
     save(reference, average.mean, run.affine)
     save(tsnr, average.tsnr, run.affine)
     taken = {"repetition_time_s": run.repetition_time_s, "dropped_volumes": dropped_volumes}
@@ -154,6 +165,7 @@ def reho_stage(
     slice_times_s: Sequence[float] | None,
     slice_direction: str | None,
     slice_timing: bool,
+    slice_padding: Pad,
     threads: int = 1,
     **given: Unpack[RehoChoices],
 ) -> None:
@@ -185,7 +197,7 @@ def reho_stage(
     moved = json.loads(motion.read_text())
     grid = normalisation_grid(given["voxel_mm"])
     with collect_notices() as notices:
-        run = _read_again(bold, moved, slice_times_s, slice_direction, slice_timing)
+        run = _read_again(bold, moved, slice_times_s, slice_direction, slice_timing, slice_padding)
         space = TemplateSeries.read(run, moved, matrix, to_native, brain_mask, grid, threads)
         del run  # the whole run is not needed beside its series
         nuisance = Nuisance.of_run(moved, _tissues(space, wm, csf, given), space, given)
@@ -232,6 +244,7 @@ def _read_again(
     slice_times_s: Sequence[float] | None,
     slice_direction: str | None,
     slice_timing: bool,
+    slice_padding: Pad,
 ) -> BoldRun:
     """Read a run as it was when its motion was estimated."""
     return read_run(
@@ -242,6 +255,7 @@ def _read_again(
         dropped_volumes=moved["dropped_volumes"],
         least_volumes=2,
         slice_timing=slice_timing,
+        slice_padding=slice_padding,
     )
 
 

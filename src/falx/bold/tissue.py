@@ -33,11 +33,14 @@ class TissueSignals:
     ----------
     columns
         Shape (T, P): the mean series, or principal components of unit norm.
+    voxels
+        How many series were used.
     explained_percent
         Share of the tissue's variance in each component; empty for the mean.
     """
 
     columns: npt.NDArray[np.float64]
+    voxels: int
     explained_percent: tuple[float, ...] = ()
 
 
@@ -112,7 +115,7 @@ def tissue_signals(
     """
     check_range("compcor_components", n_components, 0, MOST_COMPONENTS)
     if n_components == 0:
-        return TissueSignals(series.mean(axis=0, dtype=np.float64)[:, None])
+        return TissueSignals(series.mean(axis=0, dtype=np.float64)[:, None], len(series))
     with blas_threads(1):
         covariance, used = _covariance(series, trend_order)
         variance, vectors = np.linalg.eigh(covariance)
@@ -126,7 +129,7 @@ def tissue_signals(
     columns = vectors[:, : -n_components - 1 : -1]
     largest = columns[np.abs(columns).argmax(axis=0), np.arange(n_components)]
     share = 100.0 * variance[: -n_components - 1 : -1] / used
-    return TissueSignals(columns * np.sign(largest), tuple(share.tolist()))
+    return TissueSignals(columns * np.sign(largest), used, tuple(share.tolist()))
 
 
 def _covariance(

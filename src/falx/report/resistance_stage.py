@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,7 @@ def _reho(reho: Mapping[str, Any], image: Path, carpet: Path) -> Iterator[Block]
     yield Table(
         tuple(reho["nuisance_columns"]),
         [list(reho["nuisance_columns"].values())],
-        caption=f"Nuisance signals.{_explained(reho['explained_percent'])}",
+        caption=f"Nuisance signals.{_tissues(reho)}",
     )
     with np.load(carpet) as series:
         yield Figure(
@@ -228,10 +228,13 @@ def _reho(reho: Mapping[str, Any], image: Path, carpet: Path) -> Iterator[Block]
     )
 
 
-def _explained(explained: Mapping[str, Sequence[float]]) -> str:
-    """Say how much of its tissue the components hold; nothing where means were taken."""
-    shares = [f"{sum(parts):.0f} % of {name}" for name, parts in explained.items() if parts]
-    return f" Components hold {' and '.join(shares)} variance." if shares else ""
+def _tissues(reho: Mapping[str, Any]) -> str:
+    """Say from how many voxels tissue signals come, and how much of them components hold."""
+    voxels = reho["tissue_voxels"].items()
+    text = f" Inside the tissues: {' and '.join(f'{n} voxels of {name}' for name, n in voxels)}."
+    explained = reho["explained_percent"].items()
+    shares = [f"{sum(parts):.0f} % of {name}" for name, parts in explained if parts]
+    return text + (f" Components hold {' and '.join(shares)} variance." if shares else "")
 
 
 def _full(reho: Mapping[str, Any]) -> str:

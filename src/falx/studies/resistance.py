@@ -56,6 +56,7 @@ TIMES = {
     "slice_times_s": "raw.bold:SliceTiming?",
     "slice_direction": "raw.bold:SliceEncodingDirection?",
     "slice_timing": "bold.slice_timing",
+    "slice_padding": "bold.slice_padding",
 }
 
 MOTION = Stage(
@@ -73,6 +74,7 @@ MOTION = Stage(
         **_params(
             "bold", "dropped_volumes", "least_volumes", "translation_limit_mm",
             "rotation_limit_deg", "fd_threshold_mm", "spike_limit_percent", "centre",
+            "motion_passes",
         ),
     },
     mem_mb=1500,

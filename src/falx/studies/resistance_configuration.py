@@ -41,6 +41,13 @@ class Bold:
     dropped_volumes: int = option(5, help="first volumes to drop", low=0, high=100)
     least_volumes: int = option(100, help="volumes needed after the drop", low=10, high=10_000)
     slice_timing: bool = option(True, help="shift slices to the middle of the repetition time")
+    slice_padding: str = option(
+        "odd",
+        help="how series are extended for that: odd reflection, or a ramp as SPM and DPABI",
+        choices=("odd", "spm"),
+    )
+    motion_passes: int = option(1, help="align to the first volume; 2: then to the mean", low=1,
+                                high=2)  # fmt: skip
     translation_limit_mm: float = option(3.0, help="excluded beyond", unit="mm", low=0, high=100)
     rotation_limit_deg: float = option(3.0, help="excluded beyond", unit="degrees", low=0,
                                        high=180)  # fmt: skip
@@ -151,7 +158,10 @@ class ResistanceConfiguration:
 PUBLISHED: Mapping[str, Any] = {
     "grey.smoothing_fwhm_mm": 3.0,
     "grey.head_size": "residual",
+    "bold.slice_padding": "spm",
     "reho.order": "sequential",
+    "reho.border": "dpabi-zero",
+    "reho.least_neighbours": 1,
     "reho.measures": (),
     "groups.columns": (),
     "groups.subgroup_column": "epilepsy_type",
