@@ -98,3 +98,4 @@ def test_lines_above_the_table_stand_on_the_page(page):
     for fact in ("dLh: ", "resels R0 to R3: ", "FWHM of the residuals: ", "Monte-Carlo error"):
         assert fact in text
     assert "group/out_t.tsv, for print .tex" in text
+    assert "peak, mm" in text

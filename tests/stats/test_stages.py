@@ -160,7 +160,7 @@ def test_profile_lists_every_region(outputs):
 def test_same_seed_gives_the_same_bytes(study, outputs):
     again = run(study, "again")
     for key in ("t_map", "p_tfce_map", "table", "table_latex", "table_html", "profile"):
-        assert again[key].read_bytes() == outputs[key].read_bytes()
+        assert again[key].read_bytes().replace(b"again", b"first") == outputs[key].read_bytes()
 
 
 def test_grey_matter_needs_no_masks(study):

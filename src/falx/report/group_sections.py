@@ -27,10 +27,14 @@ __all__ = ["KINDS", "comparison", "deviation", "effect", "read_json", "read_rows
 MODALITIES = {"grey": "Grey-matter volume", "reho": "Regional homogeneity"}
 KINDS = {"temporal": "temporal lobe epilepsy", "generalised": "generalised epilepsy"}
 
+PEAK = "peak, mm"
+"""The three coordinates, in one column to leave room for names."""
+
 CLUSTER = ("cluster", "sign", "cluster_voxels", "p_fsl", "p_extent", "p_mass")
 """Columns that belong to a whole cluster."""
 
-REGION = ("region", "x_mm", "y_mm", "z_mm", "voxels", "t", "f", "hedges_g", "p_voxel", "p_tfce")
+REGION = ("region", PEAK, "voxels", "t", "f", "hedges_g", "p_voxel", "p_tfce")
+"""Columns that belong to a region of it."""
 
 ERRORS = {"p_extent": "error_extent", "p_mass": "error_mass"}
 """Permutation P and its Monte-Carlo error, printed behind it."""
@@ -200,19 +204,20 @@ def _clusters(
     rows: Sequence[Mapping[str, str]], summary: Mapping[str, Any], stem: str
 ) -> Iterator[Block]:
     """One row a region; what belongs to the whole cluster stands in its first row only."""
-    yield Text("; ".join(f"{name}: {value}" for name, value in facts(summary)) + ".")
+    above = "; ".join(f"{name}: {value}" for name, value in facts(summary))
+    yield Text(f"{above[0].upper()}{above[1:]}.")
     if not rows:
         yield Text("No cluster passes the correction by which clusters are listed.")
         return
     whole = [key for key in CLUSTER if key in rows[0]]
-    part = [key for key in REGION if key in rows[0]]
+    part = [key for key in REGION if key == PEAK or key in rows[0]]
     lines, before = [], ""
     for row in rows:
         own = [_shown(key, row) if row["cluster"] != before else "" for key in whole]
         lines.append([*own, *(_shown(key, row) for key in part)])
         before = row["cluster"]
     yield Table(
-        [HEADINGS[key] for key in (*whole, *part)],
+        [HEADINGS.get(key, key) for key in (*whole, *part)],
         lines,
         caption="Every atlas region inside every cluster, with its own peak; ± is the "
         f"Monte-Carlo error of a permuted P. All columns: group/{stem}.tsv, for print .tex "
@@ -260,6 +265,8 @@ def _motion(motion: Mapping[str, Any]) -> str:
 
 def _shown(key: str, row: Mapping[str, str]) -> object:
     """Cell of a cluster table: a small P as its bound, a permuted P with its error."""
+    if key == PEAK:
+        return ",\N{NO-BREAK SPACE}".join(f"{float(row[f'{axis}_mm']):.0f}" for axis in "xyz")
     value = _cell(row[key])
     if key == "sign":
         return "higher" if value == 1 else "lower"

@@ -342,7 +342,7 @@ def _write_listed(
         kind.columns(),
         [astuple(row) for row in rows],
         HEADINGS,
-        facts(summary),
+        (*facts(summary), ("table", given["table"].stem)),
         "No cluster passes.",
     )
     latex, html = given["table_latex"], given["table_html"]

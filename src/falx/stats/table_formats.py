@@ -31,7 +31,7 @@ LATEX = {
 STYLE = (
     "body{font:14px/1.4 system-ui,sans-serif;margin:2em}table{border-collapse:collapse}"
     "caption,th{text-align:left}td,th{padding:.2em .6em;border-bottom:1px solid #ccc}"
-    "td.number{text-align:right;font-variant-numeric:tabular-nums}"
+    "td{white-space:nowrap}td.number{text-align:right;font-variant-numeric:tabular-nums}"
 )
 
 
