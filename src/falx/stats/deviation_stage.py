@@ -106,22 +106,21 @@ def deviation_stage(
     test = _LabelTest(read_atlas(atlas, atlas_labels), n_permutations, seed, threads)
     pairs = _pairs(cells) if n_permutations > 1 else ()
     tested = [_write_difference(index.parent, stem, stacked, apart, pair, test) for pair in pairs]
-    write_json(
-        summary,
-        {
-            "controls": controls,
-            "n_controls": stacked.sample.groups.count(controls),
-            "dof": apart.dof,
-            "deviation": deviation,
-            "covariates": list(stacked.covariates),
-            "beyond_z": BEYOND_Z,
-            "controls_beyond_percent": apart.controls_beyond_percent,
-            "left_out": stacked.sample.left_out,
-            "means": means,
-            "differences": tested,
-            "notices": notices,
-        },
-    )
+    about = {"controls": controls, "deviation": deviation, **_described(stacked, apart, controls)}
+    found = {"means": means, "differences": tested, "notices": notices}
+    write_json(summary, about | found)
+
+
+def _described(stacked: MapSample, apart: _Apart, controls: str) -> dict[str, Any]:
+    """Say whom the patients are compared with, and how."""
+    return {
+        "n_controls": stacked.sample.groups.count(controls),
+        "dof": apart.dof,
+        "covariates": list(stacked.covariates),
+        "beyond_z": BEYOND_Z,
+        "controls_beyond_percent": apart.controls_beyond_percent,
+        "left_out": stacked.sample.left_out,
+    }
 
 
 @dataclass(frozen=True, eq=False)
