@@ -25,7 +25,8 @@ SHAPE = (18, 20, 16)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 AFFINE[:3, 3] = [-34.0, -40.0, -30.0]
 SETTINGS = {
-    "first": "DRE", "second": "HC", "group_column": "group", "columns": ["age", "sex"],
+    "title": "Regional homogeneity", "first": "DRE", "second": "HC",
+    "group_column": "group", "columns": ["age", "sex"],
     "measures": ["mean_fd_mm"], "head_size": "none",
     "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
     "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
@@ -122,6 +123,7 @@ def test_print_forms_hold_the_rows_below_what_explains_them(outputs):
     for key, limit in (("table_latex", r"P \textless{} 0.001"), ("table_html", "P &lt; 0.001")):
         text = outputs[key].read_text()
         assert limit in text
+        assert "Regional homogeneity: DRE - HC" in text
         least = summary["fsl"]["least_cluster_voxels"]
         assert f"least cluster by random fields (FSL): {least} voxels" in text
         assert f"{float(first['t']):.3g}" in text

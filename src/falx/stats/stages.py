@@ -58,6 +58,8 @@ class MapArguments(SampleArguments):
 
     Parameters
     ----------
+    title
+        What the maps show, for printed tables.
     atlas, atlas_labels
         Inputs: label volume in the space of the maps and its table; the shipped structures
         if absent.
@@ -73,6 +75,7 @@ class MapArguments(SampleArguments):
         Of the permutations.
     """
 
+    title: str
     atlas: Path | None
     atlas_labels: Path | None
     table: Path
@@ -338,7 +341,7 @@ def _write_listed(
 ) -> None:
     """Write the summary, and below lines taken from it the table in its three forms."""
     table = TextTable(
-        str(summary["contrast"]),
+        f"{given['title']}: {summary['contrast']}",
         kind.columns(),
         [astuple(row) for row in rows],
         HEADINGS,

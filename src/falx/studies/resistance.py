@@ -13,6 +13,7 @@ from falx.bold.reho_choices import RehoChoices
 from falx.bold.stages import motion_stage, reho_stage
 from falx.grid import TEMPLATE_SPACE
 from falx.report.group_maps import group_report_stage
+from falx.report.group_sections import title_of
 from falx.report.resistance_stage import run_report_stage
 from falx.stage import Stage
 from falx.stats.demographics import demographics_stage
@@ -192,7 +193,7 @@ def _group_stage(
     named = partial(output_path, "", group=True, desc=name.replace("_", ""))
     return Stage(
         name,
-        run,
+        partial(run, title=title_of(name)),
         inputs={**_gathered(modality), **ATLAS},
         outputs={
             **{role: named(suffix) for role, suffix in images.items()},
