@@ -188,7 +188,8 @@ def test_7_an_interrupt_ends_every_job_and_leaves_no_trace(
     process = start(toy, interrupts=interrupts)
     wait_for(toy.out / ".falx" / "work" / "sub-01" / "warm", process)
     process.send_signal(sent)
-    _, errors = process.communicate(timeout=60)
+    # Jobs that are not told to end are killed after twenty seconds.
+    _, errors = process.communicate(timeout=18)
     assert process.returncode == 130
     assert errors == ("falx: interrupted; the same command goes on where this one stopped.\n")
     assert not toy.output("01", "warm").exists()

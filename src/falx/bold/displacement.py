@@ -88,10 +88,6 @@ class MotionSummary:
         """Whether a limit is exceeded."""
         return bool(self.reasons)
 
-    def exceeds(self, limit: float) -> bool:
-        """Whether any translation (mm) or rotation (degrees) exceeds one common limit."""
-        return self.translation_mm > limit or self.rotation_deg > limit
-
 
 def matrix_from_parameters(
     parameters: npt.ArrayLike, *, centre_mm: npt.ArrayLike = (0.0, 0.0, 0.0)

@@ -12,7 +12,7 @@ from falx.bold.cleaning import Band, CleaningBasis, clean, clean_sequentially, c
 from falx.bold.confounds import friston24, spike_regressors
 from falx.bold.reading import TemplateSeries
 from falx.bold.reho import Border, Edge, RehoMap, Ties, regional_homogeneity
-from falx.bold.standardised import mreho, zreho
+from falx.bold.standardised import comparable, relative, standardise
 from falx.bold.tissue import TissueSignals
 from falx.errors import InputError, check_option, check_range
 from falx.grid import Grid
@@ -42,7 +42,7 @@ class RehoChoices(TypedDict):
     neighbours, least_neighbours, ties, edge, border
         See :func:`falx.bold.reho.regional_homogeneity`.
     smoothing_fwhm_mm, standardise_first, smooth_within_mask
-        See :func:`falx.bold.standardised.zreho`.
+        See :func:`falx.bold.standardised.comparable`.
     """
 
     voxel_mm: float
@@ -193,7 +193,7 @@ class Homogeneity:
             given["border"],
             {
                 "fwhm_mm": given["smoothing_fwhm_mm"],
-                "standardise_first": given["standardise_first"],
+                "scale_first": given["standardise_first"],
                 "within_mask": given["smooth_within_mask"],
             },
         )
@@ -223,6 +223,7 @@ class Homogeneity:
                 do="lower least_neighbours or let edge be partial",
             )
         size = grid.voxel_sizes_mm
-        return HomogeneityMaps(
-            found, zreho(found, size, **self.smoothing), mreho(found, size, **self.smoothing)
+        z, share = (
+            comparable(found, size, scale, **self.smoothing) for scale in (standardise, relative)
         )
+        return HomogeneityMaps(found, z, share)

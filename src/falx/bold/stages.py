@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from falx.bold.cleaning import CleaningBasis
 from falx.bold.displacement import (
-    LIMIT_STEPS,
     MotionLimits,
     beyond_limits,
     fd_jenkinson,
@@ -140,7 +139,6 @@ def _judged(
         "mean_fd_jenkinson_mm": float(jenkinson.mean()),
         "mean_fd_van_dijk_mm": float(van_dijk.mean()),
         "beyond_limits": [asdict(found) for found in beyond_limits(parameters)],
-        "exceeds": {str(limit): summary.exceeds(limit) for limit in LIMIT_STEPS},
         "excluded": summary.excluded,
         "reasons": summary.reasons,
     }

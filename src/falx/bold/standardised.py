@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,9 @@ from falx.bold.reho import RehoMap
 from falx.errors import InputError
 from falx.images.smooth import smooth
 
-__all__ = ["mreho", "relative", "standardise", "zreho"]
+__all__ = ["comparable", "relative", "standardise"]
 
-_Volume = npt.NDArray[np.float64]
-_Scale = Callable[[_Volume, npt.NDArray[np.bool_]], _Volume]
+Scale = Callable[[npt.NDArray[np.float64], npt.NDArray[np.bool_]], npt.NDArray[np.float64]]
 
 
 def standardise(
@@ -62,58 +60,31 @@ def relative(
     return out
 
 
-def zreho(
+def comparable(
     reho: RehoMap,
     voxel_sizes_mm: npt.ArrayLike,
+    scale: Scale = standardise,
     *,
     fwhm_mm: float = 6.0,
-    standardise_first: bool = True,
+    scale_first: bool = True,
     within_mask: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Standardise and smooth a ReHo map; zero outside its mask.
+    """Scale and smooth a ReHo map; zero outside its mask.
 
     Parameters
     ----------
-    standardise_first
-        DPABI standardises first and smooths the result (its szReHo), the default.
+    scale
+        :func:`standardise` (DPABI's szReHo) or :func:`relative` (its smReHo).
+    scale_first
+        DPABI scales first and smooths the result, the default.
     within_mask
         Average inside the mask only, so that values do not fade towards its border.
     """
-    smoothed = _Smoothing(voxel_sizes_mm, fwhm_mm, within_mask)
-    return smoothed.around(standardise, reho, scale_first=standardise_first)
+    mask = reho.computed
 
-
-def mreho(
-    reho: RehoMap,
-    voxel_sizes_mm: npt.ArrayLike,
-    *,
-    fwhm_mm: float = 6.0,
-    standardise_first: bool = True,
-    within_mask: bool = False,
-) -> npt.NDArray[np.float64]:
-    """Divide a ReHo map by its mean and smooth it (DPABI's smReHo); zero outside its mask.
-
-    Parameters are those of :func:`zreho`.
-    """
-    smoothed = _Smoothing(voxel_sizes_mm, fwhm_mm, within_mask)
-    return smoothed.around(relative, reho, scale_first=standardise_first)
-
-
-@dataclass(frozen=True, eq=False)
-class _Smoothing:
-    """Smoothing of a map that is scaled before or after."""
-
-    voxel_sizes_mm: npt.ArrayLike
-    fwhm_mm: float
-    within_mask: bool
-
-    def around(self, scale: _Scale, reho: RehoMap, *, scale_first: bool) -> _Volume:
-        mask = reho.computed
-        if scale_first:
-            return self._smooth(scale(reho.w, mask), mask)
-        return scale(self._smooth(reho.w, mask), mask)
-
-    def _smooth(self, values: _Volume, mask: npt.NDArray[np.bool_]) -> _Volume:
-        only = mask if self.within_mask else None
-        result = smooth(values, self.voxel_sizes_mm, self.fwhm_mm, mask=only)
+    def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        only = mask if within_mask else None
+        result = smooth(values, voxel_sizes_mm, fwhm_mm, mask=only)
         return np.where(mask, result, 0.0).astype(np.float64)
+
+    return smoothed(scale(reho.w, mask)) if scale_first else scale(smoothed(reho.w), mask)

@@ -118,7 +118,7 @@ def slices(
         _draw_layer(axis, layer, mosaic)
     _letters(axis, mosaic)
     for place, layer in enumerate(bars):
-        _colour_bar(figure, layer, place, with_legend=bool(named))
+        _colour_bar(figure, layer, place)
     _legend(figure, named)
     return paletted(figure)
 
@@ -295,18 +295,16 @@ def _texts(cell: _Cell) -> Iterator[tuple[float, float, str]]:
     yield 0.965, 0.5, high
 
 
-def _colour_bar(figure: MatplotlibFigure, layer: Layer, place: int, *, with_legend: bool) -> None:
-    """Draw the colour bar of a map right of the planes."""
+def _colour_bar(figure: MatplotlibFigure, layer: Layer, place: int) -> None:
+    """Draw the colour bar of a map right of the planes and of the bars before it."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    wide, high = (float(n) for n in figure.get_size_inches())
-    low = LEGEND_INCHES * with_legend
-    n_bars = round((wide - figure.axes[0].get_position().width * wide) / BAR_INCHES)
-    left = wide - (n_bars - place) * BAR_INCHES + 0.08
-    tall = high - low
+    wide = float(figure.get_size_inches()[0])
+    planes = figure.axes[0].get_position()
+    left = planes.x1 + (place * BAR_INCHES + 0.08) / wide
     beside = figure.add_axes(
-        (left / wide, (low + 0.15 * tall) / high, 0.14 / wide, 0.7 * tall / high)
+        (left, planes.y0 + 0.15 * planes.height, 0.14 / wide, 0.7 * planes.height)
     )
     mappable = ScalarMappable(Normalize(layer.low, layer.high), cmap=layer.colour)
     bar = figure.colorbar(mappable, cax=beside)

@@ -83,7 +83,6 @@ def deviation_stage(
         structures if absent.
     n_permutations, seed
         Of the labels of patients; 1 switches the test off.
-
     given
         See :class:`falx.stats.map_sample.SampleArguments`.
     """
@@ -235,8 +234,7 @@ def _write_difference(
         n_permutations=test.n_permutations,
         threads=test.threads,
     )
-    label = "".join(c for c in f"{first.group}{second.group}{first.kind}" if c.isalnum())
-    name = f"{stem}{label}_tmap.nii.gz"
+    name = f"{stem}{_label(first.group, second.group, first.kind)}_tmap.nii.gz"
     save_volume(folder / name, found.t, stacked, DegreesOfFreedom=found.dof)
     point_mm = stacked.grid.centres_mm()[stacked.mask][found.peak]
     region, distance_mm = nearest_region(point_mm, test.atlas)
@@ -263,8 +261,7 @@ def _write_mean(
 ) -> dict[str, Any]:
     chosen = [k for k, row in enumerate(apart.rows) if row in cell.rows]
     mean = apart.z[chosen].mean(axis=0)
-    label = "".join(c for c in f"{cell.group}{cell.kind}" if c.isalnum())
-    name = f"{stem}{label}_zmap.nii.gz"
+    name = f"{stem}{_label(cell.group, cell.kind)}_zmap.nii.gz"
     save_volume(folder / name, mean, stacked)
     return {
         "title": cell.title,
@@ -275,3 +272,8 @@ def _write_mean(
         "smallest": float(mean.min()),
         "largest": float(mean.max()),
     }
+
+
+def _label(*names: str) -> str:
+    """Join names to what a file name may hold."""
+    return "".join(c for c in "".join(names) if c.isalnum())

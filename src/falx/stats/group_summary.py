@@ -106,10 +106,8 @@ def _fields(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if "fsl" not in summary:
         return
     fsl, spm = summary["fsl"], summary["spm"]
-    yield (
-        "FWHM of the residuals",
-        f"{_widths(fsl['fwhm_voxels'])} voxels, " + (f"{_widths(fsl['fwhm_mm'])} mm"),
-    )
+    widths = f"{_widths(fsl['fwhm_voxels'])} voxels, {_widths(fsl['fwhm_mm'])} mm"
+    yield "FWHM of the residuals", widths
     yield "dLh", f"{fsl['dlh']:.4g}"
     yield "resels R0 to R3", ", ".join(f"{value:.4g}" for value in spm["resels"])
     yield "least cluster by random fields (FSL)", f"{fsl['least_cluster_voxels']} voxels"
@@ -121,13 +119,9 @@ def _permuted(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     elif summary["exhaustive"]:
         yield "permutations", f"all {summary['permutations']} there are, so P is exact"
     else:
-        yield (
-            "permutations",
-            (
-                f"{summary['permutations']}, Monte-Carlo error of P = "
-                f"{summary['options']['cluster_p']:g}: ±{summary['monte_carlo_error']:.2g}"
-            ),
-        )
+        p, error = summary["options"]["cluster_p"], summary["monte_carlo_error"]
+        drawn = f"{summary['permutations']}, Monte-Carlo error of P = {p:g}: ±{error:.2g}"
+        yield "permutations", drawn
 
 
 def _widths(values: Iterable[float]) -> str:
