@@ -6,8 +6,10 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.image import imread
 
+from falx.data.priors import template
 from falx.errors import OptionError
 from falx.images.nifti import Image
 from falx.report.slices import Layer, slices
@@ -84,3 +86,17 @@ def test_bar_and_legend_take_room_beside_the_planes(head):
 def test_a_kind_that_is_not_there_is_named(head):
     with pytest.raises(OptionError, match="kind.*circle"):
         Layer(head, kind="circle")
+
+
+def test_colours_of_a_bar_survive_the_few_that_are_kept():
+    # A map that fills the brain must not take the colours from the ends of its own bar.
+    brain = template("t1")
+    middle = Image(0.1 * brain.data, brain.affine)
+    layers = [
+        Layer(middle, low=-1, high=1, colour="RdBu_r", label="a"),
+        Layer(brain, hide_below=9.0, colour="magma", label="b"),
+    ]
+    drawn = np.unique(pixels(brain, layers).reshape(-1, 3), axis=0)
+    for layer in layers:
+        for wanted in colormaps[layer.colour](np.linspace(0.02, 0.98, 25))[:, :3]:
+            assert np.abs(drawn - wanted).max(axis=1).min() < 0.06, layer.colour
