@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.table import render
-from falx.threads import WAITING
+from falx.core.threads import WAITING
 
 
 def main(names: list[str]) -> int:

@@ -19,11 +19,11 @@ from scipy.spatial.transform import Rotation
 from benchmarks.table import Row, cpu_seconds, wall_seconds
 from falx.anatomy.priors import load_priors
 from falx.anatomy.refinement import refine
-from falx.anatomy.segmentation import Segmentation
+from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import Penalties, SegmentationSettings
-from falx.anatomy.unified import segment
+from falx.anatomy.segmentation.unified import segment
 from falx.data.priors import template, tissue_priors
-from falx.grid import apply_affine
+from falx.core.grid import apply_affine
 from falx.images.nifti import Image, load
 from falx.images.resample import sample
 
@@ -64,7 +64,7 @@ def rows() -> list[Row]:
 FIRST_CALL = """
 import json, re, sys, time
 from pathlib import Path
-from falx.anatomy.unified import segment
+from falx.anatomy.segmentation.unified import segment
 from falx.data.priors import tissue_priors
 from falx.images.nifti import load
 start = time.perf_counter()

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from benchmarks.table import Row, cpu_seconds
-from falx.anatomy.coregistration import coregister, point_distance_mm
+from falx.anatomy.registration.coregistration import coregister, point_distance_mm
 from falx.images.nifti import Image, load
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared/data/images"

@@ -18,7 +18,7 @@ from falx.engine.digest import DigestCache
 from falx.engine.plan import Plan
 from falx.engine.plan_participant import plan_participants
 from falx.engine.state import outdated
-from falx.study import Study
+from falx.core.study import Study
 
 SUBJECTS = 1000
 IMAGES = ("anat/T1w", "anat/FLAIR", "pet/trc-FDG_pet", "func/task-rest_bold", "dwi/dwi")

@@ -156,7 +156,7 @@ def _full_download() -> list[Row]:
     """CPU time and peak memory of the abagen mode on a download of full size."""
     code = (
         "import resource, sys, time, numpy as np\n"
-        "from falx.atlas import LabelRow, make_atlas\n"
+        "from falx.atlas.atlas import LabelRow, make_atlas\n"
         "from falx.images.nifti import Image\n"
         "from falx.genes.ahba.abagen import abagen_expression, AbagenOptions\n"
         "from falx.genes.ahba.files import find_ahba\n"

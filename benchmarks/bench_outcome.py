@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.table import Row, cpu_seconds
 from falx.data.mo2025 import load_patients
-from falx.stats.additive import cross_validate_additive
-from falx.studies.cohort import published_cohort
-from falx.studies.outcome import study_outcome
-from falx.studies.outcome_page import outcome_page
+from falx.clinical.additive import cross_validate_additive
+from falx.studies.outcome.cohort import published_cohort
+from falx.studies.outcome.outcome import study_outcome
+from falx.studies.outcome.page import outcome_page
 from falx.studies.reproduce.asymmetry import asymmetry_items
 from falx.studies.reproduce.demography import demography_items
 from falx.studies.reproduce.volumes import SEVEN

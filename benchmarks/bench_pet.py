@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from benchmarks.table import Row, cpu_seconds
-from falx.grid import Grid, box_grid
+from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image, load_labels
 from falx.images.resample import resample
 from falx.images.smooth import smooth
@@ -17,7 +17,7 @@ from falx.pet.maps import Place, normalise, scaled_asymmetry
 from falx.pet.pvc import Corrected, Spread, correct, spread_fractions
 from falx.pet.regions import grey_regions
 from falx.pet.signature import DEFAULT_THRESHOLD, Confinement, Rule, signature_mask
-from falx.surgery.ablation import AblativeRate, ablative_rate
+from falx.surgery.outcome.ablation import AblativeRate, ablative_rate
 
 HEAD = Path(__file__).resolve().parents[2] / "shared/data/heads/training_seg_01.nii.gz"
 GM = (3, 42, 8, 47, 17, 53, 18, 54, 11, 50, 12, 51, 26, 58, 10, 49)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas import load_atlas
-from falx.errors import FalxNotice
+from falx.atlas.atlas import load_atlas
+from falx.core.errors import FalxNotice
 from falx.genes.association import gene_correlations
 from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.gaussian import fit_field

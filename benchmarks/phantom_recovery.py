@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.anatomy.registration_stage import load_matrix
-from falx.configuration import resolve
+from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.engine.snakemake import Resources
@@ -28,7 +28,7 @@ from falx.phantom.dataset import write_cohort
 from falx.phantom.heads import SHIPPED
 from falx.phantom.patient import PatientSpec
 from falx.phantom.pet import PetQuality, observe_pet
-from falx.studies.signature import STUDY
+from falx.studies.signature.study import STUDY
 
 RATES = (0.35, 0.45, 0.55, 0.65, 0.75)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.threads import WAITING
+from falx.core.threads import WAITING
 
 os.environ.update({**WAITING, **os.environ})  # before the first kernel is loaded
 

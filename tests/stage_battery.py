@@ -32,8 +32,8 @@ from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import read_record
 from falx.engine.sequential import run_sequentially
 from falx.engine.verify import verify_folder
-from falx.grid import Grid
-from falx.study import Study
+from falx.core.grid import Grid
+from falx.core.study import Study
 
 __all__ = ["Twice", "check_golden", "check_stage", "run_twice"]
 

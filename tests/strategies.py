@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from falx.grid import Grid
+from falx.core.grid import Grid
 
 ORIENTATIONS = [
     (order, signs)

@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from falx.errors import (
+from falx.core.errors import (
     GridError,
     InputError,
     OptionError,

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.errors import GridError
-from falx.grid import (
+from falx.core.errors import GridError
+from falx.core.grid import (
     Grid,
     apply_affine,
     check_affine,

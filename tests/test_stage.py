@@ -4,8 +4,8 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from falx.errors import FalxError
-from falx.stage import Source, Stage, arguments_of, check_table
+from falx.core.errors import FalxError
+from falx.core.stage import Source, Stage, arguments_of, check_table
 
 
 def copy(*, image, copied, fwhm_mm):

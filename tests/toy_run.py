@@ -7,7 +7,7 @@ from typing import Any
 
 import toy_study
 from falx.bids.query import parse_filter
-from falx.configuration import resolve
+from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Outcome, Request, run_study
 from falx.engine.snakemake import Resources

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from falx.bids.derivative import output_path
-from falx.configuration import option
-from falx.errors import InputError, notify
-from falx.stage import Stage
-from falx.study import Column, RawInput, Study
+from falx.core.settings import option
+from falx.core.errors import InputError, notify
+from falx.core.stage import Stage
+from falx.core.study import Column, RawInput, Study
 
 
 @dataclass(frozen=True)

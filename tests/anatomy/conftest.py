@@ -9,9 +9,9 @@ import pytest
 
 from anatomy import head_model
 from falx.anatomy.priors import TissuePriors
-from falx.anatomy.segmentation import Segmentation
+from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
-from falx.anatomy.unified import segment
+from falx.anatomy.segmentation.unified import segment
 from falx.images.nifti import Image
 
 QUICK = SegmentationSettings(sampling_mm=5.0, rounds=9)

@@ -7,7 +7,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from falx.anatomy.priors import TissuePriors, as_priors
-from falx.grid import apply_affine, box_grid
+from falx.core.grid import apply_affine, box_grid
 from falx.images.nifti import Image
 
 INTENSITY = np.array([96.0, 150.0, 40.0, 20.0, 105.0, 2.0])

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.anatomy.affine import AffineModel, size_prior
-from falx.errors import OptionError
-from falx.grid import apply_affine
+from falx.anatomy.registration.affine import AffineModel, size_prior
+from falx.core.errors import OptionError
+from falx.core.grid import apply_affine
 
 MODEL = AffineModel(np.array([3.0, -20.0, 10.0]), np.array([0.0, -18.0, 8.0]))
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from anatomy import head_model
-from falx.anatomy.affine import size_prior
-from falx.anatomy.alignment import align
-from falx.grid import apply_affine
+from falx.anatomy.registration.affine import size_prior
+from falx.anatomy.registration.alignment import align
+from falx.core.grid import apply_affine
 
 POINTS = np.array(
     [[x, y, z] for x in (-50, 50) for y in (-80, 50) for z in (-30, 60)], dtype=float

@@ -1,9 +1,9 @@
 import numpy as np
 
-from falx.anatomy.bias import flat_bias, improve_bias
-from falx.anatomy.mixture import fit_mixture, initial_mixture
+from falx.anatomy.segmentation.bias import flat_bias, improve_bias
+from falx.anatomy.segmentation.mixture import fit_mixture, initial_mixture
 from falx.anatomy.samples import take_samples
-from falx.grid import Grid
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from falx.anatomy.cleanup import clean_up
-from falx.grid import box_grid
+from falx.anatomy.segmentation.cleanup import clean_up
+from falx.core.grid import box_grid
 
 
 def test_scalp_is_removed_and_brain_stays():

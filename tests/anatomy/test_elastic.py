@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from falx.anatomy.elastic import ElasticEnergy
+from falx.anatomy.registration.elastic import ElasticEnergy
 from falx.anatomy.settings import Penalties
 
 

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from falx.anatomy.freesurfer import (
+from falx.anatomy.structures.freesurfer import (
     adopt,
     check_side,
     is_subfields,
     merge_subfields,
     side_in_name,
 )
-from falx.anatomy.structures import Structures
-from falx.errors import InputError
-from falx.grid import box_grid
+from falx.anatomy.structures.delineation import Structures
+from falx.core.errors import InputError
+from falx.core.grid import box_grid
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 

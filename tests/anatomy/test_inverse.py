@@ -1,8 +1,8 @@
 import numpy as np
 
 from anatomy import head_model
-from falx.anatomy.inverse import inverse_map, jacobian_determinants
-from falx.grid import apply_affine, box_grid
+from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
+from falx.core.grid import apply_affine, box_grid
 from falx.images.warp import CoordinateMap
 
 

@@ -1,11 +1,6 @@
 import numpy as np
 
-from falx.anatomy.mixture import (
-    class_evidence,
-    fit_mixture,
-    initial_mixture,
-    split,
-)
+from falx.anatomy.segmentation.mixture import class_evidence, fit_mixture, initial_mixture, split
 
 
 def two_classes(rng, n=40000):

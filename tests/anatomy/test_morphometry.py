@@ -15,13 +15,13 @@ from falx.anatomy.morphometry import (
     modulated,
 )
 from falx.anatomy.morphometry_stage import grey_volume_stage
-from falx.errors import FalxNotice, InputError, QualityError
-from falx.grid import Grid, normalisation_grid
+from falx.core.errors import FalxNotice, InputError, QualityError
+from falx.core.grid import Grid, normalisation_grid
 from falx.images.nifti import Image, load, save
 from falx.images.warp import CoordinateMap, save_map
-from falx.stats.design import two_sample_design
-from falx.stats.head_size import adjust_for_tiv, sample_homogeneity
-from falx.stats.linear import fit_contrast
+from falx.maps.design import two_sample_design
+from falx.maps.head_size import adjust_for_tiv, sample_homogeneity
+from falx.maps.linear import fit_contrast
 
 
 def grid(voxel_mm, n):

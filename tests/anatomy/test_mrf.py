@@ -1,6 +1,6 @@
 import numpy as np
 
-from falx.anatomy.mrf import smooth_labels
+from falx.anatomy.segmentation.mrf import smooth_labels
 
 ISO = np.ones(3)
 

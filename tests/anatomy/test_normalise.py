@@ -1,7 +1,7 @@
 import numpy as np
 
 from falx.anatomy.normalise import modulated, warped
-from falx.grid import box_grid
+from falx.core.grid import box_grid
 from falx.images.nifti import Image
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from anatomy import head_model
-from falx.anatomy.prepare import prepare
-from falx.anatomy.unified import segment
+from falx.anatomy.segmentation.prepare import prepare
+from falx.anatomy.segmentation.unified import segment
 from falx.data.priors import tissue_priors
-from falx.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice, InputError
 from falx.images.nifti import Image
 
 

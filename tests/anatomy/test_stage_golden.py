@@ -13,14 +13,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from falx.anatomy.stages import anatomy_stage
-from falx.grid import Grid
+from falx.anatomy.files import anatomy_stage
+from falx.core.grid import Grid
 from falx.images.nifti import Image, load, load_labels, save
 from falx.images.resample import resample
 from falx.images.warp import load_map
 from falx.phantom.heads import load_head
 from falx.phantom.intensities import t1w
-from falx.studies.signature import ANATOMY
+from falx.studies.signature.study import ANATOMY
 
 OUTPUTS = (
     "corrected",

@@ -5,8 +5,8 @@ import pytest
 
 from anatomy import head_model
 from anatomy.head_model import dice
-from falx.anatomy.unified import segment
-from falx.errors import FalxNotice
+from falx.anatomy.segmentation.unified import segment
+from falx.core.errors import FalxNotice
 from falx.images.nifti import Image
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falx.anatomy.volumes import count_volumes, volume_asymmetry
-from falx.errors import InputError
-from falx.grid import Grid
+from falx.core.errors import InputError
+from falx.core.grid import Grid
 
 VOLUME = st.floats(0.1, 1e6)
 

@@ -6,11 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from falx.atlas import LANDMARKS_MM, load_atlas, make_atlas, region_means
+from falx.atlas.atlas import LANDMARKS_MM, load_atlas, make_atlas, region_means
 from falx.data.priors import ATLAS_FILE, DATA
-from falx.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice, InputError
 from falx.images.nifti import Image
-from falx.label_table import LabelRow, read_label_table
+from falx.atlas.label_table import LabelRow, read_label_table
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = -9.0

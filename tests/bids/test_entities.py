@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from falx.bids.derivative import output_path
 from falx.bids.entities import ENTITY_ORDER, format_name, parse_name, same_value
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 LABELS = st.text("abcXYZ019", min_size=1, max_size=6)
 NAMES = st.fixed_dictionaries(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from falx.bids.index import Index
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 Make = Callable[..., Path]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from falx.bids.participants import read_participants
-from falx.errors import InputError
-from falx.study import Column
+from falx.core.errors import InputError
+from falx.core.study import Column
 
 SIDE = Column("side of the focus", ("side", "hemisphere"), {"L": "left", "R": "right"})
 ONSET = Column("age at onset", ("onset_years",), kind="number")

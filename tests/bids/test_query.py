@@ -11,8 +11,8 @@ import pytest
 
 from falx.bids.index import Index
 from falx.bids.query import Found, find_one, parse_filter
-from falx.errors import InputError, OptionError
-from falx.study import RawInput
+from falx.core.errors import InputError, OptionError
+from falx.core.study import RawInput
 
 Make = Callable[..., Path]
 T1W = RawInput("pre-operative T1w image", suffix="T1w", datatype="anat", sessions=("preop", None))

@@ -14,7 +14,7 @@ from falx.bold.cleaning import (
     ideal_filter,
 )
 from falx.bold.confounds import friston24, polynomial_trends, spike_regressors
-from falx.errors import InputError, OptionError, QualityError
+from falx.core.errors import InputError, OptionError, QualityError
 
 N, TR = 250, 2.0
 

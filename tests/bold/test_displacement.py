@@ -20,7 +20,7 @@ from falx.bold.displacement import (
     parameters_from_matrices,
     rotation_centre,
 )
-from falx.errors import InputError, OptionError
+from falx.core.errors import InputError, OptionError
 
 small = st.floats(-0.4, 0.4)
 

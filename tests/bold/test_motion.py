@@ -12,7 +12,7 @@ from bold.simulation import moving_head
 from falx.bold.displacement import fd_power, parameters_from_matrices
 from falx.bold.motion import realign, realign_to_mean
 from falx.bold.normalise import average_run
-from falx.errors import InputError, QualityError
+from falx.core.errors import InputError, QualityError
 
 
 @pytest.fixture(scope="module")

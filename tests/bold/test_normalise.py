@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from bold.simulation import moving_head
 from falx.bold.normalise import average_run, covered_voxels, sample_run
-from falx.errors import InputError
-from falx.grid import apply_affine
+from falx.core.errors import InputError
+from falx.core.grid import apply_affine
 from falx.images.spline import axis_operators, sample_spline, spline_coefficients
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from falx.bold.reho import neighbour_offsets, regional_homogeneity
-from falx.errors import InputError, OptionError
+from falx.core.errors import InputError, OptionError
 
 
 def slow_w(bold, mask, neighbours, ties):

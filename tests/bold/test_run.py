@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from falx.bold.run import BoldRun, check_repetition_time, slice_order
-from falx.errors import FalxNotice, InputError, OptionError
-from falx.grid import reorient_to_ras
+from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.core.grid import reorient_to_ras
 
 AFFINE = np.diag([3.0, 3.0, 4.0, 1.0])
 

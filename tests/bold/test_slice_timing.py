@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from falx.bold.slice_timing import check_slice_times, correct_slice_timing, shift_series
-from falx.errors import InputError, OptionError
+from falx.core.errors import InputError, OptionError
 
 TR = 2.0
 TIME = np.arange(250) * TR

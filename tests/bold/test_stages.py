@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from falx.bold.stages import motion_stage, reho_stage
-from falx.errors import InputError, OptionError, QualityError
-from falx.grid import normalisation_grid
-from falx.images.nifti import Image, load, save, write_json
+from falx.bold.files import motion_stage, reho_stage
+from falx.core.errors import InputError, OptionError, QualityError
+from falx.core.grid import normalisation_grid
+from falx.images.nifti import Image, load, save
+from falx.core.files import write_json
 from falx.images.warp import CoordinateMap, save_map
 from falx.phantom.bold import BoldPlan, bold_run
 

@@ -7,7 +7,7 @@ import pytest
 
 from falx.bold.reho import regional_homogeneity
 from falx.bold.standardised import comparable, relative, standardise
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 
 def test_standardised_maps(rng):

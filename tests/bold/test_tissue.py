@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from falx.bold.cleaning import clean, cleaning_basis
 from falx.bold.tissue import tissue_signals, tissue_voxels
-from falx.errors import FalxNotice, InputError, OptionError
+from falx.core.errors import FalxNotice, InputError, OptionError
 
 N = 120
 

@@ -13,8 +13,8 @@ from falx.data.averaging import (
     cut_below_skull,
     structure_ids,
 )
-from falx.errors import GridError
-from falx.grid import Grid, box_grid
+from falx.core.errors import GridError
+from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 

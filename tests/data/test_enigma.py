@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from falx.data.enigma import SYNDROMES, enigma_regions, gwas_genes, load_enigma
-from falx.errors import OptionError
+from falx.core.errors import OptionError
 
 
 def test_every_syndrome_has_82_regions():

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from falx.data.fetch import Download, catalogue, fetch, groups
-from falx.errors import InputError, OptionError
+from falx.core.errors import InputError, OptionError
 
 CONTENT = b"falx" * 5000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from falx.data.labels import TISSUES, head_labels, recode, t1_intensities
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 
 def test_mirroring_twice_is_nothing():

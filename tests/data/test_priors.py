@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.atlas import load_atlas
+from falx.atlas.atlas import load_atlas
 from falx.data.labels import TISSUES
 from falx.data.priors import (
     ATLAS_FILE,
@@ -18,8 +18,8 @@ from falx.data.priors import (
     tissue_priors,
     write_structures,
 )
-from falx.errors import InputError, OptionError
-from falx.grid import is_symmetric
+from falx.core.errors import InputError, OptionError
+from falx.core.grid import is_symmetric
 from falx.images.nifti import Image
 from falx.images.resample import resample
 

@@ -21,7 +21,7 @@ import pytest
 
 import toy_study
 from falx.engine.verify import repair, verify_folder
-from falx.stage import Stage
+from falx.core.stage import Stage
 from toy_run import Toy
 
 

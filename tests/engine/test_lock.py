@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from falx.engine.lock import end_group, hold, register_child
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 

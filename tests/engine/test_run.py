@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from falx.engine.provenance import record_of
-from falx.errors import FalxError
+from falx.core.errors import FalxError
 from toy_run import Toy
 
 

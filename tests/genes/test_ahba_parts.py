@@ -9,22 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from falx.atlas import load_atlas, make_atlas
-from falx.errors import InputError, OptionError
+from falx.atlas.atlas import load_atlas, make_atlas
+from falx.core.errors import InputError, OptionError
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
 from falx.genes.ahba.files import RnaSeq, find_ahba, read_coordinates, read_reannotation
-from falx.genes.ahba.matching import (
-    labelled_voxels,
-    match_by_class,
-    match_nearest,
-    match_stepwise,
-)
+from falx.genes.ahba.matching import labelled_voxels, match_by_class, match_nearest, match_stepwise
 from falx.genes.ahba.matrix import read_matrix
 from falx.genes.ahba.normalise import NORMALISATIONS, normalise, scaled_robust_sigmoid
 from falx.genes.ahba.samples import Samples
 from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_well
 from falx.images.nifti import Image
-from falx.label_table import LabelRow
+from falx.atlas.label_table import LabelRow
 
 ORDER = ("2001", "2002", "1009", "1012", "1015", "1016")
 

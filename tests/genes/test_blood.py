@@ -7,15 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from falx.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice, InputError
 from falx.genes.blood.counts import Counts, check_design, merge_symbols, read_counts, read_design
 from falx.genes.blood.differential import differential, select_genes
-from falx.genes.blood.overlap import (
-    direction_agreement,
-    overlap,
-    pathway_overlap,
-    spatial_overlap,
-)
+from falx.genes.blood.overlap import direction_agreement, overlap, pathway_overlap, spatial_overlap
 
 pytest.importorskip("pydeseq2")
 

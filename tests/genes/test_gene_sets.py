@@ -10,19 +10,14 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from falx.data.enigma import gwas_genes
-from falx.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice, InputError
 from falx.genes.association import correlate
 from falx.genes.sets.ensemble import ensemble_enrichment
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
 from falx.genes.sets.ontology import go_sets, read_obo
 from falx.genes.sets.ora import hypergeometric_tail, over_representation
 from falx.genes.sets.ranked import enrichment_scores, ranked_enrichment
-from falx.genes.sets.regulators import (
-    Regulation,
-    read_trrust,
-    regulator_sets,
-    signed_regulators,
-)
+from falx.genes.sets.regulators import Regulation, read_trrust, regulator_sets, signed_regulators
 from falx.genes.sets.specificity import read_specificity, specific_sets, tissue_specificity
 from falx.genes.sets.themes import compare_lists, find_themes, kappa_matrix, theme_network
 from falx.genes.symbols import match_symbols

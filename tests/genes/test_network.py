@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from falx.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice, InputError
 from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, layout, sif
 from falx.genes.network.interactions import (
     make_network,

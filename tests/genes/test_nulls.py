@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.errors import FalxNotice, InputError, OptionError
+from falx.core.errors import FalxNotice, InputError, OptionError
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.generate import Positions, distances, null_maps
 from falx.genes.nulls.moran import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
 
-from falx.errors import InputError, OptionError
+from falx.core.errors import InputError, OptionError
 from falx.genes.pls import (
     bootstrap_counts,
     bootstrap_weights,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice, InputError
 from falx.genes.symbols import check_gene_list, match_symbols, repair_symbol
 
 UNIVERSE = ("SEPT7", "MARCHF3", "C3orf33", "DEC1", "SP1", "abc", "ABC", "HLA-DRB5")

@@ -40,6 +40,6 @@ def test_spatial_nulls_keep_their_error(method):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*random permutation:falx.errors.FalxNotice")
+@pytest.mark.filterwarnings("ignore:.*random permutation:falx.core.errors.FalxNotice")
 def test_shuffled_regions_do_not():
     assert rejections("random", np.random.default_rng(1)) > 0.2

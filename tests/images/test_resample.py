@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from falx.errors import InputError, OptionError
-from falx.grid import Grid, apply_affine, reorient_to_ras
+from falx.core.errors import InputError, OptionError
+from falx.core.grid import Grid, apply_affine, reorient_to_ras
 from falx.images.nifti import Image, save
 from falx.images.resample import pull, resample, sample
 from falx.images.smooth import FWHM_PER_SIGMA, smooth

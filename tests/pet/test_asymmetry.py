@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from falx.errors import GridError, InputError
-from falx.grid import box_grid, mirror, reorient_to_ras
+from falx.core.errors import GridError, InputError
+from falx.core.grid import box_grid, mirror, reorient_to_ras
 from falx.pet.asymmetry import (
     asymmetry_index,
     proportional_from_z5,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.errors import FalxNotice, InputError, OptionError
-from falx.images.nifti import Image, save, write_json
+from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.images.nifti import Image, save
+from falx.core.files import write_json
 from falx.pet.inputs import average_frames, check_pet, parse_frames, read_pet
 
 SHAPE = (6, 5, 4)

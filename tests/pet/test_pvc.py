@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ellipsoid_head import ACTIVITY, make_head, pet_grid, rigid
-from falx.errors import InputError, OptionError
-from falx.grid import Grid
+from falx.core.errors import InputError, OptionError
+from falx.core.grid import Grid
 from falx.images.nifti import Image, load
 from falx.images.smooth import smooth
 from falx.pet.pvc import correct, effective_fwhm_mm, muller_gaertner, spread_fractions

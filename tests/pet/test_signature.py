@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from falx.errors import FalxNotice, OptionError, collect_notices
-from falx.grid import box_grid
+from falx.core.errors import FalxNotice, OptionError, collect_notices
+from falx.core.grid import box_grid
 from falx.pet.asymmetry import asymmetry_index
 from falx.pet.presets import PRESETS, preset
 from falx.pet.scaling import scale_image

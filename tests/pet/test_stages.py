@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 
 from ellipsoid_head import Head, make_head, pet_grid, rigid, write_head
-from falx.errors import InputError
-from falx.grid import Grid
-from falx.images.nifti import Image, save, write_json
+from falx.core.errors import InputError
+from falx.core.grid import Grid
+from falx.images.nifti import Image, save
+from falx.core.files import write_json
 from falx.pet.presets import preset
-from falx.pet.stages import (
-    FLAIR,
-    GM_DENSITY,
-    PET,
-    asymmetry_stage,
-    correct_stage,
-    signature_stage,
-)
-from falx.surgery.stages import ablation_stage
+from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
+from falx.surgery.files import ablation_stage
 
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)
 

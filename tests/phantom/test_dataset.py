@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from falx.bids.index import Index
-from falx.errors import InputError
-from falx.grid import apply_affine
+from falx.core.errors import InputError
+from falx.core.grid import apply_affine
 from falx.images.nifti import load, load_labels, load_mask
 from falx.phantom.cohort import simulate_cohort
 from falx.phantom.dataset import write_cohort, write_dataset

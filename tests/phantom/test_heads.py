@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from falx.data.labels import head_labels
-from falx.errors import InputError, OptionError
-from falx.grid import apply_affine, box_grid, is_symmetric
+from falx.core.errors import InputError, OptionError
+from falx.core.grid import apply_affine, box_grid, is_symmetric
 from falx.phantom.heads import (
     HEADS,
     SHIPPED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.errors import OptionError
-from falx.grid import Grid
+from falx.core.errors import OptionError
+from falx.core.grid import Grid
 from falx.phantom.intensities import MrQuality, bias_field, flair, rician, smooth_noise, t1w
 
 PERFECT = MrQuality(noise=0.0, bias=0.0, blur_fwhm_mm=0.0, texture=0.0, contrast_spread=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import ndimage
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.phantom.heads import mirror_head
 from falx.phantom.lesion import ablate_hippocampus, atrophy
 from falx.phantom.pet import mesial_region

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from falx.errors import OptionError
-from falx.grid import apply_affine, side_of
+from falx.core.errors import OptionError
+from falx.core.grid import apply_affine, side_of
 from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.images.smooth import smooth

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.errors import OptionError
-from falx.grid import Grid, apply_affine
+from falx.core.errors import OptionError
+from falx.core.grid import Grid, apply_affine
 from falx.images.resample import resample
 from falx.phantom.pet import (
     KILOBECQUEREL_PER_UNIT,

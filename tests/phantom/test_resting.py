@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from falx.errors import OptionError
-from falx.grid import apply_affine
+from falx.core.errors import OptionError
+from falx.core.grid import apply_affine
 from falx.phantom.heads import load_head, symmetric_head
 from falx.phantom.resting import (
     PLACES,

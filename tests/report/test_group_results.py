@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from falx.errors import OptionError
-from falx.images.nifti import write_json
-from falx.report.group_results import comparisons_of, group_results, result_table, results_tsv
+from falx.core.errors import OptionError
+from falx.core.files import write_json
+from falx.studies.resistance.group_results import (
+    comparisons_of,
+    group_results,
+    result_table,
+    results_tsv,
+)
 
 PAIRS = ("resistant_sensitive", "resistant_controls", "sensitive_controls")
 PLANNED = (

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.image import imread
 
 from falx.data.priors import template
-from falx.errors import OptionError
+from falx.core.errors import OptionError
 from falx.images.nifti import Image
 from falx.report.slices import Layer, slices
 

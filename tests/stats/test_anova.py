@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from falx.errors import InputError
-from falx.stats.anova import compare_groups, group_contrasts, permuted_f
-from falx.stats.design import group_design
-from falx.stats.group_maps import InferenceOptions
-from falx.stats.linear import fit_f
+from falx.core.errors import InputError
+from falx.maps.anova import compare_groups, group_contrasts, permuted_f
+from falx.maps.design import group_design
+from falx.maps.group_maps import InferenceOptions
+from falx.maps.linear import fit_f
 
 GROUPS = ["a"] * 6 + ["b"] * 7 + ["c"] * 5
 

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from falx.errors import InputError
-from falx.images.nifti import write_json
-from falx.stats.demographics import compare_numbers, compare_words, demographics_stage
+from falx.core.errors import InputError
+from falx.core.files import write_json
+from falx.studies.resistance.demographics import compare_numbers, compare_words, demographics_stage
 
 
 def test_sex_of_liu_2024():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy
 
-from falx.errors import InputError
-from falx.stats.deviation_test import compare_deviations
+from falx.core.errors import InputError
+from falx.maps.deviation_contrast import compare_deviations
 
 LABELS = ("a",) * 7 + ("b",) * 8
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from falx.errors import FalxNotice
+from falx.core.errors import FalxNotice
 from falx.images.smooth import FWHM_PER_SIGMA
-from falx.stats.design import two_sample_design
-from falx.stats.group_maps import InferenceOptions, compare
+from falx.maps.design import two_sample_design
+from falx.maps.group_maps import InferenceOptions, compare
 
 SHAPE = (30, 30, 30)
 DATASETS = 250

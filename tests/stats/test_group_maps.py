@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from falx.atlas import make_atlas
-from falx.errors import FalxNotice, InputError, OptionError
-from falx.grid import Grid
+from falx.atlas.atlas import make_atlas
+from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.core.grid import Grid
 from falx.images.nifti import Image
-from falx.label_table import LabelRow
-from falx.stats.cluster_table import ClusterRow, TableSpace, cluster_table, nearest_region
-from falx.stats.design import two_sample_design
-from falx.stats.deviation import control_deviation, leave_one_out_deviation
-from falx.stats.group_maps import InferenceOptions, common_mask, compare
+from falx.atlas.label_table import LabelRow
+from falx.maps.cluster_table import ClusterRow, TableSpace, cluster_table, nearest_region
+from falx.maps.design import two_sample_design
+from falx.maps.deviation import control_deviation, leave_one_out_deviation
+from falx.maps.group_maps import InferenceOptions, common_mask, compare
 
 SHAPE = (22, 24, 20)
 GROUPS = ["DRE"] * 12 + ["HC"] * 12

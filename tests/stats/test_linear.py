@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from falx.errors import InputError
-from falx.stats.design import (
+from falx.core.errors import InputError
+from falx.maps.design import (
     group_design,
     orthogonality,
     partition,
     regression_design,
     two_sample_design,
 )
-from falx.stats.linear import critical_t, fit_contrast, fit_f, standardised_residuals, t_to_z
+from falx.maps.linear import critical_t, fit_contrast, fit_f, standardised_residuals, t_to_z
 
 GROUPS = ["DRE"] * 8 + ["HC"] * 11
 FIRST = np.array([1.0, 0.0])

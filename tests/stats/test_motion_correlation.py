@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy
 
-from falx.errors import InputError
-from falx.stats.motion_correlation import motion_correlation
+from falx.core.errors import InputError
+from falx.maps.motion_correlation import motion_correlation
 
 
 def test_r_of_every_voxel_is_pearsons(rng):

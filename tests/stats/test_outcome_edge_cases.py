@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.errors import InputError, OptionError
-from falx.stats.contingency import chi_square, fisher_exact
-from falx.stats.firth import fit_firth
-from falx.stats.group_tests import mann_whitney, student_t
-from falx.stats.logistic import fit_logistic
-from falx.stats.roc import auc, youden_cut
-from falx.stats.separation import SeparatedError, is_separated
-from falx.stats.spline_model import fit_spline
-from falx.stats.splines import place_knots
-from falx.stats.univariate import univariate_logistic
+from falx.core.errors import InputError, OptionError
+from falx.clinical.contingency import chi_square, fisher_exact
+from falx.clinical.logistic.firth import fit_firth
+from falx.clinical.group_tests import mann_whitney, student_t
+from falx.clinical.logistic.fit import fit_logistic
+from falx.clinical.roc.curve import auc, youden_cut
+from falx.clinical.logistic.separation import SeparatedError, is_separated
+from falx.clinical.logistic.spline_model import fit_spline
+from falx.clinical.logistic.splines import place_knots
+from falx.clinical.logistic.univariate import univariate_logistic
 from stats.outcome_reference import column, outcome, table
 
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.stats.ancova import ancova
-from falx.stats.contingency import association, chi_square, fisher_exact, g_test
-from falx.stats.cuts import cut_performance
-from falx.stats.decision import decision_curve, sample_size
-from falx.stats.firth import firth_ratio_test
-from falx.stats.logistic import fit_logistic, predict, wald_test
-from falx.stats.multiplicity import benjamini_hochberg, bonferroni, holm
-from falx.stats.roc import auc, roc_curve, youden_cut
-from falx.stats.spline_model import fit_spline, odds_ratio_curve, turning_points
-from falx.stats.splines import place_knots, spline_basis, spline_derivative
+from falx.clinical.ancova import ancova
+from falx.clinical.contingency import association, chi_square, fisher_exact, g_test
+from falx.clinical.roc.cuts import cut_performance
+from falx.clinical.roc.decision import decision_curve, sample_size
+from falx.clinical.logistic.firth import firth_ratio_test
+from falx.clinical.logistic.fit import fit_logistic, predict, wald_test
+from falx.core.multiplicity import benjamini_hochberg, bonferroni, holm
+from falx.clinical.roc.curve import auc, roc_curve, youden_cut
+from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve, turning_points
+from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
 from stats.outcome_reference import column, outcome
 
 
@@ -133,7 +133,7 @@ def test_wald_of_one_slope_is_its_squared_z():
 
 
 def test_ancova_without_an_effect_of_the_covariate_is_the_t_test():
-    from falx.stats.group_tests import student_t
+    from falx.clinical.group_tests import student_t
 
     rng = np.random.default_rng(3)
     group = np.repeat([0.0, 1.0], 20)

@@ -9,32 +9,32 @@ import pytest
 from scipy import stats
 
 from falx.data.mo2025 import load_patients
-from falx.errors import InputError
-from falx.stats.additive import (
+from falx.core.errors import InputError
+from falx.clinical.additive import (
     cross_validate_additive,
     cross_validate_linear,
     partial_dependence,
     permute_additive,
     shapley_brute_force,
 )
-from falx.stats.batch_logistic import fit_batch
-from falx.stats.counts import bootstrap_rows, fold_labels, many_cuts
-from falx.stats.cut_validation import (
+from falx.clinical.logistic.batch import fit_batch
+from falx.clinical.counts import bootstrap_rows, fold_labels, many_cuts
+from falx.clinical.roc.cut_validation import (
     correct_632_plus,
     cut_optimism,
     leave_one_out_cut,
     nested_cut,
 )
-from falx.stats.decision import decision_curve
-from falx.stats.logistic import fit_logistic
-from falx.stats.model_validation import (
+from falx.clinical.roc.decision import decision_curve
+from falx.clinical.logistic.fit import fit_logistic
+from falx.clinical.model_validation import (
     bootstrap_peak,
     leave_one_out_probabilities,
     validate_model,
 )
-from falx.stats.roc import youden_cut
-from falx.stats.roc_resampling import bootstrap_auc, cut_stability, permute_auc, permute_youden
-from falx.stats.stumps import boost
+from falx.clinical.roc.curve import youden_cut
+from falx.clinical.roc.resampling import bootstrap_auc, cut_stability, permute_auc, permute_youden
+from falx.clinical.stumps import boost
 from stats.outcome_reference import column, outcome
 
 SEVEN = ("hv", "hAI", "av", "aAI", "hav", "haAI", "TIV")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.errors import OptionError
-from falx.stats.design import two_sample_design
-from falx.stats.linear import fit_contrast
-from falx.stats.neighbours import neighbour_table
-from falx.stats.permutation import (
+from falx.core.errors import OptionError
+from falx.maps.design import two_sample_design
+from falx.maps.linear import fit_contrast
+from falx.maps.inference.neighbours import neighbour_table
+from falx.maps.inference.permutation import (
     MaximaNull,
     SpatialStatistics,
     permutation_null,

@@ -13,9 +13,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from falx.errors import FalxNotice, InputError, OptionError
-from falx.stats.random_fields import FslClusterTest, SpmField, ec_densities, warn_if_liberal
-from falx.stats.smoothness import (
+from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.maps.inference.random_fields import (
+    FslClusterTest,
+    SpmField,
+    ec_densities,
+    warn_if_liberal,
+)
+from falx.maps.inference.smoothness import (
     fsl_smoothness,
     resel_counts,
     roughness_correction,

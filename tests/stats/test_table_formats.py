@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.errors import InputError
-from falx.stats.table_formats import TextTable, escape_latex, write_table
+from falx.core.errors import InputError
+from falx.core.table_formats import TextTable, escape_latex, write_table
 
 NASTY = "a_b & <c> 5 % $x$ #1 {y} \\z ~ ^ |d|"
 TABLE = TextTable(

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from falx.errors import InputError, OptionError
-from falx.stats.clusters import cluster_maxima, find_clusters, label_clusters
-from falx.stats.neighbours import neighbour_table
-from falx.stats.tfce import tfce
+from falx.core.errors import InputError, OptionError
+from falx.maps.inference.clusters import cluster_maxima, find_clusters, label_clusters
+from falx.maps.inference.neighbours import neighbour_table
+from falx.maps.inference.tfce import tfce
 
 STRUCTURE = {6: 1, 18: 2, 26: 3}
 

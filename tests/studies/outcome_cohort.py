@@ -10,8 +10,8 @@ import numpy as np
 
 from falx.engine.folder import prepare_folder
 from falx.engine.provenance import Record, file_record, write_record
-from falx.studies.outcome import OutcomeSettings
-from falx.studies.signature import STUDY
+from falx.studies.outcome.outcome import OutcomeSettings
+from falx.studies.signature.study import STUDY
 
 THRESHOLD = 0.45
 QUICK = OutcomeSettings(n_resamples=60, n_permutations=200, n_iterations=20)

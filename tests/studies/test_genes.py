@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.association_study import Settings, gene_lists, study_map, study_sets
 from falx.genes.phantom import make_gene_phantom
 from falx.genes.tables import Expression, join
 from falx.images.nifti import save
-from falx.studies import demo_genes
-from falx.studies.enigma_genes import enigma_table
-from falx.studies.gene_lists import read_gene_list
-from falx.studies.genes import file_name
-from falx.studies.genes_stage import genes_stage
+from falx.studies.genes import demo as demo_genes
+from falx.studies.genes.enigma import enigma_table
+from falx.studies.genes.lists import read_gene_list
+from falx.studies.genes.study import file_name
+from falx.studies.genes.files import genes_stage
 
 FEW = Settings(n_maps=999, n_draws=500, n_list=100, beside=("random",))
 

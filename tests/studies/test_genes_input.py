@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.blood.counts import read_counts
 from gene_inputs import GENES, N, write_expression, write_inputs, write_map
 

@@ -8,10 +8,10 @@ import shutil
 import pytest
 
 from falx.cli.main import main
-from falx.errors import InputError
-from falx.images.nifti import write_json
-from falx.studies.plan_inputs import NEEDED, OFFERED, find_files
-from falx.studies.signature import STUDY
+from falx.core.errors import InputError
+from falx.core.files import write_json
+from falx.studies.plan.inputs import NEEDED, OFFERED, find_files
+from falx.studies.signature.study import STUDY
 
 
 def write(out, names, *, subject="07"):

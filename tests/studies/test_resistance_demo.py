@@ -8,7 +8,7 @@ import pytest
 from falx.cli.demo_resistance import SIZES, study_phantoms
 from falx.phantom.resting import PLACES
 from falx.phantom.resting_dataset import TRUTH
-from falx.studies.resistance_recovery import (
+from falx.studies.resistance.recovery import (
     CohortRecovery,
     FoundChange,
     compare_cohort,

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.configuration import resolve
-from falx.grid import box_grid
-from falx.images.nifti import save, write_json
+from falx.core.settings import resolve
+from falx.core.grid import box_grid
+from falx.images.nifti import save
+from falx.core.files import write_json
 from falx.images.warp import CoordinateMap, save_map
-from falx.studies.resistance import STUDY
+from falx.studies.resistance.study import STUDY
 from studies import finished
 
 RUN_SHAPE, N_VOLUMES, TR_S = (14, 16, 12), 110, 2.0

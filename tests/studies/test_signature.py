@@ -13,10 +13,10 @@ import pytest
 
 from falx.cli.main import main
 from falx.images.nifti import load_mask
-from falx.studies.numbers import flatten_numbers
-from falx.studies.recovery import compare_patient
-from falx.studies.signature import STUDY
-from falx.surgery.ablation import dice
+from falx.studies.signature.numbers import flatten_numbers
+from falx.studies.signature.recovery import compare_patient
+from falx.studies.signature.study import STUDY
+from falx.surgery.outcome.ablation import dice
 
 
 def test_what_was_planted_is_found(bids, out) -> None:
@@ -97,7 +97,7 @@ def test_outputs_are_a_valid_derivatives_dataset(out) -> None:
 
 
 def test_every_preset_resolves() -> None:
-    from falx.configuration import resolve
+    from falx.core.settings import resolve
 
     scales = {
         name: resolve(STUDY.configuration, values).asymmetry.scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from falx.surgery.head import scene_from_labels
+from falx.surgery.tracks.head_scene import scene_from_labels
 from surgery.phantom import head_labels, head_signature, same_place
 
 

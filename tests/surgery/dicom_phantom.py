@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 
-from falx.grid import Grid
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 
 TELLING = {
@@ -105,7 +105,7 @@ def ball_with_hole(grid, *, offset=(6.0, 4.0, -2.0)):
 
 def as_ras(mask, grid) -> Image:
     """The same mask on a RAS-ordered array, as files hold it."""
-    from falx.grid import reorient_to_ras
+    from falx.core.grid import reorient_to_ras
 
     data, affine = reorient_to_ras(mask, grid.affine)
     return Image(data, affine)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from falx.grid import Grid
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 
 

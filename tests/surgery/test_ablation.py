@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ellipsoid_head import rigid
-from falx.errors import FalxNotice, GridError, InputError
-from falx.grid import Grid, box_grid
+from falx.core.errors import FalxNotice, GridError, InputError
+from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image
-from falx.surgery.ablation import (
+from falx.surgery.outcome.ablation import (
     ablative_rate,
     bring_mask,
     check_arrival,

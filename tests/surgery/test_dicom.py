@@ -16,13 +16,13 @@ import pytest
 pydicom = pytest.importorskip("pydicom", reason="the extra dicom is not installed")
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 
-from falx.cli.main import main  # noqa: E402
-from falx.errors import FalxNotice, InputError, collect_notices  # noqa: E402
-from falx.images.nifti import load, save  # noqa: E402
-from falx.surgery.ablation import dice  # noqa: E402
-from falx.surgery.dicom.identity import Identity  # noqa: E402
-from falx.surgery.dicom.outward import hand_over  # noqa: E402
-from falx.surgery.dicom.series import read_series  # noqa: E402
+from falx.cli.main import main
+from falx.core.errors import FalxNotice, InputError, collect_notices
+from falx.images.nifti import load, save
+from falx.surgery.outcome.ablation import dice
+from falx.surgery.dicom.identity import Identity
+from falx.surgery.dicom.outward import hand_over
+from falx.surgery.dicom.series import read_series
 from surgery.dicom_phantom import (  # noqa: E402
     TELLING,
     as_ras,
@@ -256,7 +256,7 @@ def test_dicom_in_keeps_place_and_values_and_nothing_of_the_patient(
     assert str(t1w) in capsys.readouterr().out
     image = load(t1w)
     donor = read_series(donor_folder, series="3")
-    from falx.grid import reorient_to_ras
+    from falx.core.grid import reorient_to_ras
 
     expected, affine = reorient_to_ras(volume, donor.grid.affine)
     assert np.allclose(image.affine, affine, atol=1e-3)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.errors import InputError
-from falx.grid import Grid
-from falx.surgery.geometry import (
+from falx.core.errors import InputError
+from falx.core.grid import Grid
+from falx.surgery.tracks.geometry import (
     Burn,
     LaserPlan,
     Trajectory,

@@ -25,7 +25,7 @@ from browser import (
 from falx.cli.main import main
 from falx.images.nifti import load, save
 from falx.images.warp import CoordinateMap, save_map
-from falx.report.plan import plan_words
+from falx.studies.plan.page import plan_words
 from surgery.phantom import head_labels, head_signature
 
 pytestmark = NEEDED

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.images.nifti import load_mask, save
 from falx.images.warp import CoordinateMap, save_map
-from falx.report.plan import plan_words
-from falx.report.plan_sheet import sheet_figure
-from falx.surgery.planfile import read_plan
-from falx.surgery.prognosis import prognosis, published_prognosis
+from falx.studies.plan.page import plan_words
+from falx.studies.plan.sheet import sheet_figure
+from falx.studies.plan.planfile import read_plan
+from falx.surgery.outcome.prognosis import prognosis, published_prognosis
 from surgery.phantom import head_labels, head_signature
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from falx.data.mo2025 import load_patients
-from falx.errors import InputError, OptionError
-from falx.stats.logistic import fit_logistic, predict
-from falx.surgery.prognosis import fit_prognosis, prognosis, published_prognosis
+from falx.core.errors import InputError, OptionError
+from falx.clinical.logistic.fit import fit_logistic, predict
+from falx.surgery.outcome.prognosis import fit_prognosis, prognosis, published_prognosis
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.errors import GridError, InputError, OptionError
-from falx.surgery.ablation import ablative_rate
-from falx.surgery.rate_curve import THRESHOLDS, rate_curve
+from falx.core.errors import GridError, InputError, OptionError
+from falx.surgery.outcome.ablation import ablative_rate
+from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
 
 
 @settings(max_examples=30, deadline=None)

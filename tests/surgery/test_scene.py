@@ -7,11 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from falx.errors import GridError, InputError
-from falx.grid import Grid
+from falx.core.errors import GridError, InputError
+from falx.core.grid import Grid
 from falx.images.nifti import Image
-from falx.surgery.head import EntryBox, brain_hull, scene_from_labels, skull_surface, sulci
-from falx.surgery.scene import distance_mm, fields_of, mirrored_scene
+from falx.surgery.tracks.head_scene import (
+    EntryBox,
+    brain_hull,
+    scene_from_labels,
+    skull_surface,
+    sulci,
+)
+from falx.surgery.tracks.scene import distance_mm, fields_of, mirrored_scene
 from surgery.phantom import centres, head_labels, head_signature, same_place
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from falx.anatomy.quality import Check
-from falx.anatomy.segmentation import Segmentation
-from falx.anatomy.structures import SKIN, SKULL, Structures
+from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.structures.delineation import SKIN, SKULL, Structures
 from falx.anatomy.volumes import PAIRS, tissue_volume_mm3, volume_asymmetry
 from falx.data.labels import head_labels
 

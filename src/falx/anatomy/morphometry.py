@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, QualityError
-from falx.grid import Grid
+from falx.core.errors import InputError, QualityError
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 from falx.images.resample import pull
 from falx.images.warp import CoordinateMap

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from falx.anatomy.morphometry import intracranial_volume_ml, modulated
-from falx.errors import collect_notices
-from falx.grid import normalisation_grid, require_same
-from falx.images.nifti import load, save, write_json
+from falx.core.errors import collect_notices
+from falx.core.grid import normalisation_grid, require_same
+from falx.images.nifti import load, save
+from falx.core.files import write_json
 from falx.images.smooth import smooth
 from falx.images.warp import load_map
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.inverse import jacobian_determinants
-from falx.grid import Grid
+from falx.anatomy.registration.inverse import jacobian_determinants
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 from falx.images.resample import sample
 from falx.images.warp import CoordinateMap

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numba
 
-from falx.errors import check_range
+from falx.core.errors import check_range
 
 __all__ = ["CHUNKS", "limit_threads"]
 

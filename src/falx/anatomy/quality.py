@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.priors import TissuePriors
-from falx.anatomy.segmentation import Segmentation
+from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.volumes import tissue_volume_mm3
-from falx.errors import QualityError, notify
+from falx.core.errors import QualityError, notify
 from falx.images.nifti import Image
 from falx.images.resample import sample
 

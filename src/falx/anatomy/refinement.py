@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.facing import faces_left, mirror_segmentation
-from falx.anatomy.inverse import jacobian_determinants
-from falx.anatomy.segmentation import Segmentation
-from falx.errors import InputError
-from falx.grid import Grid
+from falx.anatomy.segmentation.facing import faces_left, mirror_segmentation
+from falx.anatomy.registration.inverse import jacobian_determinants
+from falx.anatomy.segmentation.result import Segmentation
+from falx.core.errors import InputError
+from falx.core.grid import Grid
 from falx.images.nifti import Image, load, save
 from falx.images.resample import pull, resample
 from falx.images.smooth import smooth

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.anatomy.coregistration import Coregistration, coregister
-from falx.errors import InputError, collect_notices, notify
-from falx.grid import require_same
-from falx.images.nifti import Image, load, load_mask, write_json
+from falx.anatomy.registration.coregistration import Coregistration, coregister
+from falx.core.errors import InputError, collect_notices, notify
+from falx.core.grid import require_same
+from falx.images.nifti import Image, load, load_mask
+from falx.core.files import write_json
 
 __all__ = ["coregister_stage", "load_matrix"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.grid import Grid
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 
 __all__ = ["Samples", "block_means", "take_samples"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from falx.errors import check_option, check_range
+from falx.core.errors import check_option, check_range
 
 __all__ = ["AFFINE_PRIORS", "Penalties", "SegmentationSettings"]
 
@@ -38,7 +38,7 @@ class Penalties:
 
 @dataclass(frozen=True)
 class SegmentationSettings:
-    """Settings of :func:`falx.anatomy.unified.segment`.
+    """Settings of :func:`falx.anatomy.segmentation.unified.segment`.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
-from falx.grid import Grid
+from falx.core.errors import InputError
+from falx.core.grid import Grid
 
 __all__ = ["PAIRS", "VolumeAsymmetry", "count_volumes", "tissue_volume_mm3", "volume_asymmetry"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from falx.bids.entities import folder_of, format_name
-from falx.errors import check_option
+from falx.core.errors import check_option
 
 __all__ = ["BIDS_VERSION", "IGNORED", "description", "output_path"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["DATATYPES", "ENTITY_ORDER", "BidsName", "format_name", "parse_name", "same_value"]
 

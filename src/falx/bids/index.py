@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from falx.bids.entities import DATATYPES, BidsName, parse_name, same_value
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["BidsFile", "Index"]
 

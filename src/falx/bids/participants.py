@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from falx.errors import InputError
-from falx.study import Column
+from falx.core.errors import InputError
+from falx.core.study import Column
 
 __all__ = ["Participants", "read_participants"]
 

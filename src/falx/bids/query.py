@@ -8,8 +8,8 @@ from pathlib import Path
 
 from falx.bids.entities import ENTITY_ORDER, same_value
 from falx.bids.index import BidsFile, Index
-from falx.errors import InputError, OptionError
-from falx.study import RawInput
+from falx.core.errors import InputError, OptionError
+from falx.core.study import RawInput
 
 __all__ = ["Filter", "Found", "find_one", "parse_filter"]
 

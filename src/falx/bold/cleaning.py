@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.bold.confounds import polynomial_trends
-from falx.errors import InputError, QualityError, check_range
-from falx.threads import blas_threads, over_blocks
+from falx.core.errors import InputError, QualityError, check_range
+from falx.core.threads import blas_threads, over_blocks
 
 __all__ = [
     "Band",

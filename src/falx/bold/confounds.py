@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_range
+from falx.core.errors import InputError, check_range
 
 __all__ = ["friston24", "polynomial_trends", "spike_regressors"]
 

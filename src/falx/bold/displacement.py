@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option, check_range
+from falx.core.errors import InputError, check_option, check_range
 
 __all__ = [
     "LIMIT_STEPS",

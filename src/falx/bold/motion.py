@@ -15,14 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError, QualityError
-from falx.images.spline import (
-    axis_operators,
-    cubic_weights,
-    spline_coefficients,
-    spline_value,
-)
-from falx.threads import blas_threads
+from falx.core.errors import InputError, QualityError
+from falx.images.spline import axis_operators, cubic_weights, spline_coefficients, spline_value
+from falx.core.threads import blas_threads
 
 __all__ = ["MotionEstimate", "realign", "realign_to_mean"]
 

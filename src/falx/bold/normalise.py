@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
-from falx.grid import apply_affine
+from falx.core.errors import InputError
+from falx.core.grid import apply_affine
 from falx.images.spline import axis_operators, sample_spline, spline_coefficients
-from falx.threads import blas_threads, over_blocks
+from falx.core.threads import blas_threads, over_blocks
 
 __all__ = ["RunAverage", "average_run", "covered_voxels", "sample_run"]
 

@@ -13,8 +13,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option, check_range
-from falx.threads import over_blocks
+from falx.core.errors import InputError, check_option, check_range
+from falx.core.threads import over_blocks
 
 __all__ = ["Border", "Edge", "RehoMap", "Ties", "neighbour_offsets", "regional_homogeneity"]
 

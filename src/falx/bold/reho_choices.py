@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from falx.bold.cleaning import Band, CleaningBasis, clean, clean_sequentially, cleaning_basis
 from falx.bold.confounds import friston24, spike_regressors
-from falx.bold.reading import TemplateSeries
+from falx.bold.series import TemplateSeries
 from falx.bold.reho import Border, Edge, RehoMap, Ties, regional_homogeneity
 from falx.bold.standardised import comparable, relative, standardise
 from falx.bold.tissue import TissueSignals
-from falx.errors import InputError, check_option, check_range
-from falx.grid import Grid
+from falx.core.errors import InputError, check_option, check_range
+from falx.core.grid import Grid
 
 __all__ = ["Cleaning", "Homogeneity", "HomogeneityMaps", "Nuisance", "RehoChoices"]
 

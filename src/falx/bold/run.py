@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.bold.slice_timing import Pad, check_slice_times, correct_slice_timing
-from falx.errors import InputError, check_option, notify
+from falx.core.errors import InputError, check_option, notify
 
 __all__ = ["BoldRun", "SliceOrder", "check_repetition_time", "slice_order"]
 

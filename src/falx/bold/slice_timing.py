@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option, check_range
+from falx.core.errors import InputError, check_option, check_range
 
 __all__ = ["Pad", "check_slice_times", "correct_slice_timing", "shift_series"]
 

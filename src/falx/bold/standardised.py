@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.bold.reho import RehoMap
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.images.smooth import smooth
 
 __all__ = ["comparable", "relative", "standardise"]

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.bold.confounds import polynomial_trends
-from falx.errors import InputError, check_range, notify
-from falx.threads import blas_threads
+from falx.core.errors import InputError, check_range, notify
+from falx.core.threads import blas_threads
 
 __all__ = ["MOST_COMPONENTS", "TissueSignals", "tissue_signals", "tissue_voxels"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from falx.errors import collect_notices
+from falx.core.errors import collect_notices
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare the groups and say where to look."""
     from falx.genes.blood.counts import read_counts, read_design
     from falx.genes.blood.differential import differential
-    from falx.studies.gene_lists import blood_report, read_imaging_genes
+    from falx.studies.genes.lists import blood_report, read_imaging_genes
 
     group, reference = arguments.contrast
     with collect_notices() as notices:

@@ -10,15 +10,15 @@ import numpy as np
 
 from falx.cli import plan
 from falx.cli.app import print_outcome, say
-from falx.configuration import resolve
+from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.engine.snakemake import Resources
-from falx.errors import FalxError, check_range
+from falx.core.errors import FalxError, check_range
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
-from falx.studies.recovery import compare_patient, render_recovered
-from falx.studies.signature import STUDY
+from falx.studies.signature.recovery import compare_patient, render_recovered
+from falx.studies.signature.study import STUDY
 
 __all__ = ["add_arguments", "run"]
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _genes(arguments: argparse.Namespace) -> int:
     """Plant a programme of genes and look for it."""
-    from falx.studies.demo_genes import run as run_genes
+    from falx.studies.genes.demo import run as run_genes
 
     say(f"planting a programme of genes in a made-up atlas, in {arguments.out}")
     found = run_genes(arguments.out, seed=arguments.seed)

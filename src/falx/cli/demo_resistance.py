@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from falx.cli.app import print_outcome, say
-from falx.configuration import resolve
+from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Outcome, Request, run_study
 from falx.engine.snakemake import Resources
 from falx.phantom.resting import simulate_resting_cohort
 from falx.phantom.resting_dataset import TRUTH, write_resting_cohort
-from falx.studies.resistance import STUDY
-from falx.studies.resistance_recovery import compare_cohort, render_cohort
+from falx.studies.resistance.study import STUDY
+from falx.studies.resistance.recovery import compare_cohort, render_cohort
 
 __all__ = ["COARSE", "SIZES", "run", "study_phantoms"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from falx import __version__
 from falx.bids.derivative import description
 from falx.bids.entities import folder_of, format_name
-from falx.errors import InputError, collect_notices, notify
-from falx.images.nifti import write_json
+from falx.core.errors import InputError, collect_notices, notify
+from falx.core.files import write_json
 
 __all__ = ["add_arguments", "run"]
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from falx.bids.derivative import output_path
-from falx.errors import InputError, OptionError, collect_notices
+from falx.core.errors import InputError, OptionError, collect_notices
 from falx.images.nifti import Image, load_mask
-from falx.studies.signature import STUDY
+from falx.studies.signature.study import STUDY
 
 __all__ = ["add_arguments", "run"]
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from falx.cli.knowledge import add_knowledge, aliases_of, libraries_of, network_of
-from falx.errors import InputError, collect_notices
+from falx.core.errors import InputError, collect_notices
 
 __all__ = ["add_arguments", "run"]
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test the lists and say where to look."""
-    from falx.studies.gene_lists import enrich_lists, read_gene_list
+    from falx.studies.genes.lists import enrich_lists, read_gene_list
 
     with collect_notices() as notices:
         libraries, network = libraries_of(arguments), network_of(arguments)

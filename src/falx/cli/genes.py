@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from falx.atlas import Atlas
+from falx.atlas.atlas import Atlas
 from falx.cli.knowledge import add_knowledge, aliases_of, libraries_of, network_of
-from falx.errors import InputError, check_option
+from falx.core.errors import InputError, check_option
 from falx.images.nifti import load
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, analyse, write, and say where to look."""
     from falx.genes.association_study import Settings
-    from falx.studies.blood_overlap import read_blood_genes
-    from falx.studies.expression import expression_from
-    from falx.studies.genes import Sources, analyse
+    from falx.studies.genes.blood_overlap import read_blood_genes
+    from falx.studies.genes.expression import expression_from
+    from falx.studies.genes.study import Sources, analyse
 
     atlas = _atlas(arguments)
     table = _table(arguments, atlas)
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _atlas(arguments: argparse.Namespace) -> Atlas | None:
-    from falx.atlas import load_atlas
+    from falx.atlas.atlas import load_atlas
 
     if arguments.atlas is None:
         return None
@@ -131,7 +131,7 @@ def _table(arguments: argparse.Namespace, atlas: Atlas | None) -> RegionTable:
 
     name = arguments.map
     if name.startswith(EXAMPLE):
-        from falx.studies.enigma_genes import enigma_table
+        from falx.studies.genes.enigma import enigma_table
 
         return enigma_table(name.removeprefix(EXAMPLE))
     if name.endswith((".nii", ".nii.gz")):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType
 
 from falx import __version__
-from falx.errors import FalxError
-from falx.threads import WAITING
+from falx.core.errors import FalxError
+from falx.core.threads import WAITING
 
 __all__ = ["COMMANDS", "Command", "main"]
 

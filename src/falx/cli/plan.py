@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from falx.bids.derivative import output_path
-from falx.errors import collect_notices
-from falx.images.nifti import atomic_path, write_text
-from falx.studies.plan_inputs import NEEDED, OFFERED, find_files
+from falx.core.errors import collect_notices
+from falx.core.files import atomic_path, write_text
+from falx.studies.plan.inputs import NEEDED, OFFERED, find_files
 
 __all__ = ["add_arguments", "run"]
 
@@ -49,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan or score; print the plan in words and what to look at; 1 if none is suggested."""
-    from falx.report.plan import plan_words
-    from falx.studies.plan_page import load_images, plan_page, sheet
-    from falx.surgery.limits import Goal, Limits, Placement
-    from falx.surgery.plan_stage import plan_stage
+    from falx.studies.plan.page import plan_words
+    from falx.studies.plan.live import load_images, plan_page, sheet
+    from falx.surgery.tracks.limits import Goal, Limits, Placement
+    from falx.studies.plan.files import plan_stage
 
     label = arguments.participant_label.removeprefix("sub-")
     given = {name: getattr(arguments, name) for name in (*NEEDED, *OFFERED)}

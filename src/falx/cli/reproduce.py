@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every item; write the files where asked."""
-    from falx.studies.outcome import OutcomeSettings
+    from falx.studies.outcome.outcome import OutcomeSettings
     from falx.studies.reproduce import mo2025
 
     items = mo2025.reproduce_mo2025(n_resamples=arguments.resamples, seed=arguments.seed)

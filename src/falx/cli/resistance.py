@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from falx.cli.app import add_study_arguments, run_command
-from falx.studies.resistance import STUDY
+from falx.studies.resistance.study import STUDY
 
 __all__ = ["add_arguments", "run"]
 

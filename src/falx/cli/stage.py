@@ -8,7 +8,7 @@ from pathlib import Path
 
 from falx.engine.job import Job
 from falx.engine.runner import limit_memory, run_job
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.data.labels import TISSUES, head_labels, recode
-from falx.errors import GridError
-from falx.grid import Grid, apply_affine, is_symmetric
+from falx.core.errors import GridError
+from falx.core.grid import Grid, apply_affine, is_symmetric
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap

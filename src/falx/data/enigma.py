@@ -14,8 +14,8 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import check_option
-from falx.grid import Side
+from falx.core.errors import check_option
+from falx.core.grid import Side
 
 __all__ = [
     "SYNDROMES",

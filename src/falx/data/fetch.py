@@ -17,8 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
-from falx.errors import InputError, check_option
-from falx.images.nifti import atomic_path
+from falx.core.errors import InputError, check_option
+from falx.core.files import atomic_path
 
 __all__ = ["Download", "Fetched", "catalogue", "fetch", "groups", "matches"]
 

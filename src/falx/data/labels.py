@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = [
     "TISSUES",

@@ -15,7 +15,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import check_option
+from falx.core.errors import check_option
 
 __all__ = ["COLUMNS", "MO2025_SOURCE", "CountRow", "Patients", "load_patients", "load_table1"]
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from falx.data.averaging import structure_ids
 from falx.data.labels import TISSUES, head_labels
-from falx.errors import InputError, check_option
-from falx.grid import Grid, box_grid
-from falx.images.nifti import Image, atomic_path, load, save, write_text
+from falx.core.errors import InputError, check_option
+from falx.core.grid import Grid, box_grid
+from falx.images.nifti import Image, load, save
+from falx.core.files import atomic_path, write_text
 
 __all__ = [
     "DATA",

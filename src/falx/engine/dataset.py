@@ -9,7 +9,7 @@ from pathlib import Path
 from falx.bids.index import Index
 from falx.bids.participants import Participants, read_participants
 from falx.bids.query import Filter
-from falx.study import Column
+from falx.core.study import Column
 
 __all__ = ["Dataset"]
 

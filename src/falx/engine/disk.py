@@ -6,7 +6,7 @@ import errno
 import shutil
 from pathlib import Path
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["existing_parent", "explain", "free_mb"]
 

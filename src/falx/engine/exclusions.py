@@ -11,7 +11,7 @@ from pathlib import Path
 from falx.engine.job import unit_of
 from falx.engine.runner import failure_of
 from falx.engine.write import write_atomically
-from falx.study import Study
+from falx.core.study import Study
 
 __all__ = ["EXCLUSIONS", "excluded_subjects", "note_excluded", "write_exclusions"]
 

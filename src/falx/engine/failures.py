@@ -11,7 +11,7 @@ from pathlib import Path
 from falx.engine.digest import digest_value
 from falx.engine.job import InputFile, Job
 from falx.engine.write import write_atomically
-from falx.study import Study
+from falx.core.study import Study
 
 __all__ = ["FAILURES", "rescued", "write_failures"]
 

@@ -50,7 +50,7 @@ class Job:
     Parameters
     ----------
     study
-        Reference of the study (see :func:`falx.study.load_study`).
+        Reference of the study (see :func:`falx.core.study.load_study`).
     stage, version, threads, mem_mb, disk_mb
         From the stage table.
     unit

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["end_group", "hold", "register_child"]
 

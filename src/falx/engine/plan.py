@@ -9,9 +9,9 @@ from typing import Any
 
 from falx.engine.digest import digest_value
 from falx.engine.job import Input, InputFile, Job, unit_of
-from falx.errors import InputError
-from falx.stage import Source, Stage
-from falx.study import Study
+from falx.core.errors import InputError
+from falx.core.stage import Source, Stage
+from falx.core.study import Study
 
 __all__ = ["Exclusion", "Plan", "config_file", "make_job"]
 

@@ -28,8 +28,8 @@ from falx.engine.provenance import (
     write_record,
 )
 from falx.engine.write import write_atomically
-from falx.errors import FalxError, InputError, collect_notices
-from falx.study import load_study
+from falx.core.errors import FalxError, InputError, collect_notices
+from falx.core.study import load_study
 
 __all__ = ["Finished", "failure_of", "limit_memory", "run_job"]
 
@@ -59,7 +59,7 @@ def run_job(job: Job, out: Path, *, threads: int | None = None) -> Finished:
     """Run one job in this process.
 
     The outputs appear in the output folder when the stage has written all of them; a job that
-    fails leaves none. A :class:`~falx.errors.FalxError` gives one sentence as the last line
+    fails leaves none. A :class:`~falx.core.errors.FalxError` gives one sentence as the last line
     of the log; any other error leaves its traceback there as well.
 
     Parameters

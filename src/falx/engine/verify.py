@@ -8,7 +8,7 @@ from pathlib import Path
 
 from falx.engine.digest import digest_file
 from falx.engine.provenance import Record, discard, read_records
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["Mismatch", "repair", "verify_folder"]
 

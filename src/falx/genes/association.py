@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError, check_option
+from falx.core.errors import InputError, check_option
 from falx.genes.multiplicity import TIE
-from falx.stats.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = [
     "CORRELATIONS",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import FalxNotice, InputError, check_range
+from falx.core.errors import FalxNotice, InputError, check_range
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
 from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import NullMaps, NullMethod, distances, null_maps

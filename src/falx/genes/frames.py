@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

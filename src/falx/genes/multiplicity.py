@@ -1,4 +1,4 @@
-"""Probabilities from null maps, and their combination; corrections: falx.stats.multiplicity."""
+"""Probabilities from null maps, and their combination; corrections: falx.core.multiplicity."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = [
     "cauchy_combination",

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option, check_range
+from falx.core.errors import InputError, check_option, check_range
 from falx.genes.multiplicity import two_sided_normal_p
-from falx.stats.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = [
     "CONVENTIONS",

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from falx.errors import InputError, notify
+from falx.core.errors import InputError, notify
 
 __all__ = ["SymbolMatch", "check_gene_list", "match_symbols", "repair_symbol"]
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import json
-import os
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +13,16 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import GridError, InputError, notify
-from falx.grid import Grid, check_affine, reorient_to_ras
+from falx.core.files import atomic_path, write_json
+from falx.core.errors import GridError, InputError, notify
+from falx.core.grid import Grid, check_affine, reorient_to_ras
 
 __all__ = [
     "Image",
-    "atomic_path",
     "load",
     "load_labels",
     "load_mask",
     "save",
-    "write_json",
-    "write_text",
 ]
 
 FORM_CONFLICT_MM = 0.1
@@ -39,7 +33,7 @@ class Image:
     """An image in memory: values and the grid they live on.
 
     Array axes run closest to right, anterior, superior (see
-    :func:`falx.grid.reorient_to_ras`).
+    :func:`falx.core.grid.reorient_to_ras`).
     """
 
     data: npt.NDArray[Any]
@@ -145,33 +139,6 @@ def save(
         write_json(path.with_name(path.name.split(".nii")[0] + ".json"), sidecar)
 
 
-def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
-    """Write JSON atomically; numbers that are not finite become null."""
-    write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path | str, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_path(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Temporary path that replaces `path` only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def _open(path: Path) -> Any:
     if not path.exists():
         raise InputError("the file does not exist", where=path, do="check the path")
@@ -237,19 +204,3 @@ def _storable(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
             return data.astype(kind)
     raise InputError("label values do not fit 32 bits", found=f"{low} to {high}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return value.as_posix()
-    return value

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.grid import Grid, apply_affine
+from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
 
 __all__ = ["Interpolation", "pull", "resample", "sample"]

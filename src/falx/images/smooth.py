@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.errors import check_range
+from falx.core.errors import check_range
 
 __all__ = ["FWHM_PER_SIGMA", "smooth"]
 

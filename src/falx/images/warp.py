@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
-from falx.grid import Grid, apply_affine
+from falx.core.errors import InputError
+from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image, load, save
 from falx.images.resample import sample
 

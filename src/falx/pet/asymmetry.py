@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.grid import Grid, mirror
+from falx.core.grid import Grid, mirror
 
 __all__ = [
     "Asymmetry",
@@ -51,7 +51,7 @@ def asymmetry_index(
 
     Examples
     --------
-    >>> from falx.grid import box_grid
+    >>> from falx.core.grid import box_grid
     >>> grid = box_grid((-0.5, 0, 0), (0.5, 0, 0), 1.0)
     >>> image, mask = np.array([[[3.0]], [[5.0]]]), np.ones((2, 1, 1), bool)
     >>> asymmetry_index(image, grid, mask).index.ravel()

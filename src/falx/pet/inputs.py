@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, OptionError, notify
+from falx.core.errors import InputError, OptionError, notify
 from falx.images.nifti import Image, load
 
 __all__ = ["Pet", "average_frames", "check_pet", "parse_frames", "read_pet"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option
-from falx.grid import Grid, mirror
+from falx.core.errors import InputError, check_option
+from falx.core.grid import Grid, mirror
 from falx.images.nifti import Image
 from falx.images.resample import Interpolation, pull
 from falx.images.smooth import smooth

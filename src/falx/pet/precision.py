@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from falx.grid import SIDES, Grid
+from falx.core.grid import SIDES, Grid
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 from falx.pet.pvc import RegionalDesign, Spread
 from falx.pet.regions import PARTS, volume_weights

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from falx.errors import OptionError, check_option
+from falx.core.errors import OptionError, check_option
 from falx.pet.signature import DEFAULT_THRESHOLD, PUBLISHED_THRESHOLD
 
 __all__ = ["PRESETS", "PetSettings", "preset"]

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option, check_range
-from falx.grid import Grid
+from falx.core.errors import InputError, check_option, check_range
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.images.smooth import FWHM_PER_SIGMA, smooth

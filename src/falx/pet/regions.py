@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.grid import SIDES, Side
+from falx.core.grid import SIDES, Side
 from falx.pet.asymmetry import ratio_of_means
 from falx.pet.pvc import Spread
 

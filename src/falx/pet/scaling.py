@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option
+from falx.core.errors import InputError, check_option
 
 __all__ = ["SCALES", "Scaled", "convert", "scale_image"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.errors import InputError, check_option, check_range, notify
-from falx.grid import Grid, Side
+from falx.core.errors import InputError, check_option, check_range, notify
+from falx.core.grid import Grid, Side
 from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
 from falx.pet.maps import Place

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.errors import InputError, check_range
-from falx.grid import Grid, apply_affine
+from falx.core.errors import InputError, check_range
+from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
 from falx.images.resample import sample
 from falx.images.smooth import FWHM_PER_SIGMA

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from falx.errors import check_range
-from falx.grid import SIDES
+from falx.core.errors import check_range
+from falx.core.grid import SIDES
 from falx.phantom.heads import SHIPPED
 from falx.phantom.patient import PatientSpec
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.errors import InputError, check_range
-from falx.grid import Side, apply_affine
+from falx.core.errors import InputError, check_range
+from falx.core.grid import Side, apply_affine
 from falx.phantom.heads import Head
 from falx.phantom.pet import MESIAL
 

@@ -9,18 +9,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import check_option, check_range
-from falx.grid import SIDES, Side, opposite
+from falx.core.errors import check_option, check_range
+from falx.core.grid import SIDES, Side, opposite
 from falx.images.mirror import FLIP, mirror_image
 from falx.images.nifti import Image
-from falx.phantom.heads import (
-    Head,
-    deformation,
-    load_head,
-    mirror_head,
-    symmetric_head,
-    warp_head,
-)
+from falx.phantom.heads import Head, deformation, load_head, mirror_head, symmetric_head, warp_head
 from falx.phantom.intensities import MrQuality, flair, t1w
 from falx.phantom.lesion import Ablation, ablate_hippocampus, atrophy
 from falx.phantom.pet import (

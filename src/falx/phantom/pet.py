@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import check_range
-from falx.grid import Grid, Side, apply_affine
+from falx.core.errors import check_range
+from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
 from falx.phantom.heads import Head

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.errors import check_range
+from falx.core.errors import check_range
 from falx.images.nifti import Image
 from falx.phantom.bold import BoldPhantom, BoldPlan, bold_run
 from falx.phantom.heads import SHIPPED, Head, deformation, load_head, symmetric_head, warp_head

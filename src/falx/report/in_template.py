@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from falx.grid import Grid, normalisation_grid
+from falx.core.grid import Grid, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.resample import pull
 from falx.images.warp import CoordinateMap

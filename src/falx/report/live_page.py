@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from falx.grid import Side, apply_affine
+from falx.core.grid import Side, apply_affine
 from falx.images.nifti import Image
 from falx.report.page import Notice, Section, render
 from falx.report.patient_view import MapSource, MaskSource, view_layers, view_surfaces

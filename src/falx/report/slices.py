@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import check_option
-from falx.grid import Grid, apply_affine
+from falx.core.errors import check_option
+from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.report.figures import COLOURS, paletted

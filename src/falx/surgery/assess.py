@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
-from falx.grid import apply_affine
+from falx.core.errors import InputError
+from falx.core.grid import apply_affine
 from falx.images.nifti import Image
-from falx.surgery.ablation import AblativeRate, rate_of_volumes
-from falx.surgery.geometry import LaserPlan, ablation_voxels
-from falx.surgery.limits import Limits
-from falx.surgery.scene import Fields, Mask, Scene, fields_of
-from falx.surgery.track_kernels import ROUNDING_MM, heat_limits, track_profiles
+from falx.surgery.outcome.ablation import AblativeRate, rate_of_volumes
+from falx.surgery.tracks.geometry import LaserPlan, ablation_voxels
+from falx.surgery.tracks.limits import Limits
+from falx.surgery.tracks.scene import Fields, Mask, Scene, fields_of
+from falx.surgery.tracks.kernels import ROUNDING_MM, heat_limits, track_profiles
 
 __all__ = [
     "Assessment",

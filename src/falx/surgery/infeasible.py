@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from falx.surgery.burns import candidate_burns
-from falx.surgery.limits import Goal, Limits
-from falx.surgery.scene import Fields, Scene
-from falx.surgery.track_kernels import FEASIBLE
-from falx.surgery.tracks import (
+from falx.surgery.burns.single import candidate_burns
+from falx.surgery.tracks.limits import Goal, Limits
+from falx.surgery.tracks.scene import Fields, Scene
+from falx.surgery.tracks.kernels import FEASIBLE
+from falx.surgery.tracks.feasible import (
     Tracks,
     far_from_sinus,
     find_tracks,
@@ -42,7 +42,7 @@ class Relaxation:
     Parameters
     ----------
     rule
-        Name of the field of :class:`~falx.surgery.limits.Limits` or ``Goal``.
+        Name of the field of :class:`~falx.surgery.tracks.limits.Limits` or ``Goal``.
     now, needed
         Its value and the first value that makes room.
     """

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.grid import apply_affine
-from falx.surgery.burn_kernels import shaken
-from falx.surgery.geometry import LaserPlan
-from falx.surgery.limits import Limits, Placement
-from falx.surgery.scene import Fields, Scene
-from falx.surgery.tracks import numba_threads
+from falx.core.grid import apply_affine
+from falx.surgery.burns.kernels import shaken
+from falx.surgery.tracks.geometry import LaserPlan
+from falx.surgery.tracks.limits import Limits, Placement
+from falx.surgery.tracks.scene import Fields, Scene
+from falx.surgery.tracks.feasible import numba_threads
 
 __all__ = ["Robustness", "shake", "signature_points"]
 

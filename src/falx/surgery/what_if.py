@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.grid import Grid, apply_affine
-from falx.surgery.geometry import LaserPlan
-from falx.surgery.limits import Limits
-from falx.surgery.scene import Fields, Scene
+from falx.core.grid import Grid, apply_affine
+from falx.surgery.tracks.geometry import LaserPlan
+from falx.surgery.tracks.limits import Limits
+from falx.surgery.tracks.scene import Fields, Scene
 
 __all__ = ["FIELD_UNIT_MM", "what_if_arrays", "what_if_plan", "what_if_scene"]
 

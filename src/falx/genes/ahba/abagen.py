@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas import Atlas
-from falx.errors import check_option
+from falx.atlas.atlas import Atlas
+from falx.core.errors import check_option
 from falx.genes.ahba.accounts import (
     AhbaExpression,
     Coordinates,
@@ -34,7 +34,7 @@ from falx.genes.ahba.samples import (
     unlike_samples,
 )
 from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_structure
-from falx.grid import Side
+from falx.core.grid import Side
 
 __all__ = ["AbagenOptions", "abagen_expression"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas import Atlas
-from falx.errors import InputError, check_option
+from falx.atlas.atlas import Atlas
+from falx.core.errors import InputError, check_option
 from falx.genes.ahba.files import AhbaFolder
 from falx.genes.ahba.ledger import Ledger
 from falx.genes.ahba.probes import Probes, above_background

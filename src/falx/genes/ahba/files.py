@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.ahba.matrix import read_matrix
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.atlas import Atlas, Region
-from falx.grid import Grid, Side, apply_affine
+from falx.atlas.atlas import Atlas, Region
+from falx.core.grid import Grid, Side, apply_affine
 
 __all__ = [
     "LabelledVoxels",

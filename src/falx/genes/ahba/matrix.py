@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["read_matrix"]
 

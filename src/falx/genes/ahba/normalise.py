@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import check_option
+from falx.core.errors import check_option
 
 __all__ = ["NORMALISATIONS", "normalise", "scaled_robust_sigmoid"]
 

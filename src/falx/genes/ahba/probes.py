@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.ahba.files import AhbaFolder, Reannotation
 from falx.genes.ahba.ledger import Ledger
 from falx.genes.ahba.samples import Samples

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.atlas import Atlas, Region
-from falx.errors import check_option
+from falx.atlas.atlas import Atlas, Region
+from falx.core.errors import check_option
 from falx.genes.ahba.matching import LabelledVoxels
-from falx.grid import Side
+from falx.core.grid import Side
 
 __all__ = ["AGGREGATIONS", "DonorSamples", "Filling", "aggregate", "fill_missing", "region_values"]
 

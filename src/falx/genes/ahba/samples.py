@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, check_option
+from falx.core.errors import InputError, check_option
 from falx.genes.ahba.files import Ontology
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError, check_option
+from falx.core.errors import InputError, check_option
 from falx.genes.ahba.files import RnaSeq
 from falx.genes.ahba.samples import Samples
 

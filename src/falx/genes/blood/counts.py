@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, notify
+from falx.core.errors import InputError, notify
 from falx.genes.frames import read_frame
 from falx.genes.sets.library import text_of
 

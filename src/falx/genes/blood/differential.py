@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.blood.counts import Counts, check_design
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.sets.ora import hypergeometric_tail
-from falx.stats.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = [
     "DirectionAgreement",

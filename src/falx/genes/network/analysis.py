@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module
 from falx.genes.sets.library import TestedSets

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from falx.errors import InputError, check_range, notify
+from falx.core.errors import InputError, check_range, notify
 from falx.genes.sets.library import Origin, text_of
 
 __all__ = [

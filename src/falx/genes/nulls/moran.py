@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = ["inverse_distance_weights", "moran_eigenvectors", "moran_index", "moran_maps"]
 

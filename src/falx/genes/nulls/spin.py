@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError, check_option
-from falx.grid import Side
+from falx.core.errors import InputError, check_option
+from falx.core.grid import Side
 
 __all__ = [
     "SPIN_METHODS",

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 
 __all__ = [
     "FittedVariogram",

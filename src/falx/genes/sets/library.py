@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError, notify
+from falx.core.errors import InputError, notify
 from falx.genes.symbols import match_symbols
 
 __all__ = [

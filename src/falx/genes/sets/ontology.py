@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from falx.errors import InputError, check_option
+from falx.core.errors import InputError, check_option
 from falx.genes.sets.library import GeneSetLibrary, Origin, text_of
 
 __all__ = ["ASPECTS", "Ontology", "Term", "go_sets", "read_gaf", "read_obo"]

@@ -9,9 +9,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError, notify
+from falx.core.errors import InputError, notify
 from falx.genes.sets.library import TestedSets
-from falx.stats.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = ["OraResult", "hypergeometric_tail", "over_representation"]
 

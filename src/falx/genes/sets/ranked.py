@@ -14,9 +14,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.sets.library import TestedSets
-from falx.stats.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = ["RankedResult", "enrichment_scores", "ranked_enrichment"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.sets.library import GeneSetLibrary, Origin, text_of
 
 __all__ = ["Specificity", "read_specificity", "specific_sets", "tissue_specificity"]

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.genes.multiplicity import cauchy_combination
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import OraResult, over_representation
-from falx.stats.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = [
     "ListComparison",

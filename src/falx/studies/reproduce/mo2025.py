@@ -11,9 +11,9 @@ import numpy as np
 
 from falx.data.mo2025 import MO2025_SOURCE, load_patients
 from falx.report.page import Notice, Section, Table, render
-from falx.studies.cohort import published_cohort
-from falx.studies.outcome import OutcomeSettings, study_outcome
-from falx.studies.outcome_page import outcome_sections
+from falx.studies.outcome.cohort import published_cohort
+from falx.studies.outcome.outcome import OutcomeSettings, study_outcome
+from falx.studies.outcome.page import outcome_sections
 from falx.studies.reproduce.asymmetry import asymmetry_items
 from falx.studies.reproduce.demography import demography_items
 from falx.studies.reproduce.items import (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.surgery.dicom.identity import GEOMETRY_TAGS, Identity, new_dataset
 from falx.surgery.dicom.series import DonorSeries
 from falx.surgery.dicom.structure_set import inner_border

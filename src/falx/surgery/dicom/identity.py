@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from falx import __version__
-from falx.errors import notify
+from falx.core.errors import notify
 
 __all__ = ["Identity", "bare", "identify", "new_dataset"]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from falx.errors import InputError, notify
-from falx.images.nifti import atomic_path, write_json
+from falx.core.errors import InputError, notify
+from falx.core.files import atomic_path, write_json
 
 __all__ = ["ROLES", "Converted", "convert", "pick", "store", "temporary_folder"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx import __version__
-from falx.errors import InputError
+from falx.core.errors import InputError
 from falx.surgery.dicom.identity import Identity, bare
 from falx.surgery.dicom.series import DonorSeries
 

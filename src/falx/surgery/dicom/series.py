@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.errors import InputError
-from falx.grid import Grid
+from falx.core.errors import InputError
+from falx.core.grid import Grid
 from falx.images.nifti import Image
 from falx.images.resample import resample
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.grid import apply_affine
+from falx.core.grid import apply_affine
 from falx.surgery.dicom.identity import Identity, new_dataset
 from falx.surgery.dicom.segmentation import check_masks
 from falx.surgery.dicom.series import LPS, DonorSeries

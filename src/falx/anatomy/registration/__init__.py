@@ -1,0 +1,1 @@
+"""Maps between images and to the template: affine, elastic, coregistration, inverse."""

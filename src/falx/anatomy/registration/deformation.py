@@ -1,0 +1,231 @@
+"""The deformation that brings the priors onto the head.
+
+Every node of the sample grid carries a displacement in mm along the image axes. A Gauss-Newton
+step solves (H + L) d = g + L u by conjugate gradients, where g and H come from the slope of the
+priors under the current mixture, and L is the elastic energy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.registration.elastic import ElasticEnergy
+from falx.anatomy.parallel import CHUNKS
+from falx.anatomy.priors import TissuePriors, prior_and_slope_at, prior_at
+from falx.anatomy.samples import Samples
+
+__all__ = ["Warp", "improve_warp", "still", "warped_priors"]
+
+Floats = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+
+CG_STEPS = 10
+CG_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """Displacements on the periodic grid of an elastic energy.
+
+    Parameters
+    ----------
+    displacement_mm
+        Shape (3, PX, PY, PZ), along the image axes; the head fills the lower corner.
+    to_prior
+        4×4, from node indices of the sample grid to prior voxels, without displacement.
+    spacing_mm
+        Shape (3,), of the sample grid.
+    """
+
+    displacement_mm: Floats
+    to_prior: Vector
+    spacing_mm: Vector
+
+    @property
+    def pull(self) -> Vector:
+        """Prior voxels per mm of displacement, shape (3, 3)."""
+        return np.asarray(self.to_prior[:3, :3] / self.spacing_mm)
+
+
+def still(energy: ElasticEnergy, to_prior: Vector) -> Warp:
+    """Warp without displacement."""
+    field = np.zeros((3, *energy.padded), dtype=np.float32)
+    return Warp(field, to_prior, energy.spacing_mm)
+
+
+def warped_priors(warp: Warp, samples: Samples, priors: TissuePriors) -> Floats:
+    """Prior probabilities at every sample, shape (n, K)."""
+    return np.asarray(
+        _warped(
+            samples.nodes, warp.displacement_mm, warp.to_prior, warp.pull, priors.probabilities
+        )
+    )
+
+
+def improve_warp(
+    warp: Warp,
+    samples: Samples,
+    evidence: Floats,
+    shares: Vector,
+    priors: TissuePriors,
+    elastic: ElasticEnergy,
+    *,
+    factor: float,
+) -> tuple[Warp, float]:
+    """One Gauss-Newton step with a line search.
+
+    Parameters
+    ----------
+    evidence
+        Shape (n, K), share times likelihood of each class at every sample.
+    shares
+        Shape (K,), the global shares alone.
+    factor
+        Multiplies the elastic energy.
+
+    Returns
+    -------
+    Warp
+        The improved warp, or the old one if no step helps.
+    float
+        The decrease of the whole energy.
+    """
+    shares = shares.astype(np.float32)
+    arguments = (samples.nodes, evidence, shares, warp.to_prior, warp.pull, priors.probabilities)
+    data, slope, curvature = _warp_terms(warp.displacement_mm, *arguments)
+    spectrum = elastic.to_spectrum(warp.displacement_mm)
+    force = elastic.force(spectrum, factor)
+    before = float(data.sum()) + 0.5 * elastic.dot(spectrum, force)
+    step = _solve(elastic, curvature, elastic.to_spectrum(slope) + force, factor)
+    step_field = elastic.to_field(step)
+    step_force = elastic.force(step, factor)
+    cross, square = elastic.dot(step, force), elastic.dot(step, step_force)
+    own = 0.5 * elastic.dot(spectrum, force)
+    for scale in (1.0, 0.5, 0.25, 0.125):
+        field = warp.displacement_mm - np.float32(scale) * step_field
+        bent = own - scale * cross + 0.5 * scale**2 * square
+        after = float(_warp_energy(field, *arguments).sum()) + bent
+        if after < before:
+            return Warp(field, warp.to_prior, warp.spacing_mm), before - after
+    return warp, 0.0
+
+
+def _solve(
+    elastic: ElasticEnergy, curvature: Floats, right: npt.NDArray[np.complex64], factor: float
+) -> npt.NDArray[np.complex64]:
+    """Preconditioned conjugate gradients for (H + factor L) d = right, in frequency space."""
+    stiffness = max(float(curvature[:3].mean()), 1e-6)
+    solution = np.zeros_like(right)
+    residual = right.copy()
+    z = elastic.precondition(residual, factor, stiffness)
+    direction = z.copy()
+    strength = first = elastic.dot(residual, z)
+    for _ in range(CG_STEPS):
+        if strength <= CG_TOLERANCE**2 * first or strength <= 0.0:
+            break
+        product = elastic.force(direction, factor)
+        product += elastic.to_spectrum(_stretch(curvature, elastic.to_field(direction)))
+        length = np.float32(strength / elastic.dot(direction, product))
+        solution += length * direction
+        residual -= length * product
+        z = elastic.precondition(residual, factor, stiffness)
+        last, strength = strength, elastic.dot(residual, z)
+        direction = z + np.float32(strength / last) * direction
+    return solution
+
+
+@numba.njit(cache=True, parallel=True)
+def _stretch(curvature, field):  # type: ignore[no-untyped-def]
+    """Symmetric 3×3 curvature (xx, yy, zz, xy, xz, yz) of every node times a field."""
+    out = np.empty_like(field)
+    _, nx, ny, nz = field.shape
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                p, q, r = field[0, i, j, k], field[1, i, j, k], field[2, i, j, k]
+                h = curvature[:, i, j, k]
+                out[0, i, j, k] = h[0] * p + h[3] * q + h[4] * r
+                out[1, i, j, k] = h[3] * p + h[1] * q + h[5] * r
+                out[2, i, j, k] = h[4] * p + h[5] * q + h[2] * r
+    return out
+
+
+@numba.njit(cache=True)
+def _place(node, field, matrix, pull):  # type: ignore[no-untyped-def]
+    """Position of a node in prior voxels, with its displacement."""
+    a, b, c = node[0], node[1], node[2]
+    u, v, w = field[0, a, b, c], field[1, a, b, c], field[2, a, b, c]
+    x = matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c + matrix[0, 3]
+    y = matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c + matrix[1, 3]
+    z = matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c + matrix[2, 3]
+    x += pull[0, 0] * u + pull[0, 1] * v + pull[0, 2] * w
+    y += pull[1, 0] * u + pull[1, 1] * v + pull[1, 2] * w
+    z += pull[2, 0] * u + pull[2, 1] * v + pull[2, 2] * w
+    return x, y, z
+
+
+@numba.njit(cache=True, parallel=True)
+def _warped(nodes, field, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+    n = nodes.shape[0]
+    out = np.empty((n, probabilities.shape[3]), np.float32)
+    for chunk in numba.prange(CHUNKS):
+        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            x, y, z = _place(nodes[s], field, matrix, pull)
+            prior_at(probabilities, x, y, z, out[s])
+    return out
+
+
+@numba.njit(cache=True, parallel=True)
+def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+    n, classes = evidence.shape
+    energy = np.zeros(CHUNKS)
+    for chunk in numba.prange(CHUNKS):
+        prior = np.empty(classes, np.float32)
+        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            x, y, z = _place(nodes[s], field, matrix, pull)
+            prior_at(probabilities, x, y, z, prior)
+            joint, whole = 1e-30, 0.0
+            for k in range(classes):
+                joint += evidence[s, k] * prior[k]
+                whole += shares[k] * prior[k]
+            energy[chunk] -= np.log(joint / whole)
+    return energy
+
+
+@numba.njit(cache=True, parallel=True)
+def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+    """Energy by chunk, slope (3, …) and curvature (6, …) of the displacement at every node."""
+    n, classes = evidence.shape
+    energy = np.zeros(CHUNKS)
+    slope = np.zeros(field.shape, np.float32)
+    curvature = np.zeros((6, field.shape[1], field.shape[2], field.shape[3]), np.float32)
+    for chunk in numba.prange(CHUNKS):
+        prior = np.empty(classes, np.float32)
+        rise = np.empty((classes, 3), np.float32)
+        g = np.empty(3)
+        d = np.empty(3)
+        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            x, y, z = _place(nodes[s], field, matrix, pull)
+            prior_and_slope_at(probabilities, x, y, z, prior, rise)
+            joint, whole = 1e-30, 0.0
+            for k in range(classes):
+                joint += evidence[s, k] * prior[k]
+                whole += shares[k] * prior[k]
+            energy[chunk] -= np.log(joint / whole)
+            for axis in range(3):
+                g[axis] = 0.0
+                for k in range(classes):
+                    g[axis] -= (evidence[s, k] / joint - shares[k] / whole) * rise[k, axis]
+            a, b, c = nodes[s, 0], nodes[s, 1], nodes[s, 2]
+            for axis in range(3):
+                d[axis] = pull[0, axis] * g[0] + pull[1, axis] * g[1] + pull[2, axis] * g[2]
+                slope[axis, a, b, c] = d[axis]
+                curvature[axis, a, b, c] = d[axis] * d[axis]
+            curvature[3, a, b, c] = d[0] * d[1]
+            curvature[4, a, b, c] = d[0] * d[2]
+            curvature[5, a, b, c] = d[1] * d[2]
+    return energy, slope, curvature

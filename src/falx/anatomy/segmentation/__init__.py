@@ -1,0 +1,1 @@
+"""Unified segmentation: tissues, bias field, and what a segmented head is."""

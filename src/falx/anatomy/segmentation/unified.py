@@ -1,0 +1,144 @@
+"""Unified segmentation (Ashburner & Friston 2005): tissues, bias field and map to the template.
+
+Ashburner J, Friston KJ. Unified segmentation. NeuroImage 2005; 26: 839-851.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.registration.affine import size_prior
+from falx.anatomy.registration.alignment import align
+from falx.anatomy.segmentation.cleanup import clean_up
+from falx.anatomy.segmentation.facing import faces_left, mirror_segmentation, rounded
+from falx.anatomy.segmentation.fitting import Fit, fit_model
+from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
+from falx.anatomy.segmentation.mrf import smooth_labels
+from falx.anatomy.parallel import limit_threads
+from falx.anatomy.segmentation.posterior import posteriors, to_template_mm
+from falx.anatomy.segmentation.prepare import check_volume, prepare
+from falx.anatomy.priors import TissuePriors, brain_only
+from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.settings import SegmentationSettings
+from falx.core.grid import Grid, box_grid
+from falx.images.mirror import mirror_image
+from falx.images.nifti import Image
+from falx.images.warp import CoordinateMap
+from falx.core.threads import blas_threads
+
+__all__ = ["INVERSE_GRID", "segment"]
+
+Floats = npt.NDArray[np.float32]
+
+INVERSE_GRID = box_grid((-98.0, -134.0, -72.0), (98.0, 98.0, 116.0), 2.0)
+"""Template grid of the inverse map: the template's own box at 2 mm."""
+
+
+def segment(
+    image: Image,
+    priors: TissuePriors,
+    settings: SegmentationSettings | None = None,
+    *,
+    threads: int = 1,
+    inverse_grid: Grid = INVERSE_GRID,
+    where: object = None,
+) -> Segmentation:
+    """Segment a T1-weighted head.
+
+    Parameters
+    ----------
+    image
+        Shape (X, Y, Z), RAS+. Voxels that are exactly zero or not finite count as not
+        measured; a brain-extracted image is recognised and segmented without head classes.
+    priors
+        Tissue priors in template space.
+    settings
+        The defaults of Mo 2025 if absent.
+    threads
+        The result does not depend on it.
+    inverse_grid
+        Template grid of the inverse map.
+    where
+        Name for messages.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be segmented, see :func:`falx.anatomy.segmentation.prepare.prepare`.
+    QualityError
+        If the fit fails.
+    """
+    chosen = settings or SegmentationSettings()
+    check_volume(image, where=where)
+    over = faces_left(image.data)
+    facing = mirror_image(image) if over else image
+    ready = Image(facing.data, rounded(facing.affine))
+    result = _segment(ready, priors, chosen, threads, inverse_grid, where)
+    result = mirror_segmentation(result) if over else result
+    return replace(result, grid=image.grid)
+
+
+def _segment(
+    image: Image,
+    priors: TissuePriors,
+    settings: SegmentationSettings,
+    threads: int,
+    inverse_grid: Grid,
+    where: object,
+) -> Segmentation:
+    ready = prepare(image, where=where)
+    clean, mask = ready.image, ready.measured
+    tissue = brain_only(priors) if ready.extracted else priors
+    with limit_threads(threads) as allowed, blas_threads(1):
+        alignment = align(clean, priors, size_prior(settings.affine_prior))
+        fit = fit_model(clean, mask, tissue, alignment.affine, settings, threads=allowed)
+        corrected = clean.data * np.exp(fit.bias.log_field((1, 1, 1), clean.data.shape))
+        to_prior = np.linalg.inv(priors.affine) @ alignment.affine @ image.affine
+        tissues, classes = _tissues(
+            Image(corrected, image.affine), mask, fit, tissue, to_prior, settings
+        )
+        forward = CoordinateMap(
+            to_template_mm(fit.displacement_mm, fit.grid, alignment.affine), fit.grid.affine
+        )
+        backward = inverse_map(forward, alignment.affine, inverse_grid)
+    return Segmentation(
+        gm=tissues[0],
+        wm=tissues[1],
+        csf=tissues[2],
+        classes=classes,
+        corrected=corrected,
+        grid=image.grid,
+        affine=alignment.affine,
+        to_template=forward,
+        to_native=backward,
+        jacobian=jacobian_determinants(forward),
+        information=alignment.information,
+        fit=fit,
+    )
+
+
+def _tissues(
+    corrected: Image,
+    mask: npt.NDArray[np.bool_],
+    fit: Fit,
+    priors: TissuePriors,
+    to_prior: npt.NDArray[np.float64],
+    settings: SegmentationSettings,
+) -> tuple[list[Floats], npt.NDArray[np.uint8]]:
+    """Grey, white and fluid of the whole image after field and clean-up, and the first labels."""
+    found = posteriors(corrected.data, mask, fit, priors, to_prior)
+    box, classes = found.box, found.classes
+    sizes = corrected.grid.voxel_sizes_mm
+    inner = smooth_labels(found.inner, sizes, settings.mrf_strength)
+    del found  # six probabilities a voxel, and the clean-up needs as much again
+    if settings.clean_up:
+        inner = clean_up(inner, sizes)
+    whole = []
+    for k in range(3):
+        tissue = np.zeros(corrected.data.shape, dtype=np.float32)
+        tissue[box] = inner[..., k]
+        whole.append(tissue)
+    return whole, classes

@@ -1,0 +1,1 @@
+"""Structures such as the hippocampus: own priors, or the labels of another program."""

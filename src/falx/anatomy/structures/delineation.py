@@ -1,0 +1,213 @@
+"""Structures: warped structure priors times the patient's own intensities.
+
+Each group of structures with a common intensity (cortex and hippocampus, thalamus, brainstem
+...) has Gaussians that are fitted to this patient by expectation-maximisation under the warped
+priors. Where the prior expects hippocampus and the voxel is as dark as fluid, fluid wins: an
+atrophic hippocampus comes out small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from falx.anatomy.segmentation.facing import faces_left, mirror_segmentation, rounded
+from falx.anatomy.segmentation.mixture import Mixture, class_evidence
+from falx.anatomy.parallel import limit_threads
+from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
+from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
+from falx.anatomy.structures.warp import fit_structure_warp
+from falx.data.labels import head_labels, swap_sides
+from falx.data.priors import StructurePriors
+from falx.core.grid import Grid
+from falx.images.mirror import turned_over
+from falx.images.resample import sample
+from falx.images.warp import CoordinateMap
+
+__all__ = ["SKIN", "SKULL", "Structures", "segment_structures", "with_skull_and_skin"]
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int32]
+
+SKULL, SKIN = 165, 258
+"""FreeSurfer's numbers for skull and for the rest of the head."""
+
+FIT_STRIDE = 2
+EVERYWHERE = {3: 0.01, 42: 0.01, 2: 0.01, 41: 0.01, 24: 0.02}
+"""Least prior of cortex, white matter and fluid in the brain, on their side: the map does not
+follow every fold and ventricle, and a misplaced voxel must not broaden a Gaussian."""
+
+VENTRICLES, OUTER_FLUID, WIDENED_MM = (4, 43), 24, 12.0
+UNLABELLED = ((3, 2, 24), (42, 41, 24))
+"""Labels left and right of brain that no structure's prior reaches: grey, white, fluid."""
+
+BONE_CLASS, SOFT_CLASS = 3, 4
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """Structures of a head on its native grid.
+
+    Parameters
+    ----------
+    labels
+        Shape (X, Y, Z), int32, FreeSurfer numbers; 0 outside the brain.
+    volumes_mm3
+        Sum of probabilities times the voxel volume, by label.
+    confidence
+        Expected Dice overlap of a label with the truth under the model, by label: 1 where
+        every voxel is certain.
+    """
+
+    labels: Labels
+    volumes_mm3: Mapping[int, float]
+    confidence: Mapping[int, float]
+
+
+def segment_structures(
+    segmentation: Segmentation, priors: StructurePriors, *, threads: int = 1
+) -> Structures:
+    """Label the structures of a segmented head.
+
+    Parameters
+    ----------
+    segmentation
+        Its intensities, brain mask and map to the template are used.
+    priors
+        Probability of every structure in template space.
+    threads
+        The result does not depend on it.
+    """
+    if faces_left(segmentation.corrected):
+        return _mirrored(_labelled(mirror_segmentation(segmentation), priors, threads))
+    return _labelled(segmentation, priors, threads)
+
+
+def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int) -> Structures:
+    table = _laid_out(priors)
+    grid = Grid(segmentation.grid.shape, rounded(segmentation.grid.affine))
+    corrected, brain = segmentation.corrected, segmentation.brain_mask
+    voxels = np.argwhere(brain).astype(np.int32)
+    values = np.ascontiguousarray(corrected[brain], dtype=np.float32)
+    with limit_threads(threads) as allowed:
+        to_template = fit_structure_warp(
+            corrected,
+            brain,
+            grid,
+            segmentation.to_template,
+            segmentation.affine,
+            priors,
+            threads=allowed,
+        )
+        to_node = np.linalg.inv(to_template.affine) @ grid.affine
+        field = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
+        mixture = _fit_groups(values, voxels, to_node, field, table)
+        evidence = class_evidence(mixture, values)
+        found, certainty, mass = label_voxels(voxels, to_node, field, table, evidence)
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    ids = np.array([*priors.ids, 0], dtype=np.int32)
+    named = ids[found]
+    missing = named == 0
+    right = to_template.at(voxels[missing] @ grid.affine[:3, :3].T + grid.affine[:3, 3])[:, 0] > 0
+    named[missing] = np.array(UNLABELLED)[right.astype(int), evidence[missing, :3].argmax(axis=1)]
+    labels[brain] = named
+    labels = _widened_ventricles(labels, grid, to_template, priors)
+    return _summary(labels, found, certainty, mass.sum(axis=0), grid, priors)
+
+
+def _mirrored(structures: Structures) -> Structures:
+    partner = head_labels().table(head_labels().mirror)
+    return Structures(
+        swap_sides(turned_over(structures.labels)).astype(np.int32),
+        {int(partner[number]): value for number, value in structures.volumes_mm3.items()},
+        {int(partner[number]): value for number, value in structures.confidence.items()},
+    )
+
+
+def with_skull_and_skin(labels: Labels, classes: npt.NDArray[np.uint8]) -> Labels:
+    """Add skull and the head's other tissue, from the tissue classes, around the brain."""
+    result = labels.copy()
+    outside = labels == 0
+    result[outside & (classes == BONE_CLASS)] = SKULL
+    result[outside & (classes != BONE_CLASS) & (classes <= SOFT_CLASS)] = SKIN
+    return result
+
+
+def _laid_out(priors: StructurePriors) -> PriorTable:
+    groups = [group_of(structure) for structure in priors.ids]
+    signs = {"left": -1.0, "right": 1.0}
+    floors = [
+        [255.0 * EVERYWHERE.get(i, 0.0), signs.get(side, 0.0)]
+        for i, side in zip(priors.ids, priors.sides, strict=True)
+    ]
+    sizes = np.array([box.size for box in priors.boxes], dtype=np.int64)
+    return PriorTable(
+        np.concatenate([np.ascontiguousarray(box).ravel() for box in priors.boxes]),
+        np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
+        np.array([box.shape for box in priors.boxes], dtype=np.int64),
+        np.ascontiguousarray(priors.corners, dtype=np.int64),
+        np.asarray(np.linalg.inv(priors.grid.affine), dtype=np.float64),
+        np.array(floors),
+        0.5 * (priors.grid.shape[0] - 1),
+        np.array(groups, dtype=np.int64),
+    )
+
+
+def _fit_groups(
+    values: Floats,
+    voxels: npt.NDArray[np.int32],
+    to_node: npt.NDArray[np.float64],
+    field: Floats,
+    table: PriorTable,
+) -> Mixture:
+    """Gaussians of every group, from every other voxel along each axis."""
+    chosen = np.all(voxels % FIT_STRIDE == 0, axis=1)
+    at_voxels = prior_of_groups(voxels[chosen], to_node, field, table, N_GROUPS)
+    return fit_groups(np.ascontiguousarray(values[chosen]), at_voxels)
+
+
+def _widened_ventricles(
+    labels: Labels, grid: Grid, to_template: CoordinateMap, priors: StructurePriors
+) -> Labels:
+    """Give fluid that no prior expects, next to a lateral ventricle, to that ventricle.
+
+    Ventricles wider than those of the heads behind the priors are labelled as outer fluid
+    where even the priors of outer fluid end.
+    """
+    voxels = np.argwhere(labels == OUTER_FLUID)
+    points = to_template.at(voxels @ grid.affine[:3, :3].T + grid.affine[:3, 3])
+    unexpected = sample(priors.image(OUTER_FLUID), points) < EVERYWHERE[OUTER_FLUID]
+    room = np.zeros(labels.shape, dtype=bool)
+    room[tuple(voxels[unexpected].T)] = True
+    steps = max(1, round(WIDENED_MM / float(grid.voxel_sizes_mm.mean())))
+    result = labels.copy()
+    for ventricle in VENTRICLES:
+        grown = ndimage.binary_dilation(labels == ventricle, iterations=steps, mask=room)
+        result[grown & room] = ventricle
+        room &= ~grown
+    return result
+
+
+def _summary(
+    labels: Labels,
+    found: npt.NDArray[np.int64],
+    certainty: Floats,
+    mass: npt.NDArray[np.float64],
+    grid: Grid,
+    priors: StructurePriors,
+) -> Structures:
+    n = len(priors.ids)
+    counts = np.bincount(found, minlength=n + 1)[:n]
+    certain = np.bincount(found, weights=certainty, minlength=n + 1)[:n]
+    overlap = 2.0 * certain / np.maximum(counts + mass, 1e-9)
+    volumes = mass * grid.voxel_volume_mm3
+    return Structures(
+        labels,
+        dict(zip(priors.ids, volumes.tolist(), strict=True)),
+        dict(zip(priors.ids, overlap.tolist(), strict=True)),
+    )

@@ -1,0 +1,86 @@
+"""Groups of structures with a common intensity, and their Gaussians in one patient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.segmentation.mixture import Mixture, fit_mixture, initial_mixture, split
+from falx.core.errors import InputError
+
+__all__ = ["N_GROUPS", "fit_groups", "group_of"]
+
+Floats = npt.NDArray[np.float32]
+
+GROUPS: tuple[tuple[int, ...], ...] = (
+    (3, 42, 17, 53, 18, 54, 11, 50, 26, 58),
+    (2, 41),
+    (4, 43, 5, 44, 14, 15, 24, 72),
+    (8, 47),
+    (7, 46),
+    (10, 49),
+    (12, 51),
+    (13, 52),
+    (28, 60, 85),
+    (16,),
+)
+"""Structures of one intensity: cerebral grey, white, fluid, then the others."""
+
+N_GROUPS = len(GROUPS)
+GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
+FEWEST_VOXELS = 20
+MOST_STEPS, FURTHER_STEPS = 60, 10
+WIDEST = 2.25
+"""Largest variance of a group, relative to the narrower of grey and white matter at the start:
+noise is alike everywhere, and a deep nucleus must not swallow the ventricle beside it."""
+
+PRIOR_FLOOR = np.float32(1e-4)
+
+
+def group_of(structure: int) -> int:
+    """Position in the groups of a structure's FreeSurfer number."""
+    for position, members in enumerate(GROUPS):
+        if structure in members:
+            return position
+    raise InputError("no intensity group for a structure of the priors", found=structure)
+
+
+def fit_groups(values: Floats, priors: Floats, start: Mixture | None = None) -> Mixture:
+    """Fit the Gaussians of every group by expectation-maximisation.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), bias-corrected intensities.
+    priors
+        Shape (n, groups).
+    start
+        Gaussians to go on from, a few steps only; found anew if absent.
+    """
+    possible = np.maximum(priors, PRIOR_FLOOR)
+    most = MOST_STEPS if start is None else FURTHER_STEPS
+    first = start or split(_robust_start(values, possible), GAUSSIANS)
+    # Small groups, such as the pallidum, would run off with the proportions if free.
+    return fit_mixture(first, values, possible, most=most, tolerance=1e-5, fixed_shares=True)
+
+
+def _robust_start(values: Floats, priors: Floats) -> Mixture:
+    """One Gaussian per group, from the voxels where the group is the most probable.
+
+    Median and median deviation: moments would mix in the neighbours across the border, and
+    a broad start stays broad.
+    """
+    mixture = initial_mixture(values, priors)
+    likely = priors.argmax(axis=1)
+    means, variances = mixture.means.copy(), mixture.variances.copy()
+    for group in range(priors.shape[1]):
+        own = values[likely == group]
+        if own.size >= FEWEST_VOXELS:
+            means[group] = np.median(own)
+            spread = float(np.median(np.abs(own - means[group])))
+            variances[group] = max(spread**2, mixture.floor)
+    ceiling = WIDEST * float(variances[:2].min())
+    variances = np.minimum(variances, ceiling)
+    return replace(mixture, means=means, variances=variances, ceiling=ceiling)

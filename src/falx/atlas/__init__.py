@@ -1,0 +1,1 @@
+"""Label volumes with names and sides, checked when they are loaded."""

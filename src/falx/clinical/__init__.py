@@ -1,0 +1,1 @@
+"""Statistics of a cohort: group tests, logistic models, ROC, additive models, validation."""

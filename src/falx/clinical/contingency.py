@@ -1,0 +1,216 @@
+"""Counts in tables: Pearson and likelihood-ratio chi-square, and Fisher's exact test."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
+
+from falx.core.errors import InputError
+from falx.core.checks import Floats
+
+__all__ = [
+    "ChiSquare",
+    "FisherTest",
+    "association",
+    "chi_square",
+    "cross_table",
+    "fisher_exact",
+    "g_test",
+]
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ChiSquare:
+    """A chi-square test of independence; `method` names the statistic."""
+
+    statistic: float
+    df: int
+    p: float
+    smallest_expected: float
+    method: str
+
+
+@dataclass(frozen=True)
+class FisherTest:
+    """Fisher's exact test; `standard_error` is that of a sampled P, None when enumerated."""
+
+    p: float
+    tables: int
+    standard_error: float | None = None
+
+    @property
+    def method(self) -> str:
+        """Name of the method, for tables."""
+        return "Fisher exact" if self.standard_error is None else "Fisher, Monte Carlo"
+
+
+def cross_table(rows: ArrayLike, columns: ArrayLike) -> Counts:
+    """Count the pairs of two label vectors, levels in sorted order."""
+    first, second = np.asarray(rows), np.asarray(columns)
+    _, i = np.unique(first, return_inverse=True)
+    _, j = np.unique(second, return_inverse=True)
+    table = np.zeros((int(i.max()) + 1, int(j.max()) + 1), dtype=np.int64)
+    np.add.at(table, (i, j), 1)
+    return table
+
+
+def _counts(table: ArrayLike) -> Counts:
+    array = np.asarray(table)
+    if array.ndim != 2 or np.any(array < 0) or np.any(array != np.floor(array)):
+        raise InputError(
+            "a contingency table holds counts in rows and columns",
+            found=f"shape {array.shape}",
+            do="pass a matrix of whole numbers",
+        )
+    array = array.astype(np.int64)
+    array = array[array.sum(axis=1) > 0][:, array.sum(axis=0) > 0]
+    if min(array.shape) < 2:
+        raise InputError(
+            "a test of independence needs two rows and two columns that are not empty",
+            found=f"{array.shape[0]} × {array.shape[1]}",
+            do="leave this variable out",
+        )
+    return np.asarray(array, dtype=np.int64)
+
+
+def _expected(table: Counts) -> Floats:
+    return np.asarray(np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum())
+
+
+def _p_and_df(statistic: float, table: Counts) -> tuple[float, int]:
+    df = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return float(scipy.stats.chi2.sf(statistic, df)), df
+
+
+def chi_square(table: ArrayLike, *, yates: bool = False) -> ChiSquare:
+    """Pearson's chi-square, by default without Yates' correction (which is for 2 × 2 only).
+
+    Examples
+    --------
+    >>> round(chi_square([[5, 1], [4, 20]]).statistic, 4)
+    10.1587
+    """
+    counts = _counts(table)
+    expected = _expected(counts)
+    distance = np.abs(counts - expected)
+    if yates and counts.shape == (2, 2):
+        distance = distance - np.minimum(0.5, distance)
+    statistic = float(np.sum(distance**2 / expected))
+    p, df = _p_and_df(statistic, counts)
+    name = (
+        "Pearson chi-square, Yates" if yates and counts.shape == (2, 2) else "Pearson chi-square"
+    )
+    return ChiSquare(statistic, df, p, float(expected.min()), name)
+
+
+def g_test(table: ArrayLike) -> ChiSquare:
+    """Likelihood-ratio chi-square, G2 = 2 sum O ln(O / E)."""
+    counts = _counts(table)
+    expected = _expected(counts)
+    safe = np.where(counts > 0, counts, 1)
+    statistic = float(2 * np.sum(np.where(counts > 0, counts * np.log(safe / expected), 0.0)))
+    p, df = _p_and_df(statistic, counts)
+    return ChiSquare(statistic, df, p, float(expected.min()), "likelihood-ratio G2")
+
+
+def fisher_exact(
+    table: ArrayLike,
+    *,
+    max_tables: int = 2_000_000,
+    samples: int = 100_000,
+    rng: np.random.Generator | None = None,
+) -> FisherTest:
+    """Fisher's exact test of an r × c table, two-sided.
+
+    Every table with the observed margins is enumerated; P is the probability of those that
+    are no more likely than the observed one.
+
+    Parameters
+    ----------
+    table
+        Counts, (r, c).
+    max_tables
+        Above this many partial tables the P is sampled instead.
+    samples, rng
+        Size and generator of that sample.
+
+    Examples
+    --------
+    >>> round(fisher_exact([[3, 5, 2], [6, 1, 7]]).p, 8)
+    0.09839205
+    """
+    counts = _counts(table)
+    observed = _log_probability(counts[None])[0]
+    log_p = _enumerate(counts, max_tables)
+    limit = observed + math.log1p(1e-7)
+    if log_p is not None:
+        return FisherTest(float(min(1.0, np.exp(log_p[log_p <= limit]).sum())), len(log_p))
+    if rng is None:
+        raise InputError(
+            "the table has too many arrangements to list, and sampling needs a generator",
+            found=f"more than {max_tables}",
+            do="pass rng=numpy.random.default_rng(seed)",
+        )
+    drawn = scipy.stats.random_table(counts.sum(axis=1), counts.sum(axis=0)).rvs(
+        size=samples, random_state=rng
+    )
+    hits = int(np.sum(_log_probability(drawn) <= limit))
+    p = (hits + 1) / (samples + 1)
+    return FisherTest(p, samples, math.sqrt(p * (1 - p) / samples))
+
+
+def _log_probability(tables: NDArray[np.integer]) -> Floats:
+    """Log hypergeometric probability of tables (m, r, c) that share their margins."""
+    rows, columns = tables[0].sum(axis=1), tables[0].sum(axis=0)
+    margins = gammaln(rows + 1).sum() + gammaln(columns + 1).sum() - gammaln(rows.sum() + 1)
+    cells: Floats = gammaln(tables + 1.0).sum(axis=(1, 2))
+    return np.asarray(margins - cells, dtype=np.float64)
+
+
+def _enumerate(table: Counts, max_tables: int) -> Floats | None:
+    """Log probability of every table with these margins, or None when there are too many."""
+    if table.shape[1] > table.shape[0]:
+        table = table.T
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    left = columns[None, :]
+    cells = np.zeros(1)
+    for total in rows[:-1]:
+        ways = _compositions(int(total), len(columns))
+        if len(left) * len(ways) > 20 * max_tables:
+            return None
+        after = left[:, None, :] - ways[None, :, :]
+        possible = (after >= 0).all(axis=2)
+        cells = (cells[:, None] + gammaln(ways + 1.0).sum(axis=1)[None, :])[possible]
+        left = after[possible]
+        if len(left) > max_tables:
+            return None
+    cells = cells + gammaln(left + 1.0).sum(axis=1)
+    margins = gammaln(rows + 1.0).sum() + gammaln(columns + 1.0).sum()
+    return np.asarray(margins - gammaln(rows.sum() + 1.0) - cells, dtype=np.float64)
+
+
+def _compositions(total: int, parts: int) -> Counts:
+    """All ways to write `total` as an ordered sum of `parts` counts (stars and bars)."""
+    if math.comb(total + parts - 1, parts - 1) > 5_000_000:
+        return np.zeros((10**8, 0), dtype=np.int64)
+    bars = np.array(list(combinations(range(total + parts - 1), parts - 1)), dtype=np.int64)
+    bars = bars.reshape(-1, parts - 1)
+    ends = np.full((len(bars), 1), total + parts - 1)
+    edges = np.hstack([np.full((len(bars), 1), -1), bars, ends])
+    return np.diff(edges, axis=1) - 1
+
+
+def association(
+    table: ArrayLike, *, rng: np.random.Generator | None = None
+) -> ChiSquare | FisherTest:
+    """Fisher's exact test if any expected count is below 5, else Pearson's chi-square."""
+    pearson = chi_square(table)
+    return fisher_exact(table, rng=rng) if pearson.smallest_expected < 5 else pearson

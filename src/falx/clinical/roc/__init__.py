@@ -1,0 +1,1 @@
+"""Receiver operating characteristic: curve, cuts, resampling, decision curves."""

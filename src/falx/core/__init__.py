@@ -1,0 +1,1 @@
+"""What every room stands on: errors, grids, threads, settings, stages, tables, files."""

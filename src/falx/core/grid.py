@@ -1,0 +1,232 @@
+"""Voxel grids in world millimetres: affines, the mirror across the midsagittal plane, sides.
+
+World coordinates are RAS+ millimetres everywhere: x grows to the right, y to the front, z to
+the top. A side is a statement about x, never about an array axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from falx.core.errors import GridError, check_same_grid
+
+__all__ = [
+    "SIDES",
+    "TEMPLATE_SPACE",
+    "FloatArray",
+    "Grid",
+    "Side",
+    "apply_affine",
+    "box_grid",
+    "check_affine",
+    "hemisphere",
+    "is_symmetric",
+    "mirror",
+    "normalisation_grid",
+    "opposite",
+    "reorient_to_ras",
+    "require_same",
+    "side_of",
+]
+
+Side = Literal["left", "right"]
+SIDES: tuple[Side, Side] = ("left", "right")
+Scalar = TypeVar("Scalar", bound=np.generic)
+FloatArray = npt.NDArray[np.floating]
+
+TEMPLATE_SPACE = "MNI152NLin2009aSym"
+"""BIDS name of the symmetric template space (ICBM 152 2009a nonlinear symmetric)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A voxel grid: its shape and the affine from voxel indices to RAS+ millimetres."""
+
+    shape: tuple[int, int, int]
+    affine: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape[:3]))
+        affine = np.array(self.affine, dtype=np.float64)
+        affine.setflags(write=False)
+        object.__setattr__(self, "affine", affine)
+
+    @property
+    def voxel_sizes_mm(self) -> npt.NDArray[np.float64]:
+        """Edge lengths of a voxel, shape (3,), mm.
+
+        Examples
+        --------
+        >>> Grid((2, 2, 2), np.diag([1.0, 2.0, 3.0, 1.0])).voxel_sizes_mm
+        array([1., 2., 3.])
+        """
+        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def voxel_volume_mm3(self) -> float:
+        """Volume of a voxel, |det affine|, mm³."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return int(np.prod(self.shape))
+
+    def centres_mm(self) -> npt.NDArray[np.float64]:
+        """World coordinates of every voxel centre, shape (X, Y, Z, 3), mm."""
+        i, j, k = (np.arange(n, dtype=np.float64) for n in self.shape)
+        a = self.affine
+        return np.asarray(
+            i[:, None, None, None] * a[:3, 0]
+            + j[None, :, None, None] * a[:3, 1]
+            + k[None, None, :, None] * a[:3, 2]
+            + a[:3, 3]
+        )
+
+
+def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Map points of shape (..., 3) by a 4×4 affine.
+
+    Examples
+    --------
+    >>> apply_affine(np.diag([2.0, 2.0, 2.0, 1.0]), [1.0, 0.0, -1.0])
+    array([ 2.,  0., -2.])
+    """
+    a = np.asarray(affine, dtype=np.float64)
+    return np.asarray(np.asarray(points, dtype=np.float64) @ a[:3, :3].T + a[:3, 3])
+
+
+def check_affine(affine: npt.NDArray[np.floating], *, where: object = None) -> None:
+    """Raise unless the affine is finite, invertible and has voxels of a plausible size."""
+    linear = np.asarray(affine, dtype=np.float64)[:3, :3]
+    if not np.all(np.isfinite(affine)):
+        found = "values that are not finite"
+    elif abs(np.linalg.det(linear)) < 1e-6:
+        found = f"determinant {np.linalg.det(linear):.2g}"
+    else:
+        return
+    raise GridError(
+        "the affine from voxels to millimetres is singular",
+        where=where,
+        found=found,
+        do="write the image again with a correct header",
+    )
+
+
+def reorient_to_ras(
+    data: npt.NDArray[np.generic], affine: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.float64]]:
+    """Permute and flip array axes so that they run closest to right, anterior, superior.
+
+    World coordinates of every value stay the same, so nothing is resampled and no side
+    changes. Trailing axes (time) stay in place.
+    """
+    ornt = nib.orientations.io_orientation(affine)
+    inverse = nib.orientations.inv_ornt_aff(ornt, data.shape[:3])
+    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, ornt))
+    return turned, np.asarray(affine @ inverse, dtype=np.float64)
+
+
+def box_grid(
+    low_mm: npt.ArrayLike, high_mm: npt.ArrayLike, voxel_mm: float | npt.ArrayLike
+) -> Grid:
+    """Axis-aligned RAS+ grid whose voxel centres run from `low_mm` to at least `high_mm`.
+
+    In x the box must be symmetric (``low = -high``); the grid is then centred so that it is
+    symmetric about x = 0 for every voxel size.
+
+    Examples
+    --------
+    >>> box_grid((-78, -112, -70), (78, 76, 85), 2.0).shape
+    (79, 95, 79)
+    """
+    low, high = np.asarray(low_mm, dtype=np.float64), np.asarray(high_mm, dtype=np.float64)
+    step = np.broadcast_to(np.asarray(voxel_mm, dtype=np.float64), (3,))
+    if not np.isclose(low[0], -high[0]):
+        raise GridError("the box is not symmetric in x", found=f"{low[0]} to {high[0]} mm")
+    # Rounding upwards at the top is what SPM12 does, hence its 79 × 95 × 79 grid.
+    shape = np.ceil((high - low) / step - 1e-6).astype(int) + 1
+    affine = np.diag([*step, 1.0])
+    affine[:3, 3] = low
+    affine[0, 3] = -0.5 * (shape[0] - 1) * step[0]
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def normalisation_grid(voxel_mm: float = 2.0) -> Grid:
+    """Template-space grid of the box that Mo 2025 uses: x ±78, y -112…76, z -70…85 mm."""
+    return box_grid((-78.0, -112.0, -70.0), (78.0, 76.0, 85.0), voxel_mm)
+
+
+def is_symmetric(grid: Grid, *, tolerance_mm: float = 1e-4) -> bool:
+    """Whether reversing the first axis mirrors the grid about x = 0."""
+    a = grid.affine
+    off_axis = max(abs(a[0, 1]), abs(a[0, 2]), abs(a[1, 0]), abs(a[2, 0]))
+    centre_mm = abs(2.0 * a[0, 3] + a[0, 0] * (grid.shape[0] - 1))
+    return bool(off_axis * max(grid.shape) <= tolerance_mm and centre_mm <= tolerance_mm)
+
+
+def mirror(data: npt.NDArray[Scalar], grid: Grid) -> npt.NDArray[Scalar]:
+    """Mirror an image about x = 0 mm; the value at (x, y, z) becomes that at (-x, y, z).
+
+    Parameters
+    ----------
+    data
+        Shape (X, Y, Z) or (X, Y, Z, ...).
+    grid
+        Must be symmetric about x = 0, as every template grid is; an image on another grid is
+        resampled onto one first.
+
+    Raises
+    ------
+    GridError
+        If array reversal would not be the mirror in millimetres.
+    """
+    if tuple(data.shape[:3]) != grid.shape:
+        raise GridError(
+            "the image does not fit its grid", found=f"{data.shape[:3]} and {grid.shape}"
+        )
+    if not is_symmetric(grid):
+        raise GridError(
+            "the grid is not symmetric about x = 0 mm",
+            found=f"affine row {np.round(grid.affine[0], 4).tolist()}",
+            do="resample the image to a template grid before mirroring",
+        )
+    return data[::-1]
+
+
+def opposite(side: Side) -> Side:
+    """Return the other side.
+
+    Examples
+    --------
+    >>> opposite("left")
+    'right'
+    """
+    return "right" if side == "left" else "left"
+
+
+def hemisphere(grid: Grid, side: Side) -> npt.NDArray[np.bool_]:
+    """Mask of the voxels whose centre lies strictly on one side, by x in mm."""
+    i, j, k = np.ogrid[: grid.shape[0], : grid.shape[1], : grid.shape[2]]
+    a = grid.affine[0]
+    x_mm = i * a[0] + j * a[1] + k * a[2] + a[3]
+    return np.asarray(x_mm < -1e-6 if side == "left" else x_mm > 1e-6)
+
+
+def side_of(mask: npt.NDArray[np.generic], grid: Grid) -> Side:
+    """Side on which the centroid of a mask lies, by x in mm."""
+    voxels = np.argwhere(mask)
+    if len(voxels) == 0:
+        raise GridError("an empty mask has no side")
+    x_mm = apply_affine(grid.affine, voxels.mean(axis=0))[0]
+    return "left" if x_mm < 0 else "right"
+
+
+def require_same(name_a: str, a: Grid, name_b: str, b: Grid, *, where: object = None) -> None:
+    """Raise :class:`GridError` unless both grids are the same to 1 µm."""
+    check_same_grid(name_a, a.shape, a.affine, name_b, b.shape, b.affine, where=where)

@@ -1,0 +1,274 @@
+"""Configuration of a study: frozen dataclasses, read from presets, TOML and options.
+
+A configuration class has sections, each a frozen dataclass whose fields come from
+:func:`option`. A value is known by its key, ``section.field``. Help, unit, range and choices
+stand in the class and nowhere else: the command line, the configuration file and the error
+texts all read them here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from falx.core.errors import InputError, OptionError, check_option, check_range
+
+__all__ = [
+    "Option",
+    "flatten",
+    "option",
+    "options_of",
+    "read_toml",
+    "resolve",
+    "to_toml",
+]
+
+
+def option(
+    default: Any,
+    *,
+    help: str,  # noqa: A002 - the word of the command line
+    unit: str = "",
+    low: float = float("-inf"),
+    high: float = float("inf"),
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a field of a configuration section.
+
+    Parameters
+    ----------
+    default
+        Used where nothing else is said.
+    help
+        One clause, shown by ``--help`` and in the written configuration.
+    unit
+        Shown in help and range errors.
+    low, high
+        Accepted range of a number.
+    choices
+        Accepted words; a ``Literal`` type gives them as well.
+    """
+    shown = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata={"falx": shown})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One configuration value, as declared.
+
+    Parameters
+    ----------
+    key
+        ``section.field``.
+    kind
+        ``bool``, ``int``, ``float``, ``str`` or ``Path``; of each item where `many`.
+    many
+        The value is a tuple.
+    nullable
+        The value may be ``None``.
+    """
+
+    key: str
+    kind: type
+    default: Any
+    many: bool
+    nullable: bool
+    help: str
+    unit: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+
+    @property
+    def flag(self) -> str:
+        """Name on the command line.
+
+        Examples
+        --------
+        >>> Option("pet.psf_fwhm_mm", float, 6.0, False, False, "", "mm", 0, 20, ()).flag
+        '--pet-psf-fwhm-mm'
+        """
+        return "--" + self.key.replace(".", "-").replace("_", "-")
+
+    def check(self, value: Any) -> Any:
+        """Return `value` in its type, or raise with what is accepted."""
+        if value is None and self.nullable:
+            return None
+        if self.many:
+            if not isinstance(value, list | tuple):
+                raise self._wrong(value, "a list")
+            return tuple(self._check_one(item) for item in value)
+        return self._check_one(value)
+
+    def _check_one(self, value: Any) -> Any:
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise self._wrong(value, "true or false")
+            return value
+        if self.kind in (int, float):
+            return self._number(value)
+        if self.kind is Path:
+            if not isinstance(value, str | Path):
+                raise self._wrong(value, "a path")
+            path = Path(value).expanduser().absolute()
+            if not path.is_file():
+                raise InputError(f"the file that {self.key} names does not exist", where=value)
+            return path
+        if not isinstance(value, str):
+            raise self._wrong(value, "a text")
+        return check_option(self.key, value, self.choices) if self.choices else value
+
+    def _number(self, value: Any) -> float:
+        whole = self.kind is int
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(value, "a whole number" if whole else "a number")
+        if whole and int(value) != value:
+            raise self._wrong(value, "a whole number")
+        check_range(self.key, float(value), self.low, self.high, unit=self.unit)
+        return self.kind(value)  # type: ignore[no-any-return]
+
+    def _wrong(self, value: Any, wanted: str) -> OptionError:
+        return OptionError(f"{self.key} must be {wanted}", found=repr(value))
+
+
+def options_of(configuration: type[Any]) -> dict[str, Option]:
+    """Return every value of a configuration class by key, in order of declaration."""
+    return {
+        f"{section.name}.{item.name}": _option(f"{section.name}.{item.name}", item, hint)
+        for section, kind in _typed_fields(configuration)
+        for item, hint in _typed_fields(kind)
+    }
+
+
+def _typed_fields(kind: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    hints = typing.get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        yield item, hints[item.name]
+
+
+def _option(key: str, item: dataclasses.Field[Any], hint: Any) -> Option:
+    shown = item.metadata["falx"]
+    nullable = many = False
+    choices = shown["choices"]
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        nullable = type(None) in typing.get_args(hint)
+        (hint,) = (arm for arm in typing.get_args(hint) if arm is not type(None))
+    if typing.get_origin(hint) is tuple:
+        many = True
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) is typing.Literal:
+        choices, hint = typing.get_args(hint), str
+    return Option(
+        key,
+        hint,
+        item.default,
+        many,
+        nullable,
+        shown["help"],
+        shown["unit"],
+        shown["low"],
+        shown["high"],
+        choices,
+    )
+
+
+def resolve(configuration: type[Any], *layers: Mapping[str, Any]) -> Any:
+    """Build a configuration from its defaults and layers of values; the last layer wins.
+
+    Parameters
+    ----------
+    layers
+        Each maps keys (``"pet.psf_fwhm_mm"``) to values.
+
+    Raises
+    ------
+    OptionError
+        For an unknown key, naming the nearest, or a value of the wrong type or range.
+    """
+    known = options_of(configuration)
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if key not in known:
+                raise _unknown(key, list(known))
+            values[key] = known[key].check(value)
+    sections = {}
+    for section, kind in _typed_fields(configuration):
+        prefix = f"{section.name}."
+        own = {key.removeprefix(prefix): v for key, v in values.items() if key.startswith(prefix)}
+        sections[section.name] = kind(**own)
+    return configuration(**sections)
+
+
+def _unknown(key: str, known: list[str]) -> OptionError:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    return OptionError(
+        f"unknown configuration key {key!r}",
+        do=f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}",
+    )
+
+
+def flatten(configuration: Any) -> dict[str, Any]:
+    """Return every value of a configuration by key."""
+    return {
+        f"{section.name}.{item.name}": getattr(getattr(configuration, section.name), item.name)
+        for section in dataclasses.fields(configuration)
+        for item in dataclasses.fields(getattr(configuration, section.name))
+    }
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a configuration file into values by key; its tables are the sections."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            "the configuration file cannot be read", where=path, found=error.strerror
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError("the configuration file is not TOML", where=path, found=error) from None
+    values: dict[str, Any] = {}
+    for section, items in content.items():
+        if not isinstance(items, dict):
+            raise OptionError(
+                f"{section} stands outside any section",
+                where=path.name,
+                do=f"write it under a heading such as [pet], or as pet.{section} = …",
+            )
+        values |= {f"{section}.{name}": value for name, value in items.items()}
+    return values
+
+
+def to_toml(configuration: Any, *, heading: str = "") -> str:
+    """Write a configuration with every default, help and unit; ``read_toml`` reads it back."""
+    values = flatten(configuration)
+    lines = [f"# {line}" for line in heading.splitlines()]
+    section = ""
+    for key, declared in options_of(type(configuration)).items():
+        head, _, name = key.partition(".")
+        if head != section:
+            lines += ["", f"[{head}]"]
+            section = head
+        unit = f" [{declared.unit}]" if declared.unit else ""
+        lines.append(f"# {declared.help}{unit}")
+        value = values[key]
+        lines.append(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,179 @@
+"""What a stage is: one step of a study, from files to files.
+
+A study is a tuple of stages. A stage names its function, where each input comes from, what
+it writes, which configuration values it takes, and a version that rises whenever its numbers
+change. Nothing here runs anything: :mod:`falx.engine` does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Unpack, get_args, get_origin, get_type_hints
+
+from falx.core.errors import FalxError
+
+__all__ = ["Source", "Stage", "arguments_of", "check_table"]
+
+ENGINE_ORIGINS = ("raw", "config", "provenance", "study")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an input comes from.
+
+    Parameters
+    ----------
+    origin
+        ``"raw"`` for the dataset, ``"config"`` for a file that the configuration names,
+        ``"provenance"`` or ``"study"`` for the engine's own records (see Notes), otherwise
+        the name of an earlier stage.
+    role
+        The name of the image there.
+    optional
+        An optional input that does not exist is passed as ``None``.
+    gather
+        Group stages only: collect this output from every subject, as a mapping of subject
+        label to path.
+
+    Notes
+    -----
+    ``"provenance.all"`` passes a mapping of stage name to provenance record, for every
+    earlier stage that this subject has; reports print notices, parameters and versions from
+    them. ``"study.exclusions"`` passes the table of subjects that were left out, and why;
+    ``"study.failures"``, at the group level, that of steps that failed: an optional input
+    from such a step is ``None``, and the stage runs without it.
+    """
+
+    origin: str
+    role: str
+    optional: bool = False
+    gather: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """Read ``"raw.pet"``, ``"anatomy.gm"``, ``"raw.flair?"`` or ``"signature.numbers*"``.
+
+        Examples
+        --------
+        >>> Source.parse("raw.flair?")
+        Source(origin='raw', role='flair', optional=True, gather=False)
+        """
+        name = text.rstrip("?*")
+        marks = text[len(name) :]
+        origin, _, role = name.partition(".")
+        return cls(origin, role, optional="?" in marks, gather="*" in marks)
+
+
+def _frozen(mapping: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(mapping))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a study.
+
+    Parameters
+    ----------
+    name
+        Unique in its table; a Python identifier.
+    run
+        The file function. It is called with every key of `inputs`, `outputs` and `params`
+        as a keyword; inputs and outputs are paths. It returns nothing.
+    inputs
+        Argument name to source, in the notation of :meth:`Source.parse`. A subject that
+        lacks a required raw input does not get this stage.
+    outputs
+        Argument name to path below the output folder; ``{subject}`` stands for the label.
+        All outputs of a stage are always written.
+    params
+        Argument name to where its value is: a configuration key such as
+        ``"pet.psf_fwhm_mm"``; ``"participant.side"`` for a column that the study declares;
+        ``"raw.pet:Units"`` for a key of an image's JSON sidecars; ``"raw.ablation@ses"`` for
+        an entity of its name; ``"subject.label"``. A question mark behind the last four
+        passes ``None`` where there is no value.
+    version
+        Raised whenever the stage's numbers change.
+    mem_mb
+        Measured peak memory, rounded up.
+    disk_mb
+        Size of all its outputs for one subject, rounded up.
+    threads
+        Cores the stage can use; passed as ``threads`` where the function takes it.
+    level
+        ``"participant"`` or ``"group"``.
+    needs
+        Group stages only: configuration keys; where one is empty, the stage is left out.
+        ``"genes.expression|genes.ahba"`` asks for either.
+    """
+
+    name: str
+    run: Callable[..., None]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+    mem_mb: int = 1000
+    disk_mb: int = 10
+    threads: int = 1
+    level: str = "participant"
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "outputs", "params"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+        self._check_signature()
+
+    def _check_signature(self) -> None:
+        named = {*self.inputs, *self.outputs, *self.params}
+        takes = arguments_of(self.run) or named
+        if named != takes:
+            raise FalxError(
+                f"stage {self.name}: the table names {sorted(named - takes)} that the function "
+                f"does not take, and misses {sorted(takes - named)} that it does."
+            )
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Argument name to parsed source."""
+        return {role: Source.parse(text) for role, text in self.inputs.items()}
+
+
+def arguments_of(run: Callable[..., None]) -> set[str] | None:
+    """Arguments that a table must name; none if the function takes any.
+
+    Arguments that several stages share may be declared once, as a ``TypedDict``, and taken as
+    ``**given: Unpack[Arguments]``.
+    """
+    function, bound = (run.func, run.keywords) if isinstance(run, partial) else (run, {})
+    takes: set[str] = set()
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            takes.add(parameter.name)
+            continue
+        packed = get_type_hints(function).get(parameter.name)
+        if get_origin(packed) is not Unpack:
+            return None
+        takes |= set(get_type_hints(get_args(packed)[0]))
+    return takes - {"threads", *bound}
+
+
+def check_table(stages: tuple[Stage, ...]) -> None:
+    """Raise unless names are unique and every source is known or an earlier stage's output."""
+    known: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.name in known:
+            raise FalxError(f"two stages are called {stage.name}.")
+        for role, source in stage.sources.items():
+            if source.origin in ENGINE_ORIGINS:
+                continue
+            origin = known.get(source.origin)
+            if origin is None or source.role not in origin.outputs:
+                raise FalxError(
+                    f"stage {stage.name}: its input {role} comes from "
+                    f"{source.origin}.{source.role}, which no earlier stage writes."
+                )
+        known[stage.name] = stage

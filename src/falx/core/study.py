@@ -1,0 +1,205 @@
+"""What a study is: the stages it joins, the images it reads and the values it needs.
+
+A study is plain knowledge. It names which files of a BIDS dataset play which role, which
+columns of ``participants.tsv`` a stage may ask for, and the class that holds its
+configuration. Finding, planning and running is the engine's.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from falx.core.settings import Option, options_of
+from falx.core.errors import FalxError, InputError
+from falx.core.stage import Stage, check_table
+
+__all__ = ["Column", "RawInput", "Study", "load_study"]
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """Which file of the dataset plays a role; one file a subject, or one for all.
+
+    Parameters
+    ----------
+    what
+        What a user calls it, for sentences: ``"pre-operative T1w image"``.
+    suffix, datatype
+        BIDS suffix (``"T1w"``) and folder (``"anat"``).
+    sessions
+        Session labels by preference, ``None`` for files outside any session; the first
+        that holds a fitting file is taken. Empty: sessions do not matter.
+    entities
+        Entities the name must carry, by their short key: ``{"trc": "FDG"}``. ``None`` as a
+        value means that the entity must be absent.
+    without
+        Entities and values the name must not carry: ``{"desc": "rater2"}``.
+    extensions
+        Accepted endings.
+    derivatives
+        Look in ``derivatives/*`` of the dataset and in folders given on the command line.
+    patterns
+        Paths that do not follow BIDS, relative to one derivative dataset, the first that
+        exists is taken: ``"sub-{subject}/mri/aseg.mgz"``.
+    dataset_file
+        A file of the whole dataset instead: ``"participants.tsv"``.
+    required
+        A subject that lacks it is left out of the study, with a sentence.
+    """
+
+    what: str
+    suffix: str = ""
+    datatype: str = ""
+    sessions: tuple[str | None, ...] = ()
+    entities: Mapping[str, str | None] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+    extensions: tuple[str, ...] = (".nii.gz", ".nii")
+    derivatives: bool = False
+    patterns: tuple[str, ...] = ()
+    dataset_file: str = ""
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("entities", "without"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        if not (self.suffix or self.patterns or self.dataset_file):
+            raise FalxError(f"the raw input {self.what!r} says nothing to look for.")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A value that ``participants.tsv`` holds for every subject.
+
+    Parameters
+    ----------
+    what
+        What it says, for sentences: ``"side of the epileptic focus"``.
+    names
+        Accepted headers, case ignored, by preference.
+    values
+        Accepted entries (case ignored) and what each stands for; empty: any text.
+    kind
+        ``"text"`` or ``"number"``.
+    """
+
+    what: str
+    names: tuple[str, ...]
+    values: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "text"
+
+    def read(self, text: str, *, where: str) -> str | float:
+        """Turn a cell into its value, or raise with the accepted entries.
+
+        Examples
+        --------
+        >>> side = Column("side of the focus", ("side",), {"l": "left", "r": "right"})
+        >>> side.read("L", where="sub-07")
+        'left'
+        """
+        if self.kind == "number":
+            try:
+                return float(text)
+            except ValueError:
+                raise InputError(
+                    f"the {self.what} is not a number",
+                    where=where,
+                    found=repr(text),
+                    do="correct participants.tsv",
+                ) from None
+        if not self.values:
+            return text
+        known = {key.casefold(): value for key, value in self.values.items()}
+        known |= {value.casefold(): value for value in self.values.values()}
+        if text.casefold() not in known:
+            raise InputError(
+                f"the {self.what} is not understood",
+                where=where,
+                found=repr(text),
+                do=f"write one of {', '.join(sorted(known))} in participants.tsv",
+            )
+        return known[text.casefold()]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: everything the engine must know to run it on a dataset.
+
+    Parameters
+    ----------
+    name
+        As on the command line.
+    reference
+        Where it can be imported from: ``"falx.studies.signature.study:STUDY"``. Every job is a
+        process of its own and finds its stage through this.
+    stages
+        In order; a stage takes from raw inputs and earlier stages.
+    raw
+        Role to file of the dataset.
+    configuration
+        Dataclass whose fields are dataclasses of :func:`falx.core.settings.option` fields.
+    presets
+        Name to configuration values that differ from the defaults, by key.
+    columns
+        Name to column of ``participants.tsv``, for parameters such as
+        ``"participant.side"``.
+    show
+        Output to look at in the end, per level: ``{"participant": "report.page"}``.
+    """
+
+    name: str
+    reference: str
+    stages: tuple[Stage, ...]
+    raw: Mapping[str, RawInput]
+    configuration: type[Any]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    show: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_table(self.stages)
+        keys = options_of(self.configuration)
+        for stage in self.stages:
+            asked = [f"{s.origin}.{s.role}" for s in stage.sources.values()]
+            for where in [*asked, *stage.params.values()]:
+                if not self._knows(where.rstrip("?"), stage, keys):
+                    raise FalxError(f"stage {stage.name} asks for {where}, which nothing gives.")
+
+    def _knows(self, where: str, stage: Stage, keys: Mapping[str, Option]) -> bool:
+        """Whether an input or parameter of a stage can be found."""
+        origin, _, name = where.partition(".")
+        if origin == "raw":
+            return name.replace("@", ":").partition(":")[0] in self.raw
+        if origin == "config":
+            return name in keys and keys[name].kind is Path
+        if origin == "participant":
+            return name in self.columns and stage.level == "participant"
+        if origin == "subject":
+            return name == "label" and stage.level == "participant"
+        if origin in ("provenance", "study"):
+            return where in ("provenance.all", "study.exclusions", "study.failures")
+        return where in keys or any(earlier.name == origin for earlier in self.stages)
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise FalxError(f"the study {self.name} has no stage {name}.")
+
+    def at(self, level: str) -> tuple[Stage, ...]:
+        """Return the stages of a level, in order."""
+        return tuple(stage for stage in self.stages if stage.level == level)
+
+
+def load_study(reference: str) -> Study:
+    """Import a study by its reference, ``module:name``."""
+    module, _, name = reference.partition(":")
+    study = getattr(importlib.import_module(module), name)
+    if not isinstance(study, Study):
+        raise FalxError(f"{reference} is not a study.")
+    return study

@@ -1,0 +1,1 @@
+"""Statistics of brain maps: designs, linear models, group maps, deviation from controls."""

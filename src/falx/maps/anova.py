@@ -1,0 +1,201 @@
+"""Do any of the groups differ? F at every voxel, corrected by permutation.
+
+The residuals of the nuisance model are permuted (Freedman and Lane 1983). With orthonormal
+bases U of the effect and Q of the nuisance and permuted residuals y_p of unit length,
+``F = (|U'y_p|² / q) / ((1 - |U'y_p|² - |Q'y_p|²) / df)``: one matrix product, no regression.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from falx.core.errors import InputError
+from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
+from falx.maps.design import Design
+from falx.maps.group_maps import InferenceOptions
+from falx.maps.linear import FFit, effect_space, fit_f
+from falx.maps.inference.neighbours import neighbour_table
+from falx.maps.inference.permutation import (
+    MaximaNull,
+    PermutationPlan,
+    moving_nuisance,
+    permutation_plan,
+    permuted_rows,
+    unit_residuals,
+)
+from falx.core.threads import blas_threads, over_blocks
+
+__all__ = ["EffectCluster", "EffectMap", "compare_groups", "group_contrasts", "permuted_f"]
+
+_MAPS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class EffectCluster:
+    """A cluster of F beyond the threshold, with its familywise permutation probabilities."""
+
+    cluster: Cluster
+    p_extent: float | None
+    p_mass: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class EffectMap:
+    """Result of an analysis of variance; arrays of shape (V,) follow the mask in C order.
+
+    Parameters
+    ----------
+    q
+        False-discovery-rate adjusted p.
+    p_voxel
+        Familywise permutation p; None without permutations.
+    critical_f
+        Cluster-forming threshold.
+    clusters
+        All clusters beyond it, the largest first.
+    plan
+        The permutations, None without.
+    """
+
+    fit: FFit
+    q: npt.NDArray[np.float64]
+    p_voxel: npt.NDArray[np.float64] | None
+    critical_f: float
+    clusters: tuple[EffectCluster, ...]
+    plan: PermutationPlan | None
+    options: InferenceOptions
+
+    def significant(self) -> tuple[EffectCluster, ...]:
+        """Clusters whose extent is rarer than the options ask; none without permutations."""
+        alpha = self.options.cluster_p
+        return tuple(c for c in self.clusters if c.p_extent is not None and c.p_extent < alpha)
+
+
+def group_contrasts(design: Design, n_groups: int) -> npt.NDArray[np.float64]:
+    """Contrasts of each group with the first, shape (groups - 1, p).
+
+    Parameters
+    ----------
+    design
+        Of :func:`falx.maps.design.group_design`, whose first columns are the groups.
+    """
+    if n_groups < 2:
+        raise InputError("an analysis of variance needs two groups", found=n_groups)
+    rows = np.zeros((n_groups - 1, design.matrix.shape[1]))
+    rows[:, 0] = -1.0
+    rows[np.arange(n_groups - 1), np.arange(1, n_groups)] = 1.0
+    return rows
+
+
+def compare_groups(
+    data: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_],
+    design: Design,
+    contrasts: npt.NDArray[np.floating],
+    rng: np.random.Generator,
+    *,
+    options: InferenceOptions | None = None,
+    threads: int = 1,
+) -> EffectMap:
+    """Test at every voxel whether any of the contrasts differs from zero.
+
+    Parameters
+    ----------
+    data
+        Shape (n, V): the images at the V voxels of `mask`.
+    contrasts
+        Shape (q, p).
+    rng
+        Draws the permutations.
+    """
+    chosen = options or InferenceOptions()
+    fit = fit_f(data, design, contrasts)
+    tail = scipy.stats.f.sf(fit.f, fit.dof_effect, fit.dof_error)
+    threshold = float(scipy.stats.f.isf(chosen.voxel_p, fit.dof_effect, fit.dof_error))
+    neighbours = neighbour_table(mask, chosen.connectivity)
+    null = None
+    if chosen.n_permutations > 1:
+        plan = permutation_plan(len(data), chosen.n_permutations, rng)
+        null = _null(data, design, contrasts, plan, neighbours, threshold, threads)
+    clusters = tuple(
+        EffectCluster(
+            found,
+            None if null is None else float(null.p_value(found.extent, null.extent[:, 0])),
+            None if null is None else float(null.p_value(found.mass, null.mass[:, 0])),
+        )
+        for found in find_clusters(fit.f, neighbours, threshold)
+    )
+    return EffectMap(
+        fit=fit,
+        q=np.asarray(scipy.stats.false_discovery_control(tail)),
+        p_voxel=None if null is None else null.p_value(fit.f, null.t),
+        critical_f=threshold,
+        clusters=clusters,
+        plan=None if null is None else null.plan,
+        options=chosen,
+    )
+
+
+def permuted_f(
+    data: npt.NDArray[np.floating],
+    design: Design,
+    contrasts: npt.NDArray[np.floating],
+    orders: npt.NDArray[np.integer],
+) -> npt.NDArray[np.float64]:
+    """Return maps of F for some permutations, shape (N, V)."""
+    effect, nuisance = _split(design, contrasts)
+    dof = len(data) - effect.shape[1] - nuisance.shape[1]
+    return _maps(unit_residuals(data, nuisance), effect, nuisance, dof, orders)
+
+
+def _split(
+    design: Design, contrasts: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Orthonormal bases of the effect and of the rest of the design."""
+    effect, whole = effect_space(design, contrasts)
+    u, s, _ = np.linalg.svd(whole - effect @ (effect.T @ whole), full_matrices=False)
+    return effect, np.asarray(u[:, s > 1e-8])
+
+
+def _maps(
+    unit: npt.NDArray[np.float32],
+    effect: npt.NDArray[np.float64],
+    nuisance: npt.NDArray[np.float64],
+    dof: int,
+    orders: npt.NDArray[np.integer],
+) -> npt.NDArray[np.float64]:
+    moved = permuted_rows(np.column_stack([effect, moving_nuisance(nuisance)]), orders)
+    squares = [np.square(np.asarray(row @ unit, np.float64)) for row in moved.astype(unit.dtype)]
+    explained = sum(squares[: effect.shape[1]], np.zeros(squares[0].shape))
+    rest = 1.0 - sum(squares, np.zeros(squares[0].shape))
+    return np.asarray(explained / effect.shape[1] / (np.maximum(rest, 1e-15) / dof))
+
+
+def _null(
+    data: npt.NDArray[np.floating],
+    design: Design,
+    contrasts: npt.NDArray[np.floating],
+    plan: PermutationPlan,
+    neighbours: npt.NDArray[np.int32],
+    threshold: float,
+    threads: int,
+) -> MaximaNull:
+    """Largest F, extent and mass of every permuted map."""
+    effect, nuisance = _split(design, contrasts)
+    dof = len(data) - effect.shape[1] - nuisance.shape[1]
+    unit = unit_residuals(data, nuisance)
+    largest, extent, mass = np.empty(len(plan)), np.zeros((len(plan), 1)), np.zeros((len(plan), 1))
+
+    def scan(chosen: slice) -> None:
+        maps = _maps(unit, effect, nuisance, dof, plan.orders[chosen])
+        for k, f in enumerate(maps, start=chosen.start):
+            largest[k] = f.max()
+            extent[k, 0], mass[k, 0] = cluster_maxima(f, neighbours, threshold)
+
+    with blas_threads(1):
+        over_blocks(scan, len(plan), block=_MAPS, threads=threads)
+    return MaximaNull(largest, extent, mass, None, plan)

@@ -1,0 +1,301 @@
+"""One comparison at every voxel, with every correction side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+from scipy import special
+
+from falx.core.errors import InputError, check_option, check_range, notify
+from falx.maps.inference.clusters import Cluster, find_clusters
+from falx.maps.design import Design
+from falx.maps.linear import ContrastFit, critical_t, fit_contrast, standardised_residuals
+from falx.maps.inference.neighbours import neighbour_table
+from falx.maps.inference.permutation import (
+    MaximaNull,
+    PermutationPlan,
+    SpatialStatistics,
+    permutation_null,
+    permutation_plan,
+)
+from falx.maps.inference.random_fields import FslClusterTest, SpmField, warn_if_liberal
+from falx.maps.inference.smoothness import (
+    FslSmoothness,
+    SpmSmoothness,
+    fsl_smoothness,
+    resel_counts,
+    spm_smoothness,
+)
+from falx.maps.inference.tfce import tfce
+
+__all__ = [
+    "CORRECTIONS",
+    "ClusterInference",
+    "GroupMap",
+    "InferenceOptions",
+    "common_mask",
+    "compare",
+]
+
+CORRECTIONS = ("fsl", "spm", "extent", "mass")
+"""Corrections of clusters, by the name of their probability."""
+
+LEAST_DOF = 4
+"""Random fields of t are not described below; see ``roughness_correction``."""
+
+LEAST_FWHM_VOXELS = 3.0
+"""Random-field formulas take the lattice for a continuous field from about here upwards."""
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """How a map is thresholded and corrected.
+
+    Parameters
+    ----------
+    voxel_p
+        Cluster-forming probability.
+    cluster_p
+        Familywise error of the cluster tests.
+    two_tailed
+        Both signs share the errors.
+    n_permutations
+        Permutations, the identity included; 1 switches permutation tests off.
+    connectivity
+        6, 18 or 26.
+    enhance
+        Whether TFCE is computed.
+    """
+
+    voxel_p: float = 0.001
+    cluster_p: float = 0.05
+    two_tailed: bool = True
+    n_permutations: int = 5000
+    connectivity: int = 26
+    enhance: bool = True
+
+    def __post_init__(self) -> None:
+        check_range("voxel_p", self.voxel_p, 1e-10, 0.1)
+        check_range("cluster_p", self.cluster_p, 1e-10, 0.5)
+        check_range("n_permutations", self.n_permutations, 1, 1_000_000)
+        check_option("connectivity", str(self.connectivity), ("6", "18", "26"))
+
+    @classmethod
+    def as_published(cls, n_permutations: int = 5000) -> InferenceOptions:
+        """Return the setting of Liu et al. 2024: two-tailed, voxel P < 0.005."""
+        return cls(voxel_p=0.005, n_permutations=n_permutations)
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterInference:
+    """A cluster with its familywise probabilities, two-tailed where the options say so.
+
+    Parameters
+    ----------
+    p_fsl, p_spm
+        Random fields, in the flavour of FSL and DPABI and in that of SPM.
+    p_extent, p_mass
+        Permutation; None without permutations.
+    """
+
+    cluster: Cluster
+    p_fsl: float
+    p_spm: float
+    p_extent: float | None
+    p_mass: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class GroupMap:
+    """Result of one comparison; arrays of shape (V,) follow the mask in C order.
+
+    Parameters
+    ----------
+    q
+        False-discovery-rate adjusted p, two-tailed where the options say so.
+    p_voxel, p_tfce
+        Familywise permutation p; None without permutations or TFCE.
+    tfce
+        Enhanced t, or None.
+    critical_t
+        Cluster-forming threshold.
+    clusters
+        All clusters beyond it, the largest first.
+    """
+
+    fit: ContrastFit
+    q: npt.NDArray[np.float64]
+    p_voxel: npt.NDArray[np.float64] | None
+    p_tfce: npt.NDArray[np.float64] | None
+    tfce: npt.NDArray[np.float64] | None
+    critical_t: float
+    fsl: FslSmoothness
+    spm: SpmSmoothness
+    resels: npt.NDArray[np.float64]
+    fsl_test: FslClusterTest
+    clusters: tuple[ClusterInference, ...]
+    null: MaximaNull | None
+    options: InferenceOptions
+
+    @property
+    def plan(self) -> PermutationPlan | None:
+        """The permutations, None without."""
+        return None if self.null is None else self.null.plan
+
+    def significant(self, by: str = "fsl") -> tuple[ClusterInference, ...]:
+        """Clusters whose p by ``fsl``, ``spm``, ``extent`` or ``mass`` is below alpha."""
+        check_option("by", by, CORRECTIONS)
+        alpha = self.options.cluster_p
+        chosen = []
+        for found in self.clusters:
+            p = getattr(found, f"p_{by}")
+            if p is not None and p < alpha:
+                chosen.append(found)
+        return tuple(chosen)
+
+
+def common_mask(
+    masks: npt.NDArray[np.bool_], *, least_share: float = 1.0
+) -> npt.NDArray[np.bool_]:
+    """Voxels that at least a share of the images cover.
+
+    Parameters
+    ----------
+    masks
+        Shape (n, X, Y, Z).
+    least_share
+        1 is the intersection; 0.9 lets one image in ten be missing.
+
+    Raises
+    ------
+    InputError
+        If no voxel is covered.
+    """
+    check_range("least_share", least_share, 0.0, 1.0)
+    covered = masks.mean(axis=0) >= max(least_share, 1e-9) - 1e-9
+    if not covered.any():
+        fullest = masks.reshape(len(masks), -1).sum(axis=1)
+        raise InputError(
+            "no voxel is covered by the masks of all images",
+            found=f"{fullest.min()} to {fullest.max()} voxels an image",
+            do="check normalisation, or lower the share of images that must cover a voxel",
+        )
+    return np.asarray(covered)
+
+
+def compare(
+    data: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_],
+    design: Design,
+    contrast: npt.NDArray[np.floating],
+    rng: np.random.Generator,
+    *,
+    options: InferenceOptions | None = None,
+    threads: int = 1,
+) -> GroupMap:
+    """Test one contrast at every voxel and correct it in every way.
+
+    Parameters
+    ----------
+    data
+        Shape (n, V): the images at the V voxels of `mask`.
+    rng
+        Draws the permutations.
+    """
+    chosen = options or InferenceOptions()
+    fit = fit_contrast(data, design, contrast)
+    if fit.dof < LEAST_DOF:
+        raise InputError(
+            "the design leaves too few degrees of freedom for a corrected map",
+            found=f"{fit.dof}: {len(data)} people, columns {', '.join(design.names)}",
+            do="compare more people or use fewer covariates",
+        )
+    fsl, spm, test, resels = _random_fields(data, mask, design, fit.dof, chosen)
+    neighbours = neighbour_table(mask, chosen.connectivity)
+    threshold = critical_t(chosen.voxel_p, fit.dof, two_tailed=chosen.two_tailed)
+    enhanced = tfce(fit.t, neighbours) if chosen.enhance else None
+    null = None
+    if chosen.n_permutations > 1:
+        plan = permutation_plan(
+            len(data), chosen.n_permutations, rng, labels=_exchangeable(design, contrast)
+        )
+        spatial = SpatialStatistics(neighbours, (threshold,), chosen.enhance)
+        null = permutation_null(data, design, contrast, plan, spatial=spatial, threads=threads)
+    field = SpmField(resels, "T", fit.dof)
+    clusters = tuple(
+        _judge(cluster, test, field, threshold, spm, null, chosen)
+        for cluster in find_clusters(fit.t, neighbours, threshold)
+    )
+    tail = special.stdtr(fit.dof, -np.abs(fit.t))
+    return GroupMap(
+        fit=fit,
+        q=np.asarray(scipy.stats.false_discovery_control(tail * (2 if chosen.two_tailed else 1))),
+        p_voxel=None if null is None else null.p_value(np.abs(fit.t), null.t),
+        p_tfce=None
+        if null is None or null.tfce is None or enhanced is None
+        else null.p_value(np.abs(enhanced), null.tfce),
+        tfce=enhanced,
+        critical_t=threshold,
+        fsl=fsl,
+        spm=spm,
+        resels=resels,
+        fsl_test=test,
+        clusters=clusters,
+        null=null,
+        options=chosen,
+    )
+
+
+def _random_fields(
+    data: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_],
+    design: Design,
+    dof: int,
+    options: InferenceOptions,
+) -> tuple[FslSmoothness, SpmSmoothness, FslClusterTest, npt.NDArray[np.float64]]:
+    """Smoothness from residuals in both flavours, and what follows from it."""
+    residuals = standardised_residuals(data, design)
+    fsl, spm = fsl_smoothness(residuals, mask, dof), spm_smoothness(residuals, mask, dof)
+    if fsl.fwhm_voxels.min() < LEAST_FWHM_VOXELS:
+        notify(
+            "the maps are too rough for random-field formulas",
+            found=f"FWHM {', '.join(f'{w:.2f}' for w in fsl.fwhm_voxels)} voxels",
+            do="prefer the permutation probabilities",
+        )
+    warn_if_liberal(options.voxel_p)
+    test = FslClusterTest(
+        fsl.n_voxels, fsl.dlh, options.voxel_p, options.cluster_p, options.two_tailed
+    )
+    return fsl, spm, test, resel_counts(mask, spm.fwhm_voxels)
+
+
+def _judge(
+    cluster: Cluster,
+    test: FslClusterTest,
+    field: SpmField,
+    threshold: float,
+    spm: SpmSmoothness,
+    null: MaximaNull | None,
+    options: InferenceOptions,
+) -> ClusterInference:
+    tails = 2.0 if options.two_tailed else 1.0
+    extent_resels = cluster.extent / float(np.prod(spm.fwhm_voxels))
+    return ClusterInference(
+        cluster,
+        p_fsl=min(1.0, tails * test.p_value(cluster.extent)),
+        p_spm=min(1.0, tails * field.p_cluster(threshold, extent_resels)),
+        p_extent=None if null is None else float(null.p_value(cluster.extent, null.extent[:, 0])),
+        p_mass=None if null is None else float(null.p_value(cluster.mass, null.mass[:, 0])),
+    )
+
+
+def _exchangeable(
+    design: Design, contrast: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64] | None:
+    """Labels of two groups if the design holds nothing else, so that relabelings suffice."""
+    tested = design.matrix @ np.asarray(contrast, dtype=np.float64)
+    two = len(np.unique(tested)) == 2
+    return tested if two and np.linalg.matrix_rank(design.matrix) == 2 else None

@@ -1,0 +1,1 @@
+"""What a map may claim: permutation, random fields, clusters, TFCE, smoothness."""

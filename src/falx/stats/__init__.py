@@ -1,1 +1,0 @@
-"""Statistics: group tests, linear models, permutation, random fields, outcome models."""

@@ -1,0 +1,148 @@
+"""Genes of a map beside genes changed in blood: overall, by direction, and by pathway."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from falx.core.errors import InputError
+from falx.genes.association import correlate
+from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy
+from falx.genes.blood.overlap import direction_agreement, overlap, pathway_overlap, spatial_overlap
+from falx.genes.sets.library import TestedSets, text_of
+from falx.genes.sets.ora import OraResult, over_representation
+from falx.genes.symbols import match_symbols
+from falx.report.page import Block, Section, Table, Text
+
+__all__ = ["BloodGenes", "overlap_section", "read_blood_genes"]
+
+RULES = ("as_published", "corrected")
+SPATIAL_MAPS = 1000
+PATHWAYS = 10
+
+
+@dataclass(frozen=True)
+class BloodGenes:
+    """Genes tested in blood, and those that each rule takes, with the sign of their change."""
+
+    tested: tuple[str, ...]
+    changed: Mapping[str, Mapping[str, int]]
+
+
+def read_blood_genes(path: Path | str) -> BloodGenes:
+    """Read ``degs.tsv`` of ``falx degs``."""
+    rows = list(csv.DictReader(text_of(path)[0].splitlines(), delimiter="\t"))
+    if not rows or not {"gene", "log2FoldChange", *RULES} <= set(rows[0]):
+        raise InputError(
+            "the table is not degs.tsv of falx degs", where=Path(path).name, do="run falx degs"
+        )
+    changed = {
+        rule: {
+            row["gene"]: 1 if float(row["log2FoldChange"]) > 0 else -1
+            for row in rows
+            if row[rule] == "true"
+        }
+        for rule in RULES
+    }
+    return BloodGenes(tuple(row["gene"] for row in rows), changed)
+
+
+def overlap_section(
+    study: AssociationStudy, lists: GeneLists, sets: Sequence[SetStudy], blood: BloodGenes
+) -> Section:
+    """Test what the map's lists share with the genes changed in blood.
+
+    The universe is the genes tested on both sides; the spatial P uses the map's own null maps.
+    """
+    mapping = match_symbols(blood.tested, study.data.genes).mapping
+    universe = tuple(dict.fromkeys(mapping.values()))
+    if not universe:
+        raise InputError(
+            "no gene was tested on both sides",
+            where="blood genes",
+            do="check that both use gene symbols",
+        )
+    changed = {
+        rule: {mapping[g]: sign for g, sign in genes.items() if g in mapping}
+        for rule, genes in blood.changed.items()
+    }
+    blocks: list[Block] = [
+        Text(
+            f"{len(universe)} genes were tested on both sides. The first P is hypergeometric and "
+            "ignores co-expression; the spatial P compares with lists of the same size, by "
+            "correlation, from null maps."
+        ),
+        Table(
+            ("rule", "imaging", "blood", "shared", "expected", "P", "odds ratio", "P, spatial",
+             "P, mean r", "same direction", "genes"),
+            list(_rule_rows(study, lists, universe, changed)),
+            "Genes of the map's lists among those changed in blood.",
+        ),
+    ]  # fmt: skip
+    genes = changed["corrected"] or changed["as_published"]
+    if sets and genes:
+        blocks += _pathway_blocks(sets[0], lists, tuple(genes), universe)
+    return Section("Overlap with blood", blocks)
+
+
+def _rule_rows(
+    study: AssociationStudy,
+    lists: GeneLists,
+    universe: tuple[str, ...],
+    changed: Mapping[str, Mapping[str, int]],
+) -> Iterator[tuple[object, ...]]:
+    data, both = study.data, lists.positive + lists.negative
+    null_r = correlate(
+        data.expression, study.nulls.maps[:SPATIAL_MAPS], correlation=study.settings.correlation
+    )
+    for rule, signs in changed.items():
+        up = [g for g, sign in signs.items() if sign > 0]
+        down = [g for g, sign in signs.items() if sign < 0]
+        found = overlap(both, [*up, *down], universe)
+        agree = direction_agreement(lists.positive, lists.negative, up, down)
+        spatial = None
+        if signs:
+            spatial = spatial_overlap(study.genes.r, null_r, data.genes, list(signs), len(both))
+        yield (
+            rule, found.n_first, found.n_second, len(found.common), found.expected, found.p,
+            found.odds_ratio, spatial.p_overlap if spatial else None,
+            spatial.p_mean if spatial else None, agree.agree, ", ".join(found.common[:10]),
+        )  # fmt: skip
+
+
+def _pathway_blocks(
+    library: SetStudy, lists: GeneLists, blood: Sequence[str], universe: tuple[str, ...]
+) -> list[Block]:
+    both = lists.positive + lists.negative
+    imaging = _best_terms(library.over["both"], library.sets, both)
+    changed = _best_terms(over_representation(blood, library.sets), library.sets, blood)
+    if not imaging or not changed:
+        return [Text("No pathway holds genes of both sides at P < 0.01.")]
+    found = pathway_overlap(imaging, changed, universe)
+    order = np.argsort([one.p for one in found.overlaps], kind="stable")[:25]
+    rows = [
+        (*found.pairs[i], len(found.overlaps[i].common), found.overlaps[i].p, float(found.q[i]),
+         ", ".join(found.overlaps[i].common[:8]))
+        for i in order
+    ]  # fmt: skip
+    return [
+        Table(
+            ("pathway of the map", "pathway in blood", "shared", "P", "q", "genes"),
+            rows,
+            f"List genes of {len(imaging)} pathways of the map and {len(changed)} in blood; q is "
+            f"over all {len(found.pairs)} pairs.",
+        )
+    ]
+
+
+def _best_terms(
+    result: OraResult, sets: TestedSets, genes: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Members that are list genes, of the best terms at P < 0.01."""
+    chosen = set(genes)
+    best = [result.names[i] for i in result.order()[:PATHWAYS] if result.p[i] < 0.01]
+    return {name: tuple(g for g in sets.members(name) if g in chosen) for name in best}

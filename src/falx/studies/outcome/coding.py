@@ -1,0 +1,95 @@
+"""Reading the outcome of surgery from a table: ILAE classes, or free of seizures or not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from falx.core.errors import InputError, OptionError, check_option
+
+__all__ = ["CODINGS", "read_outcomes"]
+
+CODINGS = ("auto", "ilae", "seizure_free")
+
+_WORDS = {
+    "yes": 1, "y": 1, "true": 1, "sf": 1, "seizure free": 1, "seizure-free": 1,
+    "no": 0, "n": 0, "false": 0, "nsf": 0, "not seizure free": 0, "not seizure-free": 0,
+}  # fmt: skip
+_ILAE = re.compile(r"(?:ilae)?[\s_-]*(?:class)?[\s_-]*([1-6])(?:\.0+)?a?")
+"""ILAE class with or without its name; 1a, never any seizure, is part of class 1."""
+
+
+def read_outcomes(
+    cells: Mapping[str, str], header: str, *, coding: str = "auto", highest_free: int = 1
+) -> dict[str, bool]:
+    """Return which subjects are free of seizures.
+
+    Parameters
+    ----------
+    cells
+        Subject label to the cell of its outcome; missing ones are absent.
+    header
+        Of the column.
+    coding
+        ``"ilae"`` (1 to 6), ``"seizure_free"`` (1 or 0, or words), or ``"auto"``: ILAE if the
+        header or an entry names it or an entry exceeds 1, else free or not.
+    highest_free
+        Highest ILAE class that counts as free of seizures.
+
+    Raises
+    ------
+    InputError
+        If an entry cannot be read, or the entries do not tell what they mean.
+
+    Examples
+    --------
+    >>> read_outcomes({"01": "1", "02": "4"}, "ilae")
+    {'01': True, '02': False}
+    >>> read_outcomes({"01": "yes", "02": "no"}, "outcome")
+    {'01': True, '02': False}
+    """
+    check_option("outcome coding", coding, CODINGS)
+    if coding == "auto":
+        coding = _guess(cells, header)
+    return {s: _read(text, s, header, coding, highest_free) for s, text in cells.items()}
+
+
+def _guess(cells: Mapping[str, str], header: str) -> str:
+    words = [text.casefold().strip() for text in cells.values()]
+    if "ilae" in header.casefold() or any("ilae" in word for word in words):
+        return "ilae"
+    numbers = {word.partition(".")[0] for word in words}
+    if numbers & set("23456"):
+        return "ilae"
+    if numbers <= {"1"} and "free" not in header.casefold():
+        raise OptionError(
+            "it is not clear whether 1 means ILAE class 1 or free of seizures",
+            where=f"participants.tsv, column {header}",
+            found="1 in every row",
+            do="set group.outcome_coding to ilae or seizure_free",
+        )
+    return "seizure_free"
+
+
+def _read(text: str, subject: str, header: str, coding: str, highest_free: int) -> bool:
+    word = text.casefold().strip()
+    if coding == "ilae":
+        match = _ILAE.fullmatch(word)
+        if match:
+            return int(match[1]) <= highest_free
+        do = "write the ILAE class, 1 to 6 (Engel's classes cannot be turned into them)"
+    else:
+        if word in _WORDS:
+            return bool(_WORDS[word])
+        if re.fullmatch(r"[01](?:\.0+)?", word):
+            return word[0] == "1"
+        do = (
+            "write 1 or yes for free of seizures and 0 or no for not, or set "
+            "group.outcome_coding to ilae if these are ILAE classes"
+        )
+    raise InputError(
+        "the outcome cannot be read",
+        where=f"sub-{subject}, column {header} of participants.tsv",
+        found=repr(text),
+        do=do,
+    )

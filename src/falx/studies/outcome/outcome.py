@@ -1,0 +1,312 @@
+"""The group level of `signature`: what the participants' numbers say of seizure outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from falx.core.errors import InputError
+from falx.clinical.roc.cut_validation import HeldOut
+from falx.core.multiplicity import holm
+from falx.clinical.logistic.univariate import UnivariateModel, univariate_logistic
+from falx.studies.outcome.cohort import Cohort
+from falx.studies.outcome.parts import (
+    AdditivePart,
+    CountComparison,
+    CutPart,
+    GroupComparison,
+    SplinePart,
+    additive_part,
+    compare_counts,
+    compare_groups,
+    cut_part,
+    spline_part,
+)
+from falx.studies.outcome.rates import CohortThreshold, cohort_threshold
+
+__all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
+
+PUBLISHED_AI_THRESHOLD = -0.0578157525
+PUBLISHED_RATE_CUT = 0.39789278
+
+SCALES: Mapping[str, tuple[float, str]] = {
+    "ai_pet": (100, "percentage point"),
+    "ai_flair": (100, "percentage point"),
+    "ai_gm": (100, "percentage point"),
+    "ai_pet_z5": (100, "percentage point"),
+    "rate_hippocampus": (100, "percentage point"),
+    "rate_hippocampus_published": (100, "percentage point"),
+    "rate_hippocampus_own": (100, "percentage point"),
+    "rate_amygdala": (100, "percentage point"),
+    "rate_mesial_temporal": (100, "percentage point"),
+    "ablation_mm3": (0.001, "1000 mm³"),
+    "ablation_voxels": (0.001, "1000 voxels"),
+    "ablation_per_tiv": (1000, "0.001"),
+}
+"""Multiplier of a number in models, and what one unit is then; others stay as they are."""
+
+CLINICAL = ("left_side", "seeg", "age_years", "onset_years", "duration_years")
+MEASURED = ("age_years", "onset_years", "duration_years")
+COUNTED = ("sex", "left_side", "seeg")
+ABLATED = ("ablation_voxels", "ablation_mm3", "ablation_per_tiv", "ablation_per_volume")
+MODALITIES = ("ai_gm", "ai_flair", "ai_pet")
+HIPPOCAMPAL = ("rate_hippocampus", "rate_hippocampus_published", "rate_hippocampus_own")
+"""Rate at the run's threshold, at the published one, and at the cohort's own."""
+RATES = (*HIPPOCAMPAL, "rate_amygdala", "rate_mesial_temporal")
+VOLUMES = (
+    "hippocampus_mm3",
+    "hippocampus_difference_mm3",
+    "amygdala_mm3",
+    "amygdala_difference_mm3",
+    "tiv_mm3",
+)
+
+
+@dataclass(frozen=True)
+class OutcomeSettings:
+    """Sizes of the resampling, and what curves are adjusted for."""
+
+    n_resamples: int = 2000
+    n_permutations: int = 5000
+    n_iterations: int = 1000
+    boosting_rounds: int = 3
+    adjust_for: tuple[str, ...] = ("left_side", "seeg", "onset_years")
+    published_rate_cut: float | None = PUBLISHED_RATE_CUT
+    seed: int = 2025
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeStudy:
+    """Everything the group level found; `refused` names each part that could not be computed.
+
+    `cohort` has the rate at its own threshold among its values, where there is one.
+    """
+
+    cohort: Cohort
+    settings: OutcomeSettings
+    counts: tuple[CountComparison, ...]
+    clinical: tuple[GroupComparison, ...]
+    modalities: tuple[GroupComparison, ...]
+    modality_holm: tuple[float, ...]
+    thresholds: tuple[CohortThreshold, ...]
+    rates: tuple[GroupComparison, ...]
+    models: tuple[UnivariateModel, ...]
+    splines: tuple[SplinePart, ...]
+    cuts: tuple[CutPart, ...]
+    additive: AdditivePart | None
+    refused: tuple[str, ...]
+
+    def held_out(self, part: CutPart) -> HeldOut:
+        """Cross-validated figures of a cut; the cohort's own threshold is taken anew as well."""
+        own = [t.nested for t in self.thresholds if t.rule == "default" and t.nested is not None]
+        return own[0] if part.name == HIPPOCAMPAL[2] and own else part.nested
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before any figure."""
+        free = int(self.cohort.seizure_free.sum())
+        n = len(self.cohort.subjects)
+        said = [
+            (
+                f"{n} patients, {free} seizure free and {n - free} not: the smaller group "
+                "limits every model."
+            ),
+            (
+                f"{len(self.models)} univariate models were tried; with so many tests a P below "
+                "0.05 can be chance. Holm's correction is given over the modalities."
+            ),
+        ]
+        sizes = [part.sizes for part in self.splines if part.sizes]
+        needed = min((s.needed for s in sizes), default=0)
+        if n < needed:
+            said.append(
+                f"Even the best-fitting spline would need about {needed} patients by Riley's "
+                "criteria; all curves are exploratory."
+            )
+        if sizes and min(s.events_per_parameter for s in sizes) < 10:
+            fewest = min(s.events_per_parameter for s in sizes)
+            said.append(f"Only {fewest:.1f} events per parameter of the spline (10 are asked).")
+        return (*said, *self.refused)
+
+
+def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> OutcomeStudy:
+    """Run the whole group study on a cohort.
+
+    A part whose numbers are absent is left out; a part that the data do not allow is named in
+    :attr:`OutcomeStudy.refused` with its reason.
+    """
+    chosen = settings or OutcomeSettings()
+    refused: list[str] = []
+    thresholds = _thresholds(cohort, chosen, refused)
+    cohort = _with_own_rate(cohort, thresholds)
+    modalities = _comparisons(cohort, MODALITIES, refused, adjusted=True)
+    p = [m.student.p for m in modalities]
+    return OutcomeStudy(
+        cohort=cohort,
+        settings=chosen,
+        counts=tuple(_counts(cohort, refused)),
+        clinical=_comparisons(cohort, MEASURED, refused),
+        modalities=modalities,
+        modality_holm=tuple(holm(p).tolist()) if p else (),
+        thresholds=thresholds,
+        rates=_comparisons(cohort, RATES, refused),
+        models=tuple(_models(cohort)),
+        splines=tuple(_splines(cohort, chosen)),
+        cuts=tuple(_cuts(cohort, chosen, refused)),
+        additive=_additive(cohort, chosen, refused),
+        refused=tuple(refused),
+    )
+
+
+def _generator(settings: OutcomeSettings, part: int) -> np.random.Generator:
+    """Return a stream per part, so that one part's numbers do not depend on another's."""
+    return np.random.default_rng([settings.seed, part])
+
+
+def _thresholds(
+    cohort: Cohort, settings: OutcomeSettings, refused: list[str]
+) -> tuple[CohortThreshold, ...]:
+    found = []
+    for i, (rule, curves) in enumerate(cohort.curves.items()):
+        try:
+            own = cohort_threshold(
+                curves,
+                cohort.seizure_free,
+                rule=rule,
+                n_resamples=settings.n_resamples,
+                rng=_generator(settings, 40 + i),
+            )
+        except InputError as reason:
+            refused.append(f"No threshold of this cohort ({rule} rule): {reason}")
+        else:
+            found.append(own)
+    return tuple(found)
+
+
+def _with_own_rate(cohort: Cohort, thresholds: tuple[CohortThreshold, ...]) -> Cohort:
+    own = [found.rates for found in thresholds if found.rule == "default"]
+    if not own:
+        return cohort
+    return replace(cohort, values={**cohort.values, "rate_hippocampus_own": own[0]})
+
+
+def _covariates(cohort: Cohort, name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    sets = (
+        ("intracranial volume", ("tiv_mm3",)),
+        ("hippocampus and amygdala volume", ("hippocampus_mm3", "amygdala_mm3")),
+        ("volume differences", ("hippocampus_difference_mm3", "amygdala_difference_mm3")),
+    )
+    return tuple((label, names) for label, names in sets if cohort.has(name, *names))
+
+
+def _comparisons(
+    cohort: Cohort, names: tuple[str, ...], refused: list[str], *, adjusted: bool = False
+) -> tuple[GroupComparison, ...]:
+    found = []
+    for name in names:
+        if not cohort.has(name):
+            continue
+        try:
+            sets = _covariates(cohort, name) if adjusted else ()
+            found.append(compare_groups(cohort, name, sets))
+        except InputError as reason:
+            refused.append(f"Groups not compared on {name}: {reason}")
+    return tuple(found)
+
+
+def _counts(cohort: Cohort, refused: list[str]) -> list[CountComparison]:
+    found = []
+    for name in COUNTED:
+        if not cohort.has(name):
+            continue
+        try:
+            found.append(compare_counts(cohort, name))
+        except InputError as reason:
+            refused.append(f"{name} not compared: {reason}")
+    return found
+
+
+def _models(cohort: Cohort) -> list[UnivariateModel]:
+    found = []
+    for name in (*CLINICAL, *ABLATED, *MODALITIES, *RATES):
+        if cohort.has(name):
+            scale, unit = SCALES.get(name, (1, "unit"))
+            outcome = cohort.seizure_free.astype(float)
+            found.append(
+                univariate_logistic(scale * cohort.values[name], outcome, name, unit=unit)
+            )
+    return found
+
+
+def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
+    return [
+        spline_part(
+            cohort,
+            name,
+            scale=SCALES[name][0],
+            unit=SCALES[name][1],
+            adjust_for=settings.adjust_for,
+            n_resamples=settings.n_resamples,
+            rng=_generator(settings, 10 + i),
+        )
+        for i, name in enumerate((*MODALITIES, *HIPPOCAMPAL))
+        if cohort.has(name)
+    ]
+
+
+def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list[CutPart]:
+    found = []
+    for i, (name, cut) in enumerate(_published_cuts(cohort, settings).items()):
+        if not cohort.has(name):
+            continue
+        try:
+            part = cut_part(
+                cohort,
+                name,
+                published_cut=cut,
+                n_resamples=settings.n_resamples,
+                n_permutations=settings.n_permutations,
+                rng=_generator(settings, 20 + i),
+            )
+        except InputError as reason:
+            refused.append(f"No cut of {name}: {reason}")
+        else:
+            found.append(part)
+    return found
+
+
+def _published_cuts(cohort: Cohort, settings: OutcomeSettings) -> dict[str, float | None]:
+    """Scores to cut, each with the published cut; that of the asymmetry is on the z + 5 scale."""
+    rate_cut = settings.published_rate_cut
+    ai_cut = None if rate_cut is None else PUBLISHED_AI_THRESHOLD
+    other_scale = cohort.has("ai_pet_z5")
+    return {
+        **dict.fromkeys(HIPPOCAMPAL[:2], rate_cut),
+        "ai_pet": None if other_scale else ai_cut,
+        HIPPOCAMPAL[2]: rate_cut,
+        "ai_pet_z5": ai_cut,
+        "rate_mesial_temporal": None,
+    }
+
+
+def _additive(
+    cohort: Cohort, settings: OutcomeSettings, refused: list[str]
+) -> AdditivePart | None:
+    predictors = tuple(name for name in VOLUMES if cohort.has(name))
+    if not predictors or not cohort.has("ai_pet"):
+        return None
+    try:
+        return additive_part(
+            cohort,
+            "ai_pet",
+            predictors,
+            rounds=settings.boosting_rounds,
+            n_iterations=settings.n_iterations,
+            n_permutations=min(1000, settings.n_permutations),
+            rng=_generator(settings, 30),
+        )
+    except InputError as reason:
+        refused.append(f"No additive model: {reason}")
+        return None

@@ -1,0 +1,1 @@
+"""The study `plan`: one patient's outputs become a laser plan and its page."""

@@ -1,0 +1,92 @@
+"""One printed page for the conference: the plan in words, in pictures and in numbers."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from falx.report.figures import COLOURS
+from falx.report.page import RESEARCH_NOTICE
+from falx.studies.plan.page import made_words, plan_words, score_rows
+
+__all__ = ["plan_sheet", "sheet_figure"]
+
+A4_INCHES = (8.27, 11.69)
+PICTURE_WIDTH = 0.7
+FOOT = 0.112
+LINE = 0.0135
+"""Height of a line of text, in heights of the page."""
+
+
+def plan_sheet(document: Mapping[str, Any], pictures: Sequence[bytes]) -> bytes:
+    """Return a PDF of one A4 page; the same document gives the same bytes.
+
+    Parameters
+    ----------
+    document
+        A plan file's content.
+    pictures
+        PNGs of the planes; none where no plan is suggested.
+    """
+    stream = io.BytesIO()
+    figure = sheet_figure(document, pictures)
+    figure.savefig(stream, format="pdf", metadata={"CreationDate": None, "Producer": None})
+    return stream.getvalue()
+
+
+def sheet_figure(document: Mapping[str, Any], pictures: Sequence[bytes]) -> Any:
+    """Return the page as a matplotlib figure; every sentence and number is that of the HTML."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=A4_INCHES)
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set_axis_off()
+    axis.set(xlim=(0, 1), ylim=(0, 1))
+    axis.text(0.07, 0.955, "Laser plan", fontsize=20, weight="bold", color=COLOURS["ink"])
+    axis.text(0.93, 0.957, document["label"], fontsize=13, ha="right", color=COLOURS["ink"])
+    y = _paragraph(axis, 0.93, plan_words(document), size=10.5)
+    for picture in pictures:
+        y = _picture(figure, picture, y)
+    if document["suggested"] is not None:
+        y = _table(axis, y, score_rows(document["options"][document["suggested"]], document))
+    expected = document["expected"]["sentences"] if document["expected"] else ()
+    said = " ".join([*expected, made_words(document)]).strip()
+    y = min(_paragraph(axis, y, said, size=9), FOOT)
+    foot = " ".join([RESEARCH_NOTICE, *document["notices"], f"Falx {document['Version']}."])
+    axis.plot((0.07, 0.93), (y, y), color=COLOURS["grey"], linewidth=0.6)
+    _paragraph(axis, y - LINE / 2, foot, size=7.5, colour="grey")
+    return figure
+
+
+def _paragraph(axis: Any, y: float, text: str, *, size: float, colour: str = "ink") -> float:
+    """Write wrapped text below `y` and return where the next block starts."""
+    lines = textwrap.wrap(text, width=int(960 / size))
+    height = LINE * size / 9
+    for line in lines:
+        y -= height
+        axis.text(0.07, y, line, fontsize=size, color=COLOURS[colour])
+    return y - height * 0.6
+
+
+def _picture(figure: Any, picture: bytes, y: float) -> float:
+    from matplotlib.image import imread
+
+    pixels = imread(io.BytesIO(picture))
+    rows, columns = pixels.shape[:2]
+    height = PICTURE_WIDTH * A4_INCHES[0] / A4_INCHES[1] * rows / columns
+    axis = figure.add_axes((0.07, y - height, PICTURE_WIDTH, height))
+    axis.imshow(pixels, interpolation="antialiased")
+    axis.set_axis_off()
+    return float(y - height - LINE / 2)
+
+
+def _table(axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None]]) -> float:
+    for what, value, limit in rows:
+        y -= LINE * 1.25
+        for x, text, weight in ((0.07, what, "normal"), (0.62, value, "bold"),
+                                (0.76, limit, "normal")):  # fmt: skip
+            axis.text(x, y, text or "–", fontsize=9.5, weight=weight, color=COLOURS["ink"])
+        axis.plot((0.07, 0.93), (y - LINE * 0.35,) * 2, color="#d8dde6", linewidth=0.5)
+    return y - LINE

@@ -1,0 +1,185 @@
+"""What was planted in a phantom cohort beside what the resistance study found."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.registration_stage import load_matrix
+from falx.core.grid import apply_affine
+from falx.images.nifti import load_mask
+from falx.images.warp import load_map
+from falx.phantom.resting import PLACES
+
+__all__ = ["CohortRecovery", "FoundChange", "compare_cohort", "render_cohort"]
+
+PLANTED = (
+    ("grey", PLACES[0], -1, "less grey matter"),
+    ("reho", PLACES[0], -1, "lower ReHo"),
+    ("reho", PLACES[1], 1, "higher ReHo"),
+)
+"""Modality, place, sign of t and name of every planted change."""
+
+NEAR_MM = 10.0
+"""A peak this near to a planted voxel is in its place, given maps of 3 and 4 mm."""
+
+
+@dataclass(frozen=True)
+class FoundChange:
+    """A planted change and the listed cluster whose peak is in its place.
+
+    Parameters
+    ----------
+    planted_mm
+        Middle of the place in the template, mean over people.
+    peak_mm, region, t, p
+        Of the cluster: peak, atlas region there, t, familywise permutation P of the extent;
+        None if no cluster is listed there.
+    """
+
+    what: str
+    place: str
+    planted_mm: tuple[float, ...]
+    peak_mm: tuple[float, ...] | None = None
+    region: str = ""
+    t: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class CohortRecovery:
+    """Changes, and how exact motion and coregistration are, mean over people."""
+
+    changes: tuple[FoundChange, ...]
+    motion_error_um: float
+    coregistration_error_mm: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planted change was found."""
+        return all(change.peak_mm is not None for change in self.changes)
+
+
+def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> CohortRecovery:
+    """Compare clusters of the group maps, motion and coregistration with the truth.
+
+    Parameters
+    ----------
+    truth
+        ``derivatives/truth`` of the phantom dataset.
+    outputs
+        Output folder of ``falx resistance`` after both levels.
+    subjects
+        Labels.
+    """
+    points = {
+        place: [_place_mm(truth, outputs, subject, place) for subject in subjects]
+        for place in PLACES
+    }
+    changes = []
+    for modality, place, sign, what in PLANTED:
+        table = _one(outputs / "group", f"*{modality}resistantcontrols_clusters.tsv")
+        changes.append(_found(what, place, sign, points[place], _read(table)))
+    motion = [_motion_error_um(truth, outputs, s) for s in subjects]
+    apart = [_coregistration_mm(truth, outputs, s) for s in subjects]
+    return CohortRecovery(tuple(changes), float(np.mean(motion)), float(np.mean(apart)))
+
+
+def render_cohort(found: CohortRecovery) -> str:
+    """Return the comparison as an aligned text table."""
+    lines = [("planted", "at, mm", "found at, mm", "region", "t", "P")]
+    for change in found.changes:
+        head = (f"{change.what}, {change.place}", _mm(change.planted_mm))
+        if change.peak_mm is None:
+            lines.append((*head, "not found", "", "", ""))
+        else:
+            numbers = (f"{change.t:.1f}", f"{change.p:.3g}")
+            lines.append((*head, _mm(change.peak_mm), change.region, *numbers))
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    text.append(
+        f"head motion is off by {found.motion_error_um:.0f} µm, "
+        f"coregistration by {found.coregistration_error_mm:.2f} mm, mean over people"
+    )
+    return "\n".join(text)
+
+
+def _found(
+    what: str,
+    place: str,
+    sign: int,
+    points: Sequence[npt.NDArray[np.float64]],
+    rows: Sequence[Mapping[str, str]],
+) -> FoundChange:
+    """Take the row of a cluster table with the largest |t| in a place, if there is one."""
+    middle = tuple(np.mean([some.mean(axis=0) for some in points], axis=0).tolist())
+    everywhere = np.concatenate(list(points))
+    best = FoundChange(what, place, middle)
+    for row in rows:
+        peak = np.array([float(row[f"{axis}_mm"]) for axis in "xyz"])
+        apart = float(np.linalg.norm(everywhere - peak, axis=1).min())
+        t = float(row["t"])
+        if int(row["sign"]) == sign and apart < NEAR_MM and abs(t) > abs(best.t or 0.0):
+            best = FoundChange(
+                what, place, middle, tuple(peak.tolist()), row["region"], t,
+                float(row["p_extent"]),
+            )  # fmt: skip
+    return best
+
+
+def _place_mm(truth: Path, outputs: Path, subject: str, place: str) -> npt.NDArray[np.float64]:
+    """Voxels of a planted place, brought to the template by the person's own map."""
+    key = place.title().replace(" ", "")
+    mask = load_mask(_one(truth / f"sub-{subject}", f"*_desc-{key}_mask.nii.gz"))
+    # Named as an image moves: the map from T1w points to the template carries MNI to T1w.
+    name = "*_from-MNI*_to-T1w_mode-image_xfm.nii.gz"
+    to_template = load_map(_one(outputs / f"sub-{subject}", name))
+    points = to_template.at(apply_affine(mask.affine, np.argwhere(mask.data)))
+    return np.asarray(points, dtype=np.float64)
+
+
+def _motion_error_um(truth: Path, outputs: Path, subject: str) -> float:
+    """Mean error of the estimated motion over a sphere of 50 mm about the head, µm."""
+    found = json.loads(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json").read_text())
+    planted = json.loads(_one(truth / f"sub-{subject}", "*_truth.json").read_text())
+    matrices = np.array(planted["matrices"])[found["dropped_volumes"] :]
+    exact = matrices @ np.linalg.inv(matrices[0])
+    apart = np.array(found["matrices"]) - exact
+    points = 50.0 * np.vstack([np.eye(3), -np.eye(3)])
+    moved = np.einsum("tij,nj->tni", apart[:, :3, :3], points) + apart[:, None, :3, 3]
+    return float(1000.0 * np.linalg.norm(moved, axis=2).mean())
+
+
+def _coregistration_mm(truth: Path, outputs: Path, subject: str) -> float:
+    """Mean distance of the planted places' voxels from where coregistration puts them."""
+    planted = json.loads(_one(truth / f"sub-{subject}", "*_truth.json").read_text())
+    found = load_matrix(_one(outputs / f"sub-{subject}", "*_to-boldref_mode-image_xfm.json"))
+    moved = json.loads(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json").read_text())
+    first = np.array(planted["matrices"])[moved["dropped_volumes"]]
+    exact = first @ np.array(planted["t1w_to_bold"])
+    mask = load_mask(next((truth / f"sub-{subject}").rglob("*_mask.nii.gz")))
+    points = apply_affine(mask.affine, np.argwhere(mask.data))
+    apart = apply_affine(found, points) - apply_affine(exact, points)
+    return float(np.linalg.norm(apart, axis=1).mean())
+
+
+def _mm(point: Sequence[float]) -> str:
+    return ", ".join(f"{x:.0f}" for x in point)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    return next(folder.rglob(pattern))

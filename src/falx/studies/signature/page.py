@@ -1,0 +1,298 @@
+"""The page of one patient of the signature study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from falx.anatomy.quality import STOPPING
+from falx.core.grid import Side
+from falx.images.nifti import Image
+from falx.images.warp import CoordinateMap
+from falx.report.in_template import in_template
+from falx.report.live_page import LiveImages, live_page, structure_middle
+from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
+from falx.report.provenance import provenance_blocks
+from falx.report.slices import Layer, slices
+
+__all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
+
+HIPPOCAMPUS = {"left": 17, "right": 53}
+AMYGDALA = {"left": 18, "right": 54}
+"""FreeSurfer numbers of the structures that are shown."""
+
+THRESHOLD_NOTICE = (
+    "The published cut of 39.79 % ablated comes from 30 patients treated at one centre, 21 of "
+    "them seizure-free, and has not been confirmed elsewhere."
+)
+
+
+@dataclass(frozen=True)
+class SignatureResults:
+    """What the stages found, as plain values.
+
+    Parameters
+    ----------
+    subject
+        Pseudonym.
+    numbers
+        Flat record of :mod:`falx.studies.signature.numbers`.
+    metrics, records
+        Metrics and provenance by stage name.
+    """
+
+    subject: str
+    numbers: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Any]]
+    records: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def side(self) -> Side:
+        """Side of the focus."""
+        side: Side = self.numbers["side"]
+        return side
+
+    @property
+    def failed(self) -> list[Mapping[str, Any]]:
+        """Quality checks that did not pass and whose failure forbids a result."""
+        checks = self.metrics["anatomy"]["quality"]
+        return [check for check in checks if not check["passed"] and check["name"] in STOPPING]
+
+    @property
+    def notices(self) -> list[str]:
+        """Notices of every stage, without repetition."""
+        found: dict[str, None] = {}
+        for source in (*self.metrics.values(), *self.records.values()):
+            found |= dict.fromkeys(source.get("notices", ()))
+        return list(found)
+
+
+@dataclass(frozen=True, eq=False)
+class SignaturePictures:
+    """Images in native T1w space, the map to the template, and the template itself."""
+
+    t1w: Image
+    brain: Image
+    gm: Image
+    wm: Image
+    to_native: CoordinateMap
+    structures: Image
+    pet: Image
+    asymmetry: Image
+    signature: Image
+    ablation: Image | None
+    template: Image
+
+
+def signature_page(results: SignatureResults, pictures: SignaturePictures) -> str:
+    """Return the page as HTML; a failed gate leaves the quality checks and withholds results."""
+    sections = [Section("Quality", list(_quality(results, pictures)), appendix=True)]
+    if results.failed:
+        names = "; ".join(check["name"] for check in results.failed)
+        stop = Notice([f"No result is shown, because a quality check failed: {names}."], "fail")
+        sections.insert(0, Section("Result", [stop]))
+    else:
+        sections = [
+            Section("Result", list(_result(results))),
+            Section("Pictures", list(_pictures(results, pictures))),
+            *sections,
+            Section("Numbers", list(_numbers(results))),
+        ]
+    sections.append(Section("How it was made", provenance_blocks(results.records)))
+    title = f"sub-{results.subject} · metabolic signature"
+    subtitle = f"Focus on the {results.side}, from {results.metrics['signature']['side_from']}"
+    if results.failed:
+        return render(title, sections, subtitle=subtitle)
+    return live_page(
+        title,
+        sections,
+        _live_images(results, pictures),
+        label=f"sub-{results.subject}",
+        side=results.side,
+        centre_mm=_centre_mm(pictures.structures, results.side),
+        subtitle=subtitle,
+    )
+
+
+def _live_images(results: SignatureResults, pictures: SignaturePictures) -> LiveImages:
+    return LiveImages(
+        t1w=pictures.t1w,
+        brain=pictures.brain,
+        signature=pictures.signature,
+        hippocampus=_structure(pictures.structures, HIPPOCAMPUS[results.side]),
+        amygdala=_structure(pictures.structures, AMYGDALA[results.side]),
+        pet=pictures.pet,
+        asymmetry=pictures.asymmetry,
+        ablation=pictures.ablation,
+    )
+
+
+def _structure(labels: Image, number: int) -> Image:
+    return Image(labels.data == number, labels.affine)
+
+
+def _result(results: SignatureResults) -> Iterator[Block]:
+    n, side = results.numbers, results.side
+    yield Text(
+        f"The signature, tissue whose FDG uptake falls below that of its mirror image by more "
+        f"than the threshold, covers {n['signature_mm3']:.0f} mm³ on the {side}. Asymmetry of the "
+        f"{side} hippocampus: {_index(n['hippocampus_ai_pet'])}, amygdala: "
+        f"{_index(n['amygdala_ai_pet'])} (negative: lower than the other side)."
+    )
+    if "ablation_mm3" in n:
+        yield Text(
+            f"The ablation of {n['ablation_mm3']:.0f} mm³ took {_rate(n, 'hippocampus')} and "
+            f"{_rate(n, 'amygdala')}."
+        )
+        yield Notice([THRESHOLD_NOTICE], "note")
+    else:
+        yield Text("There is no ablation mask, so no ablative rate.")
+    yield Notice(results.notices)
+
+
+def _index(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:+.3f}"
+
+
+def _rate(numbers: Mapping[str, Any], structure: str) -> str:
+    rate, whole = numbers[f"rate_{structure}"], numbers[f"rate_{structure}_of_mm3"]
+    if rate is None:
+        return f"no share of the {structure}, which holds no signature"
+    return (
+        f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³)"
+    )
+
+
+def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterator[Block]:
+    centre = _centre_mm(pictures.structures, results.side)
+    shown: dict[str, Any] = {"centre_mm": centre, "offsets_mm": (-8.0, 0.0, 8.0)}
+    signature = Layer(pictures.signature, "contour", "cyan", label="signature")
+    layers = [
+        Layer(pictures.asymmetry, "map", "RdBu_r", -0.3, 0.3, 0.03, "asymmetry index"),
+        signature,
+    ]
+    yield Figure(
+        slices(pictures.t1w, layers, **shown),
+        "Asymmetry of the PET over the T1w, through the hippocampus of the focus. Blue: lower "
+        "than the mirror image; red: higher. The signature is outlined.",
+    )
+    if pictures.ablation is not None:
+        taken = [
+            Layer(pictures.signature, "mask", "cyan", label="signature"),
+            Layer(pictures.ablation, "contour", "orange", label="ablation"),
+        ]
+        yield Figure(
+            slices(pictures.t1w, taken, **shown),
+            "What the ablation (outlined) took of the signature (filled).",
+        )
+    yield Figure(
+        slices(pictures.pet, [signature], centre_mm=centre),
+        "The corrected PET with the signature outlined; black where no grey matter was measured.",
+    )
+
+
+def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator[Block]:
+    checks = results.metrics["anatomy"]["quality"]
+    yield Table(
+        ("check", "value", "from", "to", "passed", "why it matters"),
+        [[c["name"], c["value"], c["low"], c["high"], c["passed"], c["why"]] for c in checks],
+        flags=[
+            "ok" if c["passed"] else "fail" if c["name"] in STOPPING else "warn" for c in checks
+        ],
+        caption="Each figure beside the range in which the result can be trusted.",
+    )
+    yield Table(
+        ("image", "NMI by the header", "NMI after", "moved, mm", "overlap"),
+        [
+            [name.removeprefix("coregister_"), m["nmi_before"], m["nmi_after"],
+             m["mean_shift_mm"], m["overlap"]]
+            for name, m in results.metrics.items() if name.startswith("coregister_")
+        ],
+        caption="Coregistration to the pre-operative T1w by normalised mutual information.",
+    )  # fmt: skip
+    yield Figure(
+        slices(
+            pictures.template,
+            [Layer(in_template(pictures.gm, pictures.to_native), "contour", "orange",
+                   label="grey matter of the patient")],
+        ),
+        "The patient's grey matter, brought to the template: it should follow the cortex.",
+    )  # fmt: skip
+    yield Figure(
+        slices(
+            pictures.t1w,
+            [
+                Layer(pictures.gm, "contour", "orange", label="grey matter"),
+                Layer(pictures.wm, "contour", "cyan", label="white matter"),
+            ],
+        ),
+        "Tissues over the T1w.",
+    )
+    yield Figure(
+        slices(pictures.t1w, _side_layers(pictures.structures), planes=("coronal", "axial"),
+               centre_mm=_centre_mm(pictures.structures, results.side)),
+        "Left and right: hippocampus and amygdala of the left side are orange and must lie on "
+        "the side marked L, those of the right side are cyan.",
+    )  # fmt: skip
+
+
+def _flag(check: Mapping[str, Any]) -> str:
+    if check["passed"]:
+        return "ok"
+    return "fail" if check["name"] in STOPPING else "warn"
+
+
+def _side_layers(structures: Image) -> list[Layer]:
+    sides = {"left": ((17, 18), "orange"), "right": ((53, 54), "cyan")}
+    return [
+        Layer(
+            Image(np.isin(structures.data, labels), structures.affine), "mask", colour, label=side
+        )
+        for side, (labels, colour) in sides.items()
+    ]
+
+
+def _centre_mm(structures: Image, side: Side) -> list[float]:
+    return structure_middle(_structure(structures, HIPPOCAMPUS[side]))
+
+
+def _numbers(results: SignatureResults) -> Iterator[Block]:
+    n = results.numbers
+    if "ablation_mm3" in n:
+        yield Table(
+            ("structure", "threshold", "ablated share", "signature, mm³"),
+            [
+                [structure.replace("_", " "), name, n[f"rate_{structure}{ending}"],
+                 n[f"rate_{structure}{ending}_of_mm3"]]
+                for structure in ("hippocampus", "amygdala", "mesial_temporal")
+                for name, ending in (("this run", ""), ("published, z + 5 scale", "_published"))
+            ],
+            caption="Ablative rate: signature in the structure that the ablation covers, over all "
+            "signature in the structure.",
+        )  # fmt: skip
+        yield Table(
+            ("modality", "asymmetry in the ablation", "the same, z + 5 scale"),
+            [[m, n[f"ai_{m}"], n[f"ai_{m}_z5"]] for m in ("pet", "flair", "gm")],
+            caption="Mean asymmetry index in the ablation, ipsilateral; negative: lower than the "
+            "other side.",
+        )
+    yield Table(
+        ("structure", "left, mm³", "right, mm³", "ipsi - contra, mm³", "asymmetry",
+         "PET asymmetry", "regional PET asymmetry", "standard error"),
+        [
+            [s, n[f"{s}_left_mm3"], n[f"{s}_right_mm3"], n[f"{s}_difference_mm3"],
+             n[f"{s}_asymmetry"], n[f"{s}_ai_pet"], n[f"{s}_ai_pet_regional"],
+             n[f"{s}_ai_pet_regional_se"]]
+            for s in ("hippocampus", "amygdala")
+        ],
+        caption="Volumes and their asymmetry 2 (ipsi - contra) / (ipsi + contra); PET asymmetry "
+        "as mean over voxels and from regional activities (geometric transfer matrix), with the "
+        "standard error that the noise of the PET explains.",
+    )  # fmt: skip
+    yield Table(
+        ("grey matter, mm³", "white matter, mm³", "CSF, mm³", "total intracranial, mm³"),
+        [[n["gm_mm3"], n["wm_mm3"], n["csf_mm3"], n["tiv_mm3"]]],
+    )

@@ -1,0 +1,1 @@
+"""Ablations along a track: what they cover and what they cost."""

@@ -1,0 +1,191 @@
+"""Three and four burns behind each other on one track, where they spare tissue or reach more.
+
+On the tracks of the cheapest pairs every sequence of burns is counted: where one ends and the
+next begins in steps of 5 mm, each with any radius. A point is missed by a sequence if every
+radius is smaller than the least with which that burn reaches it, so a table of these least
+radii, summed from its far corner, counts all radii at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from falx.surgery.burns.single import target_voxels
+from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
+from falx.surgery.tracks.limits import STEP_MM, Limits
+from falx.surgery.tracks.scene import Fields, Scene
+from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, Space, to_voxel, trilinear
+
+__all__ = ["MOST_BURNS", "best_sequences"]
+
+MOST_BURNS = 4
+ENDS_MM = tuple(5.0 * n for n in range(1, 9))
+"""Where burns may end behind the target."""
+
+SLICE_MM = 0.1
+
+Stops = tuple[float, ...]
+"""Where the burns of a sequence begin and end behind the target, mm; the first is 0."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Voxels of the targets and protected tissue as one track sees them.
+
+    Parameters
+    ----------
+    along_mm, across2_mm2
+        Place of each voxel behind the target, and its squared distance from the axis.
+    signature, inside
+        Whether it counts for the rate, and as either structure: 1 or 0.
+    room_mm
+        Distance to protected tissue behind the target, every 0.25 mm.
+    """
+
+    along_mm: Floats
+    across2_mm2: Floats
+    signature: Floats
+    inside: Floats
+    room_mm: Floats
+
+
+def best_sequences(
+    tracks: Sequence[Trajectory],
+    scene: Scene,
+    fields: Fields,
+    limits: Limits,
+    wanted: float,
+    *,
+    burns: int,
+) -> list[LaserPlan]:
+    """Return for each track the plan of so many burns with the least tissue outside the targets.
+
+    Parameters
+    ----------
+    wanted
+        Ablative rate in the hippocampus that a plan must reach, 0…1; a track on which none
+        does gives no plan.
+    burns
+        Burns of a plan, up to :data:`MOST_BURNS`; neighbours differ in radius.
+    """
+    radii = np.array(limits.radii_mm)
+    volumes = {stops: _volumes_mm3(stops, radii) for stops in _all_stops(burns)}
+    least = wanted * np.count_nonzero(scene.signature & scene.hippocampus)
+    points, kinds = target_voxels(scene)
+    plans = []
+    for track in tracks:
+        view = _seen_from(track, points, kinds, fields.space, radii.max())
+        costs = {
+            stops: _costs_mm3(stops, volume, view, limits, least, scene.grid.voxel_volume_mm3)
+            for stops, volume in volumes.items()
+        }
+        plan = _cheapest(track, costs, radii)
+        if plan is not None:
+            plans.append(plan)
+    return plans
+
+
+def _all_stops(burns: int) -> Iterator[Stops]:
+    """Every way to part the fibre; the first burn may stand still at the tip."""
+    for ends in combinations(ENDS_MM, burns):
+        yield (0.0, *ends)
+    for ends in combinations(ENDS_MM, burns - 1):
+        yield (0.0, 0.0, *ends)
+
+
+def _costs_mm3(
+    stops: Stops, volumes: Floats, view: _View, limits: Limits, least: float, voxel_mm3: float
+) -> Floats:
+    """Tissue outside the targets for every choice of radii; infinite where it is not allowed."""
+    radii = np.array(limits.radii_mm)
+    parts = list(pairwise(stops))
+    reached = tuple(_least_radius(view, start, end, radii) for start, end in parts)
+    signature = _heated(reached, view.signature, len(radii))
+    inside = _heated(reached, view.inside, len(radii))
+    allowed = signature >= least
+    for n, (start, end) in enumerate(parts):
+        room = view.room_mm[round(start / STEP_MM) : round(end / STEP_MM) + 1].min()
+        free = radii <= room - limits.protect_margin_mm + ROUNDING_MM
+        allowed &= np.expand_dims(free, [a for a in range(len(parts)) if a != n])
+    for n in range(len(parts) - 1):
+        others = [a for a in range(len(parts)) if a not in (n, n + 1)]
+        allowed &= np.expand_dims(~np.eye(len(radii), dtype=bool), others)
+    return np.where(allowed, volumes - inside * voxel_mm3, np.inf)
+
+
+def _least_radius(view: _View, start: float, end: float, radii: Floats) -> npt.NDArray[np.intp]:
+    """Index of the least radius with which a burn reaches each voxel; their number if none."""
+    beyond = view.along_mm - np.clip(view.along_mm, start, end)
+    return np.searchsorted(radii**2 + SURFACE_MM2, view.across2_mm2 + beyond**2)
+
+
+def _heated(reached: tuple[npt.NDArray[np.intp], ...], counts: Floats, radii: int) -> Floats:
+    """How many of the voxels every choice of radii heats, one axis for each burn."""
+    shape = (radii + 1,) * len(reached)
+    code = np.ravel_multi_index(reached, shape)
+    missed = np.bincount(code, weights=counts, minlength=(radii + 1) ** len(reached))
+    missed = missed.reshape(shape)
+    for axis in range(len(reached)):
+        missed = np.flip(np.cumsum(np.flip(missed, axis), axis), axis)
+    return np.asarray(counts.sum() - missed[(slice(1, None),) * len(reached)])
+
+
+def _volumes_mm3(stops: Stops, radii: Floats) -> Floats:
+    """Volume of burns on one axis for every choice of radii, by slices across it."""
+    along = np.arange(-radii.max(), stops[-1] + radii.max(), SLICE_MM) + SLICE_MM / 2
+    burns = len(stops) - 1
+    wide = np.zeros((len(radii),) * burns + (len(along),))
+    for n, (start, end) in enumerate(pairwise(stops)):
+        beyond = along - np.clip(along, start, end)
+        burn = np.maximum(radii[:, None] ** 2 - beyond**2, 0.0)
+        np.maximum(wide, np.expand_dims(burn, [a for a in range(burns) if a != n]), out=wide)
+    return np.asarray(np.pi * SLICE_MM * wide.sum(axis=-1))
+
+
+def _cheapest(track: Trajectory, costs: Mapping[Stops, Floats], radii: Floats) -> LaserPlan | None:
+    stops = min(costs, key=lambda stops: (round(float(costs[stops].min()), 3), stops))
+    table = costs[stops]
+    if not np.isfinite(table.min()):
+        return None
+    chosen = np.unravel_index(int(table.argmin()), table.shape)
+    burns = tuple(
+        Burn(float(radii[r]), end - start, start)
+        for r, start, end in zip(chosen, stops[:-1], stops[1:], strict=True)
+    )
+    return LaserPlan(track, burns)
+
+
+def _seen_from(
+    track: Trajectory, points: Floats, kinds: npt.NDArray[np.uint8], space: Space, widest: float
+) -> _View:
+    target, way = np.array(track.target_mm), track.direction
+    away = target - points
+    along = away @ way
+    across2 = np.einsum("ij,ij->i", away, away) - along**2
+    near = across2 <= widest**2 + SURFACE_MM2
+    return _View(
+        along_mm=along[near],
+        across2_mm2=across2[near],
+        signature=(kinds[near] & 1).astype(np.float64),
+        inside=(kinds[near] >> 2 & 1).astype(np.float64),
+        room_mm=_room(space, target, way, ENDS_MM[-1], STEP_MM),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _room(space, target, way, reach, step):  # type: ignore[no-untyped-def]
+    """Distance to protected tissue behind the target, every `step` up to `reach`, mm."""
+    number = int(reach / step + 0.5) + 1
+    out = np.empty(number)
+    for n in range(number):
+        at = to_voxel(space.affine, target - n * step * way)
+        out[n] = trilinear(space.protected, at[0], at[1], at[2])
+    return out

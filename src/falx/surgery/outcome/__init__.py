@@ -1,0 +1,1 @@
+"""What an ablation took, and what a cohort says of it."""

@@ -1,0 +1,1 @@
+"""Straight ways of a laser fibre into the head, and what they must respect."""

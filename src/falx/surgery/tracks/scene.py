@@ -1,0 +1,221 @@
+"""The patient as the planner sees it: masks, obstacles, entries, and distances between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from falx.core.errors import GridError, InputError
+from falx.core.grid import Grid, Side, apply_affine, opposite, side_of
+from falx.surgery.tracks.kernels import Space
+
+__all__ = ["PLACES", "Fields", "Scene", "distance_mm", "fields_of", "mirrored_scene"]
+
+Mask = npt.NDArray[np.bool_]
+FAR_MM = 100.0
+"""Distance that stands for "nowhere near", mm."""
+
+PLACES = 3
+"""Decimals of the millimetres of entries and targets: those that a plan file holds, so that
+what was searched is what is written."""
+
+BORDER_MM = 15.0
+"""Tissue kept around entries and targets; more than a risk or a protected margin reaches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What a plan for one side needs to know, on one grid, RAS+ mm.
+
+    Parameters
+    ----------
+    grid
+        Native T1w grid with orthogonal axes.
+    side
+        Side of the focus; hippocampus and amygdala must lie there.
+    signature, hippocampus, amygdala
+        Shape (X, Y, Z). Only the structures of `side`.
+    obstacles
+        What the track must keep away from: ventricles, sulci, vessels.
+    protected
+        What must not be heated: brainstem, thalamus, ventral diencephalon, optic tract.
+    entries_mm, outward
+        Shape (N, 3): allowed entries on the skull and the unit normals there.
+    vessels_checked
+        Whether `obstacles` holds vessels. If not, every product says so.
+    sinus
+        Dural sinuses, if a mask of them exists.
+    parahippocampal
+        Parahippocampal gyrus of `side`, if labelled.
+    """
+
+    grid: Grid
+    side: Side
+    signature: Mask
+    hippocampus: Mask
+    amygdala: Mask
+    obstacles: Mask
+    protected: Mask
+    entries_mm: npt.NDArray[np.float64]
+    outward: npt.NDArray[np.float64]
+    vessels_checked: bool = False
+    sinus: Mask | None = None
+    parahippocampal: Mask | None = None
+
+    def __post_init__(self) -> None:
+        for name, mask in self.masks().items():
+            if mask.shape != self.grid.shape:
+                raise GridError(
+                    f"the mask {name} is on another grid than the T1w image",
+                    found=f"{mask.shape} and {self.grid.shape} voxels",
+                    do="resample it to the T1w image",
+                )
+        self._check_axes()
+        self._check_targets()
+
+    def masks(self) -> dict[str, Mask]:
+        """Every mask that is there, by name."""
+        names = (
+            "signature", "hippocampus", "amygdala", "obstacles", "protected", "sinus",
+            "parahippocampal",
+        )  # fmt: skip
+        found = {name: getattr(self, name) for name in names}
+        return {name: mask for name, mask in found.items() if mask is not None}
+
+    @cached_property
+    def targets(self) -> Mask:
+        """Hippocampus and amygdala together."""
+        return self.hippocampus | self.amygdala
+
+    @cached_property
+    def targets_mm(self) -> npt.NDArray[np.float64]:
+        """Voxel centres of the targets, shape (N, 3)."""
+        return apply_affine(self.grid.affine, np.argwhere(self.targets))
+
+    @cached_property
+    def whole_mm3(self) -> tuple[float, float, float]:
+        """Signature in the hippocampus and in the amygdala, parahippocampal gyrus, mm³."""
+        gyrus = self.parahippocampal
+        counts = (
+            np.count_nonzero(self.signature & self.hippocampus),
+            np.count_nonzero(self.signature & self.amygdala),
+            0 if gyrus is None else np.count_nonzero(gyrus),
+        )
+        voxel = self.grid.voxel_volume_mm3
+        return counts[0] * voxel, counts[1] * voxel, counts[2] * voxel
+
+    def _check_axes(self) -> None:
+        linear = self.grid.affine[:3, :3] / self.grid.voxel_sizes_mm
+        skew = float(np.abs(linear.T @ linear - np.eye(3)).max())
+        if skew > 1e-3:
+            raise GridError(
+                "the voxel axes are not orthogonal",
+                found=f"cosine {skew:.3f} between two axes",
+                do="resample the T1w image to an orthogonal grid",
+            )
+
+    def _check_targets(self) -> None:
+        if not self.hippocampus.any():
+            raise InputError(
+                f"there is no {self.side} hippocampus in the labels",
+                do="check the segmentation",
+            )
+        found = side_of(self.hippocampus, self.grid)
+        if found != self.side:
+            raise InputError(
+                "the target lies in the other hemisphere than the focus",
+                found=f"a hippocampus on the {found}, a focus on the {self.side}",
+                do=f"give the structures of the {self.side} side, or correct the side",
+            )
+        if not (self.signature & self.hippocampus).any():
+            raise InputError(
+                f"there is no signature in the {self.side} hippocampus, so nothing to ablate",
+                found=f"{int(self.signature.sum())} signature voxels in all",
+                do="look at the signature before planning",
+            )
+
+
+def mirrored_scene(scene: Scene) -> Scene:
+    """Return the scene on the other side, mirrored about x = 0 mm.
+
+    The arrays are reversed so that they stay in RAS+ order, and a scene mirrored twice is
+    the same again.
+    """
+    affine = np.array(scene.grid.affine)
+    affine[0] = -affine[0]
+    affine[:3, 3] += affine[:3, 0] * (scene.grid.shape[0] - 1)
+    affine[:3, 0] = -affine[:3, 0]
+    flip = np.array([-1.0, 1.0, 1.0])
+    return replace(
+        scene,
+        grid=Grid(scene.grid.shape, affine),
+        side=opposite(scene.side),
+        entries_mm=scene.entries_mm * flip,
+        outward=scene.outward * flip,
+        **{name: np.ascontiguousarray(mask[::-1]) for name, mask in scene.masks().items()},  # type: ignore[arg-type]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """Distances around the tracks, on a window of the scene's grid.
+
+    Parameters
+    ----------
+    grid
+        The window.
+    clearance_mm
+        float32 (X, Y, Z): distance to the nearest obstacle.
+    protected_mm
+        float32 (X, Y, Z): distance to the nearest protected voxel.
+    exempt
+        Hippocampus and amygdala, where the clearance rule does not hold.
+    """
+
+    grid: Grid
+    clearance_mm: npt.NDArray[np.float32]
+    protected_mm: npt.NDArray[np.float32]
+    exempt: Mask
+
+    @cached_property
+    def space(self) -> Space:
+        """The same for compiled code."""
+        to_voxel = np.asarray(np.linalg.inv(self.grid.affine), dtype=np.float64)
+        return Space(self.clearance_mm, self.protected_mm, self.exempt, to_voxel)
+
+
+def fields_of(scene: Scene, extra_mm: npt.ArrayLike = ()) -> Fields:
+    """Distances in a window that holds entries, targets and `extra_mm`, shape (N, 3)."""
+    extra = np.asarray(extra_mm, dtype=np.float64).reshape(-1, 3)
+    points = np.concatenate([scene.entries_mm, scene.targets_mm, extra])
+    inverse = np.linalg.inv(scene.grid.affine)
+    voxels = apply_affine(inverse, points)
+    border = np.ceil(BORDER_MM / scene.grid.voxel_sizes_mm).astype(int)
+    low = np.clip(np.floor(voxels.min(axis=0)).astype(int) - border, 0, scene.grid.shape)
+    high = np.clip(np.ceil(voxels.max(axis=0)).astype(int) + border + 1, 0, scene.grid.shape)
+    window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    affine = np.array(scene.grid.affine)
+    affine[:3, 3] = apply_affine(affine, low)
+    shape = tuple(int(n) for n in high - low)
+    grid = Grid((shape[0], shape[1], shape[2]), affine)
+    return Fields(
+        grid=grid,
+        clearance_mm=distance_mm(scene.obstacles[window], grid),
+        protected_mm=distance_mm(scene.protected[window], grid),
+        exempt=np.ascontiguousarray(scene.targets[window]),
+    )
+
+
+def distance_mm(mask: Mask, grid: Grid) -> npt.NDArray[np.float32]:
+    """Exact Euclidean distance from each voxel centre to the nearest one of a mask, mm.
+
+    Distances are held at :data:`FAR_MM`, the value everywhere if the mask is empty.
+    """
+    if not mask.any():
+        return np.full(mask.shape, FAR_MM, dtype=np.float32)
+    distance = ndimage.distance_transform_edt(~mask, sampling=grid.voxel_sizes_mm)
+    return np.asarray(np.minimum(distance, FAR_MM), dtype=np.float32)
