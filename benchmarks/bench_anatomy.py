@@ -20,10 +20,10 @@ from benchmarks.table import Row, cpu_seconds, wall_seconds
 from falx.anatomy.priors import load_priors
 from falx.anatomy.refinement import refine
 from falx.anatomy.segmentation.result import Segmentation
-from falx.anatomy.settings import Penalties, SegmentationSettings
 from falx.anatomy.segmentation.unified import segment
-from falx.data.priors import template, tissue_priors
+from falx.anatomy.settings import Penalties, SegmentationSettings
 from falx.core.grid import apply_affine
+from falx.data.priors import template, tissue_priors
 from falx.images.nifti import Image, load
 from falx.images.resample import sample
 

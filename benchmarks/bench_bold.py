@@ -19,12 +19,12 @@ from falx.bold.cleaning import Band, clean, cleaning_basis
 from falx.bold.confounds import spike_regressors
 from falx.bold.motion import realign
 from falx.bold.reho import regional_homogeneity
-from falx.maps.inference.clusters import cluster_maxima
 from falx.maps.design import Design, two_sample_design
-from falx.maps.linear import fit_contrast
+from falx.maps.inference.clusters import cluster_maxima
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import permutation_null, permutation_plan
 from falx.maps.inference.tfce import tfce
+from falx.maps.linear import fit_contrast
 
 SHAPE = (61, 73, 61)
 TIMES = 250

@@ -13,12 +13,12 @@ from pathlib import Path
 import toy_study
 from benchmarks.table import Row, cpu_seconds
 from falx.bids.index import Index
+from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.plan import Plan
 from falx.engine.plan_participant import plan_participants
 from falx.engine.state import outdated
-from falx.core.study import Study
 
 SUBJECTS = 1000
 IMAGES = ("anat/T1w", "anat/FLAIR", "pet/trc-FDG_pet", "func/task-rest_bold", "dwi/dwi")

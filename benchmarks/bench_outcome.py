@@ -10,8 +10,8 @@ import importlib.util
 import numpy as np
 
 from benchmarks.table import Row, cpu_seconds
-from falx.data.mo2025 import load_patients
 from falx.clinical.additive import cross_validate_additive
+from falx.data.mo2025 import load_patients
 from falx.studies.outcome.cohort import published_cohort
 from falx.studies.outcome.outcome import study_outcome
 from falx.studies.outcome.page import outcome_page

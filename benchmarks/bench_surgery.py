@@ -15,12 +15,12 @@ from falx.report.live_page import LARGEST_PAGE, LiveImages, live_page
 from falx.report.page import Section
 from falx.report.viewer import is_built
 from falx.surgery.burns.single import candidate_burns
+from falx.surgery.search import search
+from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.head_scene import scene_from_labels
 from falx.surgery.tracks.limits import Goal, Limits
 from falx.surgery.tracks.scene import fields_of
-from falx.surgery.search import search
-from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
 from surgery.phantom import (
     centres,
     head_labels,

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.segmentation.result import Segmentation
-from falx.anatomy.structures.delineation import Structures, segment_structures
 from falx.anatomy.segmentation.unified import segment
+from falx.anatomy.structures.delineation import Structures, segment_structures
 from falx.data.labels import head_labels
 from falx.data.priors import structure_priors, tissue_priors
 from falx.images.nifti import Image

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study

@@ -17,9 +17,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from falx.core.files import write_json
 from falx.data.labels import head_labels, recode
 from falx.images.nifti import Image, load_labels
-from falx.core.files import write_json
 from falx.phantom.heads import HEADS, SHIPPED
 
 MARGIN_MM = 3

@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.files import write_json
+from falx.core.grid import Grid, box_grid
 from falx.data.averaging import (
     RegisteredHead,
     average_structures,
@@ -38,9 +40,7 @@ from falx.data.priors import (
     write_structures,
     write_tissues,
 )
-from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image, load, load_labels, save
-from falx.core.files import write_json
 from falx.images.resample import resample
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap, load_map, save_map

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from falx.core.files import write_json
 from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image, save
-from falx.core.files import write_json
 from falx.images.resample import resample
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap, save_map

@@ -24,6 +24,8 @@ import nibabel as nib
 import numpy as np
 
 from falx.bids.entities import parse_name
+from falx.core.grid import Grid
+from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.job import Job
 from falx.engine.plan import Plan
@@ -32,8 +34,6 @@ from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import read_record
 from falx.engine.sequential import run_sequentially
 from falx.engine.verify import verify_folder
-from falx.core.grid import Grid
-from falx.core.study import Study
 
 __all__ = ["Twice", "check_golden", "check_stage", "run_twice"]
 

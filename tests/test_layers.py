@@ -31,8 +31,8 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     ("module", "planted"),
     [
         ("images/smooth.py", "import falx.engine.run"),
-        ("grid.py", "import falx.images.nifti"),
-        ("stats/__init__.py", "import falx.bids.index"),
+        ("core/grid.py", "import falx.images.nifti"),
+        ("maps/design.py", "import falx.bids.index"),
     ],
 )
 def test_an_import_against_the_arrow_breaks_a_contract(

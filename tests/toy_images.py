@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from falx.bids.derivative import output_path
-from falx.core.settings import option
 from falx.core.grid import Grid
-from falx.images import nifti
+from falx.core.settings import option
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
+from falx.images import nifti
 
 GRID = Grid((4, 4, 4), np.diag([2.0, 2.0, 2.0, 1.0]))
 WRONG = {"finite": np.nan, "bytes": 0.0, "grid": 0.0, "": 0.0}

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from falx.bids.derivative import output_path
-from falx.core.settings import option
 from falx.core.errors import InputError, notify
+from falx.core.settings import option
 from falx.core.stage import Stage
 from falx.core.study import Column, RawInput, Study
 

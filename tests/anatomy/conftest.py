@@ -10,8 +10,8 @@ import pytest
 from anatomy import head_model
 from falx.anatomy.priors import TissuePriors
 from falx.anatomy.segmentation.result import Segmentation
-from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.segmentation.unified import segment
+from falx.anatomy.settings import SegmentationSettings
 from falx.images.nifti import Image
 
 QUICK = SegmentationSettings(sampling_mm=5.0, rounds=9)

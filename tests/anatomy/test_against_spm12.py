@@ -12,8 +12,8 @@ import pytest
 
 from anatomy.head_model import dice
 from falx.anatomy.priors import load_priors
-from falx.anatomy.settings import Penalties, SegmentationSettings
 from falx.anatomy.segmentation.unified import segment
+from falx.anatomy.settings import Penalties, SegmentationSettings
 from falx.core.grid import apply_affine
 from falx.images.nifti import load
 

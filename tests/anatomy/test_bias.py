@@ -1,8 +1,8 @@
 import numpy as np
 
+from falx.anatomy.samples import take_samples
 from falx.anatomy.segmentation.bias import flat_bias, improve_bias
 from falx.anatomy.segmentation.mixture import fit_mixture, initial_mixture
-from falx.anatomy.samples import take_samples
 from falx.core.grid import Grid
 from falx.images.nifti import Image
 

@@ -9,12 +9,12 @@ import pytest
 from scipy import ndimage
 
 from ellipsoid_head import make_head, pet_grid, rigid
+from falx.anatomy.files import coregister_stage, load_matrix
 from falx.anatomy.registration.coregistration import coregister, point_distance_mm
 from falx.anatomy.registration.mutual_information import BINS, nmi, nmi_of_histogram
-from falx.anatomy.registration_stage import coregister_stage, load_matrix
 from falx.core.errors import InputError
-from falx.images.nifti import Image, load, save
 from falx.core.files import write_json
+from falx.images.nifti import Image, load, save
 
 # SPM12, normalised mutual information, default settings: chris T1 mm → PD mm.
 SPM12_T1_TO_PD = np.array(

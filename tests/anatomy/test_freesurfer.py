@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from falx.anatomy.structures.delineation import Structures
 from falx.anatomy.structures.freesurfer import (
     adopt,
     check_side,
@@ -8,7 +9,6 @@ from falx.anatomy.structures.freesurfer import (
     merge_subfields,
     side_in_name,
 )
-from falx.anatomy.structures.delineation import Structures
 from falx.core.errors import InputError
 from falx.core.grid import box_grid
 from falx.images.nifti import Image

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from falx.anatomy.files import grey_volume_stage
 from falx.anatomy.morphometry import (
     analysis_mask,
     intracranial_volume_ml,
     jacobian_determinant,
     modulated,
 )
-from falx.anatomy.morphometry_stage import grey_volume_stage
 from falx.core.errors import FalxNotice, InputError, QualityError
 from falx.core.grid import Grid, normalisation_grid
 from falx.images.nifti import Image, load, save

@@ -4,8 +4,8 @@ import pytest
 from anatomy import head_model
 from falx.anatomy.segmentation.prepare import prepare
 from falx.anatomy.segmentation.unified import segment
-from falx.data.priors import tissue_priors
 from falx.core.errors import FalxNotice, InputError
+from falx.data.priors import tissue_priors
 from falx.images.nifti import Image
 
 

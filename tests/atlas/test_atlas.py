@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from falx.atlas.atlas import LANDMARKS_MM, load_atlas, make_atlas, region_means
-from falx.data.priors import ATLAS_FILE, DATA
-from falx.core.errors import FalxNotice, InputError
-from falx.images.nifti import Image
 from falx.atlas.label_table import LabelRow, read_label_table
+from falx.core.errors import FalxNotice, InputError
+from falx.data.priors import ATLAS_FILE, DATA
+from falx.images.nifti import Image
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = -9.0

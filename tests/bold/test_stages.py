@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from falx.bold.files import motion_stage, reho_stage
 from falx.core.errors import InputError, OptionError, QualityError
+from falx.core.files import write_json
 from falx.core.grid import normalisation_grid
 from falx.images.nifti import Image, load, save
-from falx.core.files import write_json
 from falx.images.warp import CoordinateMap, save_map
 from falx.phantom.bold import BoldPlan, bold_run
 

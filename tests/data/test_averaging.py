@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from falx.core.errors import GridError
+from falx.core.grid import Grid, box_grid
 from falx.data.averaging import (
     RegisteredHead,
     average_structures,
@@ -13,8 +15,6 @@ from falx.data.averaging import (
     cut_below_skull,
     structure_ids,
 )
-from falx.core.errors import GridError
-from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 

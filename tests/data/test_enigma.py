@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from falx.data.enigma import SYNDROMES, enigma_regions, gwas_genes, load_enigma
 from falx.core.errors import OptionError
+from falx.data.enigma import SYNDROMES, enigma_regions, gwas_genes, load_enigma
 
 
 def test_every_syndrome_has_82_regions():

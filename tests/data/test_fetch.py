@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from falx.data.fetch import Download, catalogue, fetch, groups
 from falx.core.errors import InputError, OptionError
+from falx.data.fetch import Download, catalogue, fetch, groups
 
 CONTENT = b"falx" * 5000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.data.labels import TISSUES, head_labels, recode, t1_intensities
 from falx.core.errors import InputError
+from falx.data.labels import TISSUES, head_labels, recode, t1_intensities
 
 
 def test_mirroring_twice_is_nothing():

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from falx.atlas.atlas import load_atlas
+from falx.core.errors import InputError, OptionError
+from falx.core.grid import is_symmetric
 from falx.data.labels import TISSUES
 from falx.data.priors import (
     ATLAS_FILE,
@@ -18,8 +20,6 @@ from falx.data.priors import (
     tissue_priors,
     write_structures,
 )
-from falx.core.errors import InputError, OptionError
-from falx.core.grid import is_symmetric
 from falx.images.nifti import Image
 from falx.images.resample import resample
 

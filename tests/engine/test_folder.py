@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from falx.engine.folder import LAYOUT, check_folder, prepare_folder
 from falx.core.errors import FalxNotice, InputError
+from falx.engine.folder import LAYOUT, check_folder, prepare_folder
 from toy_run import Toy
 from toy_study import STUDY
 

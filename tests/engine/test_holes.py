@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 import toy_study
-from falx.engine.verify import repair, verify_folder
 from falx.core.stage import Stage
+from falx.engine.verify import repair, verify_folder
 from toy_run import Toy
 
 

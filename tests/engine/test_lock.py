@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from falx.engine.lock import end_group, hold, register_child
 from falx.core.errors import InputError
+from falx.engine.lock import end_group, hold, register_child
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from falx.engine.provenance import record_of
 from falx.core.errors import FalxError
+from falx.engine.provenance import record_of
 from toy_run import Toy
 
 

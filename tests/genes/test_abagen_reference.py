@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from falx.atlas.atlas import load_atlas
+from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
 from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
-from falx.atlas.label_table import LabelRow
 
 # The cases left for the slow run repeat options that the others cover.
 REPEATED = {3, 10, 11, 13, 15, 16, 17}

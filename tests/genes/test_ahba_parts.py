@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from falx.atlas.atlas import load_atlas, make_atlas
+from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError, OptionError
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
 from falx.genes.ahba.files import RnaSeq, find_ahba, read_coordinates, read_reannotation
@@ -19,7 +20,6 @@ from falx.genes.ahba.normalise import NORMALISATIONS, normalise, scaled_robust_s
 from falx.genes.ahba.samples import Samples
 from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_well
 from falx.images.nifti import Image
-from falx.atlas.label_table import LabelRow
 
 ORDER = ("2001", "2002", "1009", "1012", "1015", "1016")
 

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from falx.core.errors import InputError
+from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.association import correlate, gene_correlations
 from falx.genes.multiplicity import cauchy_combination, gaussian_tail_p, monte_carlo_p
-from falx.core.multiplicity import benjamini_hochberg
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from falx.data.enigma import gwas_genes
 from falx.core.errors import FalxNotice, InputError
+from falx.data.enigma import gwas_genes
 from falx.genes.association import correlate
 from falx.genes.sets.ensemble import ensemble_enrichment
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from falx.atlas.atlas import make_atlas
+from falx.atlas.label_table import LabelRow
 from falx.core.errors import FalxNotice, InputError
 from falx.genes.tables import Expression, join, read_expression, read_region_table, table_of_map
 from falx.images.nifti import Image
-from falx.atlas.label_table import LabelRow
 
 
 def write(tmp_path, name, text):

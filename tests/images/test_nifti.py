@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from falx.core.errors import FalxNotice, GridError, InputError
-from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.core.files import write_json
+from falx.images.nifti import Image, load, load_labels, load_mask, save
 
 AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
 

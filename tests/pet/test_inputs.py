@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from falx.core.errors import FalxNotice, InputError, OptionError
-from falx.images.nifti import Image, save
 from falx.core.files import write_json
+from falx.images.nifti import Image, save
 from falx.pet.inputs import average_frames, check_pet, parse_frames, read_pet
 
 SHAPE = (6, 5, 4)

@@ -12,11 +12,11 @@ import pytest
 
 from ellipsoid_head import Head, make_head, pet_grid, rigid, write_head
 from falx.core.errors import InputError
+from falx.core.files import write_json
 from falx.core.grid import Grid
 from falx.images.nifti import Image, save
-from falx.core.files import write_json
-from falx.pet.presets import preset
 from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
+from falx.pet.presets import preset
 from falx.surgery.files import ablation_stage
 
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)

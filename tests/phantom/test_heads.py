@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.data.labels import head_labels
 from falx.core.errors import InputError, OptionError
 from falx.core.grid import apply_affine, box_grid, is_symmetric
+from falx.data.labels import head_labels
 from falx.phantom.heads import (
     HEADS,
     SHIPPED,

@@ -9,8 +9,8 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.image import imread
 
-from falx.data.priors import template
 from falx.core.errors import OptionError
+from falx.data.priors import template
 from falx.images.nifti import Image
 from falx.report.slices import Layer, slices
 

@@ -15,9 +15,9 @@ from falx.genes.tables import Expression, join
 from falx.images.nifti import save
 from falx.studies.genes import demo as demo_genes
 from falx.studies.genes.enigma import enigma_table
+from falx.studies.genes.files import genes_stage
 from falx.studies.genes.lists import read_gene_list
 from falx.studies.genes.study import file_name
-from falx.studies.genes.files import genes_stage
 
 FEW = Settings(n_maps=999, n_draws=500, n_list=100, beside=("random",))
 

@@ -11,12 +11,12 @@ import pytest
 
 from falx.cli.main import main
 from falx.core.errors import FalxNotice, InputError
+from falx.studies.outcome.coding import read_outcomes
 from falx.studies.outcome.cohort import Cohort, published_cohort, read_cohort
 from falx.studies.outcome.outcome import study_outcome
-from falx.studies.outcome.coding import read_outcomes
 from falx.studies.outcome.page import outcome_page
-from falx.studies.outcome.tables import TABLES
 from falx.studies.outcome.rates import RateCurves, cohort_threshold, nested_threshold
+from falx.studies.outcome.tables import TABLES
 from studies.outcome_cohort import QUICK, THRESHOLD, write_cohort, write_finished_participants
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.anatomy.structures.delineation import segment_structures
 from falx.anatomy.segmentation.unified import segment
+from falx.anatomy.structures.delineation import segment_structures
 from falx.cli.main import main
+from falx.core.files import write_text
 from falx.data.priors import structure_priors, tissue_priors
 from falx.images.nifti import Image, load, save
-from falx.core.files import write_text
 from falx.phantom.pet import PetQuality, observe_pet, true_asymmetry
 from falx.phantom.scan import rescan, rigid
 

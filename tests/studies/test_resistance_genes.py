@@ -10,17 +10,17 @@ import pytest
 from scipy import spatial
 
 from falx.cli.main import main
+from falx.core.errors import InputError
+from falx.core.files import write_json
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.folder import prepare_folder
 from falx.engine.plan_group import plan_group
 from falx.engine.provenance import Record, file_record, write_record
-from falx.core.errors import InputError
 from falx.genes.phantom import as_csv, as_gmt, make_gene_phantom
 from falx.images.nifti import save
-from falx.core.files import write_json
-from falx.studies.resistance.genes_links import genes_page
 from falx.studies.genes.expression import expression_stage
+from falx.studies.resistance.genes_links import genes_page
 from falx.studies.resistance.study import STUDY
 
 SHAPE = (20, 44, 34)

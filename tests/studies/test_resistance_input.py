@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.core.settings import resolve
-from falx.core.grid import box_grid
-from falx.images.nifti import save
 from falx.core.files import write_json
+from falx.core.grid import box_grid
+from falx.core.settings import resolve
+from falx.images.nifti import save
 from falx.images.warp import CoordinateMap, save_map
 from falx.studies.resistance.study import STUDY
 from studies import finished

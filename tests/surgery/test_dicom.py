@@ -16,13 +16,13 @@ import pytest
 pydicom = pytest.importorskip("pydicom", reason="the extra dicom is not installed")
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 
-from falx.cli.main import main
-from falx.core.errors import FalxNotice, InputError, collect_notices
-from falx.images.nifti import load, save
-from falx.surgery.outcome.ablation import dice
-from falx.surgery.dicom.identity import Identity
-from falx.surgery.dicom.outward import hand_over
-from falx.surgery.dicom.series import read_series
+from falx.cli.main import main  # noqa: E402
+from falx.core.errors import FalxNotice, InputError, collect_notices  # noqa: E402
+from falx.images.nifti import load, save  # noqa: E402
+from falx.surgery.dicom.identity import Identity  # noqa: E402
+from falx.surgery.dicom.outward import hand_over  # noqa: E402
+from falx.surgery.dicom.series import read_series  # noqa: E402
+from falx.surgery.outcome.ablation import dice  # noqa: E402
 from surgery.dicom_phantom import (  # noqa: E402
     TELLING,
     as_ras,

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from falx.surgery.assess import assess
+from falx.surgery.burns.more import best_sequences
+from falx.surgery.burns.second import best_pairs
 from falx.surgery.burns.single import candidate_burns, target_voxels
+from falx.surgery.search import search
+from falx.surgery.tracks.feasible import find_tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, ablated
 from falx.surgery.tracks.limits import Goal, Limits
-from falx.surgery.burns.more import best_sequences
 from falx.surgery.tracks.scene import fields_of
-from falx.surgery.search import search
-from falx.surgery.burns.second import best_pairs
-from falx.surgery.tracks.feasible import find_tracks
 from surgery.phantom import capsules_volume
 
 RADII = (5.0, 6.0, 7.0, 8.0)

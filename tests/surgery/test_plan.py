@@ -15,8 +15,8 @@ from falx.core.errors import InputError
 from falx.images.nifti import load_mask, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.studies.plan.page import plan_words
-from falx.studies.plan.sheet import sheet_figure
 from falx.studies.plan.planfile import read_plan
+from falx.studies.plan.sheet import sheet_figure
 from falx.surgery.outcome.prognosis import prognosis, published_prognosis
 from surgery.phantom import head_labels, head_signature
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.data.mo2025 import load_patients
-from falx.core.errors import InputError, OptionError
 from falx.clinical.logistic.fit import fit_logistic, predict
+from falx.core.errors import InputError, OptionError
+from falx.data.mo2025 import load_patients
 from falx.surgery.outcome.prognosis import fit_prognosis, prognosis, published_prognosis
 
 

@@ -10,6 +10,9 @@ import pytest
 from falx.core.errors import InputError, OptionError
 from falx.surgery.assess import assess, heated_tissue
 from falx.surgery.burns.single import candidate_burns, pareto_set, promising_tracks
+from falx.surgery.robustness import shake
+from falx.surgery.search import search
+from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
 from falx.surgery.tracks.geometry import (
     Burn,
     LaserPlan,
@@ -18,12 +21,9 @@ from falx.surgery.tracks.geometry import (
     capsule_volume_mm3,
 )
 from falx.surgery.tracks.head_scene import scene_from_labels
-from falx.surgery.tracks.limits import Goal, Limits, Placement
-from falx.surgery.robustness import shake
-from falx.surgery.tracks.scene import distance_mm, fields_of, mirrored_scene
-from falx.surgery.search import search
 from falx.surgery.tracks.kernels import FEASIBLE
-from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
+from falx.surgery.tracks.limits import Goal, Limits, Placement
+from falx.surgery.tracks.scene import distance_mm, fields_of, mirrored_scene
 from surgery.phantom import (
     centres,
     head_labels,

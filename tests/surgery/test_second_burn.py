@@ -6,11 +6,6 @@ import numpy as np
 import pytest
 
 from falx.surgery.assess import assess
-from falx.surgery.burns.single import candidate_burns, target_voxels
-from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, ablated, capsule_volume_mm3
-from falx.surgery.tracks.limits import Goal, Limits
-from falx.surgery.tracks.scene import fields_of
-from falx.surgery.search import search
 from falx.surgery.burns.second import (
     PairSettings,
     best_pairs,
@@ -18,7 +13,12 @@ from falx.surgery.burns.second import (
     pair_room,
     union_volume_mm3,
 )
+from falx.surgery.burns.single import candidate_burns, target_voxels
+from falx.surgery.search import search
 from falx.surgery.tracks.feasible import find_tracks
+from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, ablated, capsule_volume_mm3
+from falx.surgery.tracks.limits import Goal, Limits
+from falx.surgery.tracks.scene import fields_of
 
 LIMITS, GOAL = Limits(), Goal()
 FIRST, SECOND, RADII = np.array([0.0, 10.0]), np.array([5.0, 20.0]), np.array([4.0, 6.0, 9.0])

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from falx.studies.plan.planfile import read_plan
 from falx.surgery.assess import assess
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.limits import Limits
-from falx.studies.plan.planfile import read_plan
 from falx.surgery.tracks.scene import fields_of, mirrored_scene
 from falx.surgery.what_if import FIELD_UNIT_MM, what_if_arrays, what_if_plan, what_if_scene
 from surgery.phantom import ellipsoid

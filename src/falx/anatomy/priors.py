@@ -8,10 +8,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.data.labels import TISSUES
-from falx.data.priors import TissuePriors
 from falx.core.errors import InputError
 from falx.core.grid import Grid
+from falx.data.labels import TISSUES
+from falx.data.priors import TissuePriors
 from falx.images.nifti import load
 from falx.images.smooth import smooth
 

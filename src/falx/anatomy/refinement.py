@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.segmentation.facing import faces_left, mirror_segmentation
+from falx.anatomy.facing import faces_left
 from falx.anatomy.registration.inverse import jacobian_determinants
+from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.result import Segmentation
 from falx.core.errors import InputError
 from falx.core.grid import Grid

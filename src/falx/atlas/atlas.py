@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from falx.atlas.label_table import LabelRow, name_words, read_label_table
 from falx.core.errors import InputError, notify
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image, load
-from falx.atlas.label_table import LabelRow, name_words, read_label_table
 
 __all__ = [
     "MIDLINE_MM",

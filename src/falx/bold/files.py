@@ -23,15 +23,15 @@ from falx.bold.displacement import (
 )
 from falx.bold.motion import MotionEstimate, realign, realign_to_mean
 from falx.bold.normalise import average_run
-from falx.bold.series import TemplateSeries, read_run
 from falx.bold.reho import RehoMap
 from falx.bold.reho_choices import Cleaning, Homogeneity, Nuisance, RehoChoices
 from falx.bold.run import BoldRun
+from falx.bold.series import TemplateSeries, read_run
 from falx.bold.slice_timing import Pad
 from falx.bold.tissue import TissueSignals, tissue_signals
 from falx.core.errors import collect_notices
-from falx.core.grid import normalisation_grid
 from falx.core.files import atomic_path, write_json
+from falx.core.grid import normalisation_grid
 from falx.images.nifti import save
 from falx.maps.inference.smoothness import fsl_smoothness
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError, QualityError
-from falx.images.spline import axis_operators, cubic_weights, spline_coefficients, spline_value
 from falx.core.threads import blas_threads
+from falx.images.spline import axis_operators, cubic_weights, spline_coefficients, spline_value
 
 __all__ = ["MotionEstimate", "realign", "realign_to_mean"]
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.grid import apply_affine
-from falx.images.spline import axis_operators, sample_spline, spline_coefficients
 from falx.core.threads import blas_threads, over_blocks
+from falx.images.spline import axis_operators, sample_spline, spline_coefficients
 
 __all__ = ["RunAverage", "average_run", "covered_voxels", "sample_run"]
 

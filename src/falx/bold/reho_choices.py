@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from falx.bold.cleaning import Band, CleaningBasis, clean, clean_sequentially, cleaning_basis
 from falx.bold.confounds import friston24, spike_regressors
-from falx.bold.series import TemplateSeries
 from falx.bold.reho import Border, Edge, RehoMap, Ties, regional_homogeneity
+from falx.bold.series import TemplateSeries
 from falx.bold.standardised import comparable, relative, standardise
 from falx.bold.tissue import TissueSignals
 from falx.core.errors import InputError, check_option, check_range

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
 from falx.bold.normalise import covered_voxels, sample_run
 from falx.bold.run import BoldRun, check_repetition_time, slice_order
 from falx.bold.slice_timing import Pad

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from falx.bids.query import parse_filter
 from falx.cli.options import add_configuration, configuration_from
+from falx.core.errors import OptionError, check_option, check_range
+from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.run import Outcome, Request, run_study
 from falx.engine.snakemake import Resources
-from falx.core.errors import OptionError, check_option, check_range
-from falx.core.study import Study
 
 __all__ = ["add_study_arguments", "print_outcome", "run_command"]
 

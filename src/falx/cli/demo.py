@@ -10,11 +10,11 @@ import numpy as np
 
 from falx.cli import plan
 from falx.cli.app import print_outcome, say
+from falx.core.errors import FalxError, check_range
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.engine.snakemake import Resources
-from falx.core.errors import FalxError, check_range
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
 from falx.studies.signature.recovery import compare_patient, render_recovered

@@ -17,8 +17,8 @@ from falx.engine.run import Outcome, Request, run_study
 from falx.engine.snakemake import Resources
 from falx.phantom.resting import simulate_resting_cohort
 from falx.phantom.resting_dataset import TRUTH, write_resting_cohort
-from falx.studies.resistance.study import STUDY
 from falx.studies.resistance.recovery import compare_cohort, render_cohort
+from falx.studies.resistance.study import STUDY
 
 __all__ = ["COARSE", "SIZES", "run", "study_phantoms"]
 

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from falx.core.settings import Option, options_of, read_toml, resolve
 from falx.core.errors import check_option
+from falx.core.settings import Option, options_of, read_toml, resolve
 from falx.core.study import Study
 
 __all__ = ["add_configuration", "configuration_from"]

@@ -49,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan or score; print the plan in words and what to look at; 1 if none is suggested."""
-    from falx.studies.plan.page import plan_words
-    from falx.studies.plan.live import load_images, plan_page, sheet
-    from falx.surgery.tracks.limits import Goal, Limits, Placement
     from falx.studies.plan.files import plan_stage
+    from falx.studies.plan.live import load_images, plan_page, sheet
+    from falx.studies.plan.page import plan_words
+    from falx.surgery.tracks.limits import Goal, Limits, Placement
 
     label = arguments.participant_label.removeprefix("sub-")
     given = {name: getattr(arguments, name) for name in (*NEEDED, *OFFERED)}

@@ -6,9 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
+from falx.core.errors import InputError
 from falx.engine.job import Job
 from falx.engine.runner import limit_memory, run_job
-from falx.core.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from falx.core.errors import InputError
-from falx.core.checks import Floats, design_matrix, vector
 from falx.clinical.stumps import boost
+from falx.core.checks import Floats, design_matrix, vector
+from falx.core.errors import InputError
 
 __all__ = [
     "AdditiveStudy",

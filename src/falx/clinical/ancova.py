@@ -8,8 +8,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
 from falx.core.checks import Floats, binary_outcome, design_matrix, vector
+from falx.core.errors import InputError
 
 __all__ = ["Ancova", "ancova"]
 

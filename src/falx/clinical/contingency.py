@@ -11,8 +11,8 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
-from falx.core.errors import InputError
 from falx.core.checks import Floats
+from falx.core.errors import InputError
 
 __all__ = [
     "ChiSquare",

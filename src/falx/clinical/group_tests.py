@@ -9,8 +9,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError, check_option
 from falx.core.checks import Floats, vector
+from falx.core.errors import InputError, check_option
 
 __all__ = [
     "LeveneTest",

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from falx.core.errors import InputError
-from falx.clinical.logistic.batch import BatchFit, fit_batch
-from falx.core.checks import Bools, Floats, binary_outcome, vector
 from falx.clinical.counts import bootstrap_rows, fold_labels
-from falx.clinical.roc.cut_validation import correct_632_plus
+from falx.clinical.logistic.batch import BatchFit, fit_batch
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
+from falx.clinical.roc.cut_validation import correct_632_plus
+from falx.core.checks import Bools, Floats, binary_outcome, vector
+from falx.core.errors import InputError
 
 __all__ = [
     "CurvePeak",

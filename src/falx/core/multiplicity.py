@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
 from falx.core.checks import Floats, vector
+from falx.core.errors import InputError
 
 __all__ = ["benjamini_hochberg", "bonferroni", "holm"]
 

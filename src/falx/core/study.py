@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from falx.core.settings import Option, options_of
 from falx.core.errors import FalxError, InputError
+from falx.core.settings import Option, options_of
 from falx.core.stage import Stage, check_table
 
 __all__ = ["Column", "RawInput", "Study", "load_study"]

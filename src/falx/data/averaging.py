@@ -14,9 +14,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.data.labels import TISSUES, head_labels, recode
 from falx.core.errors import GridError
 from falx.core.grid import Grid, apply_affine, is_symmetric
+from falx.data.labels import TISSUES, head_labels, recode
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap

@@ -15,12 +15,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.errors import InputError, check_option
+from falx.core.files import atomic_path, write_text
+from falx.core.grid import Grid, box_grid
 from falx.data.averaging import structure_ids
 from falx.data.labels import TISSUES, head_labels
-from falx.core.errors import InputError, check_option
-from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image, load, save
-from falx.core.files import atomic_path, write_text
 
 __all__ = [
     "DATA",

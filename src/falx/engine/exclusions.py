@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from falx.core.study import Study
 from falx.engine.job import unit_of
 from falx.engine.runner import failure_of
 from falx.engine.write import write_atomically
-from falx.core.study import Study
 
 __all__ = ["EXCLUSIONS", "excluded_subjects", "note_excluded", "write_exclusions"]
 

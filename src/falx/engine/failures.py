@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from falx.core.study import Study
 from falx.engine.digest import digest_value
 from falx.engine.job import InputFile, Job
 from falx.engine.write import write_atomically
-from falx.core.study import Study
 
 __all__ = ["FAILURES", "rescued", "write_failures"]
 

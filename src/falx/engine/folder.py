@@ -11,10 +11,10 @@ from pathlib import Path
 
 from falx import __version__
 from falx.bids.derivative import IGNORED, description
+from falx.core.errors import InputError, notify
 from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 from falx.engine.write import write_atomically
-from falx.core.errors import InputError, notify
 
 __all__ = ["LAYOUT", "check_folder", "check_space", "prepare_folder"]
 

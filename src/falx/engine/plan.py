@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from falx.engine.digest import digest_value
-from falx.engine.job import Input, InputFile, Job, unit_of
 from falx.core.errors import InputError
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
+from falx.engine.digest import digest_value
+from falx.engine.job import Input, InputFile, Job, unit_of
 
 __all__ = ["Exclusion", "Plan", "config_file", "make_job"]
 

@@ -7,16 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from falx.core.errors import InputError
 from falx.core.settings import flatten
+from falx.core.stage import Source, Stage
+from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.exclusions import EXCLUSIONS, excluded_subjects
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
 from falx.engine.plan import Exclusion, Plan, config_file, make_job
 from falx.engine.provenance import Record, read_record
-from falx.core.errors import InputError
-from falx.core.stage import Source, Stage
-from falx.core.study import Study
 
 __all__ = ["plan_group"]
 

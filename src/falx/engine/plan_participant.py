@@ -7,13 +7,13 @@ from typing import Any
 
 from falx.bids.index import Index
 from falx.bids.query import Found, find_one
+from falx.core.errors import FalxError, InputError
 from falx.core.settings import flatten
+from falx.core.stage import Source, Stage
+from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.job import Input, InputFile, Job
 from falx.engine.plan import Exclusion, Plan, config_file, make_job
-from falx.core.errors import FalxError, InputError
-from falx.core.stage import Source, Stage
-from falx.core.study import Study
 
 __all__ = ["plan_participants"]
 

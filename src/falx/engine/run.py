@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from falx import __version__
+from falx.core.errors import check_option, collect_notices
 from falx.core.settings import to_toml
+from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.exclusions import note_excluded, write_exclusions
@@ -25,8 +27,6 @@ from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
 from falx.engine.snakemake import Resources, run_with_snakemake
 from falx.engine.state import outdated
-from falx.core.errors import check_option, collect_notices
-from falx.core.study import Study
 
 __all__ = ["Outcome", "Request", "run_study"]
 

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from falx.core.errors import FalxError, InputError, collect_notices
+from falx.core.study import load_study
 from falx.engine.disk import explain
 from falx.engine.job import InputFile, Job
 from falx.engine.provenance import (
@@ -28,8 +30,6 @@ from falx.engine.provenance import (
     write_record,
 )
 from falx.engine.write import write_atomically
-from falx.core.errors import FalxError, InputError, collect_notices
-from falx.core.study import load_study
 
 __all__ = ["Finished", "failure_of", "limit_memory", "run_job"]
 

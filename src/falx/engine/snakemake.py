@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import falx
+from falx.core.errors import InputError
+from falx.core.threads import WAITING
 from falx.engine.job import Job
 from falx.engine.lock import end_group, register_child
 from falx.engine.provenance import discard, read_record
 from falx.engine.runner import Finished, failure_of
 from falx.engine.write import write_atomically
-from falx.core.errors import InputError
-from falx.core.threads import WAITING
 
 __all__ = ["Resources", "run_with_snakemake", "shared_threads"]
 

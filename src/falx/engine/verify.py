@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from falx.core.errors import InputError
 from falx.engine.digest import digest_file
 from falx.engine.provenance import Record, discard, read_records
-from falx.core.errors import InputError
 
 __all__ = ["Mismatch", "repair", "verify_folder"]
 

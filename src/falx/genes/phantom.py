@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.grid import Side
 from falx.genes.nulls.generate import Positions, distances
 from falx.genes.sets.library import GeneSetLibrary, Origin
 from falx.genes.tables import Expression, RegionTable
-from falx.core.grid import Side
 
 __all__ = ["GenePhantom", "as_csv", "as_gmt", "false_positive_share", "make_gene_phantom"]
 

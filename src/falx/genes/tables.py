@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas, region_means
 from falx.core.errors import InputError, notify
+from falx.core.grid import Side
 from falx.genes.frames import read_frame
 from falx.genes.nulls.generate import Positions
 from falx.genes.nulls.spin import centroid_points
 from falx.genes.sets.library import text_of
 from falx.genes.symbols import repair_symbol
-from falx.core.grid import Side
 from falx.images.nifti import Image
 
 __all__ = [

@@ -13,8 +13,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.files import atomic_path, write_json
 from falx.core.errors import GridError, InputError, notify
+from falx.core.files import atomic_path, write_json
 from falx.core.grid import Grid, check_affine, reorient_to_ras
 
 __all__ = [

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
-from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
+from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design
 from falx.maps.group_maps import InferenceOptions
-from falx.maps.linear import FFit, effect_space, fit_f
+from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
     MaximaNull,
@@ -27,7 +27,7 @@ from falx.maps.inference.permutation import (
     permuted_rows,
     unit_residuals,
 )
-from falx.core.threads import blas_threads, over_blocks
+from falx.maps.linear import FFit, effect_space, fit_f
 
 __all__ = ["EffectCluster", "EffectMap", "compare_groups", "group_contrasts", "permuted_f"]
 

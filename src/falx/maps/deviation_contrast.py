@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.maps.design import two_sample_design
-from falx.maps.linear import fit_contrast
 from falx.maps.inference.permutation import PermutationPlan, permutation_null, permutation_plan
+from falx.maps.linear import fit_contrast
 
 __all__ = ["DeviationTest", "compare_deviations"]
 

@@ -10,9 +10,8 @@ import scipy
 from scipy import special
 
 from falx.core.errors import InputError, check_option, check_range, notify
-from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.design import Design
-from falx.maps.linear import ContrastFit, critical_t, fit_contrast, standardised_residuals
+from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
     MaximaNull,
@@ -30,6 +29,7 @@ from falx.maps.inference.smoothness import (
     spm_smoothness,
 )
 from falx.maps.inference.tfce import tfce
+from falx.maps.linear import ContrastFit, critical_t, fit_contrast, standardised_residuals
 
 __all__ = [
     "CORRECTIONS",

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas, load_atlas
-from falx.data.priors import ATLAS_FILE, DATA
 from falx.core.errors import InputError
 from falx.core.grid import Grid, require_same
+from falx.data.priors import ATLAS_FILE, DATA
 from falx.images.nifti import load, load_mask, save
 from falx.maps.design import check_groups, group_design
 from falx.maps.group_maps import common_mask

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices
-from falx.core.grid import SIDES, normalisation_grid, require_same
-from falx.images.nifti import Image, load, load_labels, save
 from falx.core.files import write_json
+from falx.core.grid import SIDES, Grid, normalisation_grid, require_same
+from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.smooth import smooth
-from falx.pet.scaled import read_place, read_scaled
+from falx.images.warp import load_map
 from falx.pet.inputs import read_pet
-from falx.pet.maps import normalise, reference_mask, scaled_asymmetry, structure_means
+from falx.pet.maps import Place, normalise, reference_mask, scaled_asymmetry, structure_means
 from falx.pet.precision import asymmetry_standard_errors
 from falx.pet.pvc import correct, effective_fwhm_mm, spread_fractions
 from falx.pet.regions import grey_regions, regional_asymmetry
+from falx.pet.scaling import Scaled
 from falx.pet.signature import (
     PUBLISHED_THRESHOLD,
     Rule,
@@ -35,6 +37,7 @@ __all__ = [
     "Quantity",
     "asymmetry_stage",
     "correct_stage",
+    "read_place",
     "read_scaled",
     "signature_stage",
 ]
@@ -325,3 +328,32 @@ def _mesial_temporal(facts: dict[str, Any]) -> tuple[float, float]:
             do="check the structures and the field of view of the PET",
         )
     return left, right
+
+
+def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, dict[str, Any]]:
+    """Read a scaled image with its scale, as an asymmetry stage wrote them."""
+    facts: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+    values = load(image)
+    return Scaled(values.data, facts["scale"], facts["mean"], facts["sd"]), values.grid, facts
+
+
+def read_place(
+    brain_mask: Path,
+    structures: Path,
+    to_native: Path,
+    to_template: Path,
+    template: Grid,
+    threads: int,
+) -> Place:
+    """Read a patient's anatomy: T1w grid, template grid and the maps between them."""
+    brain, labels = load_mask(brain_mask), load_labels(structures)
+    require_same("brain mask", brain.grid, "structures", labels.grid)
+    return Place(
+        native=brain.grid,
+        template=template,
+        brain=brain,
+        labels=labels,
+        to_native_mm=load_map(to_native).on(template, threads=threads),
+        to_template_mm=load_map(to_template).on(brain.grid, threads=threads),
+        threads=threads,
+    )

@@ -13,8 +13,8 @@ import numpy as np
 from falx import __version__
 from falx.bids.entities import folder_of, format_name
 from falx.core.errors import InputError
-from falx.images.nifti import Image, save
 from falx.core.files import write_json, write_text
+from falx.images.nifti import Image, save
 from falx.phantom.heads import Head
 from falx.phantom.patient import Patient, PatientSpec, mirror_patient, simulate_patient
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.data.labels import TISSUES, head_labels, recode, swap_sides
 from falx.core.errors import InputError, check_option, check_range
 from falx.core.grid import Grid, apply_affine, box_grid, is_symmetric
+from falx.data.labels import TISSUES, head_labels, recode, swap_sides
 from falx.images.mirror import mirror_image
 from falx.images.nifti import Image, load_labels
 from falx.images.resample import sample

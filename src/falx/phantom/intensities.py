@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.data.labels import head_labels, recode, t1_intensities
 from falx.core.errors import check_range
 from falx.core.grid import Grid
+from falx.data.labels import head_labels, recode, t1_intensities
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 from falx.phantom.heads import Head
 

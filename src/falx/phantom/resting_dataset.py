@@ -14,8 +14,8 @@ from threading import Thread
 import numpy as np
 
 from falx import __version__
-from falx.images.nifti import save
 from falx.core.files import write_json, write_text
+from falx.images.nifti import save
 from falx.phantom.resting import RestingSpec, simulate_person
 
 __all__ = ["TRUTH", "write_resting_cohort"]

@@ -12,9 +12,9 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.surgery.outcome.ablation import AblativeRate, rate_of_volumes
 from falx.surgery.tracks.geometry import LaserPlan, ablation_voxels
+from falx.surgery.tracks.kernels import ROUNDING_MM, heat_limits, track_profiles
 from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import Fields, Mask, Scene, fields_of
-from falx.surgery.tracks.kernels import ROUNDING_MM, heat_limits, track_profiles
 
 __all__ = [
     "Assessment",

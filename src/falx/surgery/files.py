@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
+from falx.core.files import write_json
 from falx.core.grid import Grid, Side, mirror, require_same
 from falx.images.nifti import Image, load, load_labels, load_mask, save
-from falx.core.files import write_json
 from falx.images.warp import load_map
 from falx.pet.asymmetry import ratio_of_means
-from falx.pet.scaled import read_place, read_scaled
+from falx.pet.files import NATIVE, read_place, read_scaled
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
 from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
-from falx.pet.files import NATIVE
 from falx.surgery.outcome.ablation import (
     ablative_rate,
     bring_mask,

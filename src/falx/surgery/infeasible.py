@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from falx.surgery.burns.single import candidate_burns
-from falx.surgery.tracks.limits import Goal, Limits
-from falx.surgery.tracks.scene import Fields, Scene
-from falx.surgery.tracks.kernels import FEASIBLE
 from falx.surgery.tracks.feasible import (
     Tracks,
     far_from_sinus,
@@ -17,6 +14,9 @@ from falx.surgery.tracks.feasible import (
     pair_codes,
     target_points,
 )
+from falx.surgery.tracks.kernels import FEASIBLE
+from falx.surgery.tracks.limits import Goal, Limits
+from falx.surgery.tracks.scene import Fields, Scene
 
 __all__ = ["Explanation", "Relaxation", "explain"]
 

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from falx.core.grid import apply_affine
 from falx.surgery.burns.kernels import shaken
+from falx.surgery.tracks.feasible import numba_threads
 from falx.surgery.tracks.geometry import LaserPlan
 from falx.surgery.tracks.limits import Limits, Placement
 from falx.surgery.tracks.scene import Fields, Scene
-from falx.surgery.tracks.feasible import numba_threads
 
 __all__ = ["Robustness", "shake", "signature_points"]
 

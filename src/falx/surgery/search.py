@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from falx.surgery.assess import Assessment, assess
-from falx.surgery.burns.single import Candidates, candidate_burns, pareto_set, promising_tracks
-from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
-from falx.surgery.infeasible import Explanation, explain
-from falx.surgery.tracks.limits import Goal, Limits, Placement
 from falx.surgery.burns.more import best_sequences
-from falx.surgery.robustness import Robustness, shake
-from falx.surgery.tracks.scene import Fields, Scene, fields_of, mirrored_scene
 from falx.surgery.burns.second import best_pairs
+from falx.surgery.burns.single import Candidates, candidate_burns, pareto_set, promising_tracks
+from falx.surgery.infeasible import Explanation, explain
+from falx.surgery.robustness import Robustness, shake
 from falx.surgery.tracks.feasible import Funnel, Tracks, find_tracks
+from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
+from falx.surgery.tracks.limits import Goal, Limits, Placement
+from falx.surgery.tracks.scene import Fields, Scene, fields_of, mirrored_scene
 
 MAX_PROFILED, MAX_TRACKS = 200_000, 40_000
 """Tracks that are described, evenly thinned, and those of them whose burns are all measured;

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import scipy
 from scipy import ndimage
 
+from falx.anatomy.facing import faces_left, rounded
 from falx.anatomy.registration.descent import descend
-from falx.anatomy.segmentation.facing import faces_left, rounded
 from falx.anatomy.registration.mutual_information import BINS, Evaluation, nmi
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, apply_affine
@@ -153,7 +153,7 @@ def point_distance_mm(
 
 
 def _facing(image: Image, *, over: bool) -> Image:
-    """Image with its finite values, turned over if asked; see :mod:`falx.anatomy.segmentation.facing`."""
+    """Finite values, turned over if asked; see :mod:`falx.anatomy.facing`."""
     facing = mirror_image(image) if over else image
     return _finite(Image(facing.data, rounded(facing.affine)))
 

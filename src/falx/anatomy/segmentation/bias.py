@@ -13,9 +13,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.segmentation.mixture import LEVELS, Mixture, level_of
 from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.samples import Samples
+from falx.anatomy.segmentation.mixture import LEVELS, Mixture, level_of
 from falx.core.grid import Grid
 from falx.images.smooth import FWHM_PER_SIGMA
 

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.anatomy.segmentation.bias import BiasField, flat_bias, improve_bias
+from falx.anatomy.priors import TissuePriors
 from falx.anatomy.registration.deformation import Warp, improve_warp, still, warped_priors
 from falx.anatomy.registration.elastic import ElasticEnergy
+from falx.anatomy.samples import Samples, take_samples
+from falx.anatomy.segmentation.bias import BiasField, flat_bias, improve_bias
 from falx.anatomy.segmentation.mixture import (
     Mixture,
     class_evidence,
@@ -18,8 +20,6 @@ from falx.anatomy.segmentation.mixture import (
     initial_mixture,
     split,
 )
-from falx.anatomy.priors import TissuePriors
-from falx.anatomy.samples import Samples, take_samples
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import QualityError
 from falx.core.grid import Grid

@@ -8,9 +8,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.priors import TissuePriors, locate, prior_at
 from falx.anatomy.segmentation.fitting import Fit
 from falx.anatomy.segmentation.mixture import density_table, level_of
-from falx.anatomy.priors import TissuePriors, locate, prior_at
 from falx.core.grid import Grid
 
 __all__ = ["Posteriors", "displacement_at", "posteriors", "to_template_mm"]

@@ -10,24 +10,25 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.facing import faces_left, rounded
+from falx.anatomy.parallel import limit_threads
+from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.alignment import align
-from falx.anatomy.segmentation.cleanup import clean_up
-from falx.anatomy.segmentation.facing import faces_left, mirror_segmentation, rounded
-from falx.anatomy.segmentation.fitting import Fit, fit_model
 from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
+from falx.anatomy.segmentation.cleanup import clean_up
+from falx.anatomy.segmentation.fitting import Fit, fit_model
+from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mrf import smooth_labels
-from falx.anatomy.parallel import limit_threads
 from falx.anatomy.segmentation.posterior import posteriors, to_template_mm
 from falx.anatomy.segmentation.prepare import check_volume, prepare
-from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.grid import Grid, box_grid
+from falx.core.threads import blas_threads
 from falx.images.mirror import mirror_image
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
-from falx.core.threads import blas_threads
 
 __all__ = ["INVERSE_GRID", "segment"]
 

@@ -15,16 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.anatomy.segmentation.facing import faces_left, mirror_segmentation, rounded
-from falx.anatomy.segmentation.mixture import Mixture, class_evidence
+from falx.anatomy.facing import faces_left, rounded
 from falx.anatomy.parallel import limit_threads
+from falx.anatomy.segmentation.mirrored import mirror_segmentation
+from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structures.warp import fit_structure_warp
+from falx.core.grid import Grid
 from falx.data.labels import head_labels, swap_sides
 from falx.data.priors import StructurePriors
-from falx.core.grid import Grid
 from falx.images.mirror import turned_over
 from falx.images.resample import sample
 from falx.images.warp import CoordinateMap

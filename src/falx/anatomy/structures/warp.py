@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from falx.anatomy.registration.deformation import Warp, improve_warp, still, warped_priors
 from falx.anatomy.registration.elastic import ElasticEnergy
+from falx.anatomy.samples import Samples, take_samples
 from falx.anatomy.segmentation.fitting import wrapped
 from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.posterior import to_template_mm
-from falx.anatomy.samples import Samples, take_samples
 from falx.anatomy.settings import Penalties
 from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
-from falx.data.priors import StructurePriors, TissuePriors
 from falx.core.grid import Grid
+from falx.data.priors import StructurePriors, TissuePriors
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 

@@ -1,8 +1,8 @@
 """Thousands of small logistic fits at once, for resampling.
 
-The same Newton steps as :mod:`falx.clinical.logistic.likelihood`, on stacks of designs with weights (how
-often each patient was drawn). Separated resamples have no finite fit: their linear predictor
-is held within ±30 and they are marked.
+The same Newton steps as :mod:`falx.clinical.logistic.likelihood`, on stacks of designs with
+weights (how often each patient was drawn). Separated resamples have no finite fit: their linear
+predictor is held within ±30 and they are marked.
 """
 
 from __future__ import annotations

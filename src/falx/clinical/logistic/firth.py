@@ -11,8 +11,6 @@ from collections.abc import Sequence
 import scipy
 from numpy.typing import ArrayLike
 
-from falx.core.checks import binary_outcome, design_matrix
-from falx.clinical.logistic.likelihood import climb
 from falx.clinical.logistic.fit import (
     ChiSquareTest,
     LogisticFit,
@@ -20,6 +18,8 @@ from falx.clinical.logistic.fit import (
     standard_design,
     term_names,
 )
+from falx.clinical.logistic.likelihood import climb
+from falx.core.checks import binary_outcome, design_matrix
 
 __all__ = ["firth_ratio_test", "fit_firth"]
 

@@ -11,10 +11,10 @@ import scipy
 from numpy.typing import ArrayLike
 from scipy.special import expit, ndtri
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats, binary_outcome, design_matrix
 from falx.clinical.logistic.likelihood import climb
 from falx.clinical.logistic.separation import check_not_separated
+from falx.core.checks import Bools, Floats, binary_outcome, design_matrix
+from falx.core.errors import InputError
 
 __all__ = [
     "Z95",

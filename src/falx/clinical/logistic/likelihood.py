@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from falx.core.errors import InputError
 from falx.core.checks import Bools, Floats
+from falx.core.errors import InputError
 
 __all__ = ["Summit", "climb", "information", "log_likelihood", "score"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
 from falx.core.checks import binary_outcome, design_matrix
+from falx.core.errors import InputError
 
 __all__ = ["SeparatedError", "check_not_separated", "is_separated"]
 

@@ -9,9 +9,6 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats, binary_outcome, vector
-from falx.clinical.logistic.likelihood import information, score
 from falx.clinical.logistic.fit import (
     Z95,
     ChiSquareTest,
@@ -20,7 +17,10 @@ from falx.clinical.logistic.fit import (
     likelihood_ratio,
     wald_test,
 )
+from falx.clinical.logistic.likelihood import information, score
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
+from falx.core.checks import Bools, Floats, binary_outcome, vector
+from falx.core.errors import InputError
 
 __all__ = [
     "OddsRatioCurve",

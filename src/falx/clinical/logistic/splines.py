@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError, OptionError, check_option
 from falx.core.checks import Floats, vector
+from falx.core.errors import InputError, OptionError, check_option
 
 __all__ = ["KNOT_RULES", "place_knots", "spline_basis", "spline_derivative"]
 

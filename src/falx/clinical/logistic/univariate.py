@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats, complete_cases
 from falx.clinical.logistic.firth import firth_ratio_test, fit_firth
 from falx.clinical.logistic.fit import (
     Z95,
@@ -19,6 +17,8 @@ from falx.clinical.logistic.fit import (
     wald_test,
 )
 from falx.clinical.logistic.separation import SeparatedError
+from falx.core.checks import Bools, Floats, complete_cases
+from falx.core.errors import InputError
 
 __all__ = ["OddsRatio", "UnivariateModel", "univariate_logistic"]
 

@@ -14,9 +14,9 @@ import scipy
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats, binary_outcome, vector
 from falx.clinical.logistic.fit import Z95
+from falx.core.checks import Bools, Floats, binary_outcome, vector
+from falx.core.errors import InputError
 
 __all__ = [
     "Auc",

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats
 from falx.clinical.counts import bootstrap_counts, bootstrap_rows, fold_labels, many_cuts
 from falx.clinical.roc.curve import scored
+from falx.core.checks import Bools, Floats
+from falx.core.errors import InputError
 
 __all__ = [
     "CutOptimism",

@@ -8,9 +8,9 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError, check_option
-from falx.core.checks import Floats, binary_outcome, vector
 from falx.clinical.contingency import ChiSquare, FisherTest, chi_square, fisher_exact
+from falx.core.checks import Floats, binary_outcome, vector
+from falx.core.errors import InputError, check_option
 
 __all__ = [
     "OPERATORS",

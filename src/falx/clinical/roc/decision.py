@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
 from falx.core.checks import Floats, binary_outcome, vector
+from falx.core.errors import InputError
 
 __all__ = ["DecisionCurve", "SampleSize", "decision_curve", "sample_size"]
 

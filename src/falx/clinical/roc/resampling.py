@@ -8,10 +8,10 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats
 from falx.clinical.counts import areas, bootstrap_counts, bootstrap_rows, many_cuts
 from falx.clinical.roc.curve import scored
+from falx.core.checks import Bools, Floats
+from falx.core.errors import InputError
 
 __all__ = [
     "AucBootstrap",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas
 from falx.core.errors import check_option
+from falx.core.grid import Side
 from falx.genes.ahba.accounts import (
     AhbaExpression,
     Coordinates,
@@ -34,7 +35,6 @@ from falx.genes.ahba.samples import (
     unlike_samples,
 )
 from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_structure
-from falx.core.grid import Side
 
 __all__ = ["AbagenOptions", "abagen_expression"]
 

@@ -11,8 +11,8 @@ import scipy
 
 from falx.atlas.atlas import Atlas, Region
 from falx.core.errors import check_option
-from falx.genes.ahba.matching import LabelledVoxels
 from falx.core.grid import Side
+from falx.genes.ahba.matching import LabelledVoxels
 
 __all__ = ["AGGREGATIONS", "DonorSamples", "Filling", "aggregate", "fill_missing", "region_values"]
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
-from falx.genes.sets.ora import hypergeometric_tail
 from falx.core.multiplicity import benjamini_hochberg
+from falx.genes.sets.ora import hypergeometric_tail
 
 __all__ = [
     "DirectionAgreement",

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option, check_range, notify
+from falx.core.grid import Side
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.moran import (
     inverse_distance_weights,
@@ -30,7 +31,6 @@ from falx.genes.nulls.restore import (
 )
 from falx.genes.nulls.spin import SpinMethod, spin_assignments
 from falx.genes.nulls.variogram import make_variogram, variogram_maps
-from falx.core.grid import Side
 
 __all__ = [
     "NULL_METHODS",

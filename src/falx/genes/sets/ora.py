@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, notify
-from falx.genes.sets.library import TestedSets
 from falx.core.multiplicity import benjamini_hochberg
+from falx.genes.sets.library import TestedSets
 
 __all__ = ["OraResult", "hypergeometric_tail", "over_representation"]
 

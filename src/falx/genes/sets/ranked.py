@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
-from falx.genes.sets.library import TestedSets
 from falx.core.multiplicity import benjamini_hochberg
+from falx.genes.sets.library import TestedSets
 
 __all__ = ["RankedResult", "enrichment_scores", "ranked_enrichment"]
 

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
+from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, text_of
 from falx.genes.sets.ora import hypergeometric_tail
 from falx.genes.symbols import match_symbols
-from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = ["Regulation", "SignedRegulators", "read_trrust", "regulator_sets", "signed_regulators"]
 

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
+from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.multiplicity import cauchy_combination
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import OraResult, over_representation
-from falx.core.multiplicity import benjamini_hochberg
 
 __all__ = [
     "ListComparison",

@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import check_option, check_range
-from falx.maps.inference.clusters import cluster_maxima
-from falx.maps.design import Design, Partition, partition
-from falx.maps.linear import check_data
-from falx.maps.inference.tfce import tfce
 from falx.core.threads import blas_threads, over_blocks
+from falx.maps.design import Design, Partition, partition
+from falx.maps.inference.clusters import cluster_maxima
+from falx.maps.inference.tfce import tfce
+from falx.maps.linear import check_data
 
 __all__ = [
     "MaximaNull",

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import scipy
 
+from falx.core.files import write_json, write_text
 from falx.genes.association_study import Settings
 from falx.genes.network.interactions import make_network
 from falx.genes.phantom import PLANTED, as_csv, as_gmt, false_positive_share, make_gene_phantom
 from falx.genes.sets.library import Origin
-from falx.studies.genes.writing import tsv
-from falx.core.files import write_json, write_text
 from falx.studies.genes.study import Sources, analyse
+from falx.studies.genes.writing import tsv
 
 __all__ = ["GenesDemo", "run"]
 

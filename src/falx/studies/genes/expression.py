@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from falx.atlas.atlas import Atlas, load_atlas
-from falx.data.priors import ATLAS_FILE, DATA
 from falx.core.errors import InputError, check_option
+from falx.core.files import write_text
+from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
 from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
 from falx.genes.tables import Expression, read_expression
-from falx.core.files import write_text
 
 __all__ = [
     "EXPRESSION_MODES",

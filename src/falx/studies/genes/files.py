@@ -10,17 +10,17 @@ from typing import cast
 import numpy as np
 
 from falx.core.errors import InputError, check_option
+from falx.core.files import write_json, write_text
+from falx.core.grid import SIDES, Side
 from falx.genes.association_study import Settings
 from falx.genes.network.interactions import read_network
 from falx.genes.nulls.generate import NULL_METHODS
 from falx.genes.sets.library import GeneSetLibrary, read_gmt
 from falx.genes.sets.regulators import read_trrust, regulator_sets
 from falx.genes.tables import RegionTable, block_of, read_expression, read_region_table
-from falx.studies.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
-from falx.core.grid import SIDES, Side
-from falx.core.files import write_json, write_text
 from falx.studies.genes.expression import group_atlas
 from falx.studies.genes.study import Sources, relate
+from falx.studies.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
 
 __all__ = ["genes_stage"]
 

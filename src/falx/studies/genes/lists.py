@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.core.errors import InputError, collect_notices
+from falx.core.files import write_text
 from falx.genes.blood.differential import DifferentialExpression, Selection, select_genes
 from falx.genes.blood.overlap import direction_agreement, overlap
 from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, sif
@@ -18,12 +19,11 @@ from falx.genes.sets.library import GeneSetLibrary, restrict, text_of
 from falx.genes.sets.ora import OraResult, over_representation
 from falx.genes.sets.themes import ListComparison, compare_lists
 from falx.genes.symbols import check_gene_list, match_symbols
-from falx.studies.genes.writing import degs_tsv, tsv
-from falx.core.files import write_text
+from falx.report.page import Figure, Notice, Section, Table, Text, render
 from falx.studies.genes.figures import heat_map, volcano
 from falx.studies.genes.page import limits_section, list_section, network_section
-from falx.report.page import Figure, Notice, Section, Table, Text, render
 from falx.studies.genes.study import file_name
+from falx.studies.genes.writing import degs_tsv, tsv
 
 __all__ = ["ImagingGenes", "blood_report", "enrich_lists", "read_gene_list", "read_imaging_genes"]
 

@@ -10,6 +10,7 @@ from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy
 from falx.genes.network.analysis import AnnotatedModule, EdgeEnrichment
 from falx.genes.network.interactions import Network
 from falx.genes.sets.ora import OraResult
+from falx.report.page import Figure, Notice, Section, Table, Text
 from falx.studies.genes.figures import (
     map_figure,
     network_figure,
@@ -18,7 +19,6 @@ from falx.studies.genes.figures import (
     theme_figure,
     weight_figure,
 )
-from falx.report.page import Figure, Notice, Section, Table, Text
 
 __all__ = [
     "association_sections",

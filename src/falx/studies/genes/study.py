@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from falx.core.errors import collect_notices
+from falx.core.files import write_json, write_text
+from falx.core.grid import Side
 from falx.genes.association_study import (
     AssociationStudy,
     GeneLists,
@@ -23,17 +25,15 @@ from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import GeneSetLibrary
 from falx.genes.tables import Expression, RegionTable, join
-from falx.studies.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
-from falx.core.grid import Side
-from falx.core.files import write_json, write_text
+from falx.report.page import Section, Text, render
+from falx.studies.genes.blood_overlap import BloodGenes, overlap_section
 from falx.studies.genes.page import (
     association_sections,
     limits_section,
     network_section,
     set_sections,
 )
-from falx.report.page import Section, Text, render
-from falx.studies.genes.blood_overlap import BloodGenes, overlap_section
+from falx.studies.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
 
 __all__ = [
     "GenesFindings",

@@ -1,1 +1,1 @@
-"""The group level of `signature`: does the ablative rate go with the outcome?"""
+"""The group level of `signature`: whether the ablative rate goes with the outcome."""

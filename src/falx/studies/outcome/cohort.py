@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from falx.bids.participants import read_participants
-from falx.data.mo2025 import MO2025_SOURCE, load_patients
-from falx.core.errors import InputError, check_option, notify
 from falx.core.checks import Bools, Floats
+from falx.core.errors import InputError, check_option, notify
+from falx.data.mo2025 import MO2025_SOURCE, load_patients
 from falx.studies.outcome.coding import read_outcomes
 from falx.studies.outcome.rates import RateCurves, gather_curves
 

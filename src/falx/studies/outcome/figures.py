@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from falx.report.figures import COLOURS, new_figure, png
-from falx.studies.outcome.labels import label, p_text
-from falx.report.page import Figure
 from falx.clinical.additive import AdditiveStudy, PartialDependence
-from falx.core.checks import Bools, Floats
-from falx.clinical.roc.cuts import CutPerformance
-from falx.clinical.roc.decision import DecisionCurve
 from falx.clinical.group_tests import TTest
-from falx.clinical.model_validation import CurvePeak
-from falx.clinical.roc.curve import Auc, RocCurve, YoudenCut
 from falx.clinical.logistic.spline_model import SplineFit, TurningPoint, odds_ratio_curve
 from falx.clinical.logistic.univariate import UnivariateModel
+from falx.clinical.model_validation import CurvePeak
+from falx.clinical.roc.curve import Auc, RocCurve, YoudenCut
+from falx.clinical.roc.cuts import CutPerformance
+from falx.clinical.roc.decision import DecisionCurve
+from falx.core.checks import Bools, Floats
+from falx.report.figures import COLOURS, new_figure, png
+from falx.report.page import Figure
+from falx.studies.outcome.labels import label, p_text
 
 __all__ = [
     "bar_figure",

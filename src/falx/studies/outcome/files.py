@@ -71,7 +71,7 @@ def outcome_stage(
     adjust_for
         Covariates of the adjusted curves.
     resamples, permutations, iterations, boosting_rounds, seed
-        Sizes and seed of the resampling; see :class:`falx.studies.outcome.outcome.OutcomeSettings`.
+        Sizes and seed of the resampling; see `falx.studies.outcome.outcome.OutcomeSettings`.
     """
     columns = {
         "outcome": outcome_column,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from falx.core.errors import InputError
-from falx.clinical.roc.cut_validation import HeldOut
-from falx.core.multiplicity import holm
 from falx.clinical.logistic.univariate import UnivariateModel, univariate_logistic
+from falx.clinical.roc.cut_validation import HeldOut
+from falx.core.errors import InputError
+from falx.core.multiplicity import holm
 from falx.studies.outcome.cohort import Cohort
 from falx.studies.outcome.parts import (
     AdditivePart,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from falx.report.page import Block, Notice, Section, Table, Text, render
 from falx.studies.outcome import figures as pictures
 from falx.studies.outcome.labels import label, p_text
-from falx.report.page import Block, Notice, Section, Table, Text, render
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
 

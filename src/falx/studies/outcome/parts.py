@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from falx.core.errors import InputError
 from falx.clinical.additive import (
     AdditiveStudy,
     PartialDependence,
@@ -17,17 +16,7 @@ from falx.clinical.additive import (
     permute_additive,
 )
 from falx.clinical.ancova import Ancova, ancova
-from falx.core.checks import Bools, Floats
 from falx.clinical.contingency import ChiSquare, FisherTest, association, cross_table
-from falx.clinical.roc.cut_validation import (
-    CutOptimism,
-    HeldOut,
-    cut_optimism,
-    leave_one_out_cut,
-    nested_cut,
-)
-from falx.clinical.roc.cuts import CutPerformance, cut_performance
-from falx.clinical.roc.decision import DecisionCurve, SampleSize, decision_curve, sample_size
 from falx.clinical.group_tests import (
     LeveneTest,
     RankTest,
@@ -40,6 +29,7 @@ from falx.clinical.group_tests import (
     welch_t,
 )
 from falx.clinical.logistic.fit import likelihood_ratio
+from falx.clinical.logistic.spline_model import SplineFit, TurningPoint, fit_spline, turning_points
 from falx.clinical.model_validation import (
     CurvePeak,
     ModelValidation,
@@ -48,6 +38,15 @@ from falx.clinical.model_validation import (
     validate_model,
 )
 from falx.clinical.roc.curve import Auc, RocCurve, YoudenCut, auc, roc_curve, youden_cut
+from falx.clinical.roc.cut_validation import (
+    CutOptimism,
+    HeldOut,
+    cut_optimism,
+    leave_one_out_cut,
+    nested_cut,
+)
+from falx.clinical.roc.cuts import CutPerformance, cut_performance
+from falx.clinical.roc.decision import DecisionCurve, SampleSize, decision_curve, sample_size
 from falx.clinical.roc.resampling import (
     AucBootstrap,
     CutStability,
@@ -57,7 +56,8 @@ from falx.clinical.roc.resampling import (
     permute_auc,
     permute_youden,
 )
-from falx.clinical.logistic.spline_model import SplineFit, TurningPoint, fit_spline, turning_points
+from falx.core.checks import Bools, Floats
+from falx.core.errors import InputError
 from falx.studies.outcome.cohort import Cohort
 
 __all__ = [

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from falx.core.errors import InputError
-from falx.core.checks import Bools, Floats
 from falx.clinical.counts import fold_labels, many_cuts
 from falx.clinical.roc.cut_validation import HeldOut
+from falx.core.checks import Bools, Floats
+from falx.core.errors import InputError
 
 __all__ = [
     "CohortThreshold",
@@ -119,8 +119,8 @@ def gather_curves(records: Sequence[Mapping[str, Any]]) -> dict[str, RateCurves]
     Parameters
     ----------
     records
-        Records of :func:`falx.studies.signature.numbers.flatten_numbers`; those without an ablation hold
-        no curve and become rows of NaN.
+        Records of :func:`falx.studies.signature.numbers.flatten_numbers`; those without an
+        ablation hold no curve and become rows of NaN.
     """
     known = [record["rate_curves"] for record in records if "rate_curves" in record]
     if not known:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.clinical.group_tests import Summary
+from falx.clinical.roc.cuts import CutPerformance
 from falx.core.files import write_text
 from falx.studies.outcome.labels import label
-from falx.clinical.roc.cuts import CutPerformance
-from falx.clinical.group_tests import Summary
 from falx.studies.outcome.outcome import OutcomeStudy
 
 __all__ = ["TABLES", "write_table"]

@@ -11,14 +11,10 @@ import numpy as np
 
 from falx import __version__
 from falx.core.errors import InputError, check_option
+from falx.core.files import write_json, write_text
 from falx.core.grid import SIDES, Side
 from falx.images.nifti import Image, load_labels, load_mask, save
-from falx.core.files import write_json, write_text
 from falx.images.warp import load_map
-from falx.surgery.assess import assess, tissue_of_image
-from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
-from falx.surgery.tracks.head_scene import scene_from_labels
-from falx.surgery.tracks.limits import Goal, Limits, Placement
 from falx.studies.plan.planfile import (
     FORMAT,
     HEATED_DICE,
@@ -27,10 +23,14 @@ from falx.studies.plan.planfile import (
     read_plan,
     tissue_record,
 )
+from falx.surgery.assess import assess, tissue_of_image
 from falx.surgery.outcome.prognosis import prognosis, published_prognosis
 from falx.surgery.robustness import shake
-from falx.surgery.tracks.scene import Scene, fields_of
 from falx.surgery.search import search
+from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
+from falx.surgery.tracks.head_scene import scene_from_labels
+from falx.surgery.tracks.limits import Goal, Limits, Placement
+from falx.surgery.tracks.scene import Scene, fields_of
 
 __all__ = ["Planned", "plan_stage", "side_of_metrics"]
 

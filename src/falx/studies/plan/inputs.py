@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from falx.core.errors import InputError
-from falx.studies.signature.study import STUDY
 from falx.studies.plan.files import side_of_metrics
+from falx.studies.signature.study import STUDY
 
 __all__ = ["NEEDED", "OFFERED", "PatientFiles", "find_files"]
 

@@ -8,15 +8,15 @@ from typing import Any
 from falx.core.grid import Side
 from falx.images.nifti import Image, load, load_mask
 from falx.report.live_page import LiveImages, live_page, structure_middle
-from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections
-from falx.studies.plan.sheet import plan_sheet
 from falx.report.viewer import WhatIf
+from falx.studies.plan.files import Planned
 from falx.studies.plan.inputs import PatientFiles
+from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections
+from falx.studies.plan.planfile import plan_of_record
+from falx.studies.plan.sheet import plan_sheet
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import brain_of_labels
 from falx.surgery.tracks.limits import Limits
-from falx.studies.plan.files import Planned
-from falx.studies.plan.planfile import plan_of_record
 from falx.surgery.tracks.scene import fields_of
 from falx.surgery.what_if import what_if_arrays, what_if_plan, what_if_scene
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from falx.core.errors import InputError
 from falx.surgery.assess import Assessment, Tissue
-from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.robustness import Robustness
+from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.scene import PLACES
 
 __all__ = [

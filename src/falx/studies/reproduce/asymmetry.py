@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from falx.data.mo2025 import Patients
 from falx.clinical.ancova import ancova
 from falx.clinical.group_tests import mann_whitney, student_t, welch_t
-from falx.core.multiplicity import holm
 from falx.clinical.logistic.spline_model import SplineFit, fit_spline, turning_points
 from falx.clinical.logistic.univariate import univariate_logistic
+from falx.core.multiplicity import holm
+from falx.data.mo2025 import Patients
 from falx.studies.reproduce.items import REPRODUCED, Item, Value, compare
 
 __all__ = ["asymmetry_items"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import scipy
 
-from falx.data.mo2025 import CountRow, Patients, load_table1
-from falx.core.checks import Bools
 from falx.clinical.contingency import fisher_exact
 from falx.clinical.group_tests import mann_whitney, student_t, summarise, welch_t
+from falx.core.checks import Bools
+from falx.data.mo2025 import CountRow, Patients, load_table1
 from falx.studies.reproduce.items import Item, Value, compare
 
 __all__ = ["demography_items"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from falx.data.mo2025 import Patients
-from falx.clinical.roc.cut_validation import nested_cut
-from falx.clinical.roc.cuts import cut_performance
 from falx.clinical.group_tests import levene, mann_whitney, student_t, welch_t
+from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve, turning_points
 from falx.clinical.model_validation import bootstrap_peak
 from falx.clinical.roc.curve import auc, youden_cut
+from falx.clinical.roc.cut_validation import nested_cut
+from falx.clinical.roc.cuts import cut_performance
 from falx.clinical.roc.resampling import cut_stability, permute_youden
-from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve, turning_points
+from falx.data.mo2025 import Patients
 from falx.studies.reproduce.items import CONTRADICTED, REPRODUCED, Item, Value, compare
 
 __all__ = ["PUBLISHED_CUT", "rate_items"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from falx.data.mo2025 import Patients
 from falx.clinical.additive import AdditiveStudy, cross_validate_additive, cross_validate_linear
+from falx.data.mo2025 import Patients
 from falx.studies.reproduce.items import CONTRADICTED, UNAVAILABLE, Item, Value, compare
 
 __all__ = ["volume_items"]

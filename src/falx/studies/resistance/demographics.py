@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from falx.core.errors import InputError
-from falx.core.files import write_json
 from falx.clinical.contingency import chi_square, fisher_exact
 from falx.clinical.group_tests import mann_whitney, summarise
+from falx.core.errors import InputError
+from falx.core.files import write_json
 from falx.maps.sample import read_rows
 
 __all__ = ["DemographicRow", "compare_numbers", "compare_words", "demographics_stage"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from falx.bids.derivative import output_path
 from falx.core.settings import option
-from falx.genes.nulls.generate import NULL_METHODS
-from falx.studies.resistance.genes_links import genes_page
 from falx.core.stage import Stage
+from falx.genes.nulls.generate import NULL_METHODS
 from falx.studies.genes.expression import EXPRESSION_MODES, expression_stage
 from falx.studies.genes.files import genes_stage
+from falx.studies.resistance.genes_links import genes_page
 
 __all__ = ["EXPRESSION", "Genes", "gene_stages"]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from falx.core.files import write_text
+from falx.report.page import Block, Notice, Section, Table, Text, render
 from falx.studies.resistance.genes_links import genes_links
 from falx.studies.resistance.group_results import (
     GroupResult,
@@ -21,7 +22,6 @@ from falx.studies.resistance.group_sections import (
     read_rows,
     title_of,
 )
-from falx.report.page import Block, Notice, Section, Table, Text, render
 
 __all__ = ["group_report_stage"]
 

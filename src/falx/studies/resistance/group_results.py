@@ -7,10 +7,10 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from falx.core.errors import check_option
-from falx.studies.resistance.group_sections import KINDS, read_json, read_rows, title_of
-from falx.report.page import Table
-from falx.maps.group_summary import FLAVOURS
 from falx.core.table_formats import tsv
+from falx.maps.group_summary import FLAVOURS
+from falx.report.page import Table
+from falx.studies.resistance.group_sections import KINDS, read_json, read_rows, title_of
 
 __all__ = ["GroupResult", "comparisons_of", "group_results", "result_table", "results_tsv"]
 

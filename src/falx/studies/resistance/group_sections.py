@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from falx.images.nifti import Image, load
+from falx.maps.cluster_table import HEADINGS
+from falx.maps.group_summary import facts
+from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
 from falx.studies.resistance.group_figures import (
     design_figure,
     glass_brain,
@@ -18,9 +21,6 @@ from falx.studies.resistance.group_figures import (
     montage,
     peak_planes,
 )
-from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
-from falx.maps.cluster_table import HEADINGS
-from falx.maps.group_summary import facts
 
 __all__ = ["KINDS", "comparison", "deviation", "effect", "read_json", "read_rows", "title_of"]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
+from falx.core.files import write_text
 from falx.data.priors import template
 from falx.images.nifti import Image, load
-from falx.core.files import write_text
 from falx.images.warp import load_map
-from falx.studies.resistance.person_figures import carpet_figure, homogeneity_figure, motion_figure
 from falx.report.in_template import in_template
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import provenance_blocks, read_record
 from falx.report.slices import Layer, slices
+from falx.studies.resistance.person_figures import carpet_figure, homogeneity_figure, motion_figure
 
 __all__ = ["run_report_stage"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
 from falx.core.grid import apply_affine
 from falx.images.nifti import load_mask
 from falx.images.warp import load_map

@@ -6,23 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from falx.anatomy.morphometry_stage import grey_volume_stage
-from falx.anatomy.registration_stage import coregister_stage
+from falx.anatomy.files import coregister_stage, grey_volume_stage
 from falx.bids.derivative import output_path
-from falx.bold.reho_choices import RehoChoices
 from falx.bold.files import motion_stage, reho_stage
+from falx.bold.reho_choices import RehoChoices
 from falx.core.grid import TEMPLATE_SPACE
+from falx.core.stage import Stage
+from falx.core.study import RawInput, Study
+from falx.maps.files import (
+    anova_stage,
+    deviation_stage,
+    group_map_stage,
+    regression_map_stage,
+    subgroup_map_stage,
+)
+from falx.studies.resistance.configuration import PUBLISHED, ResistanceConfiguration
+from falx.studies.resistance.demographics import demographics_stage
+from falx.studies.resistance.genes import EXPRESSION, gene_stages
 from falx.studies.resistance.group_page import group_report_stage
 from falx.studies.resistance.group_sections import title_of
 from falx.studies.resistance.person_page import run_report_stage
-from falx.core.stage import Stage
-from falx.studies.resistance.demographics import demographics_stage
-from falx.maps.deviation_stage import deviation_stage
-from falx.maps.files import anova_stage, group_map_stage, regression_map_stage, subgroup_map_stage
-from falx.studies.resistance.configuration import PUBLISHED, ResistanceConfiguration
-from falx.studies.resistance.genes import EXPRESSION, gene_stages
 from falx.studies.signature.study import ANATOMY
-from falx.core.study import RawInput, Study
 
 __all__ = ["CONTRASTS", "STUDY"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from falx.core.settings import option
 from falx.pet.presets import PRESETS
-from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.coding import CODINGS
+from falx.studies.outcome.outcome import OutcomeSettings
 
 __all__ = ["Columns", "Group", "Pet", "Signature", "SignatureConfiguration"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from falx.core.files import write_text
 from falx.data.priors import template
 from falx.images.nifti import load, load_labels, load_mask
-from falx.core.files import write_text
 from falx.images.warp import load_map
 from falx.report.provenance import read_record
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from falx.anatomy.quality import STOPPING
-from falx.core.grid import SIDES, Side, opposite
 from falx.core.files import write_json
+from falx.core.grid import SIDES, Side, opposite
 
 __all__ = ["flatten_numbers", "numbers_stage"]
 

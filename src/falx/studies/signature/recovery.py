@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.registration_stage import load_matrix
+from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError
 from falx.core.grid import apply_affine, opposite, require_same
 from falx.images.nifti import Image, load, load_labels, load_mask

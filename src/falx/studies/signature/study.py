@@ -7,15 +7,13 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from falx.anatomy.registration_stage import coregister_stage
-from falx.anatomy.files import anatomy_stage
+from falx.anatomy.files import anatomy_stage, coregister_stage
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
-from falx.pet.presets import PRESETS, PetSettings
-from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
-from falx.studies.signature.files import signature_report_stage
 from falx.core.stage import Stage
-from falx.studies.signature.numbers import numbers_stage
+from falx.core.study import Column, RawInput, Study
+from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
+from falx.pet.presets import PRESETS, PetSettings
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.tables import TABLES
 from falx.studies.signature.configuration import (
@@ -25,7 +23,8 @@ from falx.studies.signature.configuration import (
     Signature,
     SignatureConfiguration,
 )
-from falx.core.study import Column, RawInput, Study
+from falx.studies.signature.files import signature_report_stage
+from falx.studies.signature.numbers import numbers_stage
 from falx.surgery.files import ablation_stage, rate_curve_stage
 
 __all__ = ["STUDY"]

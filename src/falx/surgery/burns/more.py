@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from falx.surgery.burns.single import target_voxels
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
+from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, Space, to_voxel, trilinear
 from falx.surgery.tracks.limits import STEP_MM, Limits
 from falx.surgery.tracks.scene import Fields, Scene
-from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, Space, to_voxel, trilinear
 
 __all__ = ["MOST_BURNS", "best_sequences"]
 

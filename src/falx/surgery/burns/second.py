@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.surgery.burns.single import Candidates, target_voxels
+from falx.surgery.tracks.feasible import Tracks, numba_threads
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
+from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, to_voxel, trilinear
 from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import Fields, Scene
-from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, to_voxel, trilinear
-from falx.surgery.tracks.feasible import Tracks, numba_threads
 
 __all__ = ["PairSettings", "best_pairs", "union_volume_mm3"]
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from falx.core.grid import apply_affine
 from falx.surgery.burns.kernels import burn_counts, pareto_keep
+from falx.surgery.tracks.feasible import Tracks, numba_threads
 from falx.surgery.tracks.geometry import capsule_volume_mm3
+from falx.surgery.tracks.kernels import ROUNDING_MM
 from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import Scene
-from falx.surgery.tracks.kernels import ROUNDING_MM
-from falx.surgery.tracks.feasible import Tracks, numba_threads
 
 __all__ = [
     "Candidates",

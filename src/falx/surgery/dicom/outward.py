@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from falx.core.errors import InputError
-from falx.images.nifti import Image
 from falx.core.files import atomic_path
+from falx.images.nifti import Image
 from falx.surgery.dicom.burned_in import mr_series
 from falx.surgery.dicom.identity import Identity
 from falx.surgery.dicom.segmentation import segmentation_object

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from falx.data.mo2025 import MO2025_SOURCE, load_patients
-from falx.core.errors import InputError, check_range
-from falx.core.checks import Floats, binary_outcome, vector
 from falx.clinical.logistic.firth import fit_firth
 from falx.clinical.logistic.fit import Z95, LogisticFit, fit_logistic
+from falx.clinical.logistic.separation import SeparatedError
 from falx.clinical.model_validation import ModelValidation, validate_model
 from falx.clinical.roc.curve import Auc, auc
-from falx.clinical.logistic.separation import SeparatedError
+from falx.core.checks import Floats, binary_outcome, vector
+from falx.core.errors import InputError, check_range
+from falx.data.mo2025 import MO2025_SOURCE, load_patients
 
 __all__ = ["Prognosis", "PrognosisModel", "fit_prognosis", "prognosis", "published_prognosis"]
 

@@ -10,12 +10,17 @@ import pytest
 from scipy import ndimage
 
 from falx.core.errors import InputError
-from falx.images.nifti import load, save
 from falx.core.files import write_json
 from falx.core.stage import arguments_of
-from falx.maps.deviation_stage import deviation_stage
+from falx.images.nifti import load, save
+from falx.maps.files import (
+    anova_stage,
+    deviation_stage,
+    group_map_stage,
+    regression_map_stage,
+    subgroup_map_stage,
+)
 from falx.maps.sample import encode, select_sample
-from falx.maps.files import anova_stage, group_map_stage, regression_map_stage, subgroup_map_stage
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])

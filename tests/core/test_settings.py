@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.core.settings import flatten, option, options_of, read_toml, resolve, to_toml
 from falx.core.errors import InputError, OptionError
+from falx.core.settings import flatten, option, options_of, read_toml, resolve, to_toml
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.data.mo2025 import load_patients, load_table1
+from clinical.outcome_reference import column, number, outcome, table
 from falx.clinical.ancova import ancova
 from falx.clinical.contingency import cross_table, fisher_exact
-from falx.clinical.roc.cuts import cut_performance
 from falx.clinical.group_tests import levene, mann_whitney, student_t, welch_t
-from falx.clinical.roc.curve import auc, delong_test, roc_curve, youden_cut
 from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve
 from falx.clinical.logistic.univariate import univariate_logistic
-from stats.outcome_reference import column, number, outcome, table
+from falx.clinical.roc.curve import auc, delong_test, roc_curve, youden_cut
+from falx.clinical.roc.cuts import cut_performance
+from falx.data.mo2025 import load_patients, load_table1
 
 pytestmark = pytest.mark.shared
 

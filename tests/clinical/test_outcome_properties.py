@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clinical.outcome_reference import column, outcome
 from falx.clinical.ancova import ancova
 from falx.clinical.contingency import association, chi_square, fisher_exact, g_test
-from falx.clinical.roc.cuts import cut_performance
-from falx.clinical.roc.decision import decision_curve, sample_size
 from falx.clinical.logistic.firth import firth_ratio_test
 from falx.clinical.logistic.fit import fit_logistic, predict, wald_test
-from falx.core.multiplicity import benjamini_hochberg, bonferroni, holm
-from falx.clinical.roc.curve import auc, roc_curve, youden_cut
 from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve, turning_points
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
-from stats.outcome_reference import column, outcome
+from falx.clinical.roc.curve import auc, roc_curve, youden_cut
+from falx.clinical.roc.cuts import cut_performance
+from falx.clinical.roc.decision import decision_curve, sample_size
+from falx.core.multiplicity import benjamini_hochberg, bonferroni, holm
 
 
 @settings(max_examples=15, deadline=None)

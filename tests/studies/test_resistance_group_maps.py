@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from falx.images.nifti import save
 from falx.core.files import write_json
-from falx.studies.resistance.group_page import group_report_stage
+from falx.images.nifti import save
 from falx.maps.files import group_map_stage
+from falx.studies.resistance.group_page import group_report_stage
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([8.0, 8.0, 8.0, 1.0])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from falx.atlas.atlas import make_atlas
+from falx.atlas.label_table import read_label_table
 from falx.core.errors import collect_notices
 from falx.images.nifti import Image, load_labels
-from falx.atlas.label_table import read_label_table
 from falx.maps.cluster_table import nearest_region
 
 # Tables 2 and 3; the atlas spells Cerebelum.

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from falx.core.files import write_json
 from falx.core.grid import normalisation_grid
 from falx.images.nifti import Image, save
-from falx.core.files import write_json
 from falx.images.warp import CoordinateMap, save_map
-from falx.studies.resistance.person_figures import homogeneity_figure
 from falx.report.in_template import in_template
+from falx.studies.resistance.person_figures import homogeneity_figure
 from falx.studies.resistance.person_page import run_report_stage
 
 N = 30

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from falx.core.errors import OptionError
 from falx.maps.design import two_sample_design
-from falx.maps.linear import fit_contrast
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
     MaximaNull,
@@ -18,6 +17,7 @@ from falx.maps.inference.permutation import (
     permutation_plan,
     permutation_t,
 )
+from falx.maps.linear import fit_contrast
 
 GROUPS = ["a"] * 9 + ["b"] * 11
 N = 20

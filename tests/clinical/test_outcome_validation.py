@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from falx.data.mo2025 import load_patients
-from falx.core.errors import InputError
+from clinical.outcome_reference import column, outcome
 from falx.clinical.additive import (
     cross_validate_additive,
     cross_validate_linear,
@@ -17,15 +16,8 @@ from falx.clinical.additive import (
     permute_additive,
     shapley_brute_force,
 )
-from falx.clinical.logistic.batch import fit_batch
 from falx.clinical.counts import bootstrap_rows, fold_labels, many_cuts
-from falx.clinical.roc.cut_validation import (
-    correct_632_plus,
-    cut_optimism,
-    leave_one_out_cut,
-    nested_cut,
-)
-from falx.clinical.roc.decision import decision_curve
+from falx.clinical.logistic.batch import fit_batch
 from falx.clinical.logistic.fit import fit_logistic
 from falx.clinical.model_validation import (
     bootstrap_peak,
@@ -33,9 +25,17 @@ from falx.clinical.model_validation import (
     validate_model,
 )
 from falx.clinical.roc.curve import youden_cut
+from falx.clinical.roc.cut_validation import (
+    correct_632_plus,
+    cut_optimism,
+    leave_one_out_cut,
+    nested_cut,
+)
+from falx.clinical.roc.decision import decision_curve
 from falx.clinical.roc.resampling import bootstrap_auc, cut_stability, permute_auc, permute_youden
 from falx.clinical.stumps import boost
-from stats.outcome_reference import column, outcome
+from falx.core.errors import InputError
+from falx.data.mo2025 import load_patients
 
 SEVEN = ("hv", "hAI", "av", "aAI", "hav", "haAI", "TIV")
 FIVE = ("hv", "hAI", "av", "aAI", "TIV")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.core.errors import InputError, OptionError
+from clinical.outcome_reference import column, outcome, table
 from falx.clinical.contingency import chi_square, fisher_exact
-from falx.clinical.logistic.firth import fit_firth
 from falx.clinical.group_tests import mann_whitney, student_t
+from falx.clinical.logistic.firth import fit_firth
 from falx.clinical.logistic.fit import fit_logistic
-from falx.clinical.roc.curve import auc, youden_cut
 from falx.clinical.logistic.separation import SeparatedError, is_separated
 from falx.clinical.logistic.spline_model import fit_spline
 from falx.clinical.logistic.splines import place_knots
 from falx.clinical.logistic.univariate import univariate_logistic
-from stats.outcome_reference import column, outcome, table
+from falx.clinical.roc.curve import auc, youden_cut
+from falx.core.errors import InputError, OptionError
 
 
 def _case(shared, name):

@@ -7,10 +7,10 @@ import pytest
 from scipy import ndimage, stats
 
 from falx.atlas.atlas import make_atlas
+from falx.atlas.label_table import LabelRow
 from falx.core.errors import FalxNotice, InputError, OptionError
 from falx.core.grid import Grid
 from falx.images.nifti import Image
-from falx.atlas.label_table import LabelRow
 from falx.maps.cluster_table import ClusterRow, TableSpace, cluster_table, nearest_region
 from falx.maps.design import two_sample_design
 from falx.maps.deviation import control_deviation, leave_one_out_deviation
