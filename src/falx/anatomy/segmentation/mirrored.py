@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from falx.anatomy.segmentation.result import Segmentation
 from falx.core.grid import Grid
 from falx.images.mirror import FLIP, mirror_affine, turned_over
