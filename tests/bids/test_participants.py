@@ -30,12 +30,12 @@ def test_values_under_any_accepted_header(tmp_path: Path) -> None:
     )
     table = read_participants(tmp_path)
     assert table.columns == ("participant_id", "Hemisphere", "onset_years")
-    assert [table.value(label, SIDE) for label in ("01", "02", "03")] == ["left", "right", None]
-    assert [table.value(label, ONSET) for label in ("01", "02")] == [12.5, None]
+    assert [SIDE.of(table, label) for label in ("01", "02", "03")] == ["left", "right", None]
+    assert [ONSET.of(table, label) for label in ("01", "02")] == [12.5, None]
 
 
 def test_a_dataset_without_the_table_knows_nothing(tmp_path: Path) -> None:
-    assert read_participants(tmp_path).value("01", SIDE) is None
+    assert SIDE.of(read_participants(tmp_path), "01") is None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_dataset_without_the_table_knows_nothing(tmp_path: Path) -> None:
         (["participant_id,side"], "no column participant_id"),
         (["participant_id\tside", "01"], "line 2 has 1 cells under 2 headers"),
         (["participant_id", "sub-01", "01"], "subject 01 stands there twice .*line 3"),
-        ([""], "an empty file"),
+        ([""], "the table is empty"),
     ],
 )
 def test_tables_that_cannot_be_read(tmp_path: Path, lines: list[str], match: str) -> None:
@@ -58,6 +58,6 @@ def test_entries_that_mean_nothing_are_named_with_the_accepted(tmp_path: Path) -
         write(tmp_path, "participant_id\tside\tonset_years", "01\tboth\ttwelve")
     )
     with pytest.raises(InputError, match=r"sub-01: the side .* \(found: 'both'\); write one of l"):
-        table.value("01", SIDE)
+        SIDE.of(table, "01")
     with pytest.raises(InputError, match="age at onset is not a number"):
-        table.value("01", ONSET)
+        ONSET.of(table, "01")

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -5,6 +6,7 @@ from typing import TypedDict, Unpack
 import pytest
 
 from falx.core.errors import FalxError
+from falx.core.settings import keys_of, option
 from falx.core.stage import Source, Stage, arguments_of, check_table
 
 
@@ -73,3 +75,35 @@ def test_arguments_declared_once_are_asked_of_the_table() -> None:
     assert make(run=copy_all).outputs
     with pytest.raises(FalxError, match=r"misses \['image'\]"):
         make(run=copy_all, inputs={})
+
+
+@dataclass(frozen=True)
+class Files:
+    image: Path
+    copied: Path
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    rounds: int = 3
+
+
+def copy_records(files: Files, settings: Settings, *, threads: int) -> None:
+    files.copied.write_text(f"{files.image.name} {settings.fwhm_mm} {settings.rounds} {threads}")
+
+
+def test_files_and_settings_come_as_records(tmp_path: Path) -> None:
+    stage = make(run=copy_records, params=keys_of("copy", Settings))
+    assert stage.params == {"fwhm_mm": "copy.fwhm_mm"}
+    copied = tmp_path / "copied"
+    stage.call({"image": tmp_path / "t1w", "copied": copied, "fwhm_mm": 2.0}, threads=2)
+    assert copied.read_text() == "t1w 2.0 3 2"
+
+
+def test_an_option_of_the_settings_cannot_be_forgotten_by_the_table() -> None:
+    with pytest.raises(FalxError, match=r"misses \['fwhm_mm'\]"):
+        make(run=copy_records, params={})
+    with pytest.raises(FalxError, match=r"names \['width'\]"):
+        make(run=copy_records, params={"fwhm_mm": "copy.fwhm_mm", "width": "copy.width"})

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falx.core.errors import InputError
-from falx.core.table_formats import TextTable, escape_latex, write_table
+from falx.core.table_formats import TextTable, escape_latex, write_forms
 
 NASTY = "a_b & <c> 5 % $x$ #1 {y} \\z ~ ^ |d|"
 TABLE = TextTable(
@@ -88,7 +88,7 @@ def test_any_name_survives_both_escapes(name):
 def test_a_table_of_nothing_says_so(tmp_path):
     empty = TextTable("x", ("a", "b"), [], {"a": "a", "b": "b"}, nothing="No cluster passes.")
     paths = {kind: tmp_path / f"table.{kind}" for kind in ("tsv", "latex", "html")}
-    write_table(empty, **paths)
+    write_forms(empty, **paths)
     assert paths["tsv"].read_text() == "a\tb\n"
     assert r"\multicolumn{2}{l}{No cluster passes.}" in paths["latex"].read_text()
     assert cells_of(paths["html"].read_text()) == ["a", "b", "No cluster passes."]

@@ -1,18 +1,105 @@
-"""Small files, written whole or not at all."""
+"""Small files: text, JSON, TOML and tables, read in a sentence or written whole or not at all."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["atomic_path", "write_json", "write_text"]
+from falx.core.errors import InputError
+from falx.core.participants import Participants, participants_of
+from falx.core.records import record_of
+from falx.core.tables import Table, decode, parse_table, table_text
+
+__all__ = [
+    "atomic_path",
+    "read_json",
+    "read_participants",
+    "read_record",
+    "read_table",
+    "read_text",
+    "write_json",
+    "write_table",
+    "write_text",
+]
+
+T = TypeVar("T")
+
+
+def read_text(path: Path | str) -> str:
+    """Read a text file in any of the encodings of :func:`falx.core.tables.decode`.
+
+    A file that ends in ``.gz`` is unpacked.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, cannot be unpacked or is no text.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            "the file cannot be read",
+            where=path.name,
+            found=getattr(error, "strerror", None) or str(error),
+            do="check the path, or copy the file again",
+        ) from None
+    return decode(data, where=path.name)
+
+
+def read_table(
+    path: Path | str, *, delimiter: str | None = None, unique: bool = True, pad: bool = False
+) -> Table:
+    """Read a table of text; see :func:`falx.core.tables.parse_table`."""
+    path = Path(path)
+    return parse_table(
+        read_text(path), where=path.name, delimiter=delimiter, unique=unique, pad=pad
+    )
+
+
+def read_participants(path: Path | str) -> Participants:
+    """Read ``participants.tsv``; see :func:`falx.core.participants.participants_of`."""
+    return participants_of(read_table(path, delimiter="\t"))
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            "the file is not JSON that can be read", where=path.name, found=str(error)
+        ) from None
+
+
+def read_record(kind: type[T], path: Path | str) -> T:
+    """Read the record that a stage wrote as JSON; see :func:`falx.core.records.record_of`."""
+    return record_of(kind, read_json(path), where=Path(path).name)
+
+
+def write_table(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table atomically, its cells between tabulators, or commas for ``.csv``."""
+    delimiter = "," if Path(path).name.endswith(".csv") else "\t"
+    write_text(path, table_text(header, rows, delimiter=delimiter))
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:

@@ -23,7 +23,9 @@ from falx.core.errors import InputError, OptionError, check_option, check_range
 
 __all__ = [
     "Option",
+    "check_settings",
     "flatten",
+    "keys_of",
     "option",
     "options_of",
     "read_toml",
@@ -145,6 +147,7 @@ def options_of(configuration: type[Any]) -> dict[str, Option]:
         f"{section.name}.{item.name}": _option(f"{section.name}.{item.name}", item, hint)
         for section, kind in _typed_fields(configuration)
         for item, hint in _typed_fields(kind)
+        if "falx" in item.metadata
     }
 
 
@@ -178,6 +181,49 @@ def _option(key: str, item: dataclasses.Field[Any], hint: Any) -> Option:
         shown["high"],
         choices,
     )
+
+
+def keys_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return field to configuration key for every option of a settings class.
+
+    A stage table takes the settings of its function with it: ``params=keys_of("pet", Pet)``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    >>> keys_of("pet", Smoothing)
+    {'fwhm_mm': 'pet.fwhm_mm'}
+    """
+    names = [item.name for item in dataclasses.fields(settings) if "falx" in item.metadata]
+    return {name: f"{section}.{name}" for name in names}
+
+
+def check_settings(settings: Any) -> None:
+    """Raise unless every option of a settings record has its type and lies in its range.
+
+    Settings classes call it as they are made, so that a notebook hears the same sentences as
+    the command line.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
+    ...     def __post_init__(self) -> None:
+    ...         check_settings(self)
+    >>> Smoothing(-1.0)
+    Traceback (most recent call last):
+    ...
+    falx.core.errors.OptionError: fwhm_mm is out of range (found: -1.0 mm); give a value from 0 to 20 mm.
+    """
+    for item, hint in _typed_fields(type(settings)):
+        if "falx" in item.metadata:
+            declared = _option(item.name, item, hint)
+            object.__setattr__(settings, item.name, declared.check(getattr(settings, item.name)))
 
 
 def resolve(configuration: type[Any], *layers: Mapping[str, Any]) -> Any:
@@ -222,6 +268,7 @@ def flatten(configuration: Any) -> dict[str, Any]:
         f"{section.name}.{item.name}": getattr(getattr(configuration, section.name), item.name)
         for section in dataclasses.fields(configuration)
         for item in dataclasses.fields(getattr(configuration, section.name))
+        if "falx" in item.metadata
     }
 
 

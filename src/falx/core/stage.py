@@ -7,12 +7,13 @@ change. Nothing here runs anything: :mod:`falx.engine` does.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Unpack, get_args, get_origin, get_type_hints
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 from falx.core.errors import FalxError
 
@@ -82,7 +83,10 @@ class Stage:
         Unique in its table; a Python identifier.
     run
         The file function. It is called with every key of `inputs`, `outputs` and `params`
-        as a keyword; inputs and outputs are paths. It returns nothing.
+        as a keyword; inputs and outputs are paths. It returns nothing. An argument whose type
+        is a dataclass takes the keys that are its fields, so that files and settings come as
+        two or three records: ``run(files: Files, settings: Settings)``. A field with a default
+        that is no option may be left out of the table.
     inputs
         Argument name to source, in the notation of :meth:`Source.parse`. A subject that
         lacks a required raw input does not get this stage.
@@ -129,12 +133,28 @@ class Stage:
 
     def _check_signature(self) -> None:
         named = {*self.inputs, *self.outputs, *self.params}
-        takes = arguments_of(self.run) or named
-        if named != takes:
+        takes = arguments_of(self.run)
+        if takes is None:
+            return
+        needs = takes - _optional_arguments(self.run)
+        if not needs <= named <= takes:
             raise FalxError(
                 f"stage {self.name}: the table names {sorted(named - takes)} that the function "
-                f"does not take, and misses {sorted(takes - named)} that it does."
+                f"does not take, and misses {sorted(needs - named)} that it does."
             )
+
+    def call(self, arguments: Mapping[str, Any], *, threads: int = 1) -> None:
+        """Call the function with values by name; those of a record are put together first."""
+        function, bound = _unwrapped(self.run)
+        left = dict(arguments)
+        given: dict[str, Any] = {}
+        for name, kind in _records(function).items():
+            if name not in bound:
+                own = {f.name for f in dataclasses.fields(kind)} & left.keys()
+                given[name] = kind(**{key: left.pop(key) for key in own})
+        if "threads" in inspect.signature(function).parameters:
+            left["threads"] = threads
+        self.run(**given, **left)
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -145,12 +165,18 @@ class Stage:
 def arguments_of(run: Callable[..., None]) -> set[str] | None:
     """Arguments that a table must name; none if the function takes any.
 
-    Arguments that several stages share may be declared once, as a ``TypedDict``, and taken as
-    ``**given: Unpack[Arguments]``.
+    An argument that is a dataclass stands for its fields. Arguments that several stages share
+    may also be declared as a ``TypedDict`` and taken as ``**given: Unpack[Arguments]``.
     """
-    function, bound = (run.func, run.keywords) if isinstance(run, partial) else (run, {})
+    function, bound = _unwrapped(run)
+    records = _records(function)
     takes: set[str] = set()
     for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in bound:
+            continue
+        if parameter.name in records:
+            takes |= {item.name for item in dataclasses.fields(records[parameter.name])}
+            continue
         if parameter.kind is not parameter.VAR_KEYWORD:
             takes.add(parameter.name)
             continue
@@ -159,6 +185,34 @@ def arguments_of(run: Callable[..., None]) -> set[str] | None:
             return None
         takes |= set(get_type_hints(get_args(packed)[0]))
     return takes - {"threads", *bound}
+
+
+def _unwrapped(run: Callable[..., None]) -> tuple[Callable[..., None], Mapping[str, Any]]:
+    """Return the function behind a partial, and what is bound to it."""
+    return (run.func, run.keywords) if isinstance(run, partial) else (run, {})
+
+
+def _records(function: Callable[..., None]) -> dict[str, type[Any]]:
+    """Arguments of a function whose type is a dataclass, by name."""
+    hints = get_type_hints(function) if hasattr(function, "__annotations__") else {}
+    return {
+        name: kind
+        for name, kind in hints.items()
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and name != "return"
+    }
+
+
+def _optional_arguments(run: Callable[..., None]) -> set[str]:
+    """Fields of records that need not be named: they have a default and are no option."""
+    function, bound = _unwrapped(run)
+    return {
+        item.name
+        for name, kind in _records(function).items()
+        if name not in bound
+        for item in dataclasses.fields(kind)
+        if "falx" not in item.metadata
+        and (item.default, item.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+    }
 
 
 def check_table(stages: tuple[Stage, ...]) -> None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from falx.core.errors import FalxError, InputError
+from falx.core.participants import Participants
 from falx.core.settings import Option, options_of
 from falx.core.stage import Stage, check_table
 
@@ -91,6 +92,11 @@ class Column:
     names: tuple[str, ...]
     values: Mapping[str, str] = field(default_factory=dict)
     kind: str = "text"
+
+    def of(self, participants: Participants, subject: str) -> str | float | None:
+        """Return a subject's value, ``None`` where the table has none."""
+        cell = participants.cell(subject, *self.names)
+        return None if cell is None else self.read(cell, where=f"sub-{subject}")
 
     def read(self, text: str, *, where: str) -> str | float:
         """Turn a cell into its value, or raise with the accepted entries.

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.core.files import write_text
+from falx.core.tables import table_text
 
-__all__ = ["TextTable", "escape_latex", "tsv", "write_table"]
+__all__ = ["TextTable", "escape_latex", "write_forms"]
 
 NOTHING = "–"
 
@@ -80,7 +81,7 @@ class TextTable:
     @property
     def tsv(self) -> str:
         """Every column, names first."""
-        return tsv(self.columns, self.rows)
+        return table_text(self.columns, self.rows)
 
     @property
     def latex(self) -> str:
@@ -146,22 +147,10 @@ class TextTable:
         return [all(map(_is_number, cells)) for cells in zip(*self._body, strict=True)]
 
 
-def write_table(table: TextTable, *, tsv: Path, latex: Path, html: Path) -> None:
+def write_forms(table: TextTable, *, tsv: Path, latex: Path, html: Path) -> None:
     """Write a table in its three forms."""
     for path, text in ((tsv, table.tsv), (latex, table.latex), (html, table.html)):
         write_text(path, text)
-
-
-def tsv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Tab-separated text; BIDS writes n/a where there is nothing."""
-
-    def cell(value: object) -> str:
-        if value is None:
-            return "n/a"
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-    lines = [tuple(columns), *[tuple(cell(value) for value in row) for row in rows]]
-    return "".join("\t".join(line) + "\n" for line in lines)
 
 
 def escape_latex(text: str) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from falx.bids.index import Index
-from falx.bids.participants import Participants, read_participants
+from falx.bids.participants import read_participants
 from falx.bids.query import Filter
+from falx.core.participants import Participants
 from falx.core.study import Column
 
 __all__ = ["Dataset"]

@@ -116,8 +116,8 @@ class _Subject:
             return self.subject
         if origin == "participant":
             column = self.study.columns[name]
-            value: Any = self.dataset.participants.value(
-                self.subject, self.dataset.column(name, column)
+            value: Any = self.dataset.column(name, column).of(
+                self.dataset.participants, self.subject
             )
             lack = InputError(
                 f"participants.tsv does not say the {column.what}",

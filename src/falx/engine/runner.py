@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import resource
 import shutil
@@ -132,10 +131,8 @@ def _execute(job: Job, out: Path, threads: int) -> Record:
     shutil.rmtree(work, ignore_errors=True)
     try:
         arguments = _arguments(job, out, work)
-        if "threads" in inspect.signature(stage.run).parameters:
-            arguments["threads"] = threads
         with collect_notices() as notices:
-            stage.run(**arguments)
+            stage.call(arguments, threads=threads)
         outputs = _publish(job, out, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas, region_means
 from falx.core.errors import collect_notices, notify
-from falx.core.files import write_json, write_text
-from falx.core.table_formats import TextTable, tsv, write_table
+from falx.core.files import write_json, write_table
+from falx.core.table_formats import TextTable, write_forms
 from falx.images.nifti import Image
 from falx.images.resample import sample as sample_at
 from falx.maps.anova import compare_groups, group_contrasts
@@ -330,7 +330,7 @@ def _write(given: TArguments, tested: _Tested, found: _Found, notices: Sequence[
         (given["p_tfce_map"], 1.0 - tfce),
     ):
         save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
-    write_text(given["profile"], tsv(("label", "name", "mean_t", "n_voxels"), found.profile))
+    write_table(given["profile"], ("label", "name", "mean_t", "n_voxels"), found.profile)
     orthogonal = orthogonality(tested.design, tested.contrast)
     about = {
         "contrast": tested.name,
@@ -357,7 +357,7 @@ def _write_listed(
         "No cluster passes.",
     )
     latex, html = given["table_latex"], given["table_html"]
-    write_table(table, tsv=given["table"], latex=latex, html=html)
+    write_forms(table, tsv=given["table"], latex=latex, html=html)
     write_json(given["summary"], summary)
 
 
@@ -455,7 +455,7 @@ def deviation_stage(
     kinds = {s: rows[s].get(subgroup_column, "") for s in stacked.sample.subjects}
     stem = index.name.removesuffix(INDEX_END)
     written = _write_patients(index.parent, stem, stacked, apart, kinds)
-    write_text(index, tsv(("participant_id", "group", "kind", "map", "below", "above"), written))
+    write_table(index, ("participant_id", "group", "kind", "map", "below", "above"), written)
     cells = _cells(stacked, patients, kinds, (temporal, generalised))
     means = [_write_mean(index.parent, stem, stacked, apart, cell) for cell in cells]
     test = _LabelTest(read_atlas(atlas, atlas_labels), n_permutations, seed, threads)

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from falx.core.errors import check_option
-from falx.core.table_formats import tsv
+from falx.core.tables import table_text
 from falx.maps.group_summary import FLAVOURS
 from falx.report.page import Table
 from falx.studies.resistance.group_sections import KINDS, read_json, read_rows, title_of
@@ -138,7 +138,7 @@ def result_table(results: Sequence[GroupResult], bonferroni: str) -> Table:
 
 def results_tsv(results: Sequence[GroupResult]) -> str:
     """Return results as tab-separated text."""
-    return tsv([item.name for item in fields(GroupResult)], [astuple(r) for r in results])
+    return table_text([item.name for item in fields(GroupResult)], [astuple(r) for r in results])
 
 
 def _family(step: str) -> str:

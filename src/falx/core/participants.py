@@ -1,0 +1,71 @@
+"""``participants.tsv``: what is known of every person besides the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from falx.core.errors import InputError
+from falx.core.tables import Table, is_missing
+
+__all__ = ["Participants", "participants_of"]
+
+
+@dataclass(frozen=True)
+class Participants:
+    """The rows of ``participants.tsv``.
+
+    Parameters
+    ----------
+    rows
+        Subject label (without ``sub-``) to its cells by header; missing values are left out.
+    columns
+        Headers in the order of the file.
+    """
+
+    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+
+    def header(self, *names: str) -> str | None:
+        """Return the first of some headers that the table has, case ignored, as it is written.
+
+        Examples
+        --------
+        >>> Participants({}, ("participant_id", "Sex")).header("gender", "sex")
+        'Sex'
+        """
+        known = {name.casefold(): name for name in self.columns}
+        return next((known[n.casefold()] for n in names if n.casefold() in known), None)
+
+    def cell(self, subject: str, *names: str) -> str | None:
+        """Return a subject's entry under the first of some headers that has one."""
+        row = {name.casefold(): text for name, text in self.rows.get(subject, {}).items()}
+        return next((row[n.casefold()] for n in names if n.casefold() in row), None)
+
+
+def participants_of(table: Table) -> Participants:
+    """Read the rows of ``participants.tsv`` by subject.
+
+    Raises
+    ------
+    InputError
+        If the table has no ``participant_id``, a row without one, or a subject twice.
+    """
+    header = table.need(
+        "participant_id",
+        do="name the first column participant_id and separate columns by tabulators",
+    )
+    rows: dict[str, dict[str, str]] = {}
+    for line, record in zip(table.lines, table.records(), strict=True):
+        label = record.pop(header).removeprefix("sub-")
+        if is_missing(label):
+            raise InputError(f"line {line} names nobody", where=table.where, do="complete it")
+        if label in rows:
+            raise InputError(
+                f"subject {label} stands there twice",
+                where=table.where,
+                found=f"again in line {line}",
+                do="keep one row for each subject",
+            )
+        rows[label] = {name: cell for name, cell in record.items() if not is_missing(cell)}
+    return Participants(rows, table.header)

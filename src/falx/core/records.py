@@ -1,0 +1,89 @@
+"""Typed records and the JSON that stages hand to each other.
+
+A stage writes a frozen dataclass and the next one reads the same class, so that a key that was
+renamed fails where it is written and not where it is missed. JSON has no NaN: what is not
+finite becomes null and comes back as NaN where a number is expected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from falx.core.errors import InputError
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+__all__ = ["plain", "record_of"]
+
+T = TypeVar("T")
+
+
+@cache
+def _converter() -> Converter:
+    from cattrs import Converter
+
+    converter = Converter(forbid_extra_keys=False)
+    converter.register_structure_hook(float, lambda v, _: math.nan if v is None else float(v))
+    converter.register_structure_hook(np.ndarray, lambda v, _: np.asarray(v, dtype=float))
+    converter.register_unstructure_hook(np.ndarray, lambda v: v.tolist())
+    return converter
+
+
+def plain(record: Any) -> Any:
+    """Return a record as mappings, lists and plain values that JSON can hold.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Volume:
+    ...     volume_mm3: float
+    >>> plain(Volume(3.5))
+    {'volume_mm3': 3.5}
+    """
+    return _converter().unstructure(record)
+
+
+def record_of(kind: type[T], content: Mapping[str, Any], *, where: str) -> T:
+    """Return the record that some JSON content holds.
+
+    Parameters
+    ----------
+    kind
+        A dataclass; its fields name the keys. Keys that it does not know are left alone.
+    where
+        Name of the file, for sentences.
+
+    Raises
+    ------
+    InputError
+        If a key is missing or holds something else; the sentence names it.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Volume:
+    ...     volume_mm3: float
+    >>> record_of(Volume, {"volume_mm3": None}, where="volumes.json")
+    Volume(volume_mm3=nan)
+    """
+    from cattrs.errors import BaseValidationError
+    from cattrs.v import transform_error
+
+    try:
+        return _converter().structure(content, kind)
+    except (BaseValidationError, TypeError, ValueError, KeyError) as error:
+        wrong = transform_error(error, path=kind.__name__)
+        raise InputError(
+            "the record is not what this version of Falx writes",
+            where=where,
+            found="; ".join(wrong[:3]),
+            do="run the step that wrote it again",
+        ) from None

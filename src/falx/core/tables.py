@@ -1,0 +1,307 @@
+"""Tables of text: one reader, one writer, one rule for what is missing.
+
+Every table that Falx reads goes through :func:`parse_table` and every table that it writes for
+programs through :func:`table_text`. Files are opened in :mod:`falx.core.files`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.core.errors import InputError, notify
+
+__all__ = ["MISSING", "Table", "decode", "is_missing", "number", "parse_table", "table_text"]
+
+MISSING = frozenset({"", "n/a", "na", "nan", "null", "#n/a"})
+"""Entries that stand for no value, case ignored; BIDS asks for ``n/a``, R writes ``NA``."""
+
+INVISIBLE = "\ufeff\u200b\u200e\u200f"
+"""Characters that nobody sees and that ``str.strip`` leaves."""
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks; those of UTF-32 begin like those of UTF-16 and so come first."""
+
+
+def is_missing(text: str | None) -> bool:
+    """Whether a cell holds nothing.
+
+    Examples
+    --------
+    >>> is_missing(" N/A "), is_missing(None), is_missing("0")
+    (True, True, False)
+    """
+    return text is None or _clean(text).casefold() in MISSING
+
+
+def number(text: str | None, *, where: str, what: str = "value") -> float:
+    """Return the number of a cell, NaN where it holds nothing.
+
+    Raises
+    ------
+    InputError
+        If the cell holds a word.
+
+    Examples
+    --------
+    >>> number("1.5", where="row 1"), number("n/a", where="row 2")
+    (1.5, nan)
+    """
+    if text is None or is_missing(text):
+        return math.nan
+    try:
+        return float(_clean(text))
+    except ValueError:
+        raise InputError(f"the {what} is not a number", where=where, found=repr(text)) from None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a header; every cell is stripped of the space around it.
+
+    Parameters
+    ----------
+    header
+        Names of the columns, in order.
+    rows
+        Cells, as many in each row as in `header`.
+    lines
+        Line of the file in which each row stands, for sentences.
+    where
+        Name of the file.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    where: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def find(self, *names: str) -> str | None:
+        r"""Return the first of some headers that the table has, case ignored, as it is written.
+
+        Examples
+        --------
+        >>> parse_table("Region\tT", where="t.tsv").find("name", "region")
+        'Region'
+        """
+        known = {header.casefold(): header for header in reversed(self.header)}
+        return next((known[n.casefold()] for n in names if n.casefold() in known), None)
+
+    def need(self, *names: str, do: str = "") -> str:
+        """Return :meth:`find`, or raise with what the table has instead."""
+        found = self.find(*names)
+        if found is None:
+            raise InputError(
+                f"the table has no column {' or '.join(names)}",
+                where=self.where,
+                found=", ".join(self.header) or "an empty file",
+                do=do or f"name a column {names[0]}",
+            )
+        return found
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the cells of a column; its header is given as it is written."""
+        place = self.header.index(name)
+        return tuple(row[place] for row in self.rows)
+
+    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a column as numbers, shape (n_rows,), NaN where a cell holds nothing.
+
+        Raises
+        ------
+        InputError
+            If a cell holds a word; the sentence names its line.
+        """
+        cells = zip(self.lines, self.texts(name), strict=True)
+        return np.array([number(t, where=f"{self.where}, line {i}", what=name) for i, t in cells])
+
+    def records(self) -> list[dict[str, str]]:
+        """Return each row as cells by header."""
+        return [dict(zip(self.header, row, strict=True)) for row in self.rows]
+
+
+def decode(data: bytes, *, where: str) -> str:
+    """Turn the bytes of a text file into text.
+
+    UTF-8 with or without a byte order mark and UTF-16 and UTF-32 with one are read. Anything
+    else that is text is read as Latin-1, with a notice.
+
+    Raises
+    ------
+    InputError
+        If the bytes are a spreadsheet, an archive or no text at all.
+    """
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return _decoded(data, encoding, where)
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InputError(
+            "the table is a spreadsheet or an archive, not a text",
+            where=where,
+            do="save it as tab-separated or comma-separated text",
+        )
+    if b"\x00" in data:
+        raise InputError(
+            "the table is not a text that can be read",
+            where=where,
+            found="zero bytes, as of UTF-16 without a byte order mark",
+            do="save it as UTF-8",
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        notify(
+            "the table is not UTF-8 and is read as Latin-1",
+            where=where,
+            found=f"byte {data[error.start]:#04x} at place {error.start}",
+            do="save it as UTF-8 if names look wrong",
+        )
+        return data.decode("latin-1")
+
+
+def _decoded(data: bytes, encoding: str, where: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the table begins as {encoding.removesuffix('-sig').upper()} but does not go on so",
+            where=where,
+            found=str(error),
+            do="save it again as UTF-8",
+        ) from None
+
+
+def parse_table(
+    text: str,
+    *,
+    where: str,
+    delimiter: str | None = None,
+    unique: bool = True,
+    pad: bool = False,
+) -> Table:
+    """Read a table whose first line holds the names of its columns.
+
+    Parameters
+    ----------
+    text
+        Content of the file.
+    where
+        Its name, for sentences.
+    delimiter
+        Between cells; otherwise the tabulator, comma or semicolon that the first line has, in
+        this order.
+    unique
+        Refuse two headers that differ in nothing but case, as BIDS demands of its tables.
+    pad
+        Complete short rows with empty cells instead of refusing them.
+
+    Raises
+    ------
+    InputError
+        If there is no header, a row does not fit it, two headers are alike, or a quotation mark
+        is not closed.
+    """
+    between = delimiter or _delimiter_of(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
+    kept: list[tuple[int, tuple[str, ...]]] = []
+    try:
+        for cells in reader:
+            cleaned = tuple(_clean(cell) for cell in cells)
+            if any(cleaned):
+                kept.append((reader.line_num, cleaned))
+    except csv.Error as error:
+        raise InputError(
+            "the table cannot be taken apart into cells",
+            where=f"{where}, line {reader.line_num}",
+            found=str(error),
+            do="look for a quotation mark that is not closed",
+        ) from None
+    if not kept:
+        raise InputError("the table is empty", where=where)
+    header = kept[0][1]
+    if unique:
+        _check_unique(header, where)
+    rows = [_fitted(cells, header, i, where, pad=pad) for i, cells in kept[1:]]
+    return Table(header, tuple(rows), tuple(i for i, _ in kept[1:]), where)
+
+
+def _clean(cell: str) -> str:
+    return cell.strip().strip(INVISIBLE).strip()
+
+
+def _delimiter_of(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return next((mark for mark in "\t,;" if mark in first), "\t")
+
+
+def _check_unique(header: Sequence[str], where: str) -> None:
+    counts = Counter(name.casefold() for name in header)
+    twice = [name for name in header if counts[name.casefold()] > 1]
+    if twice:
+        raise InputError(
+            "two columns have the same name, or names that differ in case alone",
+            where=where,
+            found=", ".join(twice),
+            do="rename or remove one of them",
+        )
+
+
+def _fitted(
+    cells: tuple[str, ...], header: Sequence[str], line: int, where: str, *, pad: bool
+) -> tuple[str, ...]:
+    """Cells of a row, as many as there are headers."""
+    if len(cells) > len(header):
+        cells = cells[: len(header)] if not any(cells[len(header) :]) else cells
+    if pad and len(cells) < len(header):
+        cells += ("",) * (len(header) - len(cells))
+    if len(cells) != len(header):
+        raise InputError(
+            f"line {line} has {len(cells)} cells under {len(header)} headers",
+            where=where,
+            do="write n/a where a value is missing",
+        )
+    return cells
+
+
+def table_text(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, delimiter: str = "\t"
+) -> str:
+    r"""Return a table as text for programs; nothing and NaN become ``n/a``.
+
+    Numbers keep nine significant digits, more than any image holds.
+
+    Examples
+    --------
+    >>> table_text(["a", "b"], [[1.5, None]])
+    'a\tb\n1.5\tn/a\n'
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "n/a"
+    if isinstance(value, float | np.floating):
+        return "n/a" if math.isnan(value) else f"{value:.9g}"
+    return str(value)
