@@ -13,6 +13,7 @@ from falx.core.threads import WAITING
 os.environ.update({**WAITING, **os.environ})  # before the first kernel is loaded
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+REFERENCE = Path(__file__).with_name("reference")
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +22,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder ../shared with reference data is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of reference numbers; each of its folders says what made them."""
+    return REFERENCE
 
 
 @pytest.fixture

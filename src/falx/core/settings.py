@@ -215,10 +215,10 @@ def check_settings(settings: Any) -> None:
     ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
     ...     def __post_init__(self) -> None:
     ...         check_settings(self)
-    >>> Smoothing(-1.0)
+    >>> Smoothing(-1.0)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    falx.core.errors.OptionError: fwhm_mm is out of range (found: -1.0 mm); give a value from 0 to 20 mm.
+    falx.core.errors.OptionError: fwhm_mm is out of range (found: -1.0 mm); give ... 0 to 20 mm.
     """
     for item, hint in _typed_fields(type(settings)):
         if "falx" in item.metadata:
