@@ -1,8 +1,9 @@
 """Definitions of the package that nothing in the package uses; being exported is no use.
 
 ``python scripts/unused.py`` lists them and fails if there are any. Names in ``__all__`` do not
-count as used, since that is how dead code survives; strings in ``falx/__init__.py`` and the
-command table do, since they are imported by name.
+count as used, since that is how dead code survives. Strings in ``falx/__init__.py`` and the
+command table do, since they are imported by name, and so does what the scripts import that
+build what ships.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from vulture import Vulture
 
-SOURCE = Path(__file__).parents[1] / "src" / "falx"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "falx"
+EXPORTS = re.compile(r"^__all__ = [\[(].*?[\])]$", re.DOTALL | re.MULTILINE)
 BY_NAME = (SOURCE / "__init__.py", SOURCE / "cli" / "main.py")
 KINDS = {"class", "function", "method", "property"}
 CALLED_BY_OTHERS = {"emit", "add_arguments", "run"}
@@ -24,7 +27,7 @@ CALLED_BY_OTHERS = {"emit", "add_arguments", "run"}
 def unused() -> list[str]:
     """Return one line for each definition that is not used."""
     found = Vulture()
-    for path in sorted(SOURCE.rglob("*.py")):
+    for path in sorted([*SOURCE.rglob("*.py"), *(ROOT / "scripts").glob("build_*.py")]):
         code = path.read_text(encoding="utf-8")
         if path != SOURCE / "__init__.py":
             code = re.sub(
@@ -35,7 +38,7 @@ def unused() -> list[str]:
     return [
         f"{item.filename.relative_to(SOURCE)}:{item.first_lineno}: {item.typ} {item.name}"
         for item in found.get_unused_code()
-        if item.typ in KINDS and item.name not in named
+        if item.typ in KINDS and item.name not in named and item.filename.is_relative_to(SOURCE)
     ]
 
 
