@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ def add_configuration(parser: argparse.ArgumentParser, study: Study) -> None:
         _add(groups[section], declared)
 
 
-def configuration_from(arguments: argparse.Namespace, study: Study) -> Any:
-    """Resolve the configuration: defaults, then preset, then file, then options."""
+def configuration_from(
+    arguments: argparse.Namespace, study: Study, further: Mapping[str, Any]
+) -> Any:
+    """Resolve the configuration: defaults, preset, file, options, and `further` in this order."""
     preset = getattr(arguments, "preset", "")
     if preset:
         check_option("--preset", preset, study.presets)
@@ -40,7 +43,7 @@ def configuration_from(arguments: argparse.Namespace, study: Study) -> Any:
         layers.append(read_toml(arguments.config))
     known = options_of(study.configuration)
     layers.append({key: getattr(arguments, key) for key in known if hasattr(arguments, key)})
-    return resolve(study.configuration, *layers)
+    return resolve(study.configuration, *layers, further)
 
 
 def _add(group: argparse._ArgumentGroup, declared: Option) -> None:
