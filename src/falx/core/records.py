@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from falx.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ T = TypeVar("T")
 
 @cache
 def _converter() -> Converter:
+    import numpy as np
     from cattrs import Converter
 
     converter = Converter(forbid_extra_keys=False)
