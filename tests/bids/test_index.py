@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bids.layout import BIDSLayout
 
 from falx.bids.index import Index
 from falx.core.errors import InputError
