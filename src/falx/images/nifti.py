@@ -19,6 +19,8 @@ from falx.core.grid import Grid, check_affine, reorient_to_ras
 
 __all__ = [
     "Image",
+    "as_stored",
+    "from_nibabel",
     "load",
     "load_labels",
     "load_mask",
@@ -64,15 +66,40 @@ def load(path: Path | str, *, ndim: int = 3) -> Image:
     A disagreement of sform and qform above 0.1 mm is a notice.
     """
     path = Path(path)
-    image = _open(path)
-    affine = _affine(image, path)
-    data = _read(image, path)
+    return from_nibabel(_open(path), ndim=ndim, where=path.name)
+
+
+def from_nibabel(image: Any, *, ndim: int = 3, where: object = None) -> Image:
+    """Return an image of nibabel as :func:`load` returns the file of it."""
+    affine = _affine(image, where)
+    return _oriented(_read(image, where), affine, ndim, where)
+
+
+def as_stored(
+    data: npt.NDArray[Any], affine: npt.NDArray[np.floating], *, ndim: int = 3, where: object = None
+) -> Image:
+    """Return values as they come back from a file of :func:`save`.
+
+    Floats and the affine are rounded to single precision and axes are turned to RAS+, so that
+    what is computed in memory equals what is computed by way of files, bit for bit. Integers
+    and masks keep their type.
+    """
+    whole = np.issubdtype(data.dtype, np.integer) or data.dtype == np.bool_
+    values = data if whole else data.astype(np.float32)
+    rounded = np.asarray(affine, dtype=np.float32).astype(np.float64)
+    check_affine(rounded, where=where)
+    return _oriented(values, rounded, ndim, where)
+
+
+def _oriented(
+    data: npt.NDArray[Any], affine: npt.NDArray[np.float64], ndim: int, where: object
+) -> Image:
     if ndim == 3 and data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != ndim:
         raise InputError(
             f"a {ndim}D image is needed",
-            where=path.name,
+            where=where,
             found=f"shape {'×'.join(map(str, data.shape))}",
             do="choose one volume" if data.ndim > ndim else "check the file",
         )
@@ -153,21 +180,21 @@ def _open(path: Path) -> Any:
         ) from error
 
 
-def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
+def _read(image: Any, where: object) -> npt.NDArray[np.float32]:
     try:
         return np.asanyarray(image.dataobj, dtype=np.float32)
     except (EOFError, OSError, ValueError, zlib.error) as error:
         raise InputError(
             "the image is truncated or damaged",
-            where=path.name,
+            where=where,
             found=str(error),
             do="copy or convert it again",
         ) from error
 
 
-def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
+def _affine(image: Any, where: object) -> npt.NDArray[np.float64]:
     affine = np.asarray(image.affine, dtype=np.float64)
-    check_affine(affine, where=path.name)
+    check_affine(affine, where=where)
     if not isinstance(image, nib.nifti1.Nifti1Pair):
         return affine
     sform, s_code = image.get_sform(coded=True)
@@ -177,7 +204,7 @@ def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         raise GridError(
             "sform and qform name different sides left",
-            where=path.name,
+            where=where,
             found="one of them mirrors the other",
             do="find out which is right and write both alike",
         )
@@ -187,7 +214,7 @@ def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if apart_mm > FORM_CONFLICT_MM:
         notify(
             "sform and qform disagree; the sform is used",
-            where=path.name,
+            where=where,
             found=f"up to {apart_mm:.1f} mm apart",
             do="check the header if the report's overlays look shifted",
         )
