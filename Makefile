@@ -8,7 +8,7 @@ VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow bench lint types layers format clean
+.PHONY: help demo test test-slow bench lint types layers unused format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
@@ -46,6 +46,9 @@ lint: $(VENV)/.developer
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell src tests benchmarks docs scripts README.md CONTRIBUTING.md
 	$(BIN)/validate-pyproject pyproject.toml
+
+unused: $(VENV)/.developer
+	$(BIN)/python scripts/unused.py
 
 types: $(VENV)/.developer
 	$(BIN)/mypy

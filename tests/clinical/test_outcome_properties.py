@@ -17,7 +17,7 @@ from falx.clinical.logistic.splines import place_knots, spline_basis, spline_der
 from falx.clinical.roc.curve import auc, roc_curve, youden_cut
 from falx.clinical.roc.cuts import cut_performance
 from falx.clinical.roc.decision import decision_curve, sample_size
-from falx.core.multiplicity import benjamini_hochberg, bonferroni, holm
+from falx.core.multiplicity import benjamini_hochberg, holm
 
 
 @settings(max_examples=15, deadline=None)
@@ -163,7 +163,6 @@ def test_chi_square_choices():
 def test_adjusted_p_values():
     p = [0.0151, 0.164, 0.589]
     assert holm(p)[0] == pytest.approx(0.0453)
-    assert bonferroni([0.0297] * 10)[0] == pytest.approx(0.297)
     assert np.all(benjamini_hochberg(p) <= holm(p) + 1e-12)
 
 
