@@ -76,7 +76,11 @@ def from_nibabel(image: Any, *, ndim: int = 3, where: object = None) -> Image:
 
 
 def as_stored(
-    data: npt.NDArray[Any], affine: npt.NDArray[np.floating], *, ndim: int = 3, where: object = None
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.floating],
+    *,
+    ndim: int = 3,
+    where: object = None,
 ) -> Image:
     """Return values as they come back from a file of :func:`save`.
 
