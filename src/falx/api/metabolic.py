@@ -43,6 +43,7 @@ from falx.pet.steps import (
     find_signature,
     image_asymmetry,
 )
+from falx.report.live_page import structure_middle
 from falx.report.slices import Layer, slices_figure
 from falx.surgery.metrics import InsideAsymmetry
 from falx.surgery.outcome.ablation import AblativeRate, bring_mask, check_side
@@ -455,7 +456,7 @@ def coregister(image: Any, head: Head, *, threads: int = 2) -> Coregistered:
     where = name_of(image, "image")
     with collect_notices() as notices:
         moving = _still(image, where)
-        near = surroundings(head.brain, head.image)
+        near = surroundings(head.brain)
         found = find_rigid(head.image, moving, mask=near, threads=threads, where=where)
         if found.nmi_after < found.nmi_before:
             notify("coregistration did not improve on the headers", where=where)
@@ -689,8 +690,5 @@ def _matrix(given: Any, find: bool, head: Head, threads: int) -> npt.NDArray[np.
     return matrix
 
 
-def _middle_mm(mask: Image) -> npt.NDArray[np.float64] | None:
-    if not mask.data.any():
-        return None
-    middle = np.argwhere(mask.data).mean(axis=0)
-    return np.asarray(mask.affine[:3, :3] @ middle + mask.affine[:3, 3])
+def _middle_mm(mask: Image) -> list[float] | None:
+    return structure_middle(mask) if mask.data.any() else None

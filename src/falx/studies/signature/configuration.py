@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from falx.anatomy.settings import SegmentationSettings
 from falx.core.settings import option
 from falx.pet.settings import AsymmetrySettings, Correction, SignatureRule
 from falx.studies.outcome.coding import CODINGS
 from falx.studies.outcome.outcome import OutcomeSettings
 
 __all__ = ["Columns", "Group", "SignatureConfiguration"]
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """Segmentation of the T1w."""
-
-    affine_prior: str = option(
-        "european", help="size of head to expect", choices=("european", "east_asian", "none")
-    )
-    bias_fwhm_mm: float = option(60.0, help="smoothness of the bias field", unit="mm", low=30,
-                                 high=150)  # fmt: skip
-    bias_regularisation: float = option(1e-3, help="weight against a strong bias", low=0, high=10)
-    sampling_mm: float = option(3.0, help="spacing of the fit", unit="mm", low=2, high=6)
-    refine: bool = option(False, help="refine the map to the template diffeomorphically")
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ class Group:
 class SignatureConfiguration:
     """Every choice of the study."""
 
-    anatomy: Anatomy = field(default_factory=Anatomy)
+    anatomy: SegmentationSettings = field(default_factory=SegmentationSettings)
     pet: Correction = field(default_factory=Correction)
     asymmetry: AsymmetrySettings = field(default_factory=AsymmetrySettings)
     signature: SignatureRule = field(default_factory=SignatureRule)

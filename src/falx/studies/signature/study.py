@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from falx.anatomy.files import anatomy_stage, coregister_stage
+from falx.anatomy.settings import SegmentationSettings
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
@@ -82,16 +83,7 @@ ANATOMY = Stage(
         "to_native": _xfm("T1w", TEMPLATE_SPACE),
         "metrics": _metrics("anatomy"),
     },
-    params={
-        name: f"anatomy.{name}"
-        for name in (
-            "affine_prior",
-            "bias_fwhm_mm",
-            "bias_regularisation",
-            "sampling_mm",
-            "refine",
-        )
-    },
+    params=keys_of("anatomy", SegmentationSettings),
     mem_mb=1200,
     disk_mb=60,
     threads=2,
