@@ -13,9 +13,10 @@ from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
-from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
+from falx.pet.files import asymmetry_stage, correct_stage, signature_stage
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
+from falx.pet.steps import FLAIR, GM_DENSITY, PET
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
