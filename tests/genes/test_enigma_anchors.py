@@ -10,8 +10,8 @@ import csv
 import numpy as np
 import pytest
 
+from falx.core.multiplicity import monte_carlo_p
 from falx.data.enigma import load_enigma
-from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import Positions, null_maps
 from falx.genes.pls import explained_variance, fit_pls
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from falx.core.errors import check_option
 from falx.core.settings import Option, options_of, read_toml, resolve
 from falx.core.study import Study
 
-__all__ = ["add_configuration", "configuration_from"]
+__all__ = ["add_configuration", "add_options", "configuration_from", "options_from"]
+
+Parser = argparse.ArgumentParser | argparse._ArgumentGroup
+T = TypeVar("T")
 
 
 def add_configuration(parser: argparse.ArgumentParser, study: Study) -> None:
@@ -22,28 +26,51 @@ def add_configuration(parser: argparse.ArgumentParser, study: Study) -> None:
         general.add_argument(
             "--preset", default="", metavar="NAME", help=f"one of {', '.join(study.presets)}"
         )
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for key, declared in options_of(study.configuration).items():
-        section = key.partition(".")[0]
-        if section not in groups:
+    add_options(parser, study.configuration)
+
+
+def add_options(parser: Parser, settings: type[Any]) -> None:
+    """Add one option for every value of a settings class, each section under its heading.
+
+    Parameters
+    ----------
+    parser
+        Or a group of one: where the values of a class without sections go.
+    settings
+        Dataclass of :func:`falx.core.settings.option` fields, or of sections of them.
+    """
+    groups: dict[str, Parser] = {}
+    for key, declared in options_of(settings).items():
+        section, point, _ = key.rpartition(".")
+        if point and section not in groups:
             groups[section] = parser.add_argument_group(section)
-        _add(groups[section], declared)
+        _add(groups.get(section, parser), declared)
 
 
-def configuration_from(arguments: argparse.Namespace, study: Study) -> Any:
-    """Resolve the configuration: defaults, then preset, then file, then options."""
+def options_from(arguments: argparse.Namespace, settings: type[T]) -> T:
+    """Read back what :func:`add_options` added; what was not given has its default."""
+    return resolve(settings, _given(arguments, settings))  # type: ignore[no-any-return]
+
+
+def _given(arguments: argparse.Namespace, settings: type[Any]) -> dict[str, Any]:
+    return {key: getattr(arguments, key) for key in options_of(settings) if key in arguments}
+
+
+def configuration_from(
+    arguments: argparse.Namespace, study: Study, further: Mapping[str, Any]
+) -> Any:
+    """Resolve the configuration: defaults, preset, file, options, and `further` in this order."""
     preset = getattr(arguments, "preset", "")
     if preset:
         check_option("--preset", preset, study.presets)
     layers = [dict(study.presets[preset])] if preset else []
     if arguments.config is not None:
         layers.append(read_toml(arguments.config))
-    known = options_of(study.configuration)
-    layers.append({key: getattr(arguments, key) for key in known if hasattr(arguments, key)})
-    return resolve(study.configuration, *layers)
+    layers.append(_given(arguments, study.configuration))
+    return resolve(study.configuration, *layers, further)
 
 
-def _add(group: argparse._ArgumentGroup, declared: Option) -> None:
+def _add(group: Parser, declared: Option) -> None:
     common: dict[str, Any] = {
         "dest": declared.key,
         "default": argparse.SUPPRESS,

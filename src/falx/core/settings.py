@@ -141,14 +141,31 @@ class Option:
         return OptionError(f"{self.key} must be {wanted}", found=repr(value))
 
 
-def options_of(configuration: type[Any]) -> dict[str, Option]:
-    """Return every value of a configuration class by key, in order of declaration."""
-    return {
-        f"{section.name}.{item.name}": _option(f"{section.name}.{item.name}", item, hint)
-        for section, kind in _typed_fields(configuration)
-        for item, hint in _typed_fields(kind)
-        if "falx" in item.metadata
-    }
+def options_of(settings: type[Any]) -> dict[str, Option]:
+    """Return every value of a configuration class by key, in order of declaration.
+
+    A field that is an option itself has its own name as key, one whose type is a dataclass is
+    a section: ``section.field``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    >>> options_of(Smoothing)["fwhm_mm"].flag
+    '--fwhm-mm'
+    """
+    found: dict[str, Option] = {}
+    for item, hint in _typed_fields(settings):
+        if "falx" in item.metadata:
+            found[item.name] = _option(item.name, item, hint)
+        elif dataclasses.is_dataclass(hint):
+            own = options_of(hint)  # type: ignore[arg-type]
+            for name, declared in own.items():
+                key = f"{item.name}.{name}"
+                found[key] = dataclasses.replace(declared, key=key)
+    return found
 
 
 def _typed_fields(kind: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
@@ -246,12 +263,18 @@ def resolve(configuration: type[Any], *layers: Mapping[str, Any]) -> Any:
             if key not in known:
                 raise _unknown(key, list(known))
             values[key] = known[key].check(value)
-    sections = {}
-    for section, kind in _typed_fields(configuration):
-        prefix = f"{section.name}."
-        own = {key.removeprefix(prefix): v for key, v in values.items() if key.startswith(prefix)}
-        sections[section.name] = kind(**own)
-    return configuration(**sections)
+    return _built(configuration, values)
+
+
+def _built(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """Put values by key together; keys with a point belong to sections."""
+    given = {key: value for key, value in values.items() if "." not in key}
+    for section, hint in _typed_fields(kind):
+        if "falx" not in section.metadata and dataclasses.is_dataclass(hint):
+            prefix = f"{section.name}."
+            own = {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+            given[section.name] = _built(hint, own)  # type: ignore[arg-type]
+    return kind(**given)
 
 
 def _unknown(key: str, known: list[str]) -> OptionError:

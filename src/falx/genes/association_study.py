@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import FalxNotice, InputError, check_range
+from falx.core.multiplicity import monte_carlo_p
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
-from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import NullMaps, NullMethod, distances, null_maps
 from falx.genes.nulls.variogram import FittedVariogram, fit_exponential
 from falx.genes.pls import (

@@ -112,13 +112,13 @@ def sided_structures() -> list[tuple[str, Side]]:
 
 def regional_asymmetry(
     activities: Mapping[str, float], spread: Spread
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[Side, float]]:
     """Asymmetry of each side's structure against the other, from the regional activities.
 
     The mesial temporal value joins hippocampus and amygdala by their volumes; it is the least
     noisy.
     """
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[Side, float]] = {}
     for structure, parts in PARTS.items():
         means = [_joint_activity(parts, side, activities, spread) for side in SIDES]
         if all(mean is not None and mean > 0 for mean in means):
