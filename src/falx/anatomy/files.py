@@ -302,7 +302,8 @@ def greedy(
 ) -> tuple[CoordinateMap, CoordinateMap]:
     """Deformation of fixed maps onto moving ones and its inverse, by picsl-greedy.
 
-    The registration that :func:`falx.anatomy.refinement.refine` takes.
+    The registration that :func:`falx.anatomy.refinement.refine` takes; maps have the shape
+    (X, Y, Z) of `grid`.
 
     Raises
     ------

@@ -1,4 +1,8 @@
-"""Tissue priors: how probable each tissue is at each place of the template."""
+"""Tissue priors: how probable each tissue is at each place of the template.
+
+Sampled linearly between voxels, as Ashburner & Friston 2005 (NeuroImage 26:839) do, with the
+slope that the fit of the deformation needs.
+"""
 
 from __future__ import annotations
 

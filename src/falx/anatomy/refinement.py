@@ -3,6 +3,9 @@
 Grey and white matter, already brought to the template by the segmentation's own map, are
 registered to the template's. The two deformations are composed as coordinates, so that every
 image still passes through one interpolation.
+
+The tool is the greedy diffeomorphic registration of Yushkevich et al. 2016 (Alzheimer's &
+Dementia 12:P126); any other that gives both directions as coordinates will do.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ Several atlases in circulation have their left and right names swapped, or names
 slipped by some rows. So the side that a name claims is compared with the sign of the region's
 centroid x in millimetres, and regions called after a deep nucleus with where that lies; an
 atlas that fails is refused.
+
+Read so far: Brainnetome (Fan et al. 2016, Cereb Cortex 26:3508), Desikan-Killiany (Desikan et al.
+2006, NeuroImage 31:968), Harvard-Oxford, AAL (Tzourio-Mazoyer et al. 2002, NeuroImage 15:273).
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class HeadLabels:
 
     @property
     def tissue_number(self) -> IntArray:
-        """Position of each label's tissue in :data:`TISSUES`."""
+        """Position of each label's tissue in :data:`TISSUES`, shape (n,)."""
         return np.array([TISSUES.index(t) for t in self.tissue])
 
 
@@ -162,7 +162,7 @@ def t1_intensities() -> T1Intensities:
 def recode(
     labels: npt.NDArray[np.integer], table: IntArray, *, where: object = None
 ) -> npt.NDArray[np.int64]:
-    """Send every label through a lookup array of :meth:`HeadLabels.table`.
+    """Send every label (X, Y, Z) through a lookup array of :meth:`HeadLabels.table`.
 
     Raises
     ------
@@ -185,6 +185,6 @@ def recode(
 
 
 def swap_sides(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Give every voxel the label of the same structure on the other side."""
+    """Give every voxel (X, Y, Z) the label of the same structure on the other side."""
     known = head_labels()
     return recode(labels, known.table(known.mirror))

@@ -207,7 +207,7 @@ def template(kind: TemplateKind = "t1") -> Image:
 
 
 def write_tissues(priors: npt.NDArray[np.floating], grid: Grid, folder: Path) -> None:
-    """Write tissue priors as eight-bit NIfTI."""
+    """Write tissue priors of shape (X, Y, Z, 6) as eight-bit NIfTI."""
     save(folder / TISSUE_FILE, np.rint(priors * 255).astype(np.uint8), grid.affine)
 
 
