@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas.atlas import Atlas, load_atlas
+from falx.atlas.atlas import Atlas
+from falx.atlas.files import load_atlas
 from falx.core.errors import InputError
 from falx.core.grid import Grid, require_same
 from falx.data.priors import ATLAS_FILE, DATA
