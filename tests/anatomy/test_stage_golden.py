@@ -13,7 +13,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from falx.anatomy.files import anatomy_stage
+from falx.anatomy.files import AnatomyFiles, anatomy_stage
+from falx.anatomy.metrics import AnatomyMetrics
+from falx.anatomy.settings import SegmentationSettings
+from falx.core.files import read_record
 from falx.core.grid import Grid
 from falx.images.nifti import Image, load, load_labels, save
 from falx.images.resample import resample
@@ -43,14 +46,7 @@ GOLDEN = {
     "54": 1370.912862,
     "16": 15320.686905,
 }
-PARAMETERS = {
-    "affine_prior": "european",
-    "bias_fwhm_mm": 60.0,
-    "bias_regularisation": 0.001,
-    "sampling_mm": 4.0,
-    "refine": False,
-    "threads": 1,
-}
+SETTINGS = SegmentationSettings(sampling_mm=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +59,8 @@ def written(tmp_path_factory):
     save(folder / "t1w.nii.gz", resample(image, Grid(shape, affine)), affine)
     paths = {name: folder / f"{name}.nii.gz" for name in OUTPUTS}
     paths["metrics"] = folder / "metrics.json"
-    anatomy_stage(t1w=folder / "t1w.nii.gz", structures_in=None, **paths, **PARAMETERS)
+    files = AnatomyFiles(t1w=folder / "t1w.nii.gz", structures_in=None, **paths)
+    anatomy_stage(files, SETTINGS, threads=1)
     return folder, paths, json.loads(paths["metrics"].read_text(encoding="utf-8"))
 
 
@@ -112,6 +109,16 @@ def test_volumes_are_near_the_truth(written):
         np.testing.assert_allclose(found, head.volume_mm3(number), rtol=0.15)
 
 
+def test_numbers_come_back_as_a_record(written):
+    _, paths, metrics = written
+    record = read_record(AnatomyMetrics, paths["metrics"])
+    assert json.loads(json.dumps(record.as_json())) == metrics
+    assert record.settings == SETTINGS
+    assert record.structures["17"].volume_mm3 == metrics["structures"]["17"]["volume_mm3"]
+    volumes = record.volumes_mm3
+    assert volumes.tiv == pytest.approx(volumes.gm + volumes.wm + volumes.csf)
+
+
 def test_quality_checks_pass_on_a_good_head(written):
     _, _, metrics = written
     failed = [check["name"] for check in metrics["quality"] if not check["passed"]]
@@ -137,12 +144,9 @@ def test_labels_of_a_site_are_preferred(written, tmp_path):
     nib.save(nib.nifti1.Nifti1Image(half.astype(np.int16), own.affine), tmp_path / "aseg.nii.gz")
     others = {name: tmp_path / f"{name}.nii.gz" for name in OUTPUTS}
     others["metrics"] = tmp_path / "metrics.json"
-    anatomy_stage(
-        t1w=paths["corrected"].with_name("t1w.nii.gz"),
-        structures_in=tmp_path / "aseg.nii.gz",
-        **others,
-        **PARAMETERS,
-    )
+    t1w_path = paths["corrected"].with_name("t1w.nii.gz")
+    files = AnatomyFiles(t1w=t1w_path, structures_in=tmp_path / "aseg.nii.gz", **others)
+    anatomy_stage(files, SETTINGS, threads=1)
     metrics = json.loads(others["metrics"].read_text(encoding="utf-8"))
     left = metrics["structures"]["17"]
     assert left["origin"] == "given"
