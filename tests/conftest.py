@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from falx.core.threads import WAITING
 
 os.environ.update({**WAITING, **os.environ})  # before the first kernel is loaded
+
+# On a busy machine a clock would judge the machine and not the test.
+hypothesis.settings.register_profile("falx", deadline=None)
+hypothesis.settings.load_profile("falx")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REFERENCE = Path(__file__).with_name("reference")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -13,16 +12,16 @@ from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
-from falx.core.study import Column, RawInput, Study
+from falx.core.study import RawInput, Study
 from falx.pet.files import asymmetry_stage, correct_stage, signature_stage
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
 from falx.pet.steps import FLAIR, GM_DENSITY, PET
+from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
+from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.tables import TABLES
 from falx.studies.signature.configuration import (
-    Columns,
-    Group,
     SignatureConfiguration,
 )
 from falx.studies.signature.files import signature_report_stage
@@ -294,8 +293,8 @@ OUTCOME = Stage(
         **{name: _table(name) for name in TABLES},
     },
     params={
-        **{f"{item.name}_column": f"columns.{item.name}" for item in fields(Columns)},
-        **{item.name: f"group.{item.name}" for item in fields(Group)},
+        **keys_of("columns", Columns),
+        **keys_of("group", OutcomeSettings),
     },
     version=2,
     mem_mb=600,
@@ -373,12 +372,5 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
-    columns={
-        "side": Column(
-            "side of the epileptic focus",
-            ("side", "focus_side", "hemisphere", "lateralisation", "laterality"),
-            {"l": "left", "r": "right", "lh": "left", "rh": "right"},
-        )
-    },
     show={"participant": "report.page", "group": "outcome.report"},
 )
