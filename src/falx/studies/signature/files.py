@@ -7,26 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
+from falx.anatomy.files import load_matrix
 from falx.anatomy.metrics import AnatomyMetrics, CoregistrationMetrics
+from falx.core.errors import InputError
 from falx.core.files import read_json, read_record, write_json, write_text
+from falx.core.grid import apply_affine, require_same
 from falx.data.priors import template
 from falx.images.nifti import load, load_labels, load_mask
 from falx.images.warp import load_map
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.report.provenance import StageRecord
+from falx.studies.outcome.patient import patient_of
 from falx.studies.signature.numbers import PatientMetrics, flatten_numbers
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
+from falx.studies.signature.recovery import Found, Planted, Recovered, compare
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = [
     "MetricsFiles",
     "PictureFiles",
     "ReportFiles",
+    "compare_patient",
     "numbers_stage",
     "read_metrics",
     "signature_report_stage",
 ]
 
 T = TypeVar("T")
+
+CEREBRUM = (2, 3, 41, 42)
+EVERY = 2003
+"""White and grey matter of both sides; every so many of their voxels show where an image lies."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +146,7 @@ def signature_report_stage(
         )
         if path is not None
     }
-    records = {name: read_json(path) for name, path in files.records.items()}
+    records = {name: read_record(StageRecord, path) for name, path in files.records.items()}
     results = SignatureResults(subject, read_metrics(metrics), coregistrations, records)
     write_text(files.page, signature_page(results, _pictures(pictures)))
 
@@ -153,3 +166,53 @@ def _pictures(files: PictureFiles) -> SignaturePictures:
         ablation=None if ablation is None else load_mask(ablation),
         template=template("t1"),
     )
+
+
+def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]:
+    """Compare one phantom patient's outputs with what was planted.
+
+    Parameters
+    ----------
+    truth
+        ``derivatives/truth`` of the phantom dataset.
+    outputs
+        Output folder of ``falx signature``.
+    subject
+        Label.
+    """
+    exact, made = truth / f"sub-{subject}", outputs / f"sub-{subject}"
+    planted = read_record(Planted, exact / f"sub-{subject}_truth.json")
+    numbers = _one(made, "*_desc-numbers_metrics.json")
+    labels = load_labels(_one(exact, "*_desc-truth_dseg.nii.gz"))
+    brain = np.argwhere(np.isin(labels.data, CEREBRUM))[::EVERY]
+    found = Found(
+        patient_of(read_json(numbers), where=numbers.name),
+        _map_mean(exact, made),
+        {
+            name: load_matrix(_one(made, f"*_to-{name}_mode-image_xfm.json"))
+            for name in ("FDG", "FLAIR", "postop")
+        },
+        apply_affine(labels.affine, brain),
+    )
+    return compare(subject, planted, found)
+
+
+def _map_mean(exact: Path, made: Path) -> float | None:
+    """Mean of the asymmetry map over the planted region, where both are defined."""
+    planted = load_mask(_one(exact, "*_desc-signature_mask.nii.gz"))
+    index = load(_one(made, "*_space-T1w_desc-asymmetry_pet.nii.gz"))
+    require_same("truth", planted.grid, "asymmetry map", index.grid, where=made.name)
+    inside = planted.data & (index.data != 0)
+    return float(index.data[inside].mean()) if inside.any() else None
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.rglob(pattern))
+    if len(found) != 1:
+        raise InputError(
+            "the output folder does not hold what was expected",
+            where=folder,
+            found=f"{len(found)} files like {pattern}",
+            do="run the study again",
+        )
+    return found[0]

@@ -15,10 +15,11 @@ from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.report.in_template import in_template
-from falx.report.live_page import LiveImages, live_page, structure_middle
+from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
-from falx.report.provenance import provenance_blocks
+from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
+from falx.studies.signature.live import live_images
 from falx.studies.signature.numbers import (
     MODALITIES,
     STRUCTURES,
@@ -52,7 +53,7 @@ class SignatureResults:
     subject: str
     metrics: PatientMetrics
     coregistrations: Mapping[str, CoregistrationMetrics]
-    records: Mapping[str, Mapping[str, Any]]
+    records: Mapping[str, StageRecord]
 
     @property
     def side(self) -> Side:
@@ -71,10 +72,9 @@ class SignatureResults:
             m.signature,
             m.ablation,
             *self.coregistrations.values(),
+            *self.records.values(),
         ):
             found |= dict.fromkeys(() if source is None else source.notices)
-        for record in self.records.values():
-            found |= dict.fromkeys(record.get("notices", ()))
         return list(found)
 
 
@@ -126,10 +126,10 @@ def signature_page(results: SignatureResults, pictures: SignaturePictures) -> st
 
 
 def _live_images(results: SignatureResults, pictures: SignaturePictures) -> LiveImages:
-    return LiveImages(
-        t1w=pictures.t1w,
-        brain=pictures.brain,
-        signature=pictures.signature,
+    return live_images(
+        pictures.t1w,
+        pictures.brain,
+        pictures.signature,
         hippocampus=_structure(pictures.structures, HIPPOCAMPUS[results.side]),
         amygdala=_structure(pictures.structures, AMYGDALA[results.side]),
         pet=pictures.pet,
@@ -261,7 +261,7 @@ def _side_layers(structures: Image) -> list[Layer]:
 
 
 def _centre_mm(structures: Image, side: Side) -> list[float]:
-    return structure_middle(_structure(structures, HIPPOCAMPUS[side]))
+    return middle_mm(_structure(structures, HIPPOCAMPUS[side]))
 
 
 def _numbers(results: SignatureResults) -> Iterator[Block]:
