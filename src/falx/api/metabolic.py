@@ -44,7 +44,7 @@ from falx.pet.steps import (
     find_signature,
     image_asymmetry,
 )
-from falx.report.live_page import structure_middle
+from falx.report.live_page import middle_mm
 from falx.report.slices import Layer, slices_figure
 from falx.surgery.metrics import InsideAsymmetry
 from falx.surgery.outcome.ablation import AblativeRate, bring_mask, check_side
@@ -694,4 +694,4 @@ def _matrix(given: Any, find: bool, head: Head, threads: int) -> npt.NDArray[np.
 
 
 def _middle_mm(mask: Image) -> list[float] | None:
-    return structure_middle(mask) if mask.data.any() else None
+    return middle_mm(mask) if mask.data.any() else None
