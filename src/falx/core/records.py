@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 import numpy as np
 
@@ -30,9 +30,13 @@ def _converter() -> Converter:
 
     converter = Converter(forbid_extra_keys=False)
     converter.register_structure_hook(float, lambda v, _: math.nan if v is None else float(v))
-    converter.register_structure_hook(np.ndarray, lambda v, _: np.asarray(v, dtype=float))
+    converter.register_structure_hook_func(_is_array, lambda v, _: np.asarray(v, dtype=float))
     converter.register_unstructure_hook(np.ndarray, lambda v: v.tolist())
     return converter
+
+
+def _is_array(kind: Any) -> bool:
+    return kind is np.ndarray or get_origin(kind) is np.ndarray
 
 
 def plain(record: Any) -> Any:
