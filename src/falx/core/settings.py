@@ -32,6 +32,7 @@ __all__ = [
     "read_toml",
     "resolve",
     "to_toml",
+    "with_default",
 ]
 
 
@@ -61,6 +62,34 @@ def option(
     """
     shown = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=default, metadata={"falx": shown})
+
+
+def with_default(settings: type[Any], name: str, default: Any, **shown: Any) -> Any:
+    """Declare an inherited option again with another default, for a section that differs.
+
+    Parameters
+    ----------
+    settings
+        The class that declares the option.
+    shown
+        What else differs: `help`, `unit`, `low`, `high` or `choices`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    >>> @dataclass(frozen=True)
+    ... class Rough(Smoothing):
+    ...     fwhm_mm: float = with_default(Smoothing, "fwhm_mm", 3.0)
+    >>> Rough().fwhm_mm
+    3.0
+    """
+    (declared,) = (item for item in dataclasses.fields(settings) if item.name == name)
+    return dataclasses.field(
+        default=default, metadata={"falx": {**declared.metadata["falx"], **shown}}
+    )
 
 
 @dataclass(frozen=True)
