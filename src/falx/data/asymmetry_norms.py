@@ -183,9 +183,9 @@ def healthy_field(
     if not is_symmetric(grid):
         raise GridError("the grid is not symmetric about x = 0 mm")
     sigma = fwhm_mm / FWHM_PER_SIGMA / grid.voxel_sizes_mm
-    margin = np.ceil(3.0 * sigma).astype(int)
-    white = rng.standard_normal(np.array(grid.shape) + 2 * margin, dtype=np.float32)
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, grid.shape, strict=True))
+    # The filter wraps round; a margin in x keeps the sides from being neighbours of each other.
+    margin, (x, y, z) = int(np.ceil(3.0 * sigma[0])), grid.shape
+    white = rng.standard_normal((x + margin, y, z), dtype=np.float32)
     whole = ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=3.0)
-    field = whole[inner] / np.float32(whole.std())
+    field = whole[:x] / np.float32(whole.std())
     return np.asarray(sd * (field - field[::-1]) / np.sqrt(2.0), dtype=np.float32)

@@ -8,8 +8,8 @@ depth (set on twelve phantoms, other seeds than those of the figures in
 docs/methods/signature.md). Growth may not leak through threads of noise: what an opening by
 :data:`THREAD_MM` cuts off from the core goes.
 
-The probability of a voxel is that of its own index without noise being beyond that edge, times the
-probability that the focus is one.
+The probability of a voxel is that of its index being beyond that edge without noise and healthy
+asymmetry, times the probability that the focus is one.
 """
 
 from __future__ import annotations
@@ -44,13 +44,16 @@ __all__ = ["Calibrated", "Calibration", "Focus", "calibrated_signature"]
 
 Floats = npt.NDArray[np.float32]
 
-EDGE = 0.4
+EDGE = 0.45
 """Share of the core's mean depth at which the edge lies."""
+
+REACH_MM = 8.0
+"""How far an edge may lie from the core: about the width of point spread and smoothing together."""
 
 THREAD_MM = 2.0
 """Bridges narrower than twice this are not followed."""
 
-BACK_MM = 2.9
+BACK_MM = 2.1
 """What the opening took from the rim is given back within this distance."""
 
 RIM_MM = 6.0
@@ -167,8 +170,7 @@ def calibrated_signature(
     rng
         Pairs the null maps.
     """
-    noise_se = noise.standard_error()
-    usual = np.sqrt(noise_se**2 + healthy.standard_error() ** 2)
+    usual = np.hypot(noise.standard_error(), healthy.standard_error())
     sides: tuple[Side, ...] = SIDES if side is None else (side,)
     searches = tuple(
         Search(s, noise.where & half_of(grey, s), half_of(usual, s)) for s in sides
@@ -185,10 +187,9 @@ def calibrated_signature(
         half_of(z_map, search.side)[...] = z
         found, decoys = low_clusters(z), low_clusters(-z)
         every += [null.probability(m) for m in found.mass]
-        se = half_of(noise_se, search.side)
         part = half_of(probability, search.side)
         for number in range(1, len(found.mass) + 1):
-            focus, chance = _focus(number, found, decoys, own, z, se, search, grid, null, settings)
+            focus, chance = _focus(number, found, decoys, own, z, search, factor, grid, null, settings)
             if focus is not None:
                 foci.append(focus)
                 np.maximum(part, chance, out=part)
@@ -214,8 +215,8 @@ def _focus(
     decoys: Clusters,
     index: Floats,
     z: Floats,
-    noise_se: Floats,
     search: Search,
+    factor: float,
     grid: Grid,
     null: MassNull,
     settings: Calibration,
@@ -231,7 +232,7 @@ def _focus(
     near = ndimage.distance_transform_edt(~extent, sampling=grid.voxel_sizes_mm) <= RIM_MM
     near &= search.mask
     # A voxel beyond the edge that growth did not reach hangs on a thread: even chances at most.
-    chance = ndtr((EDGE * depth - index) / np.maximum(noise_se, 1e-6)) * (1.0 - p)
+    chance = ndtr((EDGE * depth - index) / np.maximum(factor * search.sd, 1e-6)) * (1.0 - p)
     chance = np.where(extent, chance, np.minimum(chance, 0.5))
     lowest = np.unravel_index(int(np.argmin(np.where(core, z, 0.0))), z.shape)
     first = lowest[0] if search.side == "left" else grid.shape[0] - 1 - lowest[0]
@@ -249,7 +250,9 @@ def _focus(
 
 def _grown(core: Mask, low: Mask, grid: Grid) -> Mask:
     """What of `low` hangs together with the core by more than threads; the core itself."""
-    sizes_mm, low = grid.voxel_sizes_mm, low | core
+    sizes_mm = grid.voxel_sizes_mm
+    near = ndimage.distance_transform_edt(~core, sampling=sizes_mm) <= REACH_MM
+    low = low & near | core
     deep = ndimage.distance_transform_edt(low, sampling=sizes_mm) > THREAD_MM + 1e-3
     if not deep.any():
         return core

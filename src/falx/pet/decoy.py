@@ -167,6 +167,7 @@ def mass_null(
     """
     largest = np.zeros(count)
     half = np.zeros(noise.where.shape, dtype=np.float32)
+    box = ndimage.find_objects(np.any([search.mask for search in searches], axis=0).astype(int))[0]
     for number in range(count):
         pair = rng.integers(noise.count), rng.integers(healthy.count)
         own, other = rng.choice(np.float32([-1, 1]), 2)
@@ -174,7 +175,7 @@ def mass_null(
         for search in searches:
             # Antisymmetric: the right side, from outside inwards, is the negative of the left.
             index = half if search.side == "left" else -half
-            found = low_clusters(search.z(index), forming).largest
+            found = low_clusters(search.z(index)[box], forming).largest
             largest[number] = max(largest[number], found)
     return MassNull(largest)
 
