@@ -23,11 +23,14 @@ from falx.core.errors import InputError, OptionError, check_option, check_range
 
 __all__ = [
     "Option",
+    "again",
     "check_settings",
     "flatten",
+    "inputs_of",
     "keys_of",
     "option",
     "options_of",
+    "params_of",
     "read_toml",
     "resolve",
     "to_toml",
@@ -60,6 +63,32 @@ def option(
     """
     shown = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=default, metadata={"falx": shown})
+
+
+def again(settings: type[Any], name: str, **changes: Any) -> Any:
+    """Declare an option of another class here too, with its help and range.
+
+    Parameters
+    ----------
+    changes
+        ``default`` for another default.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    >>> @dataclass(frozen=True)
+    ... class Strong(Smoothing):
+    ...     fwhm_mm: float = again(Smoothing, "fwhm_mm", default=12.0)
+    >>> Strong().fwhm_mm, options_of(Strong)["fwhm_mm"].unit
+    (12.0, 'mm')
+    """
+    declared = settings.__dataclass_fields__[name]
+    return dataclasses.field(
+        default=changes.get("default", declared.default), metadata=declared.metadata
+    )
 
 
 @dataclass(frozen=True)
@@ -216,6 +245,32 @@ def keys_of(section: str, settings: type[Any]) -> dict[str, str]:
     """
     names = [item.name for item in dataclasses.fields(settings) if "falx" in item.metadata]
     return {name: f"{section}.{name}" for name in names}
+
+
+def inputs_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return the options of a settings class that name files, as optional inputs of a stage.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Knowledge:
+    ...     network: Path | None = option(None, help="interactions")
+    ...     score: int = option(132, help="least score")
+    >>> inputs_of("genes", Knowledge), params_of("genes", Knowledge)
+    ({'network': 'config.genes.network?'}, {'score': 'genes.score'})
+    """
+    return {
+        name: f"config.{section}.{name}?"
+        for name, declared in options_of(settings).items()
+        if declared.kind is Path
+    }
+
+
+def params_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return :func:`keys_of` without the options that name files."""
+    files = inputs_of(section, settings)
+    return {name: key for name, key in keys_of(section, settings).items() if name not in files}
 
 
 def check_settings(settings: Any) -> None:
