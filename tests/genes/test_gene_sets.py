@@ -380,7 +380,7 @@ def test_qualifiers_behind_a_parent_and_terms_without_a_name():
     ("text", "told"),
     [
         ("format-version: 1.2\n", "holds no ontology term"),
-        ("[Term]\nnonsense\n", "cannot be read"),
+        ("[Term]\nword\n", "cannot be read"),
     ],
 )
 def test_no_ontology(text, told):
