@@ -122,5 +122,6 @@ def _help(declared: Option) -> str:
     default = declared.default
     if isinstance(default, tuple):
         default = " ".join(map(str, default))
-    parts.append(f"default {default}{unit if default is not None else ''}")
+    if default not in (None, ""):
+        parts.append(f"default {default}{unit}")
     return "; ".join(parts).replace("%", "%%")
