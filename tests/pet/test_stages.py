@@ -18,9 +18,6 @@ from falx.core.files import write_json
 from falx.core.grid import Grid
 from falx.images.nifti import Image, save
 from falx.pet.files import (
-    FLAIR,
-    GM_DENSITY,
-    PET,
     AsymmetryFiles,
     CorrectionFiles,
     PlaceFiles,
@@ -31,6 +28,7 @@ from falx.pet.files import (
 )
 from falx.pet.presets import preset
 from falx.pet.settings import TemplateSettings
+from falx.pet.steps import FLAIR, GM_DENSITY, PET
 from falx.surgery.files import AblationFiles, ablation_stage
 
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)

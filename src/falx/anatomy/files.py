@@ -6,41 +6,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.metrics import (
-    LEAST_CONFIDENCE,
-    GreyMetrics,
-    anatomy_metrics,
-    coregistration_metrics,
-)
+from falx.anatomy.head import GivenLabels, segment_head
+from falx.anatomy.metrics import GreyMetrics, coregistration_metrics
 from falx.anatomy.morphometry import GreySettings, intracranial_volume_ml, modulated
 from falx.anatomy.priors import TissuePriors, as_priors
-from falx.anatomy.quality import check_segmentation, stop_on_failure
-from falx.anatomy.refinement import refine
 from falx.anatomy.registration.coregistration import coregister, surroundings
 from falx.anatomy.segmentation.result import Segmentation
-from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.settings import SegmentationSettings
-from falx.anatomy.structures.delineation import Structures, segment_structures, with_skull_and_skin
-from falx.anatomy.structures.freesurfer import (
-    adopt,
-    check_side,
-    is_subfields,
-    merge_subfields,
-    side_in_name,
-)
-from falx.atlas.numbers import MESIAL_NUMBERS
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_json, write_json
 from falx.core.grid import Grid, normalisation_grid, require_same
 from falx.core.records import plain
-from falx.data.priors import structure_priors, template, tissue_priors
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap, load_map, save_map
@@ -96,18 +79,16 @@ class AnatomyFiles:
 
 def anatomy_stage(files: AnatomyFiles, settings: SegmentationSettings, *, threads: int) -> None:
     """Segment one head and write everything that other stages need."""
-    priors = tissue_priors()
-    where = files.t1w.name
+    given = None
     with collect_notices() as notices:
-        result = segment(load(files.t1w), priors, settings, threads=threads, where=where)
-        checks = check_segmentation(result, priors)
-        stop_on_failure(checks, where=where)
-        found = _structures(result, files.structures_in, threads)
-        if settings.refine:
-            # After the structures: the template is an average, whose nuclei are nobody's.
-            result = refine(result, template("gm"), template("wm"), greedy, threads=threads)
-    _save_segmentation(files, result, with_skull_and_skin(found.labels, result.classes))
-    write_json(files.metrics, anatomy_metrics(result, found, checks, notices, settings).as_json())
+        image = load(files.t1w)
+        if files.structures_in is not None:
+            given = GivenLabels(load_labels(files.structures_in), files.structures_in.name)
+        found = segment_head(
+            image, settings, given=given, where=files.t1w.name, register=greedy, threads=threads
+        )
+    _save_segmentation(files, found.segmentation, found.labels)
+    write_json(files.metrics, replace(found.metrics, notices=tuple(notices)).as_json())
 
 
 def _save_segmentation(
@@ -126,26 +107,6 @@ def _save_segmentation(
         save(path, data, affine, sidecar={**about, "Type": kind})
     save_map(files.to_template, result.to_template)
     save_map(files.to_native, result.to_native)
-
-
-def _structures(result: Segmentation, given: Path | None, threads: int) -> Structures:
-    """Built-in structures, with a site's labels in their place where there are any."""
-    own = segment_structures(result, structure_priors(), threads=threads)
-    if given is not None:
-        labels = load_labels(given)
-        if is_subfields(labels.data):
-            merged = merge_subfields(labels.data, side_in_name(given.name), where=given.name)
-            labels = Image(merged, labels.affine)
-        check_side(labels, result.to_template, where=given.name)
-        own = adopt(own, labels, result.grid, where=given.name)
-    for number, confidence in own.confidence.items():
-        if confidence < LEAST_CONFIDENCE and number in MESIAL_NUMBERS:
-            notify(
-                "a structure could not be delineated with confidence; it gets no volume",
-                found=f"label {number}, expected overlap {confidence:.2f}",
-                do="give a manual or FreeSurfer label",
-            )
-    return own
 
 
 @dataclass(frozen=True)

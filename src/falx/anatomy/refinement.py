@@ -26,7 +26,7 @@ from falx.images.resample import pull, resample
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap
 
-__all__ = ["refine"]
+__all__ = ["Register", "refine"]
 
 Floats = npt.NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,22 @@ import numpy as np
 from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_json, read_record, write_json
-from falx.core.grid import SIDES, Grid, Side, normalisation_grid, require_same
+from falx.core.grid import Grid, normalisation_grid, require_same
 from falx.core.records import plain
-from falx.images.nifti import Image, load, load_labels, load_mask, save
-from falx.images.smooth import smooth
+from falx.images.nifti import load, load_labels, load_mask, save
 from falx.images.warp import load_map
 from falx.pet.frames import Pet, average_frames, check_pet
-from falx.pet.maps import Place, normalise, reference_mask, scaled_asymmetry, structure_means
-from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
-from falx.pet.precision import asymmetry_standard_errors
-from falx.pet.pvc import Corrected, Spread, correct, effective_fwhm_mm, spread_fractions
-from falx.pet.regions import grey_regions, regional_asymmetry
+from falx.pet.maps import Place
+from falx.pet.metrics import AsymmetryMetrics
 from falx.pet.scaling import Scaled
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
-from falx.pet.signature import (
-    PUBLISHED_THRESHOLD,
-    Rule,
-    Threshold,
-    resolve_side,
-    signature_in_both_spaces,
-)
+from falx.pet.steps import Quantity, Tissues, correct_measured, find_signature, image_asymmetry
 
 __all__ = [
-    "FLAIR",
-    "GM_DENSITY",
     "NATIVE",
-    "PET",
     "AsymmetryFiles",
     "CorrectionFiles",
     "PlaceFiles",
-    "Quantity",
     "SignatureFiles",
     "asymmetry_stage",
     "correct_stage",
@@ -89,73 +75,19 @@ def correct_stage(files: CorrectionFiles, settings: Correction, *, threads: int 
     with collect_notices() as notices:
         measured = read_pet(files.pet, frames=settings.frames)
         to_t1 = np.linalg.inv(load_matrix(files.matrix))
-        grid = measured.image.grid
-        fwhm_mm = effective_fwhm_mm(settings.psf_fwhm_mm, settings.smoothing_fwhm_mm)
-        spread = _spread(files, grid, to_t1, fwhm_mm, threads)
-        observed = smooth(measured.image.data, grid.voxel_sizes_mm, settings.smoothing_fwhm_mm)
-        result = correct(observed, spread, method=settings.method, floor=settings.floor)
-        errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
-    units = measured.units or "arbitrary"
-    found = PetMetrics(
-        method=settings.method,
-        effective_psf_fwhm_mm=fwhm_mm,
-        floor=settings.floor,
-        units=units,
-        activity=result.activities,
-        regional_asymmetry=regional_asymmetry(result.activities, spread),
-        regional_asymmetry_se=errors,
-        notices=tuple(notices),
-    )
-    _save_corrected(files.corrected, result, to_t1 @ grid.affine, found)
-    write_json(files.metrics, plain(found))
-
-
-def _spread(
-    files: CorrectionFiles, grid: Grid, to_t1: Any, fwhm_mm: float, threads: int
-) -> Spread:
-    """Tissues and regions as the scanner sees them."""
-    labels, grey = load_labels(files.structures), load(files.gm)
-    require_same("grey matter", grey.grid, "structures", labels.grid)
-    regions = grey_regions(labels.data, labels.grid.voxel_sizes_mm)
-    white, fluid = load(files.wm), load(files.csf)
-    return spread_fractions(
-        grey, white, fluid, regions, grid, to_t1, fwhm_mm=fwhm_mm, threads=threads
-    )
-
-
-def _save_corrected(path: Path, result: Corrected, affine: Any, found: PetMetrics) -> None:
+        tissues = Tissues(
+            load(files.gm), load(files.wm), load(files.csf), load_labels(files.structures)
+        )
+        found = correct_measured(measured, to_t1, tissues, settings, threads=threads)
+    metrics = replace(found.metrics, notices=tuple(notices))
     sidecar = {
-        "Description": f"PET after partial-volume correction ({found.method})",
-        "SkullStripped": found.method != "none",
+        "Description": f"PET after partial-volume correction ({metrics.method})",
+        "SkullStripped": metrics.method != "none",
         "SpatialReference": NATIVE,
-        "Units": found.units,
+        "Units": metrics.units,
     }
-    save(path, result.image, affine, sidecar=sidecar)
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What an asymmetry is of.
-
-    Parameters
-    ----------
-    name
-        For descriptions.
-    zero_is_missing
-        Voxels that are exactly zero were not measured.
-    least
-        Where the smoothed mean of both sides is below it the index is not defined: it would be
-        noise over next to nothing.
-    """
-
-    name: str
-    zero_is_missing: bool = False
-    least: float | None = None
-
-
-PET = Quantity("PET", zero_is_missing=True)
-FLAIR = Quantity("FLAIR")
-GM_DENSITY = Quantity("grey-matter density", least=0.1)
+    save(files.corrected, found.image.data, found.image.affine, sidecar=sidecar)
+    write_json(files.metrics, plain(metrics))
 
 
 @dataclass(frozen=True)
@@ -221,44 +153,25 @@ def asymmetry_stage(
     reference
         Region that sets the intensity scale.
     """
-    source = load(files.image)
-    source = Image(np.nan_to_num(source.data), source.affine)
-    measured = source.data != 0 if quantity.zero_is_missing else np.ones(source.data.shape, bool)
-    grid = normalisation_grid(settings.voxel_mm)
+    source, grid = load(files.image), normalisation_grid(settings.voxel_mm)
     place = read_place(where, grid, threads)
     with collect_notices() as notices:
-        normalised = normalise(
+        found = image_asymmetry(
             source,
-            measured,
             place,
+            settings,
+            quantity=quantity,
+            reference=reference,
             matrix=None if files.matrix is None else load_matrix(files.matrix),
-            smoothing_fwhm_mm=settings.smoothing_fwhm_mm,
         )
-        if quantity.least is not None:
-            normalised = normalised.above(quantity.least)
-        labels = place.to_template(place.labels, how="nearest")
-        region = reference_mask(reference, normalised.defined, labels, grid)
-        scaled, asymmetry = scaled_asymmetry(normalised, region, settings.scale)
-        native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
-    found = AsymmetryMetrics(
-        quantity=quantity.name,
-        scale=settings.scale,
-        reference=reference,
-        smoothing_fwhm_mm=settings.smoothing_fwhm_mm,
-        least=quantity.least,
-        mean=scaled.mean,
-        sd=scaled.sd,
-        structures=structure_means(scaled.image, native, native_valid, place),
-        notices=tuple(notices),
-    )
     common = {"Units": "1", "SkullStripped": True}
     index = {"Description": f"asymmetry index of {quantity.name}", **common}
     intensity = {"Description": f"{quantity.name} on the {settings.scale} scale", **common}
-    save(files.scaled_template, scaled.image, grid.affine, sidecar=intensity)
-    save(files.asymmetry_template, asymmetry.index, grid.affine, sidecar=index)
+    save(files.scaled_template, found.scaled.image, grid.affine, sidecar=intensity)
+    save(files.asymmetry_template, found.index, grid.affine, sidecar=index)
     placed = {**index, "SpatialReference": NATIVE}
-    save(files.asymmetry_native, native, place.native.affine, sidecar=placed)
-    write_json(files.metrics, plain(found))
+    save(files.asymmetry_native, found.native, place.native.affine, sidecar=placed)
+    write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
 
 
 @dataclass(frozen=True)
@@ -305,50 +218,15 @@ def signature_stage(
         Declared side of the focus, ``"left"`` or ``"right"``; ``None`` where none is declared:
         the side whose mesial temporal lobe is lower.
     """
-    cut = Threshold(
-        settings.threshold,
-        settings.threshold_scale,
-        settings.threshold_comparison,
-        "chosen for this run",
-    )
     scaled, grid, facts = read_scaled(files.scaled_template, files.asymmetry_metrics)
     place, grey = read_place(where, grid, threads), load(files.gm)
     with collect_notices() as notices:
-        focus = resolve_side(side or "auto", *_mesial_temporal(facts))
-        only = focus if settings.ipsilateral_only else None
-        rule = Rule(settings.gm_floor, only, settings.minimum_cluster_mm3)
-        chosen = signature_in_both_spaces(scaled, cut, rule, place, grey)
-        published = signature_in_both_spaces(scaled, PUBLISHED_THRESHOLD, Rule(), place, grey)
+        found = find_signature(scaled, facts, place, grey, settings, side=side)
     what = {"SpatialReference": NATIVE, "Type": "ROI"}
-    save(files.signature_template, chosen.template, grid.affine, sidecar={"Type": "ROI"})
-    save(files.signature_native, chosen.native, place.native.affine, sidecar=what)
-    save(files.published_native, published.native, place.native.affine, sidecar=what)
-    voxel_mm3 = place.native.voxel_volume_mm3
-    found = SignatureMetrics(
-        side=focus,
-        side_from="the asymmetry" if side is None else "the declared focus",
-        threshold=cut,
-        published_threshold=PUBLISHED_THRESHOLD,
-        volume_mm3=np.count_nonzero(chosen.native) * voxel_mm3,
-        published_volume_mm3=np.count_nonzero(published.native) * voxel_mm3,
-        notices=tuple(notices),
-    )
-    write_json(files.metrics, plain(found))
-
-
-def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:
-    """Asymmetry of both mesial temporal lobes, left first."""
-    sides: dict[Side, float] = {
-        side: found.mean_asymmetry
-        for side, found in facts.structures["mesial_temporal"].items()
-        if found.mean_asymmetry is not None
-    }
-    if len(sides) < len(SIDES):
-        raise InputError(
-            "the mesial temporal structures hold no asymmetry",
-            do="check the structures and the field of view of the PET",
-        )
-    return sides["left"], sides["right"]
+    save(files.signature_template, found.chosen.template, grid.affine, sidecar={"Type": "ROI"})
+    save(files.signature_native, found.chosen.native, place.native.affine, sidecar=what)
+    save(files.published_native, found.published.native, place.native.affine, sidecar=what)
+    write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
 
 
 def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, AsymmetryMetrics]:

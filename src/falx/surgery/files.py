@@ -12,11 +12,10 @@ import numpy.typing as npt
 from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_record, write_json
-from falx.core.grid import Grid, Side, mirror, require_same
+from falx.core.grid import Grid, require_same
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.asymmetry import ratio_of_means
 from falx.pet.files import NATIVE, PlaceFiles, read_place, read_scaled
 from falx.pet.metrics import SignatureMetrics
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
@@ -29,14 +28,8 @@ from falx.surgery.metrics import (
     RuleCurves,
     VolumeCurve,
 )
-from falx.surgery.outcome.ablation import (
-    AblativeRate,
-    ablative_rate,
-    bring_mask,
-    check_arrival,
-    check_side,
-    dice,
-)
+from falx.surgery.outcome.ablation import bring_mask, check_side, dice
+from falx.surgery.outcome.made import Drawn, bring_drawn, inside_asymmetry, structure_rates
 from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
 
 __all__ = ["AblationFiles", "RateFiles", "ablation_stage", "rate_curve_stage"]
@@ -126,12 +119,15 @@ def ablation_stage(
         side = read_record(SignatureMetrics, files.signature_metrics).side
         _, grid, _ = read_scaled(files.scaled_pet, files.pet_metrics)
         map_mm = load_map(files.to_native).on(grid, threads=threads)
-        template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_post, threads=threads)
+        template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
         asymmetry = {n: _inside(template, *pair) for n, pair in files.scaled.items()}
         rates = {
-            "default": _rates(files.signature_native, drawn.native, labels, side),
-            "published": _rates(files.published_native, drawn.native, labels, side),
+            name: structure_rates(load_mask(path), drawn.native, labels, side)
+            for name, path in (
+                ("default", files.signature_native),
+                ("published", files.published_native),
+            )
         }
     what = {"SpatialReference": NATIVE, "Type": "Lesion"}
     save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
@@ -218,24 +214,12 @@ def _curves(
     return curves
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """A rater's mask, the matrix from T1w mm to where it was drawn, and the mask on the T1w."""
-
-    mask: Image
-    to_post: npt.NDArray[np.floating] | None
-    native: npt.NDArray[np.bool_]
-
-
 def _drawn(
     path: Path, matrix: Path | None, drawn_on: str | None, grid: Grid, threads: int
-) -> _Drawn:
-    """Bring a rater's mask to the T1w grid, and raise if it does not land there."""
-    to_post = load_matrix(_needed(matrix, drawn_on, where=path.name))
-    mask = _read_ablation(path)
-    native = bring_mask(mask, grid, matrix=to_post, threads=threads)
-    check_arrival(mask, Image(native, grid.affine), where=path.name)
-    return _Drawn(mask, to_post, native)
+) -> Drawn:
+    """Bring a rater's mask to the T1w grid."""
+    to_drawn = load_matrix(_needed(matrix, drawn_on, where=path.name))
+    return bring_drawn(load_mask(path), grid, to_drawn, where=path.name, threads=threads)
 
 
 def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | None:
@@ -252,47 +236,6 @@ def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | 
     return matrix
 
 
-def _read_ablation(path: Path) -> Image:
-    mask = load_mask(path)
-    if not mask.data.any():
-        raise InputError(
-            "the ablation mask is empty", where=path.name, do="draw or choose another mask"
-        )
-    return mask
-
-
-def _rates(
-    signature: Path, ablation: npt.NDArray[np.bool_], labels: Image, side: Side
-) -> dict[str, AblativeRate]:
-    mask = load_mask(signature)
-    require_same("signature", mask.grid, "structures", labels.grid)
-    rates = {}
-    for structure in STRUCTURE_LABELS:
-        inside = structure_mask(labels.data, structure, side)
-        rate = ablative_rate(mask.data, ablation, inside, labels.affine)
-        for text in (rate.notice, rate.reason):
-            if text is not None:
-                notify(f"ablative rate of the {structure.replace('_', ' ')}: {text}")
-        rates[structure] = rate
-    return rates
-
-
 def _inside(mask: npt.NDArray[np.bool_], image: Path, metrics: Path) -> InsideAsymmetry:
-    """Mean asymmetry inside the ablation and its mirror, on the run's and the z + 5 scale."""
     scaled, grid, _ = read_scaled(image, metrics)
-    defined = scaled.image != 0
-    own = index_on_scale(scaled, grid, defined, scaled.scale)
-    z5 = index_on_scale(scaled, grid, defined, "z5")
-    inside = mask & own.valid
-    if not inside.any():
-        notify("no asymmetry inside the ablation", where=image.name)
-        return InsideAsymmetry(scaled.scale)
-    here, there = scaled.image, mirror(scaled.image, grid)
-    return InsideAsymmetry(
-        scale=scaled.scale,
-        ipsilateral=float(own.index[inside].mean()),
-        contralateral=float(own.index[mirror(inside, grid)].mean()),
-        ratio_of_means=ratio_of_means(float(here[inside].mean()), float(there[inside].mean())),
-        ipsilateral_z5=float(z5.index[inside & z5.valid].mean()),
-        defined_share=float(np.count_nonzero(inside) / np.count_nonzero(mask)),
-    )
+    return inside_asymmetry(mask, scaled, grid, where=image.name)

@@ -127,7 +127,7 @@ def _apply(spectrum, wx, wy, wz, weights):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True)
 def _solve(spectrum, wx, wy, wz, weights, stiffness):  # type: ignore[no-untyped-def]
-    """Invert c I + b k kᵀ, c = a + stiffness: (u - b k kᵀu / (c + b k²)) / c."""
+    """Invert c I + b k kᵀ, c = a + stiffness: (u - b k kᵀu / (c + b k²)) / c (Sherman 1950)."""
     out = np.empty_like(spectrum)
     _, nx, ny, nz = spectrum.shape
     for i in numba.prange(nx):
