@@ -139,7 +139,7 @@ def test_bad_input_is_named():
         motion_summary(np.zeros((5, 3)))
     with pytest.raises(InputError, match="finite table of six columns"):
         beyond_limits(np.full((5, 6), np.nan))
-    with pytest.raises(OptionError, match="FD threshold"):
+    with pytest.raises(OptionError, match="fd_threshold_mm is out of range"):
         MotionLimits(fd_threshold_mm=-1)
     with pytest.raises(OptionError, match="centre"):
         rotation_centre("brain", (2, 2, 2), np.eye(4))
