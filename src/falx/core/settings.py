@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import numbers
 import tomllib
 import types
 import typing
@@ -159,9 +160,9 @@ class Option:
 
     def _number(self, value: Any) -> float:
         whole = self.kind is int
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise self._wrong(value, "a whole number" if whole else "a number")
-        if whole and int(value) != value:
+        if whole and not float(value).is_integer():
             raise self._wrong(value, "a whole number")
         check_range(self.key, float(value), self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from falx.core.errors import FalxError, InputError, collect_notices
+from falx.core.files import write_text
 from falx.core.study import load_study
 from falx.engine.disk import explain
+from falx.engine.gate import judge_inputs
 from falx.engine.job import InputFile, Job
 from falx.engine.provenance import (
     FileRecord,
@@ -28,7 +30,6 @@ from falx.engine.provenance import (
     package_versions,
     write_record,
 )
-from falx.engine.write import write_atomically
 
 __all__ = ["Finished", "failure_of", "limit_memory", "run_job"]
 
@@ -124,7 +125,7 @@ def failure_of(out: Path, job_id: str) -> str | None:
 
 
 def _execute(job: Job, out: Path, threads: int) -> Record:
-    stage = load_study(job.study).stage(job.stage)
+    study = load_study(job.study)
     started, clock = _now(), time.monotonic()
     inputs = _input_records(job, out)
     work = out / ".falx" / "work" / job.id
@@ -132,7 +133,8 @@ def _execute(job: Job, out: Path, threads: int) -> Record:
     try:
         arguments = _arguments(job, out, work)
         with collect_notices() as notices:
-            stage.call(arguments, threads=threads)
+            judge_inputs(job, study, out)
+            study.stage(job.stage).call(arguments, threads=threads)
         outputs = _publish(job, out, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -222,7 +224,7 @@ def _failure_path(out: Path, job_id: str) -> Path:
 
 def _note_failure(out: Path, job: Job, reason: str) -> None:
     try:
-        write_atomically(_failure_path(out, job.id), json.dumps({"reason": reason}))
+        write_text(_failure_path(out, job.id), json.dumps({"reason": reason}))
     except OSError:  # on a full disk the log's last line must do
         return
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas.atlas import Atlas, load_atlas, region_means
+from falx.atlas.atlas import Atlas, region_means
+from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, collect_notices
 from falx.core.files import read_json, read_participants, write_json, write_table
 from falx.core.grid import Grid, require_same

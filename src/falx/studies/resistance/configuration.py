@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from falx.anatomy.morphometry import GreySettings
+from falx.anatomy.settings import SegmentationSettings
 from falx.bold.settings import MotionSettings, RehoSettings
 from falx.core.settings import option, with_default
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
 from falx.studies.resistance.genes import Genes
-from falx.studies.signature.configuration import Anatomy
 
 __all__ = ["BONFERRONI", "PUBLISHED", "Kinds", "ResistanceConfiguration", "Roles"]
 
@@ -19,12 +20,8 @@ BONFERRONI = ("contrasts", "all", "none")
 
 
 @dataclass(frozen=True)
-class Grey(MapModel):
+class Grey(MapModel, GreySettings):
     """Grey-matter volume and its group maps."""
-
-    voxel_mm: float = option(1.5, help="voxels of the maps", unit="mm", low=1, high=6)
-    smoothing_fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
-    modulate: bool = option(True, help="keep the amount of tissue: volume, not concentration")
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class Groups(Listing, InferenceOptions, Kinds, Roles, Selection):
 class ResistanceConfiguration:
     """Every choice of the study."""
 
-    anatomy: Anatomy = field(default_factory=Anatomy)
+    anatomy: SegmentationSettings = field(default_factory=SegmentationSettings)
     grey: Grey = field(default_factory=Grey)
     bold: MotionSettings = field(default_factory=MotionSettings)
     reho: Reho = field(default_factory=Reho)

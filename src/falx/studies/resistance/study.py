@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from falx.anatomy.files import coregister_stage, grey_volume_stage
+from falx.anatomy.morphometry import GreySettings
 from falx.bids.derivative import output_path
 from falx.bold.files import motion_stage, reho_stage
 from falx.bold.settings import MotionSettings, RehoSettings, SliceShift
@@ -50,7 +51,7 @@ GREY = Stage(
         "smoothed": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="smoothed"),
         "metrics": _anat("metrics", extension=".json", desc="grey"),
     },
-    params={n: f"grey.{n}" for n in ("voxel_mm", "smoothing_fwhm_mm", "modulate")},
+    params=keys_of("grey", GreySettings),
     mem_mb=900,
     disk_mb=20,
 )
