@@ -47,7 +47,10 @@ REHO = {
     "neighbours": 27, "voxels_by_neighbours": {"12": 200, "27": 800},
     "coverage_percent": 99.0, "residual_fwhm_mm": [6.0, 6.1, 6.2],
 }  # fmt: skip
-GREY = {"tiv_ml": 1400.0, "gm_ml": 600.0, "wm_ml": 500.0, "csf_ml": 300.0}
+GREY = {
+    "tiv_ml": 1400.0, "gm_ml": 600.0, "wm_ml": 500.0, "csf_ml": 300.0, "template_gm_ml": 620.0,
+    "modulated": True, "smoothing_fwhm_mm": 6.0, "notices": [],
+}  # fmt: skip
 
 
 def ball(radius_mm):
