@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bold.simulation import matrix_from_parameters
 from falx.bold.displacement import (
     MotionLimits,
     beyond_limits,
     fd_jenkinson,
     fd_power,
     fd_van_dijk,
-    matrix_from_parameters,
     motion_summary,
     parameters_from_matrices,
     rotation_centre,
