@@ -140,6 +140,6 @@ def test_bad_input_is_named():
     with pytest.raises(InputError, match="finite table of six columns"):
         beyond_limits(np.full((5, 6), np.nan))
     with pytest.raises(OptionError, match="FD threshold"):
-        MotionLimits(fd_mm=-1)
+        MotionLimits(fd_threshold_mm=-1)
     with pytest.raises(OptionError, match="centre"):
         rotation_centre("brain", (2, 2, 2), np.eye(4))

@@ -9,8 +9,8 @@ from scipy import ndimage, stats
 from falx.core.errors import InputError
 from falx.maps.anova import compare_groups, group_contrasts, permuted_f
 from falx.maps.design import group_design
-from falx.maps.group_maps import InferenceOptions
 from falx.maps.linear import fit_f
+from falx.maps.settings import InferenceOptions
 
 GROUPS = ["a"] * 6 + ["b"] * 7 + ["c"] * 5
 

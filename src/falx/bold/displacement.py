@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError, check_option, check_range
+from falx.core.errors import InputError, check_option
+from falx.core.settings import check_settings, option
 
 __all__ = [
     "LIMIT_STEPS",
@@ -39,16 +40,17 @@ LIMIT_STEPS = (3.0, 2.5, 2.0, 1.5, 1.0, 0.5)
 class MotionLimits:
     """When a run is excluded; the defaults are those of Liu et al. 2024."""
 
-    translation_mm: float = 3.0
-    rotation_deg: float = 3.0
-    fd_mm: float = 0.2
-    spike_percent: float = 10.0
+    translation_limit_mm: float = option(3.0, help="excluded beyond", unit="mm", low=0, high=100)
+    rotation_limit_deg: float = option(
+        3.0, help="excluded beyond", unit="degrees", low=0, high=180
+    )
+    fd_threshold_mm: float = option(
+        0.2, help="framewise displacement of a spike", unit="mm", low=0, high=100
+    )
+    spike_limit_percent: float = option(10.0, help="excluded beyond", unit="%", low=0, high=100)
 
     def __post_init__(self) -> None:
-        check_range("translation limit", self.translation_mm, 0.0, 100.0, unit="mm")
-        check_range("rotation limit", self.rotation_deg, 0.0, 180.0, unit="degrees")
-        check_range("FD threshold", self.fd_mm, 0.0, 100.0, unit="mm")
-        check_range("spike limit", self.spike_percent, 0.0, 100.0, unit="%")
+        check_settings(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,12 +216,15 @@ def motion_summary(
     limit = limits or MotionLimits()
     fd = fd_power(p)
     translation, rotation = float(np.abs(p[:, :3]).max()), float(np.abs(p[:, 3:]).max())
-    spikes = fd > limit.fd_mm
+    spikes = fd > limit.fd_threshold_mm
     percent = 100.0 * spikes.mean()
     checks = [
-        (translation > limit.translation_mm, f"translation {translation:.2f} mm"),
-        (np.rad2deg(rotation) > limit.rotation_deg, f"rotation {np.rad2deg(rotation):.2f}°"),
-        (percent > limit.spike_percent, f"{percent:.1f} % spikes (FD > {limit.fd_mm:g} mm)"),
+        (translation > limit.translation_limit_mm, f"translation {translation:.2f} mm"),
+        (np.rad2deg(rotation) > limit.rotation_limit_deg, f"rotation {np.rad2deg(rotation):.2f}°"),
+        (
+            percent > limit.spike_limit_percent,
+            f"{percent:.1f} % spikes (FD > {limit.fd_threshold_mm:g} mm)",
+        ),
     ]
     reasons = tuple(text for failed, text in checks if failed)
     return MotionSummary(translation, float(np.rad2deg(rotation)), fd, spikes, reasons)

@@ -21,6 +21,8 @@ from falx.core.grid import Grid, check_affine, reorient_to_ras
 
 __all__ = [
     "Image",
+    "as_stored",
+    "from_nibabel",
     "load",
     "load_header",
     "load_labels",
@@ -79,19 +81,50 @@ def load(path: Path | str, *, ndim: int = 3) -> Image:
     path = Path(path)
     image = _open(path)
     _check_declared(image, path)
-    with _told("the header of the image cannot be understood", path):
+    with _told("the header of the image cannot be understood", path.name):
         affine = _affine(image, path)
-    data = _read(image, path)
+    return _oriented(_read(image, path), affine, ndim, path.name)
+
+
+def from_nibabel(image: Any, *, ndim: int = 3, where: object = None) -> Image:
+    """Return an image of nibabel as :func:`load` returns the file of it."""
+    affine = _affine(image, where)
+    return _oriented(_values(image, where), affine, ndim, where)
+
+
+def as_stored(
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.floating],
+    *,
+    ndim: int = 3,
+    where: object = None,
+) -> Image:
+    """Return values as they come back from a file of :func:`save`.
+
+    Floats and the affine are rounded to single precision and axes are turned to RAS+, so that
+    what is computed in memory equals what is computed by way of files, bit for bit. Integers
+    and masks keep their type.
+    """
+    whole = np.issubdtype(data.dtype, np.integer) or data.dtype == np.bool_
+    values = data if whole else data.astype(np.float32)
+    rounded = np.asarray(affine, dtype=np.float32).astype(np.float64)
+    check_affine(rounded, where=where)
+    return _oriented(values, rounded, ndim, where)
+
+
+def _oriented(
+    data: npt.NDArray[Any], affine: npt.NDArray[np.float64], ndim: int, where: object
+) -> Image:
     if ndim == 3 and data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != ndim:
         raise InputError(
             f"a {ndim}D image is needed",
-            where=path.name,
+            where=where,
             found=f"shape {'×'.join(map(str, data.shape))}",
             do="choose one volume" if data.ndim > ndim else "check the file",
         )
-    with _told("the header of the image cannot be understood", path):
+    with _told("the header of the image cannot be understood", where):
         turned, affine = reorient_to_ras(data, affine)
     return Image(turned, affine)
 
@@ -168,12 +201,12 @@ def save(
 def _open(path: Path) -> Any:
     if not path.exists():
         raise InputError("the file does not exist", where=path, do="check the path")
-    with _told("the file is not an image that can be read", path):
+    with _told("the file is not an image that can be read", path.name):
         return nib.load(path)
 
 
 @contextmanager
-def _told(what: str, path: Path) -> Iterator[None]:
+def _told(what: str, where: object) -> Iterator[None]:
     """Turn whatever a library raises at bytes that nobody has checked into a sentence."""
     try:
         yield
@@ -182,7 +215,7 @@ def _told(what: str, path: Path) -> Iterator[None]:
     except Exception as error:
         raise InputError(
             what,
-            where=path.name,
+            where=where,
             found=str(error) or type(error).__name__,
             do="copy or convert it again",
         ) from error
@@ -222,7 +255,7 @@ def _check_declared(image: Any, path: Path) -> None:
 
 def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
     """Return the values; those of a packed file only if its checksum is right."""
-    with _told("the image is truncated or damaged", path):
+    with _told("the image is truncated or damaged", path.name):
         if path.suffix not in PACKED or not hasattr(image, "from_stream"):
             return np.asanyarray(image.dataobj, dtype=np.float32)
         with gzip.open(path) as stream:
@@ -240,9 +273,14 @@ def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
         return data
 
 
-def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
+def _values(image: Any, where: object) -> npt.NDArray[np.float32]:
+    with _told("the image is truncated or damaged", where):
+        return np.asanyarray(image.dataobj, dtype=np.float32)
+
+
+def _affine(image: Any, where: object) -> npt.NDArray[np.float64]:
     affine = np.asarray(image.affine, dtype=np.float64)
-    check_affine(affine, where=path.name)
+    check_affine(affine, where=where)
     if not isinstance(image, nib.nifti1.Nifti1Pair):
         return affine
     sform, s_code = image.get_sform(coded=True)
@@ -252,7 +290,7 @@ def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         raise GridError(
             "sform and qform name different sides left",
-            where=path.name,
+            where=where,
             found="one of them mirrors the other",
             do="find out which is right and write both alike",
         )
@@ -262,7 +300,7 @@ def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if apart_mm > FORM_CONFLICT_MM:
         notify(
             "sform and qform disagree; the sform is used",
-            where=path.name,
+            where=where,
             found=f"up to {apart_mm:.1f} mm apart",
             do="check the header if the report's overlays look shifted",
         )

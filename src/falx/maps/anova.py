@@ -16,7 +16,6 @@ import scipy
 from falx.core.errors import InputError
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design
-from falx.maps.group_maps import InferenceOptions
 from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
@@ -28,6 +27,7 @@ from falx.maps.inference.permutation import (
     unit_residuals,
 )
 from falx.maps.linear import FFit, effect_space, fit_f
+from falx.maps.settings import InferenceOptions
 
 __all__ = ["EffectCluster", "EffectMap", "compare_groups", "group_contrasts", "permuted_f"]
 
