@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas.atlas import load_atlas
+from falx.atlas.files import load_atlas
 from falx.core.errors import FalxNotice
+from falx.core.multiplicity import monte_carlo_p
 from falx.genes.association import gene_correlations
-from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.gaussian import fit_field
 from falx.genes.nulls.generate import Positions, distances, null_maps
 from falx.genes.nulls.moran import inverse_distance_weights, moran_eigenvectors, moran_maps

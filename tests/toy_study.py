@@ -20,7 +20,7 @@ from falx.bids.derivative import output_path
 from falx.core.errors import InputError, notify
 from falx.core.settings import option
 from falx.core.stage import Stage
-from falx.core.study import Column, RawInput, Study
+from falx.core.study import RawInput, Study, column
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,17 @@ class Joining:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Headers."""
+
+    side: str | None = column("side of the focus", "side", values={"L": "left", "R": "right"})
+
+
+@dataclass(frozen=True)
 class Configuration:
     """All of it."""
 
+    columns: Columns = field(default_factory=Columns)
     warm: Warmth = field(default_factory=Warmth)
     join: Joining = field(default_factory=Joining)
 
@@ -209,16 +217,24 @@ STUDY = Study(
     stages=STAGES,
     raw={
         "t1w": RawInput(
-            "T1w image", suffix="T1w", datatype="anat", sessions=("preop", None), required=True
+            "T1w image",
+            suffix="T1w",
+            datatype="anat",
+            sessions=("preop", None),
+            required=True,
+            judged=False,
         ),
         "flair": RawInput(
-            "FLAIR image", suffix="FLAIR", datatype="anat", sessions=("preop", None)
+            "FLAIR image",
+            suffix="FLAIR",
+            datatype="anat",
+            sessions=("preop", None),
+            judged=False,
         ),
         "participants": RawInput("table of participants", dataset_file="participants.tsv"),
     },
     configuration=Configuration,
     presets={"hot": {"warm.gain": 5.0}},
-    columns={"side": Column("side of the focus", ("side",), {"L": "left", "R": "right"})},
     show={"participant": "tell.page", "group": "mean.table"},
 )
 

@@ -115,16 +115,25 @@ def test_usage_errors_are_one_sentence_and_code_2(
     assert errors.count("\n") == 1
 
 
-def test_another_header_for_a_column(falx: Run, dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["--column", "side=operated"], ["--columns-side", "Operated"]])
+def test_another_header_for_a_column(
+    falx: Run, dataset: Path, tmp_path: Path, words: list[str]
+) -> None:
     table = dataset / "participants.tsv"
     table.write_text(table.read_text().replace("side", "operated"))
     code, printed, _ = falx("toy", dataset, tmp_path / "out", "participant", "--dry-run")
     assert code == 1
     assert "participants.tsv does not say the side of the focus; add a column side" in printed
-    code, _, _ = falx(
-        "toy", dataset, tmp_path / "out", "participant", "--dry-run", "--column", "side=operated"
-    )
+    code, _, _ = falx("toy", dataset, tmp_path / "out", "participant", "--dry-run", *words)
     assert code == 0
+
+
+def test_a_header_that_the_table_lacks_is_said(falx: Run, dataset: Path, tmp_path: Path) -> None:
+    code, printed, _ = falx(
+        "toy", dataset, tmp_path / "out", "participant", "--dry-run", "--column", "side=focus"
+    )
+    assert code == 1
+    assert "no column 'focus', which the configuration names for columns.side" in printed
 
 
 def test_verify_and_repair(falx: Run, dataset: Path, tmp_path: Path) -> None:

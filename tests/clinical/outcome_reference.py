@@ -35,8 +35,8 @@ R_COLUMNS = {
 }
 
 
-def table(shared: Path, name: str) -> list[dict[str, str]]:
-    path = shared / "reference" / "r_statistics" / name
+def table(reference: Path, name: str) -> list[dict[str, str]]:
+    path = reference / "r_statistics" / name
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 

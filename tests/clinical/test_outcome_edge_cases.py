@@ -18,13 +18,12 @@ from falx.clinical.roc.curve import auc, youden_cut
 from falx.core.errors import InputError, OptionError
 
 
-def _case(shared, name):
-    rows = table(shared, f"edge_{name}_data.csv")
+def _case(reference, name):
+    rows = table(reference, f"edge_{name}_data.csv")
     x = np.array([float(r["x"]) if r["x"] != "NA" else np.nan for r in rows])
     return x, np.array([float(r["y"]) for r in rows])
 
 
-@pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "slope", "se", "p", "cut"),
     [
@@ -32,8 +31,8 @@ def _case(shared, name):
         ("quasi_sep", 47.25298, 25.96516, 0.06878, 0.373946),
     ],
 )
-def test_separated_outcomes_get_firth_and_no_odds_ratio(shared, name, slope, se, p, cut):
-    x, y = _case(shared, name)
+def test_separated_outcomes_get_firth_and_no_odds_ratio(reference, name, slope, se, p, cut):
+    x, y = _case(reference, name)
     model = univariate_logistic(x, y, "x")
     assert model.status == "separated"
     assert model.likelihood is None
@@ -49,9 +48,8 @@ def test_separated_outcomes_get_firth_and_no_odds_ratio(shared, name, slope, se,
     assert youden_cut(x, y).threshold == pytest.approx(cut, abs=1e-6)
 
 
-@pytest.mark.shared
-def test_ties(shared):
-    x, y = _case(shared, "ties")
+def test_ties(reference):
+    x, y = _case(reference, "ties")
     model = univariate_logistic(x, y, "x")
     assert model.likelihood.slope == pytest.approx(6.67821, abs=1e-5)
     assert model.likelihood.se == pytest.approx(3.13686, abs=1e-4)
@@ -68,9 +66,8 @@ def test_ties(shared):
     assert youden_cut(x, y).threshold == pytest.approx(0.45)
 
 
-@pytest.mark.shared
-def test_one_event_warns(shared):
-    x, y = _case(shared, "one_event")
+def test_one_event_warns(reference):
+    x, y = _case(reference, "one_event")
     model = univariate_logistic(x, y, "rate")
     assert model.status == "fitted"
     assert "only 1 patient(s) in the smaller outcome group" in model.message
@@ -86,9 +83,8 @@ def test_one_event_warns(shared):
     assert "no interval" in area.note
 
 
-@pytest.mark.shared
-def test_a_constant_predictor_is_refused(shared):
-    x, y = _case(shared, "constant_x")
+def test_a_constant_predictor_is_refused(reference):
+    x, y = _case(reference, "constant_x")
     model = univariate_logistic(x, y, "x")
     assert (model.status, model.likelihood, model.firth) == ("refused", None, None)
     assert "constant" in model.message
@@ -97,9 +93,8 @@ def test_a_constant_predictor_is_refused(shared):
         youden_cut(x, y)
 
 
-@pytest.mark.shared
-def test_one_class_is_refused_everywhere(shared):
-    x, y = _case(shared, "one_class")
+def test_one_class_is_refused_everywhere(reference):
+    x, y = _case(reference, "one_class")
     model = univariate_logistic(x, y, "x")
     assert model.status == "refused"
     assert "only one class" in model.message
@@ -108,9 +103,8 @@ def test_one_class_is_refused_everywhere(shared):
             refused(x, y)
 
 
-@pytest.mark.shared
-def test_missing_values_leave_complete_cases_and_are_counted(shared):
-    x, y = _case(shared, "missing_x")
+def test_missing_values_leave_complete_cases_and_are_counted(reference):
+    x, y = _case(reference, "missing_x")
     model = univariate_logistic(x, y, "x")
     assert (model.n, model.n_missing) == (28, 2)
     assert model.likelihood.slope == pytest.approx(8.20531, abs=1e-4)

@@ -15,12 +15,10 @@ from falx.clinical.roc.curve import auc, delong_test, roc_curve, youden_cut
 from falx.clinical.roc.cuts import cut_performance
 from falx.data.mo2025 import load_patients, load_table1
 
-pytestmark = pytest.mark.shared
 
-
-def test_group_tests_equal_r(shared):
+def test_group_tests_equal_r(reference):
     y = outcome()
-    for row in table(shared, "tests.csv"):
+    for row in table(reference, "tests.csv"):
         x = column(row["var"])
         nsf, sf = x[y == 0], x[y == 1]
         student, welch, rank = student_t(nsf, sf), welch_t(nsf, sf), mann_whitney(nsf, sf)
@@ -30,8 +28,8 @@ def test_group_tests_equal_r(shared):
         assert rank.exact == ("exact" in row["method"])
 
 
-def test_ancova_equals_r(shared):
-    for row in table(shared, "ancova.csv"):
+def test_ancova_equals_r(reference):
+    for row in table(reference, "ancova.csv"):
         found = ancova(load_patients()["ai_pet_full"], outcome(), column(row["cov"]))
         assert (found.df_model, found.df_residual) == (2, 27)
         np.testing.assert_allclose(
@@ -41,16 +39,16 @@ def test_ancova_equals_r(shared):
         )
 
 
-def test_table_1_equals_r_and_print(shared):
-    rows = table(shared, "table1_fisher.csv")
+def test_table_1_equals_r_and_print(reference):
+    rows = table(reference, "table1_fisher.csv")
     for printed, row in zip(load_table1(), rows, strict=True):
         p = fisher_exact(printed.counts).p
         assert p == pytest.approx(float(row["p"]), abs=1e-9)
         assert round(p, 2) == printed.published_p
 
 
-def test_logistic_models_equal_r(shared):
-    for row in table(shared, "logistic_univariate.csv"):
+def test_logistic_models_equal_r(reference):
+    for row in table(reference, "logistic_univariate.csv"):
         model = univariate_logistic(column(row["var"]), outcome(), row["var"])
         ml, firth = model.likelihood, model.firth
         np.testing.assert_allclose(
@@ -87,10 +85,10 @@ def _fit(row):
     )
 
 
-def test_splines_equal_r(shared):
-    rows = [row for row in table(shared, "rcs_anova.csv") if row["ok"] == "TRUE"]
-    knots, curves = table(shared, "rcs_knots.csv"), table(shared, "rcs_predict_or.csv")
-    coefficients = table(shared, "rcs_coef.csv")
+def test_splines_equal_r(reference):
+    rows = [row for row in table(reference, "rcs_anova.csv") if row["ok"] == "TRUE"]
+    knots, curves = table(reference, "rcs_knots.csv"), table(reference, "rcs_predict_or.csv")
+    coefficients = table(reference, "rcs_coef.csv")
     assert len(rows) == 24
     for row in rows:
         fit, four = _fit(row), row["nk"] == "4"
@@ -118,9 +116,9 @@ def test_splines_equal_r(shared):
             np.testing.assert_allclose(np.log(ours), expected, atol=tolerance, err_msg=where)
 
 
-def test_areas_equal_proc(shared):
-    best = table(shared, "proc_best.csv")
-    for row in table(shared, "proc_auc.csv"):
+def test_areas_equal_proc(reference):
+    best = table(reference, "proc_best.csv")
+    for row in table(reference, "proc_auc.csv"):
         up = row["dir"] == "<"
         x = column(row["var"])
         area = auc(x, outcome(), higher_is_positive=up)
@@ -135,23 +133,23 @@ def test_areas_equal_proc(shared):
         assert cut.youden + 1 == pytest.approx(float(tied[0]["youden"]), abs=1e-12)
 
 
-def test_operating_points_equal_proc(shared):
-    rows = table(shared, "proc_coords_rate.csv")
+def test_operating_points_equal_proc(reference):
+    rows = table(reference, "proc_coords_rate.csv")
     curve = roc_curve(column("rate"), outcome())
     np.testing.assert_allclose(curve.thresholds, [number(r["threshold"]) for r in rows])
     np.testing.assert_allclose(curve.sensitivity, [float(r["sensitivity"]) for r in rows])
     np.testing.assert_allclose(curve.specificity, [float(r["specificity"]) for r in rows])
 
 
-def test_paired_areas_equal_proc(shared):
-    (row,) = table(shared, "delong_rate_vs_pet.csv")
+def test_paired_areas_equal_proc(reference):
+    (row,) = table(reference, "delong_rate_vs_pet.csv")
     found = delong_test(column("rate"), column("pet_100"), outcome())
     assert found.z == pytest.approx(float(row["z"]), abs=1e-9)
     assert found.p == pytest.approx(float(row["p"]), abs=1e-9)
 
 
-def test_dichotomised_rates_equal_r(shared):
-    for row in table(shared, "dichotomised.csv"):
+def test_dichotomised_rates_equal_r(reference):
+    for row in table(reference, "dichotomised.csv"):
         operator = {">": "gt", ">=": "ge"}[row["op"]]
         found = cut_performance(column("rate"), outcome(), float(row["th"]), operator=operator)
         np.testing.assert_allclose(
@@ -174,9 +172,9 @@ def test_dichotomised_rates_equal_r(shared):
         assert counts == tuple(int(row[n]) for n in ("tn", "fn", "fp", "tp"))
 
 
-def test_public_cohort_equals_r(shared):
+def test_public_cohort_equals_r(reference):
     """ds004100 (CC0): outcome by target, therapy and lesion, computed with R 4.2.2."""
-    path = shared / "data" / "clinical" / "ds004100_participants.tsv"
+    path = reference / "ds004100" / "participants.tsv"
     lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
     by = {name: [row[name] for row in rows] for name in lines[0]}

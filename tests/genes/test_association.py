@@ -7,9 +7,7 @@ import pytest
 from scipy import stats
 
 from falx.core.errors import InputError
-from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.association import correlate, gene_correlations
-from falx.genes.multiplicity import cauchy_combination, gaussian_tail_p, monte_carlo_p
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
@@ -45,23 +43,3 @@ def test_blocks_do_not_change_counts(rng, monkeypatch):
 def test_no_null_maps_is_an_error(rng):
     with pytest.raises(InputError, match="no null maps"):
         gene_correlations(rng.random((30, 2)), rng.random(30), np.empty((0, 30)))
-
-
-def test_benjamini_hochberg_is_scipys(rng):
-    p = rng.random(500)
-    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), abs=1e-12)
-
-
-@pytest.mark.parametrize("p", [1e-30, 1e-4, 0.3, 0.5, 0.9])
-def test_cauchy_of_equal_p_is_that_p(p):
-    assert cauchy_combination([p] * 7) == pytest.approx(p, rel=1e-12)
-
-
-def test_monte_carlo_p_is_never_zero():
-    assert monte_carlo_p(10.0, np.zeros(99), two_sided=True) == 0.01
-    assert monte_carlo_p([-2.0], [[1.0, -3.0]], two_sided=False)[0] == pytest.approx(2 / 3)
-
-
-def test_gaussian_tail_of_constant_null_is_refused():
-    with pytest.raises(InputError, match="do not vary"):
-        gaussian_tail_p(1.0, np.ones(5))

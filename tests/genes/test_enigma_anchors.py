@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from falx.core.multiplicity import monte_carlo_p
 from falx.data.enigma import load_enigma
 from falx.genes.files import source_text
-from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import Positions, null_maps
 from falx.genes.pls import explained_variance, fit_pls
 from falx.genes.tables import read_expression

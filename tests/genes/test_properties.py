@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from falx.core.multiplicity import cauchy_combination, monte_carlo_p
 from falx.core.tables import number, parse_matrix
 from falx.genes.ahba.normalise import normalise, scaled_robust_sigmoid
 from falx.genes.ahba.selection import rank_correlation
 from falx.genes.association import correlate, gene_correlations
 from falx.genes.blood.counts import Counts, merge_symbols
 from falx.genes.blood.overlap import direction_agreement, overlap, spatial_overlap
-from falx.genes.multiplicity import cauchy_combination, monte_carlo_p
 from falx.genes.network.analysis import graphml, layout
 from falx.genes.network.interactions import make_network
 from falx.genes.network.mcode import find_modules, innermost_core, node_scores

@@ -14,7 +14,7 @@ from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.signature.study import STUDY
 
 THRESHOLD = 0.45
-QUICK = OutcomeSettings(n_resamples=60, n_permutations=200, n_iterations=20)
+QUICK = OutcomeSettings(resamples=60, permutations=200, iterations=20)
 CUTS = [round(-0.5 + 0.05 * i, 3) for i in range(10)]
 STRUCTURES = ("hippocampus", "amygdala", "mesial_temporal")
 

@@ -12,8 +12,10 @@ import pytest
 from falx.cli.main import main
 from falx.core.errors import FalxNotice, InputError
 from falx.studies.outcome.coding import read_outcomes
-from falx.studies.outcome.cohort import Cohort, published_cohort, read_cohort
-from falx.studies.outcome.outcome import study_outcome
+from falx.studies.outcome.cohort import Cohort, published_cohort
+from falx.studies.outcome.columns import Columns
+from falx.studies.outcome.files import read_cohort
+from falx.studies.outcome.outcome import OutcomeSettings, study_outcome
 from falx.studies.outcome.page import outcome_page
 from falx.studies.outcome.rates import RateCurves, cohort_threshold, nested_threshold
 from falx.studies.outcome.tables import TABLES
@@ -65,9 +67,9 @@ def test_patients_without_outcome_are_left_out_with_a_reason(planted, tmp_path):
 
 def test_an_unreadable_outcome_is_refused(planted):
     with pytest.raises(InputError, match="write 1 or yes for free of seizures"):
-        read_cohort(*planted, outcome_coding="seizure_free")
+        read_cohort(*planted, settings=OutcomeSettings(outcome_coding="seizure_free"))
     with pytest.raises(InputError, match="no column 'engel', which the configuration names"):
-        read_cohort(*planted, columns={"outcome": "engel"})
+        read_cohort(*planted, columns=Columns(outcome="engel"))
 
 
 @pytest.mark.parametrize(

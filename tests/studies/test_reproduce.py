@@ -7,7 +7,8 @@ import json
 import pytest
 
 from falx.cli.main import main
-from falx.studies.reproduce import mo2025
+from falx.core.files import read_table
+from falx.studies.reproduce import files, mo2025
 from falx.studies.reproduce.items import (
     CONTRADICTED,
     CONVENTION,
@@ -17,6 +18,8 @@ from falx.studies.reproduce.items import (
     Value,
     compare,
 )
+
+pytestmark = pytest.mark.processor
 
 EXPECTED = {
     REPRODUCED: {4, 6, 7, 11, 15, 16, 21, 22, 24, 26},
@@ -63,8 +66,7 @@ def test_forms_of_the_answer(items):
     text = mo2025.as_text(items)
     assert text.count("verdict") == 37
     assert "corrected     " not in mo2025.as_text(items, published_only=True)
-    assert len(mo2025.as_tsv(items).splitlines()) == 38
-    assert json.loads(mo2025.as_json(items))[28]["verdict"] == CONTRADICTED
+    assert json.loads(files.as_json(items))[28]["verdict"] == CONTRADICTED
 
 
 def test_verdicts_follow_the_numbers():
@@ -82,3 +84,7 @@ def test_command_prints_and_writes(tmp_path, capsys):
     page = (out / "mo2025.html").read_text(encoding="utf-8")
     assert "Balanced accuracy" in page
     assert "10.5281/zenodo.17042331" in page
+    table = read_table(out / "mo2025.tsv")
+    assert table.header == tuple(json.loads((out / "mo2025.json").read_text("utf-8"))[0])
+    assert len(table) == 37
+    assert table.records()[28]["verdict"] == CONTRADICTED

@@ -67,14 +67,13 @@ def run_command(arguments: argparse.Namespace, study: Study) -> int:
         arguments.bids,
         derivatives=arguments.derivatives,
         filters=[parse_filter(text, list(study.raw)) for text in arguments.filter],
-        columns=_columns(getattr(arguments, "column", []), study),
     )
     request = Request(
         study=study,
         dataset=dataset,
         out=arguments.out,
         level=arguments.level,
-        configuration=configuration_from(arguments, study),
+        configuration=configuration_from(arguments, study, _columns(arguments, study)),
         subjects=tuple(arguments.participant_label),
         preset=getattr(arguments, "preset", ""),
         resources=None
@@ -114,13 +113,14 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _columns(texts: list[str], study: Study) -> dict[str, str]:
+def _columns(arguments: argparse.Namespace, study: Study) -> dict[str, str]:
+    """Return the configuration keys that ``--column`` sets."""
     columns = {}
-    for text in texts:
+    for text in getattr(arguments, "column", []):
         name, equals, header = text.partition("=")
         if not equals or not header:
             raise OptionError("write --column NAME=HEADER", found=repr(text))
-        columns[check_option("--column", name, study.columns)] = header
+        columns["columns." + check_option("--column", name, study.columns)] = header
     return columns
 
 

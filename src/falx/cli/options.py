@@ -69,8 +69,10 @@ def _given(arguments: argparse.Namespace, settings: type[Any]) -> dict[str, Any]
     return {key: getattr(arguments, key) for key in options_of(settings) if key in arguments}
 
 
-def configuration_from(arguments: argparse.Namespace, study: Study) -> Any:
-    """Resolve the configuration: defaults, then preset, then file, then options."""
+def configuration_from(
+    arguments: argparse.Namespace, study: Study, further: Mapping[str, Any]
+) -> Any:
+    """Resolve the configuration: defaults, preset, file, options, and `further` in this order."""
     preset = getattr(arguments, "preset", "")
     if preset:
         check_option("--preset", preset, study.presets)
@@ -78,7 +80,7 @@ def configuration_from(arguments: argparse.Namespace, study: Study) -> Any:
     if arguments.config is not None:
         layers.append(read_toml(arguments.config))
     layers.append(_given(arguments, study.configuration))
-    return resolve(study.configuration, *layers)
+    return resolve(study.configuration, *layers, further)
 
 
 def _add(group: Parser, declared: Option, also: tuple[str, ...]) -> None:

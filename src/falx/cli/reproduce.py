@@ -25,25 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print every item; write the files where asked."""
     from falx.studies.outcome.outcome import OutcomeSettings
-    from falx.studies.reproduce import mo2025
+    from falx.studies.reproduce import files, mo2025
 
-    items = mo2025.reproduce_mo2025(n_resamples=arguments.resamples, seed=arguments.seed)
+    settings = OutcomeSettings(
+        resamples=arguments.resamples,
+        permutations=5 * arguments.resamples // 2,
+        seed=arguments.seed,
+    )
+    items = mo2025.reproduce_mo2025(n_resamples=settings.resamples, seed=settings.seed)
     if arguments.json:
-        print(mo2025.as_json(items), end="")
+        print(files.as_json(items), end="")
     else:
         print(mo2025.as_text(items, published_only=arguments.as_published))
     if arguments.output_dir is not None:
-        folder: Path = arguments.output_dir
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = OutcomeSettings(
-            n_resamples=arguments.resamples,
-            n_permutations=5 * arguments.resamples // 2,
-            seed=arguments.seed,
-        )
-        page = folder / "mo2025.html"
-        page.write_text(mo2025.as_page(items, settings), encoding="utf-8")
-        (folder / "mo2025.tsv").write_text(mo2025.as_tsv(items), encoding="utf-8")
-        (folder / "mo2025.json").write_text(mo2025.as_json(items), encoding="utf-8")
+        page = files.write_reproduction(items, settings, arguments.output_dir)
         if not arguments.json:
             print(f"\nlook at {page}")
     return 0

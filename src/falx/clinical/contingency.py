@@ -1,4 +1,9 @@
-"""Counts in tables: Pearson and likelihood-ratio chi-square, and Fisher's exact test."""
+"""Counts in tables: Pearson's chi-square (1900), and Fisher's exact test (1922).
+
+Fisher's test is written out because that of scipy draws tables at random beyond 2 × 2: three
+calls on [[3, 5, 2], [6, 1, 7]] gave 0.095, 0.1045 and 0.094, where the exact P is 0.09839. The
+rule of which tables count, and its allowance of 1e-7, is that of Freeman and Halton 1951.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,6 @@ __all__ = [
     "chi_square",
     "cross_table",
     "fisher_exact",
-    "g_test",
 ]
 
 Counts = NDArray[np.int64]
@@ -53,7 +57,7 @@ class FisherTest:
 
 
 def cross_table(rows: ArrayLike, columns: ArrayLike) -> Counts:
-    """Count the pairs of two label vectors, levels in sorted order."""
+    """Count the pairs of two label vectors (n,) in a table (r, c), levels in sorted order."""
     first, second = np.asarray(rows), np.asarray(columns)
     _, i = np.unique(first, return_inverse=True)
     _, j = np.unique(second, return_inverse=True)
@@ -81,17 +85,8 @@ def _counts(table: ArrayLike) -> Counts:
     return np.asarray(array, dtype=np.int64)
 
 
-def _expected(table: Counts) -> Floats:
-    return np.asarray(np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum())
-
-
-def _p_and_df(statistic: float, table: Counts) -> tuple[float, int]:
-    df = (table.shape[0] - 1) * (table.shape[1] - 1)
-    return float(scipy.stats.chi2.sf(statistic, df)), df
-
-
 def chi_square(table: ArrayLike, *, yates: bool = False) -> ChiSquare:
-    """Pearson's chi-square, by default without Yates' correction (which is for 2 × 2 only).
+    """Pearson's chi-square of counts (r, c); Yates' correction is for 2 × 2 only.
 
     Examples
     --------
@@ -99,26 +94,15 @@ def chi_square(table: ArrayLike, *, yates: bool = False) -> ChiSquare:
     10.1587
     """
     counts = _counts(table)
-    expected = _expected(counts)
-    distance = np.abs(counts - expected)
-    if yates and counts.shape == (2, 2):
-        distance = distance - np.minimum(0.5, distance)
-    statistic = float(np.sum(distance**2 / expected))
-    p, df = _p_and_df(statistic, counts)
-    name = (
-        "Pearson chi-square, Yates" if yates and counts.shape == (2, 2) else "Pearson chi-square"
+    corrected = yates and counts.shape == (2, 2)
+    test = scipy.stats.chi2_contingency(counts, correction=corrected)
+    return ChiSquare(
+        float(test.statistic),
+        int(test.dof),
+        float(test.pvalue),
+        float(test.expected_freq.min()),
+        "Pearson chi-square" + (", Yates" if corrected else ""),
     )
-    return ChiSquare(statistic, df, p, float(expected.min()), name)
-
-
-def g_test(table: ArrayLike) -> ChiSquare:
-    """Likelihood-ratio chi-square, G2 = 2 sum O ln(O / E)."""
-    counts = _counts(table)
-    expected = _expected(counts)
-    safe = np.where(counts > 0, counts, 1)
-    statistic = float(2 * np.sum(np.where(counts > 0, counts * np.log(safe / expected), 0.0)))
-    p, df = _p_and_df(statistic, counts)
-    return ChiSquare(statistic, df, p, float(expected.min()), "likelihood-ratio G2")
 
 
 def fisher_exact(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import numbers
 import tomllib
 import types
 import typing
@@ -23,7 +24,6 @@ from falx.core.errors import InputError, OptionError, check_option, check_range
 
 __all__ = [
     "Option",
-    "again",
     "check_settings",
     "flatten",
     "inputs_of",
@@ -34,6 +34,7 @@ __all__ = [
     "read_toml",
     "resolve",
     "to_toml",
+    "with_default",
 ]
 
 
@@ -65,13 +66,15 @@ def option(
     return dataclasses.field(default=default, metadata={"falx": shown})
 
 
-def again(settings: type[Any], name: str, **changes: Any) -> Any:
-    """Declare an option of another class here too, with its help and range.
+def with_default(settings: type[Any], name: str, default: Any, **shown: Any) -> Any:
+    """Declare an inherited option again with another default, for a section that differs.
 
     Parameters
     ----------
-    changes
-        ``default`` for another default.
+    settings
+        The class that declares the option.
+    shown
+        What else differs: `help`, `unit`, `low`, `high` or `choices`.
 
     Examples
     --------
@@ -80,14 +83,14 @@ def again(settings: type[Any], name: str, **changes: Any) -> Any:
     ... class Smoothing:
     ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
     >>> @dataclass(frozen=True)
-    ... class Strong(Smoothing):
-    ...     fwhm_mm: float = again(Smoothing, "fwhm_mm", default=12.0)
-    >>> Strong().fwhm_mm, options_of(Strong)["fwhm_mm"].unit
-    (12.0, 'mm')
+    ... class Rough(Smoothing):
+    ...     fwhm_mm: float = with_default(Smoothing, "fwhm_mm", 3.0)
+    >>> Rough().fwhm_mm
+    3.0
     """
-    declared = settings.__dataclass_fields__[name]
+    (declared,) = (item for item in dataclasses.fields(settings) if item.name == name)
     return dataclasses.field(
-        default=changes.get("default", declared.default), metadata=declared.metadata
+        default=default, metadata={"falx": {**declared.metadata["falx"], **shown}}
     )
 
 
@@ -159,9 +162,9 @@ class Option:
 
     def _number(self, value: Any) -> float:
         whole = self.kind is int
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise self._wrong(value, "a whole number" if whole else "a number")
-        if whole and int(value) != value:
+        if whole and not float(value).is_integer():
             raise self._wrong(value, "a whole number")
         check_range(self.key, float(value), self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]

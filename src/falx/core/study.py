@@ -7,7 +7,9 @@ configuration. Finding, planning and running is the engine's.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +18,10 @@ from typing import Any
 
 from falx.core.errors import FalxError, InputError
 from falx.core.participants import Participants
-from falx.core.settings import Option, options_of
-from falx.core.stage import Stage, check_table
+from falx.core.settings import Option, option, options_of
+from falx.core.stage import ENGINE_ORIGINS, Stage, check_table
 
-__all__ = ["Column", "RawInput", "Study", "load_study"]
+__all__ = ["Column", "RawInput", "Study", "column", "columns_of", "load_study"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class RawInput:
         A file of the whole dataset instead: ``"participants.tsv"``.
     required
         A subject that lacks it is left out of the study, with a sentence.
+    judged
+        Refuse an image that cannot be of its kind (:mod:`falx.images.plausible`) before the
+        first stage that reads it.
     """
 
     what: str
@@ -64,6 +69,7 @@ class RawInput:
     patterns: tuple[str, ...] = ()
     dataset_file: str = ""
     required: bool = False
+    judged: bool = True
 
     def __post_init__(self) -> None:
         for name in ("entities", "without"):
@@ -83,20 +89,51 @@ class Column:
     names
         Accepted headers, case ignored, by preference.
     values
-        Accepted entries (case ignored) and what each stands for; empty: any text.
+        Accepted entries (case ignored) and what each stands for; empty: any text. Entries of
+        a number that are no digits, such as ``yes``, stand for the number given.
     kind
         ``"text"`` or ``"number"``.
     """
 
     what: str
     names: tuple[str, ...]
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str | float] = field(default_factory=dict)
     kind: str = "text"
 
-    def of(self, participants: Participants, subject: str) -> str | float | None:
-        """Return a subject's value, ``None`` where the table has none."""
-        cell = participants.cell(subject, *self.names)
+    def of(
+        self, participants: Participants, subject: str, header: str | None = None
+    ) -> str | float | None:
+        """Return a subject's value, ``None`` where the table has none.
+
+        Parameters
+        ----------
+        participants
+            The table.
+        subject
+            Label, without ``sub-``.
+        header
+            That of this table, if it is none of the usual `names`.
+        """
+        cell = participants.cell(subject, *((header,) if header else self.names))
         return None if cell is None else self.read(cell, where=f"sub-{subject}")
+
+    def header_of(self, participants: Participants, chosen: str | None, key: str) -> str | None:
+        """Return the header of the table, ``None`` if it has none of the usual ones.
+
+        Raises
+        ------
+        InputError
+            If the table lacks the header that the configuration names under `key`.
+        """
+        found = participants.header(*((chosen,) if chosen else self.names))
+        if chosen and found is None:
+            raise InputError(
+                f"the table has no column {chosen!r}, which the configuration names for {key}",
+                where="participants.tsv",
+                found=", ".join(participants.columns) or "no table",
+                do=f"correct {key}",
+            )
+        return found
 
     def read(self, text: str, *, where: str) -> str | float:
         """Turn a cell into its value, or raise with the accepted entries.
@@ -107,6 +144,10 @@ class Column:
         >>> side.read("L", where="sub-07")
         'left'
         """
+        known = {key.casefold(): value for key, value in self.values.items()}
+        known |= {str(value).casefold(): value for value in self.values.values()}
+        if text.casefold() in known:
+            return known[text.casefold()]
         if self.kind == "number":
             try:
                 return float(text)
@@ -117,18 +158,40 @@ class Column:
                     found=repr(text),
                     do="correct participants.tsv",
                 ) from None
-        if not self.values:
-            return text
-        known = {key.casefold(): value for key, value in self.values.items()}
-        known |= {value.casefold(): value for value in self.values.values()}
-        if text.casefold() not in known:
+        if self.values:
             raise InputError(
                 f"the {self.what} is not understood",
                 where=where,
                 found=repr(text),
                 do=f"write one of {', '.join(sorted(known))} in participants.tsv",
             )
-        return known[text.casefold()]
+        return text
+
+
+def column(
+    what: str,
+    *names: str,
+    values: Mapping[str, str | float] | None = None,
+    kind: str = "text",
+) -> Any:
+    """Declare a column of ``participants.tsv`` as a field of the section ``columns``.
+
+    The value of the field is the header of a table that uses none of the usual ones, so that
+    ``columns.side``, ``--columns-side`` and ``--column side=`` name it at every level.
+
+    Parameters
+    ----------
+    what, names, values, kind
+        See :class:`Column`.
+    """
+    declared = option(None, help=f"header of the {what}, if not {' or '.join(names[:3])}")
+    own = Column(what, names, MappingProxyType(dict(values or {})), kind)
+    return field(default=None, metadata={**declared.metadata, "column": own})
+
+
+def columns_of(section: type[Any]) -> dict[str, Column]:
+    """Return the columns that a configuration section declares, by name."""
+    return {item.name: item.metadata["column"] for item in dataclasses.fields(section)}
 
 
 @dataclass(frozen=True)
@@ -150,9 +213,6 @@ class Study:
         Dataclass whose fields are dataclasses of :func:`falx.core.settings.option` fields.
     presets
         Name to configuration values that differ from the defaults, by key.
-    columns
-        Name to column of ``participants.tsv``, for parameters such as
-        ``"participant.side"``.
     show
         Output to look at in the end, per level: ``{"participant": "report.page"}``.
     """
@@ -163,17 +223,27 @@ class Study:
     raw: Mapping[str, RawInput]
     configuration: type[Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    columns: Mapping[str, Column] = field(default_factory=dict)
     show: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_table(self.stages)
         keys = options_of(self.configuration)
         for stage in self.stages:
-            asked = [f"{s.origin}.{s.role}" for s in stage.sources.values()]
+            # What an earlier stage writes was checked with the table.
+            sources = [s for s in stage.sources.values() if s.origin in ENGINE_ORIGINS]
+            asked = [f"{s.origin}.{s.role}" for s in sources]
             for where in [*asked, *stage.params.values()]:
                 if not self._knows(where.rstrip("?"), stage, keys):
                     raise FalxError(f"stage {stage.name} asks for {where}, which nothing gives.")
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Columns of ``participants.tsv`` by name, for parameters such as ``participant.side``.
+
+        They are the fields of the section ``columns`` of the configuration.
+        """
+        section = typing.get_type_hints(self.configuration).get("columns")
+        return {} if section is None else columns_of(section)
 
     def _knows(self, where: str, stage: Stage, keys: Mapping[str, Option]) -> bool:
         """Whether an input or parameter of a stage can be found."""
@@ -188,7 +258,7 @@ class Study:
             return name == "label" and stage.level == "participant"
         if origin in ("provenance", "study"):
             return where in ("provenance.all", "study.exclusions", "study.failures")
-        return where in keys or any(earlier.name == origin for earlier in self.stages)
+        return where in keys
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name."""

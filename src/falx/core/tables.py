@@ -13,11 +13,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 from falx.core.errors import InputError, notify
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
     "MISSING",
@@ -139,6 +142,8 @@ class Table:
         InputError
             If a cell holds a word; the sentence names its line.
         """
+        import numpy as np
+
         cells = zip(self.lines, self.texts(name), strict=True)
         return np.array([number(t, where=f"{self.where}, line {i}", what=name) for i, t in cells])
 
@@ -312,8 +317,8 @@ def table_text(
 def _cell(value: object) -> str:
     if value is None:
         return "n/a"
-    if isinstance(value, float | np.floating):
-        return "n/a" if math.isnan(value) else f"{value:.9g}"
+    if isinstance(value, Real) and not isinstance(value, Integral):  # those of numpy as well
+        return "n/a" if math.isnan(value) else f"{float(value):.9g}"
     return str(value)
 
 
@@ -356,6 +361,8 @@ def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = 
     array([[ 1., nan],
            [ 3.,  4.]])
     """
+    import numpy as np
+
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter_of(text))
     lines = ((reader.line_num, row) for row in reader if any(row))
     header = next(lines, (0, []))[1] if headed else None

@@ -8,7 +8,6 @@ and data: Zenodo 10.5281/zenodo.17042331), under clear column names.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from importlib import resources
 
@@ -16,10 +15,27 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import check_option
+from falx.core.tables import Table, parse_table
 
-__all__ = ["COLUMNS", "MO2025_SOURCE", "CountRow", "Patients", "load_patients", "load_table1"]
+__all__ = [
+    "COLUMNS",
+    "MO2025_SOURCE",
+    "PUBLISHED_AI_THRESHOLD",
+    "PUBLISHED_RATE_CUT",
+    "CountRow",
+    "Patients",
+    "load_patients",
+    "load_table1",
+]
 
 MO2025_SOURCE = "Mo et al. 2025, source data (Zenodo 10.5281/zenodo.17042331)"
+
+PUBLISHED_AI_THRESHOLD = -0.0578157525
+"""Asymmetry index of the PET that bounds the signature: the patients' median, z + 5 scale."""
+
+PUBLISHED_RATE_CUT = 0.39789278
+"""Youden cut of the hippocampal ablative rate, printed 39.79 %: the rate of patient 2."""
+
 _FOLDER = resources.files("falx.data") / "mo2025_patients"
 
 COLUMNS = {
@@ -74,9 +90,8 @@ class CountRow:
     published_p: float
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    text = (_FOLDER / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines(), delimiter="\t"))
+def _table(name: str) -> Table:
+    return parse_table((_FOLDER / name).read_text(encoding="utf-8"), where=name)
 
 
 def load_patients() -> Patients:
@@ -87,9 +102,8 @@ def load_patients() -> Patients:
     >>> int(load_patients()["seizure_free"].sum())
     21
     """
-    rows = _rows("patients.tsv")
-    values = {name: np.array([float(row[name]) for row in rows]) for name in COLUMNS}
-    return Patients(tuple(row["patient"] for row in rows), values)
+    table = _table("patients.tsv")
+    return Patients(table.texts("patient"), {name: table.numbers(name) for name in COLUMNS})
 
 
 def load_table1() -> tuple[CountRow, ...]:
@@ -104,5 +118,5 @@ def load_table1() -> tuple[CountRow, ...]:
             ),
             published_p=float(row["published_p"]),
         )
-        for row in _rows("table1.tsv")
+        for row in _table("table1.tsv").records()
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from falx.bids.index import Index
 from falx.bids.participants import read_participants
 from falx.bids.query import Filter
 from falx.core.participants import Participants
-from falx.core.study import Column
 
 __all__ = ["Dataset"]
 
@@ -23,8 +22,6 @@ class Dataset:
     ----------
     derivatives, own_derivatives
         Derivative datasets that the user names, and those in the dataset itself.
-    columns
-        Name of a study's column to the header that this dataset uses.
     """
 
     index: Index
@@ -32,7 +29,6 @@ class Dataset:
     own_derivatives: tuple[Index, ...] = ()
     participants: Participants = field(default_factory=Participants)
     filters: tuple[Filter, ...] = ()
-    columns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -41,7 +37,6 @@ class Dataset:
         *,
         derivatives: Sequence[Path | str] = (),
         filters: Sequence[Filter] = (),
-        columns: Mapping[str, str] | None = None,
     ) -> Dataset:
         """Open a dataset with its own ``derivatives/*`` and further ones."""
         index = Index(root)
@@ -52,10 +47,4 @@ class Dataset:
             tuple(Index(folder) for folder in own),
             read_participants(index.root),
             tuple(filters),
-            columns or {},
         )
-
-    def column(self, name: str, column: Column) -> Column:
-        """Return a study's column under the header that this dataset uses."""
-        header = self.columns.get(name)
-        return column if header is None else replace(column, names=(header,))

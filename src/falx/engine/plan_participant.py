@@ -116,9 +116,9 @@ class _Subject:
             return self.subject
         if origin == "participant":
             column = self.study.columns[name]
-            value: Any = self.dataset.column(name, column).of(
-                self.dataset.participants, self.subject
-            )
+            key, table = f"columns.{name}", self.dataset.participants
+            column.header_of(table, self.values[key], key)
+            value: Any = column.of(table, self.subject, self.values[key])
             lack = InputError(
                 f"participants.tsv does not say the {column.what}",
                 where=f"sub-{self.subject}",

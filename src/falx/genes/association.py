@@ -11,8 +11,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError, check_option
-from falx.core.multiplicity import benjamini_hochberg
-from falx.genes.multiplicity import TIE
+from falx.core.multiplicity import TIE, benjamini_hochberg
 
 __all__ = [
     "CORRELATIONS",

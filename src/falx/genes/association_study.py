@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import FalxNotice, InputError
+from falx.core.multiplicity import monte_carlo_p
 from falx.core.settings import check_settings, option
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
-from falx.genes.multiplicity import monte_carlo_p
 from falx.genes.nulls.generate import (
     NULL_METHODS,
     NullMaps,

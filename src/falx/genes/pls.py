@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option, check_range
-from falx.core.multiplicity import benjamini_hochberg
-from falx.genes.multiplicity import two_sided_normal_p
+from falx.core.multiplicity import benjamini_hochberg, two_sided_normal_p
 
 __all__ = [
     "CONVENTIONS",

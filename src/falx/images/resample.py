@@ -1,4 +1,8 @@
-"""Sampling images at world coordinates: one interpolation from source to target."""
+"""Sampling images at world coordinates: one interpolation from source to target.
+
+Kernels as in the survey of Lehmann, Gönner & Spitzer 1999 (IEEE TMI 18:1049): nearest, linear,
+and the cubic B-spline with prefilter.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.core.grid import Grid, apply_affine
+from falx.core.threads import kernel_threads
 from falx.images.nifti import Image
 
 __all__ = ["Interpolation", "pull", "resample", "sample"]
@@ -51,12 +56,8 @@ def sample(
     to_voxel = np.linalg.inv(image.affine)
     if how == "linear":
         data = np.ascontiguousarray(image.data, dtype=np.float32)
-        previous = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
-        try:
+        with kernel_threads(threads):
             values = _trilinear(data, np.ascontiguousarray(flat), to_voxel, np.float32(outside))
-        finally:
-            numba.set_num_threads(previous)
         return np.asarray(values.reshape(points.shape[:-1]))
     voxels = apply_affine(to_voxel, flat)
     inside = np.all((voxels >= -0.5) & (voxels <= np.array(image.data.shape) - 0.5), axis=1)
@@ -106,7 +107,7 @@ def resample(
     outside: float = 0.0,
     threads: int = 1,
 ) -> npt.NDArray[Any]:
-    """Bring an image onto a grid, through `matrix` (grid's world mm to image's world mm)."""
+    """Bring an image onto a grid (X, Y, Z), through `matrix` (4×4, grid's mm to image's mm)."""
     return pull(image, grid.centres_mm(), matrix=matrix, how=how, outside=outside, threads=threads)
 
 

@@ -4,6 +4,8 @@ Each group of structures with a common intensity (cortex and hippocampus, thalam
 ...) has Gaussians that are fitted to this patient by expectation-maximisation under the warped
 priors. Where the prior expects hippocampus and the voxel is as dark as fluid, fluid wins: an
 atrophic hippocampus comes out small.
+
+Prior times intensity likelihood after Fischl et al. 2002 (Neuron 33:341).
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.anatomy.facing import faces_left, rounded
-from falx.anatomy.parallel import limit_threads
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.result import Segmentation
@@ -24,6 +25,7 @@ from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structures.warp import fit_structure_warp
 from falx.core.grid import Grid
+from falx.core.threads import kernel_threads
 from falx.data.labels import head_labels, swap_sides
 from falx.data.priors import StructurePriors
 from falx.images.mirror import turned_over
@@ -95,7 +97,7 @@ def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int)
     corrected, brain = segmentation.corrected, segmentation.brain_mask
     voxels = np.argwhere(brain).astype(np.int32)
     values = np.ascontiguousarray(corrected[brain], dtype=np.float32)
-    with limit_threads(threads) as allowed:
+    with kernel_threads(threads) as allowed:
         to_template = fit_structure_warp(
             corrected,
             brain,
@@ -131,7 +133,7 @@ def _mirrored(structures: Structures) -> Structures:
 
 
 def with_skull_and_skin(labels: Labels, classes: npt.NDArray[np.uint8]) -> Labels:
-    """Add skull and the head's other tissue, from the tissue classes, around the brain."""
+    """Add skull and the head's other tissue, from classes (X, Y, Z), around the brain."""
     result = labels.copy()
     outside = labels == 0
     result[outside & (classes == BONE_CLASS)] = SKULL

@@ -4,6 +4,9 @@
 ``segmentHA_T1`` use numbers without a side; the side stands in the file name (``lh.`` or
 ``rh.``). The lists below are the union over the variants full, HBT, FS60 and CA; the fissure
 (215) is no tissue and is left out, and HATA (211) counts to the hippocampus.
+
+Subfields: Iglesias et al. 2015, NeuroImage 115:117; nuclei of the amygdala: Saygin et al. 2017,
+NeuroImage 155:370.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.structures.delineation import Structures
-from falx.anatomy.volumes import PAIRS, count_volumes
+from falx.anatomy.volumes import count_volumes
+from falx.atlas.numbers import MESIAL, MESIAL_NUMBERS, PAIRS
 from falx.core.errors import InputError
 from falx.core.grid import Grid, Side
 from falx.images.nifti import Image
@@ -34,7 +38,6 @@ __all__ = [
 HIPPOCAMPUS = frozenset({*range(203, 207), *range(208, 213), 214, 226, *range(231, 247)})
 AMYGDALA = frozenset({7001, 7003, *range(7005, 7011), 7015})
 FISSURE = 215
-MERGED: dict[Side, tuple[int, int]] = {"left": (17, 18), "right": (53, 54)}
 
 
 def side_in_name(name: str) -> Side | None:
@@ -54,14 +57,14 @@ def side_in_name(name: str) -> Side | None:
 
 
 def is_subfields(labels: npt.NDArray[np.integer]) -> bool:
-    """Whether a volume holds hippocampal subfields or amygdalar nuclei.
+    """Whether a volume (X, Y, Z) holds hippocampal subfields or amygdalar nuclei.
 
     Numbers from 200 to 246 and above 7000 tell, provided that the standard numbers of both
     hippocampi are absent.
     """
     values = np.unique(labels)
     coded = ((values >= 200) & (values <= 246)) | (values > 7000)
-    return bool(coded.any() and not np.isin(values, [17, 53, 18, 54]).any())
+    return bool(coded.any() and not np.isin(values, MESIAL_NUMBERS).any())
 
 
 def merge_subfields(
@@ -97,7 +100,7 @@ def merge_subfields(
     strange = sorted(v for v in unknown if 200 <= v <= 246 or v > 7000)
     if strange:
         raise InputError("unknown hippocampal or amygdalar label", where=where, found=strange[:5])
-    hippocampus, amygdala = MERGED[side]
+    hippocampus, amygdala = MESIAL[side]
     merged = np.zeros(labels.shape, dtype=np.int32)
     merged[np.isin(labels, list(HIPPOCAMPUS))] = hippocampus
     merged[np.isin(labels, list(AMYGDALA))] = amygdala

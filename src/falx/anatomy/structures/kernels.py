@@ -1,4 +1,8 @@
-"""Compiled sampling of many small prior boxes along a deformation."""
+"""Compiled sampling of many small prior boxes along a deformation.
+
+Each box is a structure's probability of :class:`falx.data.priors.StructurePriors`; the classes
+are those of Puonti, Iglesias & Van Leemput 2016 (NeuroImage 143:235).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.segmentation.posterior import displacement_at
+from falx.core.threads import CHUNKS
 
 __all__ = ["PriorTable", "label_voxels", "prior_of_groups"]
 

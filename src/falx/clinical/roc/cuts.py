@@ -1,4 +1,7 @@
-"""What a given cut does: counts, sensitivity, specificity, accuracies, with exact intervals."""
+"""What a given cut does: counts, sensitivity, specificity, accuracies, with exact intervals.
+
+The intervals are those of Clopper and Pearson 1934.
+"""
 
 from __future__ import annotations
 
@@ -87,15 +90,14 @@ def proportion(hits: int, n: int) -> Proportion:
     """
     if n < 1:
         raise InputError("a share needs at least one patient", found=n, do="check the groups")
-    low = float(scipy.stats.beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
-    high = float(scipy.stats.beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
-    return Proportion(hits, n, low, high)
+    interval = scipy.stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
+    return Proportion(hits, n, float(interval.low), float(interval.high))
 
 
 def above_cut(
     score: Floats, cut: float, *, operator: str = "gt", higher_is_positive: bool = True
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which values the rule calls positive; "gt" is strict, "ge" includes the cut itself."""
+    """Which of the values (n,) the rule calls positive; "ge" includes the cut, "gt" does not."""
     check_option("operator", operator, OPERATORS)
     values, at = (score, cut) if higher_is_positive else (-score, -cut)
     return np.asarray(values > at if operator == "gt" else values >= at)

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option
-from falx.core.multiplicity import benjamini_hochberg
+from falx.core.multiplicity import benjamini_hochberg, two_sided_normal_p
 from falx.genes.association import CORRELATIONS, Correlation, tally, unit_columns
-from falx.genes.multiplicity import two_sided_normal_p
 from falx.genes.sets.library import TestedSets
 
 __all__ = ["EnsembleResult", "ensemble_enrichment"]

@@ -16,8 +16,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
-from falx.core.multiplicity import benjamini_hochberg
-from falx.genes.multiplicity import cauchy_combination
+from falx.core.multiplicity import benjamini_hochberg, cauchy_combination
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import OraResult, over_representation
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from falx.core.settings import again, option
+from falx.core.settings import option, with_default
 from falx.genes.association_study import Settings
 from falx.genes.files import Knowledge, Surface
 
@@ -47,4 +47,4 @@ class GenesConfiguration(Settings, Surface, Knowledge, ExpressionSource):
 class ListsConfiguration(Knowledge):
     """What gene lists are compared with."""
 
-    seed: int = again(Settings, "seed")
+    seed: int = with_default(Settings, "seed", 1)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas.atlas import Atlas, load_atlas
+from falx.atlas.atlas import Atlas
+from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, check_option, collect_notices
 from falx.core.files import read_table, write_json, write_text
 from falx.data.priors import ATLAS_FILE, DATA

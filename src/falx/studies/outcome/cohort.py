@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from falx.bids.participants import read_participants
 from falx.core.checks import Bools, Floats
-from falx.core.errors import InputError, check_option, notify
+from falx.core.errors import InputError, notify
+from falx.core.participants import Participants
+from falx.core.study import Column, columns_of
 from falx.data.mo2025 import MO2025_SOURCE, load_patients
 from falx.studies.outcome.coding import read_outcomes
+from falx.studies.outcome.columns import NUMBERS, Columns
+from falx.studies.outcome.patient import PatientNumbers
 from falx.studies.outcome.rates import RateCurves, gather_curves
 
-__all__ = [
-    "DEFAULT_COLUMNS",
-    "DEFAULT_NUMBERS",
-    "Cohort",
-    "published_cohort",
-    "read_cohort",
-    "read_exclusions",
-]
+__all__ = ["Cohort", "join_cohort", "published_cohort"]
 
-DEFAULT_NUMBERS: Mapping[str, str] = {
+TABLE = "participants.tsv"
+
+OTHER_NAMES: Mapping[str, str] = {
     "hippocampus_mm3": "hippocampus_ipsi_mm3",
     "amygdala_mm3": "amygdala_ipsi_mm3",
 }
 """Number of the study to its name in a participant's record, where the two differ."""
 
-DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "outcome": ("outcome", "ilae", "ilae_outcome", "seizure_free", "sf"),
-    "left_side": ("side", "focus_side", "hemisphere", "lateralisation", "laterality"),
-    "sex": ("sex", "gender"),
-    "age_years": ("age", "age_at_surgery", "age_surgery"),
-    "onset_years": ("age_onset", "onset_age", "age_at_onset", "onset"),
-    "duration_years": ("duration", "epilepsy_duration", "duration_years"),
-    "seeg": ("seeg", "ieeg"),
-}
-"""Number of the study to the headers of ``participants.tsv`` that are looked for, case ignored."""
-
-_WORDS: Mapping[str, float] = {
-    "l": 1, "left": 1, "lh": 1, "r": 0, "right": 0, "rh": 0, "yes": 1, "no": 0, "y": 1, "n": 0,
-    "true": 1, "false": 0, "f": 0, "female": 0, "m": 1, "male": 1,
-}  # fmt: skip
+COLUMNS = columns_of(Columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,31 +77,27 @@ def published_cohort() -> Cohort:
     return Cohort(patients.labels, patients["seizure_free"] == 1, values, MO2025_SOURCE)
 
 
-def read_cohort(
-    numbers: Mapping[str, Path],
-    participants: Path,
+def join_cohort(
+    patients: Mapping[str, PatientNumbers],
+    participants: Participants,
     *,
-    exclusions: Mapping[str, str] | None = None,
-    number_map: Mapping[str, str] = DEFAULT_NUMBERS,
-    columns: Mapping[str, str] | None = None,
+    excluded: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
     outcome_coding: str = "auto",
     ilae_seizure_free: int = 1,
 ) -> Cohort:
-    """Join the participants' JSON files with ``participants.tsv``.
+    """Join the patients' numbers with ``participants.tsv``.
 
     Parameters
     ----------
-    numbers
-        Subject label to its flat JSON record of numbers.
+    patients
+        Subject label to the numbers of the participant level.
     participants
-        The table; ``participant_id`` with or without ``sub-``.
-    exclusions
+        The table.
+    excluded
         Subjects that did not get through the participant level, with the reason.
-    number_map
-        See :data:`DEFAULT_NUMBERS`.
     columns
-        Number of the study to the header that this table uses; others are looked for under
-        :data:`DEFAULT_COLUMNS`.
+        Headers that this table uses where they are not the usual ones.
     outcome_coding, ilae_seizure_free
         See :func:`falx.studies.outcome.coding.read_outcomes`.
 
@@ -131,98 +107,81 @@ def read_cohort(
         If there is no outcome column, an outcome cannot be read, or only one kind of outcome
         is left.
     """
-    table = read_participants(participants.parent)
-    headers = _headers(table.columns, columns or {}, participants.name)
-    excluded = dict(exclusions or {})
-    records: dict[str, dict[str, Any]] = {}
-    for subject in sorted(numbers):
-        record = json.loads(numbers[subject].read_text(encoding="utf-8"))
-        if reason := _reason_against(record, subject, table.rows, headers["outcome"]):
-            excluded[subject] = reason
+    headers = _headers(participants, columns or Columns())
+    left_out = dict(excluded or {})
+    kept: dict[str, PatientNumbers] = {}
+    for subject in sorted(patients):
+        rows, patient = participants.rows, patients[subject]
+        if reason := _reason_against(patient, subject, rows, headers["outcome"]):
+            left_out[subject] = reason
         else:
-            records[subject] = record
+            kept[subject] = patient
     outcomes = read_outcomes(
-        {s: table.rows[s][headers["outcome"]] for s in records},
+        {s: participants.rows[s][headers["outcome"]] for s in kept},
         headers["outcome"],
         coding=outcome_coding,
         highest_free=ilae_seizure_free,
     )
-    _check_outcomes(outcomes, len(numbers), participants.name)
-    for subject, reason in excluded.items():
+    _check_outcomes(outcomes, len(patients))
+    for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
-    rows = [
-        _measured(records[s], number_map) | _clinical(table.rows[s], headers, s) for s in records
+    rows_of_numbers = [
+        _measured(patient) | _clinical(participants.rows[s], headers, s)
+        for s, patient in kept.items()
     ]
-    names = sorted({name for row in rows for name in row})
+    names = sorted({name for row in rows_of_numbers for name in row})
     return Cohort(
-        tuple(records),
-        np.array([outcomes[s] for s in records]),
-        {n: np.array([row.get(n, math.nan) for row in rows]) for n in names},
-        f"{len(rows)} patients of this dataset",
-        excluded,
-        gather_curves(list(records.values())),
+        tuple(kept),
+        np.array([outcomes[s] for s in kept]),
+        {n: np.array([row.get(n, math.nan) for row in rows_of_numbers]) for n in names},
+        f"{len(kept)} patients of this dataset",
+        left_out,
+        gather_curves(list(kept.values())),
     )
 
 
-def read_exclusions(path: Path) -> dict[str, str]:
-    """Read the engine's table of subjects that were left out, label to reason."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream, delimiter="\t")
-        return {row["participant_id"].removeprefix("sub-"): row["reason"] for row in rows}
-
-
-def _headers(present: Iterable[str], chosen: Mapping[str, str], where: str) -> dict[str, str]:
-    """Header of every number that the table holds."""
-    known = {header.casefold(): header for header in present}
+def _headers(participants: Participants, chosen: Columns) -> dict[str, str]:
+    """Header of every column that the table holds."""
     found: dict[str, str] = {}
-    for name, header in chosen.items():
-        check_option("column", name, DEFAULT_COLUMNS)
-        if header.casefold() not in known:
-            raise InputError(
-                f"the table has no column {header!r}, which the configuration names for {name}",
-                where=where,
-                found=", ".join(known.values()),
-                do=f"correct columns.{name}",
-            )
-        found[name] = known[header.casefold()]
-    for name, usual in DEFAULT_COLUMNS.items():
-        for header in usual:
-            if header in known:
-                found.setdefault(name, known[header])
+    for name, column in COLUMNS.items():
+        header = column.header_of(participants, getattr(chosen, name), f"columns.{name}")
+        if header is not None:
+            found[name] = header
     if "outcome" not in found:
+        present = ", ".join(participants.columns)
         raise InputError(
             "the table says no outcome",
-            where=where,
-            found=f"columns {', '.join(known.values())}" if known else "no table",
-            do=f"add a column {' or '.join(DEFAULT_COLUMNS['outcome'][:4])}, or name yours with "
+            where=TABLE,
+            found=f"columns {present}" if present else "no table",
+            do=f"add a column {' or '.join(COLUMNS['outcome'].names[:4])}, or name yours with "
             "columns.outcome",
         )
     return found
 
 
 def _reason_against(
-    record: Mapping[str, Any], subject: str, rows: Mapping[str, Mapping[str, str]], header: str
+    patient: PatientNumbers, subject: str, rows: Mapping[str, Mapping[str, str]], header: str
 ) -> str:
-    if record.get("failed_checks"):
-        return f"quality check failed: {', '.join(record['failed_checks'])}"
+    if patient.failed_checks:
+        return f"quality check failed: {', '.join(patient.failed_checks)}"
     if subject not in rows:
-        return "not in participants.tsv"
+        return f"not in {TABLE}"
     return "" if header in rows[subject] else f"no entry under {header} yet"
 
 
-def _check_outcomes(outcomes: Mapping[str, bool], n_measured: int, where: str) -> None:
+def _check_outcomes(outcomes: Mapping[str, bool], n_measured: int) -> None:
     free = sum(outcomes.values())
     if len(outcomes) < 2:
         raise InputError(
             "the group level needs patients with an outcome",
-            where=where,
+            where=TABLE,
             found=f"{len(outcomes)} of the {n_measured} that went through the participant level",
             do="fill the outcome column, or name it with columns.outcome",
         )
     if free in (0, len(outcomes)):
         raise InputError(
             "every patient has the same outcome, so there is nothing to compare",
-            where=where,
+            where=TABLE,
             found=f"{free} of {len(outcomes)} free of seizures",
             do="add patients with the other outcome, or check group.outcome_coding",
         )
@@ -232,11 +191,12 @@ def _clinical(
     cells: Mapping[str, str], headers: Mapping[str, str], subject: str
 ) -> dict[str, float]:
     found = {}
-    for name, header in headers.items():
-        text = cells.get(header)
-        if name == "outcome" or text is None:
+    for column, name in NUMBERS.items():
+        header = headers.get(column)
+        text = None if header is None else cells.get(header)
+        if text is None:
             continue
-        value = _WORDS.get(text.casefold(), _float(text))
+        value = _number(COLUMNS[column], text)
         if math.isfinite(value):
             found[name] = value
         else:
@@ -244,24 +204,27 @@ def _clinical(
                 f"{header} is neither a number nor a known word and counts as missing",
                 where=f"sub-{subject}",
                 found=repr(text),
-                do="correct participants.tsv",
+                do=f"correct {TABLE}",
             )
     return found
 
 
-def _float(text: str) -> float:
+def _number(column: Column, text: str) -> float:
+    """Value of a cell as a number, 1 for the left; NaN if it is neither number nor known word."""
     try:
-        return float(text)
+        value = column.read(text, where="")
+    except InputError:
+        value = text
+    if value in ("left", "right"):
+        return float(value == "left")
+    try:
+        return float(value)
     except ValueError:
         return math.nan
 
 
-def _measured(record: Mapping[str, Any], number_map: Mapping[str, str]) -> dict[str, float]:
-    found = {
-        name: float(value)
-        for name, value in record.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    found |= {name: found[other] for name, other in number_map.items() if other in found}
-    side = record.get("side")
-    return found | ({"left_side": float(side == "left")} if isinstance(side, str) else {})
+def _measured(patient: PatientNumbers) -> dict[str, float]:
+    values = dict(patient.values)
+    values |= {name: values[other] for name, other in OTHER_NAMES.items() if other in values}
+    side = patient.side
+    return values | ({} if side is None else {"left_side": float(side == "left")})

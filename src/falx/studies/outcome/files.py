@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from falx.core.errors import collect_notices
-from falx.core.files import write_json, write_text
-from falx.studies.outcome.cohort import read_cohort, read_exclusions
-from falx.studies.outcome.outcome import OutcomeSettings, study_outcome
+from falx.core.files import (
+    read_json,
+    read_participants,
+    read_table,
+    write_json,
+    write_table,
+    write_text,
+)
+from falx.data.mo2025 import PUBLISHED_RATE_CUT
+from falx.studies.outcome.cohort import Cohort, join_cohort
+from falx.studies.outcome.columns import Columns
+from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
 from falx.studies.outcome.page import outcome_page
-from falx.studies.outcome.tables import TABLES, write_table
+from falx.studies.outcome.patient import patient_of
+from falx.studies.outcome.tables import TABLES
 
-__all__ = ["outcome_stage"]
+__all__ = ["OutcomeFiles", "outcome_stage", "read_cohort"]
 
 
-def outcome_stage(
-    *,
-    numbers: Mapping[str, Path],
-    participants: Path,
-    exclusions: Path,
-    report: Path,
-    results: Path,
-    patients: Path,
-    table1: Path,
-    groups: Path,
-    models: Path,
-    curves: Path,
-    thresholds: Path,
-    cuts: Path,
-    volumes: Path,
-    outcome_column: str | None,
-    side_column: str | None,
-    sex_column: str | None,
-    age_column: str | None,
-    onset_column: str | None,
-    duration_column: str | None,
-    seeg_column: str | None,
-    outcome_coding: str,
-    ilae_seizure_free: int,
-    adjust_for: Sequence[str],
-    resamples: int,
-    permutations: int,
-    iterations: int,
-    boosting_rounds: int,
-    seed: int,
-) -> None:
-    """Study the outcome of a group.
+@dataclass(frozen=True)
+class OutcomeFiles:
+    """Files of the group level.
 
     Parameters
     ----------
@@ -63,64 +45,75 @@ def outcome_stage(
         Output: JSON with settings, warnings, exclusions and notices.
     patients, table1, groups, models, curves, thresholds, cuts, volumes
         Outputs: TSV tables; see :mod:`falx.studies.outcome.tables`.
-    outcome_column, side_column, sex_column, age_column, onset_column, duration_column, seeg_column
-        Headers of ``participants.tsv``; ``None``: the usual ones are looked for, see
-        :data:`falx.studies.outcome.cohort.DEFAULT_COLUMNS`.
-    outcome_coding, ilae_seizure_free
-        See :func:`falx.studies.outcome.coding.read_outcomes`.
-    adjust_for
-        Covariates of the adjusted curves.
-    resamples, permutations, iterations, boosting_rounds, seed
-        Sizes and seed of the resampling; see `falx.studies.outcome.outcome.OutcomeSettings`.
     """
-    columns = {
-        "outcome": outcome_column,
-        "left_side": side_column,
-        "sex": sex_column,
-        "age_years": age_column,
-        "onset_years": onset_column,
-        "duration_years": duration_column,
-        "seeg": seeg_column,
-    }
-    paths = {
-        "patients": patients,
-        "table1": table1,
-        "groups": groups,
-        "models": models,
-        "curves": curves,
-        "thresholds": thresholds,
-        "cuts": cuts,
-        "volumes": volumes,
-    }
-    settings = OutcomeSettings(
-        n_resamples=resamples,
-        n_permutations=permutations,
-        n_iterations=iterations,
-        boosting_rounds=boosting_rounds,
-        adjust_for=tuple(adjust_for),
-        seed=seed,
-    )
+
+    numbers: Mapping[str, Path]
+    participants: Path
+    exclusions: Path
+    report: Path
+    results: Path
+    patients: Path
+    table1: Path
+    groups: Path
+    models: Path
+    curves: Path
+    thresholds: Path
+    cuts: Path
+    volumes: Path
+
+
+def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettings) -> None:
+    """Study the outcome of a group."""
     with collect_notices() as notices:
         cohort = read_cohort(
-            numbers,
-            participants,
-            exclusions=read_exclusions(exclusions),
-            columns={name: header for name, header in columns.items() if header},
-            outcome_coding=outcome_coding,
-            ilae_seizure_free=ilae_seizure_free,
+            files.numbers, files.participants, files.exclusions, columns, settings
         )
         study = study_outcome(cohort, settings)
-    write_text(report, outcome_page(study, notices=notices))
-    for name, path in paths.items():
-        write_table(path, TABLES[name](study))
-    write_json(
-        results,
-        {
-            "settings": asdict(settings),
-            "subjects": list(cohort.subjects),
-            "seizure_free": int(cohort.seizure_free.sum()),
-            "excluded": dict(cohort.excluded),
-            "warnings": list(study.warnings),
-            "notices": notices,
-        },
+    write_text(files.report, outcome_page(study, notices=notices))
+    for name, table in TABLES.items():
+        write_table(getattr(files, name), *table(study))
+    write_json(files.results, _results(study, notices))
+
+
+def read_cohort(
+    numbers: Mapping[str, Path],
+    participants: Path,
+    exclusions: Path | None = None,
+    columns: Columns | None = None,
+    settings: OutcomeSettings | None = None,
+) -> Cohort:
+    """Read records and tables of :class:`OutcomeFiles` into a cohort."""
+    chosen = settings or OutcomeSettings()
+    excluded = {}
+    if exclusions is not None:
+        table = read_table(exclusions, delimiter="\t")
+        labels = [label.removeprefix("sub-") for label in table.texts("participant_id")]
+        excluded = dict(zip(labels, table.texts("reason"), strict=True))
+    return join_cohort(
+        {s: patient_of(read_json(path), where=path.name) for s, path in numbers.items()},
+        read_participants(participants),
+        excluded=excluded,
+        columns=columns,
+        outcome_coding=chosen.outcome_coding,
+        ilae_seizure_free=chosen.ilae_seizure_free,
     )
+
+
+def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, Any]:
+    cohort, chosen = study.cohort, study.settings
+    return {
+        "settings": {
+            "n_resamples": chosen.resamples,
+            "n_permutations": chosen.permutations,
+            "n_iterations": chosen.iterations,
+            "boosting_rounds": chosen.boosting_rounds,
+            "adjust_for": chosen.adjust_for,
+            "published_rate_cut": PUBLISHED_RATE_CUT,
+            "seed": chosen.seed,
+        },
+        "subjects": cohort.subjects,
+        "seizure_free": int(cohort.seizure_free.sum()),
+        "excluded": cohort.excluded,
+        "warnings": study.warnings,
+        "notices": notices,
+    }

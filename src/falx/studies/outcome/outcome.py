@@ -11,6 +11,9 @@ from falx.clinical.logistic.univariate import UnivariateModel, univariate_logist
 from falx.clinical.roc.cut_validation import HeldOut
 from falx.core.errors import InputError
 from falx.core.multiplicity import holm
+from falx.core.settings import check_settings, option
+from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD, PUBLISHED_RATE_CUT
+from falx.studies.outcome.coding import CODINGS
 from falx.studies.outcome.cohort import Cohort
 from falx.studies.outcome.parts import (
     AdditivePart,
@@ -27,9 +30,6 @@ from falx.studies.outcome.parts import (
 from falx.studies.outcome.rates import CohortThreshold, cohort_threshold
 
 __all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
-
-PUBLISHED_AI_THRESHOLD = -0.0578157525
-PUBLISHED_RATE_CUT = 0.39789278
 
 SCALES: Mapping[str, tuple[float, str]] = {
     "ai_pet": (100, "percentage point"),
@@ -66,15 +66,26 @@ VOLUMES = (
 
 @dataclass(frozen=True)
 class OutcomeSettings:
-    """Sizes of the resampling, and what curves are adjusted for."""
+    """Statistics of the outcome."""
 
-    n_resamples: int = 2000
-    n_permutations: int = 5000
-    n_iterations: int = 1000
-    boosting_rounds: int = 3
-    adjust_for: tuple[str, ...] = ("left_side", "seeg", "onset_years")
-    published_rate_cut: float | None = PUBLISHED_RATE_CUT
-    seed: int = 2025
+    outcome_coding: str = option("auto", help="what the outcome column holds", choices=CODINGS)
+    ilae_seizure_free: int = option(
+        1, help="highest ILAE class that counts as free of seizures", low=1, high=5
+    )
+    adjust_for: tuple[str, ...] = option(
+        ("left_side", "seeg", "onset_years"),
+        help="numbers that the adjusted curves are adjusted for",
+    )
+    resamples: int = option(2000, help="bootstrap resamples", low=20, high=100_000)
+    permutations: int = option(5000, help="permutations", low=20, high=1_000_000)
+    iterations: int = option(
+        1000, help="repeats of the cross-validated additive model", low=5, high=100_000
+    )
+    boosting_rounds: int = option(3, help="rounds of the additive model", low=1, high=1000)
+    seed: int = option(2025, help="seed of all resampling", low=0, high=2**31)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +186,7 @@ def _thresholds(
                 curves,
                 cohort.seizure_free,
                 rule=rule,
-                n_resamples=settings.n_resamples,
+                n_resamples=settings.resamples,
                 rng=_generator(settings, 40 + i),
             )
         except InputError as reason:
@@ -248,7 +259,7 @@ def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
             scale=SCALES[name][0],
             unit=SCALES[name][1],
             adjust_for=settings.adjust_for,
-            n_resamples=settings.n_resamples,
+            n_resamples=settings.resamples,
             rng=_generator(settings, 10 + i),
         )
         for i, name in enumerate((*MODALITIES, *HIPPOCAMPAL))
@@ -258,7 +269,7 @@ def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
 
 def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list[CutPart]:
     found = []
-    for i, (name, cut) in enumerate(_published_cuts(cohort, settings).items()):
+    for i, (name, cut) in enumerate(_published_cuts(cohort).items()):
         if not cohort.has(name):
             continue
         try:
@@ -266,8 +277,8 @@ def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list
                 cohort,
                 name,
                 published_cut=cut,
-                n_resamples=settings.n_resamples,
-                n_permutations=settings.n_permutations,
+                n_resamples=settings.resamples,
+                n_permutations=settings.permutations,
                 rng=_generator(settings, 20 + i),
             )
         except InputError as reason:
@@ -277,16 +288,14 @@ def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list
     return found
 
 
-def _published_cuts(cohort: Cohort, settings: OutcomeSettings) -> dict[str, float | None]:
+def _published_cuts(cohort: Cohort) -> dict[str, float | None]:
     """Scores to cut, each with the published cut; that of the asymmetry is on the z + 5 scale."""
-    rate_cut = settings.published_rate_cut
-    ai_cut = None if rate_cut is None else PUBLISHED_AI_THRESHOLD
     other_scale = cohort.has("ai_pet_z5")
     return {
-        **dict.fromkeys(HIPPOCAMPAL[:2], rate_cut),
-        "ai_pet": None if other_scale else ai_cut,
-        HIPPOCAMPAL[2]: rate_cut,
-        "ai_pet_z5": ai_cut,
+        **dict.fromkeys(HIPPOCAMPAL[:2], PUBLISHED_RATE_CUT),
+        "ai_pet": None if other_scale else PUBLISHED_AI_THRESHOLD,
+        HIPPOCAMPAL[2]: PUBLISHED_RATE_CUT,
+        "ai_pet_z5": PUBLISHED_AI_THRESHOLD,
         "rate_mesial_temporal": None,
     }
 
@@ -303,8 +312,8 @@ def _additive(
             "ai_pet",
             predictors,
             rounds=settings.boosting_rounds,
-            n_iterations=settings.n_iterations,
-            n_permutations=min(1000, settings.n_permutations),
+            n_iterations=settings.iterations,
+            n_permutations=min(1000, settings.permutations),
             rng=_generator(settings, 30),
         )
     except InputError as reason:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from falx.clinical.counts import fold_labels, many_cuts
 from falx.clinical.roc.cut_validation import HeldOut
 from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError
+from falx.studies.outcome.patient import PatientNumbers
 
 __all__ = [
     "CohortThreshold",
@@ -113,55 +113,41 @@ class CohortThreshold:
     refused: str = ""
 
 
-def gather_curves(records: Sequence[Mapping[str, Any]]) -> dict[str, RateCurves]:
+def gather_curves(patients: Sequence[PatientNumbers]) -> dict[str, RateCurves]:
     """Stack the patients' curves, by rule; rules whose patients differ in scale are left out.
 
-    Parameters
-    ----------
-    records
-        Records of :func:`falx.studies.signature.numbers.flatten_numbers`; those without an
-        ablation hold no curve and become rows of NaN.
+    Patients without an ablation have no curve and become rows of NaN.
     """
-    known = [record["rate_curves"] for record in records if "rate_curves" in record]
-    if not known:
+    known = [patient.curves for patient in patients if patient.curves is not None]
+    if not known or any(curves.thresholds != known[0].thresholds for curves in known):
         return {}
-    thresholds = np.array(known[0]["thresholds"], dtype=np.float64)
     found = {}
     for rule in RULES:
-        scales = {curve[rule]["scale"] for curve in known}
-        same = all(np.array_equal(curve["thresholds"], thresholds) for curve in known)
-        if len(scales) != 1 or not same:
+        scales = {curves.rules[rule].scale for curves in known}
+        if len(scales) != 1:
             continue
         scale = scales.pop()
-        structures = [name for name in known[0][rule] if name != "scale"]
-        volumes: dict[str, dict[str, Floats]] = {
-            what: {s: _stack(records, rule, s, what, len(thresholds)) for s in structures}
-            for what in ("signature_mm3", "ablated_mm3")
-        }
-        asymmetry = np.array([_asymmetry(record, scale) for record in records])
-        found[rule] = RateCurves(scale, asymmetry, thresholds, **volumes)
+        structures = {
+            name: np.array([_curve(patient, rule, name, len(known[0].thresholds))
+                            for patient in patients])
+            for name in known[0].rules[rule].structures
+        }  # fmt: skip
+        found[rule] = RateCurves(
+            scale,
+            np.array([patient.asymmetry(scale) for patient in patients]),
+            np.array(known[0].thresholds),
+            signature_mm3={name: volumes[:, 0] for name, volumes in structures.items()},
+            ablated_mm3={name: volumes[:, 1] for name, volumes in structures.items()},
+        )
     return found
 
 
-def _stack(
-    records: Sequence[Mapping[str, Any]], rule: str, structure: str, what: str, length: int
-) -> Floats:
-    nothing = np.full(length, np.nan)
-    rows = [
-        record["rate_curves"][rule][structure][what] if "rate_curves" in record else nothing
-        for record in records
-    ]
-    return np.array(rows, dtype=np.float64)
-
-
-def _asymmetry(record: Mapping[str, Any], scale: str) -> float:
-    """Mean asymmetry of the PET in the ablation, on the scale of the curve."""
-    value = None
-    if record.get("ai_pet_scale") == scale:
-        value = record.get("ai_pet")
-    elif scale == "z5":
-        value = record.get("ai_pet_z5")
-    return float("nan") if value is None else float(value)
+def _curve(patient: PatientNumbers, rule: str, structure: str, length: int) -> Floats:
+    """Signature and its ablated part by threshold, (2, T)."""
+    if patient.curves is None:
+        return np.full((2, length), np.nan)
+    curve = patient.curves.rules[rule].structures[structure]
+    return np.array([curve.signature_mm3, curve.ablated_mm3], dtype=np.float64)
 
 
 def cohort_threshold(

@@ -1,247 +1,324 @@
-"""The tables of the outcome study, as records that go into TSV files."""
+"""Results of the outcome study field by field, for the TSV tables and the page alike."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from falx.clinical.contingency import ChiSquare
 from falx.clinical.group_tests import Summary
+from falx.clinical.logistic.univariate import UnivariateModel
+from falx.clinical.model_validation import ModelValidation
 from falx.clinical.roc.cuts import CutPerformance
-from falx.core.files import write_text
-from falx.studies.outcome.labels import label
+from falx.studies.outcome.fields import Field, rows_of
+from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
+from falx.studies.outcome.parts import CutPart, GroupComparison, SplinePart
+from falx.studies.outcome.rates import CohortThreshold
 
-__all__ = ["TABLES", "write_table"]
+__all__ = [
+    "MODELS",
+    "TABLE1",
+    "TABLES",
+    "THRESHOLDS",
+    "VALIDATIONS",
+    "Characteristic",
+    "characteristics",
+    "comparison_fields",
+    "span",
+    "validations",
+]
 
-Row = dict[str, object]
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write records as TSV; what is missing becomes ``n/a``."""
-    rows = rows or [{"remark": "not computed; the warnings in the results say why"}]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow(["n/a" if row.get(n) is None else row[n] for n in names])
-    write_text(path, stream.getvalue())
-
-
-def _group_rows(study: OutcomeStudy) -> list[Row]:
-    return [
-        {
-            "variable": c.name,
-            "n_not_free": c.not_free.n,
-            "n_free": c.free.n,
-            "mean_not_free": c.not_free.mean,
-            "sd_not_free": c.not_free.sd,
-            "mean_free": c.free.mean,
-            "sd_free": c.free.sd,
-            "student_t": c.student.t,
-            "student_p": c.student.p,
-            "welch_t": c.welch.t,
-            "welch_p": c.welch.p,
-            "mann_whitney_u": c.rank.u,
-            "mann_whitney_p": c.rank.p,
-            "p_equal_spread": c.spread.p if c.spread else None,
-            **{f"p_adjusted_{name.replace(' ', '_')}": a.p_group for name, a in c.adjusted},
-        }
-        for c in (*study.clinical, *study.modalities, *study.rates)
-    ]
+Rows = tuple[list[str], list[list[object]]]
 
 
-def _model_rows(study: OutcomeStudy) -> list[Row]:
-    rows: list[Row] = []
-    for m in study.models:
-        best = m.best
-        rows.append(
-            {
-                "variable": m.name,
-                "per": m.unit,
-                "status": m.status,
-                "n": m.n,
-                "events": m.events,
-                "missing": m.n_missing,
-                "odds_ratio": best.odds_ratio if best else None,
-                "ci_low": best.ci_low if best else None,
-                "ci_high": best.ci_high if best else None,
-                "p_wald": best.p_wald if best else None,
-                "p_likelihood_ratio": best.p_ratio if best else None,
-                "odds_ratio_firth": m.firth.odds_ratio if m.firth else None,
-                "remark": m.message,
-            }
-        )
-    return rows
+def span(low: float | None, high: float | None, digits: str = ".3f") -> str | None:
+    """Return an interval as text, ``None`` where it is not known.
+
+    Examples
+    --------
+    >>> span(0.25, 0.5), span(None, 0.5)
+    ('0.250 to 0.500', None)
+    """
+    return None if low is None or high is None else f"{low:{digits}} to {high:{digits}}"
 
 
-def _cut_rows(study: OutcomeStudy) -> list[Row]:
-    return [
-        {
-            "score": part.name,
-            "auc": part.area.auc,
-            "auc_low": part.area.ci_low,
-            "auc_high": part.area.ci_high,
-            "cut_low": part.stability.ci_low,
-            "cut_high": part.stability.ci_high,
-            "sensitivity": part.best.sensitivity,
-            "specificity": part.best.specificity,
-            "balanced_accuracy_apparent": part.at_best.balanced_accuracy,
-            "balanced_accuracy_nested": study.held_out(part).balanced_accuracy,
-            **_chi_square("best", part.at_best),
-            **_chi_square("published", part.at_published),
-            "balanced_accuracy_632_plus": part.optimism.plus_632,
-            "p_best_cut": part.permutation.p,
-        }
-        for part in study.cuts
-    ]
-
-
-def _chi_square(name: str, cut: CutPerformance | None) -> Row:
-    """Pearson's test at a cut; its P ignores that the cut was chosen on the same patients."""
-    test = cut.pearson if cut else None
-    return {
-        f"cut_{name}": cut.cut if cut else None,
-        f"chi_square_{name}": test.statistic if test else None,
-        f"p_chi_square_{name}": test.p if test else None,
-    }
-
-
-def _patient_rows(study: OutcomeStudy) -> list[Row]:
-    """Every patient's numbers, and the asymmetry that the volumes predict."""
-    cohort, additive = study.cohort, study.additive
-    predicted = {}
-    if additive is not None:
-        predicted = dict(zip(additive.subjects, additive.study.prediction, strict=True))
-    rows: list[Row] = []
-    for i, subject in enumerate(cohort.subjects):
-        numbers = {name: float(column[i]) for name, column in cohort.values.items()}
-        rows.append(
-            {
-                "participant_id": f"sub-{subject}",
-                "seizure_free": int(cohort.seizure_free[i]),
-                **{k: v if np.isfinite(v) else None for k, v in numbers.items()},
-                "ai_pet_predicted": predicted.get(subject),
-            }
-        )
-    return rows
-
-
-def _table1_rows(study: OutcomeStudy) -> list[Row]:
-    """Patients by outcome: mean and SD, median and quartiles, or counts."""
-    rows: list[Row] = [
-        {
-            "variable": label(c.name),
-            "not_seizure_free": f"{c.not_free.mean:.4g} ± {c.not_free.sd:.3g}",
-            "seizure_free": f"{c.free.mean:.4g} ± {c.free.sd:.3g}",
-            "median_not_seizure_free": _quartiles(c.not_free),
-            "median_seizure_free": _quartiles(c.free),
-            "test": "Welch t",
-            "p": c.welch.p,
-            "p_mann_whitney": c.rank.p,
-        }
-        for c in study.clinical
-    ]
-    for count in study.counts:
-        by_outcome = np.array(count.counts)
-        shares = [f"{by_outcome[-1, k]} of {by_outcome[:, k].sum()}" for k in (0, 1)]
-        rows.append(
-            {
-                "variable": label(count.name),
-                "not_seizure_free": shares[0],
-                "seizure_free": shares[1],
-                "test": count.test.method,
-                "p": count.test.p,
-            }
-        )
-    return rows
+def _mean_sd(summary: Summary) -> str:
+    return f"{summary.mean:.4g} ± {summary.sd:.3g}"
 
 
 def _quartiles(summary: Summary) -> str:
     return f"{summary.median:.4g} ({summary.q1:.4g} to {summary.q3:.4g})"
 
 
-def _curve_rows(study: OutcomeStudy) -> list[Row]:
-    """Splines: tests, turning points, and what the curve is worth on new patients."""
-    rows: list[Row] = []
+@dataclass(frozen=True)
+class Characteristic:
+    """One row of the table of patients, by outcome."""
+
+    name: str
+    not_free: str
+    free: str
+    p: float
+    test: str
+    median_not_free: str | None = None
+    median_free: str | None = None
+    p_rank: float | None = None
+
+
+TABLE1: Sequence[Field[Characteristic]] = (
+    Field("variable", lambda c: label(c.name), ""),
+    Field("not_seizure_free", lambda c: c.not_free, "not seizure free"),
+    Field("seizure_free", lambda c: c.free, "seizure free"),
+    Field("median_not_seizure_free", lambda c: c.median_not_free),
+    Field("median_seizure_free", lambda c: c.median_free),
+    Field("p", lambda c: c.p, "P", lambda c: p_text(c.p)),
+    Field("test", lambda c: c.test, "test"),
+    Field("p_mann_whitney", lambda c: c.p_rank),
+)
+
+
+def characteristics(study: OutcomeStudy) -> Iterator[Characteristic]:
+    """Patients by outcome: mean and SD, median and quartiles, or counts."""
+    for c in study.clinical:
+        yield Characteristic(
+            c.name,
+            _mean_sd(c.not_free),
+            _mean_sd(c.free),
+            c.welch.p,
+            "Welch t",
+            _quartiles(c.not_free),
+            _quartiles(c.free),
+            c.rank.p,
+        )
+    for count in study.counts:
+        by_outcome = np.array(count.counts)
+        not_free, free = (f"{by_outcome[-1, k]} of {by_outcome[:, k].sum()}" for k in (0, 1))
+        yield Characteristic(count.name, not_free, free, count.test.p, count.test.method)
+
+
+def comparison_fields(
+    study: OutcomeStudy, compared: Sequence[GroupComparison]
+) -> Sequence[Field[GroupComparison]]:
+    """Fields of numbers compared between the outcomes; difference is not free minus free."""
+    holm = dict(zip((m.name for m in study.modalities), study.modality_holm, strict=True))
+    covariates = dict.fromkeys(name for c in compared for name, _ in c.adjusted)
+    return (
+        Field("variable", lambda c: c.name, "", lambda c: label(c.name)),
+        Field("n_not_free", lambda c: c.not_free.n),
+        Field("n_free", lambda c: c.free.n),
+        Field("mean_not_free", lambda c: c.not_free.mean, "not seizure free",
+              lambda c: _mean_sd(c.not_free)),
+        Field("sd_not_free", lambda c: c.not_free.sd),
+        Field("mean_free", lambda c: c.free.mean, "seizure free", lambda c: _mean_sd(c.free)),
+        Field("sd_free", lambda c: c.free.sd),
+        Field("", lambda c: c.welch.difference, "difference"),
+        Field("", lambda c: span(c.welch.ci_low, c.welch.ci_high, ".3g"),
+              "95 % interval (Welch)"),
+        Field("welch_t", lambda c: c.welch.t),
+        Field("welch_p", lambda c: c.welch.p, "P Welch"),
+        Field("student_t", lambda c: c.student.t),
+        Field("student_p", lambda c: c.student.p, "P Student"),
+        Field("mann_whitney_u", lambda c: c.rank.u),
+        Field("mann_whitney_p", lambda c: c.rank.p, "P Mann–Whitney"),
+        Field("", lambda c: c.rank.effect, "P(not free > free)"),
+        Field("p_equal_spread", lambda c: c.spread and c.spread.p, "P equal spread"),
+        Field("", lambda c: holm.get(c.name), "P Student, Holm"),
+        *(_adjusted(name) for name in covariates),
+    )  # fmt: skip
+
+
+def _adjusted(covariates: str) -> Field[GroupComparison]:
+    def p(c: GroupComparison) -> float | None:
+        return next((a.p_group for name, a in c.adjusted if name == covariates), None)
+
+    return Field(f"p_adjusted_{covariates.replace(' ', '_')}", p)
+
+
+MODELS: Sequence[Field[UnivariateModel]] = (
+    Field("variable", lambda m: m.name, "", lambda m: label(m.name)),
+    Field("per", lambda m: m.unit, "per"),
+    Field("n", lambda m: m.n, "n"),
+    Field("events", lambda m: m.events),
+    Field("missing", lambda m: m.n_missing),
+    Field("status", lambda m: m.status, "status"),
+    Field("odds_ratio", lambda m: m.best and m.best.odds_ratio, "odds ratio"),
+    Field("", lambda m: m.best and span(m.best.ci_low, m.best.ci_high, ".4g"), "95 % Wald"),
+    Field("ci_low", lambda m: m.best and m.best.ci_low),
+    Field("ci_high", lambda m: m.best and m.best.ci_high),
+    Field("", lambda m: m.best and span(m.best.profile_low, m.best.profile_high, ".4g"),
+          "95 % profile"),
+    Field("p_wald", lambda m: m.best and m.best.p_wald, "P Wald"),
+    Field("p_likelihood_ratio", lambda m: m.best and m.best.p_ratio, "P likelihood ratio"),
+    Field("odds_ratio_firth", lambda m: m.firth and m.firth.odds_ratio, "odds ratio (Firth)"),
+    Field("remark", lambda m: m.message, "remark"),
+)  # fmt: skip
+
+VALIDATIONS: Sequence[Field[tuple[str, ModelValidation]]] = (
+    Field("", lambda v: label(v[0]), ""),
+    Field("", lambda v: v[1].model, "model"),
+    Field("auc_{}", lambda v: v[1].auc, "AUC apparent"),
+    Field("auc_{}_corrected", lambda v: v[1].auc_harrell, "AUC corrected (Harrell)"),
+    Field("", lambda v: v[1].auc_632, "AUC .632+"),
+    Field("auc_{}_5fold", lambda v: v[1].auc_folds, "AUC 5-fold"),
+    Field("", lambda v: v[1].auc_leave_one_out, "AUC leave-one-out"),
+    Field("", lambda v: v[1].brier, "Brier apparent"),
+    Field("brier_{}_corrected", lambda v: v[1].brier_harrell, "Brier corrected"),
+    Field("", lambda v: v[1].brier_null, "Brier of the mean"),
+    Field("", lambda v: v[1].slope, "calibration slope"),
+    Field("", lambda v: f"{v[1].skipped} / {v[1].separated}", "skipped / separated"),
+)
+"""Of a predictor's model; braces in a key stand for ``linear`` or ``spline``."""
+
+
+def validations(study: OutcomeStudy) -> Iterator[tuple[str, ModelValidation]]:
+    """Every validated model with the name of its predictor."""
     for part in study.splines:
-        row: Row = {"variable": part.name, "per": part.unit, "remark": part.message}
-        if part.plain is not None:
-            fit = part.plain
-            row |= {
-                "n": fit.model.n,
-                "knots": " ".join(f"{knot:.6g}" for knot in fit.knots),
-                "knot_rule": fit.knot_rule,
-                "reference_median": fit.median,
-                "p_overall_wald": fit.overall.p,
-                "p_nonlinear_wald": fit.nonlinear_wald.p,
-                "p_nonlinear_likelihood_ratio": fit.nonlinear_ratio.p,
-                "p_nonlinear_score": fit.nonlinear_score.p,
-                "bic_spline": fit.model.bic,
-                "bic_linear": fit.linear.bic,
-                "turning_points": " ".join(f"{t.kind} {t.x:.6g}" for t in part.turns) or None,
-                "turning_point_low": part.peak.ci_low if part.peak else None,
-                "turning_point_high": part.peak.ci_high if part.peak else None,
-                "adjusted_for": " ".join(part.adjusted_for) or None,
-                "p_nonlinear_adjusted": part.adjusted.nonlinear_wald.p if part.adjusted else None,
-            }
-        for name, v in (("linear", part.linear_validation), ("spline", part.spline_validation)):
-            if v is not None:
-                row |= {
-                    f"auc_{name}": v.auc,
-                    f"auc_{name}_corrected": v.auc_harrell,
-                    f"auc_{name}_5fold": v.auc_folds,
-                    f"brier_{name}_corrected": v.brier_harrell,
-                }
-        rows.append(row)
-    return rows
+        for found in (part.linear_validation, part.spline_validation):
+            if found is not None:
+                yield part.name, found
 
 
-def _threshold_rows(study: OutcomeStudy) -> list[Row]:
-    return [
-        {
-            "rule": t.rule,
-            "scale": t.scale,
-            "threshold": t.threshold,
-            "threshold_low": t.ci_low,
-            "threshold_high": t.ci_high,
-            "n": t.n,
-            "without_signature": t.without_signature,
-            "balanced_accuracy_nested": t.nested.balanced_accuracy if t.nested else None,
-            "balanced_accuracy_nested_sd": t.nested.balanced_accuracy_sd if t.nested else None,
-            "sensitivity_nested": t.nested.sensitivity if t.nested else None,
-            "specificity_nested": t.nested.specificity if t.nested else None,
-            "remark": t.refused or None,
-        }
-        for t in study.thresholds
+def _validated(field: Field[tuple[str, ModelValidation]], kind: str) -> Field[SplinePart]:
+    """One field of a validation as a field of the curve that it belongs to."""
+
+    def value(part: SplinePart) -> object:
+        found = part.linear_validation if kind == "linear" else part.spline_validation
+        return None if found is None else field.value((part.name, found))
+
+    return Field(field.key.format(kind), value)
+
+
+CURVES: Sequence[Field[SplinePart]] = (
+    Field("variable", lambda s: s.name),
+    Field("per", lambda s: s.unit),
+    Field("remark", lambda s: s.message),
+    Field("n", lambda s: s.plain and s.plain.model.n),
+    Field("knots", lambda s: s.plain and " ".join(f"{knot:.6g}" for knot in s.plain.knots)),
+    Field("knot_rule", lambda s: s.plain and s.plain.knot_rule),
+    Field("reference_median", lambda s: s.plain and s.plain.median),
+    Field("p_overall_wald", lambda s: s.plain and s.plain.overall.p),
+    Field("p_nonlinear_wald", lambda s: s.plain and s.plain.nonlinear_wald.p),
+    Field("p_nonlinear_likelihood_ratio", lambda s: s.plain and s.plain.nonlinear_ratio.p),
+    Field("p_nonlinear_score", lambda s: s.plain and s.plain.nonlinear_score.p),
+    Field("bic_spline", lambda s: s.plain and s.plain.model.bic),
+    Field("bic_linear", lambda s: s.plain and s.plain.linear.bic),
+    Field("turning_points", lambda s: " ".join(f"{t.kind} {t.x:.6g}" for t in s.turns) or None),
+    Field("turning_point_low", lambda s: s.peak and s.peak.ci_low),
+    Field("turning_point_high", lambda s: s.peak and s.peak.ci_high),
+    Field("adjusted_for", lambda s: " ".join(s.adjusted_for) or None),
+    Field("p_nonlinear_adjusted", lambda s: s.adjusted and s.adjusted.nonlinear_wald.p),
+    *(_validated(field, "linear") for field in VALIDATIONS if field.key),
+    *(_validated(field, "spline") for field in VALIDATIONS if field.key),
+)
+"""Splines: tests, turning points, and what the curve is worth on new patients."""
+
+THRESHOLDS: Sequence[Field[CohortThreshold]] = (
+    Field("rule", lambda t: t.rule, "rule"),
+    Field("scale", lambda t: t.scale, "scale"),
+    Field("threshold", lambda t: t.threshold, "threshold (median)"),
+    Field("threshold_low", lambda t: t.ci_low),
+    Field("threshold_high", lambda t: t.ci_high),
+    Field("", lambda t: span(t.ci_low, t.ci_high, ".4f"), "95 % bootstrap"),
+    Field("n", lambda t: t.n, "patients"),
+    Field("without_signature", lambda t: t.without_signature, "without signature"),
+    Field("balanced_accuracy_nested", lambda t: t.nested and t.nested.balanced_accuracy,
+          "balanced accuracy"),
+    Field("balanced_accuracy_nested_sd", lambda t: t.nested and t.nested.balanced_accuracy_sd),
+    Field("sensitivity_nested", lambda t: t.nested and t.nested.sensitivity, "sensitivity"),
+    Field("specificity_nested", lambda t: t.nested and t.nested.specificity, "specificity"),
+    Field("remark", lambda t: t.refused or None, "remark"),
+)  # fmt: skip
+
+
+def _cut_fields(study: OutcomeStudy) -> Sequence[Field[CutPart]]:
+    return (
+        Field("score", lambda p: p.name),
+        Field("auc", lambda p: p.area.auc),
+        Field("auc_low", lambda p: p.area.ci_low),
+        Field("auc_high", lambda p: p.area.ci_high),
+        Field("cut_low", lambda p: p.stability.ci_low),
+        Field("cut_high", lambda p: p.stability.ci_high),
+        Field("sensitivity", lambda p: p.best.sensitivity),
+        Field("specificity", lambda p: p.best.specificity),
+        Field("balanced_accuracy_apparent", lambda p: p.at_best.balanced_accuracy),
+        Field("balanced_accuracy_nested", lambda p: study.held_out(p).balanced_accuracy),
+        *_chi_square("best", lambda p: p.at_best),
+        *_chi_square("published", lambda p: p.at_published),
+        Field("balanced_accuracy_632_plus", lambda p: p.optimism.plus_632),
+        Field("p_best_cut", lambda p: p.permutation.p),
+    )
+
+
+def _chi_square(
+    name: str, cut_of: Callable[[CutPart], CutPerformance | None]
+) -> tuple[Field[CutPart], ...]:
+    """Pearson's test at a cut; its P ignores that the cut was chosen on the same patients."""
+
+    def test_of(part: CutPart) -> ChiSquare | None:
+        cut = cut_of(part)
+        return None if cut is None else cut.pearson
+
+    return (
+        Field(f"cut_{name}", lambda p: getattr(cut_of(p), "cut", None)),
+        Field(f"chi_square_{name}", lambda p: getattr(test_of(p), "statistic", None)),
+        Field(f"p_chi_square_{name}", lambda p: getattr(test_of(p), "p", None)),
+    )
+
+
+def _patients(study: OutcomeStudy) -> Rows:
+    """Every patient's numbers, and the asymmetry that the volumes predict."""
+    cohort, additive = study.cohort, study.additive
+    predicted: dict[str, float] = {}
+    if additive is not None:
+        predicted = dict(zip(additive.subjects, additive.study.prediction.tolist(), strict=True))
+    rows: list[list[object]] = [
+        [
+            f"sub-{subject}",
+            int(cohort.seizure_free[i]),
+            *(float(column[i]) for column in cohort.values.values()),
+            predicted.get(subject),
+        ]
+        for i, subject in enumerate(cohort.subjects)
     ]
+    return ["participant_id", "seizure_free", *cohort.values, "ai_pet_predicted"], rows
 
 
-def _volume_rows(study: OutcomeStudy) -> list[Row]:
+def _volumes(study: OutcomeStudy) -> Rows:
     """Rank the volumes by their part in the additive model of the asymmetry."""
-    if study.additive is None:
-        return []
-    found = study.additive.study
-    return [
-        {"predictor": name, "mean_absolute_shapley": value, "r": found.r, "p": found.p,
-         "r2": found.r2, "p_permutation": study.additive.permuted.p,
-         "baseline": study.additive.baseline_name, "baseline_r": study.additive.baseline_r}
-        for name, value in zip(found.names, found.mean_absolute_shapley.tolist(), strict=True)
-    ]  # fmt: skip
+    part = study.additive
+    fields: Sequence[Field[tuple[str, float]]] = ()
+    ranked: list[tuple[str, float]] = []
+    if part is not None:
+        found, p = part.study, part.permuted.p
+        ranked = list(zip(found.names, found.mean_absolute_shapley.tolist(), strict=True))
+        fields = (
+            Field("predictor", lambda v: v[0]),
+            Field("mean_absolute_shapley", lambda v: v[1]),
+            Field("r", lambda _: found.r),
+            Field("p", lambda _: found.p),
+            Field("r2", lambda _: found.r2),
+            Field("p_permutation", lambda _: p),
+            Field("baseline", lambda _: part.baseline_name),
+            Field("baseline_r", lambda _: part.baseline_r),
+        )
+    return rows_of(fields, ranked)
 
 
-TABLES: Mapping[str, Callable[[OutcomeStudy], list[Row]]] = {
-    "patients": _patient_rows,
-    "table1": _table1_rows,
-    "groups": _group_rows,
-    "models": _model_rows,
-    "curves": _curve_rows,
-    "thresholds": _threshold_rows,
-    "cuts": _cut_rows,
-    "volumes": _volume_rows,
+def _groups(study: OutcomeStudy) -> Rows:
+    compared = (*study.clinical, *study.modalities, *study.rates)
+    return rows_of(comparison_fields(study, compared), compared)
+
+
+TABLES: Mapping[str, Callable[[OutcomeStudy], Rows]] = {
+    "patients": _patients,
+    "table1": lambda study: rows_of(TABLE1, characteristics(study)),
+    "groups": _groups,
+    "models": lambda study: rows_of(MODELS, study.models),
+    "curves": lambda study: rows_of(CURVES, study.splines),
+    "thresholds": lambda study: rows_of(THRESHOLDS, study.thresholds),
+    "cuts": lambda study: rows_of(_cut_fields(study), study.cuts),
+    "volumes": _volumes,
 }
-"""Name of each table to the function that gives its rows."""
+"""Name of each table to the function that gives its header and rows."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 
 from falx.data.mo2025 import MO2025_SOURCE, load_patients
-from falx.report.page import Notice, Section, Table, render
+from falx.report.page import Notice, Section, render
 from falx.studies.outcome.cohort import published_cohort
+from falx.studies.outcome.fields import Field, page_table
 from falx.studies.outcome.outcome import OutcomeSettings, study_outcome
 from falx.studies.outcome.page import outcome_sections
 from falx.studies.reproduce.asymmetry import asymmetry_items
@@ -27,10 +27,21 @@ from falx.studies.reproduce.items import (
 from falx.studies.reproduce.rate import rate_items
 from falx.studies.reproduce.volumes import volume_items
 
-__all__ = ["as_json", "as_page", "as_text", "as_tsv", "reproduce_mo2025"]
+__all__ = ["FIELDS", "as_page", "as_text", "reproduce_mo2025"]
 
 FLAGS = {REPRODUCED: "ok", ROUNDING: "ok", CONVENTION: "warn", CONTRADICTED: "fail",
          UNAVAILABLE: ""}  # fmt: skip
+
+FIELDS: Sequence[Field[Item]] = (
+    Field("number", lambda i: i.number, "#", lambda i: str(i.number)),
+    Field("section", lambda i: i.section),
+    Field("name", lambda i: i.name, "statistic"),
+    Field("published", lambda i: i.published, "published"),
+    Field("as_published", lambda i: i.as_published, "as published, recomputed"),
+    Field("corrected", lambda i: i.corrected, "corrected"),
+    Field("verdict", lambda i: i.verdict, "verdict"),
+    Field("reason", lambda i: i.reason, "reason"),
+)
 
 
 def reproduce_mo2025(
@@ -75,30 +86,13 @@ def as_text(items: Sequence[Item], *, published_only: bool = False) -> str:
     return "\n".join(lines)
 
 
-def as_tsv(items: Sequence[Item]) -> str:
-    """Return the items as a table with a header."""
-    records = [asdict(item) for item in items]
-    rows = [list(records[0]), *[[str(v) for v in record.values()] for record in records]]
-    return "\n".join("\t".join(row) for row in rows) + "\n"
-
-
-def as_json(items: Sequence[Item]) -> str:
-    """Return the items as JSON."""
-    return json.dumps([asdict(item) for item in items], indent=2, ensure_ascii=False) + "\n"
-
-
 def as_page(items: Sequence[Item], settings: OutcomeSettings | None = None) -> str:
     """Return the page: the items, then the paper's figures drawn anew."""
-    columns = ["#", "statistic", "published", "as published, recomputed", "corrected", "verdict",
-               "reason"]  # fmt: skip
     sections = [Section("Verdicts", [Notice([summary(items)], "note")])]
     for name in dict.fromkeys(item.section for item in items):
         chosen = [item for item in items if item.section == name]
-        rows = [
-            [str(i.number), i.name, i.published, i.as_published, i.corrected, i.verdict, i.reason]
-            for i in chosen
-        ]
-        table = Table(columns, rows, flags=[FLAGS[i.verdict] for i in chosen])
+        flags = [FLAGS[item.verdict] for item in chosen]
+        table = replace(page_table(FIELDS, chosen), flags=flags)
         sections.append(Section(f"Numbers: {name}", [table]))
     study = study_outcome(published_cohort(), settings)
     return render(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from falx.bids.derivative import output_path
-from falx.core.settings import again, inputs_of, params_of
+from falx.core.settings import inputs_of, params_of, with_default
 from falx.core.stage import Stage
 from falx.genes.association_study import Settings
 from falx.genes.files import Knowledge, Surface
@@ -24,7 +24,7 @@ class Genes(GenesConfiguration):
     """Gene expression behind the group maps; asked for by `expression` or `ahba`."""
 
     # Four of the six donors have left-hemisphere samples alone.
-    side: Literal["left", "right", "both"] = again(Settings, "side", default="left")
+    side: Literal["left", "right", "both"] = with_default(Settings, "side", "left")
 
 
 ATLAS = {"atlas": "config.groups.atlas?", "atlas_labels": "config.groups.atlas_labels?"}

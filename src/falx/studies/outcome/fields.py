@@ -1,0 +1,53 @@
+"""One layout of a result for the table of programs and the table of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from falx.report.page import Table
+
+__all__ = ["Field", "page_table", "rows_of"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Field(Generic[T]):
+    """One number of a result.
+
+    Parameters
+    ----------
+    key
+        Header in the table of programs; empty: not there.
+    value
+        Takes it from the result.
+    heading
+        Header on the page; ``None``: not there.
+    shown
+        Takes what the page shows, where that is another form of the number.
+    """
+
+    key: str
+    value: Callable[[T], object]
+    heading: str | None = None
+    shown: Callable[[T], object] | None = None
+
+
+def rows_of(
+    fields: Sequence[Field[T]], results: Iterable[T]
+) -> tuple[list[str], list[list[object]]]:
+    """Return header and rows for programs; of no results, a remark."""
+    kept = [field for field in fields if field.key]
+    rows = [[field.value(result) for field in kept] for result in results]
+    if not rows:
+        return ["remark"], [["not computed; the warnings in the results say why"]]
+    return [field.key for field in kept], rows
+
+
+def page_table(fields: Sequence[Field[T]], results: Iterable[T], caption: str = "") -> Table:
+    """Return the same results as a table of the page."""
+    kept = [field for field in fields if field.heading is not None]
+    rows = [[(field.shown or field.value)(result) for field in kept] for result in results]
+    return Table([str(field.heading) for field in kept], rows, caption)
