@@ -149,9 +149,9 @@ def test_enrich_command(demo, tmp_path, capsys):
     assert "Lists together" in (tmp_path / "out/report.html").read_text()
 
 
-def test_degs_command(shared, tmp_path, capsys):
+def test_degs_command(reference, tmp_path, capsys):
     pytest.importorskip("pydeseq2")
-    data = shared / "data/rnaseq/pydeseq2__datasets__synthetic__test_"
+    data = reference / "deseq2/small_"
     imaging = tmp_path / "genes.tsv"
     members = ["positive", "negative", "", "positive", "", "negative", "", "", "positive", ""]
     lines = [f"gene{i}\t{m}" for i, m in enumerate(members, 1)]
