@@ -95,7 +95,7 @@ def phantom_rest(*, seed: int = 1, volumes: int = 125, **choices: Any) -> RestPh
 
 
 def phantom_groups(
-    *, seed: int = 1, people: int = 10, voxel_mm: float = 6.0, effect: float = 1.5
+    *, seed: int = 1, people: int = 10, voxel_mm: float = 6.0, effect: float = 2.5
 ) -> GroupPhantom:
     """Simulate smooth maps of two groups of equal size; patients are lower in one ball.
 
