@@ -218,8 +218,14 @@ def _contrast(names: Sequence[str], contrast: tuple[str, str] | None) -> tuple[s
                 do='name them with contrast=("A", "B")',
             )
         return found[0], found[1]
-    first, second = words_of(contrast, "contrast")
-    return first, second
+    named = words_of(contrast, "contrast")
+    if len(named) != 2 or not set(named) <= set(found):
+        raise InputError(
+            "the contrast names two of the groups",
+            found=", ".join(named),
+            do=f"choose from {', '.join(found)}",
+        )
+    return named[0], named[1]
 
 
 def _mask(stack: npt.NDArray[np.floating], like: Image, given: Any) -> Image:
