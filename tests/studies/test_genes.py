@@ -198,7 +198,8 @@ def test_enigma_table_states_what_it_mixes():
     assert "thickness" in table.notes[0]
 
 
-def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys):
+def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(demo_genes.run.__kwdefaults__, "n_maps", 499)
     assert main(["demo", str(tmp_path), "--study", "genes", "--seed", "7"]) == 0
     said = capsys.readouterr().out
     assert "median rank of the planted genes" in said
