@@ -64,7 +64,7 @@ class Head:
         return np.asarray(np.isin(self.labels, ids))
 
     def tissues(self) -> npt.NDArray[np.uint8]:
-        """Position of every voxel's tissue in :data:`falx.data.labels.TISSUES`, shape (X, Y, Z)."""
+        """Position (X, Y, Z) of every voxel's tissue in :data:`falx.data.labels.TISSUES`."""
         table = head_labels().table(head_labels().tissue_number)
         return recode(self.labels, table).astype(np.uint8)
 
