@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import patsy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,7 +110,6 @@ def test_the_spline_is_straight_beyond_its_knots_and_its_derivative_is_right():
 
 def test_the_spline_spans_the_same_space_as_an_independent_basis():
     """patsy's natural cubic spline with the same knots is an oracle for the fit."""
-    patsy = pytest.importorskip("patsy")
     x, y = column("rate"), outcome()
     knots = place_knots(x)
     oracle = np.asarray(
