@@ -8,12 +8,13 @@ VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow bench lint types layers unused format clean
+.PHONY: help demo test test-slow test-processors bench lint types layers unused format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
 	@echo "make test       the tests (under 15 minutes on two cores)"
 	@echo "make test-slow  the long studies whose figures stand in docs/"
+	@echo "make test-processors     golden and reference numbers as other processors compute them"
 	@echo "make bench      measured figures beside their targets"
 	@echo "make lint types layers   what CI checks besides the tests"
 
@@ -37,6 +38,9 @@ test: $(VENV)/.developer
 
 test-slow: $(VENV)/.developer
 	$(BIN)/python -m pytest -m slow
+
+test-processors: $(VENV)/.developer
+	$(BIN)/python scripts/test_processors.py --workers $(WORKERS)
 
 bench: $(VENV)/.developer
 	$(BIN)/python -m benchmarks

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from ellipsoid_head import make_head, pet_grid, rigid
-from falx.anatomy.files import coregister_stage, load_matrix
+from falx.anatomy.files import CoregisterFiles, coregister_stage, load_matrix
 from falx.anatomy.registration.coregistration import coregister, point_distance_mm
 from falx.anatomy.registration.mutual_information import BINS, nmi, nmi_of_histogram
 from falx.core.errors import InputError
@@ -173,10 +173,11 @@ def test_stage_writes_the_matrix_and_its_meaning(t1w, pet, tmp_path):
     save(tmp_path / "t1w.nii.gz", t1w.data, t1w.affine)
     save(tmp_path / "mask.nii.gz", make_head().brain, t1w.affine)
     save(tmp_path / "pet.nii.gz", np.stack([pet.data, 2 * pet.data], axis=3), pet.affine)
-    coregister_stage(
+    files = CoregisterFiles(
         fixed=tmp_path / "t1w.nii.gz", fixed_mask=tmp_path / "mask.nii.gz",
         moving=tmp_path / "pet.nii.gz", matrix=tmp_path / "matrix.json",
     )  # fmt: skip
+    coregister_stage(files)
     facts = json.loads((tmp_path / "matrix.json").read_text())
     assert "fixed image (pre-operative T1w) to RAS+" in facts["convention"]
     assert "frames were averaged" in facts["notices"][0]

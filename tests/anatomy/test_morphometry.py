@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from falx.anatomy.files import grey_volume_stage
+from falx.anatomy.files import GreyVolumeFiles, grey_volume_stage
 from falx.anatomy.morphometry import (
+    GreySettings,
     analysis_mask,
     intracranial_volume_ml,
-    jacobian_determinant,
     modulated,
 )
+from falx.anatomy.registration.inverse import jacobian_determinants
 from falx.core.errors import FalxNotice, InputError, QualityError
 from falx.core.grid import Grid, normalisation_grid
 from falx.images.nifti import Image, load, save
@@ -60,7 +61,7 @@ def test_amount_of_tissue_is_kept():
 def test_jacobian_of_a_linear_map():
     linear = np.array([[1.2, 0.1, 0.0], [0.0, 0.9, 0.2], [0.05, 0.0, 1.1]])
     coordinates = TEMPLATE.centres_mm() @ linear.T
-    found = jacobian_determinant(coordinates, TEMPLATE)
+    found = jacobian_determinants(CoordinateMap(coordinates, TEMPLATE.affine))
     np.testing.assert_allclose(found, np.linalg.det(linear), rtol=1e-9)
 
 
@@ -142,12 +143,12 @@ def test_stage_keeps_the_amount(tmp_path):
     template = normalisation_grid(4.0)
     mapping = CoordinateMap((1.1 * template.centres_mm()).astype(np.float32), template.affine)
     save_map(tmp_path / "map.nii.gz", mapping)
-    grey_volume_stage(
+    files = GreyVolumeFiles(
         gm=tmp_path / "gm.nii.gz", wm=tmp_path / "wm.nii.gz", csf=tmp_path / "csf.nii.gz",
         to_native=tmp_path / "map.nii.gz", volume=tmp_path / "volume.nii.gz",
         smoothed=tmp_path / "smoothed.nii.gz", metrics=tmp_path / "metrics.json",
-        voxel_mm=4.0, smoothing_fwhm_mm=8.0, modulate=True,
     )  # fmt: skip
+    grey_volume_stage(files, GreySettings(voxel_mm=4.0, smoothing_fwhm_mm=8.0))
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["tiv_ml"] == pytest.approx(1.75 * metrics["gm_ml"], rel=1e-5)
     assert metrics["template_gm_ml"] == pytest.approx(metrics["gm_ml"], rel=0.02)

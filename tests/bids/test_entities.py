@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from bidsschematools.schema import load_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def test_entities_to_name_to_entities_is_the_identity(
 
 
 def test_order_is_that_of_the_schema() -> None:
-    schema = pytest.importorskip("bidsschematools.schema").load_schema()
+    schema = load_schema()
     names = [schema.objects.entities[key]["name"] for key in schema.rules.entities]
     assert [key for key in ENTITY_ORDER if key in names] == names
 

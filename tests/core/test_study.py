@@ -1,84 +1,133 @@
-"""A column of ``participants.tsv`` is declared once and read the same everywhere."""
+"""What a study says of itself, and tables that cannot work."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from falx.core.errors import InputError
+import toy_study
+from falx.core.errors import FalxError, InputError
 from falx.core.participants import Participants
-from falx.core.settings import options_of
-from falx.core.study import Column, column, columns_of
+from falx.core.settings import option
+from falx.core.stage import Source, Stage, arguments_of, check_table
+from falx.core.study import Column, RawInput, load_study
 
-SIDE = Column("side of the focus", ("side", "hemisphere"), {"l": "left", "r": "right"})
+SIDE = Column("side of the focus", ("side", "focus"), {"l": "left", "r": "right"})
 AGE = Column("age", ("age",), kind="number")
-DONE = Column("operation", ("done",), {"yes": 1.0, "no": 0.0}, kind="number")
-PEOPLE = Participants(
-    {"01": {"Hemisphere": "R"}, "02": {"operated": "l"}},
-    ("participant_id", "Hemisphere", "operated"),
+
+
+@given(
+    st.sampled_from(["raw", "config", "anatomy"]),
+    st.sampled_from(["pet", "genes.ahba", "gm"]),
+    st.sampled_from(["", "?", "*", "?*", "*?"]),
 )
+def test_a_source_is_read_from_its_notation(origin: str, role: str, marks: str) -> None:
+    source = Source.parse(f"{origin}.{role}{marks}")
+    assert (source.origin, source.role) == (origin, role)
+    assert (source.optional, source.gather) == ("?" in marks, "*" in marks)
+
+
+@given(st.sampled_from(["l", "r", "left", "right"]), st.lists(st.booleans(), min_size=5))
+def test_entries_are_read_in_any_case(text: str, upper: list[bool]) -> None:
+    mixed = "".join(c.upper() if up else c for c, up in zip(text, upper * 5, strict=False))
+    assert SIDE.read(mixed, where="sub-1") == ("left" if text.startswith("l") else "right")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_read_as_they_are_written(value: float) -> None:
+    people = Participants({"1": {"Age": repr(value)}}, ("participant_id", "Age"))
+    assert AGE.of(people, "1") == value
+
+
+def test_entries_that_are_not_understood() -> None:
+    with pytest.raises(InputError, match=r"the side .*\(found: 'b'\); write one of l, l.*r"):
+        SIDE.read("b", where="sub-1")
+    with pytest.raises(InputError, match=r"the age is not a number \(found: 'old'\)"):
+        AGE.read("old", where="sub-1")
+    assert SIDE.of(Participants(), "1") is None
+    assert Column("group", ("group",)).read("DRE", where="x") == "DRE"
+
+
+def test_a_study_is_found_by_its_reference() -> None:
+    assert load_study("toy_study:STUDY") is toy_study.STUDY
+    with pytest.raises(FalxError, match="toy_study:read is not a study"):
+        load_study("toy_study:read")
+    with pytest.raises(FalxError, match="the study toy has no stage x"):
+        toy_study.STUDY.stage("x")
+    assert [s.name for s in toy_study.STUDY.at("group")] == ["mean"]
 
 
 @pytest.mark.parametrize(
-    ("declared", "text", "value"),
+    ("stage", "change", "match"),
     [
-        (SIDE, "L", "left"),
-        (SIDE, "Right", "right"),
-        (AGE, "37.5", 37.5),
-        (DONE, "Yes", 1.0),
-        (DONE, "no", 0.0),
-        (DONE, "0", 0.0),
-        (Column("remark", ("remark",)), "any Text", "any Text"),
+        ("warm", {"inputs": {"t1w": "raw.ct"}}, "stage warm asks for raw.ct"),
+        ("join", {"params": {"weights": "join.weight", "strict": "join.strict"}}, "join.weight,"),
+        ("warm", {"level": "group"}, "stage warm asks for participant.side"),
+        ("tell", {"params": {}, "level": "group"}, ""),
     ],
 )
-def test_cells_become_values(declared, text, value):
-    assert declared.read(text, where="sub-01") == value
+def test_what_nothing_gives_is_an_error_at_import(
+    stage: str, change: dict[str, object], match: str
+) -> None:
+    def build() -> None:
+        old = toy_study.STUDY.stage(stage)
+        stages = [replace(s, **change) if s is old else s for s in toy_study.STAGES]  # type: ignore[arg-type]
+        replace(toy_study.STUDY, stages=tuple(stages))
+
+    if not match:
+        build()
+        return
+    with pytest.raises(FalxError, match=match):
+        build()
 
 
-@pytest.mark.parametrize(
-    ("declared", "text", "sentence"),
-    [
-        (SIDE, "both", "sub-01: the side of the focus is not understood .found: 'both'."),
-        (SIDE, "both", "write one of l, left, r, right in participants.tsv"),
-        (AGE, "old", "sub-01: the age is not a number .found: 'old'."),
-        (DONE, "perhaps", "the operation is not a number"),
-    ],
-)  # fmt: skip
-def test_other_cells_are_refused(declared, text, sentence):
-    with pytest.raises(InputError, match=sentence):
-        declared.read(text, where="sub-01")
+def test_a_raw_input_cannot_be_changed_behind_its_back() -> None:
+    wanted = RawInput("mask", suffix="mask", entities={"label": "ablation"})
+    with pytest.raises(TypeError):
+        wanted.entities["label"] = "x"  # type: ignore[index]
 
 
-def test_a_header_is_the_usual_one_or_the_one_that_is_named():
-    assert SIDE.of(PEOPLE, "01") == "right"
-    assert SIDE.of(PEOPLE, "02") is None
-    assert SIDE.of(PEOPLE, "02", "Operated") == "left"
-    assert SIDE.header_of(PEOPLE, None, "columns.side") == "Hemisphere"
-    assert SIDE.header_of(PEOPLE, "OPERATED", "columns.side") == "operated"
-    assert AGE.header_of(PEOPLE, None, "columns.age") is None
-    with pytest.raises(InputError, match=r"no column 'focus', which .* columns\.side.*Hemisphere"):
-        SIDE.header_of(PEOPLE, "focus", "columns.side")
+@dataclass(frozen=True)
+class Files:
+    image: Path
+    out: Path
+    extra: Path | None = None
 
 
-def test_a_section_of_columns_is_options_and_columns_at_once():
-    @dataclass(frozen=True)
-    class Columns:
-        side: str | None = column("side", "side", "focus", values={"l": "left"})
-        age: str | None = column("age", "age", kind="number")
-
-    found = columns_of(Columns)
-    assert found["side"] == Column("side", ("side", "focus"), {"l": "left"})
-    assert found["age"].kind == "number"
-    assert Columns().side is None
+@dataclass(frozen=True)
+class Smooth:
+    fwhm_mm: float = option(6.0, help="width", unit="mm")
+    kinds: tuple[str, ...] = field(default=())
 
 
-def test_the_outcome_study_and_the_participant_level_share_their_columns():
-    from falx.studies.outcome.columns import NUMBERS, Columns
-    from falx.studies.signature.study import STUDY
+CALLS: list[tuple[Files, Smooth, int]] = []
 
-    assert STUDY.columns == columns_of(Columns)
-    assert set(NUMBERS) == set(STUDY.columns) - {"outcome"}
-    keys = options_of(STUDY.configuration)
-    assert {f"columns.{name}" for name in STUDY.columns} <= set(keys)
-    assert keys["columns.side"].help == (
-        "header of the side of the epileptic focus, if not side or focus_side or hemisphere"
+
+def smooth_stage(files: Files, settings: Smooth, *, threads: int = 1) -> None:
+    CALLS.append((files, settings, threads))
+
+
+def test_a_stage_puts_records_together_and_names_what_it_lacks() -> None:
+    assert arguments_of(smooth_stage) == {"image", "out", "extra", "fwhm_mm", "kinds"}
+    stage = Stage(
+        "smooth", smooth_stage, {"image": "raw.t1w"}, {"out": "x.txt"}, {"fwhm_mm": "s.fwhm_mm"}
     )
+    stage.call({"image": Path("a"), "out": Path("b"), "fwhm_mm": 3.0}, threads=2)
+    assert CALLS.pop() == (Files(Path("a"), Path("b")), Smooth(3.0), 2)
+    with pytest.raises(FalxError, match=r"misses \['fwhm_mm'\]"):
+        Stage("smooth", smooth_stage, {"image": "raw.t1w"}, {"out": "x.txt"})
+    with pytest.raises(FalxError, match=r"names \['width'\] that the function does not take"):
+        replace(stage, params={"fwhm_mm": "s.fwhm_mm", "width": "s.w"})
+
+
+def test_a_table_takes_only_from_earlier_stages() -> None:
+    warm, cool, join, *_ = toy_study.STAGES
+    check_table((warm, cool, join))
+    with pytest.raises(FalxError, match=r"stage join: its input cooled comes from cool\.cooled"):
+        check_table((warm, join, cool))
+    with pytest.raises(FalxError, match="two stages are called warm"):
+        check_table((warm, warm))

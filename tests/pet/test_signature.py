@@ -10,8 +10,9 @@ import pytest
 from falx.core.errors import FalxNotice, OptionError, collect_notices
 from falx.core.grid import box_grid
 from falx.pet.asymmetry import asymmetry_index
-from falx.pet.presets import PRESETS, preset
+from falx.pet.presets import PRESETS, PetSettings, preset
 from falx.pet.scaling import scale_image
+from falx.pet.settings import AsymmetrySettings, Correction, SignatureRule
 from falx.pet.signature import (
     DEFAULT_THRESHOLD,
     PUBLISHED_THRESHOLD,
@@ -99,20 +100,48 @@ def test_unknown_words_are_refused():
         Threshold(-0.1, "percent", "<=", "test")
     with pytest.raises(OptionError, match="threshold is out of range"):
         Threshold(0.1, "z5", "<=", "test")
-    with pytest.raises(OptionError, match="unknown PET choice"):
-        preset("corrected", fwhm=3)
+    with pytest.raises(OptionError, match="did you mean 'pet.psf_fwhm_mm'"):
+        preset("corrected", {"pet.fwhm": 3})
     with pytest.raises(OptionError, match="did you mean 'mo2025_text'"):
         preset("mo2025_txt")
 
 
 def test_presets_tie_the_published_number_to_its_scale():
-    for name, settings in PRESETS.items():
-        published = settings.threshold == PUBLISHED_THRESHOLD.value
+    for name in PRESETS:
+        rule = preset(name).signature
+        published = rule.threshold == PUBLISHED_THRESHOLD.value
         assert published == name.startswith("mo2025")
-        if published:
-            assert settings.threshold_scale == "z5"
+        assert rule.threshold_scale == ("z5" if published else "proportional")
 
 
-def test_none_keeps_the_choice_of_the_preset():
-    assert preset("mo2025_script", method=None) == PRESETS["mo2025_script"]
-    assert preset("corrected", gm_floor=0.5).gm_floor == 0.5
+def test_presets_hold_what_the_scripts_and_the_text_say():
+    script, text = preset("mo2025_script"), preset("mo2025_text")
+    assert (script.pet.method, script.asymmetry.scale) == ("none", "z5")
+    assert (text.pet.method, text.pet.smoothing_fwhm_mm, text.asymmetry.scale) == ("mg3", 6, "z")
+    for found in (script, text):
+        assert found.asymmetry.smoothing_fwhm_mm == 0
+        assert (found.signature.gm_floor, found.signature.ipsilateral_only) == (0, False)
+    assert preset("corrected") == PetSettings()
+
+
+def test_a_change_goes_before_the_preset():
+    changed = preset("mo2025_script", {"signature.gm_floor": 0.5})
+    assert changed.signature.gm_floor == 0.5
+    assert changed.pet == preset("mo2025_script").pet
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (Correction, "floor", 0.01),
+        (Correction, "method", "mg4"),
+        (AsymmetrySettings, "reference", "whole"),
+        (AsymmetrySettings, "voxel_mm", 0.5),
+        (SignatureRule, "threshold", 0.1),
+        (SignatureRule, "gm_floor", 1.5),
+        (SignatureRule, "threshold_comparison", ">"),
+    ],
+)
+def test_settings_are_checked_as_they_are_made(kind, name, value):
+    with pytest.raises(OptionError, match=name):
+        kind(**{name: value})

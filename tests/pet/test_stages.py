@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +17,25 @@ from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.core.grid import Grid
 from falx.images.nifti import Image, save
-from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
+from falx.pet.files import (
+    AsymmetryFiles,
+    CorrectionFiles,
+    PlaceFiles,
+    SignatureFiles,
+    asymmetry_stage,
+    correct_stage,
+    signature_stage,
+)
 from falx.pet.presets import preset
-from falx.surgery.files import ablation_stage
+from falx.pet.settings import TemplateSettings
+from falx.pet.steps import FLAIR, GM_DENSITY, PET
+from falx.surgery.files import AblationFiles, ablation_stage
 
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)
+
+
+def place_files(files: dict[str, Path]) -> PlaceFiles:
+    return PlaceFiles(**{f.name: files[f.name] for f in fields(PlaceFiles)})
 
 
 def run(
@@ -28,10 +44,10 @@ def run(
     *,
     name: str = "corrected",
     side: str = "auto",
-    **changes: object,
+    changes: Mapping[str, object] | None = None,
 ) -> dict[str, Path]:
     """Run all PET stages as the study does; return every output path."""
-    s = preset(name, **changes)
+    chosen = preset(name, changes)
     out = {n: folder / f"{n}.json" for n in ("pvc", "asymmetry", "signature", "rates")}
     for key in (
         "corrected",
@@ -41,56 +57,38 @@ def run(
         "mask_template",
         "mask_native",
         "published_native",
-        "ablation_native",
-        "ablation_template",
     ):
         out[key] = folder / f"out_{key}.nii.gz"
-    anatomy = {k: files[k] for k in ("brain_mask", "structures", "to_native", "to_template")}
+    tissues = {k: files[k] for k in ("pet", "matrix", "gm", "wm", "csf", "structures")}
     correct_stage(
-        pet=files["pet"],
-        matrix=files["matrix"],
-        gm=files["gm"],
-        wm=files["wm"],
-        csf=files["csf"],
-        structures=files["structures"],
-        corrected=out["corrected"],
-        metrics=out["pvc"],
-        method=s.method,
-        psf_fwhm_mm=s.psf_fwhm_mm,
-        smoothing_fwhm_mm=s.smoothing_fwhm_mm,
-        floor=s.floor,
-        frames="static",
+        CorrectionFiles(**tissues, corrected=out["corrected"], metrics=out["pvc"]), chosen.pet
     )
     asymmetry_stage(
-        image=out["corrected"],
-        matrix=None,
+        AsymmetryFiles(
+            image=out["corrected"],
+            scaled_template=out["scaled"],
+            asymmetry_template=out["ai_template"],
+            asymmetry_native=out["ai_native"],
+            metrics=out["asymmetry"],
+        ),
+        place_files(files),
+        chosen.asymmetry,
         quantity=PET,
-        **anatomy,
-        scaled_template=out["scaled"],
-        asymmetry_template=out["ai_template"],
-        asymmetry_native=out["ai_native"],
-        metrics=out["asymmetry"],
-        scale=s.scale,
-        reference=s.reference,
-        smoothing_fwhm_mm=s.template_smoothing_fwhm_mm,
-        voxel_mm=2.0,
+        reference=chosen.asymmetry.reference,
     )
     signature_stage(
-        scaled_template=out["scaled"],
-        asymmetry_metrics=out["asymmetry"],
-        **anatomy,
-        gm=files["gm"],
-        signature_template=out["mask_template"],
-        signature_native=out["mask_native"],
-        published_native=out["published_native"],
-        metrics=out["signature"],
+        SignatureFiles(
+            scaled_template=out["scaled"],
+            asymmetry_metrics=out["asymmetry"],
+            gm=files["gm"],
+            signature_template=out["mask_template"],
+            signature_native=out["mask_native"],
+            published_native=out["published_native"],
+            metrics=out["signature"],
+        ),
+        place_files(files),
+        chosen.signature,
         side=side,
-        threshold=s.threshold,
-        threshold_scale=s.threshold_scale,
-        threshold_comparison=s.threshold_comparison,
-        gm_floor=s.gm_floor,
-        ipsilateral_only=s.ipsilateral_only,
-        minimum_cluster_mm3=s.minimum_cluster_mm3,
     )
     return out
 
@@ -135,24 +133,21 @@ def rate(folder, case, ablation, matrix=None):
     head, files, out = case
     save(folder / "ablation.nii.gz", ablation, head.grid.affine)
     ablation_stage(
-        ablation=folder / "ablation.nii.gz",
-        matrix=matrix,
-        structures=files["structures"],
-        to_native=files["to_native"],
-        signature_native=out["mask_native"],
-        published_native=out["published_native"],
-        signature_metrics=out["signature"],
-        scaled_pet=out["scaled"],
-        pet_metrics=out["asymmetry"],
-        scaled_flair=None,
-        flair_metrics=None,
-        scaled_gm=None,
-        gm_metrics=None,
-        ablation_native=folder / "native.nii.gz",
-        ablation_template=folder / "template.nii.gz",
-        metrics=folder / "rates.json",
+        AblationFiles(
+            ablation=folder / "ablation.nii.gz",
+            matrix=matrix,
+            structures=files["structures"],
+            to_native=files["to_native"],
+            signature_native=out["mask_native"],
+            published_native=out["published_native"],
+            signature_metrics=out["signature"],
+            scaled_pet=out["scaled"],
+            pet_metrics=out["asymmetry"],
+            ablation_native=folder / "native.nii.gz",
+            ablation_template=folder / "template.nii.gz",
+            metrics=folder / "rates.json",
+        ),
         drawn_on="postop" if matrix is not None else None,
-        second_ablation=None,
         second_drawn_on=None,
     )
     return facts(folder / "rates.json")
@@ -227,31 +222,33 @@ def test_mirrored_input_gives_mirrored_output(left, tmp_path):
 
 def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
     head, files, _ = left
-    anatomy = {k: files[k] for k in ("brain_mask", "structures", "to_native", "to_template")}
     outputs = {
         "scaled_template": tmp_path / "scaled.nii.gz",
         "asymmetry_template": tmp_path / "ai_template.nii.gz",
         "asymmetry_native": tmp_path / "ai_native.nii.gz",
         "metrics": tmp_path / "metrics.json",
     }
-    settings = {
-        "scale": "proportional",
-        "reference": "brain",
-        "smoothing_fwhm_mm": 6.0,
-        "voxel_mm": 2.0,
-    }
-    given = {**anatomy, **outputs, **settings}
-    asymmetry_stage(image=files["gm"], matrix=None, quantity=GM_DENSITY, **given)
+    where, settings = place_files(files), TemplateSettings()
+    asymmetry_stage(
+        AsymmetryFiles(image=files["gm"], **outputs),
+        where,
+        settings,
+        quantity=GM_DENSITY,
+        reference="brain",
+    )
     assert np.abs(nib.load(outputs["asymmetry_template"]).get_fdata()).max() < 1e-4
     move = rigid((3, -2, 4), (0.05, 0.02, -0.03))
     write_json(tmp_path / "matrix.json", {"matrix": move})
     bright = head.t1w * np.where(head.labels == 53, 1.2, 1.0)
     save(tmp_path / "flair.nii.gz", bright.astype(np.float32), move @ head.grid.affine)
     asymmetry_stage(
-        image=tmp_path / "flair.nii.gz",
-        matrix=tmp_path / "matrix.json",
+        AsymmetryFiles(
+            image=tmp_path / "flair.nii.gz", matrix=tmp_path / "matrix.json", **outputs
+        ),
+        where,
+        settings,
         quantity=FLAIR,
-        **given,
+        reference="brain",
     )
     structures = facts(outputs["metrics"])["structures"]["hippocampus"]
     assert structures["right"]["mean_asymmetry"] > 0.03
@@ -273,7 +270,7 @@ def test_published_presets_run_and_find_the_side(left, tmp_path, name):
 @pytest.mark.parametrize("reference", ["cerebellum", "pons"])
 def test_reference_without_its_label_is_refused(left, tmp_path, reference):
     with pytest.raises(InputError, match="reference region for intensity scaling is empty"):
-        run(tmp_path, left[1], reference=reference)
+        run(tmp_path, left[1], changes={"asymmetry.reference": reference})
 
 
 def test_outputs_are_finite_float_images_with_sidecars(left):

@@ -19,6 +19,8 @@ from falx.studies.reproduce.items import (
     compare,
 )
 
+pytestmark = pytest.mark.processor
+
 EXPECTED = {
     REPRODUCED: {4, 6, 7, 11, 15, 16, 21, 22, 24, 26},
     ROUNDING: {1, 2, 3, 5, 23},

@@ -1,25 +1,169 @@
-"""The anatomy stage's numbers, as they are written to its JSON file."""
+"""The numbers of the anatomy stages, as records and as they are written to JSON files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from falx.anatomy.quality import Check
+from falx.anatomy.registration.coregistration import Coregistration
 from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.structures.delineation import SKIN, SKULL, Structures
-from falx.anatomy.volumes import PAIRS, tissue_volume_mm3, volume_asymmetry
+from falx.anatomy.volumes import VolumeAsymmetry, tissue_volume_mm3, volume_asymmetry
+from falx.atlas.numbers import PAIRS
+from falx.core.records import plain
 from falx.data.labels import head_labels
 
-__all__ = ["LEAST_CONFIDENCE", "anatomy_metrics"]
+__all__ = [
+    "LEAST_CONFIDENCE",
+    "AnatomyMetrics",
+    "CoregistrationMetrics",
+    "FitMetrics",
+    "GreyMetrics",
+    "StructureMetrics",
+    "TissueVolumes",
+    "anatomy_metrics",
+    "coregistration_metrics",
+]
 
 LEAST_CONFIDENCE = 0.6
 """Structures below this expected overlap get no volume."""
 
 OWN, SITE = "falx", "given"
+
+CONVENTION = (
+    "4×4 matrix that maps RAS+ world millimetres of the fixed image (pre-operative T1w) to RAS+ "
+    "world millimetres of the moving image"
+)
+
+
+@dataclass(frozen=True)
+class TissueVolumes:
+    """Sums of tissue probabilities, mm³; `tiv` is the sum of the three."""
+
+    gm: float
+    wm: float
+    csf: float
+    tiv: float
+
+
+@dataclass(frozen=True)
+class StructureMetrics:
+    """One labelled structure.
+
+    Parameters
+    ----------
+    name, side
+        As in :func:`falx.data.labels.head_labels`.
+    volume_mm3
+        None where `confidence` is below :data:`LEAST_CONFIDENCE`.
+    confidence
+        Expected Dice overlap with the truth; None for labels of a site.
+    origin
+        ``"falx"`` or ``"given"``.
+    reason
+        Why there is no volume.
+    """
+
+    name: str
+    side: str
+    volume_mm3: float | None
+    confidence: float | None
+    origin: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FitMetrics:
+    """The fitted model: one entry a Gaussian, one share a class, and how the fit went."""
+
+    means: tuple[float, ...]
+    standard_deviations: tuple[float, ...]
+    weights: tuple[float, ...]
+    classes: tuple[int, ...]
+    shares: tuple[float, ...]
+    rounds: int
+    last_gain_nats_per_sample: float
+    jacobian_range: tuple[float, float]
+    labels_for_head: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class AnatomyMetrics:
+    """What the anatomy stage measured.
+
+    Parameters
+    ----------
+    volumes_mm3
+        Of the tissues.
+    structures
+        By FreeSurfer number, as text.
+    asymmetry
+        By name of the pair, where both sides have a volume.
+    quality
+        Every check, passed or not.
+    notices
+        Sentences that were said on the way.
+    settings
+        With which the head was segmented.
+    affine_native_to_template
+        4×4, native mm to template mm.
+    alignment_nats
+        Gain of log-likelihood by the affine alignment, nats per sample.
+    fit
+        Fitted parameters.
+    """
+
+    volumes_mm3: TissueVolumes
+    structures: Mapping[str, StructureMetrics]
+    asymmetry: Mapping[str, VolumeAsymmetry]
+    quality: tuple[Check, ...]
+    notices: tuple[str, ...]
+    settings: SegmentationSettings
+    affine_native_to_template: tuple[tuple[float, ...], ...]
+    alignment_nats: float
+    fit: FitMetrics
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of the JSON file; a reason stands only where there is one."""
+        content: dict[str, Any] = plain(self)
+        for entry in content["structures"].values():
+            if entry["reason"] is None:
+                del entry["reason"]
+        return content
+
+
+@dataclass(frozen=True)
+class CoregistrationMetrics:
+    """A rigid matrix between two images of a head, 4×4, and how well it fits."""
+
+    matrix: tuple[tuple[float, ...], ...]
+    convention: str
+    degrees_of_freedom: int
+    nmi_before: float
+    nmi_after: float
+    overlap: float
+    mean_shift_mm: float
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GreyMetrics:
+    """Volumes of a head and of its grey matter in template space, mL."""
+
+    tiv_ml: float
+    gm_ml: float
+    wm_ml: float
+    csf_ml: float
+    template_gm_ml: float
+    modulated: bool
+    smoothing_fwhm_mm: float
+    notices: tuple[str, ...]
 
 
 def anatomy_metrics(
@@ -27,70 +171,89 @@ def anatomy_metrics(
     structures: Structures,
     checks: Iterable[Check],
     notices: Iterable[str],
-    settings: Mapping[str, Any],
-) -> dict[str, Any]:
+    settings: SegmentationSettings,
+) -> AnatomyMetrics:
     """Collect volumes in mm³, asymmetries, confidence, quality, notices and settings."""
-    tissues = {
-        name: tissue_volume_mm3(getattr(segmentation, name), segmentation.grid)
-        for name in ("gm", "wm", "csf")
-    }
+    gm, wm, csf = (
+        tissue_volume_mm3(tissue, segmentation.grid)
+        for tissue in (segmentation.gm, segmentation.wm, segmentation.csf)
+    )
     table = _structure_table(structures)
-    volumes = {int(k): v["volume_mm3"] for k, v in table.items()}
-    return {
-        "volumes_mm3": {**tissues, "tiv": sum(tissues.values())},
-        "structures": table,
-        "asymmetry": _asymmetries(volumes),
-        "quality": [asdict(check) for check in checks],
-        "notices": list(notices),
-        "settings": dict(settings),
-        "affine_native_to_template": segmentation.affine,
-        "alignment_nats": segmentation.information,
-        "fit": _fit_numbers(segmentation),
-    }
+    return AnatomyMetrics(
+        volumes_mm3=TissueVolumes(gm, wm, csf, gm + wm + csf),
+        structures={str(number): entry for number, entry in table.items()},
+        asymmetry=_asymmetries({number: entry.volume_mm3 for number, entry in table.items()}),
+        quality=tuple(checks),
+        notices=tuple(notices),
+        settings=settings,
+        affine_native_to_template=_rows(segmentation.affine),
+        alignment_nats=float(segmentation.information),
+        fit=_fit_numbers(segmentation),
+    )
 
 
-def _structure_table(structures: Structures) -> dict[str, dict[str, Any]]:
+def coregistration_metrics(found: Coregistration, notices: Iterable[str]) -> CoregistrationMetrics:
+    """Describe a rigid coregistration."""
+    return CoregistrationMetrics(
+        matrix=_rows(found.matrix),
+        convention=CONVENTION,
+        degrees_of_freedom=6,
+        nmi_before=float(found.nmi_before),
+        nmi_after=float(found.nmi_after),
+        overlap=float(found.overlap),
+        mean_shift_mm=float(found.mean_shift_mm),
+        notices=tuple(notices),
+    )
+
+
+def _rows(matrix: npt.NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in matrix.tolist())
+
+
+def _structure_table(structures: Structures) -> dict[int, StructureMetrics]:
     labels = head_labels()
     names = dict(zip(labels.index.tolist(), labels.name, strict=True))
     sides = dict(zip(labels.index.tolist(), labels.side, strict=True))
-    table: dict[str, dict[str, Any]] = {}
-    for number, volume in sorted(structures.volumes_mm3.items()):
+    table: dict[int, StructureMetrics] = {}
+    for number, volume_mm3 in sorted(structures.volumes_mm3.items()):
         confidence = structures.confidence.get(number)
         low = confidence is not None and confidence < LEAST_CONFIDENCE
-        table[str(number)] = {
-            "name": names.get(number, f"label {number}"),
-            "side": sides.get(number, "none"),
-            "volume_mm3": None if low else volume,
-            "confidence": confidence,
-            "origin": SITE if confidence is None else OWN,
-        }
-        if low:
-            table[str(number)]["reason"] = (
+        table[number] = StructureMetrics(
+            name=names.get(number, f"label {number}"),
+            side=sides.get(number, "none"),
+            volume_mm3=None if low else float(volume_mm3),
+            confidence=None if confidence is None else float(confidence),
+            origin=SITE if confidence is None else OWN,
+            reason=(
                 f"expected overlap {confidence:.2f} is below {LEAST_CONFIDENCE}: "
                 "give a manual or FreeSurfer label"
             )
+            if low
+            else None,
+        )
     return table
 
 
-def _asymmetries(volumes: Mapping[int, float | None]) -> dict[str, dict[str, float | None]]:
-    result: dict[str, dict[str, float | None]] = {}
+def _asymmetries(volumes_mm3: Mapping[int, float | None]) -> dict[str, VolumeAsymmetry]:
+    result: dict[str, VolumeAsymmetry] = {}
     for name, (left, right) in PAIRS.items():
-        pair = volumes.get(left), volumes.get(right)
+        pair = volumes_mm3.get(left), volumes_mm3.get(right)
         if pair[0] is not None and pair[1] is not None:
-            result[name] = asdict(volume_asymmetry(pair[0], pair[1]))
+            result[name] = volume_asymmetry(pair[0], pair[1])
     return result
 
 
-def _fit_numbers(segmentation: Segmentation) -> dict[str, Any]:
+def _fit_numbers(segmentation: Segmentation) -> FitMetrics:
     fit = segmentation.fit
-    return {
-        "means": fit.mixture.means,
-        "standard_deviations": np.sqrt(fit.mixture.variances),
-        "weights": fit.mixture.weights,
-        "classes": fit.mixture.classes,
-        "shares": fit.mixture.shares,
-        "rounds": len(fit.gains),
-        "last_gain_nats_per_sample": fit.gains[-1],
-        "jacobian_range": [segmentation.jacobian.min(), segmentation.jacobian.max()],
-        "labels_for_head": {"skull": SKULL, "head": SKIN},
-    }
+    jacobian = segmentation.jacobian
+    return FitMetrics(
+        means=tuple(fit.mixture.means.tolist()),
+        standard_deviations=tuple(np.sqrt(fit.mixture.variances).tolist()),
+        weights=tuple(fit.mixture.weights.tolist()),
+        classes=tuple(fit.mixture.classes.tolist()),
+        shares=tuple(fit.mixture.shares.tolist()),
+        rounds=len(fit.gains),
+        last_gain_nats_per_sample=float(fit.gains[-1]),
+        jacobian_range=(float(jacobian.min()), float(jacobian.max())),
+        labels_for_head={"skull": SKULL, "head": SKIN},
+    )

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.registration.inverse import jacobian_determinants
 from falx.core.errors import InputError, QualityError
 from falx.core.grid import Grid
+from falx.core.settings import check_settings, option
 from falx.images.nifti import Image
 from falx.images.resample import pull
 from falx.images.warp import CoordinateMap
 
-__all__ = [
-    "analysis_mask",
-    "intracranial_volume_ml",
-    "jacobian_determinant",
-    "modulated",
-]
+__all__ = ["GreySettings", "analysis_mask", "intracranial_volume_ml", "modulated"]
 
 
-def jacobian_determinant(
-    coordinates_mm: npt.NDArray[np.floating], grid: Grid
-) -> npt.NDArray[np.float64]:
-    """Volume of native tissue that a unit of template space stands for, shape (X, Y, Z).
+@dataclass(frozen=True)
+class GreySettings:
+    """How grey matter is brought to template space."""
 
-    Parameters
-    ----------
-    coordinates_mm
-        Shape (X, Y, Z, 3): native mm of every voxel of `grid`.
+    voxel_mm: float = option(1.5, help="voxels of the maps", unit="mm", low=1, high=6)
+    smoothing_fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
+    modulate: bool = option(True, help="keep the amount of tissue: volume, not concentration")
 
-    Notes
-    -----
-    Central differences inside, one-sided ones on the border.
-    """
-    steps = [np.gradient(np.asarray(coordinates_mm, dtype=np.float64), axis=k) for k in range(3)]
-    by_voxel = np.stack(steps, axis=-1)
-    return np.asarray(np.linalg.det(by_voxel) / np.linalg.det(grid.affine[:3, :3]))
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 def modulated(
     tissue: Image, to_native: CoordinateMap, grid: Grid, *, modulate: bool = True, threads: int = 1
 ) -> npt.NDArray[np.float32]:
     """Tissue in template space, scaled so that its amount is that of the native image.
+
+    Shape of `grid`, float32; its sum times the voxel volume is the native volume of the tissue.
 
     ``m(x) = tissue(phi(x)) |det Dphi(x)|`` with phi from template to native mm
     (Ashburner and Friston 2000, NeuroImage 11:805).
@@ -67,7 +61,7 @@ def modulated(
     values = pull(tissue, coordinates, threads=threads)
     if not modulate:
         return np.asarray(values, dtype=np.float32)
-    determinant = jacobian_determinant(coordinates, grid)
+    determinant = jacobian_determinants(CoordinateMap(coordinates, grid.affine))
     folded = (np.sign(determinant) != np.sign(np.median(determinant))) & (values > 0)
     if folded.any():
         raise QualityError(

@@ -84,7 +84,7 @@ def _refined(
         segmentation,
         to_native=to_native,
         to_template=to_template,
-        jacobian=jacobian_determinants(to_template),
+        jacobian=jacobian_determinants(to_template).astype(np.float32),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from falx.core.errors import check_option, check_range
+from falx.core.errors import check_range
+from falx.core.settings import check_settings, option
 
 __all__ = ["AFFINE_PRIORS", "Penalties", "SegmentationSettings"]
 
@@ -42,20 +43,21 @@ class SegmentationSettings:
 
     Parameters
     ----------
-    gaussians
-        Number of Gaussians for each of the six classes.
+    affine_prior
+        Expected size of the head relative to the template.
     bias_fwhm_mm
         Shortest width of intensity inhomogeneity that is modelled, mm.
     bias_regularisation
         Precision per mm³ of the white noise whose smoothed image the logarithm of the
         inhomogeneity is taken for.
-    penalties
-        Energy of the deformation.
-    affine_prior
-        Expected size of the head relative to the template: ``european``, ``east_asian``
-        or ``none``.
     sampling_mm
         Distance of the samples to which the model is fitted, mm.
+    refine
+        Refine the map by :func:`falx.anatomy.refinement.refine`; of the stage, not of the model.
+    gaussians
+        Number of Gaussians for each of the six classes.
+    penalties
+        Energy of the deformation.
     relaxation
         Factor on the deformation's energy in the first round; it is halved every round.
     rounds
@@ -66,20 +68,20 @@ class SegmentationSettings:
         Remove grey and white matter that is not connected with the brain.
     """
 
+    affine_prior: str = option("european", help="size of head to expect", choices=AFFINE_PRIORS)
+    bias_fwhm_mm: float = option(
+        60.0, help="smoothness of the bias field", unit="mm", low=30, high=150
+    )
+    bias_regularisation: float = option(1e-3, help="weight against a strong bias", low=0, high=10)
+    sampling_mm: float = option(3.0, help="spacing of the fit", unit="mm", low=2, high=6)
+    refine: bool = option(False, help="refine the map to the template diffeomorphically")
     gaussians: tuple[int, int, int, int, int, int] = (1, 1, 2, 3, 4, 2)
-    bias_fwhm_mm: float = 60.0
-    bias_regularisation: float = 0.001
     penalties: Penalties = Penalties()
-    affine_prior: str = "european"
-    sampling_mm: float = 3.0
     relaxation: float = 64.0
     rounds: int = 12
     mrf_strength: float = 1.0
     clean_up: bool = True
 
     def __post_init__(self) -> None:
-        check_option("affine_prior", self.affine_prior, AFFINE_PRIORS)
-        check_range("bias_fwhm_mm", self.bias_fwhm_mm, 20, 500, unit="mm")
-        check_range("bias_regularisation", self.bias_regularisation, 0, 1e3)
-        check_range("sampling_mm", self.sampling_mm, 1, 8, unit="mm")
+        check_settings(self)
         check_range("mrf_strength", self.mrf_strength, 0, 10)

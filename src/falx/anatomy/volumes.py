@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +10,7 @@ import numpy.typing as npt
 from falx.core.errors import InputError
 from falx.core.grid import Grid
 
-__all__ = ["PAIRS", "VolumeAsymmetry", "count_volumes", "tissue_volume_mm3", "volume_asymmetry"]
-
-PAIRS: Mapping[str, tuple[int, int]] = {
-    "hippocampus": (17, 53),
-    "amygdala": (18, 54),
-    "thalamus": (10, 49),
-    "caudate": (11, 50),
-    "putamen": (12, 51),
-    "pallidum": (13, 52),
-    "lateral ventricle": (4, 43),
-    "inferior horn": (5, 44),
-    "cerebral cortex": (3, 42),
-    "cerebral white matter": (2, 41),
-    "cerebellar cortex": (8, 47),
-}
-"""FreeSurfer numbers of paired structures, left and right."""
+__all__ = ["VolumeAsymmetry", "count_volumes", "tissue_volume_mm3", "volume_asymmetry"]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,14 @@ from typing import Any
 
 from falx.bids.entities import DATATYPES, BidsName, parse_name, same_value
 from falx.core.errors import InputError
+from falx.core.files import read_json
 
 __all__ = ["BidsFile", "Index"]
 
 _SHOWN = 12
+
+_DEEPEST = 3
+"""Slashes in ``sub-01/ses-preop/anat``, and one more for folders of another making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,11 @@ class Index:
         InputError
             If there are none, or if two differ by upper and lower case only.
         """
-        with os.scandir(self.root) as entries:
+        with listed(self.root) as entries:
             labels = sorted(
                 entry.name[4:]
                 for entry in entries
-                if entry.name.startswith("sub-") and entry.is_dir()
+                if entry.name.startswith("sub-") and _is_folder(entry)
             )
         if not labels:
             raise InputError(
@@ -171,17 +175,24 @@ class Index:
         for part in ("", *file.path.split("/")[:-1]):
             folder = folder / part
             for name in _sidecars_in(folder, file.name):
-                metadata |= _read_json(folder / name)
+                metadata |= _read_sidecar(folder / name)
         return metadata
 
 
 def _walk(root: Path, folder: str, datatype: str, found: list[BidsFile]) -> None:
-    with os.scandir(root / folder) as entries:
+    if folder.count("/") > _DEEPEST:
+        raise InputError(
+            "the folders lie too deep inside each other",
+            where=root.name,
+            found=folder,
+            do="look for a link that leads back to a folder above it",
+        )
+    with listed(root / folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             path = f"{folder}/{entry.name}"
-            if entry.is_dir():
+            if _is_folder(entry):
                 inside = entry.name in DATATYPES
                 if inside or entry.name.startswith("ses-"):
                     _walk(root, path, entry.name if inside else "", found)
@@ -200,9 +211,31 @@ def _carries(entities: Mapping[str, str], wanted: Mapping[str, str | None]) -> b
     return True
 
 
+@contextmanager
+def listed(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """List a folder, or say in a sentence why it cannot be."""
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except OSError as error:
+        raise InputError(
+            "the folder cannot be listed",
+            where=folder.name,
+            found=error.strerror,
+            do="ask for access, or look for a link that leads nowhere or back to itself",
+        ) from None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
+
+
 def _sidecars_in(folder: Path, name: BidsName) -> list[str]:
     fitting: list[tuple[int, str]] = []
-    with os.scandir(folder) as entries:
+    with listed(folder) as entries:
         for entry in entries:
             if not entry.name.endswith(".json"):
                 continue
@@ -214,11 +247,8 @@ def _sidecars_in(folder: Path, name: BidsName) -> list[str]:
     return [name for _, name in sorted(fitting)]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError("the sidecar is not JSON", where=path.name, found=error) from None
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError("the sidecar must hold an object", where=path.name)
     return content

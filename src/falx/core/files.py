@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import tempfile
 import zlib
@@ -11,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
 
 from falx.core.errors import InputError
 from falx.core.participants import Participants, participants_of
@@ -132,13 +131,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
+    if hasattr(value, "tolist"):  # of numpy, which need not be loaded
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Path):
         return value.as_posix()

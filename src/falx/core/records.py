@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from falx.core.errors import InputError
 
@@ -26,13 +24,21 @@ T = TypeVar("T")
 
 @cache
 def _converter() -> Converter:
+    import numpy as np
     from cattrs import Converter
 
     converter = Converter(forbid_extra_keys=False)
     converter.register_structure_hook(float, lambda v, _: math.nan if v is None else float(v))
-    converter.register_structure_hook(np.ndarray, lambda v, _: np.asarray(v, dtype=float))
-    converter.register_unstructure_hook(np.ndarray, lambda v: v.tolist())
+    converter.register_structure_hook_func(_is_array, lambda v, _: np.asarray(v, dtype=float))
+    converter.register_unstructure_hook_func(_is_array, lambda v: v.tolist())
     return converter
+
+
+def _is_array(kind: Any) -> bool:
+    """Whether a type is numpy's array, with or without the type of its values."""
+    import numpy as np
+
+    return kind is np.ndarray or get_origin(kind) is np.ndarray
 
 
 def plain(record: Any) -> Any:

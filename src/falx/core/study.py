@@ -19,7 +19,7 @@ from typing import Any
 from falx.core.errors import FalxError, InputError
 from falx.core.participants import Participants
 from falx.core.settings import Option, option, options_of
-from falx.core.stage import Stage, check_table
+from falx.core.stage import ENGINE_ORIGINS, Stage, check_table
 
 __all__ = ["Column", "RawInput", "Study", "column", "columns_of", "load_study"]
 
@@ -225,7 +225,9 @@ class Study:
         check_table(self.stages)
         keys = options_of(self.configuration)
         for stage in self.stages:
-            asked = [f"{s.origin}.{s.role}" for s in stage.sources.values()]
+            # What an earlier stage writes was checked with the table.
+            sources = [s for s in stage.sources.values() if s.origin in ENGINE_ORIGINS]
+            asked = [f"{s.origin}.{s.role}" for s in sources]
             for where in [*asked, *stage.params.values()]:
                 if not self._knows(where.rstrip("?"), stage, keys):
                     raise FalxError(f"stage {stage.name} asks for {where}, which nothing gives.")
@@ -252,7 +254,7 @@ class Study:
             return name == "label" and stage.level == "participant"
         if origin in ("provenance", "study"):
             return where in ("provenance.all", "study.exclusions", "study.failures")
-        return where in keys or any(earlier.name == origin for earlier in self.stages)
+        return where in keys
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name."""

@@ -13,11 +13,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 from falx.core.errors import InputError, notify
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["MISSING", "Table", "decode", "is_missing", "number", "parse_table", "table_text"]
 
@@ -129,6 +132,8 @@ class Table:
         InputError
             If a cell holds a word; the sentence names its line.
         """
+        import numpy as np
+
         cells = zip(self.lines, self.texts(name), strict=True)
         return np.array([number(t, where=f"{self.where}, line {i}", what=name) for i, t in cells])
 
@@ -302,6 +307,6 @@ def table_text(
 def _cell(value: object) -> str:
     if value is None:
         return "n/a"
-    if isinstance(value, float | np.floating):
-        return "n/a" if math.isnan(value) else f"{value:.9g}"
+    if isinstance(value, Real) and not isinstance(value, Integral):  # those of numpy as well
+        return "n/a" if math.isnan(value) else f"{float(value):.9g}"
     return str(value)

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-__all__ = ["WAITING", "blas_threads", "over_blocks"]
+from falx.core.errors import check_range
+
+__all__ = ["CHUNKS", "WAITING", "blas_threads", "kernel_threads", "over_blocks"]
+
+CHUNKS = 64
+"""Parts into which every parallel sum of a kernel is cut, whatever the thread count.
+
+Each part is summed by one thread in order and the parts are added in order, so that results
+are bitwise independent of the number of threads.
+"""
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Environment of a process in which idle threads of compiled kernels sleep.
@@ -59,3 +68,18 @@ def blas_threads(threads: int) -> Iterator[None]:
 
     with threadpool_limits(limits=max(1, threads), user_api="blas"):
         yield
+
+
+@contextmanager
+def kernel_threads(threads: int) -> Iterator[int]:
+    """Let compiled kernels inside the block use at most `threads` threads."""
+    import numba
+
+    check_range("threads", threads, 1, 1024)
+    allowed = min(threads, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    previous = numba.get_num_threads()
+    numba.set_num_threads(allowed)
+    try:
+        yield allowed
+    finally:
+        numba.set_num_threads(previous)

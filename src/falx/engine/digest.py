@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from falx.engine.write import write_atomically
+from falx.core.files import write_text
 
 __all__ = ["DigestCache", "digest_file", "digest_value", "stamp"]
 
@@ -77,5 +77,5 @@ class DigestCache:
     def save(self) -> None:
         """Keep what was learned."""
         if self._changed:
-            write_atomically(self._path, json.dumps(self._known))
+            write_text(self._path, json.dumps(self._known))
             self._changed = False

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from falx.core.files import write_table, write_text
 from falx.core.study import Study
 from falx.engine.job import unit_of
 from falx.engine.runner import failure_of
-from falx.engine.write import write_atomically
 
 __all__ = ["EXCLUSIONS", "excluded_subjects", "note_excluded", "write_exclusions"]
 
@@ -30,7 +28,7 @@ def note_excluded(out: Path, planned: Iterable[str], excluded: Mapping[str, str]
         Label to reason.
     """
     kept = {k: v for k, v in excluded_subjects(out).items() if k not in set(planned)}
-    write_atomically(out / _NOTED, json.dumps({**kept, **excluded}, ensure_ascii=False))
+    write_text(out / _NOTED, json.dumps({**kept, **excluded}, ensure_ascii=False))
 
 
 def excluded_subjects(out: Path) -> dict[str, str]:
@@ -45,14 +43,9 @@ def excluded_subjects(out: Path) -> dict[str, str]:
 def write_exclusions(study: Study, subjects: Iterable[str], out: Path) -> None:
     """Write ``exclusions.tsv``: every subject that has not gone through all its stages."""
     noted = excluded_subjects(out)
-    stream = io.StringIO()
-    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    table.writerow(("participant_id", "reason"))
-    for subject in subjects:
-        reason = noted.get(subject) or _unfinished(study, out, subject)
-        if reason:
-            table.writerow((f"sub-{subject}", reason))
-    write_atomically(out / EXCLUSIONS, stream.getvalue())
+    reasons = {s: noted.get(s) or _unfinished(study, out, s) for s in subjects}
+    rows = [(f"sub-{subject}", reason) for subject, reason in reasons.items() if reason]
+    write_table(out / EXCLUSIONS, ("participant_id", "reason"), rows)
 
 
 def _unfinished(study: Study, out: Path, subject: str) -> str:

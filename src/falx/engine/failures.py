@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from falx.core.files import write_table
 from falx.core.study import Study
 from falx.engine.digest import digest_value
 from falx.engine.job import InputFile, Job
-from falx.engine.write import write_atomically
 
 __all__ = ["FAILURES", "rescued", "write_failures"]
 
@@ -26,11 +24,8 @@ def write_failures(out: Path, failures: Mapping[str, str]) -> None:
     failures
         Id of a job to the reason.
     """
-    stream = io.StringIO()
-    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    table.writerow(("step", "reason"))
-    table.writerows((job.partition("/")[2], reason) for job, reason in failures.items())
-    write_atomically(out / FAILURES, stream.getvalue())
+    rows = [(job.partition("/")[2], reason) for job, reason in failures.items()]
+    write_table(out / FAILURES, ("step", "reason"), rows)
 
 
 def rescued(study: Study, blocked: Iterable[Job], failed: Iterable[str]) -> list[Job]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from falx import __version__
 from falx.bids.derivative import IGNORED, description
 from falx.core.errors import InputError, notify
+from falx.core.files import write_text
 from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
-from falx.engine.write import write_atomically
 
 __all__ = ["LAYOUT", "check_folder", "check_space", "prepare_folder"]
 
@@ -83,7 +83,7 @@ def prepare_folder(out: Path, study: str) -> None:
     for name, text in texts.items():
         path = out / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            write_atomically(path, text)
+            write_text(path, text)
 
 
 def check_space(out: Path, jobs: Iterable[Job]) -> None:

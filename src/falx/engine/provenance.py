@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from falx import __version__
+from falx.core.files import write_text
 from falx.engine.digest import digest_file, stamp
-from falx.engine.write import write_atomically
 
 __all__ = [
     "FileRecord",
@@ -109,7 +109,7 @@ def file_record(uri: str, path: Path, *, digest: bool = True) -> FileRecord:
 def write_record(out: Path, record: Record) -> None:
     """Write the record of a finished job, whole or not at all."""
     path = out / "provenance" / f"{record.id}.json"
-    write_atomically(path, json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_record(path: Path) -> Record | None:

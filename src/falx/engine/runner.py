@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from falx.core.errors import FalxError, InputError, collect_notices
+from falx.core.files import write_text
 from falx.core.study import load_study
 from falx.engine.disk import explain
 from falx.engine.job import InputFile, Job
@@ -28,7 +29,6 @@ from falx.engine.provenance import (
     package_versions,
     write_record,
 )
-from falx.engine.write import write_atomically
 
 __all__ = ["Finished", "failure_of", "limit_memory", "run_job"]
 
@@ -222,7 +222,7 @@ def _failure_path(out: Path, job_id: str) -> Path:
 
 def _note_failure(out: Path, job: Job, reason: str) -> None:
     try:
-        write_atomically(_failure_path(out, job.id), json.dumps({"reason": reason}))
+        write_text(_failure_path(out, job.id), json.dumps({"reason": reason}))
     except OSError:  # on a full disk the log's last line must do
         return
 

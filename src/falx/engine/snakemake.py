@@ -22,12 +22,12 @@ from typing import Any
 
 import falx
 from falx.core.errors import InputError
+from falx.core.files import write_text
 from falx.core.threads import WAITING
 from falx.engine.job import Job
 from falx.engine.lock import end_group, register_child
 from falx.engine.provenance import discard, read_record
 from falx.engine.runner import Finished, failure_of
-from falx.engine.write import write_atomically
 
 __all__ = ["Resources", "run_with_snakemake", "shared_threads"]
 
@@ -209,9 +209,9 @@ def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
         "stages": stages,
         "options": "--enforce-memory" if resources.enforce_memory else "",
     }
-    write_atomically(out / ".falx" / "plan.json", json.dumps(plan))
+    write_text(out / ".falx" / "plan.json", json.dumps(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
-    write_atomically(out / ".falx" / "snakemake.json", json.dumps(config))
+    write_text(out / ".falx" / "snakemake.json", json.dumps(config))
 
 
 def shared_threads(jobs: Sequence[Job], resources: Resources) -> dict[str, int]:

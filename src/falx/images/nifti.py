@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import zlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import GridError, InputError, notify
+from falx.core.errors import FalxError, GridError, InputError, notify
 from falx.core.files import atomic_path, write_json
 from falx.core.grid import Grid, check_affine, reorient_to_ras
 
 __all__ = [
     "Image",
+    "as_stored",
+    "from_nibabel",
     "load",
     "load_labels",
     "load_mask",
@@ -26,6 +29,15 @@ __all__ = [
 ]
 
 FORM_CONFLICT_MM = 0.1
+
+PACKED = (".gz", ".mgz")
+"""Endings of files whose content is packed, with a checksum at the end."""
+
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
+"""An image above this size that packs better than this is no head; noise alone halves at best."""
+
+LEFT_OVER_BYTES = 1 << 24
+"""What may stand behind the last voxel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +67,8 @@ def load(path: Path | str, *, ndim: int = 3) -> Image:
     Raises
     ------
     InputError
-        If the file is missing, truncated, not an image, or has the wrong number of axes.
+        If the file is missing, truncated, damaged, not an image, larger than the memory, or has
+        the wrong number of axes. A packed file is read to its end, so that its checksum counts.
     GridError
         If the affine is singular or sform and qform disagree in handedness.
 
@@ -65,18 +78,52 @@ def load(path: Path | str, *, ndim: int = 3) -> Image:
     """
     path = Path(path)
     image = _open(path)
-    affine = _affine(image, path)
-    data = _read(image, path)
+    _check_declared(image, path)
+    with _told("the header of the image cannot be understood", path.name):
+        affine = _affine(image, path)
+    return _oriented(_read(image, path), affine, ndim, path.name)
+
+
+def from_nibabel(image: Any, *, ndim: int = 3, where: object = None) -> Image:
+    """Return an image of nibabel as :func:`load` returns the file of it."""
+    affine = _affine(image, where)
+    return _oriented(_values(image, where), affine, ndim, where)
+
+
+def as_stored(
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.floating],
+    *,
+    ndim: int = 3,
+    where: object = None,
+) -> Image:
+    """Return values as they come back from a file of :func:`save`.
+
+    Floats and the affine are rounded to single precision and axes are turned to RAS+, so that
+    what is computed in memory equals what is computed by way of files, bit for bit. Integers
+    and masks keep their type.
+    """
+    whole = np.issubdtype(data.dtype, np.integer) or data.dtype == np.bool_
+    values = data if whole else data.astype(np.float32)
+    rounded = np.asarray(affine, dtype=np.float32).astype(np.float64)
+    check_affine(rounded, where=where)
+    return _oriented(values, rounded, ndim, where)
+
+
+def _oriented(
+    data: npt.NDArray[Any], affine: npt.NDArray[np.float64], ndim: int, where: object
+) -> Image:
     if ndim == 3 and data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != ndim:
         raise InputError(
             f"a {ndim}D image is needed",
-            where=path.name,
+            where=where,
             found=f"shape {'×'.join(map(str, data.shape))}",
             do="choose one volume" if data.ndim > ndim else "check the file",
         )
-    turned, affine = reorient_to_ras(data, affine)
+    with _told("the header of the image cannot be understood", where):
+        turned, affine = reorient_to_ras(data, affine)
     return Image(turned, affine)
 
 
@@ -142,32 +189,86 @@ def save(
 def _open(path: Path) -> Any:
     if not path.exists():
         raise InputError("the file does not exist", where=path, do="check the path")
-    try:
+    with _told("the file is not an image that can be read", path.name):
         return nib.load(path)
-    except (nib.filebasedimages.ImageFileError, EOFError, OSError, zlib.error) as error:
+
+
+@contextmanager
+def _told(what: str, where: object) -> Iterator[None]:
+    """Turn whatever a library raises at bytes that nobody has checked into a sentence."""
+    try:
+        yield
+    except FalxError:
+        raise
+    except Exception as error:
         raise InputError(
-            "the file is not an image that can be read",
-            where=path.name,
-            found=str(error),
+            what,
+            where=where,
+            found=str(error) or type(error).__name__,
             do="copy or convert it again",
         ) from error
+
+
+def _check_declared(image: Any, path: Path) -> None:
+    """Raise unless the header declares plain numbers that the memory can take."""
+    import psutil
+
+    shape, kind = tuple(image.shape), image.get_data_dtype()
+    if kind.kind not in "iufb" or not shape or min(shape) < 1:
+        raise InputError(
+            "the image does not hold plain numbers on a grid",
+            where=path.name,
+            found=f"{kind} of shape {'×'.join(map(str, shape)) or 'none'}",
+            do="convert it again",
+        )
+    stored, packed = math.prod(shape) * kind.itemsize, path.stat().st_size
+    needed = stored + 4 * math.prod(shape)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            "the image is larger than the memory",
+            where=path.name,
+            found=f"{needed / 1e9:.1f} GB for shape {'×'.join(map(str, shape))}, "
+            f"{free / 1e9:.1f} GB free",
+            do="check its header, or use a machine with more memory",
+        )
+    if path.suffix in PACKED and stored > BOMB_BYTES and stored > BOMB_RATIO * packed:
+        raise InputError(
+            "the image unpacks to more than any head holds",
+            where=path.name,
+            found=f"{stored / 1e9:.1f} GB from {packed / 1e6:.1f} MB",
+            do="convert it again",
+        )
 
 
 def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
-    try:
+    """Return the values; those of a packed file only if its checksum is right."""
+    with _told("the image is truncated or damaged", path.name):
+        if path.suffix not in PACKED or not hasattr(image, "from_stream"):
+            return np.asanyarray(image.dataobj, dtype=np.float32)
+        with gzip.open(path) as stream:
+            again = type(image).from_stream(stream)
+            data = np.asanyarray(again.dataobj, dtype=np.float32)
+            left = 0
+            while chunk := stream.read(1 << 20):
+                left += len(chunk)
+                if left > LEFT_OVER_BYTES:
+                    raise InputError(
+                        "the file goes on far behind the last voxel of the image",
+                        where=path.name,
+                        do="copy or convert it again",
+                    )
+        return data
+
+
+def _values(image: Any, where: object) -> npt.NDArray[np.float32]:
+    with _told("the image is truncated or damaged", where):
         return np.asanyarray(image.dataobj, dtype=np.float32)
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise InputError(
-            "the image is truncated or damaged",
-            where=path.name,
-            found=str(error),
-            do="copy or convert it again",
-        ) from error
 
 
-def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
+def _affine(image: Any, where: object) -> npt.NDArray[np.float64]:
     affine = np.asarray(image.affine, dtype=np.float64)
-    check_affine(affine, where=path.name)
+    check_affine(affine, where=where)
     if not isinstance(image, nib.nifti1.Nifti1Pair):
         return affine
     sform, s_code = image.get_sform(coded=True)
@@ -177,7 +278,7 @@ def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         raise GridError(
             "sform and qform name different sides left",
-            where=path.name,
+            where=where,
             found="one of them mirrors the other",
             do="find out which is right and write both alike",
         )
@@ -187,7 +288,7 @@ def _affine(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if apart_mm > FORM_CONFLICT_MM:
         notify(
             "sform and qform disagree; the sform is used",
-            where=path.name,
+            where=where,
             found=f"up to {apart_mm:.1f} mm apart",
             do="check the header if the report's overlays look shifted",
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.core.grid import Grid, apply_affine
+from falx.core.threads import kernel_threads
 from falx.images.nifti import Image
 
 __all__ = ["Interpolation", "pull", "resample", "sample"]
@@ -51,12 +52,8 @@ def sample(
     to_voxel = np.linalg.inv(image.affine)
     if how == "linear":
         data = np.ascontiguousarray(image.data, dtype=np.float32)
-        previous = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
-        try:
+        with kernel_threads(threads):
             values = _trilinear(data, np.ascontiguousarray(flat), to_voxel, np.float32(outside))
-        finally:
-            numba.set_num_threads(previous)
         return np.asarray(values.reshape(points.shape[:-1]))
     voxels = apply_affine(to_voxel, flat)
     inside = np.all((voxels >= -0.5) & (voxels <= np.array(image.data.shape) - 0.5), axis=1)

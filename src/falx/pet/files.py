@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from falx.anatomy.files import load_matrix
-from falx.core.errors import InputError, collect_notices
-from falx.core.files import write_json
-from falx.core.grid import SIDES, Grid, normalisation_grid, require_same
-from falx.images.nifti import Image, load, load_labels, load_mask, save
-from falx.images.smooth import smooth
+from falx.core.errors import InputError, collect_notices, notify
+from falx.core.files import read_json, read_record, write_json
+from falx.core.grid import Grid, normalisation_grid, require_same
+from falx.core.records import plain
+from falx.images.nifti import load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.inputs import read_pet
-from falx.pet.maps import Place, normalise, reference_mask, scaled_asymmetry, structure_means
-from falx.pet.precision import asymmetry_standard_errors
-from falx.pet.pvc import correct, effective_fwhm_mm, spread_fractions
-from falx.pet.regions import grey_regions, regional_asymmetry
+from falx.pet.frames import Pet, average_frames, check_pet
+from falx.pet.maps import Place
+from falx.pet.metrics import AsymmetryMetrics
 from falx.pet.scaling import Scaled
-from falx.pet.signature import (
-    PUBLISHED_THRESHOLD,
-    Rule,
-    Threshold,
-    resolve_side,
-    signature_in_both_spaces,
-)
+from falx.pet.settings import Correction, SignatureRule, TemplateSettings
+from falx.pet.steps import Quantity, Tissues, correct_measured, find_signature, image_asymmetry
 
 __all__ = [
-    "FLAIR",
-    "GM_DENSITY",
-    "PET",
-    "Quantity",
+    "NATIVE",
+    "AsymmetryFiles",
+    "CorrectionFiles",
+    "PlaceFiles",
+    "SignatureFiles",
     "asymmetry_stage",
     "correct_stage",
+    "read_pet",
     "read_place",
     "read_scaled",
     "signature_stage",
@@ -45,24 +39,9 @@ __all__ = [
 NATIVE = "native T1w space of the pre-operative session"
 
 
-def correct_stage(
-    *,
-    pet: Path,
-    matrix: Path,
-    gm: Path,
-    wm: Path,
-    csf: Path,
-    structures: Path,
-    corrected: Path,
-    metrics: Path,
-    method: str,
-    psf_fwhm_mm: float,
-    smoothing_fwhm_mm: float,
-    floor: float,
-    frames: str,
-    threads: int = 1,
-) -> None:
-    """Correct the PET for partial volume on its own voxels.
+@dataclass(frozen=True)
+class CorrectionFiles:
+    """Files of :func:`correct_stage`.
 
     Parameters
     ----------
@@ -78,282 +57,238 @@ def correct_stage(
         Output: the corrected PET in T1w space. Its voxels are those of the PET; the rigid
         matrix stands in the affine, so nothing is interpolated. Zero where not defined.
     metrics
-        Output: JSON with activities, regional values, units and notices.
-    method, psf_fwhm_mm, smoothing_fwhm_mm, floor
-        See :class:`falx.pet.presets.PetSettings`.
-    frames
-        ``"static"``, ``"all"`` or a window such as ``"4-6"``.
+        Output: JSON of :class:`falx.pet.metrics.PetMetrics`.
     """
+
+    pet: Path
+    matrix: Path
+    gm: Path
+    wm: Path
+    csf: Path
+    structures: Path
+    corrected: Path
+    metrics: Path
+
+
+def correct_stage(files: CorrectionFiles, settings: Correction, *, threads: int = 1) -> None:
+    """Correct the PET for partial volume on its own voxels."""
     with collect_notices() as notices:
-        measured = read_pet(pet, frames=frames)
-        to_t1 = np.linalg.inv(load_matrix(matrix))
-        grid = measured.image.grid
-        labels, grey = load_labels(structures), load(gm)
-        require_same("grey matter", grey.grid, "structures", labels.grid)
-        fwhm_mm = effective_fwhm_mm(psf_fwhm_mm, smoothing_fwhm_mm)
-        spread = spread_fractions(
-            grey,
-            load(wm),
-            load(csf),
-            grey_regions(labels.data, labels.grid.voxel_sizes_mm),
-            grid,
-            to_t1,
-            fwhm_mm=fwhm_mm,
-            threads=threads,
+        measured = read_pet(files.pet, frames=settings.frames)
+        to_t1 = np.linalg.inv(load_matrix(files.matrix))
+        tissues = Tissues(
+            load(files.gm), load(files.wm), load(files.csf), load_labels(files.structures)
         )
-        observed = smooth(measured.image.data, grid.voxel_sizes_mm, smoothing_fwhm_mm)
-        result = correct(observed, spread, method=method, floor=floor)
-        errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
-    units = measured.units or "arbitrary"
-    save(
-        corrected,
-        result.image,
-        to_t1 @ grid.affine,
-        sidecar={
-            "Description": f"PET after partial-volume correction ({method})",
-            "SkullStripped": method != "none",
-            "SpatialReference": NATIVE,
-            "Units": units,
-        },
-    )
-    write_json(
-        metrics,
-        {
-            "method": method,
-            "effective_psf_fwhm_mm": fwhm_mm,
-            "floor": floor,
-            "units": units,
-            "activity": result.activities,
-            "regional_asymmetry": regional_asymmetry(result.activities, spread),
-            "regional_asymmetry_se": errors,
-            "notices": notices,
-        },
-    )
+        found = correct_measured(measured, to_t1, tissues, settings, threads=threads)
+    metrics = replace(found.metrics, notices=tuple(notices))
+    sidecar = {
+        "Description": f"PET after partial-volume correction ({metrics.method})",
+        "SkullStripped": metrics.method != "none",
+        "SpatialReference": NATIVE,
+        "Units": metrics.units,
+    }
+    save(files.corrected, found.image.data, found.image.affine, sidecar=sidecar)
+    write_json(files.metrics, plain(metrics))
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """What an asymmetry is of.
+class PlaceFiles:
+    """Inputs that say where things are in native and template space.
 
     Parameters
     ----------
-    name
-        For descriptions.
-    zero_is_missing
-        Voxels that are exactly zero were not measured.
-    least
-        Where the smoothed mean of both sides is below it the index is not defined: it would be
-        noise over next to nothing.
+    brain_mask, structures
+        On the T1w grid.
+    to_native, to_template
+        Coordinate maps, template grid → T1w mm and T1w grid → template mm.
     """
 
-    name: str
-    zero_is_missing: bool = False
-    least: float | None = None
+    brain_mask: Path
+    structures: Path
+    to_native: Path
+    to_template: Path
 
 
-PET = Quantity("PET", zero_is_missing=True)
-FLAIR = Quantity("FLAIR")
-GM_DENSITY = Quantity("grey-matter density", least=0.1)
+@dataclass(frozen=True)
+class AsymmetryFiles:
+    """Files of :func:`asymmetry_stage`.
+
+    Parameters
+    ----------
+    image
+        Input on its own grid.
+    scaled_template
+        Output: the image on the intensity scale, in template space.
+    asymmetry_template, asymmetry_native
+        Outputs: asymmetry index in template space, and pulled to the T1w grid.
+    metrics
+        Output: JSON of :class:`falx.pet.metrics.AsymmetryMetrics`.
+    matrix
+        Input: JSON of the coregistration, T1w mm → image mm; ``None`` for an image that is in
+        T1w space already.
+    """
+
+    image: Path
+    scaled_template: Path
+    asymmetry_template: Path
+    asymmetry_native: Path
+    metrics: Path
+    matrix: Path | None = None
 
 
 def asymmetry_stage(
+    files: AsymmetryFiles,
+    where: PlaceFiles,
+    settings: TemplateSettings,
     *,
-    image: Path,
-    matrix: Path | None,
-    brain_mask: Path,
-    structures: Path,
-    to_native: Path,
-    to_template: Path,
-    scaled_template: Path,
-    asymmetry_template: Path,
-    asymmetry_native: Path,
-    metrics: Path,
     quantity: Quantity,
-    scale: str,
     reference: str,
-    smoothing_fwhm_mm: float,
-    voxel_mm: float,
     threads: int = 1,
 ) -> None:
     """Asymmetry of an image in template space, and pulled to the T1w grid.
 
     Parameters
     ----------
-    image
-        Input on its own grid.
-    matrix
-        Input: JSON of the coregistration, T1w mm → image mm; ``None`` for an image that is in
-        T1w space already.
-    brain_mask, structures
-        Inputs on the T1w grid.
-    to_native, to_template
-        Inputs: coordinate maps, template grid → T1w mm and T1w grid → template mm.
-    scaled_template
-        Output: the image on the intensity scale, in template space.
-    asymmetry_template, asymmetry_native
-        Outputs: asymmetry index in template space, and pulled to the T1w grid.
-    metrics
-        Output: JSON with scale, mean and SD of the reference, and means of the structures.
     quantity
         What the image shows; bound where the stage is named.
-    scale, reference
-        Intensity scale and reference region.
-    smoothing_fwhm_mm
-        In template space.
-    voxel_mm
-        Of the template grid.
+    reference
+        Region that sets the intensity scale.
     """
-    source = load(image)
-    source = Image(np.nan_to_num(source.data), source.affine)
-    measured = source.data != 0 if quantity.zero_is_missing else np.ones(source.data.shape, bool)
-    grid = normalisation_grid(voxel_mm)
-    place = read_place(brain_mask, structures, to_native, to_template, grid, threads)
+    source, grid = load(files.image), normalisation_grid(settings.voxel_mm)
+    place = read_place(where, grid, threads)
     with collect_notices() as notices:
-        normalised = normalise(
+        found = image_asymmetry(
             source,
-            measured,
             place,
-            matrix=None if matrix is None else load_matrix(matrix),
-            smoothing_fwhm_mm=smoothing_fwhm_mm,
+            settings,
+            quantity=quantity,
+            reference=reference,
+            matrix=None if files.matrix is None else load_matrix(files.matrix),
         )
-        if quantity.least is not None:
-            normalised = normalised.above(quantity.least)
-        labels = place.to_template(place.labels, how="nearest")
-        region = reference_mask(reference, normalised.defined, labels, grid)
-        scaled, asymmetry = scaled_asymmetry(normalised, region, scale)
-        native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
     common = {"Units": "1", "SkullStripped": True}
     index = {"Description": f"asymmetry index of {quantity.name}", **common}
-    intensity = {"Description": f"{quantity.name} on the {scale} scale", **common}
-    save(scaled_template, scaled.image, grid.affine, sidecar=intensity)
-    save(asymmetry_template, asymmetry.index, grid.affine, sidecar=index)
+    intensity = {"Description": f"{quantity.name} on the {settings.scale} scale", **common}
+    save(files.scaled_template, found.scaled.image, grid.affine, sidecar=intensity)
+    save(files.asymmetry_template, found.index, grid.affine, sidecar=index)
     placed = {**index, "SpatialReference": NATIVE}
-    save(asymmetry_native, native, place.native.affine, sidecar=placed)
-    write_json(
-        metrics,
-        {
-            "quantity": quantity.name,
-            "scale": scale,
-            "reference": reference,
-            "smoothing_fwhm_mm": smoothing_fwhm_mm,
-            "least": quantity.least,
-            "mean": scaled.mean,
-            "sd": scaled.sd,
-            "structures": structure_means(scaled.image, native, native_valid, place),
-            "notices": notices,
-        },
-    )
+    save(files.asymmetry_native, found.native, place.native.affine, sidecar=placed)
+    write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
 
 
-def signature_stage(
-    *,
-    scaled_template: Path,
-    asymmetry_metrics: Path,
-    brain_mask: Path,
-    gm: Path,
-    structures: Path,
-    to_native: Path,
-    to_template: Path,
-    signature_template: Path,
-    signature_native: Path,
-    published_native: Path,
-    metrics: Path,
-    side: str | None,
-    threshold: float,
-    threshold_scale: str,
-    threshold_comparison: str,
-    gm_floor: float,
-    ipsilateral_only: bool,
-    minimum_cluster_mm3: float,
-    threads: int = 1,
-) -> None:
-    """Personalised signature of the PET, at the chosen and at the published threshold.
+@dataclass(frozen=True)
+class SignatureFiles:
+    """Files of :func:`signature_stage`.
 
     Parameters
     ----------
     scaled_template, asymmetry_metrics
         Inputs: outputs of :func:`asymmetry_stage`. The asymmetry is taken anew from the scaled
         image, on the scale that each threshold belongs to.
-    brain_mask, gm, structures
-        Inputs on the T1w grid.
-    to_native, to_template
-        Inputs: coordinate maps.
+    gm
+        Input on the T1w grid.
     signature_template, signature_native
         Outputs: masks at the chosen threshold.
     published_native
         Output: mask at the published threshold, z + 5 scale, both sides, no grey-matter floor.
     metrics
-        Output: JSON with the side, thresholds, volumes and notices.
+        Output: JSON of :class:`falx.pet.metrics.SignatureMetrics`.
+    """
+
+    scaled_template: Path
+    asymmetry_metrics: Path
+    gm: Path
+    signature_template: Path
+    signature_native: Path
+    published_native: Path
+    metrics: Path
+
+
+def signature_stage(
+    files: SignatureFiles,
+    where: PlaceFiles,
+    settings: SignatureRule,
+    *,
+    side: str | None,
+    threads: int = 1,
+) -> None:
+    """Personalised signature of the PET, at the chosen and at the published threshold.
+
+    Parameters
+    ----------
     side
         Declared side of the focus, ``"left"`` or ``"right"``; ``None`` where none is declared:
         the side whose mesial temporal lobe is lower.
-    threshold, threshold_scale, threshold_comparison, gm_floor, ipsilateral_only
-        See :class:`falx.pet.presets.PetSettings`.
-    minimum_cluster_mm3
-        Smaller clusters are dropped.
     """
-    cut = Threshold(threshold, threshold_scale, threshold_comparison, "chosen for this run")
-    scaled, grid, facts = read_scaled(scaled_template, asymmetry_metrics)
-    place = read_place(brain_mask, structures, to_native, to_template, grid, threads)
+    scaled, grid, facts = read_scaled(files.scaled_template, files.asymmetry_metrics)
+    place, grey = read_place(where, grid, threads), load(files.gm)
     with collect_notices() as notices:
-        focus = resolve_side(side or "auto", *_mesial_temporal(facts))
-        rule = Rule(gm_floor, focus if ipsilateral_only else None, minimum_cluster_mm3)
-        chosen = signature_in_both_spaces(scaled, cut, rule, place, load(gm))
-        published = signature_in_both_spaces(scaled, PUBLISHED_THRESHOLD, Rule(), place, load(gm))
+        found = find_signature(scaled, facts, place, grey, settings, side=side)
     what = {"SpatialReference": NATIVE, "Type": "ROI"}
-    save(signature_template, chosen.template, grid.affine, sidecar={"Type": "ROI"})
-    save(signature_native, chosen.native, place.native.affine, sidecar=what)
-    save(published_native, published.native, place.native.affine, sidecar=what)
-    voxel_mm3 = place.native.voxel_volume_mm3
-    write_json(
-        metrics,
-        {
-            "side": focus,
-            "side_from": "the asymmetry" if side is None else "the declared focus",
-            "threshold": asdict(cut),
-            "published_threshold": asdict(PUBLISHED_THRESHOLD),
-            "volume_mm3": np.count_nonzero(chosen.native) * voxel_mm3,
-            "published_volume_mm3": np.count_nonzero(published.native) * voxel_mm3,
-            "notices": notices,
-        },
-    )
+    save(files.signature_template, found.chosen.template, grid.affine, sidecar={"Type": "ROI"})
+    save(files.signature_native, found.chosen.native, place.native.affine, sidecar=what)
+    save(files.published_native, found.published.native, place.native.affine, sidecar=what)
+    write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
 
 
-def _mesial_temporal(facts: dict[str, Any]) -> tuple[float, float]:
-    sides = facts["structures"]["mesial_temporal"]
-    left, right = (sides[side]["mean_asymmetry"] for side in SIDES)
-    if left is None or right is None:
-        raise InputError(
-            "the mesial temporal structures hold no asymmetry",
-            do="check the structures and the field of view of the PET",
-        )
-    return left, right
-
-
-def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, dict[str, Any]]:
+def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, AsymmetryMetrics]:
     """Read a scaled image with its scale, as an asymmetry stage wrote them."""
-    facts: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+    facts = read_record(AsymmetryMetrics, metrics)
     values = load(image)
-    return Scaled(values.data, facts["scale"], facts["mean"], facts["sd"]), values.grid, facts
+    return Scaled(values.data, facts.scale, facts.mean, facts.sd), values.grid, facts
 
 
-def read_place(
-    brain_mask: Path,
-    structures: Path,
-    to_native: Path,
-    to_template: Path,
-    template: Grid,
-    threads: int,
-) -> Place:
-    """Read a patient's anatomy: T1w grid, template grid and the maps between them."""
-    brain, labels = load_mask(brain_mask), load_labels(structures)
+def read_place(files: PlaceFiles, template: Grid, threads: int = 1) -> Place:
+    """Read one patient's anatomy and the ways between native and template space."""
+    brain, labels = load_mask(files.brain_mask), load_labels(files.structures)
     require_same("brain mask", brain.grid, "structures", labels.grid)
     return Place(
         native=brain.grid,
         template=template,
         brain=brain,
         labels=labels,
-        to_native_mm=load_map(to_native).on(template, threads=threads),
-        to_template_mm=load_map(to_template).on(brain.grid, threads=threads),
+        to_native_mm=load_map(files.to_native).on(template, threads=threads),
+        to_template_mm=load_map(files.to_template).on(brain.grid, threads=threads),
         threads=threads,
     )
+
+
+def read_pet(path: Path, *, frames: str = "static") -> Pet:
+    """Read a PET image, averaging the chosen frames of a dynamic one.
+
+    Parameters
+    ----------
+    path
+        3D image, or 4D with time last; its JSON sidecar beside it is read if it exists.
+    frames
+        ``"static"`` (one frame only), ``"all"``, or a window such as ``"4-6"``, counted from 1
+        with both ends included.
+
+    Raises
+    ------
+    InputError
+        If a dynamic image comes without a window, or the image holds nothing.
+    """
+    sidecar = _sidecar(path)
+    try:
+        image = load(path)
+    except InputError as error:
+        if "3D image is needed" not in str(error):
+            raise
+        image = average_frames(
+            load(path, ndim=4), frames, sidecar.get("FrameDuration"), where=path.name
+        )
+    units = sidecar.get("Units")
+    if units is None:
+        notify(
+            "the PET has no unit; asymmetry does not depend on its scale, activities are in "
+            "arbitrary units",
+            where=path.name,
+        )
+    return Pet(check_pet(image, where=path.name), units)
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    beside = path.with_name(path.name.split(".nii")[0] + ".json")
+    if not beside.exists():
+        return {}
+    content = read_json(beside)
+    return content if isinstance(content, dict) else {}

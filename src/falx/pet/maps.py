@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option
-from falx.core.grid import Grid, mirror
+from falx.core.grid import Grid, Side, mirror
 from falx.images.nifti import Image
 from falx.images.resample import Interpolation, pull
 from falx.images.smooth import smooth
@@ -20,6 +20,7 @@ from falx.pet.scaling import Scaled, scale_image
 __all__ = [
     "REFERENCES",
     "Place",
+    "StructureAsymmetry",
     "TemplateImage",
     "normalise",
     "pull_defined",
@@ -79,6 +80,22 @@ class Place:
         wider, known = _widened(data, defined, self.template)
         image = Image(wider, self.template.affine)
         return pull_defined(image, known, self.to_template_mm, threads=self.threads)
+
+
+@dataclass(frozen=True)
+class StructureAsymmetry:
+    """Asymmetry of a structure of one side; ``None`` where the structure is empty.
+
+    Parameters
+    ----------
+    mean_asymmetry
+        Mean of the index over the structure in native space.
+    ratio_of_means
+        The structure in template space against its mirror.
+    """
+
+    mean_asymmetry: float | None
+    ratio_of_means: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,19 +225,24 @@ def structure_means(
     native_index: npt.NDArray[np.floating],
     native_valid: npt.NDArray[np.bool_],
     place: Place,
-) -> dict[str, dict[str, dict[str, float | None]]]:
+) -> dict[str, dict[Side, StructureAsymmetry]]:
     """Asymmetry of the hippocampus and amygdala of each side.
+
+    Parameters
+    ----------
+    scaled
+        Shape (X, Y, Z) of the template grid, scaled intensities, zero where not defined.
+    native_index, native_valid
+        Shape (X, Y, Z) of the T1w grid: asymmetry index, and where it is defined.
 
     Returns
     -------
     dict
-        Structure → side → ``mean_asymmetry`` (mean of the index over the structure in native
-        space) and ``ratio_of_means`` (the structure in template space against its mirror);
-        ``None`` where the structure is empty.
+        Structure to side to asymmetry.
     """
     labels = place.to_template(place.labels, how="nearest")
     mirrored = mirror(np.asarray(scaled), place.template)
-    means: dict[str, dict[str, dict[str, float | None]]] = {}
+    means: dict[str, dict[Side, StructureAsymmetry]] = {}
     for structure, side in sided_structures():
         here = structure_mask(place.labels.data, structure, side) & native_valid
         there = structure_mask(labels, structure, side) & (scaled != 0) & (mirrored != 0)
@@ -228,8 +250,6 @@ def structure_means(
         if there.any():
             own, other = float(scaled[there].mean()), float(mirrored[there].mean())
             ratio = ratio_of_means(own, other)
-        means.setdefault(structure, {})[side] = {
-            "mean_asymmetry": float(native_index[here].mean()) if here.any() else None,
-            "ratio_of_means": ratio,
-        }
+        mean = float(native_index[here].mean()) if here.any() else None
+        means.setdefault(structure, {})[side] = StructureAsymmetry(mean, ratio)
     return means

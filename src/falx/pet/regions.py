@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL, PAIRS, STRIATUM
 from falx.core.grid import SIDES, Side
 from falx.pet.asymmetry import ratio_of_means
 from falx.pet.pvc import Spread
@@ -24,20 +25,20 @@ __all__ = [
 ]
 
 STRUCTURE_LABELS: dict[str, dict[Side, tuple[int, ...]]] = {
-    "hippocampus": {"left": (17,), "right": (53,)},
-    "amygdala": {"left": (18,), "right": (54,)},
-    "mesial_temporal": {"left": (17, 18), "right": (53, 54)},
+    "hippocampus": {side: (HIPPOCAMPUS[side],) for side in SIDES},
+    "amygdala": {side: (AMYGDALA[side],) for side in SIDES},
+    "mesial_temporal": dict(MESIAL),
 }
 """FreeSurfer label numbers of the structures that the ablation concerns."""
 
 REGION_LABELS: dict[str, tuple[int, ...]] = {
-    "hippocampus_left": (17,),
-    "hippocampus_right": (53,),
-    "amygdala_left": (18,),
-    "amygdala_right": (54,),
-    "cerebellum": (8, 47),
-    "striatum": (11, 12, 26, 50, 51, 58),
-    "thalamus": (10, 49),
+    "hippocampus_left": (HIPPOCAMPUS["left"],),
+    "hippocampus_right": (HIPPOCAMPUS["right"],),
+    "amygdala_left": (AMYGDALA["left"],),
+    "amygdala_right": (AMYGDALA["right"],),
+    "cerebellum": PAIRS["cerebellar cortex"],
+    "striatum": STRIATUM,
+    "thalamus": PAIRS["thalamus"],
 }
 """Regions of one activity each; all other grey matter is cortex."""
 
@@ -111,13 +112,13 @@ def sided_structures() -> list[tuple[str, Side]]:
 
 def regional_asymmetry(
     activities: Mapping[str, float], spread: Spread
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[Side, float]]:
     """Asymmetry of each side's structure against the other, from the regional activities.
 
     The mesial temporal value joins hippocampus and amygdala by their volumes; it is the least
     noisy.
     """
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[Side, float]] = {}
     for structure, parts in PARTS.items():
         means = [_joint_activity(parts, side, activities, spread) for side in SIDES]
         if all(mean is not None and mean > 0 for mean in means):

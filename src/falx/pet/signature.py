@@ -16,6 +16,7 @@ from falx.pet.maps import Place
 from falx.pet.scaling import SCALES, Scaled, convert
 
 __all__ = [
+    "COMPARISONS",
     "DEFAULT_THRESHOLD",
     "PUBLISHED_THRESHOLD",
     "Confinement",
@@ -30,6 +31,7 @@ __all__ = [
     "threshold_mask",
 ]
 
+COMPARISONS = ("<=", "<")
 
 NEARLY_SYMMETRIC = 0.03
 """Below this difference of both sides' asymmetry a side found from the image is doubtful."""
@@ -58,7 +60,7 @@ class Threshold:
 
     def __post_init__(self) -> None:
         check_option("threshold scale", self.scale, SCALES)
-        check_option("threshold comparison", self.comparison, ("<=", "<"))
+        check_option("threshold comparison", self.comparison, COMPARISONS)
         check_range("threshold", self.value, -2.0, -1e-6)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from falx.atlas.numbers import MESIAL
 from falx.core.errors import InputError, check_range
 from falx.core.grid import Side, apply_affine
 from falx.phantom.heads import Head
-from falx.phantom.pet import MESIAL
 
 __all__ = ["Ablation", "ablate_hippocampus", "atrophy"]
 

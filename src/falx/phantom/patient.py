@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from falx.atlas.numbers import MESIAL
 from falx.core.errors import check_option, check_range
 from falx.core.grid import SIDES, Side, opposite
 from falx.images.mirror import FLIP, mirror_image
@@ -17,7 +18,6 @@ from falx.phantom.heads import Head, deformation, load_head, mirror_head, symmet
 from falx.phantom.intensities import MrQuality, flair, t1w
 from falx.phantom.lesion import Ablation, ablate_hippocampus, atrophy
 from falx.phantom.pet import (
-    MESIAL,
     PetQuality,
     activity,
     mesial_region,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from falx.atlas.numbers import MESIAL, MESIAL_NUMBERS, PAIRS, STRIATUM
 from falx.core.errors import check_range
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
@@ -16,7 +17,6 @@ from falx.phantom.intensities import smooth_noise
 from falx.phantom.scan import rescan
 
 __all__ = [
-    "MESIAL",
     "PetQuality",
     "activity",
     "mesial_region",
@@ -26,15 +26,12 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 
-MESIAL: dict[Side, tuple[int, int]] = {"left": (17, 18), "right": (53, 54)}
-"""Labels of hippocampus and amygdala of each side."""
-
 ACTIVITY: tuple[tuple[tuple[int, ...], float], ...] = (
-    ((3, 42), 4.0),
-    ((8, 47), 3.4),
-    ((11, 12, 26, 50, 51, 58), 4.6),
-    ((10, 49), 4.2),
-    ((17, 18, 53, 54), 3.2),
+    (PAIRS["cerebral cortex"], 4.0),
+    (PAIRS["cerebellar cortex"], 3.4),
+    (STRIATUM, 4.6),
+    (PAIRS["thalamus"], 4.2),
+    (MESIAL_NUMBERS, 3.2),
 )
 """FDG uptake of grey matter by structure, relative to white matter; other tissues below."""
 

@@ -23,7 +23,7 @@ from falx.report.figures import COLOURS, paletted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
-__all__ = ["Layer", "slices"]
+__all__ = ["Layer", "slices", "slices_figure"]
 
 MARGIN_MM = 8.0
 """Room around the image for the letters and millimetres."""
@@ -103,6 +103,31 @@ def slices(
     bytes
         PNG.
     """
+    figure = slices_figure(
+        background,
+        layers,
+        centre_mm=centre_mm,
+        offsets_mm=offsets_mm,
+        planes=planes,
+        spacing_mm=spacing_mm,
+        window=window,
+    )
+    return paletted(figure)
+
+
+def slices_figure(
+    background: Image,
+    layers: Sequence[Layer] = (),
+    *,
+    centre_mm: Sequence[float] | None = None,
+    offsets_mm: Sequence[float] = (0.0,),
+    planes: Sequence[str] = ("sagittal", "coronal", "axial"),
+    spacing_mm: float = 1.0,
+    window: tuple[float, float] | None = None,
+) -> MatplotlibFigure:
+    """Draw what :func:`slices` draws, as a figure of matplotlib."""
+    for plane in planes:
+        check_option("plane", plane, _PLANES)
     background = _ready(background)
     layers = [replace(layer, image=_ready(layer.image)) for layer in layers]
     box = _bounding_box(background)
@@ -120,7 +145,7 @@ def slices(
     for place, layer in enumerate(bars):
         _colour_bar(figure, layer, place)
     _legend(figure, named)
-    return paletted(figure)
+    return figure
 
 
 def _ready(image: Image) -> Image:

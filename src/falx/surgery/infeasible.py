@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from falx.core.threads import kernel_threads
 from falx.surgery.burns.single import candidate_burns
 from falx.surgery.tracks.feasible import (
     Tracks,
     far_from_sinus,
     find_tracks,
-    numba_threads,
     pair_codes,
     target_points,
 )
@@ -91,7 +91,7 @@ def explain(
         Probabilities of reaching the threshold of those plans that were shaken.
     """
     if len(tracks.entries_mm) == 0:
-        with numba_threads(threads):
+        with kernel_threads(threads):
             ways = _relaxed(limits, lambda looser: _any_track(scene, fields, looser))
         funnel = tracks.funnel
         counts = {

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.grid import apply_affine
+from falx.core.threads import kernel_threads
 from falx.surgery.burns.kernels import shaken
-from falx.surgery.tracks.feasible import numba_threads
 from falx.surgery.tracks.geometry import LaserPlan
 from falx.surgery.tracks.limits import Limits, Placement
 from falx.surgery.tracks.scene import Fields, Scene
@@ -76,7 +76,7 @@ def shake(
     burns[:, :, 2] += rng.uniform(-spread, spread, burns.shape[:2])
     np.maximum(burns[:, :, 2], 0.0, out=burns[:, :, 2])
     points = signature_points(scene)
-    with numba_threads(threads):
+    with kernel_threads(threads):
         heated, holds, harmless = shaken(
             fields.space, limits.rules(WALK_MM), _inward(plan, scene), entries, targets, burns,
             points,

@@ -15,11 +15,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.priors import TISSUES, TissuePriors, coarsened, prior_and_slope_at
 from falx.anatomy.registration.affine import AffineModel, SizePrior
 from falx.anatomy.samples import Samples, block_means
 from falx.core.grid import apply_affine
+from falx.core.threads import CHUNKS
 from falx.images.nifti import Image
 
 __all__ = ["Alignment", "align"]

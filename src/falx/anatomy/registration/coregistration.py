@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy
@@ -17,12 +14,16 @@ from falx.anatomy.registration.descent import descend
 from falx.anatomy.registration.mutual_information import BINS, Evaluation, nmi
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, apply_affine
+from falx.core.threads import kernel_threads
 from falx.images.mirror import FLIP, mirror_image
 from falx.images.nifti import Image
 from falx.images.resample import resample, sample
 from falx.images.smooth import smooth
 
-__all__ = ["Coregistration", "coregister", "point_distance_mm"]
+__all__ = ["Coregistration", "coregister", "point_distance_mm", "surroundings"]
+
+MARGIN_MM = 20.0
+"""The metric is taken in the brain and this margin: with the scalp, without the neck."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,17 @@ def coregister(
     inside = None
     if mask is not None:
         inside = _facing(Image(mask.astype(np.float32), fixed.affine), over=over)
-    with _threads(threads):
+    with kernel_threads(threads):
         found = _coregister(still, moved, dof, inside, levels, seed, where)
     return replace(found, matrix=FLIP @ found.matrix @ FLIP) if over else found
+
+
+def surroundings(mask: Image) -> npt.NDArray[np.bool_]:
+    """Voxels within :data:`MARGIN_MM` of a mask along each axis, shape (X, Y, Z)."""
+    near = mask.data.astype(np.uint8)
+    for axis, size_mm in enumerate(mask.grid.voxel_sizes_mm):
+        near = ndimage.maximum_filter1d(near, 2 * round(MARGIN_MM / size_mm) + 1, axis=axis)
+    return np.asarray(near > 0)
 
 
 def point_distance_mm(
@@ -385,13 +394,3 @@ def _check_result(level: _Problem, result: Evaluation, seed: int, where: object)
         found=found,
         do="check that both show the same head and that their headers place them near each other",
     )
-
-
-@contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    previous = numba.get_num_threads()
-    numba.set_num_threads(max(1, min(threads, previous)))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(previous)

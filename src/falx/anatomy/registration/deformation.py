@@ -13,10 +13,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.priors import TissuePriors, prior_and_slope_at, prior_at
 from falx.anatomy.registration.elastic import ElasticEnergy
 from falx.anatomy.samples import Samples
+from falx.core.threads import CHUNKS
 
 __all__ = ["Warp", "improve_warp", "still", "warped_priors"]
 

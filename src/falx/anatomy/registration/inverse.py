@@ -18,7 +18,7 @@ NEWTON_STEPS = 20
 TOLERANCE_MM = 5e-3
 
 
-def jacobian_determinants(mapping: CoordinateMap) -> Floats:
+def jacobian_determinants(mapping: CoordinateMap) -> npt.NDArray[np.float64]:
     """Change of volume by a map at every node: above one where it expands.
 
     Parameters
@@ -29,13 +29,12 @@ def jacobian_determinants(mapping: CoordinateMap) -> Floats:
     Returns
     -------
     ndarray
-        Shape (X, Y, Z), float32: det of the derivative of the mapped coordinate by the
-        coordinate, from central differences.
+        Shape (X, Y, Z): det of the derivative of the mapped coordinate by the coordinate,
+        from central differences inside and one-sided ones on the border.
     """
-    x, y, z = (np.gradient(mapping.coordinates_mm, axis=axis) for axis in range(3))
-    slopes = np.stack([x, y, z], axis=-1)
-    to_mm = np.linalg.inv(mapping.affine[:3, :3])
-    return np.asarray(np.linalg.det(slopes @ to_mm), dtype=np.float32)
+    mapped = np.asarray(mapping.coordinates_mm, dtype=np.float64)
+    by_voxel = np.stack([np.gradient(mapped, axis=axis) for axis in range(3)], axis=-1)
+    return np.asarray(np.linalg.det(by_voxel) / np.linalg.det(mapping.affine[:3, :3]))
 
 
 def inverse_map(

@@ -13,10 +13,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.samples import Samples
 from falx.anatomy.segmentation.mixture import LEVELS, Mixture, level_of
 from falx.core.grid import Grid
+from falx.core.threads import CHUNKS
 from falx.images.smooth import FWHM_PER_SIGMA
 
 __all__ = ["BiasField", "flat_bias", "improve_bias"]

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
+from falx.core.threads import CHUNKS
 
 __all__ = [
     "LEVELS",

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.facing import faces_left, rounded
-from falx.anatomy.parallel import limit_threads
 from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.alignment import align
@@ -25,7 +24,7 @@ from falx.anatomy.segmentation.prepare import check_volume, prepare
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.grid import Grid, box_grid
-from falx.core.threads import blas_threads
+from falx.core.threads import blas_threads, kernel_threads
 from falx.images.mirror import mirror_image
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
@@ -93,7 +92,7 @@ def _segment(
     ready = prepare(image, where=where)
     clean, mask = ready.image, ready.measured
     tissue = brain_only(priors) if ready.extracted else priors
-    with limit_threads(threads) as allowed, blas_threads(1):
+    with kernel_threads(threads) as allowed, blas_threads(1):
         alignment = align(clean, priors, size_prior(settings.affine_prior))
         fit = fit_model(clean, mask, tissue, alignment.affine, settings, threads=allowed)
         corrected = clean.data * np.exp(fit.bias.log_field((1, 1, 1), clean.data.shape))
@@ -115,7 +114,7 @@ def _segment(
         affine=alignment.affine,
         to_template=forward,
         to_native=backward,
-        jacobian=jacobian_determinants(forward),
+        jacobian=jacobian_determinants(forward).astype(np.float32),
         information=alignment.information,
         fit=fit,
     )

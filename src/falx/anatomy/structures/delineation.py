@@ -16,7 +16,6 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.anatomy.facing import faces_left, rounded
-from falx.anatomy.parallel import limit_threads
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.result import Segmentation
@@ -24,6 +23,7 @@ from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structures.warp import fit_structure_warp
 from falx.core.grid import Grid
+from falx.core.threads import kernel_threads
 from falx.data.labels import head_labels, swap_sides
 from falx.data.priors import StructurePriors
 from falx.images.mirror import turned_over
@@ -95,7 +95,7 @@ def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int)
     corrected, brain = segmentation.corrected, segmentation.brain_mask
     voxels = np.argwhere(brain).astype(np.int32)
     values = np.ascontiguousarray(corrected[brain], dtype=np.float32)
-    with limit_threads(threads) as allowed:
+    with kernel_threads(threads) as allowed:
         to_template = fit_structure_warp(
             corrected,
             brain,

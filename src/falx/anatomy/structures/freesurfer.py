@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.structures.delineation import Structures
-from falx.anatomy.volumes import PAIRS, count_volumes
+from falx.anatomy.volumes import count_volumes
+from falx.atlas.numbers import MESIAL, MESIAL_NUMBERS, PAIRS
 from falx.core.errors import InputError
 from falx.core.grid import Grid, Side
 from falx.images.nifti import Image
@@ -34,7 +35,6 @@ __all__ = [
 HIPPOCAMPUS = frozenset({*range(203, 207), *range(208, 213), 214, 226, *range(231, 247)})
 AMYGDALA = frozenset({7001, 7003, *range(7005, 7011), 7015})
 FISSURE = 215
-MERGED: dict[Side, tuple[int, int]] = {"left": (17, 18), "right": (53, 54)}
 
 
 def side_in_name(name: str) -> Side | None:
@@ -61,7 +61,7 @@ def is_subfields(labels: npt.NDArray[np.integer]) -> bool:
     """
     values = np.unique(labels)
     coded = ((values >= 200) & (values <= 246)) | (values > 7000)
-    return bool(coded.any() and not np.isin(values, [17, 53, 18, 54]).any())
+    return bool(coded.any() and not np.isin(values, MESIAL_NUMBERS).any())
 
 
 def merge_subfields(
@@ -97,7 +97,7 @@ def merge_subfields(
     strange = sorted(v for v in unknown if 200 <= v <= 246 or v > 7000)
     if strange:
         raise InputError("unknown hippocampal or amygdalar label", where=where, found=strange[:5])
-    hippocampus, amygdala = MERGED[side]
+    hippocampus, amygdala = MESIAL[side]
     merged = np.zeros(labels.shape, dtype=np.int32)
     merged[np.isin(labels, list(HIPPOCAMPUS))] = hippocampus
     merged[np.isin(labels, list(AMYGDALA))] = amygdala

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.parallel import CHUNKS
 from falx.anatomy.segmentation.posterior import displacement_at
+from falx.core.threads import CHUNKS
 
 __all__ = ["PriorTable", "label_voxels", "prior_of_groups"]
 

@@ -104,7 +104,8 @@ def smoothers(distances_mm: npt.ArrayLike, deltas: tuple[float, ...] = DELTAS) -
     """
     d = np.asarray(distances_mm, dtype=np.float64)
     n = len(d)
-    order = np.argsort(d + np.where(np.eye(n, dtype=bool), -np.inf, 0.0), axis=1)[:, 1:]
+    far = d + np.where(np.eye(n, dtype=bool), -np.inf, 0.0)
+    order = np.argsort(far, axis=1, kind="stable")[:, 1:]
     ranked = np.take_along_axis(d, order, axis=1)
     out = np.zeros((len(deltas), n, n))
     for index, delta in enumerate(deltas):
@@ -146,7 +147,7 @@ def variogram_maps(
         block = slice(start, start + MAP_BLOCK)
         out[block] = _match(permuted[block], noise[block], S, variogram, target)
     if keep_histogram:
-        rank = np.argsort(np.argsort(out, axis=1), axis=1)
+        rank = np.argsort(np.argsort(out, axis=1, kind="stable"), axis=1)
         out = np.sort(y)[rank]
     return out
 

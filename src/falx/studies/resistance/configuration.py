@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from falx.anatomy.morphometry import GreySettings
+from falx.anatomy.settings import SegmentationSettings
 from falx.core.settings import option
 from falx.maps.group_maps import CORRECTIONS
 from falx.studies.resistance.genes import Genes
-from falx.studies.signature.configuration import Anatomy
 
 __all__ = ["PUBLISHED", "ResistanceConfiguration"]
 
@@ -19,12 +20,9 @@ HEAD_SIZE = ("ancova", "proportional", "residual", "none")
 
 
 @dataclass(frozen=True)
-class Grey:
+class Grey(GreySettings):
     """Grey-matter volume and its group maps."""
 
-    voxel_mm: float = option(1.5, help="voxels of the maps", unit="mm", low=1, high=6)
-    smoothing_fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
-    modulate: bool = option(True, help="keep the amount of tissue: volume, not concentration")
     head_size: str = option(
         "ancova", help="how intracranial volume enters the model", choices=HEAD_SIZE
     )
@@ -147,7 +145,7 @@ class Groups:
 class ResistanceConfiguration:
     """Every choice of the study."""
 
-    anatomy: Anatomy = field(default_factory=Anatomy)
+    anatomy: SegmentationSettings = field(default_factory=SegmentationSettings)
     grey: Grey = field(default_factory=Grey)
     bold: Bold = field(default_factory=Bold)
     reho: Reho = field(default_factory=Reho)

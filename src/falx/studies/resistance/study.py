@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from falx.anatomy.files import coregister_stage, grey_volume_stage
+from falx.anatomy.morphometry import GreySettings
 from falx.bids.derivative import output_path
 from falx.bold.files import motion_stage, reho_stage
 from falx.bold.reho_choices import RehoChoices
 from falx.core.grid import TEMPLATE_SPACE
+from falx.core.settings import keys_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.maps.files import (
@@ -47,7 +49,7 @@ GREY = Stage(
         "smoothed": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="smoothed"),
         "metrics": _anat("metrics", extension=".json", desc="grey"),
     },
-    params=_params("grey", "voxel_mm", "smoothing_fwhm_mm", "modulate"),
+    params=keys_of("grey", GreySettings),
     mem_mb=900,
     disk_mb=20,
 )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from falx.anatomy.quality import STOPPING
+from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
@@ -19,10 +20,6 @@ from falx.report.provenance import provenance_blocks
 from falx.report.slices import Layer, slices
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
-
-HIPPOCAMPUS = {"left": 17, "right": 53}
-AMYGDALA = {"left": 18, "right": 54}
-"""FreeSurfer numbers of the structures that are shown."""
 
 THRESHOLD_NOTICE = (
     "The published cut of 39.79 % ablated comes from 30 patients treated at one centre, 21 of "
@@ -246,12 +243,15 @@ def _flag(check: Mapping[str, Any]) -> str:
 
 
 def _side_layers(structures: Image) -> list[Layer]:
-    sides = {"left": ((17, 18), "orange"), "right": ((53, 54), "cyan")}
+    sides: dict[Side, str] = {"left": "orange", "right": "cyan"}
     return [
         Layer(
-            Image(np.isin(structures.data, labels), structures.affine), "mask", colour, label=side
+            Image(np.isin(structures.data, MESIAL[side]), structures.affine),
+            "mask",
+            colour,
+            label=side,
         )
-        for side, (labels, colour) in sides.items()
+        for side, colour in sides.items()
     ]
 
 

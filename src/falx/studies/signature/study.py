@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
 from falx.anatomy.files import anatomy_stage, coregister_stage
+from falx.anatomy.settings import SegmentationSettings
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
-from falx.pet.files import FLAIR, GM_DENSITY, PET, asymmetry_stage, correct_stage, signature_stage
-from falx.pet.presets import PRESETS, PetSettings
+from falx.pet.files import asymmetry_stage, correct_stage, signature_stage
+from falx.pet.presets import PRESETS
+from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
+from falx.pet.steps import FLAIR, GM_DENSITY, PET
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.tables import TABLES
 from falx.studies.signature.configuration import (
-    Pet,
-    Signature,
     SignatureConfiguration,
 )
 from falx.studies.signature.files import signature_report_stage
@@ -29,19 +29,6 @@ from falx.studies.signature.numbers import numbers_stage
 from falx.surgery.files import ablation_stage, rate_curve_stage
 
 __all__ = ["STUDY"]
-
-KEYS: Mapping[str, str] = {
-    **{name: f"pet.{name}" for name in ("method", "psf_fwhm_mm", "smoothing_fwhm_mm", "floor")},
-    **{name: f"asymmetry.{name}" for name in ("scale", "reference")},
-    "template_smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm",
-    **{item.name: f"signature.{item.name}" for item in fields(Signature)},
-}
-"""Field of :class:`falx.pet.presets.PetSettings` to configuration key."""
-
-
-def _as_keys(settings: PetSettings) -> dict[str, Any]:
-    return {key: getattr(settings, name) for name, key in KEYS.items()}
-
 
 _anat = partial(output_path, "anat")
 _pet = partial(output_path, "pet", "pet", trc="FDG")
@@ -95,16 +82,7 @@ ANATOMY = Stage(
         "to_native": _xfm("T1w", TEMPLATE_SPACE),
         "metrics": _metrics("anatomy"),
     },
-    params={
-        name: f"anatomy.{name}"
-        for name in (
-            "affine_prior",
-            "bias_fwhm_mm",
-            "bias_regularisation",
-            "sampling_mm",
-            "refine",
-        )
-    },
+    params=keys_of("anatomy", SegmentationSettings),
     mem_mb=1200,
     disk_mb=60,
     threads=2,
@@ -120,7 +98,7 @@ CORRECT = Stage(
         **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "structures")},
     },
     outputs={"corrected": _pet(space="T1w", desc="pvc"), "metrics": _metrics("pet")},
-    params={f.name: f"pet.{f.name}" for f in fields(Pet)},
+    params=keys_of("pet", Correction),
     mem_mb=1500,
     threads=2,
     version=4,
@@ -148,12 +126,7 @@ def _asymmetry(
             "asymmetry_native": path(space="T1w", desc=f"asymmetry{label}"),
             "metrics": _metrics(f"asymmetry{of}"),
         },
-        params={
-            "scale": "asymmetry.scale",
-            "smoothing_fwhm_mm": "asymmetry.smoothing_fwhm_mm",
-            "voxel_mm": "asymmetry.voxel_mm",
-            **(params or {}),
-        },
+        params={**keys_of("asymmetry", TemplateSettings), **(params or {})},
         mem_mb=1500,
         threads=2,
         version=3,
@@ -162,7 +135,7 @@ def _asymmetry(
 
 PET_ASYMMETRY = _asymmetry(
     "asymmetry_pet",
-    partial(asymmetry_stage, quantity=PET, matrix=None),
+    partial(asymmetry_stage, quantity=PET),
     _pet,
     {"image": "pet.corrected"},
     of="PET",
@@ -179,7 +152,7 @@ FLAIR_ASYMMETRY = _asymmetry(
 
 GM_ASYMMETRY = _asymmetry(
     "asymmetry_gm",
-    partial(asymmetry_stage, quantity=GM_DENSITY, matrix=None, reference="brain"),
+    partial(asymmetry_stage, quantity=GM_DENSITY, reference="brain"),
     partial(_anat, "T1w"),
     {"image": "anatomy.gm"},
     of="GM",
@@ -201,10 +174,7 @@ SIGNATURE = Stage(
         "published_native": _anat("mask", space="T1w", desc="signaturePublished"),
         "metrics": _metrics("signature"),
     },
-    params={
-        "side": "participant.side?",
-        **{f.name: f"signature.{f.name}" for f in fields(Signature)},
-    },
+    params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
     version=3,
@@ -252,10 +222,7 @@ RATES = Stage(
         **PLACE,
     },
     outputs={"metrics": _metrics("rates")},
-    params={
-        name: f"signature.{name}"
-        for name in ("threshold_scale", "threshold_comparison", "gm_floor", "minimum_cluster_mm3")
-    },
+    params=keys_of("signature", CutRule),
     mem_mb=1500,
     threads=2,
     version=2,
@@ -404,6 +371,6 @@ STUDY = Study(
         ),
     },
     configuration=SignatureConfiguration,
-    presets={name: _as_keys(settings) for name, settings in PRESETS.items()},
+    presets=PRESETS,
     show={"participant": "report.page", "group": "outcome.report"},
 )

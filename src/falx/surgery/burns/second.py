@@ -12,8 +12,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.threads import kernel_threads
 from falx.surgery.burns.single import Candidates, target_voxels
-from falx.surgery.tracks.feasible import Tracks, numba_threads
+from falx.surgery.tracks.feasible import Tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, to_voxel, trilinear
 from falx.surgery.tracks.limits import Limits
@@ -73,7 +74,7 @@ def best_pairs(
     points, kinds = target_voxels(scene)
     first, second = np.array(settings.first_mm), np.array(settings.second_mm)
     radii = np.array(limits.radii_mm)
-    with numba_threads(threads):
+    with kernel_threads(threads):
         counts = pair_counts(
             chosen.entries_mm, chosen.targets_mm, points, kinds, first, second, radii
         )

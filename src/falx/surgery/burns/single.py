@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.grid import apply_affine
+from falx.core.threads import kernel_threads
 from falx.surgery.burns.kernels import burn_counts, pareto_keep
-from falx.surgery.tracks.feasible import Tracks, numba_threads
+from falx.surgery.tracks.feasible import Tracks
 from falx.surgery.tracks.geometry import capsule_volume_mm3
 from falx.surgery.tracks.kernels import ROUNDING_MM
 from falx.surgery.tracks.limits import Limits
@@ -60,7 +61,7 @@ def candidate_burns(
     """Coverage of every allowed single burn that reaches signature in the hippocampus."""
     points, kinds = target_voxels(scene)
     pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
-    with numba_threads(threads):
+    with kernel_threads(threads):
         heat_limit = tracks.heat_limit_mm + np.float32(ROUNDING_MM)
         counts = burn_counts(
             tracks.entries_mm, tracks.targets_mm, heat_limit, points, kinds, pull_backs, radii
@@ -111,7 +112,7 @@ def _cheapest(
     points, kinds = points[::COARSE], kinds[::COARSE]
     pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
     heat_limit = tracks.heat_limit_mm + np.float32(ROUNDING_MM)
-    with numba_threads(threads):
+    with kernel_threads(threads):
         counts = burn_counts(
             tracks.entries_mm, tracks.targets_mm, heat_limit, points, kinds, pull_backs, radii
         )

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy
 
 from falx.core.grid import apply_affine
+from falx.core.threads import kernel_threads
 from falx.surgery.tracks import kernels
 from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import PLACES, Fields, Scene
 
-__all__ = ["Funnel", "Tracks", "find_tracks", "numba_threads", "pair_codes", "target_points"]
+__all__ = ["Funnel", "Tracks", "find_tracks", "pair_codes", "target_points"]
 
 Points = npt.NDArray[np.float64]
 
 SCREEN_UNIT_MM = 0.1
-
-
-@contextmanager
-def numba_threads(threads: int) -> Iterator[None]:
-    """Let compiled loops use so many threads inside the block."""
-    previous = numba.get_num_threads()
-    numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        numba.set_num_threads(previous)
 
 
 @dataclass(frozen=True)
@@ -109,7 +96,7 @@ def find_tracks(
     targets = target_points(scene, max_pairs)
     entry_ok = far_from_sinus(scene, limits.min_sinus_mm)
     entries, outward = scene.entries_mm[entry_ok], scene.outward[entry_ok]
-    with numba_threads(threads):
+    with kernel_threads(threads):
         codes = pair_codes(fields, entries, outward, targets, limits)
         which_entry, which_target = np.nonzero(codes == kernels.FEASIBLE)
         if max_tracks is not None and len(which_entry) > max_tracks:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
@@ -28,8 +29,6 @@ __all__ = [
     "sulci",
 ]
 
-HIPPOCAMPUS = {"left": 17, "right": 53}
-AMYGDALA = {"left": 18, "right": 54}
 PARAHIPPOCAMPAL = {"left": 1016, "right": 2016}
 VENTRICLES = (4, 5, 14, 15, 43, 44, 72, 31, 63, 136, 137, 163, 164)
 PROTECTED = (10, 16, 28, 49, 60, 85)

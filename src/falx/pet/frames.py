@@ -1,19 +1,18 @@
-"""Reading a PET: frames, units, and what makes one unusable."""
+"""A measured PET: frames, units, and what makes one unusable."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, OptionError, notify
-from falx.images.nifti import Image, load
+from falx.images.nifti import Image
 
-__all__ = ["Pet", "average_frames", "check_pet", "parse_frames", "read_pet"]
+__all__ = ["Pet", "average_frames", "check_pet", "parse_frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,43 +23,24 @@ class Pet:
     units: str | None
 
 
-def read_pet(path: Path, *, frames: str = "static") -> Pet:
-    """Read a PET image, averaging the chosen frames of a dynamic one.
+def average_frames(
+    image: Image,
+    frames: str,
+    durations: Sequence[float] | None = None,
+    *,
+    where: object = None,
+) -> Image:
+    """Average a window of frames, weighted by their durations.
 
     Parameters
     ----------
-    path
-        3D image, or 4D with time last; its JSON sidecar beside it is read if it exists.
+    image
+        Shape (X, Y, Z, T).
     frames
-        ``"static"`` (one frame only), ``"all"``, or a window such as ``"4-6"``, counted from 1
-        with both ends included.
-
-    Raises
-    ------
-    InputError
-        If a dynamic image comes without a window, or the image holds nothing.
+        See :func:`parse_frames`; ``"static"`` is refused where there are several.
+    durations
+        Of each frame, in any unit; equal ones if absent.
     """
-    sidecar = _sidecar(path)
-    try:
-        image = load(path)
-    except InputError as error:
-        if "3D image is needed" not in str(error):
-            raise
-        image = average_frames(load(path, ndim=4), frames, sidecar, where=path.name)
-    units = sidecar.get("Units")
-    if units is None:
-        notify(
-            "the PET has no unit; asymmetry does not depend on its scale, activities are in "
-            "arbitrary units",
-            where=path.name,
-        )
-    return Pet(check_pet(image, where=path.name), units)
-
-
-def average_frames(
-    image: Image, frames: str, sidecar: dict[str, Any], *, where: object = None
-) -> Image:
-    """Average a window of frames, weighted by their durations where the sidecar gives them."""
     count = image.data.shape[3]
     if frames == "static" and count > 1:
         raise InputError(
@@ -70,15 +50,16 @@ def average_frames(
             do='name the frames to average, for example frames = "4-6" or "all"',
         )
     first, last = parse_frames(frames, count)
-    durations = np.asarray(sidecar.get("FrameDuration", np.ones(count)), dtype=np.float64)
-    if durations.shape != (count,):
+    weights = np.asarray(np.ones(count) if durations is None else durations, dtype=np.float64)
+    if weights.shape != (count,) or not np.all(weights > 0):
         raise InputError(
             "FrameDuration does not fit the image",
             where=where,
-            found=f"{durations.size} durations for {count} frames",
+            found=f"{np.count_nonzero(weights > 0)} durations for {count} frames",
+            do="correct the sidecar",
         )
     window = slice(first - 1, last)
-    mean = np.average(image.data[..., window], axis=3, weights=durations[window])
+    mean = np.average(image.data[..., window], axis=3, weights=weights[window])
     notify(f"frames {first} to {last} of {count} were averaged", where=where)
     return Image(mean.astype(np.float32), image.affine)
 
@@ -130,11 +111,3 @@ def check_pet(image: Image, *, where: object = None) -> Image:
 
 def _filled(data: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     return np.where(missing, np.float32(0), data).astype(np.float32)
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    beside = path.with_name(path.name.split(".nii")[0] + ".json")
-    if not beside.exists():
-        return {}
-    content = json.loads(beside.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}

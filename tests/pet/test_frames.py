@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.core.errors import FalxNotice, InputError, OptionError, collect_notices
 from falx.core.files import write_json
 from falx.images.nifti import Image, save
-from falx.pet.inputs import average_frames, check_pet, parse_frames, read_pet
+from falx.pet.files import read_pet
+from falx.pet.frames import average_frames, check_pet, parse_frames
 
 SHAPE = (6, 5, 4)
 
@@ -56,9 +60,30 @@ def test_frames_are_weighted_by_their_duration(tmp_path):
         assert np.allclose(read_pet(path, frames="2-3").image.data, (1 * 100 + 4 * 300) / 400)
 
 
-def test_durations_must_fit():
-    with pytest.raises(InputError, match="2 durations for 3 frames"):
-        average_frames(Image(np.ones((*SHAPE, 3)), np.eye(4)), "all", {"FrameDuration": [1, 2]})
+@pytest.mark.parametrize(
+    ("durations", "good"), [([1, 2], 2), ([0, 0, 0], 0), ([1, 2, -3], 2), ([5, np.nan, 5], 2)]
+)
+def test_durations_must_fit(durations, good):
+    with pytest.raises(InputError, match=f"FrameDuration.*{good} durations for 3 frames"):
+        average_frames(Image(np.ones((*SHAPE, 3)), np.eye(4)), "all", durations)
+
+
+@given(
+    data=hnp.arrays(np.float32, (2, 1, 1, 4), elements=st.floats(0, 100, width=32)),
+    window=st.tuples(st.integers(1, 4), st.integers(1, 4)).map(sorted),
+)
+def test_frames_of_equal_length_average_to_the_mean_of_their_window(data, window):
+    first, last = window
+    with collect_notices():
+        found = average_frames(Image(data, np.eye(4)), f"{first}-{last}", [7.0] * 4)
+    assert np.allclose(found.data, data[..., first - 1 : last].mean(axis=3), rtol=1e-5)
+
+
+def test_a_sidecar_that_is_no_json_is_refused_in_a_sentence(tmp_path):
+    path = stored(tmp_path, np.ones(SHAPE))
+    (tmp_path / "sub-01_trc-FDG_pet.json").write_text("{")
+    with pytest.raises(InputError, match="not JSON that can be read"):
+        read_pet(path)
 
 
 @pytest.mark.parametrize("frames", ["0-2", "3-2", "2-9", "late", "1-2-3"])

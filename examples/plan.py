@@ -1,0 +1,13 @@
+"""A laser plan for the signature of a simulated patient."""
+
+import falx
+
+patient = falx.phantom_patient(side="left", voxel_mm=2.0, head="10")
+head = falx.segment(patient.t1w, sampling_mm=6.0)
+found = falx.signature(falx.asymmetry(falx.correct_pet(patient.pet, head)), side="left")
+
+plan = falx.plan(found, max_burns=1, max_angle_deg=40, draws=500)
+print(plan)
+if plan.suggested is not None:
+    falx.save(plan, "planned_ablation.nii.gz")
+plan.plot().savefig("plan.png")

@@ -1,0 +1,17 @@
+"""From a raw T1w and a raw PET to the metabolic signature and what an ablation took of it."""
+
+import falx
+
+patient = falx.phantom_patient(side="right", voxel_mm=2.0, head="12")
+
+head = falx.segment(patient.t1w, sampling_mm=6.0)  # paths or images of nibabel do as well
+pet = falx.correct_pet(patient.pet, head)
+found = falx.signature(falx.asymmetry(pet, smoothing_fwhm_mm=6.0), side="right")
+print(head, pet, found, sep="\n")
+
+to_postop = falx.coregister(patient.t1w_postop, head)
+print(falx.ablative_rate(found, patient.ablation, matrix=to_postop))
+print("simulated:", patient.truth.ablation)
+
+falx.save(found, "signature.nii.gz")
+found.plot().savefig("signature.png")

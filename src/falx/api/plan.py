@@ -1,0 +1,174 @@
+"""A laser plan for a signature: what would take enough of it at the least cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from falx.api.inputs import mask_of, settings_of
+from falx.api.metabolic import SignatureMap
+from falx.api.results import Result, drawn, percent
+from falx.core.errors import InputError, check_range, collect_notices
+from falx.images.nifti import Image, as_stored
+from falx.report.slices import Layer, slices_figure
+from falx.surgery.assess import Assessment
+from falx.surgery.robustness import Robustness
+from falx.surgery.search import SearchResult, search
+from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
+from falx.surgery.tracks.head_scene import scene_from_labels
+from falx.surgery.tracks.limits import Goal, Limits, Placement
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["LaserPlanning", "plan"]
+
+NOTICE = (
+    "Research software: it must not decide a treatment. The planned ablation is a geometric "
+    "estimate, and the threshold comes from 30 patients of one centre."
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LaserPlanning(Result):
+    """What a search for laser plans found.
+
+    Parameters
+    ----------
+    found
+        Every plan of the Pareto set, and what removed the others.
+    image
+        The suggested ablation on the T1w grid; empty where no plan is suggested.
+    """
+
+    found: SearchResult
+    image: Image
+    of: SignatureMap
+    notices: tuple[str, ...] = ()
+    title = "Laser plan"
+
+    @property
+    def suggested(self) -> LaserPlan | None:
+        """Entry, target (RAS+ mm of the T1w) and burns; None if no plan keeps the rules."""
+        best = self.assessment
+        return None if best is None else best.plan
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """Scores of the suggested plan."""
+        return None if self.found.suggested is None else self.found.suggested.assessment
+
+    @property
+    def robustness(self) -> Robustness | None:
+        """What placement error does to it."""
+        return None if self.found.suggested is None else self.found.suggested.robustness
+
+    def _facts(self) -> Sequence[tuple[str, object]]:
+        facts: list[tuple[str, object]] = [
+            ("pairs of entry and target, that keep the rules",
+             f"{self.found.funnel.pairs}, {self.found.funnel.feasible}"),
+            ("plans to choose from", len(self.found.options)),
+        ]  # fmt: skip
+        best, shaken = self.assessment, self.robustness
+        if best is None:
+            return [*facts, ("suggested", f"none: {self.found.explanation}")]
+        track = best.plan.trajectory
+        facts += [
+            ("entry, RAS+ mm", ", ".join(f"{v:.1f}" for v in track.entry_mm)),
+            ("target, RAS+ mm", ", ".join(f"{v:.1f}" for v in track.target_mm)),
+            ("burns, radius and pull-back, mm",
+             "; ".join(f"{b.radius_mm:g}, {b.pull_back_mm:g}" for b in best.plan.burns)),
+            ("ablative rate, hippocampus", percent(best.rate)),
+            ("heated outside the targets, mm³", best.tissue.outside_mm3),
+            ("length, mm", best.length_mm),
+            ("clearance, mm", best.clearance_mm),
+        ]  # fmt: skip
+        if shaken is not None:
+            facts.append(("reaches the threshold when misplaced", percent(shaken.reaches)))
+        return facts
+
+    def plot(self) -> Figure:
+        """Draw the signature with the planned ablation outlined."""
+        layers = [Layer(self.of.image, "mask", "cyan", label="signature")]
+        centre = None
+        if self.suggested is not None:
+            layers.append(Layer(self.image, "contour", "orange", label="planned ablation"))
+            centre = self.suggested.trajectory.target_mm
+        return drawn(slices_figure(self.of.of.head.image, layers, centre_mm=centre))
+
+
+def plan(
+    found: SignatureMap,
+    *,
+    vessels: Any = None,
+    sinuses: Any = None,
+    max_burns: int = 2,
+    seed: int = 0,
+    threads: int = 2,
+    **choices: Any,
+) -> LaserPlanning:
+    """Search for a laser plan that takes enough of a signature at the least cost.
+
+    Parameters
+    ----------
+    found
+        From :func:`falx.signature`.
+    vessels, sinuses
+        Masks on the T1w grid that a track keeps away from; without vessels the result says
+        that they were not checked.
+    max_burns
+        1 to 4 burns along a track.
+    seed
+        Of the placement errors.
+    choices
+        See :class:`falx.surgery.tracks.limits.Limits`, ``Goal`` and ``Placement`` beside it:
+        ``max_length_mm``, ``max_angle_deg``, ``threshold``, ``margin``, ``draws``, …
+    """
+    if not isinstance(found, SignatureMap):
+        raise InputError(
+            "a plan is made for a signature",
+            found=type(found).__name__,
+            do="give what falx.signature returned",
+        )
+    check_range("max_burns", max_burns, 1, 4)
+    limits, goal, placement = _rules(choices)
+    head = found.of.head
+    with collect_notices() as notices:
+        scene = scene_from_labels(
+            head.structures,
+            found.image,
+            found.side,
+            head.to_template.at,
+            vessels=None if vessels is None else mask_of(vessels, "vessels"),
+            sinuses=None if sinuses is None else mask_of(sinuses, "sinuses"),
+        )
+        result = search(
+            scene,
+            limits,
+            goal,
+            rng=np.random.default_rng(seed),
+            placement=placement,
+            max_burns=max_burns,
+            threads=threads,
+        )
+    said = [NOTICE, *([] if vessels is not None else ["Vessels were not checked."]), *notices]
+    best = result.suggested
+    grid = head.structures.grid
+    mask = np.zeros(grid.shape, bool)
+    if best is not None:
+        mask = ablation_mask(best.assessment.plan, grid)
+    return LaserPlanning(result, as_stored(mask, grid.affine), found, tuple(said))
+
+
+def _rules(choices: Mapping[str, Any]) -> tuple[Limits, Goal, Placement]:
+    """Sort choices by the record that has them; what no record has is named by the first."""
+    left = dict(choices)
+    goal, placement = (
+        {item.name: left.pop(item.name) for item in dataclasses.fields(kind) if item.name in left}
+        for kind in (Goal, Placement)
+    )
+    return settings_of(Limits, left), Goal(**goal), Placement(**placement)

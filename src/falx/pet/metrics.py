@@ -1,0 +1,98 @@
+"""What the PET stages found, as the records that they write and later stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from falx.core.grid import Side
+from falx.pet.maps import StructureAsymmetry
+from falx.pet.signature import Threshold
+
+__all__ = ["AsymmetryMetrics", "PetMetrics", "SignatureMetrics"]
+
+
+@dataclass(frozen=True)
+class PetMetrics:
+    """Of the partial-volume correction.
+
+    Parameters
+    ----------
+    method
+        Name of the correction.
+    effective_psf_fwhm_mm
+        Point spread of scanner and smoothing together.
+    floor
+        Least blurred grey-matter fraction that was corrected.
+    units
+        Of the PET, ``"arbitrary"`` where it names none.
+    activity
+        Region or tissue to its mean activity, in these units.
+    regional_asymmetry
+        Structure to side to asymmetry of the activities.
+    regional_asymmetry_se
+        Structure to the standard error that the noise gives it.
+    """
+
+    method: str
+    effective_psf_fwhm_mm: float
+    floor: float
+    units: str
+    activity: Mapping[str, float]
+    regional_asymmetry: Mapping[str, Mapping[Side, float]]
+    regional_asymmetry_se: Mapping[str, float]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AsymmetryMetrics:
+    """Of one image's asymmetry.
+
+    Parameters
+    ----------
+    quantity
+        What the image shows.
+    scale, reference
+        Intensity scale, and the region that sets it.
+    smoothing_fwhm_mm
+        In template space.
+    least
+        Mean of both sides below which the index is not defined; ``None`` for no such bound.
+    mean, sd
+        Of the unscaled image in the reference.
+    structures
+        Structure to side to asymmetry.
+    """
+
+    quantity: str
+    scale: str
+    reference: str
+    smoothing_fwhm_mm: float
+    least: float | None
+    mean: float
+    sd: float
+    structures: Mapping[str, Mapping[Side, StructureAsymmetry]]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignatureMetrics:
+    """Of the signature.
+
+    Parameters
+    ----------
+    side, side_from
+        Side of the focus, and whether it was declared or found in the asymmetry.
+    threshold, published_threshold
+        Of the run and of the publication.
+    volume_mm3, published_volume_mm3
+        Volume of the signature on the T1w grid at either.
+    """
+
+    side: Side
+    side_from: str
+    threshold: Threshold
+    published_threshold: Threshold
+    volume_mm3: float
+    published_volume_mm3: float
+    notices: tuple[str, ...] = ()

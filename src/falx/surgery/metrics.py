@@ -1,0 +1,104 @@
+"""What the stages of surgery found, as the records that they write and later stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from falx.core.grid import Side
+from falx.surgery.outcome.ablation import AblativeRate
+
+__all__ = [
+    "AblationMetrics",
+    "InsideAsymmetry",
+    "RatesMetrics",
+    "RuleCurves",
+    "VolumeCurve",
+]
+
+
+@dataclass(frozen=True)
+class InsideAsymmetry:
+    """Asymmetry of one image inside an ablation; all but `scale` ``None`` where none is defined.
+
+    Parameters
+    ----------
+    scale
+        Intensity scale of the run.
+    ipsilateral, contralateral
+        Mean index in the ablation and in its mirror.
+    ratio_of_means
+        Mean intensity in the ablation against that in its mirror.
+    ipsilateral_z5
+        Mean index in the ablation on the z + 5 scale.
+    defined_share
+        Share of the ablation where the index is defined.
+    """
+
+    scale: str
+    ipsilateral: float | None = None
+    contralateral: float | None = None
+    ratio_of_means: float | None = None
+    ipsilateral_z5: float | None = None
+    defined_share: float | None = None
+
+
+@dataclass(frozen=True)
+class AblationMetrics:
+    """Of an ablation that was made.
+
+    Parameters
+    ----------
+    side
+        Side of the focus.
+    volume_mm3
+        Volume of the ablation on the T1w grid.
+    rates
+        ``"default"`` and ``"published"``, the threshold's rule, to structure to rate.
+    asymmetry
+        ``"pet"``, ``"flair"`` and ``"gm"``, as far as there, to the asymmetry inside.
+    dice_raters
+        Overlap with a second rater's mask; ``None`` without one.
+    """
+
+    side: Side
+    volume_mm3: float
+    rates: Mapping[str, Mapping[str, AblativeRate]]
+    asymmetry: Mapping[str, InsideAsymmetry]
+    dice_raters: float | None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VolumeCurve:
+    """Signature inside a structure, and what of it was ablated, at every threshold, mm³."""
+
+    signature_mm3: tuple[float, ...]
+    ablated_mm3: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RuleCurves:
+    """Curves of every structure under one rule, and the intensity scale of that rule."""
+
+    scale: str
+    hippocampus: VolumeCurve
+    amygdala: VolumeCurve
+    mesial_temporal: VolumeCurve
+
+
+@dataclass(frozen=True)
+class RatesMetrics:
+    """Ablative rate as a function of the threshold.
+
+    Parameters
+    ----------
+    thresholds
+        Cuts on the asymmetry index, ascending.
+    curves
+        ``"default"`` and ``"published"`` to the curves of that rule.
+    """
+
+    thresholds: tuple[float, ...]
+    curves: Mapping[str, RuleCurves]
+    notices: tuple[str, ...] = ()
