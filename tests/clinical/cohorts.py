@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from falx.clinical.logistic.separation import is_separated
+
+
+def predict(fit, x):
+    """Probabilities of a fitted logistic model for rows (m, p)."""
+    rows = np.reshape(x, (-1, len(fit.coefficients) - 1))
+    return expit(fit.coefficients[0] + rows @ fit.coefficients[1:])
 
 
 @st.composite

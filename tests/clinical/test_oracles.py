@@ -11,7 +11,7 @@ from firthmodels import FirthLogisticRegression
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinical.cohorts import overlapping, scores
+from clinical.cohorts import overlapping, predict, scores
 from clinical.outcome_reference import column, outcome
 from falx.clinical.ancova import ancova
 from falx.clinical.contingency import chi_square, fisher_exact
@@ -20,7 +20,6 @@ from falx.clinical.logistic.firth import firth_ratio_test, fit_firth
 from falx.clinical.logistic.fit import (
     fit_logistic,
     likelihood_ratio,
-    predict,
     profile_interval,
     wald_test,
 )
@@ -42,7 +41,6 @@ def test_maximum_likelihood_is_that_of_statsmodels(names):
     np.testing.assert_allclose(ours.covariance, theirs.cov_params(), rtol=1e-5, atol=1e-12)
     assert ours.log_likelihood == pytest.approx(theirs.llf, abs=1e-9)
     assert ours.null_log_likelihood == pytest.approx(theirs.llnull, abs=1e-9)
-    assert ours.aic == pytest.approx(theirs.aic, abs=1e-8)
     assert ours.bic == pytest.approx(theirs.bic, abs=1e-8)
     assert likelihood_ratio(ours).p == pytest.approx(theirs.llr_pvalue, rel=1e-6)
     joint = theirs.wald_test(np.eye(len(names) + 1)[1:], use_f=False, scalar=True)

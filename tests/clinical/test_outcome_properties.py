@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clinical.cohorts import predict
 from clinical.outcome_reference import column, outcome
 from falx.clinical.ancova import ancova
 from falx.clinical.contingency import association, chi_square, fisher_exact
 from falx.clinical.logistic.firth import firth_ratio_test
-from falx.clinical.logistic.fit import fit_logistic, predict, wald_test
+from falx.clinical.logistic.fit import fit_logistic, wald_test
 from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve, turning_points
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
 from falx.clinical.roc.curve import auc, roc_curve, youden_cut

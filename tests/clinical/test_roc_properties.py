@@ -8,7 +8,7 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinical.cohorts import overlapping, scores
+from clinical.cohorts import overlapping, predict, scores
 from falx.clinical.counts import (
     areas,
     bootstrap_counts,
@@ -16,7 +16,7 @@ from falx.clinical.counts import (
     fold_labels,
     many_cuts,
 )
-from falx.clinical.logistic.fit import fit_logistic, predict
+from falx.clinical.logistic.fit import fit_logistic
 from falx.clinical.model_validation import (
     bootstrap_peak,
     leave_one_out_probabilities,

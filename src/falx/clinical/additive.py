@@ -218,7 +218,10 @@ def cross_validate_linear(
     n_iterations: int = 1000,
     rng: np.random.Generator,
 ) -> tuple[Floats, float, float]:
-    """Least-squares baseline: r of each repeat, mean R2, and r of the mean prediction."""
+    """Least-squares baseline: r of each repeat (iterations,), mean R2, r of the mean prediction.
+
+    Predictors are (n, p), the response (n,).
+    """
     x, y, _ = _checked(predictors, response, None)
     design = np.column_stack([np.ones(len(y)), (x - x.mean(axis=0)) / x.std(axis=0)])
     folds = _folds(len(y), n_folds, n_iterations, rng)
@@ -248,7 +251,8 @@ def partial_dependence(
 ) -> PartialDependence:
     """Mean prediction over patients when one predictor is set to each of `n_points` values.
 
-    The band is over models fitted to random 80 % of the patients.
+    The band is over models fitted to random 80 % of the patients. Predictors are (n, p), the
+    response (n,); `column` is the predictor that is set (Friedman 2001).
     """
     x, y, labels = _checked(predictors, response, names)
     grid = np.linspace(x[:, column].min(), x[:, column].max(), n_points)
@@ -284,11 +288,12 @@ def permute_additive(
     n_permutations: int = 1000,
     rng: np.random.Generator,
 ) -> PermutedFit:
-    """P of the cross-validated r: the response is shuffled and the whole procedure repeated."""
+    """P of the cross-validated r of (n, p) on (n,): shuffle the response, repeat everything."""
     x, y, _ = _checked(predictors, response, None)
     n = len(y)
 
     def mean_r(target: Floats) -> float:
+        """Mean correlation over repeats of one response (n,)."""
         folds = _folds(n, n_folds, n_iterations, rng)
         held_out = folds[:, None, :] == np.arange(n_folds)[None, :, None]
         trains = np.ascontiguousarray(~held_out.reshape(-1, n))
