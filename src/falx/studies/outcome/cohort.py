@@ -214,11 +214,11 @@ def _number(column: Column, text: str) -> float:
     try:
         value = column.read(text, where="")
     except InputError:
-        value = text
-    if value in ("left", "right"):
-        return float(value == "left")
+        pass
+    else:
+        return float(value == "left") if isinstance(value, str) else value
     try:
-        return float(value)
+        return float(text)
     except ValueError:
         return math.nan
 
