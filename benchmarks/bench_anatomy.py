@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from benchmarks.table import Row, cpu_seconds, wall_seconds
-from falx.anatomy.priors import load_priors
+from falx.anatomy.files import greedy, load_priors
 from falx.anatomy.refinement import refine
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.segmentation.unified import segment
@@ -149,7 +149,7 @@ def _refinement_rows(found: Segmentation) -> list[Row]:
     done: list[Segmentation] = []
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     maps = template("gm"), template("wm")
-    own = cpu_seconds(lambda: done.append(refine(found, *maps, threads=2)))
+    own = cpu_seconds(lambda: done.append(refine(found, *maps, greedy, threads=2)))
     cost = own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - children
     native = done[0].to_native.on(maps[0].grid)
     grey = sample(Image(found.gm, found.grid.affine), native)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anatomy.head_model import dice
-from falx.anatomy.priors import load_priors
+from falx.anatomy.files import load_priors
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.settings import Penalties, SegmentationSettings
 from falx.core.grid import apply_affine

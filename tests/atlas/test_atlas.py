@@ -6,8 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from falx.atlas.atlas import LANDMARKS_MM, load_atlas, make_atlas, region_means
-from falx.atlas.label_table import LabelRow, read_label_table
+from falx.atlas.atlas import LANDMARKS_MM, make_atlas, region_means
+from falx.atlas.files import load_atlas, read_label_table
+from falx.atlas.label_table import LabelRow
 from falx.core.errors import FalxNotice, InputError
 from falx.data.priors import ATLAS_FILE, DATA
 from falx.images.nifti import Image

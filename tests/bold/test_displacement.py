@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bold.simulation import matrix_from_parameters
 from falx.bold.displacement import (
     MotionLimits,
     beyond_limits,
     fd_jenkinson,
     fd_power,
     fd_van_dijk,
-    matrix_from_parameters,
     motion_summary,
     parameters_from_matrices,
     rotation_centre,
@@ -139,7 +139,7 @@ def test_bad_input_is_named():
         motion_summary(np.zeros((5, 3)))
     with pytest.raises(InputError, match="finite table of six columns"):
         beyond_limits(np.full((5, 6), np.nan))
-    with pytest.raises(OptionError, match="FD threshold"):
-        MotionLimits(fd_mm=-1)
+    with pytest.raises(OptionError, match="fd_threshold_mm is out of range"):
+        MotionLimits(fd_threshold_mm=-1)
     with pytest.raises(OptionError, match="centre"):
         rotation_centre("brain", (2, 2, 2), np.eye(4))

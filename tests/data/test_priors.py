@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.atlas.atlas import load_atlas
+from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, OptionError
 from falx.core.grid import is_symmetric
 from falx.data.labels import TISSUES

@@ -14,7 +14,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from falx.atlas.atlas import load_atlas
+from falx.atlas.files import load_atlas
 from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression

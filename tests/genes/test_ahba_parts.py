@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from falx.atlas.atlas import load_atlas, make_atlas
+from falx.atlas.atlas import make_atlas
+from falx.atlas.files import load_atlas
 from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError, OptionError
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression

@@ -13,8 +13,8 @@ import pytest
 
 from falx.cli.main import main
 from falx.images.nifti import load_mask
+from falx.studies.signature.files import compare_patient
 from falx.studies.signature.numbers import flatten_numbers
-from falx.studies.signature.recovery import compare_patient
 from falx.studies.signature.study import STUDY
 from falx.surgery.outcome.ablation import dice
 

@@ -19,9 +19,8 @@ highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not inst
 from falx.cli.main import main  # noqa: E402
 from falx.core.errors import FalxNotice, InputError, collect_notices  # noqa: E402
 from falx.images.nifti import load, save  # noqa: E402
+from falx.surgery.dicom.files import hand_over, read_series  # noqa: E402
 from falx.surgery.dicom.identity import Identity  # noqa: E402
-from falx.surgery.dicom.outward import hand_over  # noqa: E402
-from falx.surgery.dicom.series import read_series  # noqa: E402
 from falx.surgery.outcome.ablation import dice  # noqa: E402
 from surgery.dicom_phantom import (  # noqa: E402
     TELLING,
@@ -389,7 +388,7 @@ def test_in_and_out_again_keeps_side_and_place(donor_folder, volume, tmp_path):
 
 
 def test_importing_the_room_does_not_load_the_dicom_libraries():
-    code = "import sys, falx.surgery.dicom.outward; print('highdicom' in sys.modules)"
+    code = "import sys, falx.surgery.dicom.files; print('highdicom' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           check=True, env={"PYTHONPATH": ":".join(sys.path)})  # fmt: skip
     assert done.stdout.strip() == "False"

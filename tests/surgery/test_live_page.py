@@ -23,9 +23,11 @@ from browser import (
     values,
 )
 from falx.cli.main import main
+from falx.core.files import read_record
 from falx.images.nifti import load, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.studies.plan.page import plan_words
+from falx.studies.plan.records import PlanDocument
 from surgery.phantom import head_labels, head_signature
 
 pytestmark = NEEDED
@@ -208,7 +210,7 @@ def test_the_printed_page_begins_with_a_sheet_that_holds_the_plan(patient, opene
     words = [reader, "-f", "1", "-l", "1", "-layout", str(printed), "-"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     first = " ".join(done.stdout.split())
-    document = json.loads(patient[2].with_suffix(".json").read_text())
+    document = read_record(PlanDocument, patient[2].with_suffix(".json"))
     for sentence in plan_words(document).split(". "):
         assert sentence.replace(" ", "") in first.replace(" ", "")
     for part in ("ablative rate in the hippocampus", "left is shown on the left", "30 patients"):

@@ -12,10 +12,12 @@ import pytest
 
 from falx.cli.main import main
 from falx.core.errors import InputError
+from falx.core.files import read_record
 from falx.images.nifti import load_mask, save
 from falx.images.warp import CoordinateMap, save_map
+from falx.studies.plan.files import read_plan
 from falx.studies.plan.page import plan_words
-from falx.studies.plan.planfile import read_plan
+from falx.studies.plan.records import PlanDocument
 from falx.studies.plan.sheet import sheet_figure
 from falx.surgery.outcome.prognosis import prognosis, published_prognosis
 from surgery.phantom import head_labels, head_signature
@@ -101,7 +103,7 @@ def test_every_number_of_the_sheet_stands_in_the_page(patient, tmp_path):
         asked[1] = str(tmp_path / "out")
         main(asked)
         anat = tmp_path / "out/sub-07/anat"
-        document = json.loads((anat / "sub-07_desc-planned_plan.json").read_text())
+        document = read_record(PlanDocument, anat / "sub-07_desc-planned_plan.json")
         page = (anat / "sub-07_desc-planned_plan.html").read_text()
         shown = html.unescape(re.sub(r"<[^>]+>", " ", page[: page.index('id="falx-still"')]
                               + page[page.index('id="falx-setup"') :]))  # fmt: skip

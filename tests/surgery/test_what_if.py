@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.studies.plan.planfile import read_plan
+from falx.studies.plan.files import read_plan
 from falx.surgery.assess import assess
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.limits import Limits

@@ -15,7 +15,8 @@ from falx.core.errors import InputError, collect_notices
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.maps.design import two_sample_design
-from falx.maps.group_maps import GroupMap, InferenceOptions, compare
+from falx.maps.group_maps import GroupMap, compare
+from falx.maps.settings import InferenceOptions
 from falx.report.slices import Layer, slices_figure
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from falx.bold.confounds import polynomial_trends
 from falx.core.errors import InputError, QualityError, check_range
+from falx.core.settings import check_settings, option
 from falx.core.threads import blas_threads, over_blocks
 
 __all__ = [
@@ -40,11 +41,11 @@ class Band:
     array([False,  True,  True, False])
     """
 
-    low_hz: float = 0.01
-    high_hz: float = 0.08
+    low_hz: float = option(0.01, help="low edge of the band", unit="Hz", low=0, high=10)
+    high_hz: float = option(0.08, help="high edge of the band", unit="Hz", low=0, high=10)
 
     def __post_init__(self) -> None:
-        check_range("low edge of the band", self.low_hz, 0.0, 10.0, unit="Hz")
+        check_settings(self)
         check_range("high edge of the band", self.high_hz, self.low_hz, 10.0, unit="Hz")
 
     def keeps(self, frequency_hz: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,8 @@ from falx.engine.run import Request, run_study
 from falx.engine.snakemake import Resources
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
-from falx.studies.signature.recovery import compare_patient, render_recovered
+from falx.studies.signature.files import compare_patient
+from falx.studies.signature.recovery import render_recovered
 from falx.studies.signature.study import STUDY
 
 __all__ = ["add_arguments", "run"]

@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, choose, and write; print what was written and what to check."""
-    from falx.surgery.dicom.inward import convert, pick, store, temporary_folder
+    from falx.surgery.dicom.files import convert, store, temporary_folder
+    from falx.surgery.dicom.inward import pick
 
     label = arguments.participant_label.removeprefix("sub-")
     written = []

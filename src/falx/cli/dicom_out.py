@@ -41,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files and print where they are."""
+    from falx.surgery.dicom.files import hand_over, read_series
     from falx.surgery.dicom.identity import Identity
-    from falx.surgery.dicom.outward import hand_over
-    from falx.surgery.dicom.series import read_series
 
     label = arguments.participant_label.removeprefix("sub-")
     masks = _given(arguments.mask) or _known(arguments.out, label)

@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _atlas(arguments: argparse.Namespace) -> Atlas | None:
-    from falx.atlas.atlas import load_atlas
+    from falx.atlas.files import load_atlas
 
     if arguments.atlas is None:
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import numbers
 import tomllib
 import types
 import typing
@@ -31,6 +32,7 @@ __all__ = [
     "read_toml",
     "resolve",
     "to_toml",
+    "with_default",
 ]
 
 
@@ -60,6 +62,34 @@ def option(
     """
     shown = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=default, metadata={"falx": shown})
+
+
+def with_default(settings: type[Any], name: str, default: Any, **shown: Any) -> Any:
+    """Declare an inherited option again with another default, for a section that differs.
+
+    Parameters
+    ----------
+    settings
+        The class that declares the option.
+    shown
+        What else differs: `help`, `unit`, `low`, `high` or `choices`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    >>> @dataclass(frozen=True)
+    ... class Rough(Smoothing):
+    ...     fwhm_mm: float = with_default(Smoothing, "fwhm_mm", 3.0)
+    >>> Rough().fwhm_mm
+    3.0
+    """
+    (declared,) = (item for item in dataclasses.fields(settings) if item.name == name)
+    return dataclasses.field(
+        default=default, metadata={"falx": {**declared.metadata["falx"], **shown}}
+    )
 
 
 @dataclass(frozen=True)
@@ -130,9 +160,9 @@ class Option:
 
     def _number(self, value: Any) -> float:
         whole = self.kind is int
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise self._wrong(value, "a whole number" if whole else "a number")
-        if whole and int(value) != value:
+        if whole and not float(value).is_integer():
             raise self._wrong(value, "a whole number")
         check_range(self.key, float(value), self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]

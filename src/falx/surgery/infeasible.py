@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from falx.core.settings import options_of
 from falx.core.threads import kernel_threads
 from falx.surgery.burns.single import candidate_burns
 from falx.surgery.tracks.feasible import (
@@ -25,14 +26,10 @@ EXPLAINED_PAIRS = 100_000
 EXPLAINED_TRACKS = 2000
 """Pairs and tracks looked at when a rule is relaxed; few, for it is done often."""
 
-LOOSEST = (
-    ("min_clearance_mm", 0.0, "mm"),
-    ("protect_margin_mm", 0.0, "mm"),
-    ("max_angle_deg", 90.0, "degrees"),
-    ("max_length_mm", 250.0, "mm"),
-    ("min_sinus_mm", 0.0, "mm"),
-)
-"""Rules that may be relaxed, each to its loosest value."""
+RELAXED = (
+    "min_clearance_mm", "protect_margin_mm", "max_angle_deg", "max_length_mm", "min_sinus_mm"
+)  # fmt: skip
+"""Rules that may be relaxed, each to the loose end of its range."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +144,11 @@ def _rate_relaxations(
 def _relaxed(limits: Limits, possible: Callable[[Limits], bool]) -> tuple[Relaxation, ...]:
     """Relax each rule alone, by bisection, until `possible`."""
     found = []
-    for rule, loosest, unit in LOOSEST:
+    options = options_of(Limits)
+    for rule in RELAXED:
+        declared = options[rule]
         now = float(getattr(limits, rule))
+        loosest = declared.high if rule.startswith("max_") else declared.low
         if not possible(replace(limits, **{rule: loosest})):  # type: ignore[arg-type]
             continue
         closed, opened = now, loosest
@@ -158,7 +158,7 @@ def _relaxed(limits: Limits, possible: Callable[[Limits], bool]) -> tuple[Relaxa
                 opened = middle
             else:
                 closed = middle
-        found.append(Relaxation(rule, now, opened, unit))
+        found.append(Relaxation(rule, now, opened, declared.unit))
     return tuple(found)
 
 

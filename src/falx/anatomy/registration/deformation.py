@@ -3,6 +3,8 @@
 Every node of the sample grid carries a displacement in mm along the image axes. A Gauss-Newton
 step solves (H + L) d = g + L u by conjugate gradients, where g and H come from the slope of the
 priors under the current mixture, and L is the elastic energy.
+
+Ashburner & Friston 2005 (NeuroImage 26:839) with displacements in place of cosine warps.
 """
 
 from __future__ import annotations

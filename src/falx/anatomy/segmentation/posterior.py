@@ -1,4 +1,7 @@
-"""Tissue probabilities of every voxel, once the model is fitted."""
+"""Tissue probabilities of every voxel, once the model is fitted.
+
+Bayes' rule with the fitted mixture of Ashburner & Friston 2005 (NeuroImage 26:839).
+"""
 
 from __future__ import annotations
 

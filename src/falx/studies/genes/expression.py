@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas.atlas import Atlas, load_atlas
+from falx.atlas.atlas import Atlas
+from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, check_option
 from falx.core.files import write_text
 from falx.data.priors import ATLAS_FILE, DATA

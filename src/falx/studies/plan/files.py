@@ -1,38 +1,75 @@
-"""Files in, files out for the planner: one patient's outputs become a plan."""
+"""Files in, files out for the planner: one patient's outputs become a plan and its page."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from falx import __version__
+from falx.bids.derivative import output_path
 from falx.core.errors import InputError, check_option
-from falx.core.files import write_json, write_text
+from falx.core.files import atomic_path, read_json, read_record, write_json, write_text
 from falx.core.grid import SIDES, Side
-from falx.images.nifti import Image, load_labels, load_mask, save
+from falx.core.records import plain
+from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.studies.plan.planfile import (
+from falx.pet.metrics import SignatureMetrics
+from falx.studies.plan.live import PlanImages, plan_page, sheet
+from falx.studies.plan.records import (
     FORMAT,
     HEATED_DICE,
+    FunnelRecord,
+    MadeRecord,
+    OptionRecord,
+    PlanDocument,
+    Planned,
+    SeededPlacement,
+    funnel_record,
+    made_record,
     option_record,
     options_csv,
-    read_plan,
-    tissue_record,
+    plan_of_words,
 )
+from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
-from falx.surgery.outcome.prognosis import prognosis, published_prognosis
+from falx.surgery.outcome.prognosis import Prognosis, prognosis, published_prognosis
 from falx.surgery.robustness import shake
 from falx.surgery.search import search
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import scene_from_labels
-from falx.surgery.tracks.limits import Goal, Limits, Placement
+from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 from falx.surgery.tracks.scene import Scene, fields_of
 
-__all__ = ["Planned", "plan_stage", "side_of_metrics"]
+__all__ = [
+    "NEEDED",
+    "OFFERED",
+    "PatientFiles",
+    "PlanChoices",
+    "PlanOutputs",
+    "find_files",
+    "load_images",
+    "plan_stage",
+    "read_plan",
+    "write_pages",
+]
+
+NEEDED: Mapping[str, tuple[str, str, str]] = {
+    "t1w": ("anatomy", "corrected", "T1w image in native space"),
+    "structures": ("anatomy", "structures", "label volume with FreeSurfer numbers, native space"),
+    "to_template": ("anatomy", "to_template", "map from native to template millimetres"),
+    "signature": ("signature", "signature_native", "signature mask, native space"),
+}
+"""Input of the planner to the stage that writes it, that stage's output, and what it is."""
+
+OFFERED: Mapping[str, tuple[str, str, str]] = {
+    "pet": ("pet", "corrected", "PET in T1w space, to be shown"),
+    "asymmetry": ("asymmetry_pet", "asymmetry_native", "asymmetry in T1w space, to be shown"),
+    "ablation": ("ablation", "ablation_native", "ablation that was made, T1w space, to be scored"),
+}
+"""The same for what is used where it exists."""
 
 PROGNOSIS_SEED = 0
 """The correction for optimism draws; every page shows the same one."""
@@ -45,185 +82,368 @@ NOTICE = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Planned:
-    """A planned patient.
+@dataclass(frozen=True)
+class PatientFiles:
+    """Inputs of a plan, on the native T1w grid; the last six may be absent.
 
     Parameters
     ----------
-    document
-        The content of the plan file.
-    plan
-        The suggested or given plan; None if none is suggested.
-    scene, labels
-        What it was planned on.
-    """
-
-    document: dict[str, Any]
-    plan: LaserPlan | None
-    scene: Scene
-    labels: Image
-
-
-def plan_stage(
-    *,
-    structures: Path,
-    signature_native: Path,
-    to_template: Path,
-    vessels: Path | None,
-    sinuses: Path | None = None,
-    made: Path | None = None,
-    user_plan: Path | None,
-    label: str,
-    side: str,
-    limits: Limits,
-    goal: Goal,
-    placement: Placement,
-    seed: int,
-    plan_json: Path,
-    plan_csv: Path,
-    ablation_native: Path,
-    max_burns: int = 2,
-    threads: int = 1,
-) -> Planned:
-    """Search, or score a plan that is given; write plan, table and planned ablation.
-
-    Parameters
-    ----------
-    structures, signature_native
-        Inputs on the native T1w grid: labels of FreeSurfer numbers, and the signature.
+    side
+        Side of the focus.
+    t1w, structures, signature
+        Image, labels of FreeSurfer numbers, and signature.
     to_template
-        Input: coordinate map, native T1w mm → template mm.
+        Coordinate map, native T1w mm → template mm.
+    pet, asymmetry
+        To be shown.
+    ablation
+        An ablation that was really made, to be scored as well.
     vessels, sinuses
-        Inputs, optional: masks on the T1w grid.
-    made
-        Input, optional: an ablation that was really made, T1w grid, to be scored as well.
+        Masks of what a track must keep away from.
     user_plan
-        Input, optional: a plan file to be scored instead of a search.
-    plan_json, plan_csv, ablation_native
-        Outputs. The mask is written for the suggested or given plan only; without one, that
-        of an earlier run is removed. Bad input leaves earlier files as they are.
-
-    Returns
-    -------
-    Planned
-        What was written, and what a page shows beside it.
+        A plan file to be scored instead of a search.
     """
-    check_option("side", side, SIDES)
-    chosen: Side = "left" if side == "left" else "right"
-    labels = load_labels(structures)
-    scene = scene_from_labels(
-        labels,
-        load_mask(signature_native),
-        chosen,
-        load_map(to_template).at,
-        vessels=None if vessels is None else load_mask(vessels),
-        sinuses=None if sinuses is None else load_mask(sinuses),
+
+    side: str
+    t1w: Path
+    structures: Path
+    to_template: Path
+    signature: Path
+    pet: Path | None = None
+    asymmetry: Path | None = None
+    ablation: Path | None = None
+    vessels: Path | None = None
+    sinuses: Path | None = None
+    user_plan: Path | None = None
+
+
+@dataclass(frozen=True)
+class PlanOutputs:
+    """What the planner writes.
+
+    The mask is written for a suggested or given plan only; without one, that of an earlier run
+    is removed.
+    """
+
+    plan_json: Path
+    plan_csv: Path
+    ablation_native: Path
+    page: Path
+    sheet: Path
+
+    @classmethod
+    def below(cls, out: Path, subject: str, *, scored: bool) -> PlanOutputs:
+        """Name the outputs of a patient in an output folder."""
+        stem = "scored" if scored else "planned"
+        names = {
+            "plan_json": output_path("anat", "plan", extension=".json", desc=stem),
+            "plan_csv": output_path("anat", "plan", extension=".csv", desc=stem),
+            "ablation_native": output_path(
+                "anat", "mask", space="T1w", label="ablation", desc=stem
+            ),
+            "page": output_path("anat", "plan", extension=".html", desc=stem),
+            "sheet": output_path("anat", "plan", extension=".pdf", desc=stem),
+        }
+        return cls(**{name: out / text.format(subject=subject) for name, text in names.items()})
+
+
+@dataclass(frozen=True)
+class PlanChoices:
+    """What a plan must respect and reach, and how it is looked for."""
+
+    limits: Limits = field(default_factory=Limits)
+    goal: Goal = field(default_factory=Goal)
+    placement: Placement = field(default_factory=Placement)
+    search: Search = field(default_factory=Search)
+
+
+def find_files(
+    out: Path,
+    subject: str,
+    given: Mapping[str, Path | None],
+    *,
+    side: str | None = None,
+) -> PatientFiles:
+    """Find a patient's files in an output folder; a file that is given goes first.
+
+    Parameters
+    ----------
+    out
+        Output folder of ``falx signature``.
+    subject
+        Label without ``sub-``.
+    given
+        Name to file, a field of :class:`PatientFiles`.
+    side
+        Side of the focus; that of the signature if absent.
+
+    Raises
+    ------
+    InputError
+        If a needed file or the side is missing, saying which step writes it.
+    """
+    place = Path(out)
+    if any(given.get(name) is None for name in NEEDED):
+        _check_folder(place, subject)
+    needed = {name: _needed(place, subject, name, given.get(name)) for name in NEEDED}
+    offered = {name: _offered(place, subject, name, given.get(name)) for name in OFFERED}
+    chosen = side or _side_of_metrics(place / _written("signature", "metrics", subject))
+    found: dict[str, Path | None] = {**given, **needed, **offered}
+    return PatientFiles(side=chosen, **found)  # type: ignore[arg-type]
+
+
+def _written(stage: str, output: str, subject: str) -> str:
+    return STUDY.stage(stage).outputs[output].format(subject=subject)
+
+
+def _check_folder(out: Path, subject: str) -> None:
+    """Say what is wrong with the folder as a whole before single files are missed."""
+    if not out.is_dir():
+        raise InputError(
+            "there is no such output folder", where=out.name, do="give the OUT of falx signature"
+        )
+    if (out / f"sub-{subject}").is_dir():
+        return
+    there = sorted(path.name for path in out.glob("sub-*") if path.is_dir())
+    below = sorted(path.parent.name for path in out.glob(f"*/sub-{subject}") if path.is_dir())
+    if there:
+        advice = "choose one of the patients that are there"
+    elif below:
+        advice = f"give the folder of the outputs, {' or '.join(f'{out.name}/{b}' for b in below)}"
+    else:
+        advice = "run falx signature into this folder first"
+    raise InputError(
+        f"the folder holds no outputs of sub-{subject}",
+        where=out.name,
+        found=", ".join([*there[:8], *(["…"] if len(there) > 8 else [])]) or "no patient",
+        do=advice,
     )
-    made_record = None if made is None else _made(made, scene)
-    rng = np.random.default_rng(seed)
-    if user_plan is None:
-        found, plan = _searched(scene, limits, goal, placement, rng, threads, max_burns)
-    else:
-        plan = read_plan(user_plan)
-        found = _scored(plan, scene, limits, goal, placement, rng, threads)
-    document = {
-        "FalxPlan": FORMAT,
-        "Version": __version__,
-        "label": label,
-        "side": chosen,
-        "vessels_checked": scene.vessels_checked,
-        "sinuses_checked": scene.sinus is not None,
-        "notices": [NOTICE, *([] if scene.vessels_checked else ["Vessels were not checked."])],
-        "limits": asdict(limits),
-        "goal": asdict(goal),
-        "placement": {**asdict(placement), "seed": seed},
-        **found,
-        "expected": _expected(found),
-        "made": made_record,
-    }
-    write_json(plan_json, document)
-    write_text(plan_csv, options_csv(document["options"]))
-    if plan is None:
-        for stale in (ablation_native, ablation_native.with_suffix("").with_suffix(".json")):
-            stale.unlink(missing_ok=True)
-    else:
-        _write_mask(ablation_native, plan, labels)
-    return Planned(document, plan, scene, labels)
 
 
-def side_of_metrics(path: Path) -> str:
+def _needed(out: Path, subject: str, name: str, given: Path | None) -> Path:
+    stage, output, what = NEEDED[name]
+    path = given or out / _written(stage, output, subject)
+    if path.is_file():
+        return path
+    flag = name.replace("_", "-")
+    again = f"run the step {stage} of falx signature for this patient, or give it with --{flag}"
+    raise InputError(
+        f"the {what} is missing",
+        where=f"sub-{subject}",
+        found=f"no {path.name}",
+        do="correct the path" if given else again,
+    )
+
+
+def _offered(out: Path, subject: str, name: str, given: Path | None) -> Path | None:
+    stage, output, what = OFFERED[name]
+    if given is not None and not given.is_file():
+        raise InputError(
+            f"the {what.partition(',')[0]} is missing",
+            where=f"sub-{subject}",
+            found=f"no {given.name}",
+            do="correct the path",
+        )
+    path = given or out / _written(stage, output, subject)
+    return path if path.is_file() else None
+
+
+def _side_of_metrics(path: Path) -> Side:
     """Side of the focus that the signature was computed for."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["side"])
-    except (OSError, KeyError, json.JSONDecodeError) as error:
+        return read_record(SignatureMetrics, path).side
+    except InputError as error:
         raise InputError(
             "the side of the focus is not known", where=path.name, do="give it with --side"
         ) from error
 
 
-def _searched(
-    scene: Scene, limits: Limits, goal: Goal, placement: Placement, rng: np.random.Generator,
-    threads: int, max_burns: int,
-) -> tuple[dict[str, Any], LaserPlan | None]:  # fmt: skip
-    result = search(
-        scene, limits, goal, rng=rng, placement=placement, max_burns=max_burns, threads=threads
+def load_images(files: PatientFiles) -> PlanImages:
+    """Read what the page shows."""
+    return PlanImages(
+        load(files.t1w),
+        load_mask(files.signature),
+        None if files.pet is None else load(files.pet),
+        None if files.asymmetry is None else load(files.asymmetry),
+        None if files.ablation is None else load_mask(files.ablation),
     )
-    suggested = result.options.index(result.suggested) if result.suggested else None
-    record = {
-        "funnel": {**asdict(result.funnel), "feasible": result.funnel.feasible},
-        "candidates": result.candidates,
-        "suggested": suggested,
-        "explanation": str(result.explanation) if result.explanation else None,
-        "options": [option_record(o.assessment, o.robustness) for o in result.options],
-    }
-    return record, result.suggested.assessment.plan if result.suggested else None
 
 
-def _expected(found: dict[str, Any]) -> dict[str, Any] | None:
-    """Outcome that the published cohort lets expect of the shown plan."""
-    if found["suggested"] is None:
-        return None
-    return _prognosis(found["options"][found["suggested"]]["hippocampus"]["rate"])
+def read_plan(path: Path) -> LaserPlan:
+    """Read a plan: a plan file, or only its part with entry, target and burns.
+
+    Raises
+    ------
+    InputError
+        If the file is no plan, or holds values that are not finite or out of place.
+    """
+    try:
+        content = read_json(path)
+    except InputError as error:
+        raise InputError(
+            "the plan file cannot be read", where=path.name, found=error.found,
+            do="export it again from the report, or write it as the manual says",
+        ) from error  # fmt: skip
+    try:
+        return plan_of_words(content)
+    except InputError as error:
+        raise InputError(error.what, where=path.name, found=error.found, do=error.do) from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "the plan file lacks a part of a plan",
+            where=path.name,
+            found=repr(error),
+            do="give entry_ras_mm, target_ras_mm and burns with radius_mm and pull_back_mm",
+        ) from error
 
 
-def _made(path: Path, scene: Scene) -> dict[str, Any]:
-    """Score an ablation that was really made, by the same rules as a planned one."""
-    record = tissue_record(tissue_of_image(load_mask(path), scene, where=path.name))
-    return {**record, "expected": _prognosis(record["hippocampus"]["rate"])}
+def plan_stage(
+    files: PatientFiles,
+    outputs: PlanOutputs,
+    choices: PlanChoices,
+    *,
+    label: str,
+    threads: int = 1,
+) -> Planned:
+    """Search, or score a plan that is given; write plan, table and planned ablation.
+
+    Bad input leaves the files of an earlier run as they are.
+    """
+    check_option("side", files.side, SIDES)
+    side: Side = "left" if files.side == "left" else "right"
+    labels = load_labels(files.structures)
+    scene = scene_from_labels(
+        labels,
+        load_mask(files.signature),
+        side,
+        load_map(files.to_template).at,
+        vessels=None if files.vessels is None else load_mask(files.vessels),
+        sinuses=None if files.sinuses is None else load_mask(files.sinuses),
+    )
+    made = None if files.ablation is None else _made(files.ablation, scene)
+    if files.user_plan is None:
+        found, plan = _searched(scene, choices, threads)
+    else:
+        plan = read_plan(files.user_plan)
+        found = _scored(plan, scene, choices, threads)
+    placement = SeededPlacement(**asdict(choices.placement), seed=choices.search.seed)
+    document = PlanDocument(
+        label=label,
+        side=side,
+        vessels_checked=scene.vessels_checked,
+        sinuses_checked=scene.sinus is not None,
+        notices=(NOTICE, *(() if scene.vessels_checked else ("Vessels were not checked.",))),
+        limits=choices.limits,
+        goal=choices.goal,
+        placement=placement,
+        funnel=found.funnel,
+        candidates=found.candidates,
+        suggested=found.suggested,
+        explanation=found.explanation,
+        options=found.options,
+        expected=_expected(found),
+        made=made,
+    )
+    planned = Planned(document, plan, scene, labels)
+    _write(planned, outputs)
+    return planned
 
 
-def _prognosis(rate: float | None) -> dict[str, Any] | None:
-    if rate is None:
-        return None
-    model = published_prognosis(rng=np.random.default_rng(PROGNOSIS_SEED))
-    return asdict(prognosis(rate, model))
-
-
-def _scored(
-    plan: LaserPlan, scene: Scene, limits: Limits, goal: Goal, placement: Placement,
-    rng: np.random.Generator, threads: int,
-) -> dict[str, Any]:  # fmt: skip
-    track = plan.trajectory
-    fields = fields_of(scene, [track.entry_mm, track.target_mm])
-    assessment = assess(plan, scene, limits, fields=fields)
-    robustness = shake(
-        plan, scene, fields, limits, threshold=goal.threshold, rng=rng, placement=placement,
-        threads=threads,
-    )  # fmt: skip
-    broken = "; ".join(str(violation) for violation in assessment.violations)
-    return {
-        "funnel": None,
-        "candidates": None,
-        "suggested": 0,
-        "explanation": f"the given plan breaks: {broken}" if broken else None,
-        "options": [option_record(assessment, robustness)],
-    }
-
-
-def _write_mask(path: Path, plan: LaserPlan, labels: Image) -> None:
+def _write(planned: Planned, outputs: PlanOutputs) -> None:
+    document = planned.document
+    heading = {"FalxPlan": FORMAT, "Version": __version__}
+    write_json(outputs.plan_json, {**heading, **plain(document)})
+    write_text(outputs.plan_csv, options_csv(document.options))
+    mask = outputs.ablation_native
+    if planned.plan is None:
+        for stale in (mask, mask.with_suffix("").with_suffix(".json")):
+            stale.unlink(missing_ok=True)
+        return
+    labels: Image = planned.labels
     save(
-        path, ablation_mask(plan, labels.grid), labels.affine,
+        mask, ablation_mask(planned.plan, labels.grid), labels.affine,
         sidecar={"Type": "ROI", "SpatialReference": "orig",
                  "Description": "planned ablation, a geometric estimate"},
     )  # fmt: skip
+
+
+def write_pages(planned: Planned, images: PlanImages, outputs: PlanOutputs) -> None:
+    """Write the page and the sheet; those of an earlier run go first."""
+    for stale in (outputs.page, outputs.sheet):
+        stale.unlink(missing_ok=True)
+    write_text(outputs.page, plan_page(planned, images))
+    with atomic_path(outputs.sheet) as place:
+        place.write_bytes(sheet(planned, images))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The part of a plan file that a search or a scoring fills."""
+
+    options: tuple[OptionRecord, ...]
+    suggested: int | None
+    explanation: str | None
+    funnel: FunnelRecord | None = None
+    candidates: int | None = None
+
+
+def _searched(scene: Scene, choices: PlanChoices, threads: int) -> tuple[_Found, LaserPlan | None]:
+    result = search(
+        scene,
+        choices.limits,
+        choices.goal,
+        rng=np.random.default_rng(choices.search.seed),
+        placement=choices.placement,
+        max_burns=choices.search.max_burns,
+        threads=threads,
+    )
+    found = _Found(
+        options=tuple(option_record(o.assessment, o.robustness) for o in result.options),
+        suggested=result.options.index(result.suggested) if result.suggested else None,
+        explanation=str(result.explanation) if result.explanation else None,
+        funnel=funnel_record(result.funnel),
+        candidates=result.candidates,
+    )
+    return found, result.suggested.assessment.plan if result.suggested else None
+
+
+def _scored(plan: LaserPlan, scene: Scene, choices: PlanChoices, threads: int) -> _Found:
+    track, limits = plan.trajectory, choices.limits
+    fields = fields_of(scene, [track.entry_mm, track.target_mm])
+    assessment = assess(plan, scene, limits, fields=fields)
+    robustness = shake(
+        plan,
+        scene,
+        fields,
+        limits,
+        threshold=choices.goal.threshold,
+        rng=np.random.default_rng(choices.search.seed),
+        placement=choices.placement,
+        threads=threads,
+    )
+    broken = "; ".join(str(violation) for violation in assessment.violations)
+    return _Found(
+        options=(option_record(assessment, robustness),),
+        suggested=0,
+        explanation=f"the given plan breaks: {broken}" if broken else None,
+    )
+
+
+def _expected(found: _Found) -> Prognosis | None:
+    """Outcome that the published cohort lets expect of the shown plan."""
+    if found.suggested is None:
+        return None
+    return _prognosis(found.options[found.suggested].hippocampus.rate)
+
+
+def _made(path: Path, scene: Scene) -> MadeRecord:
+    """Score an ablation that was really made, by the same rules as a planned one."""
+    tissue = tissue_of_image(load_mask(path), scene, where=path.name)
+    return made_record(tissue, _prognosis(tissue.hippocampus.rate))
+
+
+def _prognosis(rate: float | None) -> Prognosis | None:
+    if rate is None:
+        return None
+    model = published_prognosis(rng=np.random.default_rng(PROGNOSIS_SEED))
+    return prognosis(rate, model)

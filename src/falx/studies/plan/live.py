@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from falx.core.grid import Side
-from falx.images.nifti import Image, load, load_mask
-from falx.report.live_page import LiveImages, live_page, structure_middle
+from falx.images.nifti import Image
+from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.viewer import WhatIf
-from falx.studies.plan.files import Planned
-from falx.studies.plan.inputs import PatientFiles
 from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections
-from falx.studies.plan.planfile import plan_of_record
+from falx.studies.plan.records import Planned, plan_of_record
 from falx.studies.plan.sheet import plan_sheet
+from falx.studies.signature.live import live_images
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import brain_of_labels
-from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import fields_of
 from falx.surgery.what_if import what_if_arrays, what_if_plan, what_if_scene
 
-__all__ = ["PlanImages", "load_images", "plan_page", "sheet", "shown_plan"]
+__all__ = ["PlanImages", "plan_page", "sheet", "shown_plan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,34 +30,22 @@ class PlanImages:
     made: Image | None
 
 
-def load_images(files: PatientFiles) -> PlanImages:
-    """Read what the page shows."""
-    return PlanImages(
-        load(files.t1w),
-        load_mask(files.signature),
-        None if files.pet is None else load(files.pet),
-        None if files.asymmetry is None else load(files.asymmetry),
-        None if files.ablation is None else load_mask(files.ablation),
-    )
-
-
 def plan_page(planned: Planned, images: PlanImages) -> str:
     """Return the page of a planned patient, one file that makes no request."""
     plan, ablation = shown_plan(planned), _planned_ablation(planned)
-    document, live = planned.document, _live_images(planned, images)
+    document, scene = planned.document, planned.scene
     sections = plan_sections(
         document, t1w=images.t1w, signature=images.signature, ablation=ablation
     )
-    side: Side = document["side"]
-    middle = structure_middle(live.hippocampus)
+    middle = middle_mm(Image(scene.hippocampus, scene.grid.affine))
     return live_page(
         "Laser plan",
         sections,
-        live,
-        label=document["label"],
-        side=side,
+        _live_images(planned, images),
+        label=document.label,
+        side=document.side,
         centre_mm=middle if plan is None else plan.trajectory.target_mm,
-        subtitle=document["label"],
+        subtitle=document.label,
         what_if=None if plan is None else _what_if(planned, plan),
     )
 
@@ -86,18 +70,18 @@ def _planned_ablation(planned: Planned) -> Image | None:
 
 def shown_plan(planned: Planned) -> LaserPlan | None:
     """Return the plan to start from: the suggested one, or the one of the highest rate."""
-    if planned.plan is not None or not planned.document["options"]:
+    if planned.plan is not None or not planned.document.options:
         return planned.plan
-    best = max(planned.document["options"], key=lambda option: option["hippocampus"]["rate"] or 0)
-    return plan_of_record(best["plan"])
+    best = max(planned.document.options, key=lambda option: option.hippocampus.rate or 0)
+    return plan_of_record(best.plan)
 
 
 def _live_images(planned: Planned, images: PlanImages) -> LiveImages:
     scene, labels = planned.scene, planned.labels
-    return LiveImages(
-        t1w=images.t1w,
-        brain=Image(brain_of_labels(labels.data), labels.affine),
-        signature=images.signature,
+    return live_images(
+        images.t1w,
+        Image(brain_of_labels(labels.data), labels.affine),
+        images.signature,
         hippocampus=Image(scene.hippocampus, scene.grid.affine),
         amygdala=Image(scene.amygdala, scene.grid.affine),
         pet=images.pet,
@@ -107,13 +91,11 @@ def _live_images(planned: Planned, images: PlanImages) -> LiveImages:
 
 
 def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:
-    scene, goal = planned.scene, planned.document["goal"]
+    scene, document = planned.scene, planned.document
     fields = fields_of(scene, [plan.trajectory.entry_mm, plan.trajectory.target_mm])
-    record: dict[str, Any] = planned.document["limits"]
-    limits = Limits(**record)
     return WhatIf(
         what_if_plan(plan),
-        what_if_scene(scene, fields, limits),
+        what_if_scene(scene, fields, document.limits),
         what_if_arrays(scene, fields),
-        goal["threshold"] + goal["margin"],
+        document.goal.wanted,
     )

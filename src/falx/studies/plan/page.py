@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image
-from falx.report.live_page import structure_middle
+from falx.report.live_page import middle_mm
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
+from falx.studies.plan.records import OptionRecord, PlanDocument
 
 __all__ = [
     "NEAR_MM",
@@ -29,10 +31,8 @@ NEAR_MM = 40.0
 OBSERVED_RATES = (0.247, 0.798)
 """Hippocampal ablative rates of the 30 patients of Mo 2025."""
 
-Record = Mapping[str, Any]
 
-
-def plan_words(document: Record) -> str:
+def plan_words(document: PlanDocument) -> str:
     """Return the plan in one paragraph, for the conference.
 
     Parameters
@@ -40,45 +40,45 @@ def plan_words(document: Record) -> str:
     document
         A plan file's content.
     """
-    if document["suggested"] is None:
-        return f"No plan is suggested: {document['explanation']}"
-    option = document["options"][document["suggested"]]
-    plan, hippocampus = option["plan"], option["hippocampus"]
+    option = document.chosen
+    if option is None:
+        return f"No plan is suggested: {document.explanation}"
+    plan, hippocampus = option.plan, option.hippocampus
     burns = " and ".join(
-        f"one burn of {b['radius_mm']:g} mm radius over {b['pull_back_mm']:g} mm of pull-back"
-        + (f" from {b['tip_offset_mm']:g} mm before the target" if b["tip_offset_mm"] else "")
-        for b in plan["burns"]
+        f"one burn of {b.radius_mm:g} mm radius over {b.pull_back_mm:g} mm of pull-back"
+        + (f" from {b.tip_offset_mm:g} mm before the target" if b.tip_offset_mm else "")
+        for b in plan.burns
     )
     text = (
-        f"From the {document['side']} side, enter at {_point(plan['entry_ras_mm'])} and go "
-        f"{option['length_mm']:.0f} mm to the target at {_point(plan['target_ras_mm'])}; {burns}. "
-        f"This covers {_percent(hippocampus['rate'])} of the signature in the hippocampus "
-        f"({hippocampus['numerator_mm3']:.0f} of {hippocampus['denominator_mm3']:.0f} mm³) and "
-        f"heats {option['outside_mm3']:.0f} mm³ outside hippocampus and amygdala."
+        f"From the {document.side} side, enter at {_point(plan.entry_ras_mm)} and go "
+        f"{option.length_mm:.0f} mm to the target at {_point(plan.target_ras_mm)}; {burns}. "
+        f"This covers {_percent(hippocampus.rate)} of the signature in the hippocampus "
+        f"({hippocampus.numerator_mm3:.0f} of {hippocampus.denominator_mm3:.0f} mm³) and "
+        f"heats {option.outside_mm3:.0f} mm³ outside hippocampus and amygdala."
     )
-    shaken = option["robustness"]
+    shaken = option.robustness
     if shaken:
         text += (
-            f" With placement error the threshold is reached in {_percent(shaken['reaches'])} of "
+            f" With placement error the threshold is reached in {_percent(shaken.reaches)} of "
             "cases: a probability of geometry, not of seizure freedom."
         )
     return text
 
 
-def made_words(document: Record) -> str:
+def made_words(document: PlanDocument) -> str:
     """Return what an ablation that was made took, in one sentence; empty without one."""
-    made = document.get("made")
-    if not made or made["hippocampus"]["rate"] is None:
+    made = document.made
+    if made is None or made.hippocampus.rate is None:
         return ""
     return (
-        f"The ablation that was made took {_percent(made['hippocampus']['rate'])} of the "
-        f"signature in the hippocampus, and {made['outside_mm3']:.0f} mm³ outside hippocampus "
+        f"The ablation that was made took {_percent(made.hippocampus.rate)} of the "
+        f"signature in the hippocampus, and {made.outside_mm3:.0f} mm³ outside hippocampus "
         "and amygdala."
     )
 
 
 def plan_sections(
-    document: Record, *, t1w: Image, signature: Image, ablation: Image | None
+    document: PlanDocument, *, t1w: Image, signature: Image, ablation: Image | None
 ) -> list[Section]:
     """Return the page's sections in reading order.
 
@@ -94,19 +94,21 @@ def plan_sections(
         sections.append(_pictures(document, t1w, signature, ablation))
     else:
         layer = Layer(signature, kind="mask", colour="orange", label="signature")
-        picture = Figure(slices(t1w, (layer,), centre_mm=structure_middle(signature)),
+        picture = Figure(slices(t1w, (layer,), centre_mm=middle_mm(signature)),
                          "Signature; left is shown on the left.")  # fmt: skip
         sections.append(Section("Where the signature lies", (picture,)))
-    if document["options"]:
+    if document.options:
         sections.append(_options(document))
     sections += [_limits(document)]
     return sections
 
 
-def _result(document: Record, t1w: Image, signature: Image, ablation: Image | None) -> Section:
-    notices = [Notice(tuple(document["notices"]))]
-    if document["explanation"]:
-        notices.append(Notice((str(document["explanation"]),), level="fail"))
+def _result(
+    document: PlanDocument, t1w: Image, signature: Image, ablation: Image | None
+) -> Section:
+    notices = [Notice(tuple(document.notices))]
+    if document.explanation:
+        notices.append(Notice((str(document.explanation),), level="fail"))
     blocks: list[Any] = [*notices, Text(plan_words(document))]
     if ablation is not None:
         near = plan_picture(document, t1w, signature, ablation, near_mm=NEAR_MM)
@@ -114,10 +116,10 @@ def _result(document: Record, t1w: Image, signature: Image, ablation: Image | No
             Figure(near, "Signature (filled) and planned ablation (outline) in the middle of the "
                    "first burn; left is shown on the left.")
         )  # fmt: skip
-    if document["suggested"] is not None:
-        option = document["options"][document["suggested"]]
+    option = document.chosen
+    if option is not None:
         blocks.append(_scores(option, document))
-        rate = option["hippocampus"]["rate"]
+        rate = option.hippocampus.rate
         low, high = OBSERVED_RATES
         if rate is not None and not low <= rate <= high:
             range_text = f"{low:.3f} to {high:.3f}"
@@ -127,65 +129,65 @@ def _result(document: Record, t1w: Image, signature: Image, ablation: Image | No
     return Section("The plan", blocks)
 
 
-def _outcome(document: Record) -> list[Section]:
+def _outcome(document: PlanDocument) -> list[Section]:
     """Say what the cohort lets expect, and what an ablation that was made took."""
     sections: list[Section] = []
-    if document.get("expected"):
+    if document.expected:
         heading = "Expected outcome if the ablation falls as planned"
-        sections.append(Section(heading, (Text(" ".join(document["expected"]["sentences"])),)))
-    made = document.get("made")
+        sections.append(Section(heading, (Text(" ".join(document.expected.sentences)),)))
+    made = document.made
     if made:
         rows: list[tuple[str, str | None, str | None]] = [
-            (f"ablative rate in the {name}", _percent(made[name]["rate"]),
-             f"{made[name]['numerator_mm3']:.0f} of {made[name]['denominator_mm3']:.0f} mm³")
-            for name in ("hippocampus", "amygdala")
+            (f"ablative rate in the {name}", _percent(rate.rate),
+             f"{rate.numerator_mm3:.0f} of {rate.denominator_mm3:.0f} mm³")
+            for name, rate in (("hippocampus", made.hippocampus), ("amygdala", made.amygdala))
         ]  # fmt: skip
         rows += [
-            ("ablated in all", f"{made['ablated_mm3']:.0f} mm³", None),
-            ("outside hippocampus and amygdala", f"{made['outside_mm3']:.0f} mm³", None),
-            ("in protected tissue", f"{made['protected_heated_mm3']:.0f} mm³", None),
+            ("ablated in all", f"{made.ablated_mm3:.0f} mm³", None),
+            ("outside hippocampus and amygdala", f"{made.outside_mm3:.0f} mm³", None),
+            ("in protected tissue", f"{made.protected_heated_mm3:.0f} mm³", None),
         ]
-        expected = made["expected"]
-        said = " ".join(expected["sentences"]) if expected else str(made["hippocampus"]["reason"])
+        expected = made.expected
+        said = " ".join(expected.sentences) if expected else str(made.hippocampus.reason)
         table = Table(("what", "value", "of the signature"), rows)
         said = f"{made_words(document)} {said}".strip()
         sections.append(Section("The ablation that was made", (table, Text(said))))
     return sections
 
 
-def _scores(option: Record, document: Record) -> Table:
+def _scores(option: OptionRecord, document: PlanDocument) -> Table:
     return Table(("what", "value", "limit"), score_rows(option, document))
 
 
-def score_rows(option: Record, document: Record) -> list[tuple[str, str | None, str | None]]:
+def score_rows(
+    option: OptionRecord, document: PlanDocument
+) -> list[tuple[str, str | None, str | None]]:
     """Return what a plan reaches and the limit beside it, one row each."""
-    limits, goal = document["limits"], document["goal"]
-    wanted = goal["threshold"] + goal["margin"]
-    shaken = option["robustness"] or {}
+    limits, goal = document.limits, document.goal
     return [
-        ("ablative rate in the hippocampus", _percent(option["hippocampus"]["rate"]),
-         f"at least {_percent(wanted)}"),
-        ("ablative rate in the amygdala", _percent(option["amygdala"]["rate"]), None),
-        ("heated in all", f"{option['ablated_mm3']:.0f} mm³", None),
-        ("heated outside hippocampus and amygdala", f"{option['outside_mm3']:.0f} mm³", "least"),
-        ("track length", f"{option['length_mm']:.1f} mm", f"at most {limits['max_length_mm']:g}"),
-        ("angle to the skull", f"{option['angle_deg']:.1f}°",
-         f"at most {limits['max_angle_deg']:g}°"),
-        ("clearance of the track", f"{option['clearance_mm']:.1f} mm",
-         f"at least {limits['min_clearance_mm']:g}"),
-        ("heat to protected tissue", f"{option['protected_distance_mm']:.1f} mm",
-         f"at least {limits['protect_margin_mm']:g}"),
-        ("risk along the track", f"{option['risk_mm']:.1f} mm", None),
-        ("threshold reached under placement error", _percent(shaken.get("reaches")),
-         f"at least {_percent(goal['probability'])}"),
-        ("5th percentile of the rate", _percent(shaken.get("low_rate")), None),
-        ("every limit kept under placement error", _percent(shaken.get("holds")), None),
-        ("nothing touched under placement error", _percent(shaken.get("harmless")), None),
+        ("ablative rate in the hippocampus", _percent(option.hippocampus.rate),
+         f"at least {_percent(goal.wanted)}"),
+        ("ablative rate in the amygdala", _percent(option.amygdala.rate), None),
+        ("heated in all", f"{option.ablated_mm3:.0f} mm³", None),
+        ("heated outside hippocampus and amygdala", f"{option.outside_mm3:.0f} mm³", "least"),
+        ("track length", f"{option.length_mm:.1f} mm", f"at most {limits.max_length_mm:g}"),
+        ("angle to the skull", f"{option.angle_deg:.1f}°",
+         f"at most {limits.max_angle_deg:g}°"),
+        ("clearance of the track", f"{option.clearance_mm:.1f} mm",
+         f"at least {limits.min_clearance_mm:g}"),
+        ("heat to protected tissue", f"{option.protected_distance_mm:.1f} mm",
+         f"at least {limits.protect_margin_mm:g}"),
+        ("risk along the track", f"{option.risk_mm:.1f} mm", None),
+        ("threshold reached under placement error", _shaken(option, "reaches"),
+         f"at least {_percent(goal.probability)}"),
+        ("5th percentile of the rate", _shaken(option, "low_rate"), None),
+        ("every limit kept under placement error", _shaken(option, "holds"), None),
+        ("nothing touched under placement error", _shaken(option, "harmless"), None),
     ]  # fmt: skip
 
 
 def plan_picture(
-    document: Record,
+    document: PlanDocument,
     t1w: Image,
     signature: Image,
     ablation: Image,
@@ -219,16 +221,16 @@ def _around(image: Image, centre: Sequence[float], near_mm: float) -> Image:
     return Image(image.data[tuple(slice(a, b) for a, b in zip(first, last, strict=True))], affine)
 
 
-def _middle(document: Record) -> tuple[float, ...]:
-    plan = document["options"][document["suggested"]]["plan"]
-    entry, target = np.array(plan["entry_ras_mm"]), np.array(plan["target_ras_mm"])
-    burn = plan["burns"][0]
-    back = burn["tip_offset_mm"] + burn["pull_back_mm"] / 2
+def _middle(document: PlanDocument) -> tuple[float, ...]:
+    plan = document.options[document.suggested or 0].plan
+    entry, target = np.array(plan.entry_ras_mm), np.array(plan.target_ras_mm)
+    burn = plan.burns[0]
+    back = burn.tip_offset_mm + burn.pull_back_mm / 2
     place = target + back * (entry - target) / np.linalg.norm(entry - target)
     return tuple(float(v) for v in place)
 
 
-def _pictures(document: Record, t1w: Image, signature: Image, ablation: Image) -> Section:
+def _pictures(document: PlanDocument, t1w: Image, signature: Image, ablation: Image) -> Section:
     return Section(
         "Where it lies",
         (
@@ -241,21 +243,18 @@ def _pictures(document: Record, t1w: Image, signature: Image, ablation: Image) -
     )  # fmt: skip
 
 
-def _options(document: Record) -> Section:
-    options, suggested = document["options"], document["suggested"]
+def _options(document: PlanDocument) -> Section:
+    options, suggested = document.options, document.suggested
     step = max(1, len(options) // SHOWN_OPTIONS)
     shown = sorted({*range(0, len(options), step), *([] if suggested is None else [suggested])})
     rows, flags = [], []
     for n in shown:
         option = options[n]
-        burns = ", ".join(
-            f"{b['radius_mm']:g} mm × {b['pull_back_mm']:g} mm" for b in option["plan"]["burns"]
-        )
-        shaken = option["robustness"] or {}
-        rows.append((burns, _percent(option["hippocampus"]["rate"]),
-                     _percent(option["amygdala"]["rate"]), float(option["outside_mm3"]),
-                     float(option["risk_mm"]), float(option["clearance_mm"]),
-                     _percent(shaken.get("reaches"))))  # fmt: skip
+        burns = ", ".join(f"{b.radius_mm:g} mm × {b.pull_back_mm:g} mm" for b in option.plan.burns)
+        rows.append((burns, _percent(option.hippocampus.rate),
+                     _percent(option.amygdala.rate), float(option.outside_mm3),
+                     float(option.risk_mm), float(option.clearance_mm),
+                     _shaken(option, "reaches")))  # fmt: skip
         flags.append("ok" if n == suggested else "")
     columns = ("burn", "hippocampus", "amygdala", "outside, mm³", "risk, mm", "clearance, mm",
                "reaches threshold")  # fmt: skip
@@ -265,21 +264,20 @@ def _options(document: Record) -> Section:
     return Section("Other plans", (Table(columns, rows, caption, flags),))
 
 
-def _limits(document: Record) -> Section:
+def _limits(document: PlanDocument) -> Section:
     blocks: list[Any] = [
         Text(
             "The heated tissue is a capsule around the fibre. Cerebrospinal fluid cools one side "
             "of a real ablation, so its shape differs; a rate is a first estimate."
         )
     ]
-    funnel = document["funnel"]
-    if funnel:
-        rows = [(name, f"{count:,}") for name, count in funnel.items()]
+    if document.funnel:
+        rows = [(name, f"{count:,}") for name, count in asdict(document.funnel).items()]
         blocks.append(Table(("pairs of entry and target", "count"), rows, "What removed them."))
     settings = [
         (f"{part}.{name}", str(value))
         for part in ("limits", "goal", "placement")
-        for name, value in document[part].items()
+        for name, value in asdict(getattr(document, part)).items()
     ]
     blocks.append(Details("Settings", (Table(("setting", "value"), settings),)))
     return Section("Limits and settings", blocks)
@@ -287,6 +285,11 @@ def _limits(document: Record) -> Section:
 
 def _percent(value: float | None) -> str | None:
     return None if value is None else f"{100 * value:.1f} %"
+
+
+def _shaken(option: OptionRecord, name: str) -> str | None:
+    """Return a share of the misplaced copies of a plan; none where it was not misplaced."""
+    return None if option.robustness is None else _percent(getattr(option.robustness, name))
 
 
 def _point(point: Sequence[float]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from falx import __version__
 from falx.report.figures import COLOURS
 from falx.report.page import RESEARCH_NOTICE
 from falx.studies.plan.page import made_words, plan_words, score_rows
+from falx.studies.plan.records import PlanDocument
 
 __all__ = ["plan_sheet", "sheet_figure"]
 
@@ -20,7 +22,7 @@ LINE = 0.0135
 """Height of a line of text, in heights of the page."""
 
 
-def plan_sheet(document: Mapping[str, Any], pictures: Sequence[bytes]) -> bytes:
+def plan_sheet(document: PlanDocument, pictures: Sequence[bytes]) -> bytes:
     """Return a PDF of one A4 page; the same document gives the same bytes.
 
     Parameters
@@ -36,7 +38,7 @@ def plan_sheet(document: Mapping[str, Any], pictures: Sequence[bytes]) -> bytes:
     return stream.getvalue()
 
 
-def sheet_figure(document: Mapping[str, Any], pictures: Sequence[bytes]) -> Any:
+def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     """Return the page as a matplotlib figure; every sentence and number is that of the HTML."""
     from matplotlib.figure import Figure
 
@@ -45,16 +47,16 @@ def sheet_figure(document: Mapping[str, Any], pictures: Sequence[bytes]) -> Any:
     axis.set_axis_off()
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.text(0.07, 0.955, "Laser plan", fontsize=20, weight="bold", color=COLOURS["ink"])
-    axis.text(0.93, 0.957, document["label"], fontsize=13, ha="right", color=COLOURS["ink"])
+    axis.text(0.93, 0.957, document.label, fontsize=13, ha="right", color=COLOURS["ink"])
     y = _paragraph(axis, 0.93, plan_words(document), size=10.5)
     for picture in pictures:
         y = _picture(figure, picture, y)
-    if document["suggested"] is not None:
-        y = _table(axis, y, score_rows(document["options"][document["suggested"]], document))
-    expected = document["expected"]["sentences"] if document["expected"] else ()
+    if document.chosen is not None:
+        y = _table(axis, y, score_rows(document.chosen, document))
+    expected = document.expected.sentences if document.expected else ()
     said = " ".join([*expected, made_words(document)]).strip()
     y = min(_paragraph(axis, y, said, size=9), FOOT)
-    foot = " ".join([RESEARCH_NOTICE, *document["notices"], f"Falx {document['Version']}."])
+    foot = " ".join([RESEARCH_NOTICE, *document.notices, f"Falx {__version__}."])
     axis.plot((0.07, 0.93), (y, y), color=COLOURS["grey"], linewidth=0.6)
     _paragraph(axis, y - LINE / 2, foot, size=7.5, colour="grey")
     return figure

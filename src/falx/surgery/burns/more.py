@@ -22,9 +22,8 @@ from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, Space, to_voxe
 from falx.surgery.tracks.limits import STEP_MM, Limits
 from falx.surgery.tracks.scene import Fields, Scene
 
-__all__ = ["MOST_BURNS", "best_sequences"]
+__all__ = ["best_sequences"]
 
-MOST_BURNS = 4
 ENDS_MM = tuple(5.0 * n for n in range(1, 9))
 """Where burns may end behind the target."""
 
@@ -74,7 +73,8 @@ def best_sequences(
         Ablative rate in the hippocampus that a plan must reach, 0…1; a track on which none
         does gives no plan.
     burns
-        Burns of a plan, up to :data:`MOST_BURNS`; neighbours differ in radius.
+        Burns of a plan, up to :data:`falx.surgery.tracks.limits.MOST_BURNS`;
+        neighbours differ in radius.
     """
     radii = np.array(limits.radii_mm)
     volumes = {stops: _volumes_mm3(stops, radii) for stops in _all_stops(burns)}

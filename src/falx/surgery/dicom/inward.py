@@ -1,22 +1,16 @@
-"""DICOM folders to NIfTI images and sidecars that hold no more than an analysis needs."""
+"""Converted series to images and sidecars that hold no more than an analysis needs."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from falx.core.errors import InputError, notify
-from falx.core.files import atomic_path, write_json
 
-__all__ = ["ROLES", "Converted", "convert", "pick", "store", "temporary_folder"]
+__all__ = ["ROLES", "Converted", "kept_fields", "pick", "without_free_text"]
 
 ROLES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "t1w": (("t1", "mprage", "bravo", "spgr", "tfe", "brainvar"), ("flair", "post", "gd", "ce")),
@@ -44,51 +38,37 @@ HEADER_BYTES, DATA_START = 348, 352
 
 @dataclass(frozen=True, eq=False)
 class Converted:
-    """One series after conversion, still in a temporary folder.
+    """One series after conversion.
 
     Parameters
     ----------
     image
-        NIfTI file.
+        Path of an uncompressed NIfTI-1 file in a temporary folder.
     number, description
         By which the user names it; never written out.
     sidecar
         Allowed fields only.
     """
 
-    image: Path
+    image: str
     number: str
     description: str
     sidecar: Mapping[str, Any]
 
 
-def convert(folder: Path, into: Path) -> tuple[Converted, ...]:
-    """Convert every series below `folder` with dcm2niix into the folder `into`."""
-    import dcm2niix
-
-    if not folder.is_dir():
-        raise InputError("the DICOM folder does not exist", where=folder, do="check the path")
-    command = [dcm2niix.bin, "-b", "y", "-ba", "y", "-z", "n", "-f", "%s_%j", "-o", str(into)]
-    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)  # noqa: S603 - the wheel's own binary
-    images = sorted(into.glob("*.nii"))
-    if not images:
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        raise InputError(
-            "no DICOM series could be converted",
-            where=folder.name,
-            found=last[0] if last else f"dcm2niix returned {done.returncode}",
-            do="check that the folder holds whole series",
-        )
-    return tuple(_converted(image) for image in images)
+def kept_fields(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a sidecar may be kept, see :data:`KEPT_FIELDS`."""
+    return {name: sidecar[name] for name in KEPT_FIELDS if name in sidecar}
 
 
-def _converted(image: Path) -> Converted:
-    path = image.with_suffix(".json")
-    full = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    sidecar = {name: full[name] for name in KEPT_FIELDS if name in full}
-    return Converted(
-        image, str(full.get("SeriesNumber", "")), str(full.get("SeriesDescription", "")), sidecar
-    )
+def without_free_text(image: bytes) -> bytes:
+    """Return the bytes of a NIfTI-1 file with its free text emptied and its extensions dropped."""
+    content = bytearray(image)
+    for low, high in FREE_TEXT:
+        content[low:high] = bytes(high - low)
+    start = int(np.frombuffer(content[108:112], dtype="<f4")[0])
+    content[108:112] = np.float32(DATA_START).tobytes()
+    return bytes(content[:HEADER_BYTES]) + bytes(4) + bytes(content[start:])
 
 
 def pick(converted: tuple[Converted, ...], role: str, wanted: str | None) -> Converted | None:
@@ -126,30 +106,3 @@ def _speaks(description: str, words: tuple[str, ...], against: tuple[str, ...]) 
     parts = set("".join(c if c.isalnum() else " " for c in text).split())
     named = any(word in text for word in words if len(word) > 2) or bool(parts & set(words))
     return named and not parts & set(against)
-
-
-def store(series: Converted, path: Path, *, extra: Mapping[str, Any] | None = None) -> None:
-    """Write image and sidecar under a BIDS name; voxels and affine stay as converted.
-
-    Free text of the header is emptied and extensions are dropped; equal input gives equal
-    bytes.
-    """
-    content = bytearray(series.image.read_bytes())
-    for low, high in FREE_TEXT:
-        content[low:high] = bytes(high - low)
-    start = int(np.frombuffer(content[108:112], dtype="<f4")[0])
-    content[108:112] = np.float32(DATA_START).tobytes()
-    plain = bytes(content[:HEADER_BYTES]) + bytes(4) + bytes(content[start:])
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("wb") as raw,
-        gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as stream,
-    ):
-        stream.write(plain)
-    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"),
-               {**series.sidecar, **(extra or {})})  # fmt: skip
-
-
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a private folder for images on their way; it vanishes with its context."""
-    return tempfile.TemporaryDirectory(prefix="falx-")

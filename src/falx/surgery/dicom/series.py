@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from falx.core.grid import Grid
 from falx.images.nifti import Image
 from falx.images.resample import resample
 
-__all__ = ["LPS", "DonorSeries", "onto_series", "read_series", "series_grid"]
+__all__ = ["LPS", "DonorSeries", "chosen_series", "onto_series", "series_grid"]
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns RAS+ millimetres into DICOM's LPS+ and back."""
@@ -45,42 +44,22 @@ class DonorSeries:
     grid: Grid
 
 
-def read_series(folder: Path, *, series: str | None = None) -> DonorSeries:
-    """Read the image series of a folder.
+def chosen_series(
+    groups: Mapping[str, list[Any]], series: str | None, *, where: object = None
+) -> list[Any]:
+    """Return the slices of the only series, or of the one named by number or description.
 
     Parameters
     ----------
-    series
-        Series number or description, where the folder holds several.
+    groups
+        Identifier of a series to its slices.
 
     Raises
     ------
     InputError
-        If there is no series or a choice is needed, if slices are missing or doubled, if
-        orientations or sizes are mixed, or if the series is an enhanced multi-frame object.
+        If no series fits, or several do.
     """
-    import pydicom
 
-    if not folder.is_dir():
-        raise InputError("the DICOM folder does not exist", where=folder, do="check the path")
-    groups: dict[str, list[Any]] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        try:
-            dataset = pydicom.dcmread(path)
-        except (pydicom.errors.InvalidDicomError, EOFError):
-            continue
-        if "PixelData" in dataset and "ImagePositionPatient" in dataset:
-            groups.setdefault(str(dataset.SeriesInstanceUID), []).append(dataset)
-        elif int(dataset.get("NumberOfFrames", 1)) > 1:
-            raise InputError(
-                "the series is an enhanced multi-frame object",
-                where=path.name,
-                do="export it as single frames, which navigation stations need as well",
-            )
-    return series_grid(_chosen(groups, series, folder), where=folder.name)
-
-
-def _chosen(groups: dict[str, list[Any]], series: str | None, folder: Path) -> list[Any]:
     def name(slices: list[Any]) -> str:
         first = slices[0]
         return f"{first.get('SeriesNumber', '?')} {first.get('SeriesDescription', '')}".strip()
@@ -96,7 +75,7 @@ def _chosen(groups: dict[str, list[Any]], series: str | None, folder: Path) -> l
     offered = ", ".join(sorted(name(slices) for slices in groups.values())) or "none"
     raise InputError(
         "no image series fits" if not fitting else "the folder holds several image series",
-        where=folder.name,
+        where=where,
         found=offered,
         do="choose one by its number or description" if groups else "check the folder",
     )

@@ -121,7 +121,7 @@ def find_tracks(
 def pair_codes(
     fields: Fields, entries: Points, outward: Points, targets: Points, limits: Limits
 ) -> npt.NDArray[np.uint8]:
-    """Why each pair is not feasible, shape (entries, targets); see :mod:`.track_kernels`.
+    """Why each pair is not feasible, shape (entries, targets); see :mod:`.kernels`.
 
     A coarse walk over bytes goes first. Between voxel centres the distance differs from the
     nearest one's by at most the mean distance to the corners of a cell, so a floor lowered

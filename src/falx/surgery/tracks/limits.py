@@ -10,12 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from falx.core.errors import OptionError, check_range
+from falx.core.settings import check_settings, option
 from falx.surgery.tracks.kernels import Rules
 
-__all__ = ["STEP_MM", "Goal", "Limits", "Placement"]
+__all__ = ["MOST_BURNS", "STEP_MM", "Goal", "Limits", "Placement", "Search"]
 
 STEP_MM = 0.25
 """Step at which tracks are walked, mm."""
+
+MOST_BURNS = 4
+"""Burns that one track may have."""
 
 
 @dataclass(frozen=True)
@@ -24,49 +28,56 @@ class Limits:
 
     Parameters
     ----------
-    max_length_mm
-        Longest track from entry to target. Usual practice; no primary source.
-    max_angle_deg
-        Largest angle between the track and the skull's normal at the entry. Usual practice.
+    max_length_mm, max_angle_deg
+        Usual practice; no primary source. The angle is taken to the skull's normal.
     min_clearance_mm
-        Least distance from the track's axis to a ventricle, sulcus or vessel; teams use 2 to
-        3 mm (catheter 1.65 mm, skull opening 3.2 mm). Inside hippocampus and amygdala the
-        rule does not hold, for the inferior horn touches them.
+        Teams use 2 to 3 mm (catheter 1.65 mm, skull opening 3.2 mm). Inside hippocampus and
+        amygdala the rule does not hold, for the inferior horn touches them.
     protect_margin_mm
-        Least distance from heated tissue to brainstem, thalamus, ventral diencephalon (with
-        the lateral geniculate) and optic tract. Motive: visual fields changed in 67 % of
-        those tested (Mayo series 2018).
+        Protected are brainstem, thalamus, ventral diencephalon (with the lateral geniculate)
+        and optic tract. Motive: visual fields changed in 67 % of those tested (Mayo series
+        2018).
     min_sinus_mm
-        Least distance from the entry to a dural sinus, where a mask of them is given.
-    risk_far_mm
-        Distance beyond which an obstacle adds no risk.
+        Holds where a mask of the sinuses is given.
     radii_mm, pull_backs_mm
-        Burns to choose from. An 8 mm by 24 mm burn has 6,970 mm³; a published mean ablation
-        has 6,888 mm³ (Mayo series 2018).
+        An 8 mm by 24 mm burn has 6,970 mm³; a published mean ablation has 6,888 mm³ (Mayo
+        series 2018).
     """
 
-    max_length_mm: float = 120.0
-    max_angle_deg: float = 30.0
-    min_clearance_mm: float = 2.0
-    protect_margin_mm: float = 2.0
-    min_sinus_mm: float = 10.0
-    risk_far_mm: float = 10.0
-    radii_mm: tuple[float, ...] = (5.0, 6.0, 7.0, 8.0, 9.0)
-    pull_backs_mm: tuple[float, ...] = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0)
+    max_length_mm: float = option(
+        120.0, help="longest track from entry to target", unit="mm", low=20, high=250
+    )
+    max_angle_deg: float = option(
+        30.0, help="largest angle between track and skull normal", unit="degrees", low=0, high=90
+    )
+    min_clearance_mm: float = option(
+        2.0, help="least distance from track to ventricle, sulcus or vessel", unit="mm", low=0,
+        high=10,
+    )  # fmt: skip
+    protect_margin_mm: float = option(
+        2.0, help="least distance from heat to protected tissue", unit="mm", low=0, high=10
+    )
+    min_sinus_mm: float = option(
+        10.0, help="least distance from entry to a dural sinus", unit="mm", low=0, high=50
+    )
+    risk_far_mm: float = option(
+        10.0, help="distance beyond which an obstacle adds no risk", unit="mm", low=0.1, high=20
+    )
+    radii_mm: tuple[float, ...] = option(
+        (5.0, 6.0, 7.0, 8.0, 9.0), help="radii of burns to choose from", unit="mm", low=1, high=15
+    )
+    pull_backs_mm: tuple[float, ...] = option(
+        (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0), help="lengths of burns to choose from",
+        unit="mm", low=0, high=60,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        check_range("max_length_mm", self.max_length_mm, 20, 250, unit="mm")
-        check_range("max_angle_deg", self.max_angle_deg, 0, 90, unit="degrees")
-        check_range("min_clearance_mm", self.min_clearance_mm, 0, 10, unit="mm")
-        check_range("protect_margin_mm", self.protect_margin_mm, 0, 10, unit="mm")
-        check_range("min_sinus_mm", self.min_sinus_mm, 0, 50, unit="mm")
+        check_settings(self)
         check_range("risk_far_mm", self.risk_far_mm, self.min_clearance_mm + 0.1, 20, unit="mm")
-        for name, low, high in (("radii_mm", 1, 15), ("pull_backs_mm", 0, 60)):
+        for name in ("radii_mm", "pull_backs_mm"):
             values = tuple(sorted(set(getattr(self, name))))
             if not values:
                 raise OptionError(f"{name} is empty", do="give at least one length in mm")
-            for value in values:
-                check_range(name, value, low, high, unit="mm")
             object.__setattr__(self, name, values)
 
     def rules(self, step_mm: float = STEP_MM) -> Rules:
@@ -89,18 +100,19 @@ class Goal:
         0.39789278 is one patient's own value.
     margin
         What a plan should add to the threshold, since burns never fall quite as planned.
-    probability
-        Least probability of passing the threshold under placement error.
     """
 
-    threshold: float = 0.396118
-    margin: float = 0.10
-    probability: float = 0.90
+    threshold: float = option(
+        0.396118, help="ablative rate in the hippocampus to pass", low=0, high=1
+    )
+    margin: float = option(0.10, help="what a plan should add to the threshold", low=0, high=1)
+    probability: float = option(
+        0.90, help="least probability of passing the threshold when misplaced", low=0, high=1
+    )
 
     def __post_init__(self) -> None:
-        check_range("threshold", self.threshold, 0, 1)
+        check_settings(self)
         check_range("margin", self.margin, 0, 1 - self.threshold)
-        check_range("probability", self.probability, 0, 1)
 
     @property
     def wanted(self) -> float:
@@ -115,13 +127,25 @@ class Placement:
     Tip and entry miss by isotropic normal errors, every radius by a uniform one.
     """
 
-    tip_sd_mm: float = 1.5
-    entry_sd_mm: float = 1.0
-    radius_range_mm: float = 1.0
-    draws: int = 2000
+    tip_sd_mm: float = option(1.5, help="placement error of the tip", unit="mm", low=0, high=10)
+    entry_sd_mm: float = option(
+        1.0, help="placement error of the entry", unit="mm", low=0, high=10
+    )
+    radius_range_mm: float = option(
+        1.0, help="most that a radius falls from its plan", unit="mm", low=0, high=4.9
+    )
+    draws: int = option(2000, help="misplaced copies of a plan", low=100, high=1_000_000)
 
     def __post_init__(self) -> None:
-        check_range("tip_sd_mm", self.tip_sd_mm, 0, 10, unit="mm")
-        check_range("entry_sd_mm", self.entry_sd_mm, 0, 10, unit="mm")
-        check_range("radius_range_mm", self.radius_range_mm, 0, 4.9, unit="mm")
-        check_range("draws", self.draws, 100, 1_000_000)
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How plans are looked for."""
+
+    max_burns: int = option(2, help="burns a plan may have", low=1, high=MOST_BURNS)
+    seed: int = option(0, help="seed of the placement errors", low=0, high=2**31)
+
+    def __post_init__(self) -> None:
+        check_settings(self)

@@ -1,0 +1,294 @@
+"""The content of a plan file: a plan with everything that was asked and found, as typed records.
+
+Coordinates stand in RAS+ and in LPS+ millimetres of the native T1w image. Vendors' own plan
+formats are closed; none is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from falx.core.grid import Side
+from falx.core.tables import table_text
+from falx.images.nifti import Image
+from falx.surgery.assess import Assessment, Tissue
+from falx.surgery.outcome.ablation import AblativeRate
+from falx.surgery.outcome.prognosis import Prognosis
+from falx.surgery.robustness import Robustness
+from falx.surgery.tracks.feasible import Funnel
+from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
+from falx.surgery.tracks.limits import Goal, Limits, Placement
+from falx.surgery.tracks.scene import PLACES, Scene
+
+__all__ = [
+    "FORMAT",
+    "FunnelRecord",
+    "MadeRecord",
+    "OptionRecord",
+    "PlanDocument",
+    "PlanRecord",
+    "Planned",
+    "SeededPlacement",
+    "funnel_record",
+    "made_record",
+    "option_record",
+    "options_csv",
+    "plan_of_record",
+    "plan_of_words",
+    "plan_record",
+]
+
+FORMAT = 1
+"""Raised when a reader of an older plan file would misunderstand a newer one."""
+
+HEATED_DICE = (0.67, 0.82)
+"""Overlap of published heat models with measured heating; a capsule does no better."""
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """Entry, target and burns of a plan."""
+
+    entry_ras_mm: tuple[float, ...]
+    target_ras_mm: tuple[float, ...]
+    entry_lps_mm: tuple[float, ...]
+    target_lps_mm: tuple[float, ...]
+    burns: tuple[Burn, ...]
+
+
+@dataclass(frozen=True)
+class OptionRecord:
+    """A plan with its scores; see :class:`falx.surgery.assess.Assessment`."""
+
+    plan: PlanRecord
+    hippocampus: AblativeRate
+    amygdala: AblativeRate
+    ablated_mm3: float
+    outside_mm3: float
+    protected_heated_mm3: float
+    parahippocampal_share: float | None
+    risk_mm: float
+    length_mm: float
+    angle_deg: float
+    clearance_mm: float
+    protected_distance_mm: float
+    sinus_distance_mm: float | None
+    violations: tuple[str, ...]
+    robustness: Robustness | None
+
+
+@dataclass(frozen=True)
+class MadeRecord:
+    """What an ablation that was really made heated, and the outcome that this lets expect."""
+
+    hippocampus: AblativeRate
+    amygdala: AblativeRate
+    ablated_mm3: float
+    outside_mm3: float
+    protected_heated_mm3: float
+    parahippocampal_share: float | None
+    expected: Prognosis | None
+
+
+@dataclass(frozen=True)
+class FunnelRecord:
+    """How many pairs of entry and target there were, what removed them, and what was left."""
+
+    pairs: int
+    sinus: int
+    length: int
+    angle: int
+    clearance: int
+    feasible: int
+
+
+@dataclass(frozen=True)
+class SeededPlacement(Placement):
+    """Placement errors, and the seed that they were drawn with."""
+
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PlanDocument:
+    """A plan file.
+
+    Parameters
+    ----------
+    label, side
+        Patient and side of the focus.
+    vessels_checked, sinuses_checked
+        Whether masks of them were given.
+    funnel, candidates
+        Of the search; ``None`` for a plan that was given.
+    suggested
+        Place of the suggested or given plan in `options`.
+    explanation
+        What stands in the way of a plan, or what a given one breaks.
+    expected
+        Outcome that the published cohort lets expect of the suggested plan.
+    """
+
+    label: str
+    side: Side
+    vessels_checked: bool
+    sinuses_checked: bool
+    notices: tuple[str, ...]
+    limits: Limits
+    goal: Goal
+    placement: SeededPlacement
+    funnel: FunnelRecord | None
+    candidates: int | None
+    suggested: int | None
+    explanation: str | None
+    options: tuple[OptionRecord, ...]
+    expected: Prognosis | None
+    made: MadeRecord | None
+
+    @property
+    def chosen(self) -> OptionRecord | None:
+        """The suggested or given plan."""
+        return None if self.suggested is None else self.options[self.suggested]
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A planned patient.
+
+    Parameters
+    ----------
+    document
+        The content of the plan file.
+    plan
+        The suggested or given plan; None if none is suggested.
+    scene, labels
+        What it was planned on.
+    """
+
+    document: PlanDocument
+    plan: LaserPlan | None
+    scene: Scene
+    labels: Image
+
+
+def plan_record(plan: LaserPlan) -> PlanRecord:
+    """Return entry, target and burns of a plan, in both frames."""
+    entry, target = plan.trajectory.entry_mm, plan.trajectory.target_mm
+    return PlanRecord(
+        entry_ras_mm=_rounded(entry),
+        target_ras_mm=_rounded(target),
+        entry_lps_mm=_rounded((-entry[0], -entry[1], entry[2])),
+        target_lps_mm=_rounded((-target[0], -target[1], target[2])),
+        burns=plan.burns,
+    )
+
+
+def plan_of_record(record: PlanRecord) -> LaserPlan:
+    """Return the plan that :func:`plan_record` described."""
+    (ex, ey, ez), (tx, ty, tz) = record.entry_ras_mm, record.target_ras_mm
+    return LaserPlan(Trajectory((ex, ey, ez), (tx, ty, tz)), record.burns)
+
+
+def plan_of_words(content: Mapping[str, Any]) -> LaserPlan:
+    """Return the plan of a plan file, or of its part with entry, target and burns.
+
+    Raises
+    ------
+    InputError
+        For values that are no plan.
+    AttributeError, IndexError, KeyError, TypeError, ValueError
+        Where a part of the plan is missing.
+    """
+    if isinstance(content.get("suggested"), int):
+        content = content["options"][content["suggested"]]
+    record = content.get("plan", content)
+    burns = tuple(
+        Burn(
+            float(burn["radius_mm"]),
+            float(burn.get("pull_back_mm", 0.0)),
+            float(burn.get("tip_offset_mm", 0.0)),
+        )
+        for burn in record["burns"]
+    )
+    return LaserPlan(Trajectory(record["entry_ras_mm"], record["target_ras_mm"]), burns)
+
+
+def option_record(assessment: Assessment, robustness: Robustness | None = None) -> OptionRecord:
+    """Return a plan with its scores."""
+    tissue = assessment.tissue
+    return OptionRecord(
+        plan=plan_record(assessment.plan),
+        hippocampus=tissue.hippocampus,
+        amygdala=tissue.amygdala,
+        ablated_mm3=tissue.ablated_mm3,
+        outside_mm3=tissue.outside_mm3,
+        protected_heated_mm3=tissue.protected_mm3,
+        parahippocampal_share=tissue.parahippocampal,
+        risk_mm=assessment.risk_mm,
+        length_mm=assessment.length_mm,
+        angle_deg=assessment.angle_deg,
+        clearance_mm=assessment.clearance_mm,
+        protected_distance_mm=assessment.protected_mm,
+        sinus_distance_mm=assessment.sinus_mm,
+        violations=tuple(str(violation) for violation in assessment.violations),
+        robustness=robustness,
+    )
+
+
+def made_record(tissue: Tissue, expected: Prognosis | None) -> MadeRecord:
+    """Return what an ablation heated and what it lets expect."""
+    return MadeRecord(
+        hippocampus=tissue.hippocampus,
+        amygdala=tissue.amygdala,
+        ablated_mm3=tissue.ablated_mm3,
+        outside_mm3=tissue.outside_mm3,
+        protected_heated_mm3=tissue.protected_mm3,
+        parahippocampal_share=tissue.parahippocampal,
+        expected=expected,
+    )
+
+
+def funnel_record(funnel: Funnel) -> FunnelRecord:
+    """Return the counts of a search."""
+    return FunnelRecord(
+        funnel.pairs, funnel.sinus, funnel.length, funnel.angle, funnel.clearance, funnel.feasible
+    )
+
+
+SCORES = ("outside_mm3", "ablated_mm3", "risk_mm", "length_mm", "angle_deg", "clearance_mm",
+          "protected_distance_mm")  # fmt: skip
+
+
+def options_csv(options: Sequence[OptionRecord]) -> str:
+    """Return plans as a table, one row each, burns joined by semicolons."""
+    axes = [
+        f"{end}_{axis}_{frame}_mm"
+        for frame in ("ras", "lps")
+        for end in ("entry", "target")
+        for axis in "xyz"
+    ]
+    header = [*axes, "burns", "rate_hippocampus", "rate_amygdala", *SCORES, "reaches", "low_rate"]
+    return table_text(header, [_cells(option) for option in options], delimiter=",")
+
+
+def _cells(option: OptionRecord) -> list[str]:
+    plan, shaken = option.plan, option.robustness
+    places = (*plan.entry_ras_mm, *plan.target_ras_mm, *plan.entry_lps_mm, *plan.target_lps_mm)
+    burns = ";".join(
+        f"r{b.radius_mm:g} b{b.pull_back_mm:g} s{b.tip_offset_mm:g}" for b in plan.burns
+    )
+    values = [
+        option.hippocampus.rate,
+        option.amygdala.rate,
+        *(getattr(option, name) for name in SCORES),
+        *((None, None) if shaken is None else (shaken.reaches, shaken.low_rate)),
+    ]
+    return [*map(str, places), burns, *("" if v is None else f"{v:.6g}" for v in values)]
+
+
+def _rounded(point: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in np.round(point, PLACES))

@@ -1,0 +1,164 @@
+"""DICOM files in and out: a folder to images and to a series, products into a folder."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from falx.core.errors import InputError
+from falx.core.files import atomic_path, read_json, write_json
+from falx.images.nifti import Image
+from falx.surgery.dicom.burned_in import mr_series
+from falx.surgery.dicom.identity import Identity
+from falx.surgery.dicom.inward import Converted, kept_fields, without_free_text
+from falx.surgery.dicom.segmentation import segmentation_object
+from falx.surgery.dicom.series import DonorSeries, chosen_series, onto_series, series_grid
+from falx.surgery.dicom.structure_set import structure_set
+
+__all__ = ["convert", "hand_over", "read_series", "store", "temporary_folder"]
+
+PRIVATE_FOLDER = 0o700
+
+
+def convert(folder: Path, into: Path) -> tuple[Converted, ...]:
+    """Convert every series below `folder` with dcm2niix into the folder `into`."""
+    import dcm2niix
+
+    if not folder.is_dir():
+        raise InputError("the DICOM folder does not exist", where=folder, do="check the path")
+    command = [dcm2niix.bin, "-b", "y", "-ba", "y", "-z", "n", "-f", "%s_%j", "-o", str(into)]
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)  # noqa: S603 - the wheel's own binary
+    images = sorted(into.glob("*.nii"))
+    if not images:
+        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
+        raise InputError(
+            "no DICOM series could be converted",
+            where=folder.name,
+            found=last[0] if last else f"dcm2niix returned {done.returncode}",
+            do="check that the folder holds whole series",
+        )
+    return tuple(_converted(image) for image in images)
+
+
+def _converted(image: Path) -> Converted:
+    path = image.with_suffix(".json")
+    full: dict[str, Any] = read_json(path) if path.exists() else {}
+    return Converted(
+        image=str(image),
+        number=str(full.get("SeriesNumber", "")),
+        description=str(full.get("SeriesDescription", "")),
+        sidecar=kept_fields(full),
+    )
+
+
+def store(series: Converted, path: Path, *, extra: Mapping[str, Any] | None = None) -> None:
+    """Write image and sidecar under a BIDS name; voxels and affine stay as converted.
+
+    Free text of the header is emptied and extensions are dropped; equal input gives equal
+    bytes.
+    """
+    content = without_free_text(Path(series.image).read_bytes())
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as stream,
+    ):
+        stream.write(content)
+    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"),
+               {**series.sidecar, **(extra or {})})  # fmt: skip
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a private folder for images on their way; it vanishes with its context."""
+    return tempfile.TemporaryDirectory(prefix="falx-")
+
+
+def read_series(folder: Path, *, series: str | None = None) -> DonorSeries:
+    """Read the image series of a folder.
+
+    Parameters
+    ----------
+    series
+        Series number or description, where the folder holds several.
+
+    Raises
+    ------
+    InputError
+        If there is no series or a choice is needed, if slices are missing or doubled, if
+        orientations or sizes are mixed, or if the series is an enhanced multi-frame object.
+    """
+    import pydicom
+
+    if not folder.is_dir():
+        raise InputError("the DICOM folder does not exist", where=folder, do="check the path")
+    groups: dict[str, list[Any]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            dataset = pydicom.dcmread(path)
+        except (pydicom.errors.InvalidDicomError, EOFError):
+            continue
+        if "PixelData" in dataset and "ImagePositionPatient" in dataset:
+            groups.setdefault(str(dataset.SeriesInstanceUID), []).append(dataset)
+        elif int(dataset.get("NumberOfFrames", 1)) > 1:
+            raise InputError(
+                "the series is an enhanced multi-frame object",
+                where=path.name,
+                do="export it as single frames, which navigation stations need as well",
+            )
+    return series_grid(chosen_series(groups, series, where=folder.name), where=folder.name)
+
+
+def hand_over(
+    masks: Mapping[str, Image],
+    donor: DonorSeries,
+    out: Path,
+    identity: Identity,
+    *,
+    burned_in: str | None = None,
+) -> tuple[Path, ...]:
+    """Write segmentation object, structure set, and the series with and without target.
+
+    Parameters
+    ----------
+    masks
+        Name to mask on any grid of the native T1w space.
+    out
+        Folder, made readable for its owner only.
+    burned_in
+        Name of the mask drawn into the series; the first if not given.
+
+    Returns
+    -------
+    tuple of Path
+        What was written: two files and two folders.
+    """
+    name = burned_in or next(iter(masks), "")
+    if name not in masks:
+        raise InputError(
+            "there is no such mask to draw", found=repr(name), do=f"choose of {', '.join(masks)}"
+        )
+    arrived = {label: onto_series(mask, donor) for label, mask in masks.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    out.chmod(PRIVATE_FOLDER)
+    identity.announce()
+    segmentation, structures = out / "segmentation.dcm", out / "structures.dcm"
+    _write(segmentation_object(arrived, donor, identity), segmentation)
+    _write(structure_set(arrived, donor, identity), structures)
+    marked, plain = out / "t1w_with_target", out / "t1w_without_target"
+    for folder, target, number in ((marked, arrived[name], 9003), (plain, None, 9004)):
+        folder.mkdir(exist_ok=True)
+        for stale in folder.glob("*.dcm"):
+            stale.unlink()
+        series = mr_series(donor, identity, target=target, series_number=number)
+        for k, dataset in enumerate(series, start=1):
+            _write(dataset, folder / f"{k:04d}.dcm")
+    return segmentation, structures, marked, plain
+
+
+def _write(dataset: Any, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        dataset.save_as(temporary, enforce_file_format=True)
