@@ -94,10 +94,10 @@ def test_firth_of_separated_outcomes_is_that_of_firthmodels():
 def test_the_curve_and_its_area_are_those_of_scikit_learn(cohort):
     x, y = cohort
     assert auc(x, y).auc == pytest.approx(sklearn.metrics.roc_auc_score(y, x), abs=1e-12)
-    fpr, tpr, _ = sklearn.metrics.roc_curve(y, x, drop_intermediate=False)
+    false_positive, tpr, _ = sklearn.metrics.roc_curve(y, x, drop_intermediate=False)
     ours = roc_curve(x, y)
     np.testing.assert_allclose(ours.sensitivity[::-1], tpr, atol=1e-12)
-    np.testing.assert_allclose(1 - ours.specificity[::-1], fpr, atol=1e-12)
+    np.testing.assert_allclose(1 - ours.specificity[::-1], false_positive, atol=1e-12)
 
 
 @given(scores(), st.floats(-2, 2))
