@@ -57,7 +57,7 @@ def drawn(seed: int, number: int) -> list[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Test files that name the module, or the folder of its room if none does."""
+    """Test files that name the module; its room's folder too if none of them lies there."""
     name = "falx." + module.removesuffix(".py").replace("/", ".")
     parent, _, own = name.rpartition(".")
     files = [
@@ -65,7 +65,8 @@ def tests_of(module: str) -> list[str]:
         for path in sorted((ROOT / "tests").rglob("test_*.py"))
         if name in (text := path.read_text("utf-8")) or f"from {parent} import {own}" in text
     ]
-    return files or [f"tests/{module.partition('/')[0]}"]
+    room = f"tests/{module.partition('/')[0]}"
+    return files if any(file.startswith(room) for file in files) else [*files, room]
 
 
 def tried(module: str, share: float, seconds: int, seed: int, folder: Path) -> Tally:
