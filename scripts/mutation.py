@@ -41,9 +41,9 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """Killed mutants among those that were tried; 1 where there was nothing to change."""
+        """Killed mutants among those tried: 1 if there are none, 0 if time was up before any."""
         tried = self.killed + self.survived
-        return self.killed / tried if tried else 1.0
+        return self.killed / tried if tried else float(self.whole == 0)
 
 
 def drawn(seed: int, number: int) -> list[str]:
@@ -142,7 +142,10 @@ def main() -> int:
             print("".join(f"       survived: {name}\n" for name in tally.names), end="")
     whole = Tally("", sum(t.killed for t in tallies), sum(t.survived for t in tallies), 0, ())
     print(f"{whole.share:5.0%}  {whole.killed} of {whole.killed + whole.survived} killed in all")
-    return int(whole.share < given.least)
+    untried = [t.module for t in tallies if t.whole and not t.killed + t.survived]
+    if untried:
+        print(f"not tried, for want of time (--seconds): {', '.join(untried)}")
+    return int(whole.share < given.least or bool(untried))
 
 
 if __name__ == "__main__":
