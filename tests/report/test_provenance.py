@@ -22,7 +22,9 @@ def test_parameters_files_and_versions_are_folded_away_by_stage() -> None:
         "pet (version None, 0.0 s)",
     )
     parameters, files, versions = one.blocks
-    assert isinstance(parameters, Table) and isinstance(files, Table) and isinstance(versions, Text)
+    assert (
+        isinstance(parameters, Table) and isinstance(files, Table) and isinstance(versions, Text)
+    )
     assert parameters.rows == [["refine", "False"], ["voxel_mm", "2.0"]]
     assert [row[0] for row in files.rows] == ["t1w", "gm"]
     assert files.rows[1] == ["gm", "sub-01/anat/gm.nii.gz", "0123456789abcdef"]

@@ -83,7 +83,9 @@ def test_the_smallest_type_that_holds_the_steps_is_taken(largest, kind) -> None:
 
 
 def test_the_page_holds_every_layer_surface_and_setting(brain, t1w, target) -> None:
-    layers = view_layers(t1w, brain, maps=(), masks=[MaskSource("goal", "Goal", target, (9, 8, 7))])
+    layers = view_layers(
+        t1w, brain, maps=(), masks=[MaskSource("goal", "Goal", target, (9, 8, 7))]
+    )
     surfaces = view_surfaces(brain, [MaskSource("goal", "Goal", target, (9, 8, 7), alpha=70)])
     what_if = WhatIf({"burns": []}, {"limits": 1}, {"field": np.arange(3, dtype="<f4")}, 0.5)
     live = live_view(Viewer("sub-</script>", "left", (1, 2, 3), layers, surfaces, what_if))
@@ -95,8 +97,8 @@ def test_the_page_holds_every_layer_surface_and_setting(brain, t1w, target) -> N
     setup = json.loads(text.group(1).replace("<\\/", "</"))
     assert setup["label"] == "sub-</script>" and "sub-</script>" not in live.markup.html
     assert setup["centre"] == [1.0, 2.0, 3.0] and setup["azimuth"] == 250
-    goal = next(layer for layer in setup["layers"] if layer["name"] == "goal")
-    assert goal["rgb"] == [9, 8, 7] and goal["colormap"] == "falx-goal"
+    shown = next(layer for layer in setup["layers"] if layer["name"] == "goal")
+    assert shown["rgb"] == [9, 8, 7] and shown["colormap"] == "falx-goal"
     assert [s["name"] for s in setup["surfaces"]] == ["goal", "brain"]
     assert setup["surfaces"][0]["rgba"] == [9, 8, 7, 70]
     assert (setup["wanted"], setup["plan"]) == (0.5, {"burns": []})
