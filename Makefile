@@ -48,7 +48,7 @@ bench: $(VENV)/.developer
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell src tests benchmarks docs scripts README.md CONTRIBUTING.md
+	$(BIN)/codespell src tests benchmarks examples docs scripts README.md CONTRIBUTING.md
 	$(BIN)/validate-pyproject pyproject.toml
 
 unused: $(VENV)/.developer

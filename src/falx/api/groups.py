@@ -168,16 +168,25 @@ def group_map(
             options=settings_of(InferenceOptions, choices),
             threads=threads,
         )
+    mean = Image(stack.mean(axis=0, dtype=np.float64).astype(np.float32), inside.affine)
+    sizes = {name: chosen.count(name) for name in (first, second)}
+    return _compared(found, inside, mean, sizes, tuple(notices))
+
+
+def _compared(
+    found: GroupMap, inside: Image, mean: Image, sizes: Mapping[str, int], notices: tuple[str, ...]
+) -> GroupComparison:
+    """Lay the arrays of a comparison out as volumes."""
     return GroupComparison(
         image=_volume(found.fit.t, inside, 0.0),
         q=_volume(found.q, inside, np.nan),
         p=None if found.p_voxel is None else _volume(found.p_voxel, inside, np.nan),
         mask=inside,
-        background=Image(stack.mean(axis=0, dtype=np.float64).astype(np.float32), inside.affine),
-        contrast=f"{first} - {second}",
-        sizes={name: chosen.count(name) for name in (first, second)},
+        background=mean,
+        contrast=" - ".join(sizes),
+        sizes=sizes,
         found=found,
-        notices=tuple(notices),
+        notices=notices,
     )
 
 
