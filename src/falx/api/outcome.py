@@ -93,7 +93,7 @@ class Roc(Result):
         """Draw the curve and the best cut."""
         figure, axis = new_drawing(4.2, 4.2)
         x, y = 1 - self.curve.specificity, self.curve.sensitivity
-        axis.plot(x, y, drawstyle="steps-post", color=COLOURS["blue"])
+        axis.plot(x, y, color=COLOURS["blue"])  # ties are straight, as the area counts them
         axis.plot([0, 1], [0, 1], color=COLOURS["grey"], lw=0.8, ls="--")
         label = f"cut {self.cut.threshold:.3g}"
         at = 1 - self.cut.specificity, self.cut.sensitivity
