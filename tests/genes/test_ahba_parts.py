@@ -13,6 +13,7 @@ from falx.atlas.atlas import make_atlas
 from falx.atlas.files import load_atlas
 from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError, OptionError
+from falx.genes.ahba.abagen import AbagenOptions
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
 from falx.genes.ahba.files import RnaSeq, find_ahba, read_coordinates, read_reannotation
 from falx.genes.ahba.matching import labelled_voxels, match_by_class, match_nearest, match_stepwise
@@ -379,3 +380,26 @@ def test_damaged_downloads_are_named(tmp_path):
         find_ahba(tmp_path).table("9861", "PACall")
     with pytest.raises(InputError, match="no donor of the Allen Human Brain Atlas"):
         find_ahba(tmp_path / "rnaseq_donor9861")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"sample_norm": "rs", "gene_norm": "scaled_robust_sigmoid"}, ("robust_sigmoid", "srs")),
+        ({"sample_norm": None, "gene_norm": "demean"}, ("none", "center")),
+        ({"gene_norm": "mixed_sig"}, ("srs", "mixed_sigmoid")),
+    ],
+)
+def test_other_words_of_abagen(given, kept):
+    options = AbagenOptions(**given)
+    assert (options.sample_norm, options.gene_norm) == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"missing": "nearest"}, {"lr_mirror": "left"}, {"gene_norm": "srss"}, {"region_agg": "mean"},
+     {"agg_metric": "mode"}, {"donor_probes": "all"}, {"probe_selection": "best"}],
+)  # fmt: skip
+def test_options_that_abagen_does_not_have(given):
+    with pytest.raises(OptionError, match=f"unknown value for {next(iter(given))}"):
+        AbagenOptions(**given)

@@ -5,15 +5,15 @@ R2 and P are those of notes/genes.md section 5.4 (left Desikan regions, 1,645 ge
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 
 from falx.core.multiplicity import monte_carlo_p
 from falx.data.enigma import load_enigma
+from falx.genes.files import source_text
 from falx.genes.nulls.generate import Positions, null_maps
 from falx.genes.pls import explained_variance, fit_pls
+from falx.genes.tables import read_expression
 
 ANCHORS = {
     "allepi": (0.174273, 0.194772),
@@ -26,9 +26,7 @@ ANCHORS = {
 
 @pytest.fixture(scope="module")
 def expression(shared):
-    text = (shared / "data/ahba/allgenes_stable_r0.6.csv").read_text()
-    rows = list(csv.reader(text.splitlines()))
-    return np.array([[float(v or "nan") for v in row[1:]] for row in rows[1:]])
+    return read_expression(source_text(shared / "data/ahba/allgenes_stable_r0.6.csv")).values
 
 
 def left(enigma, *, subcortex):

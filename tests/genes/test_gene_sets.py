@@ -12,8 +12,9 @@ from sklearn.metrics import cohen_kappa_score
 from falx.core.errors import FalxNotice, InputError
 from falx.data.enigma import gwas_genes
 from falx.genes.association import correlate
+from falx.genes.files import source_text
 from falx.genes.sets.ensemble import ensemble_enrichment
-from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, read_gmt, restrict
 from falx.genes.sets.ontology import go_sets, read_obo
 from falx.genes.sets.ora import hypergeometric_tail, over_representation
 from falx.genes.sets.ranked import enrichment_scores, ranked_enrichment
@@ -51,7 +52,7 @@ def library(rng):
     ],
 )
 def test_libraries_in_circulation_are_read(shared, file, n_sets, n_genes):
-    library = read_gmt(shared / "data/genesets" / file)
+    library = read_gmt(source_text(shared / "data/genesets" / file))
     assert len(library.sets) == n_sets
     assert n_genes in (None, len(library.genes))
     assert "" not in library.genes
@@ -59,7 +60,7 @@ def test_libraries_in_circulation_are_read(shared, file, n_sets, n_genes):
 
 
 def test_names_with_commas_stay_whole(shared):
-    library = read_gmt(shared / "data/genesets/ReactomePathways_2024-09-18.gmt")
+    library = read_gmt(source_text(shared / "data/genesets/ReactomePathways_2024-09-18.gmt"))
     assert "18S rRNA, 5.8S rRNA, 28S rRNA" in {g for s in library.sets.values() for g in s} or any(
         "," in gene for gene in library.genes
     )
@@ -67,8 +68,8 @@ def test_names_with_commas_stay_whole(shared):
 
 def test_trrust_forms_agree(shared):
     folder = shared / "data/genesets"
-    table, origin = read_trrust(folder / "trrust_rawdata.human.tsv")
-    gmt, _ = read_trrust(folder / "trrust_rawdata.human.gmt")
+    table, origin = read_trrust(source_text(folder / "trrust_rawdata.human.tsv"))
+    gmt, _ = read_trrust(source_text(folder / "trrust_rawdata.human.gmt"))
     assert len(table) == len(gmt) == 8427
     assert len({r.factor for r in table}) == 795
     assert len({r.target for r in table}) == 2492
@@ -82,7 +83,9 @@ def test_trrust_forms_agree(shared):
 
 def test_gwas_genes_in_go_biological_process(shared):
     """notes/genes.md check 16, scipy's values."""
-    library = read_gmt(shared / "data/genesets/enrichr.GO_Biological_Process_2021.gmt")
+    library = read_gmt(
+        source_text(shared / "data/genesets/enrichr.GO_Biological_Process_2021.gmt")
+    )
     universe = sorted(library.genes)
     sets = restrict(library, universe, smallest=1, largest=10**6)
     result = over_representation(match_symbols(gwas_genes(), universe).found, sets)
@@ -99,7 +102,7 @@ def test_gwas_genes_in_go_biological_process(shared):
 
 def test_gwas_genes_in_reactome(shared):
     """notes/genes.md check 17."""
-    library = read_gmt(shared / "data/genesets/ReactomePathways_2024-09-18.gmt")
+    library = read_gmt(source_text(shared / "data/genesets/ReactomePathways_2024-09-18.gmt"))
     universe = sorted(library.genes)
     sets = restrict(library, universe, smallest=1, largest=10**6, any_case=False)
     found = match_symbols(gwas_genes(), universe, any_case=False).found
@@ -114,7 +117,9 @@ def test_gwas_genes_in_reactome(shared):
 
 def test_kappa_anchor(shared):
     """notes/genes.md check 18."""
-    library = read_gmt(shared / "data/genesets/enrichr.GO_Biological_Process_2021.gmt")
+    library = read_gmt(
+        source_text(shared / "data/genesets/enrichr.GO_Biological_Process_2021.gmt")
+    )
     sets = restrict(library, sorted(library.genes), smallest=1, largest=10**6)
     rows = [
         next(i for i, n in enumerate(sets.names) if go in n) for go in ("GO:0031175", "GO:0007399")
@@ -276,13 +281,13 @@ def test_specificity(tmp_path):
     assert specific_sets(result).sets == {"x": ("C",), "y": ("A",)}
     path = tmp_path / "pagenbase.csv"
     path.write_text("gene,tissue,class\nA,DRG,specific\nB,DRG,housekeeping\nC,heart,selective\n")
-    assert read_specificity(path).sets == {"DRG": ("A",), "heart": ("C",)}
+    assert read_specificity(source_text(path)).sets == {"DRG": ("A",), "heart": ("C",)}
     with pytest.raises(InputError, match="not negative"):
         tissue_specificity([[-1.0, 2.0]], ("A",), ("x", "y"))
 
 
 def test_cell_type_table(shared):
-    library = read_specificity(shared / "data/ahba/celltypes_PSP.csv")
+    library = read_specificity(source_text(shared / "data/ahba/celltypes_PSP.csv"))
     assert len(library.sets) == 7
     assert len(library.genes) == 6093
 
@@ -330,25 +335,67 @@ def test_annotations_climb_the_ontology(tmp_path):
         gaf_line("NODATA", "GO:1", evidence="ND"),
     ]
     (tmp_path / "go.gaf.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    library = go_sets(tmp_path / "go.obo", tmp_path / "go.gaf.gz")
+    obo, gaf = (source_text(tmp_path / name) for name in ("go.obo", "go.gaf.gz"))
+    library = go_sets(obo, gaf)
     assert {n: set(g) for n, g in library.sets.items()} == {
         "root (GO:1)": {"LEAF", "MID"},
         "middle (GO:2)": {"LEAF", "MID"},
         "leaf (GO:3)": {"LEAF"},
     }
-    assert read_obo(tmp_path / "go.obo").origin.version == "releases/2024-01-01"
+    assert read_obo(obo).origin.version == "releases/2024-01-01"
     with pytest.raises(InputError, match="no annotation meets"):
-        go_sets(tmp_path / "go.obo", tmp_path / "go.gaf.gz", aspect="CC")
+        go_sets(obo, gaf, aspect="CC")
+
+
+TRAILING = """[Term]
+id: GO:1
+name: root
+namespace: biological_process
+
+[Term]
+id: GO:2
+namespace: biological_process
+is_a: GO:1 {is_inferred="true"} ! root
+
+[Term]
+id: GO:3
+name: leaf
+namespace: biological_process
+relationship: part_of GO:2 {gci_filler="x"}
+"""
+
+
+def test_qualifiers_behind_a_parent_and_terms_without_a_name():
+    """Both stand in files of the OBO Foundry; a reader of lines loses the parents, or stops."""
+    gaf = SourceText("go.gaf", gaf_line("LEAF", "GO:3") + "\n" + gaf_line("MID", "GO:2"))
+    library = go_sets(SourceText("go.obo", TRAILING), gaf)
+    assert {n: set(g) for n, g in library.sets.items()} == {
+        "root (GO:1)": {"LEAF", "MID"},
+        "GO:2": {"LEAF", "MID"},
+        "leaf (GO:3)": {"LEAF"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("format-version: 1.2\n", "holds no ontology term"),
+        ("[Term]\nword\n", "cannot be read"),
+    ],
+)
+def test_no_ontology(text, told):
+    with pytest.raises(InputError, match=rf"go\.obo: the (file|ontology) {told}"):
+        read_obo(SourceText("go.obo", text))
 
 
 def test_gmt_refusals(tmp_path):
     path = tmp_path / "bad.gmt"
     path.write_text("one set,a,b\n")
     with pytest.raises(InputError, match="no tab"):
-        read_gmt(path)
+        read_gmt(source_text(path))
     path.write_text("s\t\ta\tb\ns\t\tc\n")
     with pytest.raises(InputError, match="occurs twice"):
-        read_gmt(path)
+        read_gmt(source_text(path))
     path.write_text("\n")
     with pytest.raises(InputError, match="no gene set"):
-        read_gmt(path)
+        read_gmt(source_text(path))

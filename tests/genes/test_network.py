@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from falx.core.errors import FalxNotice, InputError
+from falx.genes.files import source_text
 from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, layout, sif
 from falx.genes.network.interactions import (
     make_network,
@@ -123,7 +124,8 @@ def test_karate_club():
 def hint(shared):
     folder = shared / "data/genesets"
     return read_indexed(
-        folder / "hint_hi2012_edge_list.txt", folder / "hint_hi2012_index_gene.txt"
+        source_text(folder / "hint_hi2012_edge_list.txt"),
+        source_text(folder / "hint_hi2012_index_gene.txt"),
     )
 
 
@@ -131,7 +133,8 @@ def test_hint_is_read_whole(hint, shared):
     assert (len(hint.neighbours), hint.n_edges) == (9859, 40705)
     assert (hint.loops, hint.repeated) == (0, 0)
     folder = shared / "data/genesets"
-    other = read_network([folder / "irefindex9_edge_list", folder / "irefindex9_index_gene"])
+    files = ("irefindex9_edge_list", "irefindex9_index_gene")
+    other = read_network([source_text(folder / name) for name in files])
     assert other.n_edges == 91809
 
 
@@ -186,11 +189,11 @@ def test_string_links(tmp_path):
     )
     info.write_text("#string_protein_id\tpreferred_name\n9606.P1\tAAA\n9606.P2\tBBB\n")
     with pytest.warns(FalxNotice, match="other organisms"):
-        network = read_string(links, info)
+        network = read_string(source_text(links), source_text(info))
     assert network.edges() == (("AAA", "BBB"),)
     assert network.repeated == 0
     with pytest.raises(InputError, match="not a STRING links table"):
-        read_string(info)
+        read_string(source_text(info))
 
 
 def test_biogrid(tmp_path):
@@ -210,18 +213,18 @@ def test_biogrid(tmp_path):
     ]
     path = tmp_path / "biogrid.tab3.txt"
     path.write_text("\n".join("\t".join(row) for row in [head, *rows]))
-    assert read_biogrid(path).edges() == (("A", "B"),)
-    assert read_biogrid(path, kind=None).n_edges == 2
-    assert read_network([path]).n_edges == 1
+    assert read_biogrid(source_text(path)).edges() == (("A", "B"),)
+    assert read_biogrid(source_text(path), kind=None).n_edges == 2
+    assert read_network([source_text(path)]).n_edges == 1
 
 
 def test_edge_lists(tmp_path):
     path = tmp_path / "edges.csv"
     path.write_text("source,target,weight\nA,B,1\nB,C,2\n")
-    assert read_edge_list(path).edges() == (("A", "B"), ("B", "C"))
+    assert read_edge_list(source_text(path)).edges() == (("A", "B"), ("B", "C"))
     path.write_text("A B\nC\n")
     with pytest.raises(InputError, match="does not name two genes"):
-        read_edge_list(path)
+        read_edge_list(source_text(path))
 
 
 def test_export_and_layout():

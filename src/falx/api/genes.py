@@ -15,6 +15,7 @@ from falx.api.inputs import numbers_of, settings_of, words_of
 from falx.api.results import Result, new_drawing, percent
 from falx.core.errors import InputError, collect_notices
 from falx.genes.association_study import AssociationStudy, Settings, gene_lists, study_map
+from falx.genes.files import source_text
 from falx.genes.nulls.generate import Positions
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
 from falx.genes.sets.ora import OraResult, over_representation
@@ -233,7 +234,7 @@ def _library(sets: Any) -> GeneSetLibrary:
     if isinstance(sets, GeneSetLibrary):
         return sets
     if isinstance(sets, str | PathLike):
-        return read_gmt(Path(sets))
+        return read_gmt(source_text(Path(sets)))
     if not isinstance(sets, Mapping):
         raise InputError(
             "gene sets are needed",

@@ -136,26 +136,22 @@ def group_map(
         See :class:`falx.maps.group_maps.InferenceOptions`: ``n_permutations``, ``voxel_p``,
         ``cluster_p``, ``two_tailed``, ``connectivity``, ``enhance``.
     """
-    maps = _maps(images, affine)
-    names = words_of(groups, "groups")
+    maps, names = _maps(images, affine), words_of(groups, "groups")
     if len(names) != len(maps):
         raise InputError(
             "maps and groups differ in number", found=f"{len(maps)} and {len(names)}", do=HOW_MANY
         )
     first, second = _contrast(names, contrast)
     kept = [k for k, name in enumerate(names) if name in (first, second)]
-    values = {name: numbers_of(column, name)[kept] for name, column in (covariates or {}).items()}
-    stack = np.stack([maps[k].data for k in kept])
+    stack, chosen = np.stack([maps[k].data for k in kept]), [names[k] for k in kept]
     inside = _mask(stack, maps[0], mask)
-    groups_kept = [names[k] for k in kept]
-    design = two_sample_design(groups_kept, first, second, values)
-    weights = design.contrast({f"{first} - {second}": 1.0})
+    design = two_sample_design(chosen, first, second, _covariates(covariates, len(names), kept))
     with collect_notices() as notices:
         found = compare(
             stack[:, inside.data],
             inside.data,
             design,
-            weights,
+            design.contrast({f"{first} - {second}": 1.0}),
             np.random.default_rng(seed),
             options=settings_of(InferenceOptions, choices),
             threads=threads,
@@ -167,10 +163,24 @@ def group_map(
         mask=inside,
         background=Image(stack.mean(axis=0, dtype=np.float64).astype(np.float32), inside.affine),
         contrast=f"{first} - {second}",
-        sizes={name: groups_kept.count(name) for name in (first, second)},
+        sizes={name: chosen.count(name) for name in (first, second)},
         found=found,
         notices=tuple(notices),
     )
+
+
+def _covariates(
+    given: Mapping[str, npt.ArrayLike] | None, n: int, kept: Sequence[int]
+) -> dict[str, npt.NDArray[np.float64]]:
+    values = {name: numbers_of(column, name) for name, column in (given or {}).items()}
+    for name, column in values.items():
+        if len(column) != n:
+            raise InputError(
+                "a covariate has one number a person",
+                where=name,
+                found=f"{len(column)} for {n} people",
+            )
+    return {name: column[kept] for name, column in values.items()}
 
 
 def _maps(images: Any, affine: npt.ArrayLike | None) -> list[Image]:
@@ -209,8 +219,14 @@ def _contrast(names: Sequence[str], contrast: tuple[str, str] | None) -> tuple[s
                 do='name them with contrast=("A", "B")',
             )
         return found[0], found[1]
-    first, second = words_of(contrast, "contrast")
-    return first, second
+    named = words_of(contrast, "contrast")
+    if len(named) != 2 or not set(named) <= set(found):
+        raise InputError(
+            "the contrast names two of the groups",
+            found=", ".join(named),
+            do=f"choose from {', '.join(found)}",
+        )
+    return named[0], named[1]
 
 
 def _mask(stack: npt.NDArray[np.floating], like: Image, given: Any) -> Image:

@@ -51,7 +51,10 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
 
 
 def _gathers(job: Job) -> bool:
-    return any(isinstance(value, Mapping) for value in job.inputs.values())
+    return any(
+        isinstance(value, Mapping) and any(file.job for file in value.values())
+        for value in job.inputs.values()
+    )
 
 
 class _Group:

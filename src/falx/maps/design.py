@@ -114,9 +114,9 @@ def two_sample_design(
 
     Examples
     --------
-    >>> design = two_sample_design(["DRE", "DRE", "HC", "HC"], "DRE", "HC")
+    >>> design = two_sample_design(["a", "a", "b", "b"], "a", "b")
     >>> design.names, design.dof
-    (('DRE - HC', 'mean'), 2)
+    (('a - b', 'mean'), 2)
     """
     _check_known(groups, (first, second))
     check_groups(groups, (first, second))

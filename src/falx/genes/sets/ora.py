@@ -1,4 +1,10 @@
-"""Over-representation of gene sets in a gene list, against the tested genes."""
+"""Over-representation of gene sets in a gene list, against the tested genes.
+
+P is the upper tail of the hypergeometric law (Fisher's exact test; Rivals et al. 2007,
+Bioinformatics 23:401). It is summed here and not by scipy, which takes 0.7 s for the 6,000 sets of
+one library where this takes 2 ms: every list, every module of a network and every resampled list
+asks for all sets. Tests hold both equal to 10⁻⁹.
+"""
 
 from __future__ import annotations
 

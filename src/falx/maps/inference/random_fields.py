@@ -114,13 +114,6 @@ class SpmField:
         """Familywise probability of a voxel of at least this height."""
         return self.p_cluster(height, 0.0)
 
-    def critical_height(self, alpha: float) -> float:
-        """Height whose familywise probability is `alpha`."""
-        check_range("alpha", alpha, 1e-12, 0.5)
-        return float(
-            scipy.optimize.brentq(lambda u: self.p_peak(u) - alpha, 2.0, 100.0, xtol=1e-12)
-        )
-
 
 @dataclass(frozen=True)
 class FslClusterTest:

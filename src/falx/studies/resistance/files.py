@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.anatomy.files import load_matrix
+from falx.anatomy.metrics import CoregistrationMetrics, GreyMetrics
 from falx.bold.records import MotionRecord, RehoRecord
 from falx.core.files import (
     read_json,
@@ -303,8 +303,8 @@ class PersonFiles:
 def run_report_stage(files: PersonFiles, *, subject: str) -> None:
     """Write the page of one person."""
     content = PersonContent(
-        anatomy=read_json(files.anatomy_metrics),
-        grey=read_json(files.grey_metrics),
+        anatomy_notices=read_json(files.anatomy_metrics).get("notices", ()),
+        grey=read_record(GreyMetrics, files.grey_metrics),
         t1w=load(files.t1w),
         gm=load(files.gm),
         wm=load(files.wm),
@@ -326,9 +326,7 @@ def _run_content(files: PersonFiles) -> RunContent | None:
     )
     if files.coregistration is not None:
         found = replace(
-            found,
-            coregistration=read_json(files.coregistration),
-            to_run=load_matrix(files.coregistration),
+            found, coregistration=read_record(CoregistrationMetrics, files.coregistration)
         )
     if files.reho_metrics is None or files.reho is None or files.carpet is None:
         return found

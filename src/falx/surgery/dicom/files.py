@@ -1,4 +1,7 @@
-"""DICOM files in and out: a folder to images and to a series, products into a folder."""
+"""DICOM files in and out: a folder to images and to a series, products into a folder.
+
+The file format is that of DICOM PS3.10 2024a.
+"""
 
 from __future__ import annotations
 
