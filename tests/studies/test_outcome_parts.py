@@ -91,7 +91,7 @@ def _spline(cohort, name, adjust_for, rng):
 
 def test_curves_are_adjusted_for_what_is_there(cohort, rng):
     found = _spline(cohort, "rate", ("seeg", "absent"), rng)
-    assert found.adjusted_for == ("seeg", "absent")
+    assert found.adjusted_for == ("seeg",)
     assert found.adjusted.model.names[-1] == "covariate 1"
     assert found.plain.median == pytest.approx(100 * np.median(cohort.values["rate"]))
     assert found.plain.model.n == 60
