@@ -34,6 +34,9 @@ CHOICES = (
     "NPY_ENABLE_CPU_FEATURES",
     "GLIBC_TUNABLES",
 )
+ALSO_CALLED = {"Prescott": "Katmai"}
+"""Kernels that OpenBLAS names after the oldest processor that shares them."""
+
 WITHOUT_FMA = ",".join(
     f"-{name}{end}" for name in ("AVX2", "FMA", "FMA4", "AVX512F") for end in ("", "_Usable")
 )
@@ -123,7 +126,9 @@ def obstacle(setting: Setting, cache: Path) -> str:
         return "illegal instruction"
     if done.returncode != 0:
         return ([*done.stderr.strip().splitlines(), f"exit code {done.returncode}"])[0]
-    if setting.blas and setting.blas.lower() not in done.stdout.lower().split():
+    found = set(done.stdout.lower().split())
+    names = {setting.blas.lower(), ALSO_CALLED.get(setting.blas, "").lower()}
+    if setting.blas and not names & found:
         return f"the matrix library stays with {done.stdout.strip() or 'its own choice'}"
     return ""
 
