@@ -35,7 +35,7 @@ _EPS = float(np.finfo(np.float64).eps)
 def ec_densities(
     u: float, statistic: Literal["Z", "T"], dof: float | None = None
 ) -> npt.NDArray[np.float64]:
-    """Euler characteristic densities rho0 to rho3 at threshold `u`, per resel.
+    """Euler characteristic densities rho0 to rho3 at threshold `u`, per resel, shape (4,).
 
     References
     ----------
