@@ -74,12 +74,21 @@ def open_manifest(out: Path) -> None:
         _write(out, Manifest(known.records, known.files))
 
 
-def close_manifest(out: Path) -> None:
+def close_manifest(out: Path, written: Iterable[str] = OWN_FILES) -> None:
     """Write down what the folder holds at the end of a run.
 
+    Parameters
+    ----------
+    written
+        Own files that this run has written or compared; of the others what was known stays, so
+        that no damage is taken over.
+
+    Notes
+    -----
     Records whose size and time of change are those of the last manifest are not read again.
     """
-    known = (read_manifest(out) or Manifest()).records
+    last = read_manifest(out) or Manifest()
+    known = last.records
     records = {}
     for job_id, path in record_files(out):
         now = stamp(path)
@@ -87,7 +96,9 @@ def close_manifest(out: Path) -> None:
         if now is not None:
             fresh = before is None or before[1:] != now
             records[job_id] = (digest_file(path) if fresh or before is None else before[0], *now)
-    files = {name: digest_file(out / name) for name in OWN_FILES if (out / name).is_file()}
+    kept = {name: digest for name, digest in last.files.items() if name not in set(written)}
+    fresh_files = {name: digest_file(out / name) for name in written if (out / name).is_file()}
+    files = dict(sorted({**kept, **fresh_files}.items()))
     _write(out, Manifest(records, files, complete=True))
 
 

@@ -113,6 +113,11 @@ class Record:
         )  # fmt: skip
 
     @property
+    def written(self) -> frozenset[str]:
+        """Where its outputs lie."""
+        return frozenset(file.uri for file in self.outputs.values())
+
+    @property
     def id(self) -> str:
         """Id of the job it belongs to."""
         return f"{self.unit}/{self.stage}"

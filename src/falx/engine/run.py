@@ -19,7 +19,7 @@ from falx.engine.folder import check_folder, check_space, keep_text, prepare_fol
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
 from falx.engine.lock import hold
-from falx.engine.manifest import close_manifest, open_manifest
+from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
 from falx.engine.people import note_people, write_people
 from falx.engine.plan import Exclusion, Plan
 from falx.engine.plan_group import plan_group
@@ -31,6 +31,12 @@ from falx.engine.snakemake import Resources, run_with_snakemake
 from falx.engine.state import outdated
 
 __all__ = ["Outcome", "Request", "run_study"]
+
+OTHERS = {
+    "participant": ("configuration-group.toml", "failures.tsv"),
+    "group": ("configuration.toml",),
+}
+"""Own files that a level does not write."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
             shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
             if request.level == "participant":
                 write_people(request.study, people, out)
-            close_manifest(out)
+            close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(request.study, plan, finished, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
