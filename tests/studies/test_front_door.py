@@ -139,8 +139,7 @@ def test_a_plan_is_that_of_the_stage(chain, out, tmp_path) -> None:
     plan_stage(
         find_files(out, "01", given, side=None), outputs, choices, label="sub-01", threads=2
     )
-    (written,) = tmp_path.rglob("*plan*.json")
-    document = json.loads(written.read_text(encoding="utf-8"))
+    document = json.loads(outputs.plan_json.read_text(encoding="utf-8"))
     found = falx.plan(
         chain[-1], max_burns=1, draws=200, max_angle_deg=45,
         threshold=0.2, margin=0.0, probability=0.5,
@@ -151,7 +150,7 @@ def test_a_plan_is_that_of_the_stage(chain, out, tmp_path) -> None:
         assert own.assessment.rate == option["hippocampus"]["rate"]
         assert own.assessment.risk_mm == option["risk_mm"]
     assert found.suggested is not None and document["suggested"] is not None
-    same(found.image, next(tmp_path.rglob("*_mask.nii.gz")), load_mask)
+    same(found.image, outputs.ablation_native, load_mask)
     for words in ("Vessels were not checked.", "pairs of entry", "reaches the threshold when"):
         assert words in repr(found)
     assert found.plot()._repr_png_().startswith(b"\x89PNG")
