@@ -35,7 +35,7 @@ from falx.engine.provenance import read_record
 from falx.engine.sequential import run_sequentially
 from falx.engine.verify import verify_folder
 
-__all__ = ["Twice", "check_golden", "check_stage", "run_twice"]
+__all__ = ["Twice", "check_golden", "check_image", "check_stage", "run_twice"]
 
 Space = Callable[[Job, Path], Grid]
 """Gives the grid that images of a space must have, from the job and the output folder."""
@@ -116,7 +116,7 @@ def check_stage(twice: Twice, stage: str) -> None:
 
 def _check_file(path: Path, job: Job, twice: Twice) -> None:
     if path.name.endswith((".nii.gz", ".nii")):
-        _check_image(path, job, twice)
+        check_image(path, job, twice)
     elif path.suffix == ".json":
         json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     if path.suffix in (".json", ".tsv", ".html", ".csv"):
@@ -125,19 +125,27 @@ def _check_file(path: Path, job: Job, twice: Twice) -> None:
             assert str(private) not in text, f"{path.name} names a folder of this machine"
 
 
-def _check_image(path: Path, job: Job, twice: Twice) -> None:
+def check_image(path: Path, job: Job | None, twice: Twice) -> None:
+    """Check type, values, units and grid of an image."""
     image = nib.nifti1.Nifti1Image.from_filename(path)
     data = np.asanyarray(image.dataobj)
     assert data.dtype == np.float32 or np.issubdtype(data.dtype, np.integer), data.dtype
-    assert np.all(np.isfinite(data)), f"{path.name} holds values that are not finite"
+    finite = np.isfinite(data) | (np.isnan(data) & _tells_of_nan(path))
+    assert np.all(finite), f"{path.name} holds values that are not finite"
     assert image.header.get_xyzt_units()[0] == "mm"
     assert abs(np.linalg.det(image.affine[:3, :3])) > 0
     name = parse_name(path.name)
     space = name.entities.get("space", "") if name is not None else ""
-    if space in twice.spaces:
+    if job is not None and space in twice.spaces:
         grid = twice.spaces[space](job, twice.first)
         assert image.shape[:3] == grid.shape, path.name
         np.testing.assert_allclose(image.affine, grid.affine, atol=1e-4, err_msg=path.name)
+
+
+def _tells_of_nan(path: Path) -> bool:
+    """Whether the sidecar of a map says where it has no value."""
+    sidecar = path.with_name(path.name.split(".nii")[0] + ".json")
+    return sidecar.is_file() and "NaN" in json.loads(sidecar.read_text()).get("Description", "")
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import toy_images
 import toy_study
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
-from stage_battery import check_golden, check_stage, run_twice
+from falx.images.nifti import save
+from stage_battery import Twice, check_golden, check_image, check_stage, run_twice
 
 
 @pytest.mark.parametrize(
@@ -105,3 +107,17 @@ def test_the_output_folder_passes_the_validator_of_bids(tmp_path: Path) -> None:
     issues = json.loads(done.stdout)["issues"]["issues"]
     errors = [(i["code"], i.get("location")) for i in issues if i["severity"] == "error"]
     assert not errors
+
+
+@pytest.mark.parametrize(("said", "allowed"), [("P; NaN outside the mask", True), ("P", False)])
+def test_a_map_may_lack_values_where_its_sidecar_says_so(
+    tmp_path: Path, said: str, allowed: bool
+) -> None:
+    path = tmp_path / "sub-01_pmap.nii.gz"
+    save(path, np.full((2, 2, 2), np.nan), np.eye(4), sidecar={"Description": said})
+    twice = Twice((), tmp_path, tmp_path, tmp_path)
+    if allowed:
+        check_image(path, None, twice)
+        return
+    with pytest.raises(AssertionError, match="not finite"):
+        check_image(path, None, twice)

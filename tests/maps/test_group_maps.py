@@ -146,7 +146,6 @@ def test_common_mask():
     masks[:, 0] = True
     masks[0, 0, 0, 0] = False
     assert common_mask(masks).sum() == 3
-    assert common_mask(masks, least_share=0.75).sum() == 4
     with pytest.raises(InputError, match="no voxel is covered"):
         common_mask(np.stack([masks[0], ~masks[0]]))
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from falx.core.errors import GridError, InputError
+from falx.core.files import read_table
 from falx.core.grid import box_grid, mirror, reorient_to_ras
 from falx.pet.asymmetry import (
     asymmetry_index,
@@ -113,11 +114,9 @@ def test_any_storage_order_gives_the_same_index(rng):
         assert np.array_equal(asymmetry_index(data, GRID, ALL).index, expected)
 
 
-def test_published_threshold_is_the_cohort_median(shared):
-    table = np.genfromtxt(
-        shared / "reference/mo2025/patients_volumes.csv", delimiter=",", names=True
-    )
-    assert np.median(table["pet"]) == pytest.approx(PUBLISHED_THRESHOLD.value, abs=1e-10)
+def test_published_threshold_is_the_cohort_median(reference):
+    asymmetry = read_table(reference / "mo2025/patients_volumes.csv").numbers("pet")
+    assert np.median(asymmetry) == pytest.approx(PUBLISHED_THRESHOLD.value, abs=1e-10)
 
 
 def test_published_threshold_is_refused_on_another_scale():
@@ -125,21 +124,15 @@ def test_published_threshold_is_refused_on_another_scale():
         threshold_mask(np.array([-0.1]), "proportional", PUBLISHED_THRESHOLD)
 
 
-def test_ratio_reproduces_volume_asymmetry_of_a_public_cohort(shared):
+def test_ratio_reproduces_volume_asymmetry_of_a_public_cohort(reference):
     """ds004469: ratio (L - R) / mean of the hippocampal volumes, group means."""
-    path = shared / "data/clinical/ds004469_participants.tsv"
-    lines = [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    columns = {name: i for i, name in enumerate(lines[0])}
-    groups: dict[str, list[float]] = {}
-    for row in lines[1:]:
-        try:
-            left, right = (float(row[columns[f"{s}.hipp Volume"]]) for s in "LR")
-        except ValueError:
-            continue
-        groups.setdefault(row[columns["TLEside"]], []).append(ratio_of_means(left, right))
+    table = read_table(reference / "ds004469/hippocampal_volumes.tsv")
+    volumes = zip(table.numbers("left"), table.numbers("right"), strict=True)
+    ratios = np.array([ratio_of_means(*pair) for pair in volumes])
+    groups = np.array(table.texts("side"))
     expected = {"Healthy": -0.0024, "Left-TLE": -0.1257, "Right-TLE": 0.1578, "Bi-TLE": -0.0025}
     for group, value in expected.items():
-        assert np.mean(groups[group]) == pytest.approx(value, abs=1e-4), group
+        assert ratios[groups == group].mean() == pytest.approx(value, abs=1e-4), group
 
 
 def test_scaling_needs_signal_in_its_reference():

@@ -6,6 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 from falx.core.errors import FalxNotice, OptionError, collect_notices
 from falx.core.grid import box_grid
@@ -30,7 +34,7 @@ X_MM = GRID.centres_mm()[..., 0]
 
 
 def confinement(gm=1.0):
-    return Confinement(np.full(GRID.shape, gm), X_MM, GRID.voxel_volume_mm3)
+    return Confinement(np.broadcast_to(gm, GRID.shape), X_MM, GRID.voxel_volume_mm3)
 
 
 def test_rule_keeps_to_side_and_grey_matter():
@@ -145,3 +149,99 @@ def test_a_change_goes_before_the_preset():
 def test_settings_are_checked_as_they_are_made(kind, name, value):
     with pytest.raises(OptionError, match=name):
         kind(**{name: value})
+
+
+INDICES = hnp.arrays(np.float32, GRID.shape, elements=st.floats(-1, 1, width=32))
+CUTS = st.floats(-1.0, -0.01)
+
+
+def mask_of(index, value, *, rule=None, comparison="<=", gm=1.0):
+    threshold = Threshold(value, "z5", comparison, "test")
+    return signature_mask(index, "z5", threshold, rule or Rule(), confinement(gm))
+
+
+@settings(max_examples=30)
+@given(INDICES, CUTS, CUTS)
+def test_a_deeper_threshold_takes_a_part_of_what_a_shallower_one_takes(index, one, other):
+    deep, shallow = sorted((one, other))
+    assert not (mask_of(index, deep) & ~mask_of(index, shallow)).any()
+    assert np.array_equal(mask_of(index, deep), index <= np.float32(deep))
+
+
+@settings(max_examples=30)
+@given(INDICES, CUTS)
+def test_both_sides_together_are_the_whole_but_for_the_midline(index, value):
+    left, right = (mask_of(index, value, rule=Rule(side=side)) for side in ("left", "right"))
+    assert not (left & right).any()
+    assert np.array_equal(left | right, mask_of(index, value) & (X_MM != 0))
+    assert not left[X_MM >= 0].any()
+
+
+@settings(max_examples=30)
+@given(INDICES, st.floats(0.05, 0.95))
+def test_the_floor_asks_for_more_grey_matter_than_itself(index, floor):
+    gm = np.linspace(0, 1, index.size).reshape(index.shape)
+    found = mask_of(index, -0.1, rule=Rule(gm_floor=floor), gm=gm)
+    assert np.array_equal(found, mask_of(index, -0.1) & (gm > floor))
+    exact = mask_of(index, -0.1, rule=Rule(gm_floor=0.5), gm=0.5)
+    assert not exact.any()
+
+
+@settings(max_examples=30)
+@given(hnp.arrays(bool, (6, 5, 4)), st.floats(0.5, 12.0), st.floats(0.5, 12.0))
+def test_clusters_go_whole_or_stay_whole(mask, one, other):
+    small, large = sorted((one, other))
+    loose, strict = (remove_small_clusters(mask, 0.5, least) for least in (small, large))
+    assert not (loose & ~mask).any() and not (strict & ~loose).any()
+    assert np.array_equal(remove_small_clusters(loose, 0.5, small), loose)
+    labels, count = ndimage.label(mask, ndimage.generate_binary_structure(3, 2))
+    for n in range(1, count + 1):
+        cluster = labels == n
+        stays = cluster.sum() * 0.5 >= large - 1e-9
+        assert strict[cluster].all() if stays else not strict[cluster].any()
+
+
+def test_a_cluster_of_exactly_the_least_volume_stays_and_corners_do_not_join():
+    mask = np.zeros((4, 4, 4), bool)
+    mask[0, 0, 0] = mask[1, 1, 0] = True
+    assert np.array_equal(remove_small_clusters(mask, 1.0, 2.0), mask)
+    mask[1, 1, 0] = False
+    mask[1, 1, 1] = True
+    assert not remove_small_clusters(mask, 1.0, 2.0).any()
+    assert remove_small_clusters(mask, 1.0, 0.0) is mask
+
+
+@given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
+def test_the_side_turns_with_the_image(left, right):
+    with collect_notices() as notices:
+        here, there = resolve_side("auto", left, right), resolve_side("auto", right, left)
+    if left != right:
+        assert here == ("left" if left < right else "right")
+        assert here != there
+    doubtful = any("doubtful" in text for text in notices)
+    assert doubtful == (abs(left - right) < 0.03)
+
+
+@given(st.sampled_from(["left", "right"]), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
+def test_what_is_declared_is_the_side_whatever_the_image_says(declared, left, right):
+    with collect_notices() as notices:
+        assert resolve_side(declared, left, right) == declared
+    lower = "left" if left < right else "right"
+    against = lower != declared and abs(left - right) >= 0.03
+    assert bool(notices) == against
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_the_index_on_a_scale_is_that_of_the_image_scaled_at_once(data):
+    image = data.draw(hnp.arrays(np.float64, GRID.shape, elements=st.floats(1, 9)))
+    assume(image.std() > 0.5)
+    everywhere = np.ones(GRID.shape, bool)
+    for scale in ("proportional", "z5"):
+        direct = asymmetry_index(
+            scale_image(image, everywhere, scale=scale).image, GRID, everywhere
+        )
+        start = scale_image(image, everywhere, scale="z")
+        found = index_on_scale(start, GRID, everywhere, scale)
+        safe = np.abs(direct.index) < 1.5
+        assert np.allclose(found.index[safe], direct.index[safe], atol=5e-3)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ellipsoid_head import rigid
-from falx.core.errors import FalxNotice, GridError, InputError
+from falx.core.errors import FalxNotice, GridError, InputError, collect_notices
 from falx.core.grid import Grid, box_grid
 from falx.images.nifti import Image
 from falx.surgery.outcome.ablation import (
@@ -18,6 +18,7 @@ from falx.surgery.outcome.ablation import (
     check_arrival,
     check_side,
     dice,
+    rate_of_volumes,
 )
 
 MASKS = hnp.arrays(bool, (5, 4, 3))
@@ -125,3 +126,63 @@ def test_masks_of_another_grid_are_refused():
     full = np.ones((2, 2, 2), dtype=bool)
     with pytest.raises(GridError, match="different grids"):
         ablative_rate(full, full[:1], full, np.eye(4))
+
+
+@given(MASKS, MASKS, MASKS, st.floats(0.3, 4.0))
+def test_what_was_taken_and_what_was_left_are_the_whole(signature, ablation, structure, size):
+    affine = np.diag([size, -size, 2 * size, 1])
+    took = ablative_rate(signature, ablation, structure, affine)
+    left = ablative_rate(signature, ~ablation, structure, affine)
+    assert took.numerator_mm3 + left.numerator_mm3 == pytest.approx(took.denominator_mm3)
+    voxels = np.count_nonzero(signature & structure)
+    assert took.denominator_mm3 == pytest.approx(voxels * 2 * size**3)
+    if voxels:
+        assert took.rate + left.rate == pytest.approx(1)
+        plain = ablative_rate(signature, ablation, structure, np.eye(4))
+        assert took.rate == pytest.approx(plain.rate)
+
+
+@given(st.floats(0, 500), st.floats(0.1, 500))
+def test_a_rate_is_its_volumes_and_says_what_limits_it(part, whole):
+    found = rate_of_volumes(min(part, whole), whole)
+    assert found.rate == min(part, whole) / whole
+    assert (found.notice is not None) == (whole < 100)
+    assert found.reason is None
+    assert rate_of_volumes(0.0, 0.0).rate is None
+
+
+@given(MASKS, MASKS)
+def test_dice_follows_from_the_share_of_the_union(a, b):
+    union, both = np.count_nonzero(a | b), np.count_nonzero(a & b)
+    if union:
+        jaccard = both / union
+        assert dice(a, b) == pytest.approx(2 * jaccard / (1 + jaccard))
+
+
+@given(MASKS, st.integers(-3, 3), st.integers(-2, 2))
+def test_a_shift_by_whole_voxels_moves_a_mask_exactly(mask, right, up):
+    grid = Grid(mask.shape, np.diag([2.0, 1.5, 3.0, 1.0]))
+    move = np.eye(4)
+    move[:3, 3] = [2.0 * right, 0, 3.0 * up]
+    found = bring_mask(Image(mask, grid.affine), grid, matrix=move)
+    x, y, z = np.indices(mask.shape)
+    source = np.stack([x + right, y, z + up])
+    inside = ((source[0] >= 0) & (source[0] < 5)) & ((source[2] >= 0) & (source[2] < 3))
+    expected = np.zeros_like(mask)
+    expected[inside] = mask[tuple(axis[inside] for axis in source)]
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("kept", "said"), [(81, False), (79, True), (50, True), (49, None)])
+def test_a_loss_is_said_beyond_a_fifth_and_refused_beyond_a_half(kept, said):
+    whole = Image(np.ones((10, 10, 1), bool), np.eye(4))
+    part = np.zeros(100, bool)
+    part[:kept] = True
+    arrived = Image(part.reshape(10, 10, 1), np.eye(4))
+    with collect_notices() as notices:
+        if said is None:
+            with pytest.raises(InputError, match="49 of 100 mm³"):
+                check_arrival(whole, arrived)
+        else:
+            check_arrival(whole, arrived)
+    assert bool(notices) == bool(said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from falx.clinical.logistic.fit import fit_logistic, predict
 from falx.core.errors import InputError, OptionError
@@ -61,3 +63,37 @@ def test_bad_input_is_refused(model):
         fit_prognosis(
             np.arange(12.0) * 8, np.arange(12) % 2, source="toy", rng=np.random.default_rng(1)
         )
+
+
+RATES = st.floats(0, 1)
+
+
+@given(RATES, RATES)
+def test_more_coverage_never_lowers_what_is_expected(model, one, other):
+    low, high = (prognosis(rate, model) for rate in sorted((one, other)))
+    assert low.probability <= high.probability
+    assert low.planning_probability <= high.planning_probability + 1e-12
+    for found in (low, high):
+        assert 0 < found.ci_low <= found.probability <= found.ci_high < 1
+        assert found.planning_probability <= found.probability
+        if found.rate > model.median + 1e-6:
+            assert found.planning_probability < found.probability
+
+
+@given(RATES)
+def test_every_sentence_stands_for_its_fact(model, rate):
+    found = prognosis(rate, model)
+    said = " ".join(found.sentences)
+    assert found.inside_range == (found.cohort_low <= rate <= found.cohort_high)
+    assert ("extrapolation" in said) == (not found.inside_range)
+    assert ("not been shown to help" in said) == (rate > model.median)
+    assert f"{found.probability:.0%}" in said
+    assert "30 patients of whom 21" in said
+
+
+def test_the_interval_is_that_of_the_mean_on_the_logit_scale(model):
+    found = prognosis(0.6, model)
+    logits = [np.log(p / (1 - p)) for p in (found.ci_low, found.probability, found.ci_high)]
+    row = np.array([1.0, 0.6])
+    half = 1.959964 * np.sqrt(row @ model.fit.covariance @ row)
+    assert np.allclose(np.diff(logits), half, rtol=1e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from falx.core.errors import GridError, InputError, OptionError
 from falx.surgery.outcome.ablation import ablative_rate
@@ -47,3 +48,24 @@ def test_what_is_no_threshold_is_refused():
         rate_curve(index, mask, mask, np.eye(4), comparison=">")
     with pytest.raises(GridError, match="asymmetry and structure"):
         rate_curve(index, mask, mask[:1], np.eye(4))
+
+
+@settings(max_examples=30)
+@given(
+    hnp.arrays(np.float32, (4, 3, 3), elements=st.floats(-1, 1, width=32)),
+    hnp.arrays(bool, (4, 3, 3)),
+    hnp.arrays(bool, (4, 3, 3)),
+    st.floats(0.5, 3.0),
+)
+def test_a_shallower_threshold_never_takes_less(index, ablation, inside, size):
+    curve = rate_curve(index, ablation, inside, np.diag([size, size, size, 1]))
+    assert (np.diff(curve.signature_mm3) >= 0).all() and (np.diff(curve.ablated_mm3) >= 0).all()
+    assert (curve.ablated_mm3 <= curve.signature_mm3 + 1e-9).all()
+    assert curve.signature_mm3[-1] <= np.count_nonzero(inside) * size**3 * (1 + 1e-9)
+    left = rate_curve(index, ~ablation, inside, np.diag([size, size, size, 1]))
+    assert np.allclose(curve.ablated_mm3 + left.ablated_mm3, curve.signature_mm3)
+
+
+def test_the_thresholds_that_are_kept():
+    assert (THRESHOLDS[0], THRESHOLDS[-1], len(THRESHOLDS)) == (-0.5, -0.005, 100)
+    assert np.allclose(np.diff(THRESHOLDS), 0.005)

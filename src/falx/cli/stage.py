@@ -8,6 +8,7 @@ from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.engine.job import Job
+from falx.engine.lease import holds_lease
 from falx.engine.runner import limit_memory, run_job
 
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stage", metavar="STAGE", help="name of the stage")
     parser.add_argument("job", type=Path, metavar="JOB", help="OUT/.falx/jobs/SUBJECT/STAGE.json")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use")
+    parser.add_argument("--lease", default="", metavar="TOKEN", help="run that orders the job")
     parser.add_argument(
         "--enforce-memory", action="store_true", help="fail beyond the memory of the stage"
     )
@@ -31,10 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     if job.stage != arguments.stage:
         raise InputError(f"the job is not of stage {arguments.stage}", found=job.stage)
     out = path.parents[3]
+    if not holds_lease(out, arguments.lease):
+        return 1
     _send_output_to(out / job.log)
     if arguments.enforce_memory:
         limit_memory(job.mem_mb)
-    finished = run_job(job, out, threads=arguments.threads)
+    finished = run_job(job, out, threads=arguments.threads, lease=arguments.lease)
     return 0 if finished.failure is None else 1
 
 

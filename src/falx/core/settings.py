@@ -26,9 +26,11 @@ __all__ = [
     "Option",
     "check_settings",
     "flatten",
+    "inputs_of",
     "keys_of",
     "option",
     "options_of",
+    "params_of",
     "read_toml",
     "resolve",
     "to_toml",
@@ -246,6 +248,32 @@ def keys_of(section: str, settings: type[Any]) -> dict[str, str]:
     """
     names = [item.name for item in dataclasses.fields(settings) if "falx" in item.metadata]
     return {name: f"{section}.{name}" for name in names}
+
+
+def inputs_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return the options of a settings class that name files, as optional inputs of a stage.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Knowledge:
+    ...     network: Path | None = option(None, help="interactions")
+    ...     score: int = option(132, help="least score")
+    >>> inputs_of("genes", Knowledge), params_of("genes", Knowledge)
+    ({'network': 'config.genes.network?'}, {'score': 'genes.score'})
+    """
+    return {
+        name: f"config.{section}.{name}?"
+        for name, declared in options_of(settings).items()
+        if declared.kind is Path
+    }
+
+
+def params_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return :func:`keys_of` without the options that name files."""
+    files = inputs_of(section, settings)
+    return {name: key for name, key in keys_of(section, settings).items() if name not in files}
 
 
 def check_settings(settings: Any) -> None:

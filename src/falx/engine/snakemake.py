@@ -25,9 +25,10 @@ from falx.core.errors import InputError
 from falx.core.files import write_text
 from falx.core.threads import WAITING
 from falx.engine.job import Job
+from falx.engine.lease import lease_of
 from falx.engine.lock import end_group, register_child
-from falx.engine.provenance import discard, read_record
-from falx.engine.runner import Finished, failure_of
+from falx.engine.provenance import discard, read_record, record_path
+from falx.engine.runner import Finished, failure_of, failure_path, note_failure
 
 __all__ = ["Resources", "run_with_snakemake", "shared_threads"]
 
@@ -85,7 +86,8 @@ def run_with_snakemake(
     """
     for job in jobs:
         discard(out, job.id, job.outputs.values())
-        (out / ".falx" / "failed" / f"{job.id}.json").unlink(missing_ok=True)
+        failure_path(out, job.id).unlink(missing_ok=True)
+        (out / job.log).unlink(missing_ok=True)
     _write_plan(jobs, out, resources)
     watch = _Watch(jobs, out, progress)
     log = out / ENGINE_LOG
@@ -102,8 +104,7 @@ def run_with_snakemake(
         )
         register_child(lock, process.pid)
         code = _wait(process, watch)
-    watch.end()
-    if code != 0 and all(result.failure is None for result in watch.finished):
+    if not watch.end() and code != 0:
         lines = log.read_text(encoding="utf-8").strip().splitlines()
         raise InputError(
             "Snakemake could not run the plan",
@@ -120,7 +121,8 @@ class _Watch:
     def __init__(
         self, jobs: Iterable[Job], out: Path, progress: Callable[[Finished], None]
     ) -> None:
-        self.pending = {job.id: job for job in jobs}
+        self.all = tuple(jobs)
+        self.pending = {job.id: job for job in self.all}
         self.out, self.progress = out, progress
         self.finished: list[Finished] = []
         self.failed: dict[str, str] = {}
@@ -135,9 +137,18 @@ class _Watch:
                 self.failed[job.id] = reason
                 self._end(job, 0.0, reason)
 
-    def end(self) -> None:
-        """Report jobs that ended without a word: killed, or out of memory."""
+    def end(self) -> bool:
+        """Report jobs that ended without a word: killed, out of memory, or never begun.
+
+        Returns
+        -------
+        bool
+            Whether any job was begun at all.
+        """
         self.look()
+        begun = bool(self.finished) or any((self.out / j.log).exists() for j in self.all)
+        if not begun:
+            return False
         # A profile may try a failed job again: what counts is whether it is done in the end.
         self.finished = [
             replace(result, failure=None) if self._is_done(result.job) else result
@@ -151,11 +162,15 @@ class _Watch:
             elif job.id not in failed:
                 blocked.add(job.id)
                 if (self.out / job.log).exists():
-                    reason = f"{job.title}: the process ended without a word; was it killed?"
-                    self._end(job, 0.0, reason)
+                    what = "the process ended without a word; was it killed?"
+                else:
+                    what = f"the step was never begun; {ENGINE_LOG} may say why."
+                note_failure(self.out, job.id, f"{job.title}: {what}")
+                self._end(job, 0.0, f"{job.title}: {what}")
+        return True
 
     def _is_done(self, job_id: str) -> bool:
-        return (self.out / "provenance" / f"{job_id}.json").exists()
+        return record_path(self.out, job_id).exists()
 
     def _end(self, job: Job, seconds: float, failure: str | None) -> None:
         result = Finished(job.id, seconds, failure, job.log)
@@ -207,7 +222,8 @@ def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
     plan = {
         "records": list(planned.values()),
         "stages": stages,
-        "options": "--enforce-memory" if resources.enforce_memory else "",
+        "options": f"--lease {lease_of(out)}"
+        + (" --enforce-memory" if resources.enforce_memory else ""),
     }
     write_text(out / ".falx" / "plan.json", json.dumps(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}

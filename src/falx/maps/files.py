@@ -40,7 +40,7 @@ from falx.maps.design import (
     regression_design,
     two_sample_design,
 )
-from falx.maps.deviation_contrast import DeviationTest, compare_deviations
+from falx.maps.deviation_contrast import compare_deviations
 from falx.maps.deviation_sample import (
     BEYOND_Z,
     Cell,
@@ -373,30 +373,12 @@ def deviation_stage(
         stacked = read_maps(files, sample, people, (*patients, controls))
         found = deviations_of(stacked, controls, as_published=as_published)
     kind_of = {s: people.cell(s, subgroup_column) or "" for s in stacked.sample.subjects}
-    to = _DeviationWriter(
-        files.index.parent, files.index.name.removesuffix(INDEX_END), stacked, found
-    )
+    stem = files.index.name.removesuffix(INDEX_END)
+    to = _DeviationWriter(files.index.parent, stem, stacked, found)
     header = ("participant_id", "group", "kind", "map", "below", "above")
     write_table(files.index, header, to.patients(kind_of))
     cells = cells_of(stacked, patients, kind_of, kinds)
-    means = tuple(to.mean(cell) for cell in cells)
-    atlas = read_atlas(files.atlas, files.atlas_labels)
-    tested = tuple(
-        to.difference(
-            pair,
-            compare_deviations(
-                found.z[found.of(*pair)],
-                [stacked.sample.groups[found.rows[k]] for k in found.of(*pair)],
-                pair[0].group,
-                pair[1].group,
-                np.random.default_rng(seed),
-                n_permutations=n_permutations,
-                threads=threads,
-            ),
-            atlas,
-        )
-        for pair in (pairs_of(cells) if n_permutations > 1 else ())
-    )
+    test = _LabelTest(read_atlas(files.atlas, files.atlas_labels), n_permutations, seed, threads)
     summary = DeviationSummary(
         controls=controls,
         deviation=deviation,
@@ -406,8 +388,8 @@ def deviation_stage(
         beyond_z=BEYOND_Z,
         controls_beyond_percent=found.controls_beyond_percent,
         left_out=stacked.sample.left_out,
-        means=means,
-        differences=tested,
+        means=tuple(to.mean(cell) for cell in cells),
+        differences=to.differences(cells, test) if n_permutations > 1 else (),
         notices=tuple(notices),
     )
     write_json(files.summary, plain(summary))
@@ -663,6 +645,16 @@ def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[o
 
 
 @dataclass(frozen=True, eq=False)
+class _LabelTest:
+    """How labels of patients are permuted, and what names the place of the peak."""
+
+    atlas: Atlas
+    n_permutations: int
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True, eq=False)
 class _DeviationWriter:
     """Writes maps of deviations into one folder, under names that begin alike."""
 
@@ -699,16 +691,28 @@ class _DeviationWriter:
             float(mean.max()),
         )
 
-    def difference(
-        self, pair: tuple[Cell, Cell], tested: DeviationTest, atlas: Atlas
-    ) -> DeviationDifference:
-        """Write and describe the difference of two mean maps."""
-        first, second = pair
+    def differences(
+        self, cells: Sequence[Cell], test: _LabelTest
+    ) -> tuple[DeviationDifference, ...]:
+        """Test, write and describe the difference of every pair of mean maps."""
+        return tuple(self._difference(first, second, test) for first, second in pairs_of(cells))
+
+    def _difference(self, first: Cell, second: Cell, test: _LabelTest) -> DeviationDifference:
+        chosen = self.found.of(first, second)
+        tested = compare_deviations(
+            self.found.z[chosen],
+            [self.stacked.sample.groups[self.found.rows[k]] for k in chosen],
+            first.group,
+            second.group,
+            np.random.default_rng(test.seed),
+            n_permutations=test.n_permutations,
+            threads=test.threads,
+        )
         name = f"{self.stem}{_label(first.group, second.group, first.kind)}_tmap.nii.gz"
         _save_volume(self.folder / name, tested.t, self.stacked, DegreesOfFreedom=tested.dof)
         grid: Grid = self.stacked.grid
         point_mm = grid.centres_mm()[self.stacked.mask][tested.peak]
-        region, distance_mm = nearest_region(point_mm, atlas)
+        region, distance_mm = nearest_region(point_mm, test.atlas)
         p = float(tested.p_voxel[tested.peak])
         return DeviationDifference(
             title=f"{first.title} - {second.title}",

@@ -136,8 +136,11 @@ def of_other_kind(
         kind = people.cell(subject, subgroup_column)
         group = people.cell(subject, group_column)
         if kind != subgroup and group != controls and group is not None:
-            told = f"no {subgroup_column}" if kind is None else f"{subgroup_column} {kind!r}"
-            found[subject] = f"{told} is not {subgroup!r}"
+            found[subject] = (
+                f"no {subgroup_column} in the participants table"
+                if kind is None
+                else f"{subgroup_column} {kind!r} is not {subgroup!r}"
+            )
     return found
 
 

@@ -68,7 +68,7 @@ def asymmetry_index(
 def z5_from_proportional(
     index: npt.ArrayLike, pair_sum: npt.ArrayLike, mean: float, sd: float
 ) -> npt.NDArray[np.float64]:
-    """Asymmetry index on the z + 5 scale from that on the proportional scale.
+    """Asymmetry index on the z + 5 scale from that on the proportional scale, in any shape (...).
 
     ``AI_z5 = AI S / (S - 2 m + 10 s)`` with S the sum of the unscaled intensities of voxel and
     mirror, m and s their mean and standard deviation in the reference mask. The two agree only
@@ -86,7 +86,7 @@ def z5_from_proportional(
 def proportional_from_z5(
     index: npt.ArrayLike, pair_sum: npt.ArrayLike, mean: float, sd: float
 ) -> npt.NDArray[np.float64]:
-    """Inverse of :func:`z5_from_proportional`."""
+    """Inverse of :func:`z5_from_proportional`, in any shape (...)."""
     total, z5 = np.asarray(pair_sum, np.float64), np.asarray(index, np.float64)
     return np.asarray(z5 * (total - 2.0 * mean + 10.0 * sd) / total)
 

@@ -1,4 +1,7 @@
-"""Files in, files out for the PET room."""
+"""Files in, files out for the PET room.
+
+The stages of Mo et al. 2025 between the PET and the signature; :mod:`falx.pet.steps` computes.
+"""
 
 from __future__ import annotations
 

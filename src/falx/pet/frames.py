@@ -1,4 +1,7 @@
-"""A measured PET: frames, units, and what makes one unusable."""
+"""A measured PET: frames, units, and what makes one unusable.
+
+Sidecars are those of PET-BIDS (Norgaard et al. 2022, Sci Data 9:65).
+"""
 
 from __future__ import annotations
 

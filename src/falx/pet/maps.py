@@ -1,4 +1,8 @@
-"""From an image of one patient to its asymmetry in template and native space."""
+"""From an image of one patient to its asymmetry in template and native space.
+
+Asymmetry in a symmetric template as in Mo et al. 2025; the pons as reference after Minoshima et
+al. 1995, J Comput Assist Tomogr 19:541.
+"""
 
 from __future__ import annotations
 
@@ -66,13 +70,15 @@ class Place:
     threads: int = 1
 
     def to_template(self, image: Image, *, how: Interpolation = "linear") -> npt.NDArray[Any]:
-        """Bring an image in T1w space to the template grid."""
+        """Bring an image in T1w space to the template grid, shape (X, Y, Z)."""
         return pull(image, self.to_native_mm, how=how, threads=self.threads)
 
     def to_native(
         self, data: npt.NDArray[np.floating], defined: npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Bring a template map to the T1w grid, among its defined voxels and just around them.
+        """Bring a template map to the T1w grid, both of shape (X, Y, Z) on their grids.
+
+        Only defined voxels and what lies just around them count.
 
         Thin ends of a structure hold too little blurred grey matter to be corrected; there the
         weighted mean of the voxels beside them stands.
@@ -136,6 +142,13 @@ def pull_defined(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Bring an image through a map with one interpolation among its defined voxels only.
 
+    Parameters
+    ----------
+    image, defined
+        The image and, in its shape, where it means something.
+    map_mm
+        Shape (X, Y, Z, 3), mm in the image's world, or what `matrix` brings there.
+
     Returns
     -------
     values, defined
@@ -163,7 +176,7 @@ def normalise(
     Parameters
     ----------
     image, defined
-        The image on its own grid, and where it means something.
+        The image on its own grid, and where it means something, in its shape.
     place
         The patient's anatomy.
     matrix
@@ -189,7 +202,7 @@ def normalise(
 def scaled_asymmetry(
     image: TemplateImage, reference: npt.NDArray[np.bool_], scale: str
 ) -> tuple[Scaled, Asymmetry]:
-    """Scale an image in template space and take its asymmetry index."""
+    """Scale an image in template space by a mask of its shape, and take its asymmetry index."""
     scaled = scale_image(image.data, reference & image.defined, scale=scale)
     kept = np.where(image.defined, scaled.image, np.float32(0))
     scaled = Scaled(kept, scaled.scale, scaled.mean, scaled.sd)
@@ -206,9 +219,9 @@ def reference_mask(
     name
         One of :data:`REFERENCES`.
     defined
-        Where the image is defined in the brain.
+        Shape (X, Y, Z), where the image is defined in the brain.
     labels
-        FreeSurfer numbers on the template grid.
+        FreeSurfer numbers in that shape, on the template grid.
     """
     check_option("reference region", name, REFERENCES)
     if name == "brain":

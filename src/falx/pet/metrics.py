@@ -1,4 +1,7 @@
-"""What the PET stages found, as the records that they write and later stages read."""
+"""What the PET stages found, as the records that they write and later stages read.
+
+The method is that of Mo et al. 2025; the records hold what its tables need.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""How far the noise of a PET can move the asymmetry of a small structure."""
+"""How far the noise of a PET can move the asymmetry of a small structure.
+
+The smoothness of the noise comes from the correlation of neighbouring residuals, as in Forman et
+al. 1995, Magn Reson Med 33:636; its propagation is the delta method, see
+:func:`asymmetry_standard_errors`.
+"""
 
 from __future__ import annotations
 

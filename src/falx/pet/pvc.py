@@ -59,7 +59,7 @@ class Spread:
 
     @property
     def brain(self) -> npt.NDArray[np.float32]:
-        """Blurred fraction of the three tissues together."""
+        """Blurred fraction of the three tissues together, shape (X, Y, Z)."""
         return self.gm + self.wm + self.csf
 
     @cached_property
@@ -144,9 +144,11 @@ def spread_fractions(
     Parameters
     ----------
     gm, wm, csf
-        Fractions on the T1w grid; they are scaled down where they sum to more than one.
+        Fractions of shape (X, Y, Z) on the T1w grid; they are scaled down where they sum to
+        more than one.
     regions
-        Disjoint masks on the T1w grid; grey matter in none of them is the region ``cortex``.
+        Disjoint masks of that shape on the T1w grid; grey matter in none of them is the region
+        ``cortex``.
     grid
         Grid of the PET.
     matrix
@@ -238,7 +240,8 @@ def muller_gaertner(
     Returns
     -------
     image, defined
-        The corrected image, zero where it is not defined, and where it is.
+        Shape (X, Y, Z) of the PET: the corrected image, zero where it is not defined, and where
+        it is.
     """
     check_range("floor", floor, 0.0, 1.0)
     spill = activities["wm"] * spread.wm
@@ -256,7 +259,8 @@ def region_based(
 
     The excess of the image over the blurred model is ascribed to the grey matter of the voxel:
     ``M + (I - h*M) / (h*p_GM)``, M the regional activities on the grid (a region-based
-    voxel-wise correction after Thomas et al. 2011, Eur J Nucl Med Mol Imaging 38:1104).
+    voxel-wise correction after Thomas et al. 2011, Eur J Nucl Med Mol Imaging 38:1104). Shapes
+    are as in :func:`muller_gaertner`, (X, Y, Z).
     """
     model = sum((activities.get(k, 0.0) * p for k, p in spread.regions.items()), 0.0)
     spill = activities["wm"] * spread.wm + activities["csf"] * spread.csf

@@ -1,4 +1,8 @@
-"""Grey-matter regions for the regional correction, and the structures whose means are reported."""
+"""Grey-matter regions for the regional correction, and the structures whose means are reported.
+
+Numbers are those of FreeSurfer (Fischl et al. 2002, Neuron 33:341); regions for the correction
+after Rousset, Ma & Evans 1998, J Nucl Med 39:904.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +60,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 def structure_mask(
     labels: npt.NDArray[np.integer], structure: str, side: Side
 ) -> npt.NDArray[np.bool_]:
-    """Mask of a structure on one side in a label volume of FreeSurfer numbers."""
+    """Mask of a structure on one side in FreeSurfer numbers of shape (X, Y, Z)."""
     return np.isin(labels, STRUCTURE_LABELS[structure][side])
 
 

@@ -1,4 +1,7 @@
-"""Intensity scales: proportional to a reference, z-score, and the scripts' z + 5."""
+"""Intensity scales: proportional to a reference, z-score, and the scripts' z + 5.
+
+Mo et al. 2025 print the z-score; their scripts add 5, so that the index has a denominator.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def scale_image(
     *,
     scale: str = "proportional",
 ) -> Scaled:
-    """Put an image on a scale by its mean and standard deviation in a reference mask.
+    """Put an image on a scale by its mean and standard deviation in a mask of its shape.
 
     Examples
     --------

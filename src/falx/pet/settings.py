@@ -1,4 +1,4 @@
-"""Every choice between a measured PET and its signature, declared once.
+"""Every choice between a measured PET and its signature (Mo et al. 2025), declared once.
 
 The reasons for the defaults stand beside the numbers they come from: :data:`falx.pet.pvc.FLOOR`
 and :data:`falx.pet.signature.DEFAULT_THRESHOLD`.

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from falx.core.errors import InputError, check_option, check_range, notify
 from falx.core.grid import Grid, Side
+from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD
 from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
 from falx.pet.maps import Place
@@ -65,7 +66,7 @@ class Threshold:
 
 
 PUBLISHED_THRESHOLD = Threshold(
-    -0.0578157525,
+    PUBLISHED_AI_THRESHOLD,
     "z5",
     "<=",
     "Mo 2025, scripts: the median PET asymmetry of the 30 patients; printed as -0.06",
@@ -82,7 +83,7 @@ DEFAULT_THRESHOLD = Threshold(
 def threshold_mask(
     index: npt.NDArray[np.floating], scale: str, threshold: Threshold
 ) -> npt.NDArray[np.bool_]:
-    """Voxels that pass a threshold.
+    """Voxels that pass a threshold, in the shape of the index, (X, Y, Z).
 
     Raises
     ------
@@ -108,14 +109,14 @@ def threshold_mask(
 def index_on_scale(
     scaled: Scaled, grid: Grid, mask: npt.NDArray[np.bool_], scale: str
 ) -> Asymmetry:
-    """Asymmetry index of a scaled image on any scale, voxel by voxel and exact."""
+    """Asymmetry index of a scaled image on any scale, voxel by voxel and exact; (X, Y, Z)."""
     return asymmetry_index(convert(scaled, scale).image, grid, mask)
 
 
 def remove_small_clusters(
     mask: npt.NDArray[np.bool_], voxel_volume_mm3: float, minimum_mm3: float
 ) -> npt.NDArray[np.bool_]:
-    """Drop 18-connected clusters below a volume.
+    """Drop 18-connected clusters of a mask of shape (X, Y, Z) below a volume.
 
     Examples
     --------
@@ -182,7 +183,15 @@ def signature_mask(
     rule: Rule,
     confinement: Confinement,
 ) -> npt.NDArray[np.bool_]:
-    """Mask of the signature: past the threshold, in grey matter, on the side of the focus."""
+    """Mask of the signature: past the threshold, in grey matter, on the side of the focus.
+
+    Parameters
+    ----------
+    index
+        Shape (X, Y, Z), as the result.
+    scale
+        Intensity scale of the index.
+    """
     mask = threshold_mask(index, scale, threshold)
     if rule.gm_floor > 0:
         mask &= confinement.gm > rule.gm_floor

@@ -1,4 +1,8 @@
-"""What a plan, or an ablation that was made, does to one patient: coverage, cost, safety."""
+"""What a plan, or an ablation that was made, does to one patient: coverage, cost, safety.
+
+Coverage is the ablative rate of Mo et al. 2025; the risk of a track is integrated as in Sparks et
+al. 2017, Int J Comput Assist Radiol Surg 12:123.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files in, files out for surgery: the ablation that was made, and how much it took."""
+"""Files in, files out for surgery: the ablation that was made, and how much it took.
+
+The stages of Mo et al. 2025 after the signature.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the stages of surgery found, as the records that they write and later stages read."""
+"""What the stages of surgery found, as the records that they write and later stages read.
+
+Ablative rate and asymmetry inside the ablation are those of Mo et al. 2025.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""How often a plan still reaches its goal when the fibre does not go quite where it should."""
+"""How often a plan still reaches its goal when the fibre does not go quite where it should.
+
+A plan is thrown at random, as often as asked, by the placement errors of
+:class:`falx.surgery.tracks.limits.Placement`; the rate is that of Mo et al. 2025.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ A plan is suggested for reaching the threshold with a margin while heating the l
 outside hippocampus and amygdala. It does not maximise coverage: the largest burn always
 would. Both sides are planned in the frame of the left hemisphere, a right one being mirrored
 in millimetres before and after, so that the side cannot change a result.
+
+Computed tracks for this operation go back to Vakharia et al. 2018, Epilepsia 59:814.
 """
 
 from __future__ import annotations

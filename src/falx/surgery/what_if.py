@@ -1,4 +1,7 @@
-"""What a page needs to score an edited plan by the planner's own rules, as plain arrays."""
+"""What a page needs to score an edited plan by the planner's own rules, as plain arrays.
+
+The page counts the ablative rate of Mo et al. 2025 on the planner's own voxels.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ FIELD_UNIT_MM = 0.08
 
 
 def what_if_arrays(scene: Scene, fields: Fields) -> dict[str, npt.NDArray[Any]]:
-    """Return voxels of the targets, entries, sinuses and distance fields.
+    """Return voxels of the targets, entries and sinuses, shape (N, 3), and fields (X, Y, Z).
 
     Voxels are uint16 indices of the scene's grid, so that the page counts the very points
     that the planner counts. Their kinds are bits: signature in the hippocampus, in the

@@ -2,6 +2,8 @@
 
 Coordinates stand in RAS+ and in LPS+ millimetres of the native T1w image. Vendors' own plan
 formats are closed; none is written.
+
+Scores are those of :class:`falx.surgery.assess.Assessment`, after Mo et al. 2025.
 """
 
 from __future__ import annotations

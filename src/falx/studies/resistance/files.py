@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.anatomy.files import load_matrix
+from falx.anatomy.metrics import CoregistrationMetrics, GreyMetrics
 from falx.bold.records import MotionRecord, RehoRecord
 from falx.core.files import (
     read_json,
@@ -34,6 +34,7 @@ from falx.maps.files import (
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import render
+from falx.report.provenance import StageRecord
 from falx.studies.resistance.configuration import Kinds, Roles
 from falx.studies.resistance.demographics import Demographics, demographics_of
 from falx.studies.resistance.group_page import GroupContent, group_sections
@@ -303,15 +304,15 @@ class PersonFiles:
 def run_report_stage(files: PersonFiles, *, subject: str) -> None:
     """Write the page of one person."""
     content = PersonContent(
-        anatomy=read_json(files.anatomy_metrics),
-        grey=read_json(files.grey_metrics),
+        anatomy_notices=read_json(files.anatomy_metrics).get("notices", ()),
+        grey=read_record(GreyMetrics, files.grey_metrics),
         t1w=load(files.t1w),
         gm=load(files.gm),
         wm=load(files.wm),
         volume=load(files.volume),
         to_native=load_map(files.to_native),
         run=_run_content(files),
-        provenance={name: read_json(path) for name, path in files.records.items()},
+        provenance={name: read_record(StageRecord, path) for name, path in files.records.items()},
     )
     title = f"sub-{subject} · grey matter and resting BOLD"
     write_text(files.page, render(title, person_sections(content)))
@@ -326,9 +327,7 @@ def _run_content(files: PersonFiles) -> RunContent | None:
     )
     if files.coregistration is not None:
         found = replace(
-            found,
-            coregistration=read_json(files.coregistration),
-            to_run=load_matrix(files.coregistration),
+            found, coregistration=read_record(CoregistrationMetrics, files.coregistration)
         )
     if files.reho_metrics is None or files.reho is None or files.carpet is None:
         return found

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.metrics import CoregistrationMetrics, GreyMetrics
 from falx.bold.records import MotionRecord, RehoRecord
 from falx.data.priors import template
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.report.in_template import in_template
 from falx.report.page import Block, Figure, Notice, Section, Table, Text
-from falx.report.provenance import provenance_blocks
+from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
 from falx.studies.resistance.person_figures import carpet_figure, homogeneity_figure, motion_figure
 
@@ -30,8 +30,8 @@ class RunContent:
     ----------
     reference, tsnr
         On the grid of the run.
-    coregistration, to_run
-        What the coregistration measured, and its matrix, T1w mm → run mm; None without.
+    coregistration
+        Of the T1w to the run; None without.
     reho_map
         Kendall's W in template space.
     carpet
@@ -41,8 +41,7 @@ class RunContent:
     motion: MotionRecord
     reference: Image
     tsnr: Image
-    coregistration: Mapping[str, Any] | None = None
-    to_run: npt.NDArray[np.float64] | None = None
+    coregistration: CoregistrationMetrics | None = None
     reho: RehoRecord | None = None
     reho_map: Image | None = None
     carpet: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None
@@ -54,8 +53,8 @@ class PersonContent:
 
     Parameters
     ----------
-    anatomy, grey
-        What the stages measured.
+    anatomy_notices
+        What the anatomy stage said on the way.
     t1w, gm, wm
         In native T1w space.
     volume
@@ -66,15 +65,15 @@ class PersonContent:
         Record of every earlier stage.
     """
 
-    anatomy: Mapping[str, Any]
-    grey: Mapping[str, Any]
+    anatomy_notices: Sequence[str]
+    grey: GreyMetrics
     t1w: Image
     gm: Image
     wm: Image
     volume: Image
     to_native: CoordinateMap
     run: RunContent | None
-    provenance: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, StageRecord]
 
 
 def person_sections(content: PersonContent) -> list[Section]:
@@ -96,7 +95,7 @@ def person_sections(content: PersonContent) -> list[Section]:
 
 def _notices(content: PersonContent) -> list[str]:
     """Return what was said on the way, each sentence once."""
-    said = [*content.anatomy.get("notices", ()), *content.grey.get("notices", ())]
+    said = [*content.anatomy_notices, *content.grey.notices]
     if content.run is not None:
         said += content.run.motion.notices
         said += content.run.reho.notices if content.run.reho is not None else ()
@@ -105,7 +104,7 @@ def _notices(content: PersonContent) -> list[str]:
 
 def _result(content: PersonContent) -> Iterator[Block]:
     grey, run = content.grey, content.run
-    yield Text(f"Intracranial volume {grey['tiv_ml']:.0f} mL, grey matter {grey['gm_ml']:.0f} mL.")
+    yield Text(f"Intracranial volume {grey.tiv_ml:.0f} mL, grey matter {grey.gm_ml:.0f} mL.")
     if run is None:
         yield Notice(["There is no resting run, so neither motion nor ReHo."], "note")
     elif run.motion.excluded:
@@ -127,7 +126,7 @@ def _grey(content: PersonContent) -> Iterator[Block]:
     grey = content.grey
     yield Table(
         ("grey matter, mL", "white matter, mL", "CSF, mL", "intracranial, mL"),
-        [[grey[key] for key in ("gm_ml", "wm_ml", "csf_ml", "tiv_ml")]],
+        [[grey.gm_ml, grey.wm_ml, grey.csf_ml, grey.tiv_ml]],
     )
     layers = [
         Layer(content.gm, "contour", "orange", label="grey matter"),
@@ -187,8 +186,8 @@ def _motion(motion: MotionRecord) -> Iterator[Block]:
 
 def _run(run: RunContent, white: Image) -> Iterator[Block]:
     mean, ratio, found = run.reference, run.tsnr, run.coregistration
-    if found is not None and run.to_run is not None:
-        moved = Image(white.data, run.to_run @ white.affine)
+    if found is not None:
+        moved = Image(white.data, np.array(found.matrix) @ white.affine)
         yield Figure(
             slices(
                 mean,
@@ -199,7 +198,7 @@ def _run(run: RunContent, white: Image) -> Iterator[Block]:
         )
         yield Table(
             ("NMI by the header", "NMI after", "moved, mm", "overlap"),
-            [[found[k] for k in ("nmi_before", "nmi_after", "mean_shift_mm", "overlap")]],
+            [[found.nmi_before, found.nmi_after, found.mean_shift_mm, found.overlap]],
         )
     inside = ratio.data[mean.data > 0.5 * np.percentile(mean.data, 95)]
     high = float(np.percentile(inside, 98))

@@ -4,6 +4,8 @@ On the tracks of the cheapest pairs every sequence of burns is counted: where on
 next begins in steps of 5 mm, each with any radius. A point is missed by a sequence if every
 radius is smaller than the least with which that burn reaches it, so a table of these least
 radii, summed from its far corner, counts all radii at once.
+
+Such a table is the summed area of Crow 1984, Comput Graph 18(3):207, in as many axes as burns.
 """
 
 from __future__ import annotations

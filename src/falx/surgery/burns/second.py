@@ -2,6 +2,8 @@
 
 Two burns on one track follow each other: the first heats from the tip, the second goes on where
 it ends, with another radius. The ablation is then as wide as the signature is there.
+
+Pairs are counted by summed-area tables (Crow 1984, Comput Graph 18(3):207).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Every allowed burn on every feasible track: what it covers, what it costs, which is best."""
+"""Every allowed burn on every feasible track: what it covers, what it costs, which is best.
+
+Coverage is the ablative rate of Mo et al. 2025, counted on voxel centres.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,8 @@ class Candidates:
     ----------
     track, pull_back, radius
         Indices into the tracks and into the limits' lengths, shape (N,).
-    rate, amygdala_rate
-        Ablative rates, shape (N,); the second is 0 where the amygdala holds no signature.
+    rate
+        Ablative rate in the hippocampus, shape (N,).
     outside_mm3
         Volume of the capsule outside hippocampus and amygdala.
     """
@@ -48,7 +51,6 @@ class Candidates:
     pull_back: npt.NDArray[np.int64]
     radius: npt.NDArray[np.int64]
     rate: npt.NDArray[np.float64]
-    amygdala_rate: npt.NDArray[np.float64]
     outside_mm3: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -71,11 +73,10 @@ def candidate_burns(
     track, pull_back, radius = np.nonzero(allowed & useful)
     chosen = counts[track, pull_back, radius].astype(np.float64)
     volumes = np.array([[capsule_volume_mm3(r, b) for r in radii] for b in pull_backs])
-    whole = [int((kinds >> kind & 1).sum()) for kind in (HIPPOCAMPUS, AMYGDALA)]
+    whole = int((kinds >> HIPPOCAMPUS & 1).sum())
     return Candidates(
         track, pull_back, radius,
-        rate=chosen[:, HIPPOCAMPUS] / whole[HIPPOCAMPUS],
-        amygdala_rate=chosen[:, AMYGDALA] / max(whole[AMYGDALA], 1),
+        rate=chosen[:, HIPPOCAMPUS] / whole,
         outside_mm3=volumes[pull_back, radius]
         - chosen[:, STRUCTURE] * scene.grid.voxel_volume_mm3,
     )  # fmt: skip
@@ -125,7 +126,7 @@ def _cheapest(
 
 
 def target_voxels(scene: Scene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
-    """Voxel centres of the targets, and as bits what each counts for."""
+    """Voxel centres of the targets, shape (P, 3), mm, and as bits, (P,), what each counts for."""
     inside = scene.targets
     kinds = (
         (scene.signature & scene.hippocampus)[inside].astype(np.uint8)

@@ -1,4 +1,7 @@
-"""The donor series written anew, with the target drawn into it, for stations that read no more."""
+"""The donor series written anew, with the target drawn into it, for stations that read no more.
+
+A secondary MR series: DICOM PS3.3 2024a, A.4 and C.7.6.3.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,8 @@ def mr_series(
     Parameters
     ----------
     target
-        Mask on the donor's grid whose outline is drawn at the brightest stored value; without
-        one the image is copied unchanged, to be shown beside the other.
+        Mask of the donor's shape (columns, rows, slices) whose outline is drawn at the brightest
+        stored value; without one the image is copied unchanged, to be shown beside the other.
     """
     import pydicom
 

@@ -1,4 +1,7 @@
-"""What a DICOM product carries over from its donor, and what it leaves behind."""
+"""What a DICOM product carries over from its donor, and what it leaves behind.
+
+Attributes that identify: DICOM PS3.15 2024a, annex E.
+"""
 
 from __future__ import annotations
 

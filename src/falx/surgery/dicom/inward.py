@@ -1,4 +1,8 @@
-"""Converted series to images and sidecars that hold no more than an analysis needs."""
+"""Converted series to images and sidecars that hold no more than an analysis needs.
+
+What is kept is a list, not what is dropped: the opposite of DICOM PS3.15 2024a, annex E, whose
+lists of what identifies a patient grow with every edition.
+"""
 
 from __future__ import annotations
 

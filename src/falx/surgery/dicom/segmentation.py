@@ -1,4 +1,8 @@
-"""Masks as a DICOM segmentation object."""
+"""Masks as a DICOM segmentation object.
+
+DICOM PS3.3 2024a, A.51 and C.8.20, written by highdicom (Bridge et al. 2022, J Digit Imaging
+35:1719).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ __all__ = ["check_masks", "segmentation_object"]
 
 
 def check_masks(masks: Mapping[str, npt.NDArray[np.bool_]], donor: DonorSeries) -> None:
-    """Raise unless there are masks, each on the donor's grid and none empty."""
+    """Raise unless there are masks, each of the shape of the donor's grid and none empty."""
     if not masks:
         raise InputError("there is no mask to hand over", do="give at least one")
     for name, mask in masks.items():

@@ -1,4 +1,7 @@
-"""A donor series: the slices of one MR image, in order, and where they lie in the patient."""
+"""A donor series: the slices of one MR image, in order, and where they lie in the patient.
+
+Place and orientation: DICOM PS3.3 2024a, C.7.6.2.1.1, equation C.7.6.2.1-1.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +166,7 @@ def _slice_step(
 
 
 def onto_series(mask: Image, donor: DonorSeries) -> npt.NDArray[np.bool_]:
-    """Bring a mask to the grid of the series, linearly with threshold one half.
+    """Bring a mask to the shape of the series' grid, linearly with threshold one half.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""Masks as a DICOM radiotherapy structure set: closed contours on the donor's slices."""
+"""Masks as a DICOM radiotherapy structure set: closed contours on the donor's slices.
+
+DICOM PS3.3 2024a, A.19 and C.8.8.6.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,6 @@ __all__ = ["slice_contours", "structure_set"]
 STRUCTURE_SET_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
 COLOURS = ((242, 142, 43), (23, 179, 201), (242, 208, 43), (47, 109, 181), (138, 148, 163))
 """Orange and cyan first; no pair of red and green."""
-
-LONGEST_LABEL = 16
-"""DICOM's short strings, which hold the labels, end here."""
 
 
 def slice_contours(inside: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.float64]]:

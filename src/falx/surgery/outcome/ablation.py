@@ -145,7 +145,7 @@ def check_side(
     Parameters
     ----------
     mask
-        Ablation, best in template space, where x = 0 is the midline.
+        Shape (X, Y, Z), ablation, best in template space, where x = 0 is the midline.
     """
     found = side_of(mask, grid)
     if found != side:

@@ -3,7 +3,8 @@
 A burn heats a capsule: every point within `radius_mm` of a piece of the track. With target T
 (the tip), unit direction d from entry to target, tip offset s and pull-back b, a point P is
 ablated when ``|P - (T - t d)| <= r`` with ``t = clip((T - P)·d, s, s + b)``. A plan ablates
-the union of its burns.
+the union of its burns. Mo et al. 2025 give neither fibre nor power, so the shape is a choice of
+this project.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def ablated(points_mm: npt.ArrayLike, plan: LaserPlan) -> npt.NDArray[np.bool_]:
 
 
 def ablation_voxels(plan: LaserPlan, grid: Grid) -> tuple[npt.NDArray[np.intp], ...]:
-    """Return the indices of the voxels that the plan heats, in the form of `numpy.nonzero`."""
+    """Return the indices of the N voxels that the plan heats, three of shape (N,)."""
     target, direction = np.asarray(plan.trajectory.target_mm), plan.trajectory.direction
     table = plan.burn_table()
     axis = np.concatenate([target - table[:, :1] * direction, target - table[:, 1:2] * direction])
@@ -170,6 +171,7 @@ def mirrored_plan(plan: LaserPlan) -> LaserPlan:
 
 @numba.njit(cache=True, nogil=True)
 def _inside(points, target, direction, burns):  # type: ignore[no-untyped-def]
+    """Which points the burns heat; |P - (T - t d)|² = |T - P|² - ((T - P)·d)² + (along - t)²."""
     out = np.zeros(points.shape[0], np.bool_)
     for n in range(points.shape[0]):
         x, y, z = target[0] - points[n, 0], target[1] - points[n, 1], target[2] - points[n, 2]

@@ -141,14 +141,10 @@ def scene_from_labels(
     InputError
         If the structures of the side, the signature or possible entries are missing.
     """
-    grid = labels.grid
-    given = (("signature", signature), ("vessel mask", vessels), ("sinus mask", sinuses))
-    for name, image in given:
-        if image is not None:
-            check_same_grid(
-                f"the {name}", image.data.shape, image.affine, "the T1w labels", grid.shape,
-                grid.affine,
-            )  # fmt: skip
+    for name, image in (
+        ("signature", signature), ("vessel mask", vessels), ("sinus mask", sinuses)
+    ):  # fmt: skip
+        _check_grid(name, image, labels)
     window = _one_side(labels, side)
     grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
     brain = brain_of_labels(values)
@@ -181,6 +177,14 @@ def scene_from_labels(
     )
 
 
+def _check_grid(name: str, image: Image | None, labels: Image) -> None:
+    if image is not None:
+        check_same_grid(
+            f"the {name}", image.data.shape, image.affine, "the T1w labels", labels.data.shape,
+            labels.affine,
+        )  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class _Window:
     """A box of voxels of a larger grid, as a grid of its own."""
@@ -193,7 +197,7 @@ class _Window:
 
 
 def brain_of_labels(values: npt.NDArray[np.integer]) -> Mask:
-    """Voxels of the brain and its ventricles in a label volume of FreeSurfer numbers."""
+    """Voxels of the brain and its ventricles in FreeSurfer numbers of shape (X, Y, Z)."""
     cortex = (values >= 1000) & (values < 3000)
     low = (values <= HIGHEST_BRAIN_LABEL) & ~np.isin(values, NOT_BRAIN)
     return np.asarray(low | cortex)

@@ -1,7 +1,8 @@
 """Compiled walks of the planner along straight tracks through distance fields.
 
 Every kernel gives the same numbers for every number of threads. Tracks are walked in voxel
-coordinates; lengths are in mm.
+coordinates; lengths are in mm. The risk is an integral after Sparks et al. 2017, Int J Comput
+Assist Radiol Surg 12:123; see :func:`track_profiles`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,11 @@ class Rules(NamedTuple):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def trilinear(field, x, y, z):  # type: ignore[no-untyped-def]
-    """Value of a field between voxel centres; beyond the border the nearest value holds."""
+    """Value of a field between voxel centres; beyond the border the nearest value holds.
+
+    ``f(i + u, j + v, k + w)`` is linear in each of u, v, w: the eight corners of the cell
+    weighted by u or 1 - u, v or 1 - v, w or 1 - w.
+    """
     nx, ny, nz = field.shape
     x = min(max(x, 0.0), nx - 1.000001)
     y = min(max(y, 0.0), ny - 1.000001)
@@ -201,7 +206,8 @@ def check_tracks(space, screen, floor, entries, inward, targets, rules):  # type
 def track_profiles(space, entries, targets, rules):  # type: ignore[no-untyped-def]
     """Least clearance outside the exempt tissue, and the risk integral, of each track.
 
-    An obstacle counts fully at `min_clearance` and not at all from `risk_far` on.
+    With D the distance to the nearest obstacle outside the exempt tissue, n and f the least
+    clearance and `risk_far`, the risk is ``∫ clip((f - D) / (f - n), 0, 1) ds``.
 
     Parameters
     ----------

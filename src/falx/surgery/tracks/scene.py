@@ -1,4 +1,8 @@
-"""The patient as the planner sees it: masks, obstacles, entries, and distances between them."""
+"""The patient as the planner sees it: masks, obstacles, entries, and distances between them.
+
+Distances are exact Euclidean transforms (Maurer, Qi & Raghavan 2003, IEEE Trans Pattern Anal Mach
+Intell 25:265).
+"""
 
 from __future__ import annotations
 
@@ -211,9 +215,9 @@ def fields_of(scene: Scene, extra_mm: npt.ArrayLike = ()) -> Fields:
 
 
 def distance_mm(mask: Mask, grid: Grid) -> npt.NDArray[np.float32]:
-    """Exact Euclidean distance from each voxel centre to the nearest one of a mask, mm.
+    """Exact Euclidean distance from each voxel centre to the nearest one of a mask, in its shape.
 
-    Distances are held at :data:`FAR_MM`, the value everywhere if the mask is empty.
+    Distances, mm, are held at :data:`FAR_MM`, the value everywhere if the mask is empty.
     """
     if not mask.any():
         return np.full(mask.shape, FAR_MM, dtype=np.float32)
