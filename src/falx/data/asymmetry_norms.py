@@ -1,4 +1,4 @@
-"""How asymmetric the FDG uptake of healthy people is: aggregates of 537 of them, and fields like it.
+"""How asymmetric the FDG uptake of healthy people is: aggregates of 537, and fields like theirs.
 
 Mean, standard deviation and percentiles of 2 (L - R)/(L + R) in 25 pairs of regions, made from the
 cognitively normal people whose regional values the MIT package fdg-neurosegmenter 1.0.1 ships. The
@@ -42,8 +42,8 @@ FIELD_FWHM_MM = 20.0
 """Smoothness of the healthy asymmetry within regions. Assumed: the table holds no maps."""
 
 SHARE_OF_MEAN = 0.7
-"""Standard deviation of a structure's mean over that of its voxels, for fields of 20 mm: .62 to .89
-in hippocampus, amygdala, thalamus, caudate and putamen of a phantom head."""
+"""Standard deviation of a structure's mean over that of its voxels, for fields of 20 mm: .62 to
+.89 in hippocampus, amygdala, thalamus, caudate and putamen of a phantom head."""
 
 EDGE_FWHM_MM = 10.0
 """The standard deviation passes from one region to the next over this width."""
@@ -103,7 +103,7 @@ class RegionNorm:
 
 
 def _tail(sds: float) -> float:
-    """Normal tail beyond 1.96 + `sds` standard deviations, relative to that beyond 1.96."""
+    """Return the normal tail beyond 1.96 + `sds` deviations, relative to that beyond 1.96."""
     edge = 1.959963984540054
     return float(ndtr(-edge - sds) / ndtr(-edge))
 

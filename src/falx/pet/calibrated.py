@@ -2,8 +2,8 @@
 
 A focus is a cluster of low z whose mass is beyond the familywise quantile of maps without a focus
 (:mod:`falx.pet.decoy`). Its core is deep enough to be certain and too small to be the whole. The
-edge of a blurred step lies where its height is halved; the core's mean is less than the height, and
-blur makes thin tissue shallower, so that the edge is taken at :data:`EDGE` of the core's mean
+edge of a blurred step lies where its height is halved; the core's mean is less than the height,
+and blur makes thin tissue shallower, so that the edge is taken at :data:`EDGE` of the core's mean
 depth (set on twelve phantoms, other seeds than those of the figures in
 docs/methods/signature.md). Growth may not leak through threads of noise: what an opening by
 :data:`THREAD_MM` cuts off from the core goes.
@@ -21,14 +21,14 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import ndtr
 
-from falx.core.grid import SIDES, Grid, Side
+from falx.core.grid import SIDES, Grid, Side, apply_affine
 from falx.core.settings import check_settings, option
 from falx.pet.decoy import (
     CONNECTED,
     Clusters,
     DecoyRate,
     Mask,
-    MassNull,
+    NullMaps,
     Search,
     cluster_decoy_rate,
     decoy_rate,
@@ -38,7 +38,6 @@ from falx.pet.decoy import (
     voxels_per_resel,
     widening,
 )
-from falx.pet.noise import HalfMaps
 
 __all__ = ["Calibrated", "Calibration", "Focus", "calibrated_signature"]
 
@@ -48,13 +47,10 @@ EDGE = 0.45
 """Share of the core's mean depth at which the edge lies."""
 
 REACH_MM = 8.0
-"""How far an edge may lie from the core: about the width of point spread and smoothing together."""
+"""How far an edge may lie from the core: about the width of point spread and smoothing."""
 
 THREAD_MM = 2.0
-"""Bridges narrower than twice this are not followed."""
-
-BACK_MM = 2.1
-"""What the opening took from the rim is given back within this distance."""
+"""Bridges narrower than twice this, or than two voxels, are not followed."""
 
 RIM_MM = 6.0
 """How far around a focus probabilities below a half are stated."""
@@ -146,10 +142,8 @@ THRESHOLDS = (-0.06, -0.08, -0.1, -0.12, -0.15, -0.2)
 
 def calibrated_signature(
     index: npt.NDArray[np.floating],
-    grid: Grid,
     grey: Mask,
-    noise: HalfMaps,
-    healthy: HalfMaps,
+    maps: NullMaps,
     settings: Calibration,
     *,
     side: Side | None,
@@ -160,106 +154,116 @@ def calibrated_signature(
     Parameters
     ----------
     index
-        Shape (X, Y, Z) of `grid`, asymmetry index.
+        Shape (X, Y, Z) of the grid of `maps`, asymmetry index.
     grey
         Of the same shape: where foci are sought.
-    noise, healthy
-        Null maps of the image's own noise and of healthy people.
     side
         Declared side; ``None`` seeks on both.
     rng
         Pairs the null maps.
     """
-    usual = np.hypot(noise.standard_error(), healthy.standard_error())
+    grid, usual = maps.noise.grid, maps.usual()
     sides: tuple[Side, ...] = SIDES if side is None else (side,)
     searches = tuple(
-        Search(s, noise.where & half_of(grey, s), half_of(usual, s)) for s in sides
+        Search(s, maps.noise.where & half_of(grey, s), half_of(usual, s)) for s in sides
     )
-    null = mass_null(noise, healthy, searches, count=settings.maps, rng=rng)
+    null = mass_null(maps, searches, count=settings.maps, rng=rng)
     checks = [widening(s.z(half_of(index, s.side)), s, null, settings.level) for s in searches]
     factor, refuted = max(f for f, _ in checks), any(r for _, r in checks)
     z_map, probability = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
     foci: list[Focus] = []
     every: list[float] = []
     for search in searches:
-        own = np.asarray(half_of(index, search.side))
-        z = search.z(own) / np.float32(factor)
-        half_of(z_map, search.side)[...] = z
-        found, decoys = low_clusters(z), low_clusters(-z)
-        every += [null.probability(m) for m in found.mass]
-        part = half_of(probability, search.side)
-        for number in range(1, len(found.mass) + 1):
-            focus, chance = _focus(number, found, decoys, own, z, search, factor, grid, null, settings)
-            if focus is not None:
+        wider = Search(search.side, search.mask, search.sd * np.float32(factor))
+        half = _Half.of(np.asarray(half_of(index, search.side)), wider, grid)
+        half_of(z_map, search.side)[...] = half.z
+        every += [null.probability(mass) for mass in half.low.mass]
+        for number, p in enumerate(every[len(every) - len(half.low.mass) :], start=1):
+            if p <= settings.level:
+                focus, chance = half.focus(number, p)
                 foci.append(focus)
+                part = half_of(probability, search.side)
                 np.maximum(part, chance, out=part)
     mask = probability > 0.5
     inside = np.concatenate([half_of(index, s.side)[s.mask] for s in searches])
-    resel = voxels_per_resel(noise)
+    resel = voxels_per_resel(maps.noise, maps.healthy)
     return Calibrated(
-        probability,
-        mask,
-        z_map,
-        tuple(sorted(foci, key=lambda focus: (focus.probability, -focus.volume_mm3))),
-        float(1.0 - probability[mask].mean()) if mask.any() else None,
-        factor,
-        refuted,
-        tuple(decoy_rate(inside, t, resel) for t in THRESHOLDS),
-        min(every, default=1.0),
+        probability=probability,
+        mask=mask,
+        z=z_map,
+        foci=tuple(sorted(foci, key=lambda focus: (focus.probability, -focus.volume_mm3))),
+        false_share=float(1.0 - probability[mask].mean()) if mask.any() else None,
+        widened=factor,
+        refuted=refuted,
+        by_voxel=tuple(decoy_rate(inside, threshold, resel) for threshold in THRESHOLDS),
+        smallest_probability=min(every, default=1.0),
     )
 
 
-def _focus(
-    number: int,
-    found: Clusters,
-    decoys: Clusters,
-    index: Floats,
-    z: Floats,
-    search: Search,
-    factor: float,
-    grid: Grid,
-    null: MassNull,
-    settings: Calibration,
-) -> tuple[Focus | None, Floats]:
-    """Accept a cluster or not, and give the probability of each voxel around it."""
-    mass = float(found.mass[number - 1])
-    p = null.probability(mass)
-    if p > settings.level:
-        return None, np.zeros(0, np.float32)
-    core = found.labels == number
-    depth = float(index[core].mean())
-    extent = _grown(core, search.mask & (index <= EDGE * depth), grid)
-    near = ndimage.distance_transform_edt(~extent, sampling=grid.voxel_sizes_mm) <= RIM_MM
-    near &= search.mask
-    # A voxel beyond the edge that growth did not reach hangs on a thread: even chances at most.
-    chance = ndtr((EDGE * depth - index) / np.maximum(factor * search.sd, 1e-6)) * (1.0 - p)
-    chance = np.where(extent, chance, np.minimum(chance, 0.5))
-    lowest = np.unravel_index(int(np.argmin(np.where(core, z, 0.0))), z.shape)
-    first = lowest[0] if search.side == "left" else grid.shape[0] - 1 - lowest[0]
-    peak = grid.affine[:3, :3] @ np.array([first, *lowest[1:]]) + grid.affine[:3, 3]
-    focus = Focus(
-        side=search.side,
-        probability=p,
-        depth=depth,
-        volume_mm3=float(np.count_nonzero(extent) * grid.voxel_volume_mm3),
-        peak_mm=(float(peak[0]), float(peak[1]), float(peak[2])),
-        decoy_rate=cluster_decoy_rate(found.mass, decoys.mass, mass),
-    )
-    return focus, np.where(near, chance, 0.0).astype(np.float32)
+@dataclass(frozen=True, eq=False)
+class _Half:
+    """One side of a map, of shape (X // 2, Y, Z) from the outermost plane inwards."""
+
+    index: Floats
+    z: Floats
+    search: Search
+    low: Clusters
+    high: Clusters
+    grid: Grid
+
+    @classmethod
+    def of(cls, index: Floats, search: Search, grid: Grid) -> _Half:
+        z = search.z(index)
+        return cls(index, z, search, low_clusters(z), low_clusters(-z), grid)
+
+    def focus(self, number: int, p: float) -> tuple[Focus, Floats]:
+        """Accept a cluster; return it and the probability of each voxel of this side."""
+        search, grid = self.search, self.grid
+        core = self.low.labels == number
+        depth = float(self.index[core].mean())
+        extent = _grown(core, search.mask & (self.index <= EDGE * depth), grid)
+        near = ndimage.distance_transform_edt(~extent, sampling=grid.voxel_sizes_mm) <= RIM_MM
+        certainty = ndtr((EDGE * depth - self.index) / np.maximum(search.sd, 1e-6)) * (1.0 - p)
+        # Beyond the edge without growth having come there: even chances at most.
+        chance = np.where(extent, certainty, np.minimum(certainty, 0.5))
+        focus = Focus(
+            side=search.side,
+            probability=p,
+            depth=depth,
+            volume_mm3=float(np.count_nonzero(extent) * grid.voxel_volume_mm3),
+            peak_mm=self._peak_mm(core),
+            decoy_rate=cluster_decoy_rate(
+                self.low.mass, self.high.mass, float(self.low.mass[number - 1])
+            ),
+        )
+        return focus, np.where(near & search.mask, chance, 0.0).astype(np.float32)
+
+    def _peak_mm(self, core: Mask) -> tuple[float, float, float]:
+        """Template mm of the lowest z of a core."""
+        first, second, third = np.unravel_index(
+            int(np.argmin(np.where(core, self.z, 0.0))), self.z.shape
+        )
+        if self.search.side == "right":
+            first = self.grid.shape[0] - 1 - first
+        x, y, z = apply_affine(self.grid.affine, [first, second, third]).tolist()
+        return (x, y, z)
 
 
 def _grown(core: Mask, low: Mask, grid: Grid) -> Mask:
-    """What of `low` hangs together with the core by more than threads; the core itself."""
+    """Return the core and what of `low` hangs together with it by more than threads."""
     sizes_mm = grid.voxel_sizes_mm
     near = ndimage.distance_transform_edt(~core, sampling=sizes_mm) <= REACH_MM
     low = low & near | core
-    deep = ndimage.distance_transform_edt(low, sampling=sizes_mm) > THREAD_MM + 1e-3
+    thread_mm = max(THREAD_MM, float(sizes_mm.max())) + 1e-3
+    deep = ndimage.distance_transform_edt(low, sampling=sizes_mm) > thread_mm
     if not deep.any():
         return core
-    opened = ndimage.distance_transform_edt(~deep, sampling=sizes_mm) <= THREAD_MM + 1e-3
+    opened = ndimage.distance_transform_edt(~deep, sampling=sizes_mm) <= thread_mm
     labels, _ = ndimage.label(opened, CONNECTED)
     met = np.unique(labels[core & opened])
     kept = np.isin(labels, met[met > 0])
     if not kept.any():
         return core
-    return low & (ndimage.distance_transform_edt(~kept, sampling=sizes_mm) <= BACK_MM) | core
+    # The opening rounds off the rim; one step of it is given back.
+    back = ndimage.distance_transform_edt(~kept, sampling=sizes_mm) <= thread_mm
+    return np.asarray(low & back | core)

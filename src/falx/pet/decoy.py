@@ -16,6 +16,7 @@ himself: where they go beyond it, it is widened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ __all__ = [
     "Clusters",
     "DecoyRate",
     "MassNull",
+    "NullMaps",
     "Search",
     "cluster_decoy_rate",
     "decoy_rate",
@@ -53,7 +55,7 @@ USUAL = 0.6744897501960817
 """Median of the absolute value of a standard normal variable."""
 
 
-def half_of(image: npt.NDArray[np.generic], side: Side) -> npt.NDArray[np.generic]:
+def half_of(image: npt.NDArray[Any], side: Side) -> npt.NDArray[Any]:
     """Return one side of a map of a symmetric grid, from the outermost plane inwards.
 
     Examples
@@ -123,7 +125,8 @@ def low_clusters(z: npt.NDArray[np.floating], forming: float = FORMING_Z) -> Clu
     """
     excess = np.where(z < -forming, -z - forming, 0.0)
     labels, count = ndimage.label(excess > 0, CONNECTED)
-    return Clusters(labels, np.bincount(labels.ravel(), excess.ravel(), count + 1)[1:])
+    mass = np.bincount(labels.ravel(), excess.ravel(), count + 1)[1:]
+    return Clusters(labels, np.asarray(mass, dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +147,20 @@ class MassNull:
         return (1.0 + reached) / (1.0 + len(self.largest))
 
 
+@dataclass(frozen=True, eq=False)
+class NullMaps:
+    """Maps of a patient without a focus: noise of his image, and healthy asymmetry."""
+
+    noise: HalfMaps
+    healthy: HalfMaps
+
+    def usual(self) -> Floats:
+        """Return the standard deviation of the index where nothing is wrong, shape (X, Y, Z)."""
+        return np.asarray(np.hypot(self.noise.standard_error(), self.healthy.standard_error()))
+
+
 def mass_null(
-    noise: HalfMaps,
-    healthy: HalfMaps,
+    maps: NullMaps,
     searches: tuple[Search, ...],
     *,
     count: int,
@@ -165,12 +179,12 @@ def mass_null(
     count
         Maps.
     """
-    largest = np.zeros(count)
+    largest, noise, healthy = np.zeros(count), maps.noise, maps.healthy
     half = np.zeros(noise.where.shape, dtype=np.float32)
     box = ndimage.find_objects(np.any([search.mask for search in searches], axis=0).astype(int))[0]
     for number in range(count):
         pair = rng.integers(noise.count), rng.integers(healthy.count)
-        own, other = rng.choice(np.float32([-1, 1]), 2)
+        own, other = rng.choice(np.array([-1, 1], dtype=np.float32), 2)
         half[noise.where] = own * noise.values[pair[0]] + other * healthy.values[pair[1]]
         for search in searches:
             # Antisymmetric: the right side, from outside inwards, is the negative of the left.
@@ -279,11 +293,21 @@ def cluster_decoy_rate(
     return min((1.0 + np.count_nonzero(decoys >= mass)) / kept, 1.0) if kept else 1.0
 
 
-def voxels_per_resel(maps: HalfMaps) -> float:
-    """Voxels per resolution element of null maps, from the correlation of neighbours.
+def voxels_per_resel(*parts: HalfMaps) -> float:
+    """Voxels per resolution element of a sum of independent null maps, noise and healthy ones.
 
-    The full width along an axis is ``d sqrt(8 ln 2) / sqrt(-4 ln r)`` for neighbours d apart that
-    are correlated by r, a Gaussian autocorrelation assumed.
+    A field of full width w along an axis has 1/w resels per voxel; in a sum, the volumes add with
+    the parts' shares of the variance, as the integrals of their autocorrelations do.
+    """
+    volumes = np.array([_resel_voxels(part) for part in parts])
+    power = np.array([float(np.mean(np.square(part.values))) for part in parts])
+    return float(volumes @ power / power.sum())
+
+
+def _resel_voxels(maps: HalfMaps) -> float:
+    """Voxels of a resel, from the correlation r of neighbours d apart.
+
+    The width is ``d sqrt(8 ln 2) / sqrt(-4 ln r)`` for a Gaussian autocorrelation.
     """
     products = np.zeros((3, 3))
     half = np.zeros(maps.where.shape, dtype=np.float32)
@@ -296,6 +320,6 @@ def voxels_per_resel(maps: HalfMaps) -> float:
             a, b = half[first][both].astype(np.float64), half[second][both].astype(np.float64)
             products[axis] += a @ b, a @ a, b @ b
     correlation = products[:, 0] / np.sqrt(products[:, 1] * products[:, 2])
-    bounded = np.clip(correlation, 1e-3, 0.999)
+    bounded = np.clip(correlation, 1e-3, 0.9999)
     widths = np.sqrt(8.0 * np.log(2.0)) / np.sqrt(-4.0 * np.log(bounded))
     return float(np.prod(np.maximum(widths, 1.0)))

@@ -3,9 +3,8 @@
 The image is compared with a model of itself: the regional activities, with the grey matter's own
 activity fitted anew around every voxel (locally weighted Müller-Gärtner, weights h*p_GM). What is
 left, without its slow part, is noise. Its width comes from the correlation of neighbouring
-residuals and its strength from their local variance; both are corrected for what the fit took away,
-by sending noise of known width and strength through the same fit (parametric calibration, as in
-Kiebel et al. 1999, NeuroImage 10:756, for residuals of smoothness estimates).
+residuals (Kiebel et al. 1999, NeuroImage 10:756) and its strength from their local variance; both
+are corrected for what the fit took away, by sending noise of known width and strength through it.
 
 Draws of that noise then go through the very steps that the PET goes through: division by the
 blurred grey-matter fraction, warp, smoothing, mirror. Their spread is the standard error of every
@@ -35,6 +34,7 @@ __all__ = [
     "Chain",
     "HalfMaps",
     "Noise",
+    "corrected_noise",
     "defined_half",
     "index_slope",
     "measure_noise",
@@ -44,6 +44,7 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Matrix = npt.NDArray[np.floating]
 
 FIT_MM = 12.0
 """Width over which the activity of the grey matter is fitted, and of the slow part that goes."""
@@ -55,7 +56,7 @@ INSIDE = 0.5
 """Least blurred fraction of the brain where residuals count: the model knows no scalp."""
 
 ALIKE = 0.98
-"""Neighbours as alike as this were filtered so widely that nothing of the fit is left to measure."""
+"""Neighbours as alike as this were filtered so widely that the fit leaves nothing to measure."""
 
 ROUNDS = 4
 BINS = 10
@@ -121,7 +122,7 @@ def measure_noise(
     level = float(np.abs(model[fit.inside]).mean())
     roughness = float(residual[fit.inside].std()) / max(level, 1e-12)
     seen = fit.correlations(residual)
-    if not (1e-4 < roughness and seen.max() < ALIKE):
+    if not (roughness > 1e-4 and seen.max() < ALIKE):
         raise InputError(
             "the noise of the PET cannot be measured",
             found=f"residuals of {roughness:.1e} of the mean, neighbours correlated by "
@@ -158,7 +159,8 @@ class _LocalFit:
         model = smooth(grey, sizes_mm, FIT_MM) / self._weight * self.gm + spill
         rough = np.where(self.inside, image - model, zero)
         slow = smooth(rough, sizes_mm, FIT_MM) / self._share
-        return model, np.where(self.inside, rough - slow, zero)
+        rest = np.where(self.inside, rough - slow, zero)
+        return np.asarray(model, np.float32), np.asarray(rest, np.float32)
 
     def correlations(self, residual: Floats) -> npt.NDArray[np.float64]:
         """Correlation of neighbouring voxels along each axis, shape (3,)."""
@@ -177,7 +179,9 @@ def _filter_voxels(correlation: float) -> float:
     taps = np.arange(-30, 31)
     kernels = np.exp(-(taps**2) / (2.0 * SIGMAS[:, None] ** 2))
     power = (kernels**2).sum(axis=1)
-    return float(np.interp(correlation, (kernels[:, 1:] * kernels[:, :-1]).sum(axis=1) / power, SIGMAS))
+    return float(
+        np.interp(correlation, (kernels[:, 1:] * kernels[:, :-1]).sum(axis=1) / power, SIGMAS)
+    )
 
 
 def _variance(squares: Floats, left: Floats, model: Floats, inside: Mask, grid: Grid) -> Floats:
@@ -205,9 +209,23 @@ def _unit_noise(grid: Grid, fwhm_mm: npt.ArrayLike, rng: np.random.Generator) ->
     return np.asarray(field / field.std(), dtype=np.float32)
 
 
-def index_slope(
-    image: npt.NDArray[np.floating], grid: Grid, valid: Mask
-) -> tuple[Floats, Floats]:
+def corrected_noise(noise: Noise, gm: Floats, defined: Mask, to_t1: Matrix) -> Noise:
+    """Noise of an image after partial-volume correction, which divides by h*p_GM.
+
+    Parameters
+    ----------
+    gm
+        Shape (X, Y, Z) of the PET, blurred grey-matter fraction; ones where nothing is corrected.
+    defined
+        Of the same shape: where the corrected image is defined; the noise is zero elsewhere.
+    to_t1
+        Shape (4, 4), PET mm → T1w mm; it goes into the affine.
+    """
+    sd = np.where(defined, noise.sd.data / np.maximum(gm, np.float32(1e-3)), np.float32(0))
+    return Noise(Image(sd.astype(np.float32), to_t1 @ noise.sd.affine), noise.fwhm_mm)
+
+
+def index_slope(image: npt.NDArray[np.floating], grid: Grid, valid: Mask) -> tuple[Floats, Floats]:
     """Slopes of the asymmetry index by a voxel and by its mirror: 4 b/(a+b)² and -4 a/(a+b)².
 
     Examples
@@ -221,7 +239,10 @@ def index_slope(
     here = np.asarray(image, dtype=np.float64)
     there = mirror(here, grid)
     square = np.where(valid, (here + there) ** 2, 1.0)
-    own, other = np.where(valid, 4.0 * there / square, 0.0), np.where(valid, 4.0 * here / square, 0)
+    own, other = (
+        np.where(valid, 4.0 * there / square, 0.0),
+        np.where(valid, 4.0 * here / square, 0),
+    )
     return np.asarray(own, dtype=np.float32), np.asarray(-other, dtype=np.float32)
 
 
@@ -297,7 +318,7 @@ class Chain:
     @cached_property
     def where(self) -> Mask:
         """Half of the grid in which the index is defined."""
-        return defined_half(self.image, self.place.template)
+        return np.asarray(defined_half(self.image, self.place.template), dtype=np.bool_)
 
     @cached_property
     def weight(self) -> Floats:
@@ -312,17 +333,13 @@ class Chain:
         return smooth(values, self.place.template.voxel_sizes_mm, self.smoothing_fwhm_mm)
 
 
-def noise_maps(
-    noise: Noise, corrected_defined: Mask, chain: Chain, count: int, rng: np.random.Generator
-) -> HalfMaps:
+def noise_maps(noise: Noise, chain: Chain, count: int, rng: np.random.Generator) -> HalfMaps:
     """Send draws of noise through the steps of the PET, to asymmetry maps of noise alone.
 
     Parameters
     ----------
     noise
-        Of the *corrected* image (its sd over the blurred grey matter), affine to T1w mm.
-    corrected_defined
-        Shape of `noise.sd`: where the corrected image is defined.
+        Of the *corrected* image, from :func:`corrected_noise`; zero where that is not defined.
     count
         Draws.
     """
@@ -330,12 +347,12 @@ def noise_maps(
     n = grid.shape[0] // 2
     own, other = (slope[:n] for slope in index_slope(chain.image, grid, defined))
     points, affine = chain.place.to_native_mm[defined], noise.sd.affine
-    inside = Image(corrected_defined.astype(np.float32), affine)
+    inside = Image((noise.sd.data > 0).astype(np.float32), affine)
     share = np.maximum(sample(inside, points, threads=chain.place.threads), np.float32(MOST))
     maps = np.empty((count, np.count_nonzero(chain.where)), dtype=np.float32)
     values = np.zeros(grid.shape, dtype=np.float32)
     for row in maps:
-        drawn = Image(np.where(corrected_defined, noise.draw(rng), np.float32(0)), affine)
+        drawn = Image(noise.draw(rng), affine)
         values[defined] = sample(drawn, points, threads=chain.place.threads) / share
         smoothed = chain.smooth(values)
         row[:] = (own * smoothed[:n] + other * mirror(smoothed, grid)[:n])[chain.where]

@@ -1,4 +1,4 @@
-"""A patient's asymmetry among healthy people: percentiles by structure, and maps that they could have.
+"""A patient's asymmetry among healthy people: percentiles by structure, and maps like theirs.
 
 The shipped table (:mod:`falx.data.asymmetry_norms`) holds 537 old people, pons-scaled, without
 partial-volume correction, on other scanners: a percentile from it is an orientation, no diagnosis.
