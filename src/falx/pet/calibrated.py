@@ -168,7 +168,9 @@ def calibrated_signature(
         Search(s, maps.noise.where & half_of(grey, s), half_of(usual, s)) for s in sides
     )
     null = mass_null(maps, searches, count=settings.maps, rng=rng)
-    checks = [widening(s.z(half_of(index, s.side)), s, null, settings.level) for s in searches]
+    # On both sides, a focus of one is a decoy of the other: then no cluster of decoys refutes.
+    refuting = settings.level if side is not None else 0.0
+    checks = [widening(s.z(half_of(index, s.side)), s, null, refuting) for s in searches]
     factor, refuted = max(f for f, _ in checks), any(r for _, r in checks)
     z_map, probability = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
     foci: list[Focus] = []

@@ -313,7 +313,7 @@ class Chain:
     @cached_property
     def defined(self) -> Mask:
         """Where the image is defined."""
-        return np.asarray(self.image) != 0
+        return np.asarray(np.asarray(self.image) != 0)
 
     @cached_property
     def where(self) -> Mask:
