@@ -1,4 +1,4 @@
-"""Cheap patients for studies of the signature: true tissue maps, true template map, PET redrawn."""
+"""Cheap patients to study the signature: true tissue maps, true template map, PET redrawn."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class MassNull:
         0.5
         """
         reached = np.count_nonzero(self.largest >= mass)
-        return (1.0 + reached) / (1.0 + len(self.largest))
+        return float((1.0 + reached) / (1.0 + len(self.largest)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,7 +290,7 @@ def cluster_decoy_rate(
     0.5
     """
     kept = int(np.count_nonzero(targets >= mass))
-    return min((1.0 + np.count_nonzero(decoys >= mass)) / kept, 1.0) if kept else 1.0
+    return float(min((1.0 + np.count_nonzero(decoys >= mass)) / kept, 1.0)) if kept else 1.0
 
 
 def voxels_per_resel(*parts: HalfMaps) -> float:
