@@ -20,8 +20,9 @@ SOURCE = ROOT / "src" / "falx"
 EXPORTS = re.compile(r"^__all__ = [\[(].*?[\])]$", re.DOTALL | re.MULTILINE)
 BY_NAME = (SOURCE / "__init__.py", SOURCE / "cli" / "main.py")
 KINDS = {"class", "function", "method", "property"}
-CALLED_BY_OTHERS = {"emit", "add_arguments", "run"}
-"""What a library or the command table calls: a log handler's and a command's functions."""
+CALLED_BY_OTHERS = {"emit", "add_arguments", "run", "_repr_html_"}
+"""What a library, a notebook or the command table calls: a log handler, a table of a result, a
+command."""
 
 
 def unused() -> list[str]:

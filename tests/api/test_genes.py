@@ -55,11 +55,11 @@ def test_a_turned_map_turns_the_weights(phantom, found) -> None:
 
 def test_the_planted_set_comes_first_with_its_numbers(phantom, sets) -> None:
     first = sets.table[0]
-    assert first["set"] == "planted programme"
-    assert first["size"] == 30 and first["overlap"] >= 28
-    tail = scipy.stats.hypergeom.sf(first["overlap"] - 1, 300, 30, sets.found.list_size)
-    assert first["p"] == pytest.approx(tail)
-    assert [row["p"] for row in sets.table] == sorted(row["p"] for row in sets.table)
+    assert first.name == "planted programme"
+    assert first.size == 30 and first.overlap >= 28
+    tail = scipy.stats.hypergeom.sf(first.overlap - 1, 300, 30, sets.found.list_size)
+    assert first.p == pytest.approx(tail)
+    assert [row.p for row in sets.table] == sorted(row.p for row in sets.table)
 
 
 def test_sets_may_be_a_mapping_or_a_file(phantom, found, sets, tmp_path) -> None:
@@ -69,7 +69,7 @@ def test_sets_may_be_a_mapping_or_a_file(phantom, found, sets, tmp_path) -> None
     path.write_text(as_gmt(phantom.library))
     for given_ in (path, str(path), dict(phantom.library.sets)):
         again = falx.enrich(found.positive, given_, found.genes)
-        assert [row["p"] for row in again.table] == [row["p"] for row in sets.table]
+        assert [row.p for row in again.table] == [row.p for row in sets.table]
 
 
 @given(st.integers(1, 19), st.integers(5, 19), st.data())
@@ -78,9 +78,9 @@ def test_enrichment_is_the_hypergeometric_tail(n, size, data) -> None:
     listed = data.draw(st.permutations(universe))[:n]
     row = falx.enrich(listed, {"one": universe[:size]}, universe).table[0]
     overlap = len(set(listed) & set(universe[:size]))
-    assert (row["overlap"], row["size"]) == (overlap, size)
-    assert row["factor"] == pytest.approx(overlap * 20 / (size * n))
-    assert row["p"] == pytest.approx(scipy.stats.hypergeom.sf(overlap - 1, 20, size, n))
+    assert (row.overlap, row.size) == (overlap, size)
+    assert row.factor == pytest.approx(overlap * 20 / (size * n))
+    assert row.p == pytest.approx(scipy.stats.hypergeom.sf(overlap - 1, 20, size, n))
 
 
 def test_they_print_and_draw_themselves(found, sets) -> None:

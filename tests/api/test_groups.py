@@ -42,11 +42,11 @@ def test_the_largest_cluster_is_where_it_was_lowered(phantom, found) -> None:
     middle = (
         lowered.affine[:3, :3] @ np.argwhere(lowered.data).mean(axis=0) + lowered.affine[:3, 3]
     )
-    assert np.linalg.norm(np.array(first["peak_mm"]) - middle) < 25
-    assert first["t"] < 0
+    assert np.linalg.norm(np.array(first.peak_mm) - middle) < 25
+    assert first.t < 0
     extent = found.found.clusters[0].cluster.extent
-    assert first["volume_mm3"] == pytest.approx(extent * 6.0**3)
-    assert first["p_mass"] == found.found.clusters[0].p_mass <= 0.1
+    assert first.volume_mm3 == pytest.approx(extent * 6.0**3)
+    assert first.p_mass == found.found.clusters[0].p_mass <= 0.1
 
 
 def test_a_turned_contrast_turns_every_t(phantom, found) -> None:

@@ -44,6 +44,17 @@ def test_a_path_an_image_and_an_array_are_the_same(tmp_path) -> None:
     same(falx.read(path), wanted)
 
 
+def test_whole_numbers_are_taken_as_a_file_gives_them_and_saved_as_they_are(tmp_path) -> None:
+    whole = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    path = falx.save((whole, AFFINE), tmp_path / "a.nii")
+    assert nib.load(path).get_data_dtype() == np.uint8
+    found = image_of((whole, AFFINE), "x")
+    assert found.data.dtype == np.float32
+    same(found, load(path))
+    mask = falx.save(falx.Image(whole > 30, AFFINE), tmp_path / "m.nii.gz")
+    assert nib.load(mask).get_data_dtype() == np.uint8
+
+
 @given(affines(), st.sampled_from(ORIENTATIONS))
 def test_in_memory_equals_by_way_of_a_file(tmp_path_factory, affine, orientation) -> None:
     """Any orientation, any affine: bit for bit what saving and loading gives."""
@@ -176,7 +187,12 @@ def test_what_is_saved_is_read_again(tmp_path) -> None:
     image = image_of((DATA, AFFINE), "x")
     same(falx.read(falx.save(image, tmp_path / "x.nii.gz")), image)
     series = image_of((np.stack([DATA, 2 * DATA], axis=-1), AFFINE), "x", ndim=4)
-    same(falx.read(falx.save(series, tmp_path / "s.nii"), ndim=4), series)
+    for held in (
+        series,
+        (series.data, series.affine),
+        nib.Nifti1Image(series.data, series.affine),
+    ):
+        same(falx.read(falx.save(held, tmp_path / "s.nii"), ndim=4), series)
     with pytest.raises(InputError, match=r"x\.img: images are written as NIfTI"):
         falx.save(image, tmp_path / "x.img")
     with pytest.raises(InputError, match="does not say where it lies"):

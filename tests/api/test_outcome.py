@@ -22,7 +22,7 @@ def found():
 def test_the_published_cohort_gives_its_area_and_cut(found) -> None:
     assert found.area.auc == pytest.approx(0.735, abs=5e-4)
     assert found.cut.threshold == pytest.approx(0.396118, abs=1e-6)
-    assert (found.patients, found.events) == (30, 21)
+    assert (len(found.outcome), found.outcome.sum()) == (30, 21)
     assert found.optimism.harrell < found.optimism.apparent
     assert found.held_out.balanced_accuracy < found.optimism.apparent
 
@@ -69,3 +69,16 @@ def test_what_cannot_be_judged_is_refused() -> None:
     ):
         with pytest.raises(FalxError, match=sentence):
             call()
+
+
+def test_two_scores_of_the_same_patients_are_compared(found) -> None:
+    cohort = falx.published_cohort()
+    other = falx.roc(cohort["rate_amygdala"], cohort["seizure_free"], **QUICK)
+    test = found.compare(other)
+    assert test.difference == pytest.approx(found.area.auc - other.area.auc)
+    assert 0 < test.p < 1 and np.sign(test.z) == np.sign(test.difference)
+    assert other.compare(found).p == pytest.approx(test.p)
+    turned = falx.roc(-found.score, found.outcome, higher_is_positive=False, **QUICK)
+    assert found.compare(turned).difference == pytest.approx(0)
+    with pytest.raises(FalxError, match="on the same patients"):
+        found.compare(falx.roc([1, 2, 3, 4], [0, 1, 0, 1], **QUICK))

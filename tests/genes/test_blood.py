@@ -18,14 +18,12 @@ pytest.importorskip("pydeseq2")
 
 
 @pytest.fixture(scope="module")
-def against_r(shared):
-    folder = shared / "reference/deseq2"
+def against_r(reference):
+    folder = reference / "deseq2"
     counts = read_counts(source_text(folder / "counts.csv.gz"))
-    # A third of the genes is enough to compare gene by gene only where nothing is shared between
-    # genes; trend and prior are, so the whole table is fitted.
     comparison = Comparison("group", ("DRE", "DSE"))
     result = differential(counts, read_design(folder / "meta.csv"), comparison)
-    return result, pd.read_csv(folder / "deseq2_1.38.3_results.csv.gz", index_col=0)
+    return result, pd.read_csv(folder / "results.csv.gz", index_col=0)
 
 
 @pytest.mark.slow
@@ -48,30 +46,28 @@ def test_agreement_with_r(against_r):
     assert len(fdr & r_fdr) / len(fdr | r_fdr) >= 0.997
 
 
-def small(shared, folder, counts="pydeseq2__datasets__synthetic__test_counts.csv"):
-    data = shared / "data/rnaseq"
-    read = read_counts(source_text(data / counts))
-    name = counts.replace("test_counts", "test_metadata")
-    design = read_design(data / name)
-    return read, design, data / f"pydeseq2__tests__data__{folder}__r_test_res.csv"
+def small(reference, design="single_factor"):
+    folder = reference / "deseq2"
+    counts = read_counts(source_text(folder / "small_counts.csv"))
+    return counts, read_design(folder / "small_metadata.csv"), folder / f"small_{design}.csv"
 
 
 @pytest.mark.parametrize(
     ("folder", "formula"),
     [("single_factor", "~condition"), ("multi_factor", "~group + condition")],
 )
-def test_small_designs_agree_with_r(shared, folder, formula):
+def test_small_designs_agree_with_r(reference, folder, formula):
     """R DESeq2 1.34.0, distributed with PyDESeq2 (MIT)."""
-    counts, design, reference = small(shared, folder)
+    counts, design, results = small(reference, folder)
     fit = differential(counts, design, Comparison("condition", ("B", "A"), formula)).fit
-    r = pd.read_csv(reference, index_col=0)
+    r = pd.read_csv(results, index_col=0)
     np.testing.assert_allclose(fit.log2_fold_change, r["log2FoldChange"], rtol=0.02)
     np.testing.assert_allclose(fit.p, r["pvalue"], rtol=0.02)
     np.testing.assert_allclose(fit.p_adjusted, r["padj"], rtol=0.02)
 
 
-def test_published_and_corrected_rules_stand_side_by_side(shared):
-    counts, design, _ = small(shared, "single_factor")
+def test_published_and_corrected_rules_stand_side_by_side(reference):
+    counts, design, _ = small(reference)
     result = differential(counts, design, Comparison("condition", ("B", "A")))
     published = select_genes(result, rule="as_published")
     corrected = select_genes(result)

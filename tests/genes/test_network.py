@@ -20,7 +20,7 @@ from falx.genes.network.interactions import (
     read_string,
 )
 from falx.genes.network.mcode import find_modules, node_scores
-from falx.genes.sets.library import GeneSetLibrary, Origin, restrict
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, restrict
 
 ORIGIN = Origin("made")
 
@@ -121,54 +121,40 @@ def test_karate_club():
 
 
 @pytest.fixture(scope="module")
-def hint(shared):
-    folder = shared / "data/genesets"
-    return read_indexed(
-        source_text(folder / "hint_hi2012_edge_list.txt"),
-        source_text(folder / "hint_hi2012_index_gene.txt"),
-    )
+def clustered():
+    """Hubs that many nodes share, and a clique of twelve that are no hubs."""
+    rng = np.random.default_rng(4)
+    names = [f"g{i:03d}" for i in range(400)]
+    pairs = {(names[int(a)], names[int(b)]) for a, b in rng.zipf(1.5, (6000, 2)) % 400 if a < b}
+    return make_network(sorted(pairs | set(combinations(names[300:312], 2))), ORIGIN)
 
 
-def test_hint_is_read_whole(hint, shared):
-    assert (len(hint.neighbours), hint.n_edges) == (9859, 40705)
-    assert (hint.loops, hint.repeated) == (0, 0)
-    folder = shared / "data/genesets"
-    files = ("irefindex9_edge_list", "irefindex9_index_gene")
-    other = read_network([source_text(folder / name) for name in files])
-    assert other.n_edges == 91809
-
-
-def test_hint_modules_do_not_depend_on_names(hint):
-    found = find_modules(hint.neighbours)
-    assert len(found) == 68
-    best = [(round(m.score, 3), len(m.nodes), m.n_edges) for m in found[:5]]
-    assert best == [
-        (11.571, 15, 81),
-        (8.5, 9, 34),
-        (8.308, 14, 54),
-        (8.0, 9, 32),
-        (7.795, 40, 152),
+def test_edges_are_compared_with_lists_of_like_degree(clustered, rng):
+    names = sorted(clustered.neighbours)
+    clique = [f"g{i}" for i in range(300, 312)]
+    found = edge_enrichment(clustered, clique, rng, n_lists=200)
+    assert found.p == pytest.approx(1 / 201)
+    assert found.observed >= 66
+    p = [
+        edge_enrichment(clustered, rng.choice(names, 60, replace=False), rng, n_lists=100).p
+        for _ in range(5)
     ]
-    names = sorted(hint.neighbours)
-    other = dict(zip(names, np.random.default_rng(0).permutation(names).tolist(), strict=True))
-    renamed = {other[n]: frozenset(other[p] for p in ps) for n, ps in hint.neighbours.items()}
-    back = {new: old for old, new in other.items()}
-    again = {frozenset(back[n] for n in m.nodes) for m in find_modules(renamed)}
-    assert again == {frozenset(m.nodes) for m in found}
-
-
-def test_edges_are_compared_with_lists_of_like_degree(hint, rng):
-    hubs = sorted(hint.neighbours, key=lambda g: -len(hint.neighbours[g]))[:60]
-    module = find_modules(hint.neighbours)[0].nodes
-    assert edge_enrichment(hint, module, rng, n_lists=200).p == pytest.approx(1 / 201)
-    random = edge_enrichment(
-        hint, rng.choice(sorted(hint.neighbours), 200, replace=False), rng, n_lists=200
-    )
-    assert random.p > 0.05
+    assert max(p) > 0.05
     # Hubs alone would look like a network against lists of any degree.
-    assert edge_enrichment(hint, hubs, rng, n_lists=50).expected > 50
+    hubs = sorted(names, key=lambda g: -len(clustered.neighbours[g]))[:40]
+    plain = [clustered.induced(rng.choice(names, 40, replace=False)).n_edges for _ in range(20)]
+    assert edge_enrichment(clustered, hubs, rng, n_lists=50).expected > 3 * max(plain)
     with pytest.raises(InputError, match="fewer than two genes"):
-        edge_enrichment(hint, ["nobody"], rng)
+        edge_enrichment(clustered, ["nobody"], rng)
+
+
+def test_edges_by_number(tmp_path):
+    edges, index = SourceText("e", "1 2 1\n2 3 1"), SourceText("i", "1 A 5\n2\tB\n3 C\n")
+    network = read_indexed(edges, index)
+    assert network.edges() == (("A", "B"), ("B", "C"))
+    assert read_network([edges, index]).edges() == network.edges()
+    with pytest.raises(InputError, match="no name in the index.*found: 1 4"):
+        read_indexed(SourceText("e", "1 4 1\n"), index)
 
 
 def test_loops_and_repeated_edges_are_counted():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 import falx
+from falx.cli.main import main
 from falx.core.records import plain
 from falx.images.nifti import load, load_labels, load_mask
 from falx.images.warp import load_map
@@ -118,6 +120,29 @@ def test_results_print_and_draw_themselves(chain, rates, tmp_path) -> None:
         assert result.plot()._repr_png_().startswith(b"\x89PNG")
     saved = falx.save(signature, tmp_path / "signature.nii.gz")
     same(signature.image, saved, load_mask)
+
+
+def test_a_plan_is_that_of_the_command_line(chain, out, tmp_path, capsys) -> None:
+    copy = tmp_path / "out"
+    shutil.copytree(out / "sub-01", copy / "sub-01")
+    words = ["plan", str(copy), "--participant-label", "01", "--max-burns", "1", "--draws", "200"]
+    code = main([*words, "--max-angle-deg", "40"])
+    (written,) = copy.rglob("*plan*.json")
+    document = json.loads(written.read_text(encoding="utf-8"))
+    found = falx.plan(chain[-1], max_burns=1, draws=200, max_angle_deg=40)
+    assert len(found.found.options) == len(document["options"]) > 0
+    assert found.found.candidates == document["candidates"]
+    assert (code == 0) == (found.suggested is not None) == (document["suggested"] is not None)
+    for own, option in zip(found.found.options, document["options"], strict=True):
+        assert own.assessment.rate == option["hippocampus"]["rate"]
+        assert own.assessment.risk_mm == option["risk_mm"]
+    assert "Vessels were not checked." in repr(found) and "pairs of entry" in repr(found)
+    assert found.plot()._repr_png_().startswith(b"\x89PNG")
+    if found.suggested is not None:
+        same(found.image, next(copy.rglob("*desc-planned_mask.nii.gz")), load_mask)
+        assert "reaches the threshold when misplaced" in repr(found)
+    with pytest.raises(falx.FalxError, match="did you mean 'max_length_mm'"):
+        falx.plan(chain[-1], max_lenght_mm=9)
 
 
 def test_another_choice_gives_another_signature_and_an_unknown_one_a_sentence(chain) -> None:

@@ -149,9 +149,9 @@ def test_enrich_command(demo, tmp_path, capsys):
     assert "Lists together" in (tmp_path / "out/report.html").read_text()
 
 
-def test_degs_command(shared, tmp_path, capsys):
+def test_degs_command(reference, tmp_path, capsys):
     pytest.importorskip("pydeseq2")
-    data = shared / "data/rnaseq/pydeseq2__datasets__synthetic__test_"
+    data = reference / "deseq2/small_"
     imaging = tmp_path / "genes.tsv"
     members = ["positive", "negative", "", "positive", "", "negative", "", "", "positive", ""]
     lines = [f"gene{i}\t{m}" for i, m in enumerate(members, 1)]
@@ -198,7 +198,8 @@ def test_enigma_table_states_what_it_mixes():
     assert "thickness" in table.notes[0]
 
 
-def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys):
+def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(demo_genes.run.__kwdefaults__, "n_maps", 499)
     assert main(["demo", str(tmp_path), "--study", "genes", "--seed", "7"]) == 0
     said = capsys.readouterr().out
     assert "median rank of the planted genes" in said

@@ -136,7 +136,7 @@ def genes(made, tmp_path, run):
     def falx(*more, source="map.nii.gz", expression="expression.csv"):
         return run(
             "genes", made / source, "--expression", made / expression, "--out", tmp_path / "out",
-            "--n-maps", "49", "--n-list", "5", *more,
+            "--n-maps", "49", "--n-list", "5", "--beside", "random", *more,
         )  # fmt: skip
 
     return falx

@@ -26,7 +26,8 @@ def genes(made, tmp_path, capsys):
         code = main(
             [
                 "genes", str(made / source), "--expression", str(made / expression),
-                "--out", str(tmp_path / "out"), "--n-maps", "49", "--n-list", "5", *more,
+                "--out", str(tmp_path / "out"), "--n-maps", "49", "--n-list", "5",
+                "--beside", "random", *more,
             ]
         )  # fmt: skip
         said = capsys.readouterr()

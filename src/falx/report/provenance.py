@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from falx.core.files import read_json
-from falx.core.records import record_of
 from falx.report.page import Details, Table, Text
 
-__all__ = ["MadeFile", "StageRecord", "provenance_blocks", "read_record"]
+__all__ = ["MadeFile", "StageRecord", "provenance_blocks"]
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,9 @@ class StageRecord:
     notices: tuple[str, ...] = ()
 
 
-def provenance_blocks(records: Mapping[str, StageRecord | Mapping[str, Any]]) -> list[Details]:
+def provenance_blocks(records: Mapping[str, StageRecord]) -> list[Details]:
     """Return parameters, files with their digests, and versions of every stage, folded away."""
-    return [
-        _stage(name, r if isinstance(r, StageRecord) else record_of(StageRecord, r, where=name))
-        for name, r in records.items()
-    ]
+    return [_stage(name, record) for name, record in records.items()]
 
 
 def _stage(name: str, record: StageRecord) -> Details:
@@ -58,9 +52,3 @@ def _stage(name: str, record: StageRecord) -> Details:
             Text(f"Falx {record.falx}, Python {record.python}, {packages}"),
         ],
     )
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read metrics or provenance of a stage."""
-    content: dict[str, Any] = read_json(path)
-    return content

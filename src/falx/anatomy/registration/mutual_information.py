@@ -8,7 +8,6 @@ with respect to the entries of the matrix is analytic.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
@@ -127,17 +126,7 @@ def _fade(x: float, last: float) -> tuple[float, int]:
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def _fill(
-    points: Any,
-    fixed: Any,
-    moving: Any,
-    m: Any,
-    position: Any,
-    slope: Any,
-    weight: Any,
-    face: Any,
-    counts: Any,
-) -> None:
+def _fill(points, fixed, moving, m, position, slope, weight, face, counts):  # type: ignore[no-untyped-def]
     """Sample the moving image and its gradient; add every sample to its chunk's histogram.
 
     With voxel position x = M p, fractions (fx, fy, fz) within the cell and its eight corners,
@@ -196,16 +185,7 @@ def _fill(
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def _back(
-    points: Any,
-    fixed: Any,
-    position: Any,
-    slope: Any,
-    weight: Any,
-    face: Any,
-    by: Any,
-    gradients: Any,
-) -> None:
+def _back(points, fixed, position, slope, weight, face, by, gradients):  # type: ignore[no-untyped-def]
     """Carry the derivative by histogram count back to the entries of the voxel matrix.
 
     The adjoint of :func:`_fill`, sample by sample, with S = d NMI / d count:

@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 DONORS = ("9861", "10021", "12876", "14380", "15496", "15697")
-MICROARRAY_FILES = ("MicroarrayExpression", "PACall", "Probes", "SampleAnnot", "Ontology")
 
 
 @dataclass(frozen=True, eq=False)

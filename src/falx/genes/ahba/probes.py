@@ -72,7 +72,7 @@ def above_background(
     probes: Probes,
     threshold: float,
 ) -> npt.NDArray[np.bool_]:
-    """Whether a probe is present in at least a share of the samples, donors pooled.
+    """Whether a probe is present in a share of the samples, donors pooled; shape (probes,).
 
     Parameters
     ----------

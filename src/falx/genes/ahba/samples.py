@@ -144,7 +144,7 @@ def _join(parts: list[Samples]) -> Samples:
 
 
 def side_agrees(samples: Samples, ontology: Ontology) -> npt.NDArray[np.bool_]:
-    """Whether the ontology's side and the sign of x agree; structures without side need x = 0."""
+    """Whether side and sign of x agree, shape (S,); structures without side need x = 0."""
     x = samples.mni_mm[:, 0]
     side = np.array([ontology.hemisphere.get(int(s), "") for s in samples.structure_id])
     expected = np.select([side == "L", side == "R"], [-1.0, 1.0], 0.0)

@@ -1,4 +1,8 @@
-"""Overlap of imaging genes with genes changed in blood, tested instead of only named."""
+"""Overlap of imaging genes with genes changed in blood, tested instead of only named.
+
+Lists are compared by the hypergeometric tail and the odds ratio of Haldane and Anscombe (1956),
+with half a count added to every cell.
+"""
 
 from __future__ import annotations
 

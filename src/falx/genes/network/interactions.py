@@ -1,4 +1,8 @@
-"""Interaction tables: STRING, BioGRID, HINT and plain edge lists."""
+"""Interaction tables: STRING, BioGRID, HINT and plain edge lists.
+
+Szklarczyk et al. 2023 (Nucleic Acids Res. 51:D638), Oughtred et al. 2021 (Protein Sci. 30:187),
+Das and Yu 2012 (BMC Syst. Biol. 6:92).
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class FittedVariogram:
 def make_variogram(
     distances_mm: npt.ArrayLike, *, percentile: float = PUBLISHED_PERCENTILE, n_bins: int = 25
 ) -> Variogram:
-    """Prepare the variogram of pairs nearer than a percentile of all distances.
+    """Prepare the variogram, of distances of shape (n, n), of the pairs below a percentile.
 
     The kernel is Gaussian, exp(-(2.68 (h - d) / b)² / 2) with b three bin steps.
     """
@@ -174,7 +174,7 @@ def _match(permuted: Array, noise: Array, S: Array, variogram: Variogram, target
 
 
 def fit_exponential(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> FittedVariogram:
-    """Fit nugget + sill (1 - exp(-h / range)) to the map's variogram by least squares."""
+    """Fit nugget + sill (1 - exp(-h / range)) to the variogram of a map of shape (n,)."""
     y = np.asarray(values, dtype=np.float64)
     d = np.asarray(distances_mm, dtype=np.float64)
     variogram = make_variogram(d, percentile=50.0)

@@ -101,7 +101,7 @@ class TestedSets:
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
-        """Tested genes in each set."""
+        """Tested genes in each set, shape (m,)."""
         return np.asarray(np.diff(self.membership.indptr), dtype=np.int64)
 
     def members(self, name: str) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class TestedSets:
         return tuple(self.universe[i] for i in self.membership.indices[start:stop])
 
     def indicator(self, genes: Iterable[str]) -> npt.NDArray[np.float64]:
-        """0/1 vector of a gene list over the universe."""
+        """0/1 vector of a gene list over the universe, shape (N,)."""
         chosen = set(genes)
         return np.array([gene in chosen for gene in self.universe], dtype=np.float64)
 

@@ -1,7 +1,8 @@
 """Gene Ontology: OBO terms and GAF annotations to gene sets.
 
 An annotation to a term holds for all its ancestors over ``is_a`` and ``part_of`` (the true-path
-rule). Annotations qualified NOT and those without data (evidence ND) do not count.
+rule; Ashburner et al. 2000, Nat. Genet. 25:25). Annotations qualified NOT and those without data
+(evidence ND) do not count.
 """
 
 from __future__ import annotations

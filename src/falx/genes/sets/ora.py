@@ -51,7 +51,7 @@ class OraResult:
     universe_size: int
 
     def order(self) -> npt.NDArray[np.intp]:
-        """Rows from smallest P; ties by larger overlap, then by name."""
+        """Rows from smallest P, shape (m,); ties by larger overlap, then by name."""
         return np.lexsort((np.array(self.names), -self.overlap, self.p))
 
 
@@ -88,7 +88,7 @@ def hypergeometric_tail(
 ) -> Array:
     """P(X >= k) for k of a list of n among M of N, as scipy's ``hypergeom.sf(k - 1, N, M, n)``.
 
-    The first term comes from log factorials in extended precision.
+    Arrays have the shape (m,). The first term comes from log factorials in extended precision.
 
     Examples
     --------

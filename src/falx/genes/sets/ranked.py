@@ -75,7 +75,7 @@ def _walk(
 
 
 def enrichment_scores(statistic: npt.ArrayLike, sets: TestedSets) -> Array:
-    """Enrichment score of every set for one ranking of the universe, weight 1.
+    """Enrichment score of every set, shape (m,), for one ranking of the universe, weight 1.
 
     Genes are ranked from the largest statistic; ties keep the order of the universe.
     """

@@ -41,7 +41,7 @@ def _clean(axis: Any) -> None:
 
 
 def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str = "") -> Figure:
-    """Every patient as a dot beside the box of both outcome groups.
+    """Every patient (n,) as a dot beside the box of both outcome groups (Tukey 1977).
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def shapley_figure(study: AdditiveStudy) -> Figure:
 
 
 def dependence_figure(curve: PartialDependence, x: Floats, y: Floats) -> Figure:
-    """Predicted asymmetry when one volume is varied, over the patients' own values."""
+    """Predicted asymmetry when one volume is varied, over the patients' own values (n,)."""
     figure = new_figure(5.4, 3.6)
     axis = figure.subplots()
     axis.fill_between(curve.x, curve.low, curve.high, color=FREE, alpha=0.2, lw=0)
@@ -306,7 +306,7 @@ def dependence_figure(curve: PartialDependence, x: Floats, y: Floats) -> Figure:
 
 
 def prediction_figure(study: AdditiveStudy, response: Floats) -> Figure:
-    """Held-out prediction with its interval, and the truth, patients ranked by prediction."""
+    """Held-out prediction with interval, and the truth (n,), patients ranked by prediction."""
     order = np.argsort(study.prediction, kind="stable")
     place = np.arange(len(order))
     inside = np.mean((response >= study.interval_low) & (response <= study.interval_high))

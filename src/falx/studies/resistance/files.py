@@ -34,6 +34,7 @@ from falx.maps.files import (
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import render
+from falx.report.provenance import StageRecord
 from falx.studies.resistance.configuration import Kinds, Roles
 from falx.studies.resistance.demographics import Demographics, demographics_of
 from falx.studies.resistance.group_page import GroupContent, group_sections
@@ -311,7 +312,7 @@ def run_report_stage(files: PersonFiles, *, subject: str) -> None:
         volume=load(files.volume),
         to_native=load_map(files.to_native),
         run=_run_content(files),
-        provenance={name: read_json(path) for name, path in files.records.items()},
+        provenance={name: read_record(StageRecord, path) for name, path in files.records.items()},
     )
     title = f"sub-{subject} · grey matter and resting BOLD"
     write_text(files.page, render(title, person_sections(content)))

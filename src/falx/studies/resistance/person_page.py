@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.report.in_template import in_template
 from falx.report.page import Block, Figure, Notice, Section, Table, Text
-from falx.report.provenance import provenance_blocks
+from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
 from falx.studies.resistance.person_figures import carpet_figure, homogeneity_figure, motion_figure
 
@@ -74,7 +73,7 @@ class PersonContent:
     volume: Image
     to_native: CoordinateMap
     run: RunContent | None
-    provenance: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, StageRecord]
 
 
 def person_sections(content: PersonContent) -> list[Section]:
