@@ -17,7 +17,7 @@ from falx.cli import app, demo, dicom_in, dicom_out
 from falx.cli import fetch as fetching
 from falx.cli.main import Command, _interrupt, main
 from falx.core.errors import FalxError, FalxNotice, InputError
-from falx.images.nifti import save
+from falx.images.nifti import load_mask, save
 from falx.phantom.patient import PatientSpec
 
 Run = Callable[..., tuple[int, str, str]]
@@ -103,9 +103,9 @@ def test_masks_are_given_or_found_in_the_outputs(tmp_path) -> None:
         save(path, mask, np.eye(4))
     known = dicom_out._known(tmp_path, "07")
     assert list(known) == ["signature"]
-    np.testing.assert_array_equal(known["signature"].data, mask)
+    np.testing.assert_array_equal(load_mask(known["signature"]).data, mask)
     given = dicom_out._given([f"goal={tmp_path / 'mine.nii.gz'}"])
-    assert list(given) == ["goal"] and given["goal"].data.sum() == 16
+    assert list(given) == ["goal"] and load_mask(given["goal"]).data.sum() == 16
     with pytest.raises(InputError, match="sub-08: there is neither a planned ablation"):
         dicom_out._known(tmp_path, "08")
 
