@@ -8,12 +8,14 @@ VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow bench lint types layers unused format clean
+.PHONY: help demo test test-slow test-processors mutation bench lint types layers unused format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
 	@echo "make test       the tests (under 15 minutes on two cores)"
 	@echo "make test-slow  the long studies whose figures stand in docs/"
+	@echo "make mutation   whether tests notice changed code; MODULES=\"pet/maps.py …\" or ten at random"
+	@echo "make test-processors     golden and reference numbers as other processors compute them"
 	@echo "make bench      measured figures beside their targets"
 	@echo "make lint types layers   what CI checks besides the tests"
 
@@ -38,14 +40,21 @@ test: $(VENV)/.developer
 test-slow: $(VENV)/.developer
 	$(BIN)/python -m pytest -m slow
 
+test-processors: $(VENV)/.developer
+	$(BIN)/python scripts/test_processors.py --workers $(WORKERS)
+
 bench: $(VENV)/.developer
 	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell src tests benchmarks docs scripts README.md CONTRIBUTING.md
+	$(BIN)/codespell src tests benchmarks examples docs scripts README.md CONTRIBUTING.md
 	$(BIN)/validate-pyproject pyproject.toml
+
+mutation: $(VENV)/.developer
+	$(PIP) -e ".[mutation]"
+	$(BIN)/python scripts/mutation.py $(MODULES)
 
 unused: $(VENV)/.developer
 	$(BIN)/python scripts/unused.py

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas.atlas import load_atlas
+from falx.atlas.files import load_atlas
 from falx.core.errors import FalxNotice
 from falx.core.multiplicity import monte_carlo_p
 from falx.genes.association import gene_correlations

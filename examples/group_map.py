@@ -6,7 +6,7 @@ phantom = falx.phantom_groups(people=8)
 found = falx.group_map(phantom.images, phantom.groups, n_permutations=200)
 print(found)
 for cluster in found.clusters[:3]:
-    print({name: value for name, value in cluster.items() if name != "p_extent"})
+    print(cluster)
 
 falx.save(found, "t.nii.gz")
 found.plot().savefig("group_map.png")

@@ -2,7 +2,7 @@
 
 import falx
 
-patient = falx.phantom_patient(side="left", voxel_mm=2.0, head="10")
+patient = falx.phantom_patient(side="left", voxel_mm=2.5, head="10")
 head = falx.segment(patient.t1w, sampling_mm=6.0)
 found = falx.signature(falx.asymmetry(falx.correct_pet(patient.pet, head)), side="left")
 

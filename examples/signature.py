@@ -2,7 +2,7 @@
 
 import falx
 
-patient = falx.phantom_patient(side="right", voxel_mm=2.0, head="12")
+patient = falx.phantom_patient(side="right", voxel_mm=2.5, head="12")
 
 head = falx.segment(patient.t1w, sampling_mm=6.0)  # paths or images of nibabel do as well
 pet = falx.correct_pet(patient.pet, head)
@@ -11,7 +11,7 @@ print(head, pet, found, sep="\n")
 
 to_postop = falx.coregister(patient.t1w_postop, head)
 print(falx.ablative_rate(found, patient.ablation, matrix=to_postop))
-print("simulated:", patient.truth.ablation)
+print(f"simulated rate: {patient.truth.ablation.rate_hippocampus:.1%} of the hippocampus")
 
 falx.save(found, "signature.nii.gz")
 found.plot().savefig("signature.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import hypothesis
@@ -13,12 +14,16 @@ from falx.core.threads import WAITING
 
 os.environ.update({**WAITING, **os.environ})  # before the first kernel is loaded
 
-# On a busy machine a clock would judge the machine and not the test.
-hypothesis.settings.register_profile("falx", deadline=None)
+# On a busy machine a clock would judge the machine, and a test that fails once in a hundred runs
+# would judge the day.
+hypothesis.settings.register_profile("falx", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("falx")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REFERENCE = Path(__file__).with_name("reference")
+GOLDEN = Path(__file__).with_name("golden.json")
+
+Golden = Callable[[str, int, Mapping[str, float]], None]
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +38,21 @@ def shared() -> Path:
 def reference() -> Path:
     """Folder of reference numbers; each of its folders says what made them."""
     return REFERENCE
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare figures of a stage, its version given, with those in ``golden.json``.
+
+    How far each is away goes into the report of the run, for ``make test-processors``.
+    """
+    from stage_battery import check_golden  # loads kernels: not before WAITING is set
+
+    def check(stage: str, version: int, summary: Mapping[str, float]) -> None:
+        for name, away in check_golden(GOLDEN, stage, version, summary).items():
+            request.node.user_properties.append((f"golden {stage} {name}", f"{away:.3e}"))
+
+    return check
 
 
 @pytest.fixture
@@ -51,6 +71,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     if "shared" in getattr(item, "fixturenames", ()):
         item.add_marker("shared")
+    compared = "golden" in getattr(item, "fixturenames", ())
+    if compared or item.get_closest_marker("shared"):
+        item.add_marker("processor")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

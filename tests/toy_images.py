@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +48,25 @@ STUDY = Study(
             params={"wrong": "image.wrong"},
         ),
     ),
-    raw={"t1w": RawInput("T1w image", suffix="T1w", required=True)},
+    raw={"t1w": RawInput("T1w image", suffix="T1w", required=True, judged=False)},
     configuration=Configuration,
 )
 
 
-def write_images(root: Path) -> Path:
-    """Write a dataset of one T1w image of ones."""
-    path = root / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
-    path.parent.mkdir(parents=True)
-    nifti.save(path, np.ones(GRID.shape, np.float32), GRID.affine)
+JUDGED_STUDY = replace(
+    STUDY,
+    reference="toy_images:JUDGED_STUDY",
+    raw={"t1w": replace(STUDY.raw["t1w"], judged=True)},
+)
+"""The same, with images that must show a head."""
+
+
+def write_images(root: Path, **heads: np.ndarray) -> Path:
+    """Write a dataset of one T1w image of ones, or of heads with 5 mm voxels by label."""
+    for label, data in (heads or {"01": np.ones(GRID.shape)}).items():
+        path = root / f"sub-{label}" / "anat" / f"sub-{label}_T1w.nii.gz"
+        path.parent.mkdir(parents=True)
+        affine = np.diag([5.0, 5.0, 5.0, 1.0]) if heads else GRID.affine
+        nifti.save(path, data.astype(np.float32), affine)
     (root / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
     return root

@@ -217,10 +217,19 @@ STUDY = Study(
     stages=STAGES,
     raw={
         "t1w": RawInput(
-            "T1w image", suffix="T1w", datatype="anat", sessions=("preop", None), required=True
+            "T1w image",
+            suffix="T1w",
+            datatype="anat",
+            sessions=("preop", None),
+            required=True,
+            judged=False,
         ),
         "flair": RawInput(
-            "FLAIR image", suffix="FLAIR", datatype="anat", sessions=("preop", None)
+            "FLAIR image",
+            suffix="FLAIR",
+            datatype="anat",
+            sessions=("preop", None),
+            judged=False,
         ),
         "participants": RawInput("table of participants", dataset_file="participants.tsv"),
     },

@@ -122,9 +122,9 @@ def test_agrees_with_spm12(shared):
     assert point_distance_mm(found.matrix, SPM12_T1_TO_PD, POINTS) < 0.25
 
 
-def test_flair_of_three_millimetre_slices(shared):
-    t1w = load(shared / "data/images/openms_p01_study2_T1W.nii.gz")
-    flair = load(shared / "data/images/openms_p01_study2_FLAIR.nii.gz")
+def test_flair_of_three_millimetre_slices(reference):
+    t1w = load(reference / "openms" / "T1W.nii.gz")
+    flair = load(reference / "openms" / "FLAIR.nii.gz")
     assert coregister(t1w, flair, threads=2).mean_shift_mm < 2.0
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
-
-from falx.bold.displacement import matrix_from_parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +58,34 @@ def moving_head(n_volumes: int, seed: int = 0, restless: float = 1.0) -> MovingH
     seen = (inside - affine[:3, 3]) / size
     inside = inside[np.all((seen >= 0) & (seen <= np.array(shape) - 1), axis=1)]
     return MovingHead(volumes, affine, matrices, inside)
+
+
+def matrix_from_parameters(
+    parameters: npt.ArrayLike, *, centre_mm: npt.ArrayLike = (0.0, 0.0, 0.0)
+) -> npt.NDArray[np.float64]:
+    """Rigid matrices ``T Rx Ry Rz`` from (..., 6) translations (mm) and rotations (rad).
+
+    Parameters
+    ----------
+    centre_mm
+        Point that the rotation leaves in place, world mm.
+
+    Notes
+    -----
+    SPM's convention: Rx = [1 0 0; 0 c s; 0 -s c], Ry = [c 0 s; 0 1 0; -s 0 c],
+    Rz = [c s 0; -s c 0; 0 0 1].
+    """
+    p = np.asarray(parameters, dtype=np.float64)
+    cx, cy, cz = np.moveaxis(np.cos(p[..., 3:]), -1, 0)
+    sx, sy, sz = np.moveaxis(np.sin(p[..., 3:]), -1, 0)
+    rows = [
+        [cy * cz, cy * sz, sy],
+        [-sx * sy * cz - cx * sz, -sx * sy * sz + cx * cz, sx * cy],
+        [-cx * sy * cz + sx * sz, -cx * sy * sz - sx * cz, cx * cy],
+    ]
+    matrix = np.zeros((*p.shape[:-1], 4, 4))
+    matrix[..., :3, :3] = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    centre = np.asarray(centre_mm, dtype=np.float64)
+    matrix[..., :3, 3] = p[..., :3] + centre - matrix[..., :3, :3] @ centre
+    matrix[..., 3, 3] = 1.0
+    return matrix

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bold.simulation import matrix_from_parameters
 from falx.bold.displacement import (
     MotionLimits,
     beyond_limits,
     fd_jenkinson,
     fd_power,
     fd_van_dijk,
-    matrix_from_parameters,
     motion_summary,
     parameters_from_matrices,
     rotation_centre,
 )
 from falx.core.errors import InputError, OptionError
+from falx.core.files import read_table
 
 small = st.floats(-0.4, 0.4)
 
@@ -45,14 +44,13 @@ def test_convention_of_spm():
     np.testing.assert_allclose(matrix[:3, 3], p[:3])
 
 
-def test_fd_of_fmriprep(shared):
-    path = shared / "data/images/sub-01_task-mixedgamblestask_run-01_desc-motion_timeseries.tsv"
-    with path.open() as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
+def test_fd_of_fmriprep(reference):
+    rows = read_table(reference / "motion" / "fmriprep_motion.tsv")
     names = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-    motion = np.array([[float(row[name]) for name in names] for row in rows])
-    published = np.array([float(row["framewise_displacement"]) for row in rows[1:]])
-    np.testing.assert_allclose(fd_power(motion)[1:], published, atol=1e-9)
+    motion = np.column_stack([rows.numbers(name) for name in names])
+    published = rows.numbers("framewise_displacement")
+    assert len(published) == 16
+    np.testing.assert_allclose(fd_power(motion)[1:], published[1:], atol=1e-9)
 
 
 def test_fd_of_a_translation_is_its_length(rng):
@@ -139,7 +137,7 @@ def test_bad_input_is_named():
         motion_summary(np.zeros((5, 3)))
     with pytest.raises(InputError, match="finite table of six columns"):
         beyond_limits(np.full((5, 6), np.nan))
-    with pytest.raises(OptionError, match="FD threshold"):
-        MotionLimits(fd_mm=-1)
+    with pytest.raises(OptionError, match="fd_threshold_mm is out of range"):
+        MotionLimits(fd_threshold_mm=-1)
     with pytest.raises(OptionError, match="centre"):
         rotation_centre("brain", (2, 2, 2), np.eye(4))

@@ -45,9 +45,9 @@ def test_every_slice_goes_to_the_reference_time():
     assert np.array_equal(np.moveaxis(turned, 0, 2), out)
 
 
-def test_multiband_times_of_a_scanner_pass(shared):
+def test_multiband_times_of_a_scanner_pass(reference):
     # 51 slices of 3 bands: 17 distinct times, the largest 1.205 s of 1.3 s.
-    sidecar = json.loads((shared / "data/images/Siemens_Rest_fMRI_AP_7.json").read_text())
+    sidecar = json.loads((reference / "motion" / "multiband_times.json").read_text())
     times = check_slice_times(sidecar["SliceTiming"], 51, sidecar["RepetitionTime"])
     assert len(np.unique(times)) == 17
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from calling import call
 from falx.bold.files import motion_stage, reho_stage
 from falx.core.errors import InputError, OptionError, QualityError
 from falx.core.files import write_json
@@ -75,7 +76,8 @@ def folder(tmp_path_factory):
 
 def run_reho(folder, prefix, *, matrix="matrix.json", **chosen):
     """Run the stage on the phantom; its outputs are named with a prefix."""
-    reho_stage(
+    call(
+        reho_stage,
         bold=folder / "bold.nii.gz", motion=folder / "motion.json",
         matrix=folder / matrix, to_native=folder / "to_native.nii.gz",
         brain_mask=folder / "brain.nii.gz", wm=folder / "wm.nii.gz", csf=folder / "csf.nii.gz",
@@ -90,7 +92,8 @@ def run_reho(folder, prefix, *, matrix="matrix.json", **chosen):
 
 @pytest.fixture(scope="module")
 def outputs(folder):
-    motion_stage(
+    call(
+        motion_stage,
         bold=folder / "bold.nii.gz", reference=folder / "reference.nii.gz",
         tsnr=folder / "tsnr.nii.gz", motion=folder / "motion.json",
         repetition_time_s=2.0, slice_times_s=PLAN.slice_times_s.tolist(), slice_direction="k",
@@ -211,7 +214,8 @@ def test_choices_that_cannot_be_are_refused(outputs):
 
 
 def test_second_pass_keeps_the_reference(outputs):
-    motion_stage(
+    call(
+        motion_stage,
         bold=outputs / "bold.nii.gz", reference=outputs / "reference2.nii.gz",
         tsnr=outputs / "tsnr2.nii.gz", motion=outputs / "motion2.json",
         repetition_time_s=2.0, slice_times_s=PLAN.slice_times_s.tolist(), slice_direction="k",
@@ -233,7 +237,8 @@ def test_second_pass_keeps_the_reference(outputs):
 
 def test_contradicting_sidecar_is_refused(folder):
     with pytest.raises(InputError, match="contradict"):
-        motion_stage(
+        call(
+        motion_stage,
             bold=folder / "bold.nii.gz", reference=folder / "r.nii.gz", tsnr=folder / "t.nii.gz",
             motion=folder / "n.json", repetition_time_s=3.0, slice_times_s=None,
             slice_direction=None, **MOTION,

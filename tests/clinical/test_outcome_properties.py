@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import patsy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clinical.cohorts import predict
 from clinical.outcome_reference import column, outcome
 from falx.clinical.ancova import ancova
 from falx.clinical.contingency import association, chi_square, fisher_exact
 from falx.clinical.logistic.firth import firth_ratio_test
-from falx.clinical.logistic.fit import fit_logistic, predict, wald_test
+from falx.clinical.logistic.fit import fit_logistic, wald_test
 from falx.clinical.logistic.spline_model import fit_spline, odds_ratio_curve, turning_points
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
 from falx.clinical.roc.curve import auc, roc_curve, youden_cut
@@ -109,7 +111,6 @@ def test_the_spline_is_straight_beyond_its_knots_and_its_derivative_is_right():
 
 def test_the_spline_spans_the_same_space_as_an_independent_basis():
     """patsy's natural cubic spline with the same knots is an oracle for the fit."""
-    patsy = pytest.importorskip("patsy")
     x, y = column("rate"), outcome()
     knots = place_knots(x)
     oracle = np.asarray(

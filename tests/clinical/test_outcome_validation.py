@@ -14,7 +14,6 @@ from falx.clinical.additive import (
     cross_validate_linear,
     partial_dependence,
     permute_additive,
-    shapley_brute_force,
 )
 from falx.clinical.counts import bootstrap_rows, fold_labels, many_cuts
 from falx.clinical.logistic.batch import fit_batch
@@ -272,18 +271,6 @@ def test_the_compiled_kernel_equals_the_algorithm_written_out():
     parts, means = boost(x, y[None], np.ones((1, 30), dtype=bool), x, rounds=7, learning_rate=0.5)
     np.testing.assert_allclose(parts[0], _greedy_cyclic(x, y, 7, 0.5), atol=1e-12)
     assert means[0] == pytest.approx(y.mean())
-
-
-def test_closed_form_shapley_equals_all_coalitions():
-    x = _volumes(FIVE)
-    parts, means = boost(
-        x, _pet()[None], np.ones((1, 30), dtype=bool), x, rounds=5, learning_rate=1.0
-    )
-    closed = parts[0] - parts[0].mean(axis=0)
-    for row in (0, 7, 29):
-        np.testing.assert_allclose(shapley_brute_force(parts[0], row), closed[row], atol=1e-12)
-    fitted = means[0] + parts[0].sum(axis=1)
-    np.testing.assert_allclose(closed.sum(axis=1), fitted - fitted.mean(), atol=1e-12)
 
 
 def test_partial_dependence_falls_towards_small_hippocampi(rng):

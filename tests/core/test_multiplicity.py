@@ -70,10 +70,18 @@ def test_one_test_needs_no_correction_and_none_gives_none(adjust):
 
 
 @pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
-@pytest.mark.parametrize("p", [[0.2, 1.2], [-0.1, 0.5]])
-def test_statistics_are_not_taken_for_p_values(adjust, p):
-    with pytest.raises(InputError, match="between 0 and 1.*not statistics"):
+@pytest.mark.parametrize(
+    ("p", "found"), [([0.2, 1.2], "0.2 to 1.2"), ([-0.1, 0.5], "-0.1 to 0.5")]
+)
+def test_statistics_are_not_taken_for_p_values(adjust, p, found):
+    with pytest.raises(InputError) as refused:
         adjust(p)
+    assert str(refused.value) == (
+        f"P values lie between 0 and 1 (found: {found}); pass P values, not statistics."
+    )
+    with pytest.raises(InputError, match="P values has missing values .found: 1 of 2"):
+        adjust([0.1, float("nan")])
+    assert adjust([0, 1]).tolist() == [0, 1]
 
 
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=30), st.floats(-3, 3), st.booleans())
@@ -89,8 +97,9 @@ def test_monte_carlo_p_goes_along_the_last_axis_and_counts_ties():
     assert monte_carlo_p(10.0, np.zeros(99), two_sided=True) == 0.01
     p = monte_carlo_p([-2.0, 2.0], [[1.0, -3.0], [2.0 - 1e-15, 0.0]], two_sided=False)
     np.testing.assert_allclose(p, [2 / 3, 2 / 3])
-    with pytest.raises(InputError, match="no null values"):
+    with pytest.raises(InputError) as refused:
         monte_carlo_p(1.0, [], two_sided=True)
+    assert str(refused.value) == "there are no null values; ask for at least one null map."
 
 
 @pytest.mark.parametrize("p", [1e-30, 1e-4, 0.3, 0.5, 0.9])
@@ -103,6 +112,13 @@ def test_cauchy_combination_is_its_formula_and_lies_between_its_parts(p):
     mean = np.mean(np.tan((0.5 - np.array(p)) * np.pi))
     assert cauchy_combination(p) == pytest.approx(0.5 - np.arctan(mean) / np.pi, abs=1e-9)
     assert min(p) * (1 - 1e-9) <= cauchy_combination(p) <= max(p) * (1 + 1e-9)
+
+
+def test_cauchy_combination_at_the_ends():
+    assert cauchy_combination([0.0, 0.0]) == pytest.approx(1e-300)
+    assert cauchy_combination([0.0, 0.5]) == pytest.approx(2e-300)
+    assert cauchy_combination([1.0, 1.0]) == pytest.approx(1.0, abs=1e-12)
+    assert cauchy_combination(np.float32([0.25, 0.25])).dtype == np.float64
 
 
 def test_cauchy_combination_of_opposite_p_values_says_nothing():

@@ -16,6 +16,12 @@ from falx.data.fetch import Download, catalogue, fetch, groups
 CONTENT = b"falx" * 5000
 
 
+@pytest.fixture(autouse=True)
+def once(monkeypatch):
+    """Try once: pooch waits between tries."""
+    monkeypatch.setattr("falx.data.fetch.RETRIES", 0)
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/missing":
@@ -25,7 +31,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
+        self.server.asked += 1
+        cut = self.path == "/cut" or (self.path == "/flaky" and self.server.asked == 1)
+        self.wfile.write(body[: len(body) // 2] if cut else body)
 
     def log_message(self, *_):
         pass
@@ -34,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.body = CONTENT
+        running.body, running.asked = CONTENT, 0
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         yield running
@@ -81,6 +89,12 @@ def test_nothing_half_written_is_left(server, tmp_path, path, changes, message):
     with pytest.raises(InputError, match=message):
         fetch(described(server, path=path, **changes), tmp_path)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_transfer_that_stops_is_tried_again(server, tmp_path):
+    got = fetch(described(server, path="/flaky"), tmp_path, retries=1)
+    assert server.asked == 2
+    assert got.path.read_bytes() == CONTENT
 
 
 def test_a_damaged_file_on_disk_is_fetched_again(server, tmp_path):

@@ -46,17 +46,17 @@ def test_white_matter_is_brighter_than_grey_and_csf_darkest():
     assert table["cerebral white matter"] > table["grey matter"] > table["cerebrospinal fluid"]
 
 
-def test_the_tables_equal_the_publishers_arrays(shared):
+def test_the_tables_equal_the_publishers_arrays(reference):
     """Source: SynthSeg ``prior_means_t1.npy`` and ``prior_stds_t1.npy``, row 0 and row 1."""
-    means = np.load(shared / "data/heads/prior_means_t1.npy")
-    sds = np.load(shared / "data/heads/prior_stds_t1.npy")
+    means = np.load(reference / "synthseg_heads/prior_means_t1.npy")
+    sds = np.load(reference / "synthseg_heads/prior_stds_t1.npy")
     table = t1_intensities()
     np.testing.assert_allclose([table.mean, table.mean_sd], means, atol=0.006)
     np.testing.assert_allclose([table.within_sd, table.within_sd_sd], sds, atol=0.006)
 
 
-def test_sides_equal_the_publishers_pairs(shared):
-    pairs = np.load(shared / "data/heads/generation_labels.npy")
+def test_sides_equal_the_publishers_pairs(reference):
+    pairs = np.load(reference / "synthseg_heads/generation_labels.npy")
     mirror = head_labels().table(head_labels().mirror)
     np.testing.assert_array_equal(mirror[pairs[18:36]], pairs[36:])
 

@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import toy_images
 import toy_study
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
-from stage_battery import check_golden, check_stage, run_twice
+from falx.images.nifti import save
+from stage_battery import Twice, check_golden, check_image, check_stage, run_twice
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,27 @@ def test_changed_numbers_ask_for_a_new_version(
         check_golden(path, "pet", 1, {})
 
 
+def test_a_figure_may_move_by_its_spread_between_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "golden.json"
+    monkeypatch.setenv("FALX_KEEP_GOLDEN", "1")
+    check_golden(path, "anatomy", 1, {"gm_mm3": 1000.0, "amygdala_mm3": 100.0})
+    monkeypatch.setenv("FALX_KEEP_GOLDEN", "spread")
+    check_golden(path, "anatomy", 1, {"gm_mm3": 1000.01, "amygdala_mm3": 99.5})
+    check_golden(path, "anatomy", 1, {"gm_mm3": 1000.0, "amygdala_mm3": 100.1})
+    monkeypatch.delenv("FALX_KEEP_GOLDEN")
+    kept = json.loads(path.read_text())["anatomy"]
+    assert kept["summary"] == {"gm_mm3": 1000.0, "amygdala_mm3": 100.0}
+    assert kept["spread"] == pytest.approx({"gm_mm3": 1e-5, "amygdala_mm3": 5e-3}, abs=1.1e-6)
+    away = check_golden(path, "anatomy", 1, {"gm_mm3": 1000.0, "amygdala_mm3": 100.7})
+    assert away == pytest.approx({"gm_mm3": 0.0, "amygdala_mm3": 7e-3})
+    with pytest.raises(AssertionError, match="amygdala_mm3: 100.0 is now 100.8"):
+        check_golden(path, "anatomy", 1, {"gm_mm3": 1000.0, "amygdala_mm3": 100.8})
+    with pytest.raises(AssertionError, match="gm_mm3: 1000.0 is now 1000.2"):
+        check_golden(path, "anatomy", 1, {"gm_mm3": 1000.2, "amygdala_mm3": 100.0})
+
+
 def test_the_output_folder_passes_the_validator_of_bids(tmp_path: Path) -> None:
     validator = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
     if validator is None:
@@ -84,3 +107,17 @@ def test_the_output_folder_passes_the_validator_of_bids(tmp_path: Path) -> None:
     issues = json.loads(done.stdout)["issues"]["issues"]
     errors = [(i["code"], i.get("location")) for i in issues if i["severity"] == "error"]
     assert not errors
+
+
+@pytest.mark.parametrize(("said", "allowed"), [("P; NaN outside the mask", True), ("P", False)])
+def test_a_map_may_lack_values_where_its_sidecar_says_so(
+    tmp_path: Path, said: str, allowed: bool
+) -> None:
+    path = tmp_path / "sub-01_pmap.nii.gz"
+    save(path, np.full((2, 2, 2), np.nan), np.eye(4), sidecar={"Description": said})
+    twice = Twice((), tmp_path, tmp_path, tmp_path)
+    if allowed:
+        check_image(path, None, twice)
+        return
+    with pytest.raises(AssertionError, match="not finite"):
+        check_image(path, None, twice)

@@ -204,7 +204,7 @@ def test_records_name_no_folder_of_this_machine(toy: Toy, tmp_path: Path) -> Non
     toy.run()
     for path in (toy.out / "provenance").rglob("*.json"):
         assert str(tmp_path) not in path.read_text()
-        assert json.loads(path.read_text())["falx"]
+        assert path.name == "manifest.json" or json.loads(path.read_text())["falx"]
 
 
 def test_people_go_side_by_side_before_threads_within_them() -> None:

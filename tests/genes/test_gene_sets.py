@@ -12,8 +12,11 @@ from sklearn.metrics import cohen_kappa_score
 from falx.core.errors import FalxNotice, InputError
 from falx.data.enigma import gwas_genes
 from falx.genes.association import correlate
+from falx.genes.files import source_text
+from falx.genes.network.interactions import read_network
+from falx.genes.network.mcode import find_modules
 from falx.genes.sets.ensemble import ensemble_enrichment
-from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, read_gmt, restrict
 from falx.genes.sets.ontology import go_sets, read_obo
 from falx.genes.sets.ora import hypergeometric_tail, over_representation
 from falx.genes.sets.ranked import enrichment_scores, ranked_enrichment
@@ -36,39 +39,65 @@ def library(rng):
 
 
 # Counts of notes/genes.md section 2.4.
-@pytest.mark.parametrize(
-    ("file", "n_sets", "n_genes"),
-    [
-        ("enrichr.GO_Biological_Process_2021.gmt", 6036, 14937),
-        ("c5.bp.v6.2.symbols.gmt", 4436, 15578),
-        ("c5.cc.v6.2.symbols.gmt", 580, 12198),
-        ("c5.mf.v6.2.symbols.gmt", 901, 14549),
-        ("h.all.v7.0.symbols.gmt", 50, 4384),
-        ("ReactomePathways_2024-09-18.gmt", 2694, 11668),
-        ("trrust_rawdata.human.gmt", 795, None),
-        ("geneset_LAKE.gmt", 30, None),
-        ("geneset_Pooled.gmt", 7, None),
-    ],
-)
-def test_libraries_in_circulation_are_read(shared, file, n_sets, n_genes):
-    library = read_gmt(shared / "data/genesets" / file)
+LIBRARIES = {
+    "enrichr.GO_Biological_Process_2021.gmt.gz": (6036, 14937),
+    "h.all.v7.0.symbols.gmt.gz": (50, 4384),
+    "ReactomePathways_2024-09-18.gmt.gz": (2694, 11668),
+    "trrust_rawdata.human.gmt.gz": (795, None),
+}
+MORE_LIBRARIES = {
+    "c5.bp.v6.2.symbols.gmt": (4436, 15578),
+    "c5.cc.v6.2.symbols.gmt": (580, 12198),
+    "c5.mf.v6.2.symbols.gmt": (901, 14549),
+    "geneset_LAKE.gmt": (30, None),
+    "geneset_Pooled.gmt": (7, None),
+}
+
+
+def check_library(path, n_sets, n_genes):
+    library = read_gmt(source_text(path))
     assert len(library.sets) == n_sets
     assert n_genes in (None, len(library.genes))
     assert "" not in library.genes
     assert len(library.origin.sha256) == 64
 
 
-def test_names_with_commas_stay_whole(shared):
-    library = read_gmt(shared / "data/genesets/ReactomePathways_2024-09-18.gmt")
+@pytest.mark.parametrize("file", LIBRARIES)
+def test_libraries_in_circulation_are_read(reference, file):
+    check_library(reference / "gene_sets" / file, *LIBRARIES[file])
+
+
+def test_files_that_may_not_be_passed_on_are_read(shared):
+    """More gene sets, a table of cell types and two networks, one with its modules."""
+    folder = shared / "data/genesets"
+    for file, counts in MORE_LIBRARIES.items():
+        check_library(folder / file, *counts)
+    cells = read_specificity(source_text(shared / "data/ahba/celltypes_PSP.csv"))
+    assert (len(cells.sets), len(cells.genes)) == (7, 6093)
+    files = ("irefindex9_edge_list", "irefindex9_index_gene")
+    assert read_network([source_text(folder / name) for name in files]).n_edges == 91809
+    files = ("hint_hi2012_edge_list.txt", "hint_hi2012_index_gene.txt")
+    hint = read_network([source_text(folder / name) for name in files])
+    assert (len(hint.neighbours), hint.n_edges) == (9859, 40705)
+    assert (hint.loops, hint.repeated) == (0, 0)
+    found = find_modules(hint.neighbours)
+    assert len(found) == 68
+    assert [(round(m.score, 3), len(m.nodes), m.n_edges) for m in found[:5]] == [
+        (11.571, 15, 81), (8.5, 9, 34), (8.308, 14, 54), (8.0, 9, 32), (7.795, 40, 152),
+    ]  # fmt: skip
+
+
+def test_names_with_commas_stay_whole(reference):
+    library = read_gmt(source_text(reference / "gene_sets/ReactomePathways_2024-09-18.gmt.gz"))
     assert "18S rRNA, 5.8S rRNA, 28S rRNA" in {g for s in library.sets.values() for g in s} or any(
         "," in gene for gene in library.genes
     )
 
 
-def test_trrust_forms_agree(shared):
-    folder = shared / "data/genesets"
-    table, origin = read_trrust(folder / "trrust_rawdata.human.tsv")
-    gmt, _ = read_trrust(folder / "trrust_rawdata.human.gmt")
+def test_trrust_forms_agree(reference):
+    folder = reference / "gene_sets"
+    table, origin = read_trrust(source_text(folder / "trrust_rawdata.human.tsv.gz"))
+    gmt, _ = read_trrust(source_text(folder / "trrust_rawdata.human.gmt.gz"))
     assert len(table) == len(gmt) == 8427
     assert len({r.factor for r in table}) == 795
     assert len({r.target for r in table}) == 2492
@@ -80,9 +109,11 @@ def test_trrust_forms_agree(shared):
     assert len(regulator_sets(table, origin).sets["SP1"]) == 472
 
 
-def test_gwas_genes_in_go_biological_process(shared):
+def test_gwas_genes_in_go_biological_process(reference):
     """notes/genes.md check 16, scipy's values."""
-    library = read_gmt(shared / "data/genesets/enrichr.GO_Biological_Process_2021.gmt")
+    library = read_gmt(
+        source_text(reference / "gene_sets/enrichr.GO_Biological_Process_2021.gmt.gz")
+    )
     universe = sorted(library.genes)
     sets = restrict(library, universe, smallest=1, largest=10**6)
     result = over_representation(match_symbols(gwas_genes(), universe).found, sets)
@@ -97,9 +128,9 @@ def test_gwas_genes_in_go_biological_process(shared):
     assert len(result.names) == 6036
 
 
-def test_gwas_genes_in_reactome(shared):
+def test_gwas_genes_in_reactome(reference):
     """notes/genes.md check 17."""
-    library = read_gmt(shared / "data/genesets/ReactomePathways_2024-09-18.gmt")
+    library = read_gmt(source_text(reference / "gene_sets/ReactomePathways_2024-09-18.gmt.gz"))
     universe = sorted(library.genes)
     sets = restrict(library, universe, smallest=1, largest=10**6, any_case=False)
     found = match_symbols(gwas_genes(), universe, any_case=False).found
@@ -112,9 +143,11 @@ def test_gwas_genes_in_reactome(shared):
     assert (result.q < 0.05).sum() == 2
 
 
-def test_kappa_anchor(shared):
+def test_kappa_anchor(reference):
     """notes/genes.md check 18."""
-    library = read_gmt(shared / "data/genesets/enrichr.GO_Biological_Process_2021.gmt")
+    library = read_gmt(
+        source_text(reference / "gene_sets/enrichr.GO_Biological_Process_2021.gmt.gz")
+    )
     sets = restrict(library, sorted(library.genes), smallest=1, largest=10**6)
     rows = [
         next(i for i, n in enumerate(sets.names) if go in n) for go in ("GO:0031175", "GO:0007399")
@@ -276,15 +309,9 @@ def test_specificity(tmp_path):
     assert specific_sets(result).sets == {"x": ("C",), "y": ("A",)}
     path = tmp_path / "pagenbase.csv"
     path.write_text("gene,tissue,class\nA,DRG,specific\nB,DRG,housekeeping\nC,heart,selective\n")
-    assert read_specificity(path).sets == {"DRG": ("A",), "heart": ("C",)}
+    assert read_specificity(source_text(path)).sets == {"DRG": ("A",), "heart": ("C",)}
     with pytest.raises(InputError, match="not negative"):
         tissue_specificity([[-1.0, 2.0]], ("A",), ("x", "y"))
-
-
-def test_cell_type_table(shared):
-    library = read_specificity(shared / "data/ahba/celltypes_PSP.csv")
-    assert len(library.sets) == 7
-    assert len(library.genes) == 6093
 
 
 OBO = """format-version: 1.2
@@ -330,25 +357,67 @@ def test_annotations_climb_the_ontology(tmp_path):
         gaf_line("NODATA", "GO:1", evidence="ND"),
     ]
     (tmp_path / "go.gaf.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    library = go_sets(tmp_path / "go.obo", tmp_path / "go.gaf.gz")
+    obo, gaf = (source_text(tmp_path / name) for name in ("go.obo", "go.gaf.gz"))
+    library = go_sets(obo, gaf)
     assert {n: set(g) for n, g in library.sets.items()} == {
         "root (GO:1)": {"LEAF", "MID"},
         "middle (GO:2)": {"LEAF", "MID"},
         "leaf (GO:3)": {"LEAF"},
     }
-    assert read_obo(tmp_path / "go.obo").origin.version == "releases/2024-01-01"
+    assert read_obo(obo).origin.version == "releases/2024-01-01"
     with pytest.raises(InputError, match="no annotation meets"):
-        go_sets(tmp_path / "go.obo", tmp_path / "go.gaf.gz", aspect="CC")
+        go_sets(obo, gaf, aspect="CC")
+
+
+TRAILING = """[Term]
+id: GO:1
+name: root
+namespace: biological_process
+
+[Term]
+id: GO:2
+namespace: biological_process
+is_a: GO:1 {is_inferred="true"} ! root
+
+[Term]
+id: GO:3
+name: leaf
+namespace: biological_process
+relationship: part_of GO:2 {gci_filler="x"}
+"""
+
+
+def test_qualifiers_behind_a_parent_and_terms_without_a_name():
+    """Both stand in files of the OBO Foundry; a reader of lines loses the parents, or stops."""
+    gaf = SourceText("go.gaf", gaf_line("LEAF", "GO:3") + "\n" + gaf_line("MID", "GO:2"))
+    library = go_sets(SourceText("go.obo", TRAILING), gaf)
+    assert {n: set(g) for n, g in library.sets.items()} == {
+        "root (GO:1)": {"LEAF", "MID"},
+        "GO:2": {"LEAF", "MID"},
+        "leaf (GO:3)": {"LEAF"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("format-version: 1.2\n", "holds no ontology term"),
+        ("[Term]\nword\n", "cannot be read"),
+    ],
+)
+def test_no_ontology(text, told):
+    with pytest.raises(InputError, match=rf"go\.obo: the (file|ontology) {told}"):
+        read_obo(SourceText("go.obo", text))
 
 
 def test_gmt_refusals(tmp_path):
     path = tmp_path / "bad.gmt"
     path.write_text("one set,a,b\n")
     with pytest.raises(InputError, match="no tab"):
-        read_gmt(path)
+        read_gmt(source_text(path))
     path.write_text("s\t\ta\tb\ns\t\tc\n")
     with pytest.raises(InputError, match="occurs twice"):
-        read_gmt(path)
+        read_gmt(source_text(path))
     path.write_text("\n")
     with pytest.raises(InputError, match="no gene set"):
-        read_gmt(path)
+        read_gmt(source_text(path))

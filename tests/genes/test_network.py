@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from falx.core.errors import FalxNotice, InputError
+from falx.genes.files import source_text
 from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, layout, sif
 from falx.genes.network.interactions import (
     make_network,
@@ -19,7 +20,7 @@ from falx.genes.network.interactions import (
     read_string,
 )
 from falx.genes.network.mcode import find_modules, node_scores
-from falx.genes.sets.library import GeneSetLibrary, Origin, restrict
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, restrict
 
 ORIGIN = Origin("made")
 
@@ -120,52 +121,40 @@ def test_karate_club():
 
 
 @pytest.fixture(scope="module")
-def hint(shared):
-    folder = shared / "data/genesets"
-    return read_indexed(
-        folder / "hint_hi2012_edge_list.txt", folder / "hint_hi2012_index_gene.txt"
-    )
+def clustered():
+    """Hubs that many nodes share, and a clique of twelve that are no hubs."""
+    rng = np.random.default_rng(4)
+    names = [f"g{i:03d}" for i in range(400)]
+    pairs = {(names[int(a)], names[int(b)]) for a, b in rng.zipf(1.5, (6000, 2)) % 400 if a < b}
+    return make_network(sorted(pairs | set(combinations(names[300:312], 2))), ORIGIN)
 
 
-def test_hint_is_read_whole(hint, shared):
-    assert (len(hint.neighbours), hint.n_edges) == (9859, 40705)
-    assert (hint.loops, hint.repeated) == (0, 0)
-    folder = shared / "data/genesets"
-    other = read_network([folder / "irefindex9_edge_list", folder / "irefindex9_index_gene"])
-    assert other.n_edges == 91809
-
-
-def test_hint_modules_do_not_depend_on_names(hint):
-    found = find_modules(hint.neighbours)
-    assert len(found) == 68
-    best = [(round(m.score, 3), len(m.nodes), m.n_edges) for m in found[:5]]
-    assert best == [
-        (11.571, 15, 81),
-        (8.5, 9, 34),
-        (8.308, 14, 54),
-        (8.0, 9, 32),
-        (7.795, 40, 152),
+def test_edges_are_compared_with_lists_of_like_degree(clustered, rng):
+    names = sorted(clustered.neighbours)
+    clique = [f"g{i}" for i in range(300, 312)]
+    found = edge_enrichment(clustered, clique, rng, n_lists=200)
+    assert found.p == pytest.approx(1 / 201)
+    assert found.observed >= 66
+    p = [
+        edge_enrichment(clustered, rng.choice(names, 60, replace=False), rng, n_lists=100).p
+        for _ in range(5)
     ]
-    names = sorted(hint.neighbours)
-    other = dict(zip(names, np.random.default_rng(0).permutation(names).tolist(), strict=True))
-    renamed = {other[n]: frozenset(other[p] for p in ps) for n, ps in hint.neighbours.items()}
-    back = {new: old for old, new in other.items()}
-    again = {frozenset(back[n] for n in m.nodes) for m in find_modules(renamed)}
-    assert again == {frozenset(m.nodes) for m in found}
-
-
-def test_edges_are_compared_with_lists_of_like_degree(hint, rng):
-    hubs = sorted(hint.neighbours, key=lambda g: -len(hint.neighbours[g]))[:60]
-    module = find_modules(hint.neighbours)[0].nodes
-    assert edge_enrichment(hint, module, rng, n_lists=200).p == pytest.approx(1 / 201)
-    random = edge_enrichment(
-        hint, rng.choice(sorted(hint.neighbours), 200, replace=False), rng, n_lists=200
-    )
-    assert random.p > 0.05
+    assert max(p) > 0.05
     # Hubs alone would look like a network against lists of any degree.
-    assert edge_enrichment(hint, hubs, rng, n_lists=50).expected > 50
+    hubs = sorted(names, key=lambda g: -len(clustered.neighbours[g]))[:40]
+    plain = [clustered.induced(rng.choice(names, 40, replace=False)).n_edges for _ in range(20)]
+    assert edge_enrichment(clustered, hubs, rng, n_lists=50).expected > 3 * max(plain)
     with pytest.raises(InputError, match="fewer than two genes"):
-        edge_enrichment(hint, ["nobody"], rng)
+        edge_enrichment(clustered, ["nobody"], rng)
+
+
+def test_edges_by_number(tmp_path):
+    edges, index = SourceText("e", "1 2 1\n2 3 1"), SourceText("i", "1 A 5\n2\tB\n3 C\n")
+    network = read_indexed(edges, index)
+    assert network.edges() == (("A", "B"), ("B", "C"))
+    assert read_network([edges, index]).edges() == network.edges()
+    with pytest.raises(InputError, match="no name in the index.*found: 1 4"):
+        read_indexed(SourceText("e", "1 4 1\n"), index)
 
 
 def test_loops_and_repeated_edges_are_counted():
@@ -186,11 +175,11 @@ def test_string_links(tmp_path):
     )
     info.write_text("#string_protein_id\tpreferred_name\n9606.P1\tAAA\n9606.P2\tBBB\n")
     with pytest.warns(FalxNotice, match="other organisms"):
-        network = read_string(links, info)
+        network = read_string(source_text(links), source_text(info))
     assert network.edges() == (("AAA", "BBB"),)
     assert network.repeated == 0
     with pytest.raises(InputError, match="not a STRING links table"):
-        read_string(info)
+        read_string(source_text(info))
 
 
 def test_biogrid(tmp_path):
@@ -210,18 +199,18 @@ def test_biogrid(tmp_path):
     ]
     path = tmp_path / "biogrid.tab3.txt"
     path.write_text("\n".join("\t".join(row) for row in [head, *rows]))
-    assert read_biogrid(path).edges() == (("A", "B"),)
-    assert read_biogrid(path, kind=None).n_edges == 2
-    assert read_network([path]).n_edges == 1
+    assert read_biogrid(source_text(path)).edges() == (("A", "B"),)
+    assert read_biogrid(source_text(path), kind=None).n_edges == 2
+    assert read_network([source_text(path)]).n_edges == 1
 
 
 def test_edge_lists(tmp_path):
     path = tmp_path / "edges.csv"
     path.write_text("source,target,weight\nA,B,1\nB,C,2\n")
-    assert read_edge_list(path).edges() == (("A", "B"), ("B", "C"))
+    assert read_edge_list(source_text(path)).edges() == (("A", "B"), ("B", "C"))
     path.write_text("A B\nC\n")
     with pytest.raises(InputError, match="does not name two genes"):
-        read_edge_list(path)
+        read_edge_list(source_text(path))
 
 
 def test_export_and_layout():

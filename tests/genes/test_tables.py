@@ -8,6 +8,7 @@ import pytest
 from falx.atlas.atlas import make_atlas
 from falx.atlas.label_table import LabelRow
 from falx.core.errors import FalxNotice, InputError
+from falx.genes.files import source_text
 from falx.genes.tables import Expression, join, read_expression, read_region_table, table_of_map
 from falx.images.nifti import Image
 
@@ -29,8 +30,8 @@ MATRIX = "label,G1,G2,G3,FLAT\nA_L,1,2,3,5\nA_R,4,5,6,5\nB_L,1,1,1,5\nC_L,,,,\nD
 
 
 def test_join_accounts_for_every_region(tmp_path):
-    table = read_region_table(write(tmp_path, "map.csv", TABLE))
-    expression = read_expression(write(tmp_path, "matrix.csv", MATRIX))
+    table = read_region_table(source_text(write(tmp_path, "map.csv", TABLE)))
+    expression = read_expression(source_text(write(tmp_path, "matrix.csv", MATRIX)))
     assert table.blocks == ("cortex", "cortex", "cortex", "subcortex", "cortex")
     with pytest.warns(FalxNotice, match="without a value in every region"):
         data = join(table, expression)
@@ -44,8 +45,8 @@ def test_join_accounts_for_every_region(tmp_path):
 
 
 def test_sides_and_blocks_can_be_chosen(tmp_path):
-    table = read_region_table(write(tmp_path, "map.csv", TABLE))
-    expression = read_expression(write(tmp_path, "matrix.csv", MATRIX))
+    table = read_region_table(source_text(write(tmp_path, "map.csv", TABLE)))
+    expression = read_expression(source_text(write(tmp_path, "matrix.csv", MATRIX)))
     with pytest.warns(FalxNotice):
         data = join(table, expression, side="left", blocks=("cortex",))
     assert data.regions == ("A_L", "D_L")
@@ -63,7 +64,7 @@ def test_sides_and_blocks_can_be_chosen(tmp_path):
 )
 def test_bad_tables(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
-        read_region_table(write(tmp_path, "bad.csv", text))
+        read_region_table(source_text(write(tmp_path, "bad.csv", text)))
 
 
 @pytest.mark.parametrize(
@@ -76,15 +77,17 @@ def test_bad_tables(tmp_path, text, message):
 )
 def test_bad_matrices(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
-        read_expression(write(tmp_path, "bad.csv", text))
+        read_expression(source_text(write(tmp_path, "bad.csv", text)))
 
 
 def test_nothing_in_common_and_no_positions(tmp_path):
-    expression = read_expression(write(tmp_path, "matrix.csv", MATRIX))
-    other = read_region_table(write(tmp_path, "m.tsv", "region\tvalue\nZ\t1\n"))
+    expression = read_expression(source_text(write(tmp_path, "matrix.csv", MATRIX)))
+    other = read_region_table(source_text(write(tmp_path, "m.tsv", "region\tvalue\nZ\t1\n")))
     with pytest.raises(InputError, match="share no region"):
         join(other, expression)
-    bare = read_region_table(write(tmp_path, "m.tsv", "region\tvalue\nA_L\t1\nA_R\t2\n"))
+    bare = read_region_table(
+        source_text(write(tmp_path, "m.tsv", "region\tvalue\nA_L\t1\nA_R\t2\n"))
+    )
     whole = Expression("x", ("A_L", "A_R"), ("G",), np.array([[1.0], [2.0]]))
     with pytest.raises(InputError, match="positions of the regions are not known"):
         join(bare, whole)

@@ -7,10 +7,11 @@ import pytest
 from scipy import ndimage, stats
 
 from falx.core.errors import InputError
-from falx.maps.anova import compare_groups, group_contrasts, permuted_f
+from falx.maps.anova import compare_groups, effect_and_nuisance, group_contrasts, permuted_f
 from falx.maps.design import group_design
-from falx.maps.group_maps import InferenceOptions
+from falx.maps.inference.permutation import unit_residuals
 from falx.maps.linear import fit_f
+from falx.maps.settings import InferenceOptions
 
 GROUPS = ["a"] * 6 + ["b"] * 7 + ["c"] * 5
 
@@ -32,7 +33,10 @@ def test_closed_form_equals_a_regression_of_every_permutation():
     orders = np.array([rng.permutation(18) for _ in range(5)])
     z = np.column_stack([np.ones(18), age - age.mean()])
     fitted = z @ np.linalg.lstsq(z, data, rcond=None)[0]
-    for order, found in zip(orders, permuted_f(data, design, contrasts, orders), strict=True):
+    effect, nuisance = effect_and_nuisance(design, contrasts)
+    unit = unit_residuals(data, nuisance)
+    maps = permuted_f(unit, effect, nuisance, 18 - 2 - 2, orders)
+    for order, found in zip(orders, maps, strict=True):
         again = fit_f(fitted + (data - fitted)[order], design, contrasts)
         np.testing.assert_allclose(found, again.f, rtol=1e-4)
 

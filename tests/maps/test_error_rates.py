@@ -15,7 +15,8 @@ from scipy import ndimage
 from falx.core.errors import FalxNotice
 from falx.images.smooth import FWHM_PER_SIGMA
 from falx.maps.design import two_sample_design
-from falx.maps.group_maps import InferenceOptions, compare
+from falx.maps.group_maps import compare
+from falx.maps.settings import InferenceOptions
 
 SHAPE = (30, 30, 30)
 DATASETS = 250

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from falx.atlas.atlas import make_atlas
-from falx.atlas.label_table import read_label_table
+from falx.atlas.files import read_label_table
 from falx.core.errors import collect_notices
 from falx.images.nifti import Image, load_labels
 from falx.maps.cluster_table import nearest_region

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from calling import call, taken
 from falx.core.errors import InputError
 from falx.core.files import write_json
-from falx.core.stage import arguments_of
 from falx.images.nifti import load, save
 from falx.maps.files import (
     anova_stage,
@@ -20,7 +20,7 @@ from falx.maps.files import (
     regression_map_stage,
     subgroup_map_stage,
 )
-from falx.maps.sample import encode, select_sample
+from falx.maps.sample import encode
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -83,7 +83,7 @@ def run(study, name, **changes):
         "participants": folder / "participants.tsv", "atlas": folder / "atlas.nii.gz",
         "atlas_labels": folder / "atlas.tsv",
     }  # fmt: skip
-    group_map_stage(**{**inputs, **given, **outputs, **SETTINGS, **changes})
+    call(group_map_stage, **{**inputs, **given, **outputs, **SETTINGS, **changes})
     return outputs
 
 
@@ -105,7 +105,6 @@ def test_planted_loss_is_in_the_table(outputs):
     assert float(first["p_extent"]) <= 0.05
     t = load(outputs["t_map"]).data
     assert t.min() == pytest.approx(float(first["t"]), rel=1e-4)
-    assert load(outputs["p_tfce_map"]).data.max() == pytest.approx(0.99)
 
 
 def test_summary_says_who_and_how(outputs):
@@ -167,8 +166,11 @@ def test_same_seed_gives_the_same_bytes(study, outputs):
 
 
 def test_grey_matter_needs_no_masks(study):
-    outputs = run(study, "gmv", masks=None, least_value=-9.0, measures=[])
-    assert json.loads(outputs["summary"].read_text())["mask_voxels"] == np.prod(SHAPE)
+    outputs = run(study, "gmv", masks=None, least_value=0.2, measures=[])
+    chosen = [load(study[1]["maps"][f"{k:02d}"]).data for k in range(22) if k != 10]
+    above = int((np.mean(chosen, axis=0) > 0.2).sum())
+    assert 100 < above < np.prod(SHAPE)
+    assert json.loads(outputs["summary"].read_text())["mask_voxels"] == above
 
 
 def changed(study, name, stage, endings, **changes):
@@ -177,8 +179,7 @@ def changed(study, name, stage, endings, **changes):
     outputs = {key: folder / f"{name}_{key}{end}" for key, end in endings.items()}
     given = {"participants": folder / "participants.tsv", **SETTINGS, **changes}
     given |= {"atlas": folder / "atlas.nii.gz", "atlas_labels": folder / "atlas.tsv"}
-    given = {key: value for key, value in given.items() if key in arguments_of(stage)}
-    stage(**inputs, **given, **outputs)
+    call(stage, **inputs, **taken(stage, given), **outputs)
     return outputs
 
 
@@ -194,7 +195,7 @@ def test_one_kind_of_patients_is_compared_with_the_controls(study):
 
 
 def test_a_slope_is_found_where_it_was_planted(study):
-    groups = {"predictor": "duration", "resistant": "DRE", "sensitive": "", "controls": "HC"}
+    groups = {"predictor": "duration", "groups": ("DRE", "HC")}
     outputs = changed(study, "slope", regression_map_stage, MAPS, **groups, columns=[])
     summary = json.loads(outputs["summary"].read_text())
     assert summary["group_sizes"] == {"DRE": 10, "HC": 0}
@@ -208,21 +209,21 @@ def test_a_slope_is_found_where_it_was_planted(study):
 def test_any_difference_of_groups_is_found_by_f(study):
     endings = {"f_map": ".nii.gz", "p_map": ".nii.gz"}
     endings |= {key: MAPS[key] for key in ("table", "table_latex", "table_html", "summary")}
-    groups = {"resistant": "DRE", "sensitive": "DSE", "controls": "HC", "group_column": "three"}
+    groups = {"groups": ("DRE", "DSE", "HC"), "group_column": "three"}
     outputs = changed(study, "f", anova_stage, endings, **groups)
     summary = json.loads(outputs["summary"].read_text())
     assert (summary["dof_effect"], summary["dof"]) == (2, 21 - 6)
     assert rows(outputs["table"])[0]["region"] == "Half_L"
     assert load(outputs["f_map"]).data.max() == pytest.approx(summary["largest_f"], rel=1e-5)
     with pytest.raises(InputError, match="group none: a group needs at least two"):
-        changed(study, "x", anova_stage, endings, **{**groups, "sensitive": "none"})
+        changed(study, "x", anova_stage, endings, **{**groups, "groups": ("DRE", "none")})
 
 
 @pytest.mark.parametrize("deviation", ["adjusted", "plain"])
 def test_patients_deviate_where_the_loss_is_and_controls_do_not(study, deviation):
     groups = {
-        "resistant": "DRE", "sensitive": "", "controls": "HC", "deviation": deviation,
-        "subgroup_column": "epilepsy_type", "temporal": "TLE", "generalised": "IGE",
+        "patients": ("DRE",), "controls": "HC", "deviation": deviation,
+        "subgroup_column": "epilepsy_type", "kinds": ("TLE", "IGE"),
     }  # fmt: skip
     endings = {"index": "_maps.tsv", "summary": ".json"}
     outputs = changed(study, deviation, deviation_stage, endings, **groups)
@@ -244,9 +245,8 @@ def test_patients_deviate_where_the_loss_is_and_controls_do_not(study, deviation
 
 def test_labels_of_two_groups_of_patients_are_permuted(study):
     groups = {
-        "resistant": "DRE", "sensitive": "DSE", "controls": "HC", "group_column": "three",
-        "deviation": "adjusted", "subgroup_column": "epilepsy_type", "temporal": "TLE",
-        "generalised": "IGE",
+        "patients": ("DRE", "DSE"), "controls": "HC", "group_column": "three",
+        "deviation": "adjusted", "subgroup_column": "epilepsy_type", "kinds": ("TLE", "IGE"),
     }  # fmt: skip
     endings = {"index": "_maps.tsv", "summary": ".json"}
     outputs = changed(study, "labels", deviation_stage, endings, **groups)
@@ -274,8 +274,6 @@ def test_bad_input_is_named(study, tmp_path):
     with pytest.raises(InputError, match="tiv_ml was not measured"):
         run(study, "x", measures=["tiv_ml"])
     with pytest.raises(InputError, match="age: a covariate is missing .*sub-01"):
-        encode("age", {"01": "n/a", "02": "3"})
+        encode("age", {"01": None, "02": "3"})
     with pytest.raises(InputError, match="two of them"):
         encode("site", {"1": "a", "2": "b", "3": "c"})
-    lost = select_sample(["07"], {}, {}, group_column="group", groups=("a", "b"))
-    assert lost.left_out == {"07": "no group in the participants table"}

@@ -6,6 +6,8 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from falx.images.nifti import Image
 from falx.report.mesh import Mesh, mz3, surface
@@ -60,3 +62,27 @@ def test_mz3_holds_faces_and_vertices():
     assert (magic, kind, skip) == (23117, 3, 0)
     assert (faces, vertices) == (len(mesh.faces), len(mesh.vertices_mm))
     assert len(content) == 16 + 12 * (faces + vertices)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.tuples(*[st.floats(-200, 200)] * 3))
+def test_a_moved_mask_has_a_moved_surface(shift):
+    affine = AFFINE.copy()
+    affine[:3, 3] += shift
+    mask = ball()
+    near, far = surface(mask), surface(Image(mask.data, affine))
+    np.testing.assert_array_equal(near.faces, far.faces)
+    np.testing.assert_allclose(far.vertices_mm - near.vertices_mm, [shift] * len(near.vertices_mm),
+                               atol=1e-3)  # fmt: skip
+
+
+def test_a_mirrored_mask_has_a_mirrored_surface_turned_outwards():
+    mask = ball()
+    mask.data[:, :, 30:] = False
+    turned = Image(np.ascontiguousarray(mask.data[::-1]), mask.affine)
+    own, other = surface(mask), surface(turned)
+    assert volume(other) == pytest.approx(volume(own), rel=1e-5)
+    middle = 2 * AFFINE[0, 3] + 29 * AFFINE[0, 0]
+    back = other.vertices_mm * [-1, 1, 1] + [middle, 0, 0]
+    order = [np.lexsort(np.round(v, 3).T) for v in (own.vertices_mm, back)]
+    np.testing.assert_allclose(own.vertices_mm[order[0]], back[order[1]], atol=1e-3)

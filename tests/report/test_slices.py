@@ -6,13 +6,16 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib import colormaps
 from matplotlib.image import imread
 
 from falx.core.errors import OptionError
 from falx.data.priors import template
 from falx.images.nifti import Image
-from falx.report.slices import Layer, slices
+from falx.report.figures import paletted
+from falx.report.slices import Layer, slices, slices_figure
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,59 @@ def test_colours_of_a_bar_survive_the_few_that_are_kept():
     for layer in layers:
         for wanted in colormaps[layer.colour](np.linspace(0.02, 0.98, 25))[:, :3]:
             assert np.abs(drawn - wanted).max(axis=1).min() < 0.06, layer.colour
+
+
+def test_an_unknown_plane_is_named(head):
+    with pytest.raises(OptionError, match="plane.*'coronall'.*did you mean 'coronal'"):
+        slices(head, planes=["coronall"])
+
+
+def test_a_figure_may_be_had_instead_of_bytes(head):
+    layers = [Layer(head, low=0, high=1, label="x", colour="magma")]
+    figure = slices_figure(head, layers, planes=["axial"])
+    assert paletted(figure) == slices(head, layers, planes=["axial"])
+    bar = figure.axes[1]
+    assert bar.get_ylabel() == "x" and bar.get_ylim() == (0, 1)
+
+
+def test_each_plane_says_where_it_cuts_and_which_side_is_which(head):
+    figure = slices_figure(head, centre_mm=(10.0, -20.0, 4.0))
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert said == [
+        "x = 10 mm", "P", "A", "y = -20 mm", "L", "R", "z = 4 mm", "L", "R",
+    ]  # fmt: skip
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.tuples(*[st.integers(-20, 20)] * 3))
+def test_a_point_is_drawn_where_the_planes_meet(place):
+    """One bright voxel at any place is seen in all three planes through it, and not 6 mm off."""
+    data = np.full((61, 61, 61), 0.2, np.float32)
+    at = tuple(30 + v for v in place)
+    data[at] = 1.0
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -60.0
+    image, mm = Image(data, affine), np.array(place) * 2.0
+    for plane, axis in (("sagittal", 0), ("coronal", 1), ("axial", 2)):
+        off = mm.copy()
+        off[axis] += 6.0
+        hit, miss = (
+            slices_figure(image, planes=[plane], centre_mm=where, window=(0, 1))
+            .axes[0].images[0].get_array().max()
+            for where in (mm, off)
+        )  # fmt: skip
+        assert hit == pytest.approx(1.0, abs=1e-4) and miss == pytest.approx(0.2, abs=1e-4)
+
+
+def test_values_near_zero_of_a_map_are_not_drawn(head):
+    values = Image(np.where(head.data > 0.75, 0.5, 0.01).astype(np.float32), head.affine)
+    layer = Layer(values, low=0, high=1, hide_below=0.1, colour="magma")
+    shown = slices_figure(head, [layer], planes=["axial"])
+    drawn = shown.axes[0].images[1].get_array()
+    assert drawn.min() > 0.1 and 0.1 < drawn.mask.mean() < 0.95
+
+
+def test_an_image_of_nothing_is_drawn_black(head):
+    empty = Image(np.zeros_like(head.data), head.affine)
+    figure = slices_figure(empty, planes=["axial"])
+    assert figure.axes[0].images[0].get_clim() == (0.0, 1.0)

@@ -48,6 +48,17 @@ def header(path: str, change: Callable[[nib.Nifti1Header], None]) -> Change:
     return apply
 
 
+def half(values: np.ndarray) -> np.ndarray:
+    values = values.astype(np.float32)
+    values[: len(values) // 2] = np.nan
+    return values
+
+
+def holes(values: np.ndarray) -> np.ndarray:
+    gone = np.random.default_rng(1).random(values.shape) < 0.01
+    return np.where(gone, np.nan, values).astype(np.float32)
+
+
 def flat(described: nib.Nifti1Header) -> None:
     described["qform_code"], described["sform_code"] = 0, 1
     described["srow_z"] = 0.0
@@ -94,8 +105,11 @@ def study(bids, out, tmp_path, capsys) -> Callable[..., tuple[int, str]]:
 
 FAILS = [
     ("missing PET", lambda folder: (folder / PET).unlink(), "there is no FDG-PET image"),
-    ("zeros", data(PET, np.zeros_like), "nothing to align (found: the value 0 everywhere)"),
+    ("zeros", data(PET, np.zeros_like), "there is nothing to see (found: the value 0 everywhere)"),
     ("NaN", data(PET, lambda v: np.full(v.shape, np.nan, np.float32)), "no finite value"),
+    ("left half", data(PET, half), "the FDG-PET image shows only a part of the head"),
+    ("holes", data(PET, holes), "the FDG-PET image lacks values inside the head"),
+    ("everything ablated", data(MASK, np.ones_like), "the ablation mask is larger than anything"),
     ("dynamic", data(PET, lambda v: np.stack([v, v], -1)), "the PET is dynamic (found: 2 frames)"),
     ("singular affine", header(PET, flat), "the affine from voxels to millimetres is singular"),
     ("truncated", truncated, "the image is truncated or damaged"),

@@ -10,14 +10,14 @@ import pytest
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.genes.association_study import Settings, gene_lists, study_map, study_sets
+from falx.genes.files import Knowledge, Surface, source_text
 from falx.genes.phantom import make_gene_phantom
 from falx.genes.tables import Expression, join
 from falx.images.nifti import save
 from falx.studies.genes import demo as demo_genes
 from falx.studies.genes.enigma import enigma_table
-from falx.studies.genes.files import genes_stage
+from falx.studies.genes.files import GenesFiles, genes_stage
 from falx.studies.genes.lists import read_gene_list
-from falx.studies.genes.study import file_name
 
 FEW = Settings(n_maps=999, n_draws=500, n_list=100, beside=("random",))
 
@@ -149,9 +149,9 @@ def test_enrich_command(demo, tmp_path, capsys):
     assert "Lists together" in (tmp_path / "out/report.html").read_text()
 
 
-def test_degs_command(shared, tmp_path, capsys):
+def test_degs_command(reference, tmp_path, capsys):
     pytest.importorskip("pydeseq2")
-    data = shared / "data/rnaseq/pydeseq2__datasets__synthetic__test_"
+    data = reference / "deseq2/small_"
     imaging = tmp_path / "genes.tsv"
     members = ["positive", "negative", "", "positive", "", "negative", "", "", "positive", ""]
     lines = [f"gene{i}\t{m}" for i, m in enumerate(members, 1)]
@@ -189,17 +189,17 @@ def test_bad_commands_end_with_one_sentence(tmp_path, capsys):
     assert "did you mean 'moran'" in capsys.readouterr().err
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(InputError, match="gene list is empty"):
-        read_gene_list(tmp_path / "empty.txt")
+        read_gene_list(source_text(tmp_path / "empty.txt"))
 
 
 def test_enigma_table_states_what_it_mixes():
     table = enigma_table("tlemtsl")
     assert len(table.regions) == 82
     assert "thickness" in table.notes[0]
-    assert file_name("a/b c") == "a-b-c"
 
 
-def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys):
+def test_the_demonstration_runs_from_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(demo_genes.run.__kwdefaults__, "n_maps", 499)
     assert main(["demo", str(tmp_path), "--study", "genes", "--seed", "7"]) == 0
     said = capsys.readouterr().out
     assert "median rank of the planted genes" in said
@@ -232,10 +232,8 @@ def group_profile(demo, tmp_path_factory):
     return folder, {
         "profile": folder / "profile.tsv", "atlas": folder / "atlas.nii.gz",
         "atlas_labels": folder / "atlas.csv", "ready_expression": inputs / "expression.csv",
-        "made_expression": None,
-        "gene_sets": inputs / "sets.gmt", "regulators": None, "network": inputs / "network.tsv",
-        "side": "left", "blocks": (), "null": "moran", "n_maps": 1999, "n_list": 100, "seed": 7,
-    }  # fmt: skip
+        "made_expression": None, "degs": None,
+    }, Knowledge(gene_sets=(inputs / "sets.gmt",), network=(inputs / "network.tsv",))  # fmt: skip
 
 
 def _outputs(folder):
@@ -243,10 +241,13 @@ def _outputs(folder):
     return {name.partition(".")[0]: folder / name for name in names}
 
 
+LEFT = Settings(side="left", n_maps=1999, n_list=100, seed=7)
+
+
 def test_the_stage_finds_the_programme_in_a_group_profile(group_profile, tmp_path):
-    _, arguments = group_profile
+    _, files, knowledge = group_profile
     outputs = _outputs(tmp_path)
-    genes_stage(**arguments, **outputs)
+    genes_stage(GenesFiles(**files, **outputs), knowledge, Surface(), LEFT)
     terms = outputs["terms"].read_text(encoding="utf-8").splitlines()
     assert terms[0].startswith("library\t")
     assert any("planted programme" in line for line in terms[1:])
@@ -260,11 +261,14 @@ def test_the_stage_finds_the_programme_in_a_group_profile(group_profile, tmp_pat
 
 
 def test_a_profile_of_another_atlas_is_refused(group_profile, tmp_path):
-    folder, arguments = group_profile
+    folder, files, knowledge = group_profile
     text = (folder / "profile.tsv").read_text(encoding="utf-8")
     first = make_gene_phantom(7).table.regions[5]
     (tmp_path / "profile.tsv").write_text(text.replace(first, "elsewhere"), encoding="utf-8")
     with pytest.raises(InputError, match="the atlas does not know.*found: elsewhere"):
-        genes_stage(**{**arguments, "profile": tmp_path / "profile.tsv"}, **_outputs(tmp_path))
+        genes_stage(
+            GenesFiles(**{**files, "profile": tmp_path / "profile.tsv"}, **_outputs(tmp_path)),
+            knowledge, Surface(), LEFT,
+        )  # fmt: skip
     with pytest.raises(InputError, match="unknown value for null"):
-        genes_stage(**{**arguments, "null": "chance"}, **_outputs(tmp_path))
+        Settings(null="chance")

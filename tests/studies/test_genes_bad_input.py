@@ -136,7 +136,7 @@ def genes(made, tmp_path, run):
     def falx(*more, source="map.nii.gz", expression="expression.csv"):
         return run(
             "genes", made / source, "--expression", made / expression, "--out", tmp_path / "out",
-            "--n-maps", "49", "--n-list", "5", *more,
+            "--n-maps", "49", "--n-list", "5", "--beside", "random", *more,
         )  # fmt: skip
 
     return falx
@@ -231,6 +231,7 @@ def test_a_download_that_stops_half_way_is_not_used(made, run, genes, tmp_path, 
         # Only the address is not the catalogue's own.
         entry = Download("tables", "fetched.csv", None, "", "made up", address, "")
         monkeypatch.setattr("falx.data.fetch.catalogue", lambda: (entry,))
+        monkeypatch.setattr("falx.data.fetch.RETRIES", 0)
         try:
             code, said = run("fetch", "tables", "--to", made)
             assert code == 2

@@ -9,6 +9,7 @@ import pytest
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.genes.blood.counts import read_counts
+from falx.genes.files import source_text
 from gene_inputs import GENES, N, write_expression, write_inputs, write_map
 
 
@@ -25,7 +26,8 @@ def genes(made, tmp_path, capsys):
         code = main(
             [
                 "genes", str(made / source), "--expression", str(made / expression),
-                "--out", str(tmp_path / "out"), "--n-maps", "49", "--n-list", "5", *more,
+                "--out", str(tmp_path / "out"), "--n-maps", "49", "--n-list", "5",
+                "--beside", "random", *more,
             ]
         )  # fmt: skip
         said = capsys.readouterr()
@@ -60,8 +62,8 @@ def test_spin_needs_to_know_the_cortex(made, genes):
     ("content", "told"),
     [
         (b"", "the table is empty"),
-        (b"region,G1,G2\nr0,1,2\nr1,1,2,3\n", "rows of the table differ in length"),
-        (bytes(range(256)), "not text in UTF-8"),
+        (b"region,G1,G2\nr0,1,2\nr1,1,2,3\n", "line 3 has 4 cells, others have 3"),
+        (bytes(range(256)), "not a text that can be read"),
         (b"\x1f\x8b\x08\x00\x00", "truncated or damaged"),
     ],
 )
@@ -100,7 +102,7 @@ def test_a_short_row_leaves_its_region_out(made, genes, tmp_path):
     ("more", "told"),
     [
         (("--seed", "-5"), "seed is out of range"),
-        (("--n-list", "-5"), "genes in a list is out of range"),
+        (("--n-list", "-5"), "n_list is out of range"),
         (("--blocks", "cerebellum"), "40 regions of which: only cerebellum is analysed"),
     ],
 )
@@ -119,5 +121,5 @@ def test_a_folder_is_no_map(genes):
 @pytest.mark.parametrize("content", [b"", bytes(range(256))])
 def test_counts_that_cannot_be_read(tmp_path, content):
     (tmp_path / "counts.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"counts\.csv: the (table is empty|file is not text)"):
-        read_counts(tmp_path / "counts.csv")
+    with pytest.raises(InputError, match=r"counts\.csv: the (table is empty|table is not a text)"):
+        read_counts(source_text(tmp_path / "counts.csv"))

@@ -19,7 +19,7 @@ from falx.engine.plan_group import plan_group
 from falx.engine.provenance import Record, file_record, write_record
 from falx.genes.phantom import as_csv, as_gmt, make_gene_phantom
 from falx.images.nifti import save
-from falx.studies.genes.expression import expression_stage
+from falx.studies.genes.files import ExpressionFiles, expression_stage
 from falx.studies.resistance.genes_links import genes_page
 from falx.studies.resistance.study import STUDY
 
@@ -140,7 +140,7 @@ def test_a_download_is_made_into_a_table_first(cohort, tmp_path):
     job = jobs["genes_grey_resistant_controls"]
     assert job.inputs["made_expression"].path == jobs["expression"].outputs["expression"]
     assert job.inputs["ready_expression"] is None
-    assert jobs["expression"].params == {"folder": str(tmp_path), "mode": "abagen"}
+    assert jobs["expression"].params == {"ahba": str(tmp_path), "mode": "abagen"}
 
 
 def group_level(cohort, *more):
@@ -201,6 +201,6 @@ def test_the_group_page_says_how_to_get_genes(cohort, capsys):
 def test_a_download_needs_its_whole_path(tmp_path):
     with pytest.raises(InputError, match="must be a whole path"):
         expression_stage(
-            atlas=None, atlas_labels=None, reannotation=None, coordinates=None,
-            expression=tmp_path / "e.csv", losses=tmp_path / "l.tsv", folder="ahba", mode="abagen",
+            ExpressionFiles(None, None, None, None, tmp_path / "e.csv", tmp_path / "l.tsv"),
+            ahba="ahba", mode="abagen",
         )  # fmt: skip

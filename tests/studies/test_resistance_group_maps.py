@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from calling import call
 from falx.core.files import write_json
 from falx.images.nifti import save
 from falx.maps.files import group_map_stage
-from falx.studies.resistance.group_page import group_report_stage
+from falx.studies.resistance.files import group_report_stage
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([8.0, 8.0, 8.0, 1.0])
@@ -45,7 +46,8 @@ def page(tmp_path_factory):
              "table": "t.tsv", "table_latex": "t.tex", "table_html": "t.html",
              "profile": "p.tsv", "summary": "s.json"}  # fmt: skip
     outputs = {role: folder / f"out_{name}" for role, name in roles.items()}
-    group_map_stage(
+    call(
+        group_map_stage,
         maps=maps, masks=None, metrics=metrics, participants=folder / "participants.tsv",
         atlas=None, atlas_labels=None, **outputs, first="DRE", second="HC", group_column="group",
         columns=(), measures=(), head_size="ancova", least_share=1.0, least_value=0.1,

@@ -154,10 +154,16 @@ def test_a_run_that_cannot_be_used_is_named_and_leaves_nothing(
 
 
 def test_a_run_that_does_not_reach_its_t1w_is_refused(participant, tmp_path) -> None:
+    n = N_VOLUMES - 5
     still = {
-        "repetition_time_s": TR_S, "dropped_volumes": 5, "volumes": N_VOLUMES - 5, "spikes": [],
-        "matrices": np.tile(np.eye(4), (N_VOLUMES - 5, 1, 1)), "mean_fd_mm": 0.0,
-        "parameters": np.zeros((N_VOLUMES - 5, 6)), "excluded": False, "reasons": [],
+        "repetition_time_s": TR_S, "dropped_volumes": 5, "volumes": n, "spikes": [],
+        "matrices": np.tile(np.eye(4), (n, 1, 1)), "parameters": np.zeros((n, 6)),
+        "reference": "first", "convention": "mm", "beyond_limits": [], "excluded": False,
+        "reasons": [], "notices": [], "fd_threshold_mm": 0.2, "mean_fd_mm": 0.0,
+        "spike_percent": 0.0, "volumes_above_0_5_mm": 0, "largest_translation_mm": 0.0,
+        "largest_rotation_deg": 0.0, "mean_fd_jenkinson_mm": 0.0, "mean_fd_van_dijk_mm": 0.0,
+        **dict.fromkeys(("residual", "fd_power_mm", "fd_jenkinson_mm", "fd_van_dijk_mm"),
+                        np.zeros(n)),
     }  # fmt: skip
     away = np.eye(4)
     away[1, 3] = 170.0

@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from calling import call
+from falx.bold.records import RehoRecord
 from falx.core.files import write_json
 from falx.core.grid import normalisation_grid
+from falx.core.records import record_of
 from falx.images.nifti import Image, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.report.in_template import in_template
+from falx.studies.resistance.files import run_report_stage
 from falx.studies.resistance.person_figures import homogeneity_figure
-from falx.studies.resistance.person_page import run_report_stage
 
 N = 30
 GRID = normalisation_grid(6.0)
 MOTION = {
+    "repetition_time_s": 2.0, "dropped_volumes": 5, "reference": "first", "convention": "mm",
+    "matrices": np.tile(np.eye(4), (N, 1, 1)), "residual": np.zeros(N), "notices": [],
+    "fd_jenkinson_mm": np.zeros(N), "fd_van_dijk_mm": np.zeros(N),
     "parameters": np.zeros((N, 6)), "fd_power_mm": np.full(N, 0.1), "fd_threshold_mm": 0.2,
     "spikes": [3], "volumes": N, "largest_translation_mm": 1.7, "largest_rotation_deg": 0.2,
     "mean_fd_mm": 0.1234, "mean_fd_jenkinson_mm": 0.0567, "mean_fd_van_dijk_mm": 0.0345,
@@ -29,6 +35,9 @@ MOTION = {
     ],
 }  # fmt: skip
 REHO = {
+    "order": "joint", "band_hz": [0.01, 0.08], "least_neighbours": 2, "ties": "none",
+    "edge": "partial", "border": "compute", "notices": [], "mean_fd_mm": 0.1234,
+    "excluded": False, "reasons": [],
     "volumes": N, "dof_trend": 2, "dof_band": 5, "dof_nuisance": 8, "dof_left": 15,
     "nuisance_columns": {"motion": 24, "spikes": 1, "white matter": 2, "CSF": 2},
     "tissue_voxels": {"white matter": 5210, "CSF": 411},
@@ -38,7 +47,10 @@ REHO = {
     "neighbours": 27, "voxels_by_neighbours": {"12": 200, "27": 800},
     "coverage_percent": 99.0, "residual_fwhm_mm": [6.0, 6.1, 6.2],
 }  # fmt: skip
-GREY = {"tiv_ml": 1400.0, "gm_ml": 600.0, "wm_ml": 500.0, "csf_ml": 300.0}
+GREY = {
+    "tiv_ml": 1400.0, "gm_ml": 600.0, "wm_ml": 500.0, "csf_ml": 300.0, "template_gm_ml": 620.0,
+    "modulated": True, "smoothing_fwhm_mm": 6.0, "notices": [],
+}  # fmt: skip
 
 
 def ball(radius_mm):
@@ -73,8 +85,8 @@ def page(folder, *, with_run):
     of_run = {n: folder / f"{n}.nii.gz" for n in ("reference", "tsnr", "reho")}
     of_run |= {n: folder / f"{n}.json" for n in ("motion_metrics", "reho_metrics")}
     of_run["carpet"] = folder / "carpet.npz"
-    run_report_stage(
-        records={}, page=folder / "page.html", subject="07", coregistration=None,
+    call(
+        run_report_stage, records={}, page=folder / "page.html", subject="07", coregistration=None,
         **images, **metrics, **{n: path if with_run else None for n, path in of_run.items()},
     )  # fmt: skip
     return (folder / "page.html").read_text()
@@ -130,7 +142,9 @@ def test_histogram_draws_its_bars_where_the_voxels_are():
 
     def inked(voxels):
         shown = REHO | {"reho_histogram": {"edges": np.linspace(0, 1, 11), "voxels": voxels}}
-        pixels = imread(io.BytesIO(homogeneity_figure(shown)))[..., :3]
+        pixels = imread(io.BytesIO(homogeneity_figure(record_of(RehoRecord, shown, where="x"))))[
+            ..., :3
+        ]
         blue = np.abs(pixels - [0x2F / 255, 0x6D / 255, 0xB5 / 255]).max(axis=-1) < 0.02
         return np.flatnonzero(blue[:, : blue.shape[1] // 2].any(axis=0)).mean()
 

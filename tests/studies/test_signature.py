@@ -13,8 +13,7 @@ import pytest
 
 from falx.cli.main import main
 from falx.images.nifti import load_mask
-from falx.studies.signature.numbers import flatten_numbers
-from falx.studies.signature.recovery import compare_patient
+from falx.studies.signature.files import compare_patient
 from falx.studies.signature.study import STUDY
 from falx.surgery.outcome.ablation import dice
 
@@ -104,39 +103,3 @@ def test_every_preset_resolves() -> None:
         for name, values in STUDY.presets.items()
     }
     assert scales == {"corrected": "proportional", "mo2025_script": "z5", "mo2025_text": "z"}
-
-
-def test_numbers_are_ipsilateral_minus_contralateral() -> None:
-    sides = {"left": {"mean_asymmetry": -0.2}, "right": {"mean_asymmetry": 0.2}}
-    structures = {"hippocampus": sides, "amygdala": sides}
-    metrics = {
-        "signature": {"side": "left", "volume_mm3": 10.0, "published_volume_mm3": 12.0},
-        "anatomy": {
-            "quality": [
-                {"name": "sides", "passed": False},
-                {"name": "grey matter", "passed": False},
-            ],
-            "volumes_mm3": {"gm": 1.0, "wm": 1.0, "csf": 1.0, "tiv": 3.0},
-            "structures": {
-                "17": {"name": "left hippocampus", "volume_mm3": 2000.0},
-                "53": {"name": "right hippocampus", "volume_mm3": 3000.0},
-            },
-        },
-        "pet": {
-            "regional_asymmetry": {"hippocampus": {"left": -0.3, "right": 0.3}},
-            "regional_asymmetry_se": {"hippocampus": 0.02},
-        },
-        "asymmetry_pet": {"structures": structures},
-        "asymmetry_gm": {"structures": structures},
-    }
-    flat = flatten_numbers(metrics)
-    assert flat["hippocampus_difference_mm3"] == -1000.0
-    assert flat["hippocampus_asymmetry"] == pytest.approx(-0.4)
-    assert flat["hippocampus_ai_pet"] == -0.2
-    assert flat["hippocampus_ai_pet_regional"] == -0.3
-    assert flat["hippocampus_ai_pet_regional_se"] == 0.02
-    assert flat["amygdala_ipsi_mm3"] is None
-    assert flat["failed_checks"] == ["sides"]
-    assert "rate_curves" not in flat
-    metrics["signature"]["side"] = "right"
-    assert flatten_numbers(metrics)["hippocampus_difference_mm3"] == 1000.0

@@ -30,7 +30,7 @@ def faces_left(data: npt.NDArray[np.floating]) -> bool:
 
 
 def rounded(affine: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Round the place of a grid to a micrometre.
+    """Round the place of a grid to a micrometre, shape (4, 4).
 
     Headers hold single precision, and a difference in the last digit between an image and its
     mirror image is enough to end an iteration one step earlier.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +21,11 @@ from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_json, write_json
-from falx.core.grid import normalisation_grid, require_same
+from falx.core.grid import Grid, normalisation_grid, require_same
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.smooth import smooth
-from falx.images.warp import load_map, save_map
+from falx.images.warp import CoordinateMap, load_map, save_map
 
 __all__ = [
     "AnatomyFiles",
@@ -29,6 +33,7 @@ __all__ = [
     "GreyVolumeFiles",
     "anatomy_stage",
     "coregister_stage",
+    "greedy",
     "grey_volume_stage",
     "load_matrix",
 ]
@@ -77,7 +82,9 @@ def anatomy_stage(files: AnatomyFiles, settings: SegmentationSettings, *, thread
         image = load(files.t1w)
         if files.structures_in is not None:
             given = GivenLabels(load_labels(files.structures_in), files.structures_in.name)
-        found = segment_head(image, settings, given=given, where=files.t1w.name, threads=threads)
+        found = segment_head(
+            image, settings, given=given, where=files.t1w.name, register=greedy, threads=threads
+        )
     _save_segmentation(files, found.segmentation, found.labels)
     write_json(files.metrics, replace(found.metrics, notices=tuple(notices)).as_json())
 
@@ -234,3 +241,77 @@ def _grey_metrics(
         smoothing_fwhm_mm=settings.smoothing_fwhm_mm,
         notices=tuple(notices),
     )
+
+
+GREEDY = "-m SSD -s 1.2vox 0.6vox -n 60x40x10"
+"""Options of picsl-greedy: metric, smoothing of the steps, iterations by level."""
+
+
+def greedy(
+    fixed: Sequence[npt.NDArray[np.float32]],
+    moving: Sequence[npt.NDArray[np.float32]],
+    grid: Grid,
+    threads: int,
+) -> tuple[CoordinateMap, CoordinateMap]:
+    """Deformation of fixed maps onto moving ones and its inverse, by picsl-greedy.
+
+    The registration that :func:`falx.anatomy.refinement.refine` takes; maps have the shape
+    (X, Y, Z) of `grid`.
+
+    Raises
+    ------
+    InputError
+        If picsl-greedy is not installed, or fails.
+    """
+    if find_spec("picsl_greedy") is None:
+        raise InputError(
+            "refinement needs picsl-greedy", do="install it with: pip install 'falx[refine]'"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        return _greedy(fixed, moving, grid, Path(folder), threads)
+
+
+def _greedy(
+    fixed: Sequence[npt.NDArray[np.float32]],
+    moving: Sequence[npt.NDArray[np.float32]],
+    grid: Grid,
+    folder: Path,
+    threads: int,
+) -> tuple[CoordinateMap, CoordinateMap]:
+    pairs = []
+    for n, (f, m) in enumerate(zip(fixed, moving, strict=True)):
+        save(folder / f"f{n}.nii", f, grid.affine)
+        save(folder / f"m{n}.nii", m, grid.affine)
+        pairs.append(f"-i {folder}/f{n}.nii {folder}/m{n}.nii")
+    warp, inverse = folder / "warp.nii.gz", folder / "inverse.nii.gz"
+    _run(f"-d 3 -threads {threads} {' '.join(pairs)} {GREEDY} -o {warp} -oinv {inverse}")
+    return _coordinates(warp, grid, folder), _coordinates(inverse, grid, folder)
+
+
+def _coordinates(warp: Path, grid: Grid, folder: Path) -> CoordinateMap:
+    """Push the coordinates through a warp, which frees them of its sign convention."""
+    moved = np.empty((*grid.shape, 3), dtype=np.float32)
+    pushed = []
+    for axis in range(3):
+        save(folder / f"x{axis}.nii", grid.centres_mm()[..., axis], grid.affine)
+        pushed.append(f"-rm {folder}/x{axis}.nii {folder}/y{axis}.nii")
+    _run(f"-d 3 -rf {folder}/x0.nii -ri LINEAR {' '.join(pushed)} -r {warp}")
+    for axis in range(3):
+        moved[..., axis] = load(folder / f"y{axis}.nii").data
+    # Greedy reads zeros beyond the border; there the border's neighbours hold.
+    inner = (slice(3, -3),) * 3
+    affine = grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.full(3, 3.0)
+    held = CoordinateMap(moved[inner], affine)
+    return CoordinateMap(held.on(grid), grid.affine)
+
+
+def _run(command: str) -> None:
+    """Run greedy in a process of its own: its C++ layer writes past Python's output."""
+    call = "import sys, picsl_greedy; picsl_greedy.Greedy3D().execute(sys.argv[1])"
+    done = subprocess.run(  # noqa: S603 - our own interpreter and options
+        [sys.executable, "-c", call, command], check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise InputError("the refinement failed", found=" ".join(last), do="run without it")

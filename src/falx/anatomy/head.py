@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from falx.anatomy.metrics import LEAST_CONFIDENCE, AnatomyMetrics, anatomy_metrics
 from falx.anatomy.quality import check_segmentation, stop_on_failure
-from falx.anatomy.refinement import refine
+from falx.anatomy.refinement import Register, refine
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.settings import SegmentationSettings
@@ -64,6 +64,7 @@ def segment_head(
     *,
     given: GivenLabels | None = None,
     where: str = "T1w",
+    register: Register | None = None,
     threads: int = 1,
 ) -> SegmentedHead:
     """Segment one head, or raise if the result must not be used.
@@ -74,15 +75,18 @@ def segment_head(
         Labels of a site, preferred over the built-in structures where there are any.
     where
         Name of the image, for sentences.
+    register
+        Finds the deformation of the refinement, where the settings ask for one: for example
+        :func:`falx.anatomy.files.greedy`.
     """
     priors = tissue_priors()
     result = segment(t1w, priors, settings, threads=threads, where=where)
     checks = check_segmentation(result, priors)
     stop_on_failure(checks, where=where)
     found = _structures(result, given, threads)
-    if settings.refine:
+    if settings.refine and register is not None:
         # After the structures: the template is an average, whose nuclei are nobody's.
-        result = refine(result, template("gm"), template("wm"), threads=threads)
+        result = refine(result, template("gm"), template("wm"), register, threads=threads)
     labels = with_skull_and_skin(found.labels, result.classes)
     return SegmentedHead(result, labels, anatomy_metrics(result, found, checks, (), settings))
 

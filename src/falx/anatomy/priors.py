@@ -1,8 +1,10 @@
-"""Tissue priors: how probable each tissue is at each place of the template."""
+"""Tissue priors: how probable each tissue is at each place of the template.
+
+Sampled linearly between voxels, as Ashburner & Friston 2005 (NeuroImage 26:839) do, with the
+slope that the fit of the deformation needs.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -12,7 +14,6 @@ from falx.core.errors import InputError
 from falx.core.grid import Grid
 from falx.data.labels import TISSUES
 from falx.data.priors import TissuePriors
-from falx.images.nifti import load
 from falx.images.smooth import smooth
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "as_priors",
     "brain_only",
     "coarsened",
-    "load_priors",
     "locate",
     "prior_and_slope_at",
     "prior_at",
@@ -54,12 +54,6 @@ def as_priors(
     np.maximum(values, np.float32(FLOOR), out=values)
     values /= values.sum(axis=3, keepdims=True)
     return TissuePriors(values, np.array(affine, dtype=np.float64))
-
-
-def load_priors(path: Path | str) -> TissuePriors:
-    """Read priors from a 4D image with six volumes in the order of :data:`TISSUES`."""
-    image = load(path, ndim=4)
-    return as_priors(image.data, image.affine)
 
 
 def coarsened(priors: TissuePriors, factor: int, fwhm_mm: float) -> TissuePriors:

@@ -1,4 +1,7 @@
-"""The samples to which the model is fitted: a coarse grid over the native image."""
+"""The samples to which the model is fitted: a coarse grid over the native image.
+
+A few per cent of the voxels determine the model (Ashburner & Friston 2005, NeuroImage 26:839).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Samples:
 def take_samples(
     image: Image, sampling_mm: float, *, mask: npt.NDArray[np.bool_] | None = None
 ) -> Samples:
-    """Take every voxel that is about `sampling_mm` from the last, inside `mask`.
+    """Take every voxel that is about `sampling_mm` from the last, inside `mask` (X, Y, Z).
 
     The values are those of single voxels: averaging would narrow the noise and blur the
     tissue classes.

@@ -42,7 +42,7 @@ def tissue_volume_mm3(probability: npt.NDArray[np.floating], grid: Grid) -> floa
 
 
 def count_volumes(labels: npt.NDArray[np.integer], grid: Grid) -> dict[int, float]:
-    """Volume of every label but 0, by counting voxels."""
+    """Volume of every label but 0 of a volume (X, Y, Z), by counting voxels."""
     values, counts = np.unique(labels, return_counts=True)
     return {
         int(v): float(n) * grid.voxel_volume_mm3

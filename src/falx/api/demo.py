@@ -71,6 +71,8 @@ def phantom_patient(*, seed: int = 1, **choices: Any) -> Patient:
 
     Parameters
     ----------
+    seed
+        Of everything random.
     choices
         See :class:`falx.phantom.patient.PatientSpec`: ``side``, ``depth``, ``voxel_mm``, …
     """
@@ -82,6 +84,10 @@ def phantom_rest(*, seed: int = 1, volumes: int = 125, **choices: Any) -> RestPh
 
     Parameters
     ----------
+    seed
+        Of everything random.
+    volumes
+        Of the run.
     choices
         See :class:`falx.phantom.resting.RestingSpec`: ``group``, ``head``, …
     """
@@ -95,14 +101,18 @@ def phantom_rest(*, seed: int = 1, volumes: int = 125, **choices: Any) -> RestPh
 
 
 def phantom_groups(
-    *, seed: int = 1, people: int = 10, voxel_mm: float = 6.0, effect: float = 1.5
+    *, seed: int = 1, people: int = 10, voxel_mm: float = 6.0, effect: float = 2.5
 ) -> GroupPhantom:
     """Simulate smooth maps of two groups of equal size; patients are lower in one ball.
 
     Parameters
     ----------
+    seed
+        Of everything random.
     people
         In each group.
+    voxel_mm
+        Edge of a voxel.
     effect
         Standard deviations that are taken from the patients.
     """
@@ -135,6 +145,8 @@ def phantom_genes(*, seed: int = 7, **choices: Any) -> GenePhantom:
 
     Parameters
     ----------
+    seed
+        Of everything random.
     choices
         See :func:`falx.genes.phantom.make_gene_phantom`: ``n_regions``, ``n_genes``, …
     """

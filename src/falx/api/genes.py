@@ -15,6 +15,7 @@ from falx.api.inputs import numbers_of, settings_of, words_of
 from falx.api.results import Result, new_drawing, percent
 from falx.core.errors import InputError, collect_notices
 from falx.genes.association_study import AssociationStudy, Settings, gene_lists, study_map
+from falx.genes.files import source_text
 from falx.genes.nulls.generate import Positions
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
 from falx.genes.sets.ora import OraResult, over_representation
@@ -24,7 +25,7 @@ from falx.report.figures import COLOURS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Enrichment", "GeneMap", "enrich", "pls"]
+__all__ = ["Enrichment", "FoundSet", "GeneMap", "enrich", "pls"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,6 +83,18 @@ class GeneMap(Result):
         return figure
 
 
+@dataclass(frozen=True)
+class FoundSet:
+    """A gene set: list genes in it, its size, enrichment over chance, p and adjusted p."""
+
+    name: str
+    overlap: int
+    size: int
+    factor: float
+    p: float
+    q: float
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Enrichment(Result):
     """Gene sets by how much of a list they hold."""
@@ -95,7 +108,7 @@ class Enrichment(Result):
     def _facts(self) -> Sequence[tuple[str, object]]:
         found = self.found
         best: list[tuple[str, object]] = [
-            (row["set"], "{overlap} of {size}, {factor:.1f} ×, q = {q:.3g}".format(**row))
+            (row.name, f"{row.overlap} of {row.size}, {row.factor:.1f} ×, q = {row.q:.3g}")
             for row in self.table[:5]
         ]
         return [
@@ -105,28 +118,28 @@ class Enrichment(Result):
         ]
 
     @property
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> tuple[FoundSet, ...]:
         """One row a set, from the smallest p."""
         found = self.found
-        return [
-            {
-                "set": found.names[k],
-                "overlap": int(found.overlap[k]),
-                "size": int(found.set_size[k]),
-                "factor": float(found.factor[k]),
-                "p": float(found.p[k]),
-                "q": float(found.q[k]),
-            }
+        return tuple(
+            FoundSet(
+                found.names[k],
+                int(found.overlap[k]),
+                int(found.set_size[k]),
+                float(found.factor[k]),
+                float(found.p[k]),
+                float(found.q[k]),
+            )
             for k in found.order()
-        ]
+        )
 
     def plot(self) -> Figure:
         """Draw the ten sets of smallest p."""
         rows = self.table[:10][::-1]
         figure, axis = new_drawing(7.0, 0.8 + 0.3 * len(rows))
         axis.barh(
-            [row["set"][:50] for row in rows],
-            [-np.log10(max(row["q"], 1e-300)) for row in rows],
+            [row.name[:50] for row in rows],
+            [-np.log10(max(row.q, 1e-300)) for row in rows],
             color=COLOURS["blue"],
         )
         axis.set(xlabel="-log10 q")
@@ -233,7 +246,7 @@ def _library(sets: Any) -> GeneSetLibrary:
     if isinstance(sets, GeneSetLibrary):
         return sets
     if isinstance(sets, str | PathLike):
-        return read_gmt(Path(sets))
+        return read_gmt(source_text(Path(sets)))
     if not isinstance(sets, Mapping):
         raise InputError(
             "gene sets are needed",

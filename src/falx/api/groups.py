@@ -15,15 +15,31 @@ from falx.core.errors import InputError, collect_notices
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.maps.design import two_sample_design
-from falx.maps.group_maps import GroupMap, InferenceOptions, compare
+from falx.maps.group_maps import GroupMap, compare
+from falx.maps.settings import InferenceOptions
 from falx.report.slices import Layer, slices_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GroupComparison", "group_map"]
+__all__ = ["FoundCluster", "GroupComparison", "group_map"]
 
 HOW_MANY = "give one image a person"
+
+
+@dataclass(frozen=True)
+class FoundCluster:
+    """A cluster: place (RAS+ mm) and t of its peak, volume, and its familywise probabilities.
+
+    Those by permutation are None without permutations.
+    """
+
+    peak_mm: tuple[float, ...]
+    t: float
+    volume_mm3: float
+    p_random_field: float
+    p_extent: float | None
+    p_mass: float | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,31 +91,28 @@ class GroupComparison(Result):
         ]
 
     @property
-    def clusters(self) -> list[dict[str, object]]:
-        """Clusters, the largest first: place and t of the peak, size, probabilities."""
+    def clusters(self) -> tuple[FoundCluster, ...]:
+        """Clusters beyond the threshold, the largest first."""
         places = np.argwhere(self.mask.data)
-        rows: list[dict[str, object]] = []
-        for judged in self.found.clusters:
-            cluster = judged.cluster
-            at = apply_affine(self.mask.affine, places[cluster.peak_row])
-            rows.append(
-                {
-                    "peak_mm": tuple(float(v) for v in at),
-                    "t": float(self.found.fit.t[cluster.peak_row]),
-                    "volume_mm3": cluster.extent * self.mask.grid.voxel_volume_mm3,
-                    "p_random_field": judged.p_fsl,
-                    "p_extent": judged.p_extent,
-                    "p_mass": judged.p_mass,
-                }
+        voxel_mm3 = self.mask.grid.voxel_volume_mm3
+        return tuple(
+            FoundCluster(
+                tuple(apply_affine(self.mask.affine, places[one.cluster.peak_row]).tolist()),
+                float(self.found.fit.t[one.cluster.peak_row]),
+                one.cluster.extent * voxel_mm3,
+                one.p_fsl,
+                one.p_extent,
+                one.p_mass,
             )
-        return rows
+            for one in self.found.clusters
+        )
 
     def plot(self) -> Figure:
         """Draw t through the largest cluster, or through the middle if there is none."""
         ceiling = float(np.abs(self.found.fit.t).max()) or 1.0
         layer = Layer(self.image, "map", "RdBu_r", -ceiling, ceiling, self.found.critical_t, "t")
-        centre = self.clusters[0]["peak_mm"] if self.found.clusters else None
-        return drawn(slices_figure(self.background, [layer], centre_mm=centre))  # type: ignore[arg-type]
+        centre = self.clusters[0].peak_mm if self.found.clusters else None
+        return drawn(slices_figure(self.background, [layer], centre_mm=centre))
 
 
 def group_map(
@@ -135,41 +148,60 @@ def group_map(
         See :class:`falx.maps.group_maps.InferenceOptions`: ``n_permutations``, ``voxel_p``,
         ``cluster_p``, ``two_tailed``, ``connectivity``, ``enhance``.
     """
-    maps = _maps(images, affine)
-    names = words_of(groups, "groups")
+    maps, names = _maps(images, affine), words_of(groups, "groups")
     if len(names) != len(maps):
         raise InputError(
             "maps and groups differ in number", found=f"{len(maps)} and {len(names)}", do=HOW_MANY
         )
     first, second = _contrast(names, contrast)
     kept = [k for k, name in enumerate(names) if name in (first, second)]
-    values = {name: numbers_of(column, name)[kept] for name, column in (covariates or {}).items()}
-    stack = np.stack([maps[k].data for k in kept])
+    stack, chosen = np.stack([maps[k].data for k in kept]), [names[k] for k in kept]
     inside = _mask(stack, maps[0], mask)
-    groups_kept = [names[k] for k in kept]
-    design = two_sample_design(groups_kept, first, second, values)
-    weights = design.contrast({f"{first} - {second}": 1.0})
+    design = two_sample_design(chosen, first, second, _covariates(covariates, len(names), kept))
     with collect_notices() as notices:
         found = compare(
             stack[:, inside.data],
             inside.data,
             design,
-            weights,
+            design.contrast({f"{first} - {second}": 1.0}),
             np.random.default_rng(seed),
             options=settings_of(InferenceOptions, choices),
             threads=threads,
         )
+    mean = Image(stack.mean(axis=0, dtype=np.float64).astype(np.float32), inside.affine)
+    sizes = {name: chosen.count(name) for name in (first, second)}
+    return _compared(found, inside, mean, sizes, tuple(notices))
+
+
+def _compared(
+    found: GroupMap, inside: Image, mean: Image, sizes: Mapping[str, int], notices: tuple[str, ...]
+) -> GroupComparison:
+    """Lay the arrays of a comparison out as volumes."""
     return GroupComparison(
         image=_volume(found.fit.t, inside, 0.0),
         q=_volume(found.q, inside, np.nan),
         p=None if found.p_voxel is None else _volume(found.p_voxel, inside, np.nan),
         mask=inside,
-        background=Image(stack.mean(axis=0, dtype=np.float64).astype(np.float32), inside.affine),
-        contrast=f"{first} - {second}",
-        sizes={name: groups_kept.count(name) for name in (first, second)},
+        background=mean,
+        contrast=" - ".join(sizes),
+        sizes=sizes,
         found=found,
-        notices=tuple(notices),
+        notices=notices,
     )
+
+
+def _covariates(
+    given: Mapping[str, npt.ArrayLike] | None, n: int, kept: Sequence[int]
+) -> dict[str, npt.NDArray[np.float64]]:
+    values = {name: numbers_of(column, name) for name, column in (given or {}).items()}
+    for name, column in values.items():
+        if len(column) != n:
+            raise InputError(
+                "a covariate has one number a person",
+                where=name,
+                found=f"{len(column)} for {n} people",
+            )
+    return {name: column[kept] for name, column in values.items()}
 
 
 def _maps(images: Any, affine: npt.ArrayLike | None) -> list[Image]:
@@ -208,8 +240,14 @@ def _contrast(names: Sequence[str], contrast: tuple[str, str] | None) -> tuple[s
                 do='name them with contrast=("A", "B")',
             )
         return found[0], found[1]
-    first, second = words_of(contrast, "contrast")
-    return first, second
+    named = words_of(contrast, "contrast")
+    if len(named) != 2 or not set(named) <= set(found):
+        raise InputError(
+            "the contrast names two of the groups",
+            found=", ".join(named),
+            do=f"choose from {', '.join(found)}",
+        )
+    return named[0], named[1]
 
 
 def _mask(stack: npt.NDArray[np.floating], like: Image, given: Any) -> Image:

@@ -43,7 +43,8 @@ def save(image: Any, path: str | PathLike[str]) -> Path:
             "images are written as NIfTI", where=target.name, do="end the name in .nii.gz"
         )
     held = getattr(image, "image", image)
-    data = held.data if isinstance(held, Image) else None
-    found = image_of(held, "image", ndim=3 if data is None or data.ndim < 4 else 4)
+    values = held[0] if isinstance(held, tuple) and held else getattr(held, "data", held)
+    ndim = 4 if len(getattr(values, "shape", ())) == 4 else 3
+    found = image_of(held, "image", ndim=ndim, keep_type=True)
     write(target, found.data, found.affine)
     return target

@@ -31,7 +31,7 @@ T = TypeVar("T")
 HOW = "give a path, a nibabel image, falx.Image(array, affine) or (array, affine)"
 
 
-def image_of(given: Any, name: str, *, ndim: int = 3) -> Image:
+def image_of(given: Any, name: str, *, ndim: int = 3, keep_type: bool = False) -> Image:
     """Return what was given as an image in single precision and RAS+, or refuse in a sentence.
 
     Parameters
@@ -42,6 +42,8 @@ def image_of(given: Any, name: str, *, ndim: int = 3) -> Image:
         What the image is, for the sentence.
     ndim
         3, or 4 for a series.
+    keep_type
+        Leave whole numbers and masks in memory as they are; a file always becomes float32.
 
     Raises
     ------
@@ -67,7 +69,8 @@ def image_of(given: Any, name: str, *, ndim: int = 3) -> Image:
             do=HOW,
         )
     data, affine = _values(given[0], name), _affine(given[1], name)
-    return as_stored(data, affine, ndim=ndim, where=name)
+    values = data if keep_type else data.astype(np.float32)
+    return as_stored(values, affine, ndim=ndim, where=name)
 
 
 def mask_of(given: Any, name: str) -> Image:

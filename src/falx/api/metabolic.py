@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.files import greedy
 from falx.anatomy.head import GivenLabels, segment_head
 from falx.anatomy.metrics import AnatomyMetrics, CoregistrationMetrics, coregistration_metrics
 from falx.anatomy.registration.coregistration import coregister as find_rigid
@@ -43,7 +44,7 @@ from falx.pet.steps import (
     find_signature,
     image_asymmetry,
 )
-from falx.report.live_page import structure_middle
+from falx.report.live_page import middle_mm
 from falx.report.slices import Layer, slices_figure
 from falx.surgery.metrics import InsideAsymmetry
 from falx.surgery.outcome.ablation import AblativeRate, bring_mask, check_side
@@ -418,7 +419,9 @@ def segment(t1w: Any, *, structures: Any = None, threads: int = 2, **choices: An
         if structures is not None:
             name = name_of(structures, "structures")
             given = GivenLabels(labels_of(structures, "structures"), name)
-        found = segment_head(image, settings, given=given, where=where, threads=threads)
+        found = segment_head(
+            image, settings, given=given, where=where, register=greedy, threads=threads
+        )
     result = found.segmentation
 
     def kept(values: npt.NDArray[Any]) -> Image:
@@ -691,4 +694,4 @@ def _matrix(given: Any, find: bool, head: Head, threads: int) -> npt.NDArray[np.
 
 
 def _middle_mm(mask: Image) -> list[float] | None:
-    return structure_middle(mask) if mask.data.any() else None
+    return middle_mm(mask) if mask.data.any() else None

@@ -11,7 +11,16 @@ import numpy.typing as npt
 
 from falx.api.inputs import numbers_of
 from falx.api.results import Result, new_drawing, percent
-from falx.clinical.roc.curve import Auc, RocCurve, YoudenCut, auc, roc_curve, youden_cut
+from falx.clinical.roc.curve import (
+    Auc,
+    DelongTest,
+    RocCurve,
+    YoudenCut,
+    auc,
+    delong_test,
+    roc_curve,
+    youden_cut,
+)
 from falx.clinical.roc.cut_validation import CutOptimism, HeldOut, cut_optimism, nested_cut
 from falx.clinical.roc.resampling import AucBootstrap, CutStability, bootstrap_auc, cut_stability
 from falx.core.checks import binary_outcome
@@ -39,6 +48,8 @@ class Roc(Result):
     optimism, held_out
         Balanced accuracy corrected for the choice of the cut: by the bootstrap, and by nested
         cross-validation.
+    score, outcome
+        What was judged, shape (n,).
     """
 
     curve: RocCurve
@@ -48,8 +59,8 @@ class Roc(Result):
     stability: CutStability
     optimism: CutOptimism
     held_out: HeldOut
-    patients: int
-    events: int
+    score: npt.NDArray[np.float64]
+    outcome: npt.NDArray[np.bool_]
     title = "Receiver operating characteristic"
 
     def _facts(self) -> Sequence[tuple[str, object]]:
@@ -57,7 +68,7 @@ class Roc(Result):
         interval = f"{self.bootstrap.bca_low:.3f} to {self.bootstrap.bca_high:.3f}"
         beyond = "above" if cut.higher_is_positive else "below"
         return [
-            ("patients, with the event", f"{self.patients}, {self.events}"),
+            ("patients, with the event", f"{len(self.outcome)}, {int(self.outcome.sum())}"),
             ("area (95 %, BCa bootstrap)", f"{area.auc:.3f} ({interval})"),
             ("best cut", f"{beyond} {cut.threshold:.4g}"),
             ("its 95 % range over resamples", f"{moved.ci_low:.4g} to {moved.ci_high:.4g}"),
@@ -68,11 +79,21 @@ class Roc(Result):
             ("nested cross-validation", percent(self.held_out.balanced_accuracy)),
         ]
 
+    def compare(self, other: Roc) -> DelongTest:
+        """Test whether another score of the same patients has another area (DeLong 1988)."""
+        if not isinstance(other, Roc) or not np.array_equal(self.outcome, other.outcome):
+            raise InputError(
+                "two areas are compared on the same patients",
+                do="give what falx.roc returned for another score of theirs",
+            )
+        directions = self.curve.higher_is_positive, other.curve.higher_is_positive
+        return delong_test(self.score, other.score, self.outcome, higher_is_positive=directions)
+
     def plot(self) -> Figure:
         """Draw the curve and the best cut."""
         figure, axis = new_drawing(4.2, 4.2)
         x, y = 1 - self.curve.specificity, self.curve.sensitivity
-        axis.plot(x, y, drawstyle="steps-post", color=COLOURS["blue"])
+        axis.plot(x, y, color=COLOURS["blue"])  # ties are straight, as the area counts them
         axis.plot([0, 1], [0, 1], color=COLOURS["grey"], lw=0.8, ls="--")
         label = f"cut {self.cut.threshold:.3g}"
         at = 1 - self.cut.specificity, self.cut.sensitivity
@@ -126,6 +147,6 @@ def roc(
         cut_stability(values, event, n_resamples=resamples, rng=two, higher_is_positive=up),
         cut_optimism(values, event, n_resamples=resamples, rng=three, higher_is_positive=up),
         nested_cut(values, event, n_repeats=repeats, rng=four, higher_is_positive=up),
-        len(values),
-        int(positives.sum()),
+        values,
+        positives,
     )

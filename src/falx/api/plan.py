@@ -12,7 +12,7 @@ import numpy as np
 from falx.api.inputs import mask_of, settings_of
 from falx.api.metabolic import SignatureMap
 from falx.api.results import Result, drawn, percent
-from falx.core.errors import InputError, check_range, collect_notices
+from falx.core.errors import InputError, collect_notices
 from falx.images.nifti import Image, as_stored
 from falx.report.slices import Layer, slices_figure
 from falx.surgery.assess import Assessment
@@ -20,7 +20,7 @@ from falx.surgery.robustness import Robustness
 from falx.surgery.search import SearchResult, search
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import scene_from_labels
-from falx.surgery.tracks.limits import Goal, Limits, Placement
+from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,8 +106,6 @@ def plan(
     *,
     vessels: Any = None,
     sinuses: Any = None,
-    max_burns: int = 2,
-    seed: int = 0,
     threads: int = 2,
     **choices: Any,
 ) -> LaserPlanning:
@@ -120,13 +118,10 @@ def plan(
     vessels, sinuses
         Masks on the T1w grid that a track keeps away from; without vessels the result says
         that they were not checked.
-    max_burns
-        1 to 4 burns along a track.
-    seed
-        Of the placement errors.
     choices
-        See :class:`falx.surgery.tracks.limits.Limits`, ``Goal`` and ``Placement`` beside it:
-        ``max_length_mm``, ``max_angle_deg``, ``threshold``, ``margin``, ``draws``, …
+        See :class:`falx.surgery.tracks.limits.Limits`, and ``Goal``, ``Placement`` and
+        ``Search`` beside it: ``max_length_mm``, ``max_angle_deg``, ``threshold``, ``margin``,
+        ``draws``, ``max_burns``, ``seed``, …
     """
     if not isinstance(found, SignatureMap):
         raise InputError(
@@ -134,8 +129,7 @@ def plan(
             found=type(found).__name__,
             do="give what falx.signature returned",
         )
-    check_range("max_burns", max_burns, 1, 4)
-    limits, goal, placement = _rules(choices)
+    limits, goal, placement, how = _rules(choices)
     head = found.of.head
     with collect_notices() as notices:
         scene = scene_from_labels(
@@ -150,9 +144,9 @@ def plan(
             scene,
             limits,
             goal,
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(how.seed),
             placement=placement,
-            max_burns=max_burns,
+            max_burns=how.max_burns,
             threads=threads,
         )
     said = [NOTICE, *([] if vessels is not None else ["Vessels were not checked."]), *notices]
@@ -164,11 +158,11 @@ def plan(
     return LaserPlanning(result, as_stored(mask, grid.affine), found, tuple(said))
 
 
-def _rules(choices: Mapping[str, Any]) -> tuple[Limits, Goal, Placement]:
-    """Sort choices by the record that has them; what no record has is named by the first."""
+def _rules(choices: Mapping[str, Any]) -> tuple[Limits, Goal, Placement, Search]:
+    """Sort choices by the record that has them; what none has is refused by the first."""
     left = dict(choices)
-    goal, placement = (
+    goal, placement, how = (
         {item.name: left.pop(item.name) for item in dataclasses.fields(kind) if item.name in left}
-        for kind in (Goal, Placement)
+        for kind in (Goal, Placement, Search)
     )
-    return settings_of(Limits, left), Goal(**goal), Placement(**placement)
+    return settings_of(Limits, left), Goal(**goal), Placement(**placement), Search(**how)

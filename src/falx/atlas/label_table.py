@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from falx.core.errors import InputError
 from falx.core.grid import Side
+from falx.core.tables import Table
 
-__all__ = ["LabelRow", "name_words", "read_label_table", "side_in_name"]
+__all__ = [
+    "LabelRow",
+    "checked_rows",
+    "dpabi_rows",
+    "json_rows",
+    "lut_rows",
+    "name_words",
+    "side_in_name",
+    "table_rows",
+]
 
 BACKGROUND_NAMES = ("unknown", "null", "empty", "background")
 _SIDE_WORDS: dict[str, Side] = {
@@ -60,56 +67,26 @@ def name_words(name: str) -> set[str]:
     return set(re.split(r"[^a-z0-9]+", name.lower()))
 
 
-def read_label_table(path: Path | str) -> tuple[LabelRow, ...]:
-    """Read a label table: CSV, TSV, FreeSurfer-style LUT, JSON, or ``Reference`` of DPABI.
+def checked_rows(rows: Sequence[LabelRow], *, where: str) -> tuple[LabelRow, ...]:
+    """Return the rows without the background.
 
     Raises
     ------
     InputError
-        If it is none of these, no labels are found, or a label number occurs twice.
+        If none is left, or a label number occurs twice.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError("the label table does not exist", where=path, do="check the path")
-    try:
-        rows = _rows(path)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError(
-            "this is not a label table",
-            where=path.name,
-            found=f"{type(error).__name__}: {error}",
-            do="give columns index and name (TSV), or JSON of number to name",
-        ) from error
-    rows = [row for row in rows if row.label != 0 and row.name.lower() not in BACKGROUND_NAMES]
-    if not rows:
-        raise InputError("the label table names no region", where=path.name)
-    numbers = [row.label for row in rows]
+    named = [row for row in rows if row.label != 0 and row.name.lower() not in BACKGROUND_NAMES]
+    if not named:
+        raise InputError("the label table names no region", where=where)
+    numbers = [row.label for row in named]
     doubled = sorted({n for n in numbers if numbers.count(n) > 1})
     if doubled:
-        raise InputError("label numbers occur twice", where=path.name, found=doubled[:5])
-    return tuple(rows)
+        raise InputError("label numbers occur twice", where=where, found=doubled[:5])
+    return tuple(named)
 
 
-def _rows(path: Path) -> list[LabelRow]:
-    if path.suffix == ".mat":
-        return _dpabi_rows(path)
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix == ".json":
-        return _json_rows(text)
-    if path.suffix in {".txt", ".lut"}:
-        return [_lut_row(line) for line in text.splitlines() if line.strip()]
-    return _delimited_rows(text, "\t" if path.suffix == ".tsv" else ",", path)
-
-
-def _dpabi_rows(path: Path) -> list[LabelRow]:
-    """Read the cell array ``Reference``: name, number, and where it is there a centre."""
-    from scipy import io
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content: dict[str, Any] = io.loadmat(path, squeeze_me=True)
-    except MatReadError as error:
-        raise ValueError(str(error)) from error
+def dpabi_rows(reference: Iterable[tuple[object, Any, Iterable[float]]]) -> list[LabelRow]:
+    """Rows of the cell array ``Reference``: name, number, and where it is there a centre."""
     return [
         LabelRow(
             int(number),
@@ -117,43 +94,50 @@ def _dpabi_rows(path: Path) -> list[LabelRow]:
             side_in_name(str(name)),
             centre_mm=tuple(float(x) for x in centre) or None,
         )
-        for name, number, centre in content["Reference"]
+        for name, number, centre in reference
     ]
 
 
-def _json_rows(text: str) -> list[LabelRow]:
-    content = json.loads(text)
+def json_rows(content: Mapping[str, Any]) -> list[LabelRow]:
+    """Rows of JSON: number to name, or number to a record with ``label``, under ``rois`` or not.
+
+    Examples
+    --------
+    >>> json_rows({"rois": {"3": {"label": "L_A8"}}})
+    [LabelRow(label=3, name='L_A8', side='left', structure=None, centre_mm=None)]
+    """
     entries = content.get("rois", content)
-    rows = []
-    for key, entry in entries.items():
-        name = entry["label"] if isinstance(entry, Mapping) else str(entry)
-        rows.append(LabelRow(int(key), str(name), side_in_name(str(name))))
-    return rows
+    names = {
+        int(key): str(entry["label"] if isinstance(entry, Mapping) else entry)
+        for key, entry in entries.items()
+    }
+    return [LabelRow(number, name, side_in_name(name)) for number, name in names.items()]
 
 
-def _lut_row(line: str) -> LabelRow:
-    number, name = line.split()[:2]
-    return LabelRow(int(number), name, side_in_name(name))
+def lut_rows(text: str) -> list[LabelRow]:
+    """Rows of a colour table as FreeSurfer writes it: number and name first in every line."""
+    pairs = [line.split()[:2] for line in text.splitlines() if line.strip()]
+    return [LabelRow(int(number), name, side_in_name(name)) for number, name in pairs]
 
 
-def _delimited_rows(text: str, delimiter: str, path: Path) -> list[LabelRow]:
-    table = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(text.splitlines(), delimiter=delimiter)
-    ]
-    table = [row for row in table if any(row)]
-    header = [cell.lower() for cell in table[0]] if table else []
-    if "label" in header and "id" not in header and "index" not in header:
-        # Node files of the Brainnetome toolbox number their regions by row.
-        return [_row(str(i), row[header.index("label")]) for i, row in enumerate(table[1:], 1)]
-    number = next((header.index(name) for name in ("id", "index") if name in header), None)
+def table_rows(table: Table) -> list[LabelRow]:
+    """Rows of a table with columns of number and name, or of number and name without a header.
+
+    Node files of the Brainnetome toolbox have names alone and number their regions by row.
+    """
+    number, named = table.find("id", "index"), table.find("label", "name", "region")
+    if number is None and table.find("label") is not None:
+        names = table.texts(table.need("label"))
+        return [_row(str(i), name) for i, name in enumerate(names, 1)]
     if number is None:
-        return [_row(row[0], row[1]) for row in table]
-    named = next((header.index(n) for n in ("label", "name", "region") if n in header), None)
+        return [_row(row[0], row[1]) for row in (table.header, *table.rows)]
     if named is None:
-        raise InputError("the label table has no column of names", where=path.name, found=header)
-    side = next((header.index(n) for n in ("hemisphere", "hemi", "side") if n in header), None)
-    structure = header.index("structure") if "structure" in header else None
+        raise InputError(
+            "the label table has no column of names",
+            where=table.where,
+            found=[name.lower() for name in table.header],
+        )
+    side, structure = table.find("hemisphere", "hemi", "side"), table.find("structure")
     return [
         _row(
             row[number],
@@ -161,7 +145,7 @@ def _delimited_rows(text: str, delimiter: str, path: Path) -> list[LabelRow]:
             row[side] if side is not None else "",
             row[structure] if structure is not None else "",
         )
-        for row in table[1:]
+        for row in table.records()
     ]
 
 

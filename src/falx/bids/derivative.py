@@ -15,6 +15,7 @@ IGNORED: tuple[str, ...] = (
     "group",
     "configuration*.toml",
     "exclusions.tsv",
+    "participants_status.tsv",
     "failures.tsv",
     "**/*.html",
     "**/*_xfm.*",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from falx.bold.confounds import polynomial_trends
 from falx.core.errors import InputError, QualityError, check_range
+from falx.core.settings import check_settings, option
 from falx.core.threads import blas_threads, over_blocks
 
 __all__ = [
@@ -40,15 +41,15 @@ class Band:
     array([False,  True,  True, False])
     """
 
-    low_hz: float = 0.01
-    high_hz: float = 0.08
+    low_hz: float = option(0.01, help="low edge of the band", unit="Hz", low=0, high=10)
+    high_hz: float = option(0.08, help="high edge of the band", unit="Hz", low=0, high=10)
 
     def __post_init__(self) -> None:
-        check_range("low edge of the band", self.low_hz, 0.0, 10.0, unit="Hz")
+        check_settings(self)
         check_range("high edge of the band", self.high_hz, self.low_hz, 10.0, unit="Hz")
 
     def keeps(self, frequency_hz: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Whether each frequency lies in the band."""
+        """Whether each frequency, shape (F,), lies in the band."""
         low, high = self.low_hz - FREQUENCY_TOLERANCE_HZ, self.high_hz + FREQUENCY_TOLERANCE_HZ
         return np.asarray((frequency_hz >= low) & (frequency_hz <= high))
 
@@ -176,7 +177,7 @@ def clean_sequentially(
     trend_order: int = 1,
     threads: int = 1,
 ) -> npt.NDArray[np.float32]:
-    """Regress first, then filter: the published order, kept for comparison.
+    """Regress first, then filter: the published order, kept for comparison; shape (V, T).
 
     The filter brings nuisance signals back; see :func:`cleaning_basis` for the default.
     """

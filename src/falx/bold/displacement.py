@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError, check_option, check_range
+from falx.core.errors import InputError, check_option
+from falx.core.settings import check_settings, option
 
 __all__ = [
     "LIMIT_STEPS",
@@ -23,7 +24,6 @@ __all__ = [
     "fd_jenkinson",
     "fd_power",
     "fd_van_dijk",
-    "matrix_from_parameters",
     "motion_summary",
     "parameters_from_matrices",
     "rotation_centre",
@@ -39,16 +39,17 @@ LIMIT_STEPS = (3.0, 2.5, 2.0, 1.5, 1.0, 0.5)
 class MotionLimits:
     """When a run is excluded; the defaults are those of Liu et al. 2024."""
 
-    translation_mm: float = 3.0
-    rotation_deg: float = 3.0
-    fd_mm: float = 0.2
-    spike_percent: float = 10.0
+    translation_limit_mm: float = option(3.0, help="excluded beyond", unit="mm", low=0, high=100)
+    rotation_limit_deg: float = option(
+        3.0, help="excluded beyond", unit="degrees", low=0, high=180
+    )
+    fd_threshold_mm: float = option(
+        0.2, help="framewise displacement of a spike", unit="mm", low=0, high=100
+    )
+    spike_limit_percent: float = option(10.0, help="excluded beyond", unit="%", low=0, high=100)
 
     def __post_init__(self) -> None:
-        check_range("translation limit", self.translation_mm, 0.0, 100.0, unit="mm")
-        check_range("rotation limit", self.rotation_deg, 0.0, 180.0, unit="degrees")
-        check_range("FD threshold", self.fd_mm, 0.0, 100.0, unit="mm")
-        check_range("spike limit", self.spike_percent, 0.0, 100.0, unit="%")
+        check_settings(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,47 +90,28 @@ class MotionSummary:
         return bool(self.reasons)
 
 
-def matrix_from_parameters(
-    parameters: npt.ArrayLike, *, centre_mm: npt.ArrayLike = (0.0, 0.0, 0.0)
+def parameters_from_matrices(
+    matrices: npt.NDArray[np.floating], *, centre_mm: npt.ArrayLike = (0.0, 0.0, 0.0)
 ) -> npt.NDArray[np.float64]:
-    """Rigid matrices ``T Rx Ry Rz`` from (..., 6) translations (mm) and rotations (rad).
+    """Return translations (mm) and rotations (rad), shape (..., 6), of matrices ``T Rx Ry Rz``.
 
     Parameters
     ----------
+    matrices
+        Shape (..., 4, 4).
     centre_mm
-        Point that the rotation leaves in place, world mm.
+        Point about which rotations are expressed, world mm.
 
     Notes
     -----
     SPM's convention: Rx = [1 0 0; 0 c s; 0 -s c], Ry = [c 0 s; 0 1 0; -s 0 c],
     Rz = [c s 0; -s c 0; 0 0 1].
-    """
-    p = np.asarray(parameters, dtype=np.float64)
-    cx, cy, cz = np.moveaxis(np.cos(p[..., 3:]), -1, 0)
-    sx, sy, sz = np.moveaxis(np.sin(p[..., 3:]), -1, 0)
-    rows = [
-        [cy * cz, cy * sz, sy],
-        [-sx * sy * cz - cx * sz, -sx * sy * sz + cx * cz, sx * cy],
-        [-cx * sy * cz + sx * sz, -cx * sy * sz - sx * cz, cx * cy],
-    ]
-    matrix = np.zeros((*p.shape[:-1], 4, 4))
-    matrix[..., :3, :3] = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-    centre = np.asarray(centre_mm, dtype=np.float64)
-    matrix[..., :3, 3] = p[..., :3] + centre - matrix[..., :3, :3] @ centre
-    matrix[..., 3, 3] = 1.0
-    return matrix
-
-
-def parameters_from_matrices(
-    matrices: npt.NDArray[np.floating], *, centre_mm: npt.ArrayLike = (0.0, 0.0, 0.0)
-) -> npt.NDArray[np.float64]:
-    """Inverse of :func:`matrix_from_parameters`: shape (..., 6), mm and radians.
 
     Examples
     --------
-    >>> p = np.array([1.0, 2.0, 3.0, 0.1, -0.2, 0.3])
-    >>> bool(np.allclose(parameters_from_matrices(matrix_from_parameters(p)), p))
-    True
+    >>> quarter = np.array([[1.0, 0, 0, 5], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    >>> parameters_from_matrices(quarter).round(4).tolist()
+    [5.0, 0.0, 0.0, 1.5708, 0.0, 0.0]
     """
     m = np.asarray(matrices, dtype=np.float64)
     rotation = m[..., :3, :3]
@@ -214,12 +196,15 @@ def motion_summary(
     limit = limits or MotionLimits()
     fd = fd_power(p)
     translation, rotation = float(np.abs(p[:, :3]).max()), float(np.abs(p[:, 3:]).max())
-    spikes = fd > limit.fd_mm
+    spikes = fd > limit.fd_threshold_mm
     percent = 100.0 * spikes.mean()
     checks = [
-        (translation > limit.translation_mm, f"translation {translation:.2f} mm"),
-        (np.rad2deg(rotation) > limit.rotation_deg, f"rotation {np.rad2deg(rotation):.2f}°"),
-        (percent > limit.spike_percent, f"{percent:.1f} % spikes (FD > {limit.fd_mm:g} mm)"),
+        (translation > limit.translation_limit_mm, f"translation {translation:.2f} mm"),
+        (np.rad2deg(rotation) > limit.rotation_limit_deg, f"rotation {np.rad2deg(rotation):.2f}°"),
+        (
+            percent > limit.spike_limit_percent,
+            f"{percent:.1f} % spikes (FD > {limit.fd_threshold_mm:g} mm)",
+        ),
     ]
     reasons = tuple(text for failed, text in checks if failed)
     return MotionSummary(translation, float(np.rad2deg(rotation)), fd, spikes, reasons)
@@ -283,7 +268,7 @@ def _checked(parameters: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 def rotation_centre(
     kind: str, shape: tuple[int, ...], affine: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """World origin, or the centre of the volume, mm; translations and FD depend on it."""
+    """World origin, or the centre of the volume, shape (3,), mm; FD depends on it."""
     check_option("centre", kind, ("world", "volume"))
     if kind == "world":
         return np.zeros(3)

@@ -2,67 +2,52 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.bold.cleaning import CleaningBasis
-from falx.bold.displacement import (
-    MotionLimits,
-    beyond_limits,
-    fd_jenkinson,
-    fd_van_dijk,
-    motion_summary,
-    parameters_from_matrices,
-    rotation_centre,
-)
-from falx.bold.motion import MotionEstimate, realign, realign_to_mean
+from falx.anatomy.files import load_matrix
+from falx.bold.motion import realign, realign_to_mean
 from falx.bold.normalise import average_run
-from falx.bold.reho import RehoMap
-from falx.bold.reho_choices import Cleaning, Homogeneity, Nuisance, RehoChoices
-from falx.bold.run import BoldRun
-from falx.bold.series import TemplateSeries, read_run
-from falx.bold.slice_timing import Pad
+from falx.bold.records import MotionRecord, RehoRecord
+from falx.bold.reho_run import Nuisance, cleaned_series, homogeneity_maps
+from falx.bold.run import BoldRun, check_repetition_time, slice_order
+from falx.bold.series import TemplateSeries
+from falx.bold.settings import MotionSettings, RehoSettings, SliceShift
 from falx.bold.tissue import TissueSignals, tissue_signals
 from falx.core.errors import collect_notices
-from falx.core.files import atomic_path, write_json
+from falx.core.files import atomic_path, read_record, write_json
 from falx.core.grid import normalisation_grid
-from falx.images.nifti import save
+from falx.core.records import plain
+from falx.images.nifti import load, load_mask, save
+from falx.images.warp import load_map
 from falx.maps.inference.smoothness import fsl_smoothness
 
-__all__ = ["motion_stage", "reho_stage"]
+__all__ = ["MotionFiles", "RehoFiles", "Sidecar", "motion_stage", "reho_stage"]
 
 CARPET_VOXELS = 1500
-HISTOGRAM_BINS = 100
-REFERENCE_SPACE = "first kept volume of the run"
 
 
-def motion_stage(
-    *,
-    bold: Path,
-    reference: Path,
-    tsnr: Path,
-    motion: Path,
-    repetition_time_s: float | None,
-    slice_times_s: Sequence[float] | None,
-    slice_direction: str | None,
-    dropped_volumes: int,
-    least_volumes: int,
-    slice_timing: bool,
-    slice_padding: Pad,
-    motion_passes: int,
-    translation_limit_mm: float,
-    rotation_limit_deg: float,
-    fd_threshold_mm: float,
-    spike_limit_percent: float,
-    centre: str,
-) -> None:
-    """Estimate head motion of a run and judge it.
+@dataclass(frozen=True)
+class Sidecar:
+    """What the JSON beside a run says, None where it does not.
+
+    The repetition time of a run whose motion is known already is that of its record.
+    """
+
+    slice_times_s: Sequence[float] | None
+    slice_direction: str | None
+    repetition_time_s: float | None = None
+
+
+@dataclass(frozen=True)
+class MotionFiles:
+    """Files of the motion stage.
 
     Parameters
     ----------
@@ -73,102 +58,18 @@ def motion_stage(
     tsnr
         Output: temporal signal-to-noise of the realigned run, on its own grid.
     motion
-        Output: JSON with matrices, parameters, displacements, spikes, decision and notices.
-    repetition_time_s, slice_times_s, slice_direction
-        Of the sidecar, None where it does not say.
-    slice_padding
-        ``"odd"`` or ``"spm"``, see :func:`falx.bold.slice_timing.shift_series`.
-    motion_passes
-        1: to the first volume; 2: then to the mean of the realigned run.
-    centre
-        ``"world"`` or ``"volume"``: point about which rotations are expressed.
+        Output: JSON of :class:`falx.bold.records.MotionRecord`.
     """
-    limits = MotionLimits(
-        translation_limit_mm, rotation_limit_deg, fd_threshold_mm, spike_limit_percent
-    )
-    with collect_notices() as notices:
-        run = read_run(
-            bold,
-            repetition_time_s,
-            slice_times_s if slice_timing else None,
-            slice_direction,
-            dropped_volumes=dropped_volumes,
-            least_volumes=least_volumes,
-            slice_timing=slice_timing,
-            slice_padding=slice_padding,
-        )
-        found = realign(np.moveaxis(run.data, 3, 0), run.affine)
-        average = average_run(run.data, run.affine, found.matrices)
-        if motion_passes > 1:
-            found = realign_to_mean(np.moveaxis(run.data, 3, 0), run.affine, average.mean, found)
-            average = average_run(run.data, run.affine, found.matrices)
-    save(reference, average.mean, run.affine)
-    save(tsnr, average.tsnr, run.affine)
-    taken = {"repetition_time_s": run.repetition_time_s, "dropped_volumes": dropped_volumes}
-    judged = _judged(found, run, limits, centre)
-    write_json(motion, {**taken, **judged, "notices": notices})
+
+    bold: Path
+    reference: Path
+    tsnr: Path
+    motion: Path
 
 
-def _judged(
-    found: MotionEstimate, run: BoldRun, limits: MotionLimits, centre: str
-) -> dict[str, Any]:
-    """Return matrices, parameters, displacements and the decision."""
-    shape = run.data.shape[:3]
-    about = rotation_centre(centre, shape, run.affine)
-    parameters = parameters_from_matrices(found.matrices, centre_mm=about)
-    summary = motion_summary(parameters, limits)
-    jenkinson = fd_jenkinson(found.matrices, rotation_centre("volume", shape, run.affine))
-    van_dijk = fd_van_dijk(parameters)
-    return {
-        "volumes": run.data.shape[3],
-        "reference": REFERENCE_SPACE,
-        "convention": "matrices map reference mm to volume mm; parameters are T Rx Ry Rz "
-        f"in mm and radians about the {centre}",
-        "matrices": found.matrices,
-        "parameters": parameters,
-        "residual": found.residual,
-        "fd_power_mm": summary.fd_mm,
-        "fd_jenkinson_mm": jenkinson,
-        "fd_van_dijk_mm": van_dijk,
-        "spikes": np.flatnonzero(summary.spikes),
-        "fd_threshold_mm": limits.fd_mm,
-        "mean_fd_mm": summary.mean_fd_mm,
-        "spike_percent": summary.spike_percent,
-        "volumes_above_0_5_mm": int(np.count_nonzero(summary.fd_mm > 0.5)),
-        "largest_translation_mm": summary.translation_mm,
-        "largest_rotation_deg": summary.rotation_deg,
-        "mean_fd_jenkinson_mm": float(jenkinson.mean()),
-        "mean_fd_van_dijk_mm": float(van_dijk.mean()),
-        "beyond_limits": [asdict(found) for found in beyond_limits(parameters)],
-        "excluded": summary.excluded,
-        "reasons": summary.reasons,
-    }
-
-
-def reho_stage(
-    *,
-    bold: Path,
-    motion: Path,
-    matrix: Path,
-    to_native: Path,
-    brain_mask: Path,
-    wm: Path,
-    csf: Path,
-    reho: Path,
-    smoothed: Path,
-    share: Path,
-    neighbours_used: Path,
-    mask: Path,
-    carpet: Path,
-    metrics: Path,
-    slice_times_s: Sequence[float] | None,
-    slice_direction: str | None,
-    slice_timing: bool,
-    slice_padding: Pad,
-    threads: int = 1,
-    **given: Unpack[RehoChoices],
-) -> None:
-    """Clean a run in template space and measure its regional homogeneity.
+@dataclass(frozen=True)
+class RehoFiles:
+    """Files of the ReHo stage.
 
     Parameters
     ----------
@@ -188,110 +89,152 @@ def reho_stage(
     carpet
         Output: series of voxels before and after cleaning, percent of the mean (npz).
     metrics
-        Output: JSON with degrees of freedom, smoothness, coverage and notices.
-    given
-        See :class:`falx.bold.reho_choices.RehoChoices`.
+        Output: JSON of :class:`falx.bold.records.RehoRecord`.
     """
-    cleaning, homogeneity = Cleaning.chosen(given), Homogeneity.chosen(given)
-    moved = json.loads(motion.read_text())
-    grid = normalisation_grid(given["voxel_mm"])
+
+    bold: Path
+    motion: Path
+    matrix: Path
+    to_native: Path
+    brain_mask: Path
+    wm: Path
+    csf: Path
+    reho: Path
+    smoothed: Path
+    share: Path
+    neighbours_used: Path
+    mask: Path
+    carpet: Path
+    metrics: Path
+
+
+def motion_stage(files: MotionFiles, sidecar: Sidecar, settings: MotionSettings) -> None:
+    """Estimate head motion of a run and judge it."""
     with collect_notices() as notices:
-        run = _read_again(bold, moved, slice_times_s, slice_direction, slice_timing, slice_padding)
-        space = TemplateSeries.read(run, moved, matrix, to_native, brain_mask, grid, threads)
-        del run  # the whole run is not needed beside its series
-        nuisance = Nuisance.of_run(moved, _tissues(space, wm, csf, given), space, given)
-        cleaned, basis = cleaning.apply(
-            space.series, nuisance.columns, moved["repetition_time_s"], threads
+        run = _read_run(
+            files.bold,
+            sidecar,
+            settings,
+            dropped_volumes=settings.dropped_volumes,
+            least_volumes=settings.least_volumes,
         )
-        maps = homogeneity.apply(cleaned, space.mask, grid, threads)
+        found = realign(np.moveaxis(run.data, 3, 0), run.affine)
+        average = average_run(run.data, run.affine, found.matrices)
+        if settings.motion_passes > 1:
+            found = realign_to_mean(np.moveaxis(run.data, 3, 0), run.affine, average.mean, found)
+            average = average_run(run.data, run.affine, found.matrices)
+    save(files.reference, average.mean, run.affine)
+    save(files.tsnr, average.tsnr, run.affine)
+    write_json(files.motion, plain(MotionRecord.of(found, run, settings, notices)))
+
+
+def reho_stage(
+    files: RehoFiles,
+    sidecar: Sidecar,
+    shift: SliceShift,
+    settings: RehoSettings,
+    *,
+    threads: int = 1,
+) -> None:
+    """Clean a run in template space and measure its regional homogeneity."""
+    moved = read_record(MotionRecord, files.motion)
+    grid = normalisation_grid(settings.voxel_mm)
+    with collect_notices() as notices:
+        space = _series(files, moved, sidecar, shift, settings, threads)
+        spikes = np.zeros(moved.volumes, bool)
+        spikes[list(moved.spikes)] = True
+        tissues = _tissues(space, files, settings)
+        nuisance = Nuisance.of_run(moved.parameters, spikes, tissues, space.series, settings)
+        cleaned, basis = cleaned_series(
+            space.series, nuisance.columns, moved.repetition_time_s, settings, threads=threads
+        )
+        maps = homogeneity_maps(cleaned, space.mask, grid, settings, threads=threads)
         smoothness = fsl_smoothness(cleaned.T[:: max(1, len(cleaned.T) // 40)], space.mask)
     for path, values in (
-        (reho, maps.found.w), (smoothed, maps.z), (share, maps.share),
-        (neighbours_used, maps.found.series_used), (mask, maps.found.computed),
-    ):  # fmt: skip
+        (files.reho, maps.found.w),
+        (files.smoothed, maps.z),
+        (files.share, maps.share),
+        (files.neighbours_used, maps.found.series_used),
+        (files.mask, maps.found.computed),
+    ):
         save(path, values, grid.affine)
-    _save_carpet(carpet, space.series, cleaned)
-    measured = {
-        "coverage_percent": space.coverage_percent,
-        "residual_fwhm_mm": smoothness.fwhm_voxels * given["voxel_mm"],
-        "notices": notices,
-        **{name: moved[name] for name in ("mean_fd_mm", "excluded", "reasons")},
-    }
-    spent = {**_dof_spent(basis), **nuisance.described}
-    write_json(metrics, {**_chosen(given), **spent, **_reho_summary(maps.found), **measured})
+    _save_carpet(files.carpet, space.series, cleaned)
+    record = RehoRecord.of(
+        maps.found,
+        basis,
+        nuisance,
+        settings,
+        moved,
+        coverage_percent=space.coverage_percent,
+        residual_fwhm_mm=smoothness.fwhm_voxels * settings.voxel_mm,
+        notices=notices,
+    )
+    write_json(files.metrics, plain(record))
+
+
+def _series(
+    files: RehoFiles,
+    moved: MotionRecord,
+    sidecar: Sidecar,
+    shift: SliceShift,
+    settings: RehoSettings,
+    threads: int,
+) -> TemplateSeries:
+    """Read a run as it was when its motion was estimated, and bring it to the template."""
+    told = Sidecar(sidecar.slice_times_s, sidecar.slice_direction, moved.repetition_time_s)
+    run = _read_run(
+        files.bold, told, shift, dropped_volumes=moved.dropped_volumes, least_volumes=2
+    )
+    grid = normalisation_grid(settings.voxel_mm)
+    return TemplateSeries.of_run(
+        run,
+        moved.matrices,
+        load_matrix(files.matrix),
+        load_map(files.to_native).on(grid, threads=threads),
+        load_mask(files.brain_mask),
+        threads=threads,
+    )
 
 
 def _tissues(
-    space: TemplateSeries, wm: Path, csf: Path, given: RehoChoices
+    space: TemplateSeries, files: RehoFiles, settings: RehoSettings
 ) -> dict[str, TissueSignals]:
     """Signals of white matter and CSF."""
-    asked = (("white matter", wm, given["wm_threshold"]), ("CSF", csf, given["csf_threshold"]))
+    asked = (
+        ("white matter", files.wm, settings.wm_threshold),
+        ("CSF", files.csf, settings.csf_threshold),
+    )
     return {
         name: tissue_signals(
-            space.tissue(fraction, threshold, name),
-            n_components=given["compcor_components"],
-            trend_order=given["trend_order"],
+            space.tissue(load(fraction), threshold, name),
+            n_components=settings.compcor_components,
+            trend_order=settings.trend_order,
             name=name,
         )
         for name, fraction, threshold in asked
     }
 
 
-def _read_again(
-    bold: Path,
-    moved: dict[str, Any],
-    slice_times_s: Sequence[float] | None,
-    slice_direction: str | None,
-    slice_timing: bool,
-    slice_padding: Pad,
+def _read_run(
+    path: Path, sidecar: Sidecar, shift: SliceShift, *, dropped_volumes: int, least_volumes: int
 ) -> BoldRun:
-    """Read a run as it was when its motion was estimated."""
-    return read_run(
-        bold,
-        moved["repetition_time_s"],
-        slice_times_s if slice_timing else None,
-        slice_direction,
-        dropped_volumes=moved["dropped_volumes"],
-        least_volumes=2,
-        slice_timing=slice_timing,
-        slice_padding=slice_padding,
-    )
-
-
-def _chosen(given: RehoChoices) -> dict[str, Any]:
-    return {
-        "order": given["order"],
-        "band_hz": [given["low_hz"], given["high_hz"]],
-        "neighbours": given["neighbours"],
-        "least_neighbours": given["least_neighbours"],
-        "ties": given["ties"],
-        "edge": given["edge"],
-        "border": given["border"],
-    }
-
-
-def _reho_summary(found: RehoMap) -> dict[str, Any]:
-    """Return the distributions of W and of K over the voxels that have them."""
-    values, used = found.w[found.computed], found.series_used[found.computed]
-    counts, edges = np.histogram(values, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
-    most = int(used.max())
-    return {
-        "mask_voxels": len(values),
-        "mean_reho": float(values.mean()),
-        "reho_quantiles": np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]),
-        "reho_histogram": {"edges": edges, "voxels": counts},
-        "voxels_by_neighbours": {str(k): int((used == k).sum()) for k in range(1, most + 1)},
-    }
-
-
-def _dof_spent(basis: CleaningBasis) -> dict[str, int]:
-    return {
-        "volumes": basis.n_times,
-        "dof_trend": basis.trend_dof,
-        "dof_band": basis.band_dof,
-        "dof_nuisance": basis.nuisance_dof,
-        "dof_left": basis.dof,
-    }
+    """Read a run, check it, drop its first volumes and shift its slices."""
+    image = load(path, ndim=4)
+    stored: Any = nib.load(path)
+    header_s = float(stored.header.get_zooms()[3])
+    if stored.header.get_xyzt_units()[1] == "msec":
+        header_s /= 1000.0
+    time_s = check_repetition_time(header_s, sidecar.repetition_time_s, where=path.name)
+    slices = None
+    if shift.slice_timing and sidecar.slice_times_s is not None:
+        slices = slice_order(
+            sidecar.slice_times_s, sidecar.slice_direction, stored.affine, stored.shape, time_s
+        )
+    run = BoldRun(image.data, image.affine, time_s, slices)
+    kept = run.without_first(dropped_volumes, least_volumes=least_volumes, where=path.name)
+    if not shift.slice_timing:
+        return kept
+    return kept.slice_timed(pad=shift.slice_padding, where=path.name)
 
 
 def _save_carpet(

@@ -1,60 +1,37 @@
-"""What the stages of BOLD read: a checked run, and its series in template space."""
+"""The series of a run at the covered brain voxels of a template grid."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.files import load_matrix
 from falx.bold.normalise import covered_voxels, sample_run
-from falx.bold.run import BoldRun, check_repetition_time, slice_order
-from falx.bold.slice_timing import Pad
+from falx.bold.run import BoldRun
 from falx.bold.tissue import tissue_voxels
-from falx.core.grid import Grid, apply_affine
-from falx.images.nifti import Image, load, load_mask
+from falx.core.grid import apply_affine
+from falx.images.nifti import Image
 from falx.images.resample import pull
-from falx.images.warp import load_map
 
-__all__ = ["TemplateSeries", "read_run"]
-
-
-def read_run(
-    path: Path,
-    repetition_time_s: float | None,
-    slice_times_s: Sequence[float] | None,
-    slice_direction: str | None,
-    *,
-    dropped_volumes: int,
-    least_volumes: int,
-    slice_timing: bool,
-    slice_padding: Pad = "odd",
-) -> BoldRun:
-    """Read a run, check it, drop its first volumes and shift its slices."""
-    image = load(path, ndim=4)
-    stored: Any = nib.load(path)
-    header_s = float(stored.header.get_zooms()[3])
-    if stored.header.get_xyzt_units()[1] == "msec":
-        header_s /= 1000.0
-    time_s = check_repetition_time(header_s, repetition_time_s, where=path.name)
-    slices = None
-    if slice_times_s is not None:
-        slices = slice_order(slice_times_s, slice_direction, stored.affine, stored.shape, time_s)
-    run = BoldRun(image.data, image.affine, time_s, slices)
-    kept = run.without_first(dropped_volumes, least_volumes=least_volumes, where=path.name)
-    if not slice_timing:
-        return kept
-    return kept.slice_timed(pad=slice_padding, where=path.name)
+__all__ = ["TemplateSeries"]
 
 
 @dataclass(frozen=True, eq=False)
 class TemplateSeries:
-    """Series of the covered brain voxels of a template grid."""
+    """Series of the covered brain voxels of a template grid.
+
+    Parameters
+    ----------
+    series
+        Shape (V, T): the voxels of `mask` in C order.
+    mask
+        Shape (X, Y, Z).
+    native_mm
+        Shape (X, Y, Z, 3): where every voxel of the grid lies in the T1w image, mm.
+    coverage_percent
+        Share of the brain's voxels that the run covers.
+    """
 
     series: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
@@ -63,29 +40,38 @@ class TemplateSeries:
     threads: int
 
     @classmethod
-    def read(
+    def of_run(
         cls,
         run: BoldRun,
-        moved: dict[str, Any],
-        matrix: Path,
-        to_native: Path,
-        brain_mask: Path,
-        grid: Grid,
-        threads: int,
+        matrices: npt.NDArray[np.float64],
+        to_run: npt.NDArray[np.float64],
+        native_mm: npt.NDArray[np.float32],
+        brain: Image,
+        *,
+        threads: int = 1,
     ) -> TemplateSeries:
-        """Compose warp, coregistration and motion, and interpolate once."""
-        native_mm = load_map(to_native).on(grid, threads=threads)
-        brain = load_mask(brain_mask)
+        """Compose warp, coregistration and motion, and interpolate once.
+
+        Parameters
+        ----------
+        matrices
+            Shape (T, 4, 4): head motion, reference mm → volume mm.
+        to_run
+            Shape (4, 4): T1w mm → reference mm.
+        native_mm
+            Shape (X, Y, Z, 3): the warp on the wanted grid.
+        brain
+            Mask on the T1w grid.
+        """
         inside = pull(Image(brain.data.astype(np.float32), brain.affine), native_mm) > 0.5
-        points = apply_affine(load_matrix(matrix), native_mm[inside])
-        matrices = np.array(moved["matrices"])
+        points = apply_affine(to_run, native_mm[inside])
         series = sample_run(run.data, run.affine, matrices, points, threads=threads)
         covered = covered_voxels(series, inside)
         mask = np.zeros_like(inside)
         mask[inside] = covered
         return cls(series[covered], mask, native_mm, float(100 * covered.mean()), threads)
 
-    def tissue(self, fraction: Path, threshold: float, name: str) -> npt.NDArray[np.float32]:
+    def tissue(self, fraction: Image, threshold: float, name: str) -> npt.NDArray[np.float32]:
         """Series of the inner voxels of a tissue, shape (V, T)."""
-        values = pull(load(fraction), self.native_mm, threads=self.threads)
+        values = pull(fraction, self.native_mm, threads=self.threads)
         return self.series[tissue_voxels(values, self.mask, threshold=threshold, name=name)]

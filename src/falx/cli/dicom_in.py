@@ -55,16 +55,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, choose, and write; print what was written and what to check."""
-    from falx.surgery.dicom.files import convert, store, temporary_folder
+    from falx.surgery.dicom.completeness import check_patient, check_whole
+    from falx.surgery.dicom.files import convert, store, survey, temporary_folder
     from falx.surgery.dicom.inward import pick
 
     label = arguments.participant_label.removeprefix("sub-")
     written = []
+    numbers = set()
+    where = arguments.dicom.name
     with collect_notices() as notices, temporary_folder() as folder:
         converted = convert(arguments.dicom, Path(folder))
+        planes, unreadable = survey(arguments.dicom)
         for role in TARGETS:
             series = pick(converted, role, getattr(arguments, role))
             if series is not None:
+                check_whole(planes, unreadable, series.number, where=where)
+                numbers.add(series.number)
+                check_patient([p for p in planes if p.number in numbers], where=where)
                 path = arguments.bids / _name(label, arguments.session, role)
                 store(series, path, extra=_pet_fields(series.sidecar) if role == "pet" else {})
                 written.append(path)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from falx.bids.derivative import output_path
 from falx.core.errors import InputError, OptionError, collect_notices
-from falx.images.nifti import Image, load_mask
+from falx.engine.command import by_hand
+from falx.images.nifti import load_mask
 from falx.studies.signature.study import STUDY
 
 __all__ = ["add_arguments", "run"]
@@ -45,37 +46,45 @@ def run(arguments: argparse.Namespace) -> int:
     from falx.surgery.dicom.identity import Identity
 
     label = arguments.participant_label.removeprefix("sub-")
-    masks = _given(arguments.mask) or _known(arguments.out, label)
+    paths = _given(arguments.mask) or _known(arguments.out, label)
     folder = arguments.to or arguments.out / f"sub-{label}" / "dicom"
-    with collect_notices() as notices:
-        written = hand_over(
-            masks,
-            read_series(arguments.dicom, series=arguments.series),
-            folder,
-            Identity(f"sub-{label}", arguments.keep_patient_tags),
-            burned_in=arguments.burn_in,
-        )
+    asked = {"burned_in": arguments.burn_in is not None}
+    with by_hand(arguments.out, f"sub-{label}/dicom", paths, asked) as command:
+        with collect_notices() as notices:
+            written = hand_over(
+                {name: load_mask(path) for name, path in paths.items()},
+                read_series(arguments.dicom, series=arguments.series),
+                folder,
+                Identity(f"sub-{label}", arguments.keep_patient_tags),
+                burned_in=arguments.burn_in,
+            )
+        command.notices = tuple(notices)
+        command.outputs = {
+            path.relative_to(folder).as_posix(): path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
     for line in (*notices, *written):
         print(line)
     return 0
 
 
-def _given(texts: list[str]) -> dict[str, Image]:
+def _given(texts: list[str]) -> dict[str, Path]:
     masks = {}
     for text in texts:
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise OptionError("write --mask NAME=FILE", found=repr(text))
-        masks[name] = load_mask(Path(path))
+        masks[name] = Path(path)
     return masks
 
 
-def _known(out: Path, label: str) -> dict[str, Image]:
+def _known(out: Path, label: str) -> dict[str, Path]:
     masks = {}
     for name, pattern in DEFAULT_MASKS.items():
         path = out / pattern.format(subject=label)
         if path.exists():
-            masks[name] = load_mask(path)
+            masks[name] = path
     if not masks:
         raise InputError(
             "there is neither a planned ablation nor a signature to hand over",

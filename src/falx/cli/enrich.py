@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from falx.cli.knowledge import add_knowledge, aliases_of, libraries_of, network_of
-from falx.core.errors import InputError, collect_notices
+from falx.cli.knowledge import add_knowledge
+from falx.cli.options import add_options, options_from
+from falx.genes.files import Knowledge
+from falx.studies.genes.configuration import ListsConfiguration
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,34 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="every gene that was tested; the whole genome would make brain genes look enriched",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of random lists (default 1)")
+    add_options(parser, ListsConfiguration, without=(Knowledge,))
     add_knowledge(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Test the lists and say where to look."""
-    from falx.studies.genes.lists import enrich_lists, read_gene_list
+    from falx.studies.genes.files import compare_lists_of
 
-    with collect_notices() as notices:
-        libraries, network = libraries_of(arguments), network_of(arguments)
-        aliases = aliases_of(arguments)
-    if not libraries and network is None:
-        raise InputError(
-            "there is nothing to compare the genes with",
-            do="give --gene-sets, --trrust or --network",
-        )
-    universe = tuple(dict.fromkeys(read_gene_list(arguments.universe)))
-    lists = {path.stem: read_gene_list(path) for path in arguments.genes}
-    print(
-        enrich_lists(
-            lists,
-            universe,
-            libraries,
-            arguments.out,
-            network=network,
-            aliases=aliases,
-            notices=notices,
-            seed=arguments.seed,
-        )
-    )
+    configuration = options_from(arguments, ListsConfiguration)
+    print(compare_lists_of(arguments.genes, arguments.universe, configuration, arguments.out))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,13 @@ def add_configuration(parser: argparse.ArgumentParser, study: Study) -> None:
     add_options(parser, study.configuration)
 
 
-def add_options(parser: Parser, settings: type[Any]) -> None:
+def add_options(
+    parser: Parser,
+    settings: type[Any],
+    *,
+    also: Mapping[str, tuple[str, ...]] | None = None,
+    without: Sequence[type[Any]] = (),
+) -> None:
     """Add one option for every value of a settings class, each section under its heading.
 
     Parameters
@@ -38,13 +44,20 @@ def add_options(parser: Parser, settings: type[Any]) -> None:
         Or a group of one: where the values of a class without sections go.
     settings
         Dataclass of :func:`falx.core.settings.option` fields, or of sections of them.
+    also
+        Key to further flags of the same meaning, such as those of earlier versions.
+    without
+        Classes whose options the parser has already.
     """
     groups: dict[str, Parser] = {}
+    had = {key for one in without for key in options_of(one)}
     for key, declared in options_of(settings).items():
+        if key in had:
+            continue
         section, point, _ = key.rpartition(".")
         if point and section not in groups:
             groups[section] = parser.add_argument_group(section)
-        _add(groups.get(section, parser), declared)
+        _add(groups.get(section, parser), declared, (also or {}).get(key, ()))
 
 
 def options_from(arguments: argparse.Namespace, settings: type[T]) -> T:
@@ -70,17 +83,18 @@ def configuration_from(
     return resolve(study.configuration, *layers, further)
 
 
-def _add(group: Parser, declared: Option) -> None:
+def _add(group: Parser, declared: Option, also: tuple[str, ...]) -> None:
     common: dict[str, Any] = {
         "dest": declared.key,
         "default": argparse.SUPPRESS,
         "help": _help(declared),
     }
     if declared.kind is bool:
-        group.add_argument(declared.flag, action=argparse.BooleanOptionalAction, **common)
+        group.add_argument(declared.flag, *also, action=argparse.BooleanOptionalAction, **common)
         return
     group.add_argument(
         declared.flag,
+        *also,
         type=_reader(declared.kind),
         nargs="+" if declared.many else None,
         metavar=declared.unit.upper() or declared.kind.__name__.upper(),
@@ -110,5 +124,6 @@ def _help(declared: Option) -> str:
     default = declared.default
     if isinstance(default, tuple):
         default = " ".join(map(str, default))
-    parts.append(f"default {default}{unit if default is not None else ''}")
+    if default not in (None, ""):
+        parts.append(f"default {default}{unit}")
     return "; ".join(parts).replace("%", "%%")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from falx.cli.options import add_options, options_from
 from falx.core.errors import collect_notices
+from falx.engine.command import by_hand
 from falx.studies.plan.files import (
     NEEDED,
     OFFERED,
@@ -57,9 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
     )
     files = find_files(arguments.out, label, given, side=arguments.side)
     outputs = PlanOutputs.below(arguments.out, label, scored=arguments.plan is not None)
-    with collect_notices() as notices:
-        planned = plan_stage(files, outputs, choices, label=f"sub-{label}", threads=arguments.jobs)
-    write_pages(planned, load_images(files), outputs)
+    job = f"sub-{label}/{'planned' if arguments.plan is None else 'scored'}"
+    read = {name: path for name, path in vars(files).items() if isinstance(path, Path)}
+    with by_hand(arguments.out, job, read, vars(choices) | {"side": files.side}) as command:
+        with collect_notices() as notices:
+            planned = plan_stage(
+                files, outputs, choices, label=f"sub-{label}", threads=arguments.jobs
+            )
+        write_pages(planned, load_images(files), outputs)
+        command.outputs, command.notices = vars(outputs), tuple(notices)
     document = planned.document
     shown = (outputs.sheet, outputs.page)
     for line in (*notices, *document.notices, plan_words(document), *shown):

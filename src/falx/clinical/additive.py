@@ -2,7 +2,11 @@
 
 Each round visits the predictors in turn and takes the best single split of the residuals.
 The model is a sum of step functions, so Shapley values need no sampling: the value of
-predictor j is its step function minus the function's mean over the background patients.
+predictor j is its step function minus the function's mean over the background patients
+(Lundberg and Lee 2017, additive case).
+
+Own code: cyclic boosting of stumps is neither scikit-learn's greedy boosting (r .285 against
+.462 on the published patients) nor, by a factor of 100 or more in time, interpret's EBM.
 """
 
 from __future__ import annotations
@@ -25,7 +29,6 @@ __all__ = [
     "cross_validate_linear",
     "partial_dependence",
     "permute_additive",
-    "shapley_brute_force",
 ]
 
 
@@ -215,7 +218,10 @@ def cross_validate_linear(
     n_iterations: int = 1000,
     rng: np.random.Generator,
 ) -> tuple[Floats, float, float]:
-    """Least-squares baseline: r of each repeat, mean R2, and r of the mean prediction."""
+    """Least-squares baseline: r of each repeat (iterations,), mean R2, r of the mean prediction.
+
+    Predictors are (n, p), the response (n,).
+    """
     x, y, _ = _checked(predictors, response, None)
     design = np.column_stack([np.ones(len(y)), (x - x.mean(axis=0)) / x.std(axis=0)])
     folds = _folds(len(y), n_folds, n_iterations, rng)
@@ -245,7 +251,8 @@ def partial_dependence(
 ) -> PartialDependence:
     """Mean prediction over patients when one predictor is set to each of `n_points` values.
 
-    The band is over models fitted to random 80 % of the patients.
+    The band is over models fitted to random 80 % of the patients. Predictors are (n, p), the
+    response (n,); `column` is the predictor that is set (Friedman 2001).
     """
     x, y, labels = _checked(predictors, response, names)
     grid = np.linspace(x[:, column].min(), x[:, column].max(), n_points)
@@ -281,11 +288,12 @@ def permute_additive(
     n_permutations: int = 1000,
     rng: np.random.Generator,
 ) -> PermutedFit:
-    """P of the cross-validated r: the response is shuffled and the whole procedure repeated."""
+    """P of the cross-validated r of (n, p) on (n,): shuffle the response, repeat everything."""
     x, y, _ = _checked(predictors, response, None)
     n = len(y)
 
     def mean_r(target: Floats) -> float:
+        """Mean correlation over repeats of one response (n,)."""
         folds = _folds(n, n_folds, n_iterations, rng)
         held_out = folds[:, None, :] == np.arange(n_folds)[None, :, None]
         trains = np.ascontiguousarray(~held_out.reshape(-1, n))
@@ -300,32 +308,3 @@ def permute_additive(
     null = np.array([mean_r(rng.permutation(y)) for _ in range(n_permutations)])
     p = (1 + int(np.sum(null >= observed))) / (1 + n_permutations)
     return PermutedFit(observed, float(null.mean()), float(null.std(ddof=1)), p, n_permutations)
-
-
-def shapley_brute_force(contributions: Floats, row: int) -> Floats:
-    """Shapley values by the sum over all coalitions, for checking the closed form.
-
-    Parameters
-    ----------
-    contributions
-        (n, p) shape functions of the background patients.
-    row
-        The patient explained.
-    """
-    from itertools import combinations
-    from math import factorial
-
-    p = contributions.shape[1]
-    background = contributions.mean(axis=0)
-    values = np.zeros(p)
-    for j in range(p):
-        others = [k for k in range(p) if k != j]
-        for size in range(p):
-            weight = factorial(size) * factorial(p - size - 1) / factorial(p)
-            for coalition in combinations(others, size):
-                known = background.copy()
-                known[list(coalition)] = contributions[row, list(coalition)]
-                without = known.sum()
-                known[j] = contributions[row, j]
-                values[j] += weight * (known.sum() - without)
-    return values

@@ -195,6 +195,6 @@ def _compositions(total: int, parts: int) -> Counts:
 def association(
     table: ArrayLike, *, rng: np.random.Generator | None = None
 ) -> ChiSquare | FisherTest:
-    """Fisher's exact test if any expected count is below 5, else Pearson's chi-square."""
+    """Fisher's exact test of counts (r, c) if any expected one is below 5, else chi-square."""
     pearson = chi_square(table)
     return fisher_exact(table, rng=rng) if pearson.smallest_expected < 5 else pearson

@@ -2,7 +2,7 @@
 
 A bootstrap resample, a training fold and a permutation are all "how often does each patient
 count". With patients sorted by score, the area and the Youden cut of thousands of resamples
-are cumulative sums along one axis.
+are cumulative sums along one axis (Efron 1979 for the bootstrap, Youden 1950 for the cut).
 """
 
 from __future__ import annotations

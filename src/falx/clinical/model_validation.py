@@ -1,6 +1,7 @@
 """Honest performance of a logistic model of one number: optimism, .632+, cross-validation.
 
-Knots are placed anew and coefficients fitted anew in every resample and fold.
+Knots are placed anew and coefficients fitted anew in every resample and fold (Harrell 1996;
+Efron and Tibshirani 1997).
 """
 
 from __future__ import annotations
@@ -244,7 +245,7 @@ def bootstrap_peak(
 ) -> CurvePeak:
     """Interval of the place where the event is likeliest (``"maximum"``) or unlikeliest.
 
-    Every resample's curve is followed on 401 points over the observed range. Resamples
+    Of a predictor (n,) every resample's curve is followed on 401 points over its range. Resamples
     without a turning point contribute the end of the range that is highest or lowest.
     """
     event = binary_outcome(outcome)

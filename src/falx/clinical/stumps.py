@@ -1,4 +1,7 @@
-"""Cyclic boosting of stumps, compiled; :mod:`falx.clinical.additive` is its public face."""
+"""Cyclic boosting of stumps, compiled; :mod:`falx.clinical.additive` is its public face.
+
+Boosting of residuals is Friedman 2001, the visit of every predictor in turn Lou 2012.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ Integers = NDArray[np.int64]
 def _best_split(
     residual: Floats, order: Integers, values: Floats, m: int
 ) -> tuple[int, float, float]:
-    """Split position with the largest gain (first on ties; 0: none) and the two means."""
+    """Split position with the largest gain (first on ties; 0: none) and the two means.
+
+    Gain of a split into s and m - s rows: (Σ left)² / s + (Σ right)² / (m - s), the drop of the
+    squared error but for a constant.
+    """
     total = 0.0
     for i in range(m):
         total += residual[order[i]]
@@ -101,6 +108,7 @@ def _fit_all(
     out: Floats,
     means: Floats,
 ) -> None:
+    """Fit mean + Σ_j f_j(x_j) for each training set, f_j a sum of `rounds` stumps."""
     p = x.shape[1]
     for fit in range(trains.shape[0]):
         train, response = trains[fit], y[fit % y.shape[0]]

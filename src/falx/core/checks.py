@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 
 def vector(values: ArrayLike, name: str, *, at_least: int = 1) -> Floats:
-    """Return `values` as a finite vector, or raise with the number of missing values.
+    """Return `values` as a finite vector (n,), or raise with the number of missing values.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def vector(values: ArrayLike, name: str, *, at_least: int = 1) -> Floats:
 
 
 def binary_outcome(outcome: ArrayLike, name: str = "the outcome") -> Bools:
-    """Return an outcome of zeros and ones as booleans; both classes must occur."""
+    """Return an outcome (n,) of zeros and ones as booleans; both classes must occur."""
     array = vector(outcome, name, at_least=2)
     if not np.all((array == 0) | (array == 1)):
         raise InputError(

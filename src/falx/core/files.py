@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import math
@@ -20,6 +21,8 @@ from falx.core.tables import Table, decode, parse_table, table_text
 
 __all__ = [
     "atomic_path",
+    "flush",
+    "flush_folders",
     "read_json",
     "read_participants",
     "read_record",
@@ -106,15 +109,22 @@ def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
 
 
-def write_text(path: Path | str, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_path(Path(path)) as temporary:
+def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:
+    """Write a text file atomically; a durable one outlives a loss of power from then on."""
+    with atomic_path(Path(path), durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Temporary path that replaces `path` only if the block succeeds."""
+def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Temporary path that replaces `path` only if the block succeeds.
+
+    Parameters
+    ----------
+    durable
+        Bring the content to the disk before its name, and the name before this returns. Without
+        it a loss of power may leave a name without content.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     os.close(handle)
@@ -122,10 +132,33 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
+        if durable:
+            flush(temporary)
         temporary.replace(path)
+        if durable:
+            flush(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk; some disks of networks cannot."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def flush_folders(paths: Iterable[Path], top: Path) -> None:
+    """Bring the names of files to the disk, and those of the folders above them up to `top`."""
+    folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(top)}
+    for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
+        flush(folder)
 
 
 def _plain(value: Any) -> Any:

@@ -26,12 +26,15 @@ __all__ = [
     "Option",
     "check_settings",
     "flatten",
+    "inputs_of",
     "keys_of",
     "option",
     "options_of",
+    "params_of",
     "read_toml",
     "resolve",
     "to_toml",
+    "with_default",
 ]
 
 
@@ -61,6 +64,34 @@ def option(
     """
     shown = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=default, metadata={"falx": shown})
+
+
+def with_default(settings: type[Any], name: str, default: Any, **shown: Any) -> Any:
+    """Declare an inherited option again with another default, for a section that differs.
+
+    Parameters
+    ----------
+    settings
+        The class that declares the option.
+    shown
+        What else differs: `help`, `unit`, `low`, `high` or `choices`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Smoothing:
+    ...     fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0)
+    >>> @dataclass(frozen=True)
+    ... class Rough(Smoothing):
+    ...     fwhm_mm: float = with_default(Smoothing, "fwhm_mm", 3.0)
+    >>> Rough().fwhm_mm
+    3.0
+    """
+    (declared,) = (item for item in dataclasses.fields(settings) if item.name == name)
+    return dataclasses.field(
+        default=default, metadata={"falx": {**declared.metadata["falx"], **shown}}
+    )
 
 
 @dataclass(frozen=True)
@@ -217,6 +248,32 @@ def keys_of(section: str, settings: type[Any]) -> dict[str, str]:
     """
     names = [item.name for item in dataclasses.fields(settings) if "falx" in item.metadata]
     return {name: f"{section}.{name}" for name in names}
+
+
+def inputs_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return the options of a settings class that name files, as optional inputs of a stage.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Knowledge:
+    ...     network: Path | None = option(None, help="interactions")
+    ...     score: int = option(132, help="least score")
+    >>> inputs_of("genes", Knowledge), params_of("genes", Knowledge)
+    ({'network': 'config.genes.network?'}, {'score': 'genes.score'})
+    """
+    return {
+        name: f"config.{section}.{name}?"
+        for name, declared in options_of(settings).items()
+        if declared.kind is Path
+    }
+
+
+def params_of(section: str, settings: type[Any]) -> dict[str, str]:
+    """Return :func:`keys_of` without the options that name files."""
+    files = inputs_of(section, settings)
+    return {name: key for name, key in keys_of(section, settings).items() if name not in files}
 
 
 def check_settings(settings: Any) -> None:

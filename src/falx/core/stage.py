@@ -150,8 +150,8 @@ class Stage:
         given: dict[str, Any] = {}
         for name, kind in _records(function).items():
             if name not in bound:
-                own = {f.name for f in dataclasses.fields(kind)} & left.keys()
-                given[name] = kind(**{key: left.pop(key) for key in own})
+                own = [f for f in dataclasses.fields(kind) if f.name in left]
+                given[name] = kind(**{f.name: _taken(f, left.pop(f.name)) for f in own})
         if "threads" in inspect.signature(function).parameters:
             left["threads"] = threads
         self.run(**given, **left)
@@ -200,6 +200,13 @@ def _records(function: Callable[..., None]) -> dict[str, type[Any]]:
         for name, kind in hints.items()
         if isinstance(kind, type) and dataclasses.is_dataclass(kind) and name != "return"
     }
+
+
+def _taken(item: dataclasses.Field[Any], value: Any) -> Any:
+    """Give an option of several files what the engine has by number, or nothing, as a tuple."""
+    if "falx" not in item.metadata or not isinstance(item.default, tuple):
+        return value
+    return tuple(value.values()) if isinstance(value, Mapping) else value or ()
 
 
 def _optional_arguments(run: Callable[..., None]) -> set[str]:

@@ -53,6 +53,9 @@ class RawInput:
         A file of the whole dataset instead: ``"participants.tsv"``.
     required
         A subject that lacks it is left out of the study, with a sentence.
+    judged
+        Refuse an image that cannot be of its kind (:mod:`falx.images.plausible`) before the
+        first stage that reads it.
     """
 
     what: str
@@ -66,6 +69,7 @@ class RawInput:
     patterns: tuple[str, ...] = ()
     dataset_file: str = ""
     required: bool = False
+    judged: bool = True
 
     def __post_init__(self) -> None:
         for name in ("entities", "without"):

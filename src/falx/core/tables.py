@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["MISSING", "Table", "decode", "is_missing", "number", "parse_table", "table_text"]
+__all__ = [
+    "MISSING",
+    "Matrix",
+    "Table",
+    "decode",
+    "is_missing",
+    "number",
+    "parse_matrix",
+    "parse_table",
+    "table_text",
+]
 
 MISSING = frozenset({"", "n/a", "na", "nan", "null", "#n/a"})
 """Entries that stand for no value, case ignored; BIDS asks for ``n/a``, R writes ``NA``."""
@@ -310,3 +320,81 @@ def _cell(value: object) -> str:
     if isinstance(value, Real) and not isinstance(value, Integral):  # those of numpy as well
         return "n/a" if math.isnan(value) else f"{float(value):.9g}"
     return str(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Numbers under names of rows and columns.
+
+    Attributes
+    ----------
+    values
+        Shape (n_rows, n_columns); NaN where a cell holds nothing.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+
+
+def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = True) -> Matrix:
+    r"""Read a table of numbers whose first column, and first line, are names.
+
+    Rows are turned into numbers at once, so that ten thousand columns are no burden.
+
+    Parameters
+    ----------
+    what
+        What the numbers are, for sentences.
+    headed
+        Whether there is a line of names; columns are numbered from 1 otherwise. A line of names
+        may lack the one of the first column, as R writes it.
+
+    Raises
+    ------
+    InputError
+        If there is no row, rows differ in length, or a cell holds a word.
+
+    Examples
+    --------
+    >>> parse_matrix("region,G1,G2\nA,1,\nB,3,4\n", where="t.csv").values
+    array([[ 1., nan],
+           [ 3.,  4.]])
+    """
+    import numpy as np
+
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter_of(text))
+    lines = ((reader.line_num, row) for row in reader if any(row))
+    header = next(lines, (0, []))[1] if headed else None
+    names: list[str] = []
+    values: list[list[float]] = []
+    width = 0 if header is None else len(header)
+    for line, cells in lines:
+        if not names:
+            width = len(cells) if header is None or len(cells) == width + 1 else width
+        if len(cells) != width:
+            raise InputError(
+                f"line {line} has {len(cells)} cells, others have {width}",
+                where=where,
+                do="give every row the columns of the first",
+            )
+        names.append(_clean(cells[0]))
+        values.append(_row_of_numbers(cells[1:], f"{where}, line {line}", what))
+    if header == []:
+        raise InputError("the table is empty", where=where)
+    if header is None:
+        columns = tuple(map(str, range(1, width)))
+    else:
+        columns = tuple(map(_clean, header[len(header) + 1 - width :]))
+    return Matrix(tuple(names), columns, np.array(values).reshape(len(names), len(columns)))
+
+
+def _row_of_numbers(cells: Sequence[str], where: str, what: str) -> list[float]:
+    try:
+        return list(map(float, cells))
+    except ValueError:  # an empty cell, or a word
+        pass
+    try:
+        return [number(cell, where=where) for cell in cells]
+    except InputError as error:
+        raise InputError(f"{what} must be numbers", where=where, found=error.found) from None

@@ -7,7 +7,6 @@ Toolbox distributes them (BSD-3-Clause). Negative is thinner or smaller in patie
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from importlib import resources
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from falx.core.errors import check_option
 from falx.core.grid import Side
+from falx.core.tables import Table, decode, parse_table
 
 __all__ = [
     "SYNDROMES",
@@ -23,6 +23,7 @@ __all__ = [
     "EnigmaRegion",
     "enigma_regions",
     "gwas_genes",
+    "gwas_phenotypes",
     "load_enigma",
 ]
 
@@ -76,7 +77,7 @@ def enigma_regions() -> tuple[EnigmaRegion, ...]:
     >>> len(regions), regions[0].name, regions[0].side
     (82, 'L_bankssts', 'left')
     """
-    rows = csv.DictReader((_FOLDER / "regions.tsv").read_text().splitlines(), delimiter="\t")
+    rows = _table("regions.tsv").records()
     return tuple(
         EnigmaRegion(
             row["region"],
@@ -99,9 +100,9 @@ def load_enigma(syndrome: str) -> EnigmaMap:
     check_option("syndrome", syndrome, SYNDROMES)
     found: dict[str, dict[str, str]] = {}
     for kind in ("CortThick", "SubVol"):
-        text = (_FOLDER / f"{syndrome}_case-controls_{kind}.csv").read_text(encoding="utf-8-sig")
-        for row in csv.DictReader(text.splitlines()):
-            found[row["Structure"]] = row
+        # Two of the files end in columns without a name.
+        table = _table(f"{syndrome}_case-controls_{kind}.csv")
+        found |= {row["Structure"]: row for row in table.records()}
     regions = enigma_regions()
     rows = [found[region.name] for region in regions]
     return EnigmaMap(
@@ -122,10 +123,18 @@ def gwas_genes(phenotype: str | None = None) -> tuple[str, ...]:
     phenotype
         One of the study's phenotypes, or None for all of them together.
     """
-    rows = [
-        line.split("\t") for line in (_FOLDER / "ilae_gwas_genes.tsv").read_text().splitlines()[1:]
-    ]
+    rows = _table("ilae_gwas_genes.tsv").records()
     if phenotype is not None:
-        check_option("phenotype", phenotype, sorted({row[0] for row in rows}))
-        rows = [row for row in rows if row[0] == phenotype]
-    return tuple(sorted({row[1] for row in rows}))
+        check_option("phenotype", phenotype, gwas_phenotypes())
+        rows = [row for row in rows if row["phenotype"] == phenotype]
+    return tuple(sorted({row["gene"] for row in rows}))
+
+
+def gwas_phenotypes() -> tuple[str, ...]:
+    """Return the phenotypes of the genome-wide association study, sorted."""
+    return tuple(sorted({row["phenotype"] for row in _table("ilae_gwas_genes.tsv").records()}))
+
+
+def _table(name: str) -> Table:
+    text = (_FOLDER / name).read_bytes()
+    return parse_table(decode(text, where=name), where=name, unique=False, pad=True)

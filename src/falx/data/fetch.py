@@ -1,28 +1,26 @@
 """What Falx can fetch: official sources with size, hash and licence; nothing half-written.
 
-A file is written to a temporary name, checked while it arrives and after it, and only then gets
-its name. So a download that stops half-way leaves nothing that could be taken for the file.
+Pooch writes a file to a temporary name, tries again where a transfer fails, and checks its hash
+before it gives the name. So a download that stops half-way leaves nothing that could be taken for
+the file. Nothing is fetched unless a user asks for it by name.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import BinaryIO
 
 from falx.core.errors import InputError, check_option
-from falx.core.files import atomic_path
+from falx.core.tables import parse_table
 
 __all__ = ["Download", "Fetched", "catalogue", "fetch", "groups", "matches"]
 
 PIECE_BYTES = 1 << 20
+RETRIES = 2
 Progress = Callable[[int, int | None], None]
 
 
@@ -66,7 +64,7 @@ class Fetched:
 def catalogue() -> tuple[Download, ...]:
     """Return everything that can be fetched, in the order of the catalogue."""
     text = (resources.files("falx.data") / "downloads.tsv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    rows = parse_table(text, where="downloads.tsv").records()
     return tuple(
         Download(
             row["group"],
@@ -102,13 +100,21 @@ def matches(path: Path, download: Download) -> bool:
     return _digest(path, kind) == expected
 
 
-def fetch(download: Download, folder: Path | str, *, progress: Progress | None = None) -> Fetched:
+def fetch(
+    download: Download,
+    folder: Path | str,
+    *,
+    progress: Progress | None = None,
+    retries: int | None = None,
+) -> Fetched:
     """Fetch one file, or find that it is there already.
 
     Parameters
     ----------
     progress
         Called with bytes so far and bytes in all (None if unknown).
+    retries
+        How often a transfer that failed is tried again; :data:`RETRIES` if None.
 
     Raises
     ------
@@ -119,47 +125,73 @@ def fetch(download: Download, folder: Path | str, *, progress: Progress | None =
     target = Path(folder) / download.path
     if matches(target, download):
         return Fetched(target, _digest(target, "sha256"), fresh=False)
+    target.unlink(missing_ok=True)
+    _transfer(download, target, progress, RETRIES if retries is None else retries)
+    return Fetched(target, _digest(target, "sha256"), fresh=True)
+
+
+def _transfer(download: Download, target: Path, progress: Progress | None, retries: int) -> None:
+    """Let pooch write to a temporary name, try again, check the hash, and give the name."""
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    known = download.checksum if ":" in download.checksum else None
+    source = pooch.create(
+        path=target.parent,
+        base_url="",
+        registry={target.name: known},
+        urls={target.name: download.url},
+        retry_if_failed=retries,
+    )
+    shown = _Bar(progress, download.n_bytes) if progress is not None else False
+    downloader = pooch.HTTPDownloader(
+        progressbar=shown, chunk_size=PIECE_BYTES, headers={"User-Agent": "falx"}, timeout=60
+    )
     try:
-        with atomic_path(target) as temporary:
-            _transfer(download, temporary, progress)
-            _check(download, temporary)
-    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        source.fetch(target.name, downloader=downloader)
+        _check(download, target)
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise InputError(
+            "the transfer stopped half-way",
+            where=download.path,
+            found=error,
+            do="run the same command again",
+        ) from error
+    except requests.exceptions.RequestException as error:
         raise InputError(
             "the source does not answer",
             where=download.url,
             found=error,
             do=f"try again later, or put the file at {target} by hand",
         ) from error
-    return Fetched(target, _digest(target, "sha256"), fresh=True)
+    except ValueError as error:  # pooch's word for another hash
+        raise _changed(download, "its hash differs") from error
 
 
-def _transfer(download: Download, temporary: Path, progress: Progress | None) -> None:
-    request = urllib.request.Request(download.url, headers={"User-Agent": "falx"})  # noqa: S310 - addresses come from the catalogue
-    with urllib.request.urlopen(request, timeout=60) as source, temporary.open("wb") as out:  # noqa: S310
-        stated = source.headers.get("Content-Length")
-        total = download.n_bytes or (int(stated) if stated else None)
-        done = _copy(source, out, total, progress)
-    if stated is not None and done != int(stated):
-        raise InputError(
-            "the transfer stopped half-way",
-            where=download.path,
-            found=f"{done} of {stated} bytes",
-            do="run the same command again",
-        )
+class _Bar:
+    """What pooch calls as bytes arrive."""
+
+    def __init__(self, progress: Progress, total: int | None) -> None:
+        self.progress, self.known, self.total, self.done = progress, total, 0, 0
+
+    def update(self, n: int) -> None:
+        self.done += n
+        self.progress(self.done, self.known or self.total or None)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        """Nothing is left to draw."""
 
 
-def _copy(source: BinaryIO, out: BinaryIO, total: int | None, progress: Progress | None) -> int:
-    done = 0
-    while piece := source.read(PIECE_BYTES):
-        out.write(piece)
-        done += len(piece)
-        if progress is not None:
-            progress(done, total)
-    return done
-
-
-def _check(download: Download, temporary: Path) -> None:
-    size = temporary.stat().st_size
+def _check(download: Download, target: Path) -> None:
+    """Take back the name of a file whose size or archive is not right."""
+    size = target.stat().st_size
+    if matches(target, download):
+        return
+    target.unlink()
     if download.n_bytes is not None and size != download.n_bytes:
         raise InputError(
             "the file has another size than the catalogue says",
@@ -167,13 +199,16 @@ def _check(download: Download, temporary: Path) -> None:
             found=f"{size} bytes, not {download.n_bytes}",
             do="try again; the source may be cut",
         )
-    if not matches(temporary, download):
-        raise InputError(
-            "the file is not what the catalogue describes",
-            where=download.path,
-            found="its hash differs" if download.checksum != "zip" else "a damaged archive",
-            do="try again; if it stays so, the source has changed: report it",
-        )
+    raise _changed(download, "a damaged archive")
+
+
+def _changed(download: Download, found: str) -> InputError:
+    return InputError(
+        "the file is not what the catalogue describes",
+        where=download.path,
+        found=found,
+        do="try again; if it stays so, the source has changed: report it",
+    )
 
 
 def _whole_archive(path: Path) -> bool:

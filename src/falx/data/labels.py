@@ -7,7 +7,6 @@ for how each was established.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
+from falx.core.files import read_table
 
 __all__ = [
     "TISSUES",
@@ -111,7 +111,7 @@ class HeadLabels:
 
     @property
     def tissue_number(self) -> IntArray:
-        """Position of each label's tissue in :data:`TISSUES`."""
+        """Position of each label's tissue in :data:`TISSUES`, shape (n,)."""
         return np.array([TISSUES.index(t) for t in self.tissue])
 
 
@@ -129,22 +129,18 @@ class T1Intensities:
 @cache
 def head_labels() -> HeadLabels:
     """Read the shipped label table."""
-    with (FOLDER / "head_labels.tsv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
+    table = read_table(FOLDER / "head_labels.tsv")
 
     def integers(column: str) -> IntArray:
-        return np.array([int(row[column]) for row in rows], dtype=np.int64)
-
-    def texts(column: str) -> tuple[str, ...]:
-        return tuple(row[column] for row in rows)
+        return table.numbers(column).astype(np.int64)
 
     return HeadLabels(
         index=integers("index"),
         stored=integers("stored"),
-        name=texts("name"),
-        side=texts("side"),
+        name=table.texts("name"),
+        side=table.texts("side"),
         mirror=integers("mirror"),
-        tissue=texts("tissue"),
+        tissue=table.texts("tissue"),
         structure=integers("structure"),
         t1_column=integers("t1_column"),
     )
@@ -153,25 +149,20 @@ def head_labels() -> HeadLabels:
 @cache
 def t1_intensities() -> T1Intensities:
     """Read the shipped table of T1-weighted intensities."""
-    with (FOLDER / "t1_intensities.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-
-    def numbers(column: str) -> npt.NDArray[np.float64]:
-        return np.array([float(row[column]) for row in rows])
-
+    table = read_table(FOLDER / "t1_intensities.csv")
     return T1Intensities(
-        name=tuple(row["name"] for row in rows),
-        mean=numbers("mean"),
-        mean_sd=numbers("mean_between_subjects_sd"),
-        within_sd=numbers("within_sd"),
-        within_sd_sd=numbers("within_between_subjects_sd"),
+        name=table.texts("name"),
+        mean=table.numbers("mean"),
+        mean_sd=table.numbers("mean_between_subjects_sd"),
+        within_sd=table.numbers("within_sd"),
+        within_sd_sd=table.numbers("within_between_subjects_sd"),
     )
 
 
 def recode(
     labels: npt.NDArray[np.integer], table: IntArray, *, where: object = None
 ) -> npt.NDArray[np.int64]:
-    """Send every label through a lookup array of :meth:`HeadLabels.table`.
+    """Send every label (X, Y, Z) through a lookup array of :meth:`HeadLabels.table`.
 
     Raises
     ------
@@ -194,6 +185,6 @@ def recode(
 
 
 def swap_sides(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Give every voxel the label of the same structure on the other side."""
+    """Give every voxel (X, Y, Z) the label of the same structure on the other side."""
     known = head_labels()
     return recode(labels, known.table(known.mirror))

@@ -8,7 +8,6 @@ reads them takes another folder, so that a study can leave heads out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option
-from falx.core.files import atomic_path, write_text
+from falx.core.files import atomic_path, write_table
 from falx.core.grid import Grid, box_grid
 from falx.data.averaging import structure_ids
 from falx.data.labels import TISSUES, head_labels
@@ -40,7 +39,10 @@ FLOOR = 1e-4
 TISSUE_FILE = "tissue_priors.nii.gz"
 STRUCTURE_FILE = "structure_priors.npz"
 ATLAS_FILE = "structures_dseg.nii.gz"
-TEMPLATE_FILE = "mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
+TEMPLATE_FILE = "template.npz"
+TEMPLATE_AFFINE = np.array(
+    [[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]], dtype=np.float64
+)
 BRAIN_SHARE = 0.2
 """Share of the brightest voxel above which the template is brain."""
 
@@ -184,7 +186,10 @@ def structure_priors(folder: Path | None = None) -> StructurePriors:
 
 
 def template(kind: TemplateKind = "t1") -> Image:
-    """Symmetric ICBM 152 2009a template at 1 mm, as the nilearn wheel ships it.
+    """Symmetric ICBM 152 2009a template, shape (197, 233, 189) at 1 mm.
+
+    Fonov et al. 2011, NeuroImage 54:313. Only the left half is stored: the maps equal their
+    mirror images to the last bit.
 
     Parameters
     ----------
@@ -192,25 +197,17 @@ def template(kind: TemplateKind = "t1") -> Image:
         ``t1`` (brain only, 0 … 1), ``gm`` and ``wm`` (probabilities), or ``brain`` (mask).
     """
     check_option("kind", kind, ("t1", "gm", "wm", "brain"))
-    name = TEMPLATE_FILE.format(tissue="t1" if kind == "brain" else kind)
-    image = load(_nilearn_data() / name)
-    values = np.asarray(image.data, dtype=np.float32)
+    with np.load(DATA / TEMPLATE_FILE) as archive:
+        half = archive["t1" if kind == "brain" else kind].astype(np.float32)
+    values = np.concatenate([half, half[-2::-1]])
     values = values / values.max()
     if kind == "brain":
         values = (values > BRAIN_SHARE).astype(np.float32)
-    return Image(values, image.affine)
-
-
-def _nilearn_data() -> Path:
-    """Folder of the images in the nilearn wheel; importing its data sets would take seconds."""
-    found = find_spec("nilearn")
-    if found is None or not found.submodule_search_locations:
-        raise InputError("the templates come with nilearn", do="pip install nilearn")
-    return Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    return Image(values, TEMPLATE_AFFINE.copy())
 
 
 def write_tissues(priors: npt.NDArray[np.floating], grid: Grid, folder: Path) -> None:
-    """Write tissue priors as eight-bit NIfTI."""
+    """Write tissue priors of shape (X, Y, Z, 6) as eight-bit NIfTI."""
     save(folder / TISSUE_FILE, np.rint(priors * 255).astype(np.uint8), grid.affine)
 
 
@@ -249,9 +246,8 @@ def _write_atlas(priors: npt.NDArray[np.floating], grid: Grid, folder: Path) -> 
     save(folder / ATLAS_FILE, ids[best], grid.affine)
     labels = head_labels()
     rows = [
-        f"{i}\t{n}\t{s}"
-        for i, n, s in zip(labels.index, labels.name, labels.side, strict=True)
-        if i in ids and i != 0
+        row
+        for row in zip(labels.index, labels.name, labels.side, strict=True)
+        if row[0] in ids and row[0] != 0
     ]
-    table = "\n".join(["index\tname\tside", *rows]) + "\n"
-    write_text(folder / ATLAS_FILE.replace(".nii.gz", ".tsv"), table)
+    write_table(folder / ATLAS_FILE.replace(".nii.gz", ".tsv"), ("index", "name", "side"), rows)

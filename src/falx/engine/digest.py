@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from falx.core.files import write_text
 
-__all__ = ["DigestCache", "digest_file", "digest_value", "stamp"]
+__all__ = ["DigestCache", "digest_file", "digest_value", "seal", "stamp", "unseal"]
+
+_SEAL = ',\n "seal": "'
 
 _CHUNK = 1 << 20
 
@@ -32,7 +35,34 @@ def digest_value(value: Any) -> str:
     True
     """
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return digest_text(text)
+
+
+def digest_text(text: str) -> str:
+    """Return the digest of a text."""
     return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """Write JSON whose last key is the digest of all that stands before it.
+
+    Examples
+    --------
+    >>> unseal(seal({"a": 1}))
+    {'a': 1}
+    >>> unseal(seal({"a": 1}).replace("1", "2")) is None
+    True
+    """
+    body = json.dumps(content, indent=1, ensure_ascii=False, default=str).removesuffix("\n}")
+    return f'{body}{_SEAL}{digest_text(body)}"\n}}\n'
+
+
+def unseal(text: str) -> dict[str, Any] | None:
+    """Return what was sealed; ``None`` if a single character is another one since."""
+    body, mark, end = text.rpartition(_SEAL)
+    if not mark or end != f'{digest_text(body)}"\n}}\n':
+        return None
+    return dict(json.loads(body + "\n}"))
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:

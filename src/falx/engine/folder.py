@@ -16,9 +16,9 @@ from falx.core.files import write_text
 from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 
-__all__ = ["LAYOUT", "check_folder", "check_space", "prepare_folder"]
+__all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder"]
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the engine's own files change so that an older or newer Falx misreads them."""
 
 
@@ -63,7 +63,7 @@ def check_folder(out: Path, bids: Path | None, study: str) -> None:
     if out.exists() and not out.is_dir():
         raise InputError("the output folder is a file", where=out)
     _check_writable(out)
-    made = _made(out)
+    made = _made(out) or _made_once(out)
     if made is None:
         _check_empty(out)
     else:
@@ -81,9 +81,13 @@ def prepare_folder(out: Path, study: str) -> None:
         ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }
     for name, text in texts.items():
-        path = out / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            write_text(path, text)
+        keep_text(out / name, text)
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a file of the engine's own unless it holds this text."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text(path, text, durable=True)
 
 
 def check_space(out: Path, jobs: Iterable[Job]) -> None:
@@ -131,7 +135,7 @@ def _check_empty(out: Path) -> None:
 
 
 def _check_made(out: Path, made: _Made, study: str) -> None:
-    if made.study != study:
+    if made.study not in (study, ""):
         raise InputError(
             "the output folder holds another study",
             where=out,
@@ -154,9 +158,27 @@ def _check_made(out: Path, made: _Made, study: str) -> None:
         )
 
 
+def _made_once(out: Path) -> _Made | None:
+    """Return what else a folder says of itself if its own note is damaged, as by loss of power."""
+    if not (out / ".falx" / "folder.json").exists():
+        return None
+    notify(
+        "the note of the engine in the output folder is damaged and is written again",
+        where=out,
+        found=".falx/folder.json",
+        do="falx verify says whether anything else is",
+    )
+    try:
+        content = json.loads((out / "dataset_description.json").read_text(encoding="utf-8"))
+        study = str(content["GeneratedBy"][0]["Description"]).removeprefix("falx ")
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        study = ""
+    return _Made(study, __version__, LAYOUT)
+
+
 def _made(out: Path) -> _Made | None:
     try:
         content = json.loads((out / ".falx" / "folder.json").read_text(encoding="utf-8"))
         return _Made(str(content["study"]), str(content["falx"]), int(content["layout"]))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None

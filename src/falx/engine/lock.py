@@ -8,12 +8,14 @@ import os
 import signal
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from falx.core.errors import InputError
+from falx.engine.lease import LOCK
 
 __all__ = ["end_group", "hold", "register_child"]
 
@@ -32,15 +34,21 @@ def hold(out: Path) -> Iterator[Path]:
     InputError
         If another process holds it, here or on another host.
     """
-    path = out / ".falx" / "lock.json"
+    path = out / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid())}
+    content = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "born": _born(os.getpid()),
+        "lease": uuid.uuid4().hex,
+    }
     while not _create(path, content):
         _free(path, _read(path))
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        if _read(path).get("lease") == content["lease"]:
+            path.unlink(missing_ok=True)
 
 
 def register_child(path: Path, pid: int) -> None:

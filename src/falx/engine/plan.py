@@ -44,14 +44,20 @@ class Plan:
     omitted: tuple[Exclusion, ...] = ()
 
 
-def config_file(values: Mapping[str, Any], source: Source) -> InputFile | None:
-    """Return a file that the configuration names."""
-    path = values[source.role]
-    if path is None:
+def config_file(values: Mapping[str, Any], source: Source) -> Input:
+    """Return a file that the configuration names, or several of them by number."""
+    named = values[source.role]
+    if not named:
         if source.optional:
             return None
         raise InputError(f"the configuration must name a file for {source.role}")
-    return InputFile(str(path), f"config:{source.role}:{Path(path).name}")
+    if isinstance(named, tuple):
+        return {str(i): _named(source.role, path) for i, path in enumerate(named, 1)}
+    return _named(source.role, named)
+
+
+def _named(role: str, path: Path | str) -> InputFile:
+    return InputFile(str(path), f"config:{role}:{Path(path).name}")
 
 
 def make_job(

@@ -12,9 +12,9 @@ from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
-from falx.engine.exclusions import EXCLUSIONS, excluded_subjects
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
+from falx.engine.people import EXCLUSIONS, excluded_people
 from falx.engine.plan import Exclusion, Plan, config_file, make_job
 from falx.engine.provenance import Record, read_record
 
@@ -51,7 +51,10 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
 
 
 def _gathers(job: Job) -> bool:
-    return any(isinstance(value, Mapping) for value in job.inputs.values())
+    return any(
+        isinstance(value, Mapping) and any(file.job for file in value.values())
+        for value in job.inputs.values()
+    )
 
 
 class _Group:
@@ -61,7 +64,7 @@ class _Group:
         self, study: Study, dataset: Dataset, values: Mapping[str, Any], out: Path
     ) -> None:
         self.study, self.dataset, self.values, self.out = study, dataset, values, out
-        self.excluded = excluded_subjects(out)
+        self.excluded = excluded_people(out)
         self.jobs: dict[str, Job] = {}
         self.recipes: dict[str, str] = {}
         self.record = cache(self._record)

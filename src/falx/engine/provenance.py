@@ -3,13 +3,13 @@
 The records lie in ``provenance/`` of the output folder: ``provenance/sub-07/anatomy.json``
 says which inputs, parameters, stage version and packages gave which outputs. They name files
 relative to their datasets and hold no path of the machine. A job whose record is missing has
-not finished.
+not finished. A record ends with the digest of its own text, and names the digest of every record
+that it builds upon: what was edited, damaged or made again since shows.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import sys
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,10 @@ from typing import Any
 
 from falx import __version__
 from falx.core.files import write_text
-from falx.engine.digest import digest_file, stamp
+from falx.engine.digest import digest_file, digest_value, seal, stamp, unseal
 
 __all__ = [
+    "BY_HAND",
     "FileRecord",
     "Record",
     "discard",
@@ -30,8 +31,12 @@ __all__ = [
     "read_record",
     "read_records",
     "record_of",
+    "record_path",
     "write_record",
 ]
+
+BY_HAND = "command"
+"""Study of the records of commands that a user gives, which no run repeats."""
 
 PACKAGES = (
     "highdicom",
@@ -70,7 +75,13 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """How the outputs of one job came to be."""
+    """How the outputs of one job came to be.
+
+    Parameters
+    ----------
+    above
+        Id to :attr:`digest` of the records of the jobs it took from.
+    """
 
     study: str
     stage: str
@@ -88,6 +99,23 @@ class Record:
     falx: str = __version__
     python: str = field(default_factory=platform.python_version)
     packages: Mapping[str, str] = field(default_factory=dict)
+    above: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Digest of what decides the outputs and of these, without times and machines."""
+        return digest_value(
+            [
+                self.id, self.study, self.version, self.recipe, self.params,
+                *({n: (f.uri, f.blake2b) for n, f in files.items()}
+                  for files in (self.inputs, self.outputs)),
+            ]
+        )  # fmt: skip
+
+    @property
+    def written(self) -> frozenset[str]:
+        """Where its outputs lie."""
+        return frozenset(file.uri for file in self.outputs.values())
 
     @property
     def id(self) -> str:
@@ -108,19 +136,25 @@ def file_record(uri: str, path: Path, *, digest: bool = True) -> FileRecord:
 
 def write_record(out: Path, record: Record) -> None:
     """Write the record of a finished job, whole or not at all."""
-    path = out / "provenance" / f"{record.id}.json"
-    write_text(path, json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
+    write_text(record_path(out, record.id), seal(asdict(record)), durable=True)
+
+
+def record_path(out: Path, job_id: str) -> Path:
+    """Return where the record of a job lies."""
+    return out / "provenance" / f"{job_id}.json"
 
 
 def read_record(path: Path) -> Record | None:
     """Read a record; ``None`` where there is none or it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = unseal(path.read_text(encoding="utf-8"))
+        if content is None:
+            return None
         for name in ("inputs", "outputs"):
             content[name] = {key: FileRecord(**value) for key, value in content[name].items()}
         content["notices"] = tuple(content["notices"])
         return Record(**content)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -147,7 +181,7 @@ def discard(out: Path, job_id: str, outputs: Iterable[str] = ()) -> None:
     outputs
         Relative paths to delete besides those that the record names.
     """
-    path = out / "provenance" / f"{job_id}.json"
+    path = record_path(out, job_id)
     record = read_record(path)
     path.unlink(missing_ok=True)
     named = [file.uri for file in record.outputs.values()] if record is not None else []

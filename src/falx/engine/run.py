@@ -14,21 +14,29 @@ from falx.core.settings import to_toml
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
-from falx.engine.exclusions import note_excluded, write_exclusions
 from falx.engine.failures import rescued, write_failures
-from falx.engine.folder import check_folder, check_space, prepare_folder
+from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
 from falx.engine.job import Job
+from falx.engine.lease import lease_of
 from falx.engine.lock import hold
+from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
+from falx.engine.people import note_people, write_people
 from falx.engine.plan import Exclusion, Plan
 from falx.engine.plan_group import plan_group
 from falx.engine.plan_participant import plan_participants
-from falx.engine.provenance import discard, read_record
+from falx.engine.provenance import discard, read_record, record_path
 from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
 from falx.engine.snakemake import Resources, run_with_snakemake
 from falx.engine.state import outdated
 
 __all__ = ["Outcome", "Request", "run_study"]
+
+OTHERS = {
+    "participant": ("configuration-group.toml", "failures.tsv"),
+    "group": ("configuration.toml",),
+}
+"""Own files that a level does not write."""
 
 
 @dataclass(frozen=True)
@@ -115,21 +123,27 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         return Outcome(0, excluded=plan.excluded)
     subjects = request.dataset.index.choose(request.subjects)
     prepare_folder(out, request.study.name)
+    people = request.dataset.index.subjects
     with hold(out) as lock:
+        open_manifest(out)
         shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
-        _write_configuration(request, out)
-        if request.level == "group":
-            write_exclusions(request.study, request.dataset.index.subjects, out)
-            write_failures(out, {})
-        plan = _plan(request, out, say)
-        if request.level == "participant":
-            excluded = {exclusion.subject: exclusion.reason for exclusion in plan.excluded}
-            note_excluded(out, subjects, excluded)
-            _remove_left_over(plan, out, say)
-        finished = _run_rounds(request, plan, out, lock, say)
-        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
-        if request.level == "participant":
-            write_exclusions(request.study, request.dataset.index.subjects, out)
+        try:
+            _write_configuration(request, out)
+            write_people(request.study, people, out)
+            if request.level == "group":
+                write_failures(out, {})
+            plan = _plan(request, out, say)
+            if request.level == "group":
+                write_people(request.study, people, out, plan.jobs)
+            else:
+                note_people(out, subjects, plan)
+                _remove_left_over(plan, out, say)
+            finished = _run_rounds(request, plan, out, lock, say)
+        finally:
+            shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
+            if request.level == "participant":
+                write_people(request.study, people, out)
+            close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(request.study, plan, finished, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
@@ -155,7 +169,7 @@ def _remove_left_over(plan: Plan, out: Path, say: Callable[[str], None]) -> None
     """Delete outputs of stages that a subject no longer gets: its image is gone."""
     for omission in plan.omitted:
         job_id = f"sub-{omission.subject}/{omission.stage}"
-        if (out / "provenance" / f"{job_id}.json").exists():
+        if record_path(out, job_id).exists():
             discard(out, job_id)
             say(f"sub-{omission.subject}: outputs of {omission.stage} removed, they are outdated")
 
@@ -170,33 +184,53 @@ def _run_rounds(
     """
     digests = DigestCache(out / ".falx" / "digests.json")
     finished: list[Finished] = []
-    for _ in range(len(request.study.stages)):
+    broken: set[str] = set()
+    for left in reversed(range(len(request.study.stages))):
         reasons = outdated(plan.jobs, out, digests)
         digests.save()
-        todo = [job for job in plan.jobs if job.id in reasons]
+        todo = []
+        for job in plan.jobs:
+            if job.id in broken or job.needs & broken:
+                broken.add(job.id)
+            elif job.id in reasons:
+                todo.append(job)
         if not todo:
             if not finished:
                 say(f"everything is up to date ({len(plan.jobs)} steps)")
             break
         check_space(out, todo)
         say(f"{len(todo)} of {len(plan.jobs)} steps to do")
-        finished += _run(request, todo, out, lock, _Progress(todo, out, say))
+        ended = _run(request, todo, out, lock, _Progress(todo, out, say))
+        mending = _mending(todo, ended, out) if left else set()
+        finished += [result for result in ended if result.job not in mending]
         failures = {r.job: r.failure for r in finished if r.failure is not None}
-        if failures:
-            ended = {result.job for result in finished}
-            blocked = [job for job in todo if job.id not in ended]
-            if request.level == "group" and (able := rescued(request.study, blocked, failures)):
+        broken |= failures.keys()
+        if failures and request.level == "group":
+            over = {result.job for result in finished}
+            blocked = [job for job in todo if job.id not in over]
+            if able := rescued(request.study, blocked, failures):
                 write_failures(out, failures)
                 finished += _run(request, able, out, lock, _Progress(able, out, say))
+        if failures and not mending:
             break
     return finished
+
+
+def _mending(jobs: list[Job], ended: list[Finished], out: Path) -> set[str]:
+    """Jobs that failed since an input was rotten: its record is gone, so it is made again."""
+    failed = {result.job for result in ended if result.failure is not None}
+    return {
+        job.id
+        for job in jobs
+        if job.id in failed and any(not record_path(out, need).exists() for need in job.needs)
+    }
 
 
 def _run(
     request: Request, jobs: list[Job], out: Path, lock: Path, progress: _Progress
 ) -> list[Finished]:
     if request.resources is None:
-        return run_sequentially(jobs, out, progress=progress)
+        return run_sequentially(jobs, out, progress=progress, lease=lease_of(out))
     return run_with_snakemake(jobs, out, lock=lock, resources=request.resources, progress=progress)
 
 
@@ -232,9 +266,7 @@ def _write_configuration(request: Request, out: Path) -> None:
     )
     name = "configuration.toml" if request.level == "participant" else "configuration-group.toml"
     text = to_toml(request.configuration, heading=heading)
-    path = out / name
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+    keep_text(out / name, text)
 
 
 def _to_show(study: Study, plan: Plan, finished: list[Finished], out: Path) -> tuple[Path, ...]:

@@ -17,20 +17,32 @@ from pathlib import Path
 from typing import Any
 
 from falx.core.errors import FalxError, InputError, collect_notices
-from falx.core.files import write_text
+from falx.core.files import flush, flush_folders, write_text
 from falx.core.study import load_study
 from falx.engine.disk import explain
+from falx.engine.gate import judge_inputs
 from falx.engine.job import InputFile, Job
+from falx.engine.lease import check_lease, holds_lease
 from falx.engine.provenance import (
     FileRecord,
     Record,
     discard,
     file_record,
     package_versions,
+    read_record,
+    record_path,
     write_record,
 )
 
-__all__ = ["Finished", "failure_of", "limit_memory", "run_job"]
+__all__ = [
+    "Finished",
+    "ended_silently",
+    "failure_of",
+    "failure_path",
+    "limit_memory",
+    "note_failure",
+    "run_job",
+]
 
 PYTHON_MB = 500
 """Memory that an interpreter with its libraries reserves without using it."""
@@ -54,7 +66,7 @@ class Finished:
     log: str
 
 
-def run_job(job: Job, out: Path, *, threads: int | None = None) -> Finished:
+def run_job(job: Job, out: Path, *, threads: int | None = None, lease: str = "") -> Finished:
     """Run one job in this process.
 
     The outputs appear in the output folder when the stage has written all of them; a job that
@@ -67,12 +79,21 @@ def run_job(job: Job, out: Path, *, threads: int | None = None) -> Finished:
         Output folder.
     threads
         Cores to use; those of the stage if absent.
+    lease
+        Token of the run that ordered the job. Without it any run may be under way; with it the
+        job neither publishes nor deletes once another run has the folder.
     """
     start = time.monotonic()
-    _failure_path(out, job.id).unlink(missing_ok=True)
+    try:
+        check_lease(out, lease)
+    except InputError as error:
+        return Finished(job.id, 0.0, str(error), job.log)
+    failure_path(out, job.id).unlink(missing_ok=True)
     with _log(out / job.log) as log:
         log(f"{job.title}, version {job.version}, {_now()}")
-        failure = _attempt(job, out, threads or job.threads, log)
+        failure = _attempt(job, out, threads or job.threads, lease, log)
+        if failure is not None and not holds_lease(out, lease):
+            return Finished(job.id, time.monotonic() - start, failure, job.log)
         if failure is not None:
             discard(out, job.id, job.outputs.values())
         sys.stdout.flush()
@@ -80,15 +101,18 @@ def run_job(job: Job, out: Path, *, threads: int | None = None) -> Finished:
         seconds = time.monotonic() - start
         log(failure or f"finished after {seconds:.1f} s")
     if failure is not None:
-        _note_failure(out, job, failure)
+        note_failure(out, job.id, failure)
     return Finished(job.id, seconds, failure, job.log)
 
 
-def _attempt(job: Job, out: Path, threads: int, log: Callable[[str], None]) -> str | None:
+def _attempt(
+    job: Job, out: Path, threads: int, lease: str, log: Callable[[str], None]
+) -> str | None:
     """Run the stage; return why it failed, or ``None``."""
     try:
         discard(out, job.id, job.outputs.values())
-        record = _execute(job, out, threads)
+        record = _execute(job, out, threads, lease)
+        check_lease(out, lease)
         write_record(out, record)
         for notice in record.notices:
             log(f"notice: {notice}")
@@ -118,21 +142,24 @@ def _attempt(job: Job, out: Path, threads: int, log: Callable[[str], None]) -> s
 def failure_of(out: Path, job_id: str) -> str | None:
     """Return the sentence of a job that failed, ``None`` if it did not."""
     try:
-        return str(json.loads(_failure_path(out, job_id).read_text(encoding="utf-8"))["reason"])
+        return str(json.loads(failure_path(out, job_id).read_text(encoding="utf-8"))["reason"])
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _execute(job: Job, out: Path, threads: int) -> Record:
-    stage = load_study(job.study).stage(job.stage)
+def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
+    study = load_study(job.study)
     started, clock = _now(), time.monotonic()
-    inputs = _input_records(job, out)
-    work = out / ".falx" / "work" / job.id
+    above = _records_above(job, out)
+    inputs = _input_records(job, out, above)
+    work = out / ".falx" / "work" / (lease or "here") / job.id
     shutil.rmtree(work, ignore_errors=True)
     try:
         arguments = _arguments(job, out, work)
         with collect_notices() as notices:
-            stage.call(arguments, threads=threads)
+            judge_inputs(job, study, out)
+            study.stage(job.stage).call(arguments, threads=threads)
+        check_lease(out, lease)
         outputs = _publish(job, out, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -151,10 +178,27 @@ def _execute(job: Job, out: Path, threads: int) -> Record:
         threads=threads,
         peak_mem_mb=_peak_mem_mb(),
         packages=package_versions(),
+        above={job_id: record.digest for job_id, record in above.items()},
     )
 
 
-def _input_records(job: Job, out: Path) -> dict[str, FileRecord]:
+def _records_above(job: Job, out: Path) -> dict[str, Record]:
+    """Return the records of the jobs whose outputs this one reads."""
+    records = {}
+    for job_id in sorted(job.needs):
+        record = read_record(record_path(out, job_id))
+        if record is None:
+            raise InputError(
+                f"the record of {job_id.replace('/', ' ')} is missing or damaged",
+                where=job.title,
+                do="run the same command again",
+            )
+        records[job_id] = record
+    return records
+
+
+def _input_records(job: Job, out: Path, above: Mapping[str, Record]) -> dict[str, FileRecord]:
+    """Digest the inputs; those of earlier stages must be as these left them."""
     records = {}
     for name, file in job.files():
         path = out / file.path
@@ -167,7 +211,22 @@ def _input_records(job: Job, out: Path) -> dict[str, FileRecord]:
             )
         is_record = bool(file.job) and not file.role
         records[name] = file_record(file.uri, path, digest=not is_record)
+        known = above[file.job].outputs.get(file.role) if file.job and file.role else None
+        if known is not None and known.blake2b != records[name].blake2b:
+            _refuse_rotten(job, file, out)
     return records
+
+
+def _refuse_rotten(job: Job, file: InputFile, out: Path) -> None:
+    """Raise; a stage of the same person forgets the file, so that it is made again."""
+    own = file.job.partition("/")[0] == job.unit
+    if own:
+        discard(out, file.job)
+    raise InputError(
+        f"{Path(file.path).name} is not as {file.job.replace('/', ' ')} left it",
+        where=job.title,
+        do="it is made again" if own else "run falx verify OUT --repair and the participant level",
+    )
 
 
 def _arguments(job: Job, out: Path, work: Path) -> dict[str, Any]:
@@ -186,19 +245,22 @@ def _arguments(job: Job, out: Path, work: Path) -> dict[str, Any]:
 
 def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
     """Move everything the stage wrote into place; sidecars are recorded under their path."""
-    missing = [path for path in job.outputs.values() if not (work / path).is_file()]
-    if missing:
-        raise InputError(f"the stage did not write {Path(missing[0]).name}", where=job.title)
+    for path in job.outputs.values():
+        if not (work / path).is_file() or not (work / path).stat().st_size:
+            raise InputError(f"the stage did not write {Path(path).name}", where=job.title)
     names = {path: name for name, path in job.outputs.items()}
-    records = {}
-    for path in sorted(work.rglob("*")):
-        if path.is_dir():
+    records, targets = {}, []
+    for found in sorted(work.rglob("*")):
+        if found.is_dir():
             continue
-        uri = path.relative_to(work).as_posix()
+        uri = found.relative_to(work).as_posix()
         target = out / uri
         target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
+        flush(found)  # content before name, names before the record
+        found.replace(target)
+        targets.append(target)
         records[names.get(uri, uri)] = file_record(uri, target)
+    flush_folders(targets, out)
     return records
 
 
@@ -216,13 +278,20 @@ def _log(path: Path) -> Iterator[Callable[[str], None]]:
         yield log
 
 
-def _failure_path(out: Path, job_id: str) -> Path:
+def ended_silently(job: Job) -> str:
+    """Return the sentence of a job whose process is gone and left none itself."""
+    return f"{job.title}: the process ended without a word; was it killed?"
+
+
+def failure_path(out: Path, job_id: str) -> Path:
+    """Return where the reason of a failed job lies."""
     return out / ".falx" / "failed" / f"{job_id}.json"
 
 
-def _note_failure(out: Path, job: Job, reason: str) -> None:
+def note_failure(out: Path, job_id: str, reason: str) -> None:
+    """Keep why a job failed, for the tables of people."""
     try:
-        write_text(_failure_path(out, job.id), json.dumps({"reason": reason}))
+        write_text(failure_path(out, job_id), json.dumps({"reason": reason}))
     except OSError:  # on a full disk the log's last line must do
         return
 

@@ -16,6 +16,7 @@ def run_sequentially(
     out: Path,
     *,
     threads: int | None = None,
+    lease: str = "",
     progress: Callable[[Finished], None] = lambda _: None,
 ) -> list[Finished]:
     """Run jobs in order; those that take from a failed one are passed over.
@@ -24,6 +25,8 @@ def run_sequentially(
     ----------
     jobs
         Each after the jobs it takes from.
+    lease
+        Token of the run, see :func:`falx.engine.runner.run_job`.
     progress
         Called after every job.
     """
@@ -33,7 +36,7 @@ def run_sequentially(
         if job.needs & broken:
             broken.add(job.id)
             continue
-        result = run_job(job, out, threads=threads)
+        result = run_job(job, out, threads=threads, lease=lease)
         if result.failure is not None:
             broken.add(job.id)
         progress(result)

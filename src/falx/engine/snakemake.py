@@ -1,8 +1,9 @@
 """Runs jobs with Snakemake: in parallel here, or on a cluster by a profile.
 
-Snakemake schedules and isolates; what must run was decided before (:mod:`falx.engine.state`).
-It works inside the output folder on relative paths. Its own words go to ``logs/engine.log``;
-progress is read from the records and failures that the jobs leave, never from its text.
+Snakemake schedules and isolates; what must run was decided before (:mod:`falx.engine.state`). One
+job is one person (:mod:`falx.engine.bundle`), or one stage of the group. It works inside the
+output folder on relative paths. Its own words go to ``logs/engine.log``; progress is read from the
+records and failures that the jobs leave, never from its text.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +26,12 @@ import falx
 from falx.core.errors import InputError
 from falx.core.files import write_text
 from falx.core.threads import WAITING
-from falx.engine.job import Job
+from falx.engine.bundle import PERSON, bundle_path, bundles_of
+from falx.engine.job import GROUP, Job
+from falx.engine.lease import lease_of
 from falx.engine.lock import end_group, register_child
-from falx.engine.provenance import discard, read_record
-from falx.engine.runner import Finished, failure_of
+from falx.engine.provenance import discard, read_record, record_path
+from falx.engine.runner import Finished, ended_silently, failure_of, failure_path, note_failure
 
 __all__ = ["Resources", "run_with_snakemake", "shared_threads"]
 
@@ -85,7 +89,8 @@ def run_with_snakemake(
     """
     for job in jobs:
         discard(out, job.id, job.outputs.values())
-        (out / ".falx" / "failed" / f"{job.id}.json").unlink(missing_ok=True)
+        failure_path(out, job.id).unlink(missing_ok=True)
+        (out / job.log).unlink(missing_ok=True)
     _write_plan(jobs, out, resources)
     watch = _Watch(jobs, out, progress)
     log = out / ENGINE_LOG
@@ -102,8 +107,7 @@ def run_with_snakemake(
         )
         register_child(lock, process.pid)
         code = _wait(process, watch)
-    watch.end()
-    if code != 0 and all(result.failure is None for result in watch.finished):
+    if not watch.end() and code != 0:
         lines = log.read_text(encoding="utf-8").strip().splitlines()
         raise InputError(
             "Snakemake could not run the plan",
@@ -120,7 +124,8 @@ class _Watch:
     def __init__(
         self, jobs: Iterable[Job], out: Path, progress: Callable[[Finished], None]
     ) -> None:
-        self.pending = {job.id: job for job in jobs}
+        self.all = tuple(jobs)
+        self.pending = {job.id: job for job in self.all}
         self.out, self.progress = out, progress
         self.finished: list[Finished] = []
         self.failed: dict[str, str] = {}
@@ -135,9 +140,18 @@ class _Watch:
                 self.failed[job.id] = reason
                 self._end(job, 0.0, reason)
 
-    def end(self) -> None:
-        """Report jobs that ended without a word: killed, or out of memory."""
+    def end(self) -> bool:
+        """Report jobs that ended without a word: killed, out of memory, or never begun.
+
+        Returns
+        -------
+        bool
+            Whether any job was begun at all.
+        """
         self.look()
+        begun = bool(self.finished) or any((self.out / j.log).exists() for j in self.all)
+        if not begun:
+            return False
         # A profile may try a failed job again: what counts is whether it is done in the end.
         self.finished = [
             replace(result, failure=None) if self._is_done(result.job) else result
@@ -151,11 +165,15 @@ class _Watch:
             elif job.id not in failed:
                 blocked.add(job.id)
                 if (self.out / job.log).exists():
-                    reason = f"{job.title}: the process ended without a word; was it killed?"
-                    self._end(job, 0.0, reason)
+                    reason = ended_silently(job)
+                else:
+                    reason = f"{job.title}: the step was never begun; {ENGINE_LOG} may say why."
+                note_failure(self.out, job.id, reason)
+                self._end(job, 0.0, reason)
+        return True
 
     def _is_done(self, job_id: str) -> bool:
-        return (self.out / "provenance" / f"{job_id}.json").exists()
+        return record_path(self.out, job_id).exists()
 
     def _end(self, job: Job, seconds: float, failure: str | None) -> None:
         result = Finished(job.id, seconds, failure, job.log)
@@ -186,32 +204,40 @@ def _wait(process: subprocess.Popen[bytes], watch: _Watch) -> int:
 
 
 def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
-    planned = {job.id: job.record for job in jobs}
-    stages: dict[str, dict[str, Any]] = {}
+    """Write what Snakemake is to run: one bundle a person, and every job of the group."""
     threads = shared_threads(jobs, resources)
-    for job in jobs:
-        mem_mb = min(job.mem_mb, resources.mem_mb or job.mem_mb)
-        traits = stages.setdefault(
-            job.stage,
-            {
-                "threads": threads[job.stage],
-                "mem_mb": mem_mb,
-                "priority": len(stages),
-                "needs": {},
-            },
-        )
-        traits["needs"][job.unit] = [planned[need] for need in sorted(job.needs & planned.keys())]
-        path = out / ".falx" / "jobs" / f"{job.id}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(job.to_json(), encoding="utf-8")
+    rules: dict[str, dict[str, Any]] = {}
+    people = [job for job in jobs if job.unit != GROUP]
+    for unit, bundle in bundles_of(people, threads).items():
+        bundle.write(bundle_path(out, unit))
+        rule = rules.setdefault(PERSON, {"threads": 1, "mem_mb": 1, "needs": {}})
+        rule["needs"][unit] = []
+        rule["threads"] = max(rule["threads"], *(threads[job.stage] for job in bundle.jobs))
+        rule["mem_mb"] = max(rule["mem_mb"], *(job.mem_mb for job in bundle.jobs))
+    group = {job.id: job for job in jobs if job.unit == GROUP}
+    for job in group.values():
+        needs = [_done(group[need].unit, group[need].stage) for need in job.needs & group.keys()]
+        rules[job.stage] = {
+            "threads": threads[job.stage], "mem_mb": job.mem_mb, "needs": {GROUP: sorted(needs)},
+        }  # fmt: skip
+        write_text(out / ".falx" / "jobs" / f"{job.id}.json", job.to_json())
+    for rule in rules.values():
+        rule["mem_mb"] = min(rule["mem_mb"], resources.mem_mb or rule["mem_mb"])
     plan = {
-        "records": list(planned.values()),
-        "stages": stages,
-        "options": "--enforce-memory" if resources.enforce_memory else "",
+        "done": [_done(unit, name) for name, rule in rules.items() for unit in rule["needs"]],
+        "rules": rules,
+        "options": f"--lease {lease_of(out)}"
+        + (" --enforce-memory" if resources.enforce_memory else ""),
     }
+    shutil.rmtree(out / ".falx" / "done", ignore_errors=True)
     write_text(out / ".falx" / "plan.json", json.dumps(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
     write_text(out / ".falx" / "snakemake.json", json.dumps(config))
+
+
+def _done(unit: str, name: str) -> str:
+    """Return the mark that Snakemake sees; records are not its own to delete."""
+    return f".falx/done/{unit}/{name}"
 
 
 def shared_threads(jobs: Sequence[Job], resources: Resources) -> dict[str, int]:

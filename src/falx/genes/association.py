@@ -1,4 +1,8 @@
-"""Correlation of every gene with a map, judged against null maps."""
+"""Correlation of every gene with a map, judged against null maps.
+
+P counts null maps (Phipson and Smyth 2010); the maximum over genes controls the familywise error
+(Westfall and Young 1993).
+"""
 
 from __future__ import annotations
 
@@ -165,7 +169,7 @@ def gene_correlations(
 
 
 def unit_columns(table: Array, correlation: Correlation) -> Array:
-    """Centre columns and give them unit length, after ranking them for Spearman."""
+    """Centre columns of shape (n, p) and give them unit length, ranked first for Spearman."""
     if not np.isfinite(table).all():
         raise InputError("values are missing", do="leave those regions or genes out")
     if correlation == "spearman":

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import FalxNotice, InputError, check_range
+from falx.core.errors import FalxNotice, InputError
 from falx.core.multiplicity import monte_carlo_p
+from falx.core.settings import check_settings, option
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
-from falx.genes.nulls.generate import NullMaps, NullMethod, distances, null_maps
+from falx.genes.nulls.generate import (
+    NULL_METHODS,
+    NullMaps,
+    NullMethod,
+    distances,
+    null_maps,
+    null_plan,
+)
 from falx.genes.nulls.variogram import FittedVariogram, fit_exponential
 from falx.genes.pls import (
     BootstrapWeights,
@@ -46,32 +55,38 @@ RANKED_MAPS = 1000
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices of an association study.
+    """Which regions take part in an association study, and how it is made."""
 
-    Attributes
-    ----------
-    null
-        Method of the null maps, for all regions or by block. Others in `beside` are computed
-        for the component only, so that the reader sees how much the null decides.
-    restore
-        Give null maps back the smoothness that spins and blocks take from them.
-    n_list
-        Genes in each of the positive and the negative list.
-    require_fdr
-        Keep only list genes with bootstrap q < 0.05 and spatial q < 0.05.
-    """
+    side: Literal["left", "right", "both"] = option("both", help="regions that take part")
+    blocks: tuple[str, ...] = option(
+        (), help="classes of regions to keep, such as cortex; none: all"
+    )
+    null: str = option(
+        "moran",
+        help=f"null maps: {', '.join(NULL_METHODS)}; spin is the nearest; or by block, as in "
+        "cortex=spin,subcortex=moran",
+    )
+    restore: bool = option(
+        True, help="give spun maps, and maps made by block, back the smoothness that they lose"
+    )
+    beside: tuple[NullMethod, ...] = option(
+        ("variogram", "gaussian", "random"),
+        help="null maps that are shown beside them, for the component only",
+    )
+    n_maps: int = option(5000, help="null maps", low=1, high=1_000_000)
+    n_draws: int = option(5000, help="bootstrap draws", low=2, high=1_000_000)
+    n_components: int = option(2, help="PLS components", low=1, high=20)
+    convention: Convention = option("unit_scores", help="length of the PLS weights")
+    correlation: Correlation = option("pearson", help="correlation of a gene with the map")
+    n_list: int = option(1500, help="genes in each list", low=1, high=100_000)
+    require_fdr: bool = option(
+        False, help="lists hold only genes that pass the bootstrap's and the spatial rate"
+    )
+    seed: int = option(1, help="of every random draw", low=0, high=2**31)
 
-    null: NullMethod | Mapping[str, NullMethod] = "moran"
-    restore: bool = True
-    beside: tuple[NullMethod, ...] = ("variogram", "gaussian", "random")
-    n_maps: int = 5000
-    n_draws: int = 5000
-    n_components: int = 2
-    convention: Convention = "unit_scores"
-    correlation: Correlation = "pearson"
-    n_list: int = 1500
-    require_fdr: bool = False
-    seed: int = 1
+    def __post_init__(self) -> None:
+        check_settings(self)
+        null_plan(self.null)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,17 +159,16 @@ def study_map(data: Joined, settings: Settings | None = None) -> AssociationStud
     import warnings
 
     opt = settings or Settings()
-    check_range("seed", opt.seed, 0)
-    check_range("genes in a list", opt.n_list, 1)
     rng = np.random.default_rng(opt.seed)
     X, y = data.expression, data.values
-    nulls = null_maps(y, data.positions, opt.n_maps, rng, method=opt.null, restore=opt.restore)
+    plan = null_plan(opt.null)
+    nulls = null_maps(y, data.positions, opt.n_maps, rng, method=plan, restore=opt.restore)
     model = fit_pls(X, y, n_components=opt.n_components, convention=opt.convention)
     null_r2 = explained_variance(X, nulls.maps, n_components=opt.n_components)
     component_p = monte_carlo_p(model.explained_variance, null_r2.T, two_sided=False)
     comparisons = [NullComparison(nulls.method, null_r2[:, 0], float(component_p[0]))]
     for method in opt.beside:
-        if method == opt.null:
+        if method == plan:
             continue
         with warnings.catch_warnings():
             # Beside the chosen null, random permutation is there to be seen through.

@@ -79,7 +79,7 @@ class BootstrapWeights:
 
 
 def zscore_columns(values: npt.ArrayLike, *, where: object = "expression") -> Array:
-    """Centre each column and divide it by its SD (ddof 1).
+    """Centre each column of a table of shape (n, p) and divide it by its SD (ddof 1).
 
     Raises
     ------

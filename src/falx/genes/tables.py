@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +12,10 @@ import numpy.typing as npt
 from falx.atlas.atlas import Atlas, region_means
 from falx.core.errors import InputError, notify
 from falx.core.grid import Side
-from falx.genes.frames import read_frame
+from falx.core.tables import parse_matrix, parse_table
 from falx.genes.nulls.generate import Positions
 from falx.genes.nulls.spin import centroid_points
-from falx.genes.sets.library import text_of
+from falx.genes.sets.library import SourceText
 from falx.genes.symbols import repair_symbol
 from falx.images.nifti import Image
 
@@ -27,6 +25,7 @@ __all__ = [
     "RegionTable",
     "block_of",
     "join",
+    "placed",
     "read_expression",
     "read_region_table",
     "table_of_map",
@@ -34,7 +33,6 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 VALUE_COLUMNS = ("value", "t", "mean_t", "d", "cohens_d", "z", "mean")
-CORTICAL = ("cortex", "cortical")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +47,9 @@ class RegionTable:
         ``cortex``, ``subcortex``, ``cerebellum``; ``all`` where not known.
     notes
         What the report must say, such as low coverage.
+    sphere
+        Unit vectors on the cortical sphere, shape (n, 3), NaN off the cortex; where not known,
+        spins take the directions of the centroids.
     """
 
     name: str
@@ -58,6 +59,7 @@ class RegionTable:
     blocks: tuple[str, ...]
     sides: tuple[Side | None, ...]
     notes: tuple[str, ...] = ()
+    sphere: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +125,7 @@ def block_of(structure: str | None) -> str:
     return next((b for b in ("subcortex", "cerebellum", "cortex") if b in lower), "subcortex")
 
 
-def _rows(path: Path | str) -> tuple[list[dict[str, str]], str]:
-    text, digest = text_of(path)
-    lines = text.splitlines()
-    if not lines:
-        raise InputError("the table is empty", where=Path(path).name)
-    delimiter = "\t" if "\t" in lines[0] else ","
-    return list(csv.DictReader(lines, delimiter=delimiter, restval="")), digest
-
-
-def read_region_table(path: Path | str, *, column: str | None = None) -> RegionTable:
+def read_region_table(source: SourceText, *, column: str | None = None) -> RegionTable:
     """Read a table with a column of regions and one of values.
 
     Columns ``x_mm``, ``y_mm``, ``z_mm``, ``block`` (or ``structure``) and ``side`` (or
@@ -143,61 +136,68 @@ def read_region_table(path: Path | str, *, column: str | None = None) -> RegionT
     column
         Column of values; otherwise the first of :data:`VALUE_COLUMNS` that is there.
     """
-    rows, _ = _rows(path)
-    where = Path(path).name
-    if not rows:
-        raise InputError("the table has no rows", where=where)
-    columns = {name.strip().lower(): name for name in rows[0] if name}
-    region = next(
-        (columns[n] for n in ("region", "name", "label", "structure") if n in columns), None
-    )
-    wanted = (column.lower(),) if column else VALUE_COLUMNS
-    value = next((columns[n] for n in wanted if n in columns), None)
+    table = parse_table(source.text, where=source.name, pad=True)
+    region = table.find("region", "name", "label", "structure")
+    value = table.find(*([column] if column else VALUE_COLUMNS))
     if region is None or value is None:
         raise InputError(
             "the table needs a column of regions and one of values",
-            where=where,
-            found=", ".join(columns),
+            where=source.name,
+            found=", ".join(table.header),
             do="name them region and value, or give --column",
         )
-    names = tuple(row[region].strip() for row in rows)
+    if not len(table):
+        raise InputError("the table has no rows", where=source.name)
+    names = table.texts(region)
     if len(set(names)) != len(names):
-        raise InputError("a region occurs twice", where=where)
-    values = np.array([_number(row[value], where) for row in rows])
-    xyz = [columns.get(n, "") for n in ("x_mm", "y_mm", "z_mm")]
-    known = all(xyz)
-    centroids = (
-        np.array([[_number(row[c], where) for c in xyz] for row in rows]) if known else None
-    )
-    block = columns.get("block") or (
-        columns.get("structure") if region != columns.get("structure") else None
-    )
-    side = columns.get("side") or columns.get("hemisphere")
+        raise InputError("a region occurs twice", where=source.name)
+    places = [table.find(name) for name in ("x_mm", "y_mm", "z_mm")]
+    known = [table.numbers(name) for name in places if name is not None]
+    n = len(names)
+    block = table.find("block", *(["structure"] if region.lower() != "structure" else []))
+    side = table.find("side", "hemisphere")
     return RegionTable(
-        where,
+        source.name,
         names,
-        values,
-        centroids if centroids is not None else np.full((len(names), 3), np.nan),
-        tuple(block_of(row[block] if block else None) for row in rows),
-        tuple(_side(row[side]) if side else None for row in rows),
+        table.numbers(value),
+        np.stack(known, axis=1) if len(known) == 3 else np.full((n, 3), np.nan),
+        tuple(map(block_of, table.texts(block))) if block else ("all",) * n,
+        tuple(map(_side, table.texts(side))) if side else (None,) * n,
     )
 
 
-def _number(text: str, where: str) -> float:
-    if text is None or text.strip() in {"", "NA", "NaN", "nan", "n/a"}:
-        return float("nan")
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError("a value is not a number", where=where, found=repr(text)) from error
+def placed(table: RegionTable, atlas: Atlas) -> RegionTable:
+    """Give every region of a table the place, block and side that an atlas has for its name.
+
+    Raises
+    ------
+    InputError
+        If the atlas does not know a region.
+    """
+    regions = {region.name: region for region in atlas.regions}
+    unknown = [name for name in table.regions if name not in regions]
+    if unknown:
+        raise InputError(
+            "the table has regions that the atlas does not know",
+            where=table.name,
+            found=", ".join(unknown[:5]),
+            do="give the atlas that the table was made with",
+        )
+    places = [regions[name] for name in table.regions]
+    return replace(
+        table,
+        centroids_mm=np.array([place.centroid_mm for place in places]),
+        blocks=tuple(block_of(place.structure) for place in places),
+        sides=tuple(place.side for place in places),
+    )
 
 
 def _side(text: str) -> Side | None:
-    first = text.strip().lower()[:1]
+    first = text.lower()[:1]
     return "left" if first == "l" else "right" if first == "r" else None
 
 
-def read_expression(path: Path | str) -> Expression:
+def read_expression(source: SourceText) -> Expression:
     """Read a ready matrix: regions as rows, genes as columns, region names in the first column.
 
     Raises
@@ -205,38 +205,15 @@ def read_expression(path: Path | str) -> Expression:
     InputError
         If a region or a gene occurs twice, or a value is not a number.
     """
-    import pandas as pd
-
-    path = Path(path)
-    if not path.exists():
-        raise InputError(
-            "the expression matrix does not exist",
-            where=path,
-            do="run: falx fetch enigma-expression, or give your own",
-        )
-    text, digest = text_of(path)
-    separator = "\t" if ".tsv" in path.suffixes else ","
-    table = read_frame(text, separator, where=path.name)
-    words = [str(c) for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
-    if words:
-        raise InputError("expression must be numbers", where=path.name, found=words[:3])
-    genes = tuple(str(c) for c in table.columns)
-    regions = tuple(str(r) for r in table.index)
-    if len(set(regions)) != len(regions):
-        raise InputError("a region occurs twice", where=path.name)
-    # Readers of tables rename a second column X to X.1: the text itself decides.
-    stated = text.split("\n", 1)[0].rstrip("\r").split(separator)[1:]
-    repeated = (
-        {g for g in stated if stated.count(g) > 1} if len(set(stated)) < len(stated) else set()
-    )
+    matrix = parse_matrix(source.text, where=source.name, what="expression")
+    if len(set(matrix.rows)) != len(matrix.rows):
+        raise InputError("a region occurs twice", where=source.name)
+    repeated = [gene for gene, n in Counter(matrix.columns).items() if n > 1]
     if repeated:
         raise InputError(
-            "a gene occurs twice",
-            where=path.name,
-            found=sorted(repeated)[:3],
-            do="merge its columns",
+            "a gene occurs twice", where=source.name, found=repeated[:3], do="merge its columns"
         )
-    return Expression(path.name, regions, genes, table.to_numpy(dtype=np.float64), digest)
+    return Expression(source.name, matrix.rows, matrix.columns, matrix.values, source.sha256)
 
 
 def join(
@@ -270,13 +247,15 @@ def join(
             where=table.name,
             do="give columns x_mm, y_mm, z_mm, or the atlas",
         )
-    sphere = centroid_points(table.centroids_mm, table.blocks, table.sides)
+    sphere = table.sphere
+    if sphere is None:
+        sphere = centroid_points(table.centroids_mm, table.blocks, table.sides)
     positions = Positions(
         centroids,
         tuple(table.blocks[i] for i in kept),
         tuple(table.sides[i] for i in kept),
         sphere[kept],
-        projected=True,
+        projected=table.sphere is None,
     )
     return Joined(
         tuple(table.regions[i] for i in kept),

@@ -23,7 +23,7 @@ def mirror_image(image: Image) -> Image:
 
 
 def turned_over(data: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
-    """Reverse the first axis of an array."""
+    """Reverse the first axis of an array of shape (X, ...)."""
     return np.ascontiguousarray(data[::-1])
 
 

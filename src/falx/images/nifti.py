@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import FalxError, GridError, InputError, notify
+from falx.core.errors import FalxError, FalxNotice, GridError, InputError, notify
 from falx.core.files import atomic_path, write_json
 from falx.core.grid import Grid, check_affine, reorient_to_ras
 
@@ -23,6 +24,7 @@ __all__ = [
     "as_stored",
     "from_nibabel",
     "load",
+    "load_header",
     "load_labels",
     "load_mask",
     "save",
@@ -125,6 +127,16 @@ def _oriented(
     with _told("the header of the image cannot be understood", where):
         turned, affine = reorient_to_ras(data, affine)
     return Image(turned, affine)
+
+
+def load_header(path: Path | str) -> tuple[tuple[int, ...], npt.NDArray[np.float64]]:
+    """Return the shape of an image as stored and its 4×4 affine, without reading its values."""
+    path = Path(path)
+    image = _open(path)
+    _check_declared(image, path)
+    with _told("the header of the image cannot be understood", path), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FalxNotice)  # reading the values says it
+        return tuple(image.shape), _affine(image, path)
 
 
 def load_labels(path: Path | str) -> Image:

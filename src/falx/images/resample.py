@@ -1,4 +1,8 @@
-"""Sampling images at world coordinates: one interpolation from source to target."""
+"""Sampling images at world coordinates: one interpolation from source to target.
+
+Kernels as in the survey of Lehmann, Gönner & Spitzer 1999 (IEEE TMI 18:1049): nearest, linear,
+and the cubic B-spline with prefilter.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +107,7 @@ def resample(
     outside: float = 0.0,
     threads: int = 1,
 ) -> npt.NDArray[Any]:
-    """Bring an image onto a grid, through `matrix` (grid's world mm to image's world mm)."""
+    """Bring an image onto a grid (X, Y, Z), through `matrix` (4×4, grid's mm to image's mm)."""
     return pull(image, grid.centres_mm(), matrix=matrix, how=how, outside=outside, threads=threads)
 
 

@@ -1,4 +1,7 @@
-"""Gaussian smoothing in millimetres."""
+"""Gaussian smoothing in millimetres.
+
+Inside a mask the normalised convolution of Knutsson & Westin 1993 (Proc. CVPR, 515).
+"""
 
 from __future__ import annotations
 

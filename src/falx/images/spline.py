@@ -1,4 +1,7 @@
-"""Cubic B-splines: coefficients by one small matrix an axis, values at any voxel position."""
+"""Cubic B-splines: coefficients by one small matrix an axis, values at any voxel position.
+
+Unser 1999, IEEE Signal Process Mag 16(6):22, with mirrored ends.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +104,7 @@ def spline_value(coefficients, i, j, k, wx, wy, wz):  # type: ignore[no-untyped-
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 def _sample(coefficients, voxels, outside, out):  # type: ignore[no-untyped-def]
+    """Σ c[i + m, j + n, k + o] β(x - i - m) β(y - j - n) β(z - k - o), m, n, o = 0…3."""
     nx, ny, nz = coefficients.shape
     wx, wy, wz = np.empty(4, np.float32), np.empty(4, np.float32), np.empty(4, np.float32)
     for p in range(voxels.shape[0]):

@@ -57,7 +57,7 @@ class CoordinateMap:
         return np.asarray(mapped + (points - held).astype(np.float32))
 
     def on(self, grid: Grid, *, threads: int = 1) -> npt.NDArray[np.float32]:
-        """Sample the map at every voxel centre of another grid of the same space."""
+        """Sample the map at every voxel centre of another grid, shape (X, Y, Z, 3)."""
         return self.at(grid.centres_mm(), threads=threads)
 
 

@@ -16,7 +16,6 @@ import scipy
 from falx.core.errors import InputError
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design
-from falx.maps.group_maps import InferenceOptions
 from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
@@ -28,8 +27,16 @@ from falx.maps.inference.permutation import (
     unit_residuals,
 )
 from falx.maps.linear import FFit, effect_space, fit_f
+from falx.maps.settings import InferenceOptions
 
-__all__ = ["EffectCluster", "EffectMap", "compare_groups", "group_contrasts", "permuted_f"]
+__all__ = [
+    "EffectCluster",
+    "EffectMap",
+    "compare_groups",
+    "effect_and_nuisance",
+    "group_contrasts",
+    "permuted_f",
+]
 
 _MAPS = 16
 
@@ -140,34 +147,35 @@ def compare_groups(
     )
 
 
-def permuted_f(
-    data: npt.NDArray[np.floating],
-    design: Design,
-    contrasts: npt.NDArray[np.floating],
-    orders: npt.NDArray[np.integer],
-) -> npt.NDArray[np.float64]:
-    """Return maps of F for some permutations, shape (N, V)."""
-    effect, nuisance = _split(design, contrasts)
-    dof = len(data) - effect.shape[1] - nuisance.shape[1]
-    return _maps(unit_residuals(data, nuisance), effect, nuisance, dof, orders)
-
-
-def _split(
+def effect_and_nuisance(
     design: Design, contrasts: npt.NDArray[np.floating]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Orthonormal bases of the effect and of the rest of the design."""
+    """Return orthonormal bases of the effect, shape (n, q), and of the rest of the design."""
     effect, whole = effect_space(design, contrasts)
     u, s, _ = np.linalg.svd(whole - effect @ (effect.T @ whole), full_matrices=False)
     return effect, np.asarray(u[:, s > 1e-8])
 
 
-def _maps(
+def permuted_f(
     unit: npt.NDArray[np.float32],
     effect: npt.NDArray[np.float64],
     nuisance: npt.NDArray[np.float64],
     dof: int,
     orders: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.float64]:
+    """Return maps of F for some permutations, shape (N, V).
+
+    Parameters
+    ----------
+    unit
+        Shape (n, V): residuals of the nuisance model with unit norm.
+    effect, nuisance
+        Of :func:`effect_and_nuisance`.
+    dof
+        Residual degrees of freedom.
+    orders
+        Shape (N, n).
+    """
     moved = permuted_rows(np.column_stack([effect, moving_nuisance(nuisance)]), orders)
     squares = [np.square(np.asarray(row @ unit, np.float64)) for row in moved.astype(unit.dtype)]
     explained = sum(squares[: effect.shape[1]], np.zeros(squares[0].shape))
@@ -185,13 +193,13 @@ def _null(
     threads: int,
 ) -> MaximaNull:
     """Largest F, extent and mass of every permuted map."""
-    effect, nuisance = _split(design, contrasts)
+    effect, nuisance = effect_and_nuisance(design, contrasts)
     dof = len(data) - effect.shape[1] - nuisance.shape[1]
     unit = unit_residuals(data, nuisance)
     largest, extent, mass = np.empty(len(plan)), np.zeros((len(plan), 1)), np.zeros((len(plan), 1))
 
     def scan(chosen: slice) -> None:
-        maps = _maps(unit, effect, nuisance, dof, plan.orders[chosen])
+        maps = permuted_f(unit, effect, nuisance, dof, plan.orders[chosen])
         for k, f in enumerate(maps, start=chosen.start):
             largest[k] = f.max()
             extent[k, 0], mass[k, 0] = cluster_maxima(f, neighbours, threshold)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas, region_means
-from falx.core.errors import collect_notices, notify
-from falx.core.files import write_json, write_table
+from falx.atlas.files import load_atlas
+from falx.core.errors import InputError, collect_notices
+from falx.core.files import read_json, read_participants, write_json, write_table
+from falx.core.grid import Grid, require_same
+from falx.core.participants import Participants
+from falx.core.records import plain
 from falx.core.table_formats import TextTable, write_forms
-from falx.images.nifti import Image
+from falx.data.priors import ATLAS_FILE, DATA
+from falx.images.nifti import Image, load, load_mask, save
 from falx.images.resample import sample as sample_at
 from falx.maps.anova import compare_groups, group_contrasts
 from falx.maps.cluster_table import (
@@ -29,45 +34,85 @@ from falx.maps.cluster_table import (
 )
 from falx.maps.design import (
     Design,
+    check_groups,
     group_design,
     orthogonality,
     regression_design,
     two_sample_design,
 )
-from falx.maps.deviation import Deviation, control_deviation, leave_one_out_deviation
 from falx.maps.deviation_contrast import compare_deviations
-from falx.maps.group_maps import GroupMap, InferenceOptions, compare
-from falx.maps.group_summary import effect_described, facts, map_described
-from falx.maps.linear import t_to_z
-from falx.maps.map_sample import (
-    MapSample,
-    SampleArguments,
-    read_atlas,
-    read_maps,
-    sample_described,
-    save_volume,
+from falx.maps.deviation_sample import (
+    BEYOND_Z,
+    Cell,
+    DeviationDifference,
+    Deviations,
+    DeviationSummary,
+    MeanDeviation,
+    cells_of,
+    deviations_of,
+    pairs_of,
 )
-from falx.maps.sample import encode, people_of_kind, read_rows
+from falx.maps.group_maps import GroupMap, common_mask, compare
+from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summary
+from falx.maps.map_sample import MapSample, adjusted_sample, sample_described
+from falx.maps.sample import Sample, encode, of_other_kind, select_sample, without_value
+from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 
 __all__ = [
-    "BEYOND_Z",
-    "MapArguments",
-    "TArguments",
+    "DeviationFiles",
+    "FFiles",
+    "MapFiles",
+    "SampleFiles",
+    "Subgroup",
+    "TFiles",
     "anova_stage",
     "deviation_stage",
     "group_map_stage",
+    "read_atlas",
+    "read_maps",
     "regression_map_stage",
     "subgroup_map_stage",
 ]
 
+SHIPPED_ATLAS = DATA / ATLAS_FILE
+SHIPPED_LABELS = DATA / ATLAS_FILE.replace(".nii.gz", ".tsv")
+INDEX_END = "_maps.tsv"
+LEAST_PEOPLE = 4
+"""A slope through fewer is not worth a map."""
 
-class MapArguments(SampleArguments):
-    """What every tested map takes, beside whose maps are read.
+P_IS = (
+    "familywise P of {statistic} by permutation, from 0 to 1: the smaller, the surer; NaN "
+    "outside the analysis mask"
+)
+NO_P = "nothing was computed: permutations were switched off (n_permutations = 1); NaN everywhere"
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """Whose maps a stage reads.
 
     Parameters
     ----------
-    title
-        What the maps show, for printed tables.
+    maps, masks, metrics
+        Inputs by subject: a map, the mask of its voxels, and JSON of what was measured beside
+        it. One mask may serve for all; without any, voxels whose mean exceeds ``least_value``
+        are taken.
+    participants
+        Input: ``participants.tsv``.
+    """
+
+    maps: Mapping[str, Path]
+    masks: Mapping[str, Path] | Path | None
+    metrics: Mapping[str, Path]
+    participants: Path
+
+
+@dataclass(frozen=True)
+class MapFiles(SampleFiles):
+    """What every tested map reads and writes.
+
+    Parameters
+    ----------
     atlas, atlas_labels
         Inputs: label volume in the space of the maps and its table; the shipped structures
         if absent.
@@ -75,50 +120,102 @@ class MapArguments(SampleArguments):
         Outputs: cluster table as TSV, and for print with the lines that explain it.
     summary
         Output: JSON with design, thresholds, smoothness, homogeneity and who was left out.
-    voxel_p, cluster_p, n_permutations
-        See :class:`falx.maps.group_maps.InferenceOptions`.
-    min_region_voxels
-        See :class:`falx.maps.cluster_table.TableSpace`.
-    seed
-        Of the permutations.
     """
 
-    title: str
     atlas: Path | None
     atlas_labels: Path | None
     table: Path
     table_latex: Path
     table_html: Path
     summary: Path
-    voxel_p: float
-    cluster_p: float
-    n_permutations: int
-    min_region_voxels: int
-    seed: int
 
 
-class TArguments(MapArguments):
-    """What every map of t takes.
+@dataclass(frozen=True)
+class TFiles(MapFiles):
+    """Files of a map of t.
 
     Parameters
     ----------
-    t_map, z_map, p_tfce_map
-        Outputs: maps; p is one minus the familywise p, so that larger is surer.
+    t_map, z_map
+        Outputs: maps, 0 outside the mask.
+    p_tfce_map
+        Output: familywise P of TFCE; NaN outside the mask, and everywhere without
+        permutations, which its sidecar says.
     profile
         Output: mean t of every atlas region (TSV).
-    listed_by
-        Correction whose clusters are listed: ``fsl``, ``spm``, ``extent`` or ``mass``.
     """
 
     t_map: Path
     z_map: Path
     p_tfce_map: Path
     profile: Path
-    listed_by: str
+
+
+@dataclass(frozen=True)
+class FFiles(MapFiles):
+    """Files of a map of F.
+
+    Parameters
+    ----------
+    f_map, p_map
+        Outputs: F, 0 outside the mask, and its familywise P, NaN there.
+    """
+
+    f_map: Path
+    p_map: Path
+
+
+@dataclass(frozen=True)
+class DeviationFiles(SampleFiles):
+    """Files of maps of single people against the controls.
+
+    Parameters
+    ----------
+    atlas, atlas_labels
+        Inputs: label volume that names the place of the largest difference; the shipped
+        structures if absent.
+    index
+        Output: one row a patient with the name of the z map beside it (TSV). The name ends in
+        ``_maps.tsv``; maps take its beginning.
+    summary
+        Output: JSON with the means, of every group and of every kind in it, and with the
+        difference of the two groups.
+    """
+
+    atlas: Path | None
+    atlas_labels: Path | None
+    index: Path
+    summary: Path
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """One kind of patients, who are compared with all controls.
+
+    Parameters
+    ----------
+    subgroup_column, subgroup
+        Column of the participants table and the entry to keep.
+    controls
+        Group of those who have no kind and stay.
+    """
+
+    subgroup_column: str
+    subgroup: str
+    controls: str
 
 
 def group_map_stage(
-    *, first: str, second: str, threads: int = 1, **given: Unpack[TArguments]
+    files: TFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    listing: Listing,
+    *,
+    first: str,
+    second: str,
+    title: str,
+    seed: int,
+    threads: int = 1,
 ) -> None:
     """Compare two groups at every voxel.
 
@@ -126,57 +223,46 @@ def group_map_stage(
     ----------
     first, second
         Groups; t is positive where the first is larger.
-    given
-        See :class:`TArguments`.
+    title
+        What the maps show, for printed tables.
+    seed
+        Of the permutations.
     """
-    with collect_notices() as notices:
-        stacked = read_maps(given, (first, second))
-        design = two_sample_design(stacked.sample.groups, first, second, stacked.covariates)
-        tested = _Tested(f"{first} - {second}", stacked, design, _options(given))
-        found = tested.run(given, threads)
-    _write(given, tested, found, notices)
+    question = _Question(title, options, listing, seed, threads)
+    _compare_two(files, sample, question, (first, second), read_participants(files.participants))
 
 
 def subgroup_map_stage(
+    files: TFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    listing: Listing,
+    kept: Subgroup,
     *,
     first: str,
     second: str,
-    controls: str,
-    subgroup_column: str,
-    subgroup: str,
+    title: str,
+    seed: int,
     threads: int = 1,
-    **given: Unpack[TArguments],
 ) -> None:
-    """Compare the patients of one kind with the controls.
-
-    Parameters
-    ----------
-    controls
-        Entry of those who have no kind and stay.
-    subgroup_column, subgroup
-        Column of the participants table and the entry to keep, as ``epilepsy_type``, ``TLE``.
-
-    Other arguments are those of :func:`group_map_stage`.
-    """
-    kept = people_of_kind(
-        read_rows(given["participants"]),
-        group_column=given["group_column"],
-        controls=controls,
-        subgroup_column=subgroup_column,
-        subgroup=subgroup,
-    )
-    given["maps"] = {s: path for s, path in given["maps"].items() if s in kept}
-    group_map_stage(first=first, second=second, threads=threads, **given)
+    """Compare the patients of one kind with the controls, as :func:`group_map_stage` does."""
+    people = read_participants(files.participants)
+    out = of_other_kind(files.maps, people, group_column=sample.group_column, **asdict(kept))
+    question = _Question(title, options, listing, seed, threads)
+    _compare_two(files, sample, question, (first, second), people, out)
 
 
 def regression_map_stage(
+    files: TFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    listing: Listing,
     *,
     predictor: str,
-    resistant: str,
-    sensitive: str,
-    controls: str,
+    groups: tuple[str, ...],
+    title: str,
+    seed: int,
     threads: int = 1,
-    **given: Unpack[TArguments],
 ) -> None:
     """Regress maps on a column of the participants table, within groups.
 
@@ -185,186 +271,365 @@ def regression_map_stage(
     predictor
         Column of numbers; people without one, such as controls without a duration, are left
         out. Groups keep a mean of their own, so that a difference of groups is no slope.
-    resistant, sensitive, controls
-        Groups that take part, empty where there is none.
-    given
-        See :class:`TArguments`.
+    groups
+        Groups that take part.
     """
-    groups = [name for name in (resistant, sensitive, controls) if name]
-    given["columns"] = [name for name in given["columns"] if name != predictor]
+    people = read_participants(files.participants)
+    others = replace(sample, columns=tuple(n for n in sample.columns if n != predictor))
+    out = without_value(files.maps, people, predictor)
+    question = _Question(title, options, listing, seed, threads)
     with collect_notices() as notices:
-        stacked = read_maps(given, groups, with_value=predictor)
-        design = _slope(predictor, stacked, read_rows(given["participants"]))
-        tested = _Tested(predictor, stacked, design, _options(given))
-        found = tested.run(given, threads)
-    _write(given, tested, found, notices)
+        measured = _measured(files)
+        chosen = _chosen(files, others, people, groups, measured, out)
+        if len(chosen.subjects) < LEAST_PEOPLE:
+            raise InputError(
+                "too few people have a value to regress on",
+                where=predictor,
+                found=len(chosen.subjects),
+                do="name a column of participants.tsv that holds numbers",
+            )
+        stacked = _read_sample(files, others, chosen, measured)
+        design = _slope(predictor, stacked, people)
+        found = question.answer(predictor, stacked, design, files)
+    _write(files, found, sample.head_size, notices)
 
 
 def anova_stage(
+    files: FFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
     *,
-    f_map: Path,
-    p_map: Path,
-    resistant: str,
-    sensitive: str,
-    controls: str,
+    groups: tuple[str, ...],
+    title: str,
+    min_region_voxels: int,
+    seed: int,
     threads: int = 1,
-    **given: Unpack[MapArguments],
 ) -> None:
-    """Ask at every voxel whether any of three groups differs.
+    """Ask at every voxel whether any of some groups differs.
 
-    Parameters
-    ----------
-    f_map, p_map
-        Outputs: F, and one minus its familywise permutation p.
-    resistant, sensitive, controls
-        The groups.
-    given
-        See :class:`MapArguments`; listed are clusters whose permutation extent p is below
-        ``cluster_p``.
+    Listed are clusters whose permutation extent p is below ``cluster_p``.
     """
     with collect_notices() as notices:
-        stacked = read_maps(given, (resistant, sensitive, controls))
-        groups = stacked.sample.groups
-        design = group_design(groups, stacked.covariates)
+        stacked = read_maps(files, sample, read_participants(files.participants), groups)
+        design = group_design(stacked.sample.groups, stacked.covariates)
         found = compare_groups(
             stacked.data,
             stacked.mask,
             design,
             group_contrasts(design, len(set(groups))),
-            np.random.default_rng(given["seed"]),
-            options=_options(given),
+            np.random.default_rng(seed),
+            options=options,
             threads=threads,
         )
-        title = f"any difference of {', '.join(dict.fromkeys(groups))}"
-        rows = effect_table(found, found.significant(), _space(given, stacked), title)
-    certain = 0.0 if found.p_voxel is None else 1.0 - found.p_voxel
-    save_volume(f_map, found.fit.f, stacked)
-    save_volume(p_map, np.broadcast_to(certain, found.fit.f.shape), stacked)
-    about = {"contrast": title, **_asked(given, stacked, design, notices)}
-    _write_listed(given, EffectRow, rows, about | effect_described(found))
+        contrast = f"any difference of {', '.join(dict.fromkeys(stacked.sample.groups))}"
+        space = TableSpace(
+            stacked.mask,
+            stacked.grid,
+            read_atlas(files.atlas, files.atlas_labels),
+            min_region_voxels,
+        )
+        rows = effect_table(found, found.significant(), space, contrast)
+    _save_volume(files.f_map, found.fit.f, stacked)
+    _save_p(files.p_map, found.p_voxel, stacked, "F")
+    asked = _asked(contrast, design, seed, sample.head_size, notices)
+    summary = f_summary(asked, sample_described(stacked), found)
+    _write_listed(files, title, EffectRow, rows, summary)
 
 
-def _options(given: MapArguments) -> InferenceOptions:
-    return InferenceOptions(
-        given["voxel_p"], given["cluster_p"], n_permutations=given["n_permutations"]
+def deviation_stage(
+    files: DeviationFiles,
+    sample: SampleSettings,
+    *,
+    patients: tuple[str, ...],
+    controls: str,
+    deviation: str,
+    subgroup_column: str,
+    kinds: tuple[str, ...],
+    n_permutations: int,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write how far every patient lies from the controls, and whether two groups differ in it.
+
+    Parameters
+    ----------
+    patients
+        Groups of patients, one or two.
+    deviation
+        ``adjusted``: single-subject t turned into z, covariates fitted in the controls;
+        ``plain``: (x - mean) / sd of the controls without covariates, as published.
+    subgroup_column, kinds
+        Column of the participants table that tells kinds of patients, empty if none does, and
+        its entries.
+    n_permutations, seed
+        Of the labels of patients; 1 switches the test off.
+    """
+    as_published = deviation == "plain"
+    if as_published:
+        size = "none" if sample.head_size == "ancova" else sample.head_size
+        sample = replace(sample, columns=(), measures=(), head_size=size)
+    people = read_participants(files.participants)
+    with collect_notices() as notices:
+        stacked = read_maps(files, sample, people, (*patients, controls))
+        found = deviations_of(stacked, controls, as_published=as_published)
+    kind_of = {s: people.cell(s, subgroup_column) or "" for s in stacked.sample.subjects}
+    stem = files.index.name.removesuffix(INDEX_END)
+    to = _DeviationWriter(files.index.parent, stem, stacked, found)
+    header = ("participant_id", "group", "kind", "map", "below", "above")
+    write_table(files.index, header, to.patients(kind_of))
+    cells = cells_of(stacked, patients, kind_of, kinds)
+    test = _LabelTest(read_atlas(files.atlas, files.atlas_labels), n_permutations, seed, threads)
+    summary = DeviationSummary(
+        controls=controls,
+        deviation=deviation,
+        n_controls=stacked.sample.groups.count(controls),
+        dof=found.dof,
+        covariates=tuple(stacked.covariates),
+        beyond_z=BEYOND_Z,
+        controls_beyond_percent=found.controls_beyond_percent,
+        left_out=stacked.sample.left_out,
+        means=tuple(to.mean(cell) for cell in cells),
+        differences=to.differences(cells, test) if n_permutations > 1 else (),
+        notices=tuple(notices),
+    )
+    write_json(files.summary, plain(summary))
+
+
+def read_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
+    """Read the atlas of the tables, the shipped structures if there is none."""
+    return load_atlas(atlas or SHIPPED_ATLAS, labels if atlas else SHIPPED_LABELS)
+
+
+def read_maps(
+    files: SampleFiles,
+    settings: SampleSettings,
+    people: Participants,
+    groups: Sequence[str],
+    *,
+    out: Mapping[str, str] | None = None,
+) -> MapSample:
+    """Select the people of some groups, read their maps and account for head size.
+
+    Parameters
+    ----------
+    groups
+        Entries of the column of groups that take part.
+    out
+        Subject to reason, of people who are left out beforehand.
+
+    Raises
+    ------
+    InputError
+        If a group has fewer than two people, covariates are collinear, no voxel is covered,
+        or intracranial volume is missing.
+    GridError
+        If maps lie on different grids.
+    """
+    measured = _measured(files)
+    sample = _chosen(files, settings, people, groups, measured, out)
+    check_groups(sample.groups, groups)
+    return _read_sample(files, settings, sample, measured)
+
+
+def _measured(files: SampleFiles) -> dict[str, dict[str, Any]]:
+    return {subject: read_json(path) for subject, path in files.metrics.items()}
+
+
+def _chosen(
+    files: SampleFiles,
+    settings: SampleSettings,
+    people: Participants,
+    groups: Sequence[str],
+    measured: Mapping[str, Mapping[str, Any]],
+    out: Mapping[str, str] | None,
+) -> Sample:
+    return select_sample(
+        files.maps,
+        people,
+        measured,
+        selection=settings,
+        groups=tuple(groups),
+        measures=settings.measures,
+        already_out=out,
     )
 
 
-def _space(given: MapArguments, stacked: MapSample) -> TableSpace:
-    atlas = read_atlas(given["atlas"], given["atlas_labels"])
-    return TableSpace(stacked.mask, stacked.grid, atlas, given["min_region_voxels"])
-
-
-def _asked(
-    given: MapArguments, stacked: MapSample, design: Design, notices: Sequence[str]
-) -> dict[str, Any]:
-    """Return what a summary says of the question: model, people, random draw."""
-    return {
-        "columns": design.names,
-        "design": design.matrix,
-        "head_size": given["head_size"],
-        "seed": given["seed"],
-        "notices": list(notices),
-        **sample_described(stacked),
-    }
-
-
-def _slope(predictor: str, stacked: MapSample, rows: Mapping[str, Mapping[str, str]]) -> Design:
-    """Design of a slope within groups: each has a mean of its own."""
-    people = stacked.sample
-    values = encode(predictor, {s: rows[s][predictor] for s in people.subjects})
-    means = {
-        name: np.array([float(group == name) for group in people.groups])
-        for name in list(dict.fromkeys(people.groups))[1:]
-    }
-    return regression_design(predictor, values, {**means, **stacked.covariates})
+def _read_sample(
+    files: SampleFiles,
+    settings: SampleSettings,
+    sample: Sample,
+    measured: Mapping[str, Mapping[str, Any]],
+) -> MapSample:
+    """Read the maps of chosen people inside their common mask."""
+    group_design(sample.groups, sample.covariates)  # sees what is collinear before any image
+    images = {s: load(files.maps[s]) for s in sample.subjects}
+    first = images[sample.subjects[0]]
+    for subject, image in images.items():
+        require_same(f"sub-{subject}", image.grid, "the first map", first.grid)
+    stack = np.stack([image.data for image in images.values()])
+    if files.masks is None:
+        mask = common_mask((stack.mean(axis=0) > settings.least_value)[None])
+    elif isinstance(files.masks, Path):
+        held_by_all = load_mask(files.masks)
+        require_same("the analysis mask", held_by_all.grid, "the maps", first.grid)
+        mask = common_mask(held_by_all.data[None])
+    else:
+        mask = common_mask(np.stack([load(files.masks[s]).data > 0.5 for s in sample.subjects]))
+    return adjusted_sample(sample, stack, mask, first.grid, measured, settings.head_size)
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Map, clusters by region and mean t by region."""
+    """The question, the map of its first column, clusters by region and mean t by region."""
 
+    name: str
+    stacked: MapSample
+    design: Design
+    seed: int
+    title: str
+    listed_by: str
     result: GroupMap
     clusters: tuple[ClusterRow, ...]
     profile: list[tuple[object, ...]]
 
 
-@dataclass(frozen=True, eq=False)
-class _Tested:
-    """What is tested: the first column of a design."""
+@dataclass(frozen=True)
+class _Question:
+    """How the first column of a design is tested and listed."""
 
-    name: str
-    stacked: MapSample
-    design: Design
+    title: str
     options: InferenceOptions
+    listing: Listing
+    seed: int
+    threads: int
 
-    def run(self, given: TArguments, threads: int) -> _Found:
+    def answer(self, name: str, stacked: MapSample, design: Design, files: MapFiles) -> _Found:
         """Test and list by region."""
-        stacked = self.stacked
         result = compare(
             stacked.data,
             stacked.mask,
-            self.design,
-            self.contrast,
-            np.random.default_rng(given["seed"]),
+            design,
+            _first(design),
+            np.random.default_rng(self.seed),
             options=self.options,
-            threads=threads,
+            threads=self.threads,
         )
-        space = _space(given, stacked)
-        rows = cluster_table(result, result.significant(given["listed_by"]), space, self.name)
-        return _Found(result, rows, _profile(result, stacked, space.atlas))
-
-    @property
-    def contrast(self) -> np.ndarray[Any, Any]:
-        """Weight one on the first column."""
-        return self.design.contrast({self.design.names[0]: 1.0})
+        atlas = read_atlas(files.atlas, files.atlas_labels)
+        space = TableSpace(stacked.mask, stacked.grid, atlas, self.listing.min_region_voxels)
+        by = self.listing.listed_by
+        rows = cluster_table(result, result.significant(by), space, name)
+        profile = _profile(result, stacked, atlas)
+        return _Found(name, stacked, design, self.seed, self.title, by, result, rows, profile)
 
 
-def _write(given: TArguments, tested: _Tested, found: _Found, notices: Sequence[str]) -> None:
-    """Write maps, tables and the summary."""
-    result, stacked = found.result, tested.stacked
-    tfce = result.p_tfce if result.p_tfce is not None else np.ones(len(result.fit.t))
-    for path, values in (
-        (given["t_map"], result.fit.t),
-        (given["z_map"], result.fit.z),
-        (given["p_tfce_map"], 1.0 - tfce),
-    ):
-        save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
-    write_table(given["profile"], ("label", "name", "mean_t", "n_voxels"), found.profile)
-    orthogonal = orthogonality(tested.design, tested.contrast)
-    about = {
-        "contrast": tested.name,
-        "listed_by": given["listed_by"],
-        "orthogonality": [asdict(row) for row in orthogonal],
-        **_asked(given, stacked, tested.design, notices),
+def _compare_two(
+    files: TFiles,
+    settings: SampleSettings,
+    question: _Question,
+    pair: tuple[str, str],
+    people: Participants,
+    out: Mapping[str, str] | None = None,
+) -> None:
+    """Compare two groups, without some people, and write what was found."""
+    first, second = pair
+    with collect_notices() as notices:
+        stacked = read_maps(files, settings, people, pair, out=out)
+        design = two_sample_design(stacked.sample.groups, first, second, stacked.covariates)
+        found = question.answer(f"{first} - {second}", stacked, design, files)
+    _write(files, found, settings.head_size, notices)
+
+
+def _slope(predictor: str, stacked: MapSample, people: Participants) -> Design:
+    """Design of a slope within groups: each has a mean of its own."""
+    sample = stacked.sample
+    values = encode(predictor, {s: people.cell(s, predictor) for s in sample.subjects})
+    means = {
+        name: np.array([float(group == name) for group in sample.groups])
+        for name in list(dict.fromkeys(sample.groups))[1:]
     }
-    _write_listed(given, ClusterRow, found.clusters, about | map_described(result, stacked.grid))
+    return regression_design(predictor, values, {**means, **stacked.covariates})
+
+
+def _first(design: Design) -> npt.NDArray[np.float64]:
+    """Weight one on the first column."""
+    return design.contrast({design.names[0]: 1.0})
+
+
+def _asked(
+    contrast: str, design: Design, seed: int, head_size: str, notices: Sequence[str]
+) -> Asked:
+    return Asked(
+        contrast=contrast,
+        columns=design.names,
+        design=design.matrix,
+        head_size=head_size,
+        seed=seed,
+        notices=tuple(notices),
+    )
+
+
+def _write(files: TFiles, found: _Found, head_size: str, notices: Sequence[str]) -> None:
+    """Write maps, tables and the summary."""
+    result, stacked, design = found.result, found.stacked, found.design
+    for path, values in ((files.t_map, result.fit.t), (files.z_map, result.fit.z)):
+        _save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
+    _save_p(files.p_tfce_map, result.p_tfce, stacked, "TFCE", DegreesOfFreedom=result.fit.dof)
+    write_table(files.profile, ("label", "name", "mean_t", "n_voxels"), found.profile)
+    summary = t_summary(
+        _asked(found.name, design, found.seed, head_size, notices),
+        sample_described(stacked),
+        result,
+        stacked.grid,
+        listed_by=found.listed_by,
+        orthogonality=tuple(orthogonality(design, _first(design))),
+    )
+    _write_listed(files, found.title, ClusterRow, found.clusters, summary)
 
 
 def _write_listed(
-    given: MapArguments,
+    files: MapFiles,
+    title: str,
     kind: type[RegionRow],
     rows: Sequence[RegionRow],
-    summary: Mapping[str, Any],
+    summary: MapSummary,
 ) -> None:
     """Write the summary, and below lines taken from it the table in its three forms."""
     table = TextTable(
-        f"{given['title']}: {summary['contrast']}",
+        f"{title}: {summary.contrast}",
         kind.columns(),
         [astuple(row) for row in rows],
         HEADINGS,
-        (*facts(summary), ("table", given["table"].stem)),
+        (*facts(summary), ("table", files.table.stem)),
         "No cluster passes.",
     )
-    latex, html = given["table_latex"], given["table_html"]
-    write_forms(table, tsv=given["table"], latex=latex, html=html)
-    write_json(given["summary"], summary)
+    write_forms(table, tsv=files.table, latex=files.table_latex, html=files.table_html)
+    write_json(files.summary, plain(summary))
+
+
+def _save_volume(
+    path: Path, values: npt.NDArray[np.floating], stacked: MapSample, **sidecar: object
+) -> None:
+    """Write values of the mask's voxels as a volume, zero elsewhere."""
+    save(path, stacked.volume(values), stacked.grid.affine, sidecar=sidecar)
+
+
+def _save_p(
+    path: Path,
+    p: npt.NDArray[np.floating] | None,
+    stacked: MapSample,
+    statistic: str,
+    **sidecar: object,
+) -> None:
+    """Write a map of P, which has no value outside the mask, and none without permutations."""
+    volume = stacked.volume(np.nan if p is None else p, outside=np.nan)
+    told = NO_P if p is None else P_IS.format(statistic=statistic)
+    said = {"Description": told, "Units": "probability", **sidecar}
+    save(path, volume, stacked.grid.affine, sidecar=said)
 
 
 def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:
     """Mean t of every region; regions outside the mask have none."""
-    t = np.full(stacked.mask.shape, np.nan, dtype=np.float32)
-    t[stacked.mask] = result.fit.t
+    t = stacked.volume(result.fit.t, outside=np.nan)
     points = stacked.grid.centres_mm()[stacked.mask]
     codes = sample_at(atlas.image, points, how="nearest")
     seen = atlas.select([int(code) for code in np.unique(codes) if code])
@@ -379,178 +644,6 @@ def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[o
     ]
 
 
-BEYOND_Z = 1.96
-"""A voxel beyond this deviates; 5 % of a control's voxels do by chance."""
-
-INDEX_END = "_maps.tsv"
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """Patients of a group, or of one kind in it, whose maps are averaged."""
-
-    group: str
-    kind: str
-    rows: tuple[int, ...]
-
-    @property
-    def title(self) -> str:
-        return f"{self.group}, {self.kind}" if self.kind else self.group
-
-
-def deviation_stage(
-    *,
-    index: Path,
-    summary: Path,
-    resistant: str,
-    sensitive: str,
-    controls: str,
-    deviation: str,
-    subgroup_column: str,
-    temporal: str,
-    generalised: str,
-    atlas: Path | None,
-    atlas_labels: Path | None,
-    n_permutations: int,
-    seed: int,
-    threads: int = 1,
-    **given: Unpack[SampleArguments],
-) -> None:
-    """Write how far every patient lies from the controls, and whether two groups differ in it.
-
-    Parameters
-    ----------
-    index
-        Output: one row a patient with the name of the z map beside it (TSV). The name ends in
-        ``_maps.tsv``; maps take its beginning.
-    summary
-        Output: JSON with the means, of every group and of every kind in it, and with the
-        difference of the two groups.
-    resistant, sensitive
-        Groups of patients, empty where there is none.
-    deviation
-        ``adjusted``: single-subject t turned into z, covariates fitted in the controls;
-        ``plain``: (x - mean) / sd of the controls without covariates, as published.
-    subgroup_column, temporal, generalised
-        Column of the participants table that tells kinds of epilepsy, empty if none does, and
-        its entries.
-    atlas, atlas_labels
-        Inputs: label volume that names the place of the largest difference; the shipped
-        structures if absent.
-    n_permutations, seed
-        Of the labels of patients; 1 switches the test off.
-    given
-        See :class:`falx.maps.map_sample.SampleArguments`.
-    """
-    patients = tuple(name for name in (resistant, sensitive) if name)
-    plain = deviation == "plain"
-    if plain:
-        given["columns"] = given["measures"] = ()
-        if given["head_size"] == "ancova":
-            given["head_size"] = "none"
-    with collect_notices() as notices:
-        stacked = read_maps(given, (*patients, controls))
-        apart = _deviations(stacked, controls, as_published=plain)
-    rows = read_rows(given["participants"])
-    kinds = {s: rows[s].get(subgroup_column, "") for s in stacked.sample.subjects}
-    stem = index.name.removesuffix(INDEX_END)
-    written = _write_patients(index.parent, stem, stacked, apart, kinds)
-    write_table(index, ("participant_id", "group", "kind", "map", "below", "above"), written)
-    cells = _cells(stacked, patients, kinds, (temporal, generalised))
-    means = [_write_mean(index.parent, stem, stacked, apart, cell) for cell in cells]
-    test = _LabelTest(read_atlas(atlas, atlas_labels), n_permutations, seed, threads)
-    pairs = _pairs(cells) if n_permutations > 1 else ()
-    tested = [_write_difference(index.parent, stem, stacked, apart, pair, test) for pair in pairs]
-    about = {"controls": controls, "deviation": deviation, **_described(stacked, apart, controls)}
-    found = {"means": means, "differences": tested, "notices": notices}
-    write_json(summary, about | found)
-
-
-def _described(stacked: MapSample, apart: _Apart, controls: str) -> dict[str, Any]:
-    """Say whom the patients are compared with, and how."""
-    return {
-        "n_controls": stacked.sample.groups.count(controls),
-        "dof": apart.dof,
-        "covariates": list(stacked.covariates),
-        "beyond_z": BEYOND_Z,
-        "controls_beyond_percent": apart.controls_beyond_percent,
-        "left_out": stacked.sample.left_out,
-    }
-
-
-@dataclass(frozen=True, eq=False)
-class _Apart:
-    """z of every patient, shape (m, V), the rows they have in the sample, and the controls."""
-
-    z: npt.NDArray[np.float64]
-    rows: tuple[int, ...]
-    dof: int
-    controls_beyond_percent: float
-
-
-def _deviations(stacked: MapSample, controls: str, *, as_published: bool) -> _Apart:
-    """Compare patients with controls, and controls with the other controls."""
-    own = np.array([group == controls for group in stacked.sample.groups])
-    table = np.column_stack(list(stacked.covariates.values())) if stacked.covariates else None
-    found = control_deviation(
-        stacked.data[~own],
-        stacked.data[own],
-        covariates=None if table is None else table[~own],
-        control_covariates=None if table is None else table[own],
-        as_published=as_published,
-    )
-    by_chance = leave_one_out_deviation(
-        stacked.data[own], control_covariates=None if table is None else table[own]
-    )
-    if found.n_floored:
-        notify(
-            "controls hardly vary at some voxels, where their spread was raised",
-            found=f"{found.n_floored} voxels",
-        )
-    beyond = np.abs(_as_z(by_chance)) > BEYOND_Z
-    return _Apart(
-        found.t if as_published else _as_z(found),
-        tuple(np.flatnonzero(~own).tolist()),
-        found.dof,
-        float(100.0 * beyond.mean()),
-    )
-
-
-def _as_z(found: Deviation) -> npt.NDArray[np.float64]:
-    return t_to_z(found.t, found.dof)
-
-
-def _write_patients(
-    folder: Path, stem: str, stacked: MapSample, apart: _Apart, kinds: Mapping[str, str]
-) -> list[tuple[object, ...]]:
-    """Write one map a patient; return the rows of the index, shares in percent."""
-    written: list[tuple[object, ...]] = []
-    for z, row in zip(apart.z, apart.rows, strict=True):
-        subject = stacked.sample.subjects[row]
-        name = f"sub-{subject}_{stem}_zmap.nii.gz"
-        save_volume(folder / name, z, stacked)
-        shares = (float(100 * (z < -BEYOND_Z).mean()), float(100 * (z > BEYOND_Z).mean()))
-        kind = kinds[subject] or None
-        written.append((f"sub-{subject}", stacked.sample.groups[row], kind, name, *shares))
-    return written
-
-
-def _cells(
-    stacked: MapSample, patients: Sequence[str], kinds: Mapping[str, str], wanted: Sequence[str]
-) -> list[_Cell]:
-    """Every group, and every kind in it that somebody is of."""
-    people = stacked.sample
-    cells = []
-    for group in patients:
-        rows = [k for k, name in enumerate(people.groups) if name == group]
-        cells.append(_Cell(group, "", tuple(rows)))
-        for kind in filter(None, wanted):
-            some = tuple(k for k in rows if kinds[people.subjects[k]] == kind)
-            if some:
-                cells.append(_Cell(group, kind, some))
-    return cells
-
-
 @dataclass(frozen=True, eq=False)
 class _LabelTest:
     """How labels of patients are permuted, and what names the place of the peak."""
@@ -561,73 +654,81 @@ class _LabelTest:
     threads: int
 
 
-def _pairs(cells: Sequence[_Cell]) -> Iterator[tuple[_Cell, _Cell]]:
-    """Resistant and sensitive patients, all of them and of each kind, of whom there are two."""
-    for kind in dict.fromkeys(cell.kind for cell in cells):
-        alike = [cell for cell in cells if cell.kind == kind and len(cell.rows) > 1]
-        if len(alike) == 2:
-            yield alike[0], alike[1]
+@dataclass(frozen=True, eq=False)
+class _DeviationWriter:
+    """Writes maps of deviations into one folder, under names that begin alike."""
 
+    folder: Path
+    stem: str
+    stacked: MapSample
+    found: Deviations
 
-def _write_difference(
-    folder: Path,
-    stem: str,
-    stacked: MapSample,
-    apart: _Apart,
-    pair: tuple[_Cell, _Cell],
-    test: _LabelTest,
-) -> dict[str, Any]:
-    """Test the difference of two mean maps and write its t."""
-    chosen = [k for k, row in enumerate(apart.rows) if any(row in cell.rows for cell in pair)]
-    groups = [stacked.sample.groups[apart.rows[k]] for k in chosen]
-    first, second = pair
-    found = compare_deviations(
-        apart.z[chosen],
-        groups,
-        first.group,
-        second.group,
-        np.random.default_rng(test.seed),
-        n_permutations=test.n_permutations,
-        threads=test.threads,
-    )
-    name = f"{stem}{_label(first.group, second.group, first.kind)}_tmap.nii.gz"
-    save_volume(folder / name, found.t, stacked, DegreesOfFreedom=found.dof)
-    point_mm = stacked.grid.centres_mm()[stacked.mask][found.peak]
-    region, distance_mm = nearest_region(point_mm, test.atlas)
-    p = float(found.p_voxel[found.peak])
-    return {
-        "title": f"{first.title} - {second.title}",
-        "kind": first.kind,
-        "n": [len(first.rows), len(second.rows)],
-        "dof": found.dof,
-        "t": float(found.t[found.peak]),
-        "p": p,
-        "p_error": found.plan.error(p),
-        "peak_mm": point_mm,
-        "region": region,
-        "region_distance_mm": distance_mm,
-        "permutations": len(found.plan),
-        "exhaustive": found.plan.exhaustive,
-        "map": name,
-    }
+    def patients(self, kinds: Mapping[str, str]) -> list[tuple[object, ...]]:
+        """Write one map a patient; return the rows of the index, shares in percent."""
+        written: list[tuple[object, ...]] = []
+        for z, row in zip(self.found.z, self.found.rows, strict=True):
+            subject = self.stacked.sample.subjects[row]
+            name = f"sub-{subject}_{self.stem}_zmap.nii.gz"
+            _save_volume(self.folder / name, z, self.stacked)
+            shares = (float(100 * (z < -BEYOND_Z).mean()), float(100 * (z > BEYOND_Z).mean()))
+            group, kind = self.stacked.sample.groups[row], kinds[subject] or None
+            written.append((f"sub-{subject}", group, kind, name, *shares))
+        return written
 
+    def mean(self, cell: Cell) -> MeanDeviation:
+        """Write and describe the mean map of some patients."""
+        chosen = self.found.of(cell)
+        mean = self.found.z[chosen].mean(axis=0)
+        name = f"{self.stem}{_label(cell.group, cell.kind)}_zmap.nii.gz"
+        _save_volume(self.folder / name, mean, self.stacked)
+        return MeanDeviation(
+            cell.title,
+            cell.group,
+            cell.kind,
+            len(chosen),
+            name,
+            float(mean.min()),
+            float(mean.max()),
+        )
 
-def _write_mean(
-    folder: Path, stem: str, stacked: MapSample, apart: _Apart, cell: _Cell
-) -> dict[str, Any]:
-    chosen = [k for k, row in enumerate(apart.rows) if row in cell.rows]
-    mean = apart.z[chosen].mean(axis=0)
-    name = f"{stem}{_label(cell.group, cell.kind)}_zmap.nii.gz"
-    save_volume(folder / name, mean, stacked)
-    return {
-        "title": cell.title,
-        "group": cell.group,
-        "kind": cell.kind,
-        "n": len(chosen),
-        "map": name,
-        "smallest": float(mean.min()),
-        "largest": float(mean.max()),
-    }
+    def differences(
+        self, cells: Sequence[Cell], test: _LabelTest
+    ) -> tuple[DeviationDifference, ...]:
+        """Test, write and describe the difference of every pair of mean maps."""
+        return tuple(self._difference(first, second, test) for first, second in pairs_of(cells))
+
+    def _difference(self, first: Cell, second: Cell, test: _LabelTest) -> DeviationDifference:
+        chosen = self.found.of(first, second)
+        tested = compare_deviations(
+            self.found.z[chosen],
+            [self.stacked.sample.groups[self.found.rows[k]] for k in chosen],
+            first.group,
+            second.group,
+            np.random.default_rng(test.seed),
+            n_permutations=test.n_permutations,
+            threads=test.threads,
+        )
+        name = f"{self.stem}{_label(first.group, second.group, first.kind)}_tmap.nii.gz"
+        _save_volume(self.folder / name, tested.t, self.stacked, DegreesOfFreedom=tested.dof)
+        grid: Grid = self.stacked.grid
+        point_mm = grid.centres_mm()[self.stacked.mask][tested.peak]
+        region, distance_mm = nearest_region(point_mm, test.atlas)
+        p = float(tested.p_voxel[tested.peak])
+        return DeviationDifference(
+            title=f"{first.title} - {second.title}",
+            kind=first.kind,
+            n=(len(first.rows), len(second.rows)),
+            dof=tested.dof,
+            t=float(tested.t[tested.peak]),
+            p=p,
+            p_error=tested.plan.error(p),
+            peak_mm=point_mm,
+            region=region,
+            region_distance_mm=distance_mm,
+            permutations=len(tested.plan),
+            exhaustive=tested.plan.exhaustive,
+            map=name,
+        )
 
 
 def _label(*names: str) -> str:

@@ -1,4 +1,4 @@
-"""One comparison at every voxel, with every correction side by side."""
+"""One comparison at every voxel, with every correction side by side (Eklund et al. 2016)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 from scipy import special
 
-from falx.core.errors import InputError, check_option, check_range, notify
+from falx.core.errors import InputError, check_option, notify
 from falx.maps.design import Design
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
@@ -30,63 +30,20 @@ from falx.maps.inference.smoothness import (
 )
 from falx.maps.inference.tfce import tfce
 from falx.maps.linear import ContrastFit, critical_t, fit_contrast, standardised_residuals
+from falx.maps.settings import CORRECTIONS, InferenceOptions
 
 __all__ = [
-    "CORRECTIONS",
     "ClusterInference",
     "GroupMap",
-    "InferenceOptions",
     "common_mask",
     "compare",
 ]
-
-CORRECTIONS = ("fsl", "spm", "extent", "mass")
-"""Corrections of clusters, by the name of their probability."""
 
 LEAST_DOF = 4
 """Random fields of t are not described below; see ``roughness_correction``."""
 
 LEAST_FWHM_VOXELS = 3.0
 """Random-field formulas take the lattice for a continuous field from about here upwards."""
-
-
-@dataclass(frozen=True)
-class InferenceOptions:
-    """How a map is thresholded and corrected.
-
-    Parameters
-    ----------
-    voxel_p
-        Cluster-forming probability.
-    cluster_p
-        Familywise error of the cluster tests.
-    two_tailed
-        Both signs share the errors.
-    n_permutations
-        Permutations, the identity included; 1 switches permutation tests off.
-    connectivity
-        6, 18 or 26.
-    enhance
-        Whether TFCE is computed.
-    """
-
-    voxel_p: float = 0.001
-    cluster_p: float = 0.05
-    two_tailed: bool = True
-    n_permutations: int = 5000
-    connectivity: int = 26
-    enhance: bool = True
-
-    def __post_init__(self) -> None:
-        check_range("voxel_p", self.voxel_p, 1e-10, 0.1)
-        check_range("cluster_p", self.cluster_p, 1e-10, 0.5)
-        check_range("n_permutations", self.n_permutations, 1, 1_000_000)
-        check_option("connectivity", str(self.connectivity), ("6", "18", "26"))
-
-    @classmethod
-    def as_published(cls, n_permutations: int = 5000) -> InferenceOptions:
-        """Return the setting of Liu et al. 2024: two-tailed, voxel P < 0.005."""
-        return cls(voxel_p=0.005, n_permutations=n_permutations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,31 +114,26 @@ class GroupMap:
         return tuple(chosen)
 
 
-def common_mask(
-    masks: npt.NDArray[np.bool_], *, least_share: float = 1.0
-) -> npt.NDArray[np.bool_]:
-    """Voxels that at least a share of the images cover.
+def common_mask(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Voxels that all images cover, shape (X, Y, Z).
 
     Parameters
     ----------
     masks
         Shape (n, X, Y, Z).
-    least_share
-        1 is the intersection; 0.9 lets one image in ten be missing.
 
     Raises
     ------
     InputError
-        If no voxel is covered.
+        If there is no such voxel.
     """
-    check_range("least_share", least_share, 0.0, 1.0)
-    covered = masks.mean(axis=0) >= max(least_share, 1e-9) - 1e-9
+    covered = masks.all(axis=0)
     if not covered.any():
         fullest = masks.reshape(len(masks), -1).sum(axis=1)
         raise InputError(
             "no voxel is covered by the masks of all images",
             found=f"{fullest.min()} to {fullest.max()} voxels an image",
-            do="check normalisation, or lower the share of images that must cover a voxel",
+            do="check normalisation, or leave out people whose mask is small",
         )
     return np.asarray(covered)
 

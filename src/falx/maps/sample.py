@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
+from falx.core.participants import Participants
+from falx.maps.settings import Selection
 
-__all__ = [
-    "Sample",
-    "encode",
-    "is_missing",
-    "people_of_kind",
-    "read_rows",
-    "select_sample",
-]
+__all__ = ["Sample", "encode", "of_other_kind", "select_sample", "without_value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +27,7 @@ class Sample:
     covariates
         Values by name, shape (n,) each.
     left_out
-        Subject to reason.
+        Subject to reason: everybody who has a map and is not compared.
     names
         Names of the groups, in the order of the comparison.
     """
@@ -46,112 +39,125 @@ class Sample:
     names: tuple[str, ...]
 
 
-def read_rows(participants: Path) -> dict[str, dict[str, str]]:
-    """Rows of ``participants.tsv`` by subject label, without the prefix ``sub-``."""
-    with participants.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    if not rows or "participant_id" not in rows[0]:
-        raise InputError("the table has no column participant_id", where=participants.name)
-    return {row["participant_id"].removeprefix("sub-"): row for row in rows}
-
-
 def select_sample(
-    subjects: Sequence[str],
-    rows: Mapping[str, Mapping[str, str]],
+    subjects: Collection[str],
+    people: Participants,
     metrics: Mapping[str, Mapping[str, Any]],
     *,
-    group_column: str,
+    selection: Selection,
     groups: tuple[str, ...],
-    columns: Sequence[str] = (),
     measures: Sequence[str] = (),
+    already_out: Mapping[str, str] | None = None,
 ) -> Sample:
     """Choose the people of some groups who are not excluded, and their covariates.
 
     Parameters
     ----------
     subjects
-        Those who have a map.
-    rows
-        Participants table by subject.
+        Those who have a map; each of them is chosen or has a reason in `left_out`.
     metrics
         By subject: what the participant level measured; ``excluded`` and ``reasons`` decide
         about the run.
-    columns, measures
+    selection, measures
         Covariates from the table (numbers, or a column of two words such as M and F) and
         from the metrics (``mean_fd_mm``, ``tiv_ml``).
+    already_out
+        Subject to a reason that stands before all others.
     """
-    chosen, left_out = [], {}
+    chosen: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for subject in sorted(subjects):
-        group = rows.get(subject, {}).get(group_column)
-        if group is None:
-            left_out[subject] = f"no {group_column} in the participants table"
-        elif group in groups:
-            if metrics.get(subject, {}).get("excluded"):
-                left_out[subject] = "; ".join(metrics[subject].get("reasons", ["excluded"]))
-            else:
-                chosen.append(subject)
+        group = people.cell(subject, selection.group_column)
+        measured = metrics.get(subject, {})
+        if already_out and subject in already_out:
+            left_out[subject] = already_out[subject]
+        elif group is None:
+            left_out[subject] = f"no {selection.group_column} in the participants table"
+        elif group not in groups:
+            left_out[subject] = f"{selection.group_column} {group!r} is not compared"
+        elif measured.get("excluded"):
+            left_out[subject] = "; ".join(measured.get("reasons", ["excluded"]))
+        else:
+            chosen[subject] = group
     covariates = {
-        name: encode(name, {s: rows[s].get(name, "") for s in chosen}) for name in columns
+        name: encode(name, {s: people.cell(s, name) for s in chosen}) for name in selection.columns
     }
-    for name in measures:
-        missing = [s for s in chosen if name not in metrics.get(s, {})]
-        if missing:
-            raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
-        covariates[name] = np.array([float(metrics[s][name]) for s in chosen])
-    return Sample(
-        tuple(chosen),
-        tuple(rows[s][group_column] for s in chosen),
-        covariates,
-        left_out,
-        groups,
-    )
+    covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
+    return Sample(tuple(chosen), tuple(chosen.values()), covariates, left_out, groups)
 
 
-def people_of_kind(
-    rows: Mapping[str, Mapping[str, str]],
+def _measured(
+    name: str, subjects: Sequence[str], metrics: Mapping[str, Mapping[str, Any]]
+) -> npt.NDArray[np.float64]:
+    """Return a measure of everybody, shape (n,)."""
+    missing = [s for s in subjects if metrics.get(s, {}).get(name) is None]
+    if missing:
+        raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
+    return np.array([float(metrics[s][name]) for s in subjects])
+
+
+def without_value(subjects: Collection[str], people: Participants, column: str) -> dict[str, str]:
+    """Return the people who have no entry in a column, with the reason.
+
+    Examples
+    --------
+    >>> table = Participants({"01": {"duration": "3"}, "02": {}}, ("participant_id", "duration"))
+    >>> without_value(["01", "02"], table, "duration")
+    {'02': 'no duration in the participants table'}
+    """
+    reason = f"no {column} in the participants table"
+    return {s: reason for s in subjects if people.cell(s, column) is None}
+
+
+def of_other_kind(
+    subjects: Collection[str],
+    people: Participants,
     *,
     group_column: str,
     controls: str,
     subgroup_column: str,
     subgroup: str,
-) -> set[str]:
-    """Return the controls, and those patients whose subgroup is the one named.
+) -> dict[str, str]:
+    """Return those who are neither controls nor of the kind named, with the reason.
 
     Raises
     ------
     InputError
         If the table has no such column or nobody is of that kind.
     """
-    if not any(subgroup_column in row for row in rows.values()):
+    if people.header(subgroup_column) is None:
         raise InputError(
             "the participants table lacks the column of subgroups", found=subgroup_column
         )
-    kind = {s for s, row in rows.items() if row[subgroup_column] == subgroup}
-    if not kind:
+    if not any(people.cell(s, subgroup_column) == subgroup for s in people.rows):
         raise InputError("nobody is of this subgroup", where=subgroup_column, found=subgroup)
-    return kind | {s for s, row in rows.items() if row.get(group_column) == controls}
+    found = {}
+    for subject in subjects:
+        kind = people.cell(subject, subgroup_column)
+        group = people.cell(subject, group_column)
+        if kind != subgroup and group != controls and group is not None:
+            found[subject] = (
+                f"no {subgroup_column} in the participants table"
+                if kind is None
+                else f"{subgroup_column} {kind!r} is not {subgroup!r}"
+            )
+    return found
 
 
-def is_missing(text: str | None) -> bool:
-    """Whether a cell of the participants table holds nothing.
+def encode(name: str, cells: Mapping[str, str | None]) -> npt.NDArray[np.float64]:
+    """Turn a column into numbers, shape (n,); two words become 0 and 1 in alphabetical order.
 
-    Examples
-    --------
-    >>> is_missing("n/a"), is_missing("0")
-    (True, False)
-    """
-    return text is None or text.strip().casefold() in ("", "n/a", "nan")
-
-
-def encode(name: str, cells: Mapping[str, str]) -> npt.NDArray[np.float64]:
-    """Turn a column into numbers; two words become 0 and 1 in alphabetical order.
+    Parameters
+    ----------
+    cells
+        Entry by subject, None where there is none.
 
     Examples
     --------
     >>> encode("sex", {"01": "M", "02": "F"})
     array([1., 0.])
     """
-    missing = [s for s, text in cells.items() if is_missing(text)]
+    missing = [s for s, text in cells.items() if text is None]
     if missing:
         raise InputError(
             "a covariate is missing",
@@ -159,10 +165,11 @@ def encode(name: str, cells: Mapping[str, str]) -> npt.NDArray[np.float64]:
             found=", ".join(f"sub-{s}" for s in missing[:5]),
             do="complete the participants table or leave the covariate out",
         )
+    texts = [text for text in cells.values() if text is not None]
     try:
-        return np.array([float(text) for text in cells.values()])
+        return np.array([float(text) for text in texts])
     except ValueError:
-        words = sorted(set(cells.values()))
+        words = sorted(set(texts))
     if len(words) > 2:
         raise InputError(
             "a covariate of words may have two of them",
@@ -170,4 +177,4 @@ def encode(name: str, cells: Mapping[str, str]) -> npt.NDArray[np.float64]:
             found=", ".join(words[:5]),
             do="write numbers",
         )
-    return np.array([float(words.index(text)) for text in cells.values()])
+    return np.array([float(words.index(text)) for text in texts])

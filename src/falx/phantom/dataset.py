@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 from falx import __version__
 from falx.bids.entities import folder_of, format_name
 from falx.core.errors import InputError
-from falx.core.files import write_json, write_text
+from falx.core.files import write_json, write_table, write_text
 from falx.images.nifti import Image, save
 from falx.phantom.heads import Head
 from falx.phantom.patient import Patient, PatientSpec, mirror_patient, simulate_patient
@@ -218,12 +216,10 @@ def _describe(root: Path) -> None:
 def _write_participants(root: Path, specs: list[PatientSpec]) -> None:
     extra = [c for c in PARTICIPANT_COLUMNS if any(c in spec.clinical for spec in specs)]
     columns = ["participant_id", "side", *extra]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    for spec in specs:
-        known = {key: spec.clinical.get(key, "n/a") for key in extra}
-        writer.writerow({"participant_id": f"sub-{spec.label}", "side": spec.side, **known})
-    write_text(root / "participants.tsv", stream.getvalue())
+    rows = [
+        [f"sub-{spec.label}", spec.side, *(str(spec.clinical.get(key, "n/a")) for key in extra)]
+        for spec in specs
+    ]
+    write_table(root / "participants.tsv", columns, rows)
     described = {key: PARTICIPANT_COLUMNS[key] for key in columns[1:]}
     write_json(root / "participants.json", described)

@@ -60,16 +60,16 @@ class Head:
         return Grid((x, y, z), self.affine)
 
     def mask(self, *ids: int) -> npt.NDArray[np.bool_]:
-        """Voxels that carry one of the labels."""
+        """Voxels that carry one of the labels, shape (X, Y, Z)."""
         return np.asarray(np.isin(self.labels, ids))
 
     def tissues(self) -> npt.NDArray[np.uint8]:
-        """Position of every voxel's tissue in :data:`falx.data.labels.TISSUES`."""
+        """Position (X, Y, Z) of every voxel's tissue in :data:`falx.data.labels.TISSUES`."""
         table = head_labels().table(head_labels().tissue_number)
         return recode(self.labels, table).astype(np.uint8)
 
     def fraction(self, tissue: str) -> npt.NDArray[np.bool_]:
-        """Voxels of one tissue: the exact fractions of a phantom are zero and one."""
+        """Voxels (X, Y, Z) of one tissue: the exact fractions of a phantom are zero and one."""
         check_option("tissue", tissue, TISSUES)
         return np.asarray(self.tissues() == TISSUES.index(tissue))
 
@@ -103,7 +103,7 @@ def mirror_head(head: Head) -> Head:
 
 
 def midsagittal(head: Head) -> npt.NDArray[np.float64]:
-    """Rigid matrix that brings the head's midsagittal plane to x = 0.
+    """Rigid matrix, shape (4, 4), that brings the head's midsagittal plane to x = 0.
 
     The plane x = a + b y + c z is fitted to the midpoints between the two hemispheres' white
     matter, row by row; rows without both hemispheres close to each other do not count.

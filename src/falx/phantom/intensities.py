@@ -98,7 +98,7 @@ def flair(
     *,
     sclerotic: npt.NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """FLAIR image of a head; the `sclerotic` voxels are a fifth brighter."""
+    """FLAIR image (X, Y, Z) of a head; the `sclerotic` voxels are a fifth brighter."""
     quality = quality or MrQuality()
     tissues = np.array(list(FLAIR_INTENSITY.values()))
     clean = tissues[head.tissues()]
@@ -129,7 +129,7 @@ def bias_field(grid: Grid, rng: np.random.Generator, strength: float) -> Floats:
 
 
 def rician(clean: npt.NDArray[np.floating], sigma: float, rng: np.random.Generator) -> Floats:
-    """Magnitude of a complex signal with Gaussian noise in both channels.
+    """Magnitude, of any shape, of a complex signal with Gaussian noise in both channels.
 
     Gudbjartsson & Patz, Magn Reson Med 1995, equation 1.
     """
@@ -139,7 +139,7 @@ def rician(clean: npt.NDArray[np.floating], sigma: float, rng: np.random.Generat
 
 
 def smooth_noise(grid: Grid, rng: np.random.Generator, *, fwhm_mm: float) -> Floats:
-    """Gaussian random field of mean 0, standard deviation 1 and the given smoothness."""
+    """Gaussian random field (X, Y, Z) of mean 0, standard deviation 1 and given smoothness."""
     check_range("fwhm_mm", fwhm_mm, 0.0, 200.0, unit="mm")
     white = rng.standard_normal(grid.shape, dtype=np.float32)
     sigma = fwhm_mm / FWHM_PER_SIGMA / grid.voxel_sizes_mm

@@ -92,7 +92,7 @@ def activity(head: Head, rng: np.random.Generator, *, variation: float = 0.08) -
 
 
 def mesial_region(head: Head, side: Side, extent: float = 1.0) -> npt.NDArray[np.bool_]:
-    """Anterior share of hippocampus and amygdala of one side.
+    """Anterior share of hippocampus and amygdala of one side, shape (X, Y, Z).
 
     Parameters
     ----------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +12,7 @@ from threading import Thread
 import numpy as np
 
 from falx import __version__
-from falx.core.files import write_json, write_text
+from falx.core.files import write_json, write_table, write_text
 from falx.images.nifti import save
 from falx.phantom.resting import RestingSpec, simulate_person
 
@@ -105,10 +103,8 @@ def _write_person(root: Path, spec: RestingSpec, rng: np.random.Generator) -> No
 
 
 def _write_participants(root: Path, specs: Sequence[RestingSpec]) -> None:
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    writer.writerow(("participant_id", "group", *COLUMNS))
-    for spec in specs:
-        known = [spec.clinical.get(column, "n/a") for column in COLUMNS]
-        writer.writerow((f"sub-{spec.label}", spec.group, *known))
-    write_text(root / "participants.tsv", stream.getvalue())
+    rows = [
+        [f"sub-{spec.label}", spec.group, *(str(spec.clinical.get(c, "n/a")) for c in COLUMNS)]
+        for spec in specs
+    ]
+    write_table(root / "participants.tsv", ("participant_id", "group", *COLUMNS), rows)

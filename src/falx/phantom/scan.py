@@ -15,7 +15,7 @@ __all__ = ["rescan", "rigid", "scanner_grid"]
 def rigid(
     rng: np.random.Generator, *, shift_mm: float = 15.0, turn_degrees: float = 10.0
 ) -> npt.NDArray[np.float64]:
-    """Random rigid matrix about the origin, 4×4.
+    """Random rigid matrix about the origin, shape (4, 4).
 
     The shift is at most `shift_mm` long, and so is the turn at most `turn_degrees` about a
     random axis.

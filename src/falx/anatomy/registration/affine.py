@@ -2,6 +2,8 @@
 
 The linear part is a rotation times a symmetric stretch, ``expm([r]×) expm(S)``, so that no
 parameter value mirrors the head: left and right cannot be swapped by optimisation.
+
+The prior on zooms and shears is that of Ashburner et al. 1997 (NeuroImage 6:344).
 """
 
 from __future__ import annotations

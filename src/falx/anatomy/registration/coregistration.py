@@ -224,7 +224,7 @@ class _Problem:
         )
 
     def evaluate(self, matrix: npt.NDArray[np.float64]) -> Evaluation:
-        """NMI at a matrix, with the gradient by its entries about the centre."""
+        """NMI at a matrix of shape (4, 4), with the gradient by its entries about the centre."""
         to_voxel = self.moving_to_voxel @ matrix @ _shift(self.centre)
         result = nmi(self.points, self.fixed_bins, self.moving_bins, to_voxel)
         by_matrix = self.moving_to_voxel[:3, :3].T @ result.gradient
@@ -238,7 +238,7 @@ class _Problem:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Climb from `start` to the nearest maximum of NMI.
 
-        The order of the inverse Hessian is the number of degrees of freedom.
+        The inverse Hessian has the shape (dof, dof).
         """
         frame = start @ _shift(self.centre)
 

@@ -3,6 +3,8 @@
 The field lives on a periodic grid that is wider than the head, so that opposite borders do not
 feel each other. There every penalty is a 3×3 matrix a(k) I + b k kᵀ per frequency, which is
 applied and inverted in closed form (Sherman & Morrison).
+
+Membrane, bending and linear elastic energies as in Ashburner 2007 (NeuroImage 38:95).
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class ElasticEnergy:
 
     @cached_property
     def waves(self) -> tuple[Floats, Floats, Floats]:
-        """Wave number of finite differences along each axis, rad/mm, half spectrum in z."""
+        """Wave numbers 2 sin(πf) / h of each axis, shapes (X,), (Y,) and (Z // 2 + 1,), rad/mm."""
         x, y, z = self.padded
         frequencies = (fft.fftfreq(x), fft.fftfreq(y), fft.rfftfreq(z))
         numbers = [
@@ -79,7 +81,7 @@ class ElasticEnergy:
         return np.asarray(fft.rfftn(field, axes=(1, 2, 3), workers=self.threads, norm="ortho"))
 
     def to_field(self, spectrum: Spectrum) -> Floats:
-        """Transform back."""
+        """Transform back to shape (3, X, Y, Z)."""
         return np.asarray(
             fft.irfftn(spectrum, s=self.padded, axes=(1, 2, 3), workers=self.threads, norm="ortho")
         )
@@ -108,6 +110,7 @@ def _symbol(kx, ky, kz, weights):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True)
 def _apply(spectrum, wx, wy, wz, weights):  # type: ignore[no-untyped-def]
+    """Apply a I + b k kᵀ at every frequency."""
     out = np.empty_like(spectrum)
     _, nx, ny, nz = spectrum.shape
     for i in numba.prange(nx):
@@ -124,6 +127,7 @@ def _apply(spectrum, wx, wy, wz, weights):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True)
 def _solve(spectrum, wx, wy, wz, weights, stiffness):  # type: ignore[no-untyped-def]
+    """Invert c I + b k kᵀ, c = a + stiffness: (u - b k kᵀu / (c + b k²)) / c (Sherman 1950)."""
     out = np.empty_like(spectrum)
     _, nx, ny, nz = spectrum.shape
     for i in numba.prange(nx):

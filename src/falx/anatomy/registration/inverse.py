@@ -1,4 +1,8 @@
-"""Inversion and Jacobian determinants of coordinate maps."""
+"""Inversion and Jacobian determinants of coordinate maps.
+
+Newton's method on the map between its nodes; the determinant is the change of volume of
+Ashburner & Friston 2000 (NeuroImage 11:805).
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ def inverse_map(
     start
         4×4, an affine approximation of `mapping`.
     grid
-        Grid in the template space.
+        Grid in the template space, shape (X, Y, Z).
 
     Returns
     -------

@@ -165,7 +165,7 @@ def _tables(mixture: Mixture) -> tuple[Floats, float]:
 
 @numba.njit(cache=True, parallel=True, fastmath=True)
 def _bias_energy(log_field, values, priors, tables, per_intensity):  # type: ignore[no-untyped-def]
-    """Energy by chunk."""
+    """-Σ [log Σ_k t_k p_k(ρ y) + log ρ], ρ = exp(log field), by chunk; see the module."""
     n, classes = priors.shape
     energy = np.zeros(CHUNKS)
     for chunk in numba.prange(CHUNKS):

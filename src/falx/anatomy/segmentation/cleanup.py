@@ -1,4 +1,8 @@
-"""Removal of what looks like brain but is not connected with it."""
+"""Removal of what looks like brain but is not connected with it.
+
+Erosion, and growth back inside what was there: the reconstruction of Vincent 1993 (IEEE Trans
+Image Process 2:176), on probabilities.
+"""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def _started(coarse: Warp | None, before: Samples, fine: Warp, samples: Samples)
 
 
 def wrapped(values: Floats, shape: tuple[int, ...]) -> Floats:
-    """Fill the margin of the periodic grid by ramps from each border to the opposite one."""
+    """Fill the margin of the grid of `shape` by ramps from each border to the opposite one."""
     for axis, wide in enumerate(shape):
         n = values.shape[axis]
         first, last = values.take([0], axis), values.take([n - 1], axis)

@@ -271,6 +271,7 @@ def _expectation(levels, priors, densities, shares):  # type: ignore[no-untyped-
 
 @numba.njit(cache=True, parallel=True, fastmath=True)
 def _evidence(values, densities, per_intensity):  # type: ignore[no-untyped-def]
+    """γ_k p_k(y), linear between two levels of the table, over the largest of a value."""
     n, classes = values.shape[0], densities.shape[1]
     out = np.empty((n, classes), np.float32)
     for chunk in numba.prange(CHUNKS):

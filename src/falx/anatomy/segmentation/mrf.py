@@ -1,4 +1,8 @@
-"""A Markov random field that makes neighbours agree, by mean-field sweeps."""
+"""A Markov random field that makes neighbours agree, by mean-field sweeps.
+
+The Potts field of Besag 1986 (J R Stat Soc B 48:259), solved as by Zhang 1992 (IEEE Trans Signal
+Process 40:2570).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tissue probabilities of every voxel, once the model is fitted."""
+"""Tissue probabilities of every voxel, once the model is fitted.
+
+Bayes' rule with the fitted mixture of Ashburner & Friston 2005 (NeuroImage 26:839).
+"""
 
 from __future__ import annotations
 
@@ -140,6 +143,7 @@ def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes
     low,
     high,
 ):
+    """Bayes' rule at every voxel: t_k(A x + P u) γ_k p_k(y) over its sum, and the best class."""
     nx, ny, nz = corrected.shape
     n_levels, n_classes = densities.shape
     inner = np.zeros((high[0] - low[0], high[1] - low[1], high[2] - low[2], n_classes), np.float32)

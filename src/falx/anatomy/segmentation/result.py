@@ -59,5 +59,5 @@ class Segmentation:
 
     @property
     def brain_mask(self) -> npt.NDArray[np.bool_]:
-        """Voxels that are more likely brain or CSF than not."""
+        """Voxels that are more likely brain or CSF than not, shape (X, Y, Z)."""
         return np.asarray(self.gm + self.wm + self.csf > 0.5)

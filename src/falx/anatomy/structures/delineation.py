@@ -4,6 +4,8 @@ Each group of structures with a common intensity (cortex and hippocampus, thalam
 ...) has Gaussians that are fitted to this patient by expectation-maximisation under the warped
 priors. Where the prior expects hippocampus and the voxel is as dark as fluid, fluid wins: an
 atrophic hippocampus comes out small.
+
+Prior times intensity likelihood after Fischl et al. 2002 (Neuron 33:341).
 """
 
 from __future__ import annotations
@@ -131,7 +133,7 @@ def _mirrored(structures: Structures) -> Structures:
 
 
 def with_skull_and_skin(labels: Labels, classes: npt.NDArray[np.uint8]) -> Labels:
-    """Add skull and the head's other tissue, from the tissue classes, around the brain."""
+    """Add skull and the head's other tissue, from classes (X, Y, Z), around the brain."""
     result = labels.copy()
     outside = labels == 0
     result[outside & (classes == BONE_CLASS)] = SKULL

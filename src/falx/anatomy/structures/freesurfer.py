@@ -4,6 +4,9 @@
 ``segmentHA_T1`` use numbers without a side; the side stands in the file name (``lh.`` or
 ``rh.``). The lists below are the union over the variants full, HBT, FS60 and CA; the fissure
 (215) is no tissue and is left out, and HATA (211) counts to the hippocampus.
+
+Subfields: Iglesias et al. 2015, NeuroImage 115:117; nuclei of the amygdala: Saygin et al. 2017,
+NeuroImage 155:370.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ def side_in_name(name: str) -> Side | None:
 
 
 def is_subfields(labels: npt.NDArray[np.integer]) -> bool:
-    """Whether a volume holds hippocampal subfields or amygdalar nuclei.
+    """Whether a volume (X, Y, Z) holds hippocampal subfields or amygdalar nuclei.
 
     Numbers from 200 to 246 and above 7000 tell, provided that the standard numbers of both
     hippocampi are absent.

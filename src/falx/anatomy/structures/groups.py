@@ -1,4 +1,7 @@
-"""Groups of structures with a common intensity, and their Gaussians in one patient."""
+"""Groups of structures with a common intensity, and their Gaussians in one patient.
+
+Shared Gaussians as in Puonti, Iglesias & Van Leemput 2016 (NeuroImage 143:235).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Compiled sampling of many small prior boxes along a deformation."""
+"""Compiled sampling of many small prior boxes along a deformation.
+
+Each box is a structure's probability of :class:`falx.data.priors.StructurePriors`; the classes
+are those of Puonti, Iglesias & Van Leemput 2016 (NeuroImage 143:235).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ Six tissue classes say little about where the thalamus ends or the caudate begin
 structures with a common intensity say more, so the deformation of the segmentation is fitted on
 against their priors, with the same energy, on a finer grid of the brain alone. Only structures
 are labelled along the result; the map to the template stays that of the tissues.
+
+The idea is that of Puonti, Iglesias & Van Leemput 2016 (NeuroImage 143:235), whose mesh is a
+displacement field here.
 """
 
 from __future__ import annotations

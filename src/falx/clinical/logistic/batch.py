@@ -2,7 +2,7 @@
 
 The same Newton steps as :mod:`falx.clinical.logistic.likelihood`, on stacks of designs with
 weights (how often each patient was drawn). Separated resamples have no finite fit: their linear
-predictor is held within ±30 and they are marked.
+predictor is held within ±30 and they are marked (Albert and Anderson 1984).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from falx.clinical.logistic.fit import (
     standard_design,
     term_names,
 )
-from falx.clinical.logistic.likelihood import climb
+from falx.clinical.logistic.likelihood import maximise
 from falx.core.checks import binary_outcome, design_matrix
 
 __all__ = ["firth_ratio_test", "fit_firth"]
@@ -50,13 +50,13 @@ def fit_firth(
 
 
 def firth_ratio_test(predictors: ArrayLike, outcome: ArrayLike, column: int = 0) -> ChiSquareTest:
-    """Penalised-likelihood ratio test of one slope.
+    """Penalised-likelihood ratio test of one slope of predictors (n, p).
 
     The restricted fit holds the slope at zero but keeps the penalty of the full design.
     """
     event = binary_outcome(outcome)
     design = standard_design(design_matrix(predictors, len(event)))
-    top = climb(design.matrix, event, penalised=True)
-    held = climb(design.matrix, event, penalised=True, fixed=column + 1)
+    top = maximise(design.matrix, event, penalised=True)
+    held = maximise(design.matrix, event, penalised=True, fixed=column + 1)
     statistic = max(0.0, 2 * (top.value - held.value))
     return ChiSquareTest(statistic, 1, float(scipy.stats.chi2.sf(statistic, 1)))

@@ -1,4 +1,9 @@
-"""Logistic regression: maximum likelihood, Wald, likelihood-ratio and profile inference."""
+"""Logistic regression: maximum likelihood, Wald, likelihood-ratio and profile inference.
+
+McCullagh and Nelder 1989; Venzon and Moolgavkar 1988 for the profile interval. Own code, because
+statsmodels returns numbers for separated outcomes, has no profile interval, and takes 1.7 s of
+CPU to import; tests hold both against each other.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
-from scipy.special import expit, ndtri
+from scipy.special import ndtri
 
-from falx.clinical.logistic.likelihood import climb
+from falx.clinical.logistic.likelihood import maximise
 from falx.clinical.logistic.separation import check_not_separated
 from falx.core.checks import Bools, Floats, binary_outcome, design_matrix
 from falx.core.errors import InputError
@@ -24,7 +29,6 @@ __all__ = [
     "fit_logistic",
     "fitted",
     "likelihood_ratio",
-    "predict",
     "profile_interval",
     "standard_design",
     "wald_test",
@@ -61,13 +65,8 @@ class LogisticFit:
 
     @property
     def se(self) -> Floats:
-        """Standard errors."""
+        """Standard errors, (p + 1,)."""
         return np.sqrt(np.diag(self.covariance))
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion; the intercept counts as a parameter."""
-        return -2 * self.log_likelihood + 2 * len(self.coefficients)
 
     @property
     def bic(self) -> float:
@@ -89,7 +88,7 @@ class StandardDesign:
 
 
 def standard_design(predictors: Floats) -> StandardDesign:
-    """Standardise columns; `back` maps coefficients to the raw scale."""
+    """Standardise columns (n, p); `back` (p + 1, p + 1) maps coefficients to the raw scale."""
     centre, scale = predictors.mean(axis=0), predictors.std(axis=0)
     matrix = np.column_stack([np.ones(len(predictors)), (predictors - centre) / scale])
     back = np.diag(np.concatenate([[1.0], 1 / scale]))
@@ -104,7 +103,7 @@ def null_log_likelihood(event: Bools) -> float:
 
 
 def term_names(predictors: Floats, names: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of all coefficients, the intercept first."""
+    """Names of all coefficients of predictors (n, p), the intercept first."""
     given = tuple(names) if names else tuple(f"x{i + 1}" for i in range(predictors.shape[1]))
     if len(given) != predictors.shape[1]:
         raise InputError(
@@ -145,9 +144,9 @@ def fit_logistic(
 def fitted(
     predictors: Floats, event: Bools, names: tuple[str, ...], *, penalised: bool = False
 ) -> LogisticFit:
-    """Fit checked values, by Firth's penalised likelihood or by the plain one."""
+    """Fit checked values (n, p) and (n,), by Firth's penalised likelihood or the plain one."""
     design = standard_design(predictors)
-    top = climb(design.matrix, event, penalised=penalised)
+    top = maximise(design.matrix, event, penalised=penalised)
     return LogisticFit(
         names=names,
         coefficients=design.back @ top.coefficients,
@@ -158,12 +157,6 @@ def fitted(
         events=int(event.sum()),
         penalised=penalised,
     )
-
-
-def predict(fit: LogisticFit, predictors: ArrayLike) -> Floats:
-    """Probability of the event for new rows (m, p)."""
-    matrix = np.asarray(predictors, dtype=np.float64).reshape(-1, len(fit.coefficients) - 1)
-    return np.asarray(expit(fit.coefficients[0] + matrix @ fit.coefficients[1:]))
 
 
 def wald_test(fit: LogisticFit, indices: Sequence[int]) -> ChiSquareTest:
@@ -200,7 +193,7 @@ def profile_interval(
         check_not_separated(matrix, event, "the predictor")
     design = standard_design(matrix)
     index = column + 1
-    top = climb(design.matrix, event, penalised=penalised)
+    top = maximise(design.matrix, event, penalised=penalised)
     peak = float(top.coefficients[index])
     se = math.sqrt(float(np.linalg.inv(top.information)[index, index]))
     target = float(scipy.stats.chi2.ppf(0.95, 1))
@@ -208,7 +201,7 @@ def profile_interval(
     def excess(value: float) -> float:
         start = top.coefficients.copy()
         start[index] = value
-        held = climb(design.matrix, event, penalised=penalised, start=start, fixed=index)
+        held = maximise(design.matrix, event, penalised=penalised, start=start, fixed=index)
         return 2 * (top.value - held.value) - target
 
     low, high = (_crossing(excess, peak, side * se) for side in (-1, 1))

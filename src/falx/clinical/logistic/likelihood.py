@@ -10,12 +10,12 @@ from scipy.special import expit
 from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError
 
-__all__ = ["Summit", "climb", "information", "log_likelihood", "score"]
+__all__ = ["Maximum", "information", "log_likelihood", "maximise", "score"]
 
 
 @dataclass(frozen=True)
-class Summit:
-    """Where the climb ended: coefficients, the function's value, and the information there."""
+class Maximum:
+    """Where a climb ended: coefficients, the function's value, and the information there."""
 
     coefficients: Floats
     value: float
@@ -29,13 +29,13 @@ def log_likelihood(design: Floats, event: Bools, coefficients: Floats) -> float:
 
 
 def information(design: Floats, coefficients: Floats) -> Floats:
-    """Fisher information X' diag(p (1 - p)) X."""
+    """Fisher information X' diag(p (1 - p)) X, (k, k), of a design (n, k)."""
     p = expit(design @ coefficients)
     return np.asarray(design.T @ (design * (p * (1 - p))[:, None]), dtype=np.float64)
 
 
 def score(design: Floats, event: Bools, coefficients: Floats) -> Floats:
-    """Gradient of the log likelihood, X' (y - p)."""
+    """Gradient of the log likelihood, X' (y - p), (k,), of a design (n, k)."""
     return np.asarray(design.T @ (event - expit(design @ coefficients)), dtype=np.float64)
 
 
@@ -57,7 +57,7 @@ def _plain(design: Floats, event: Bools, b: Floats) -> tuple[float, Floats, Floa
     return value, score(design, event, b), information(design, b)
 
 
-def climb(
+def maximise(
     design: Floats,
     event: Bools,
     *,
@@ -65,7 +65,7 @@ def climb(
     start: Floats | None = None,
     fixed: int | None = None,
     max_steps: int = 500,
-) -> Summit:
+) -> Maximum:
     """Maximise the (penalised) log likelihood.
 
     Parameters
@@ -89,7 +89,7 @@ def climb(
     value, gradient, info = function(design, event, b)
     for _ in range(max_steps):
         if np.abs(gradient[free]).max(initial=0.0) < 1e-10:
-            return Summit(b, value, info)
+            return Maximum(b, value, info)
         step = np.zeros_like(b)
         try:
             step[free] = np.linalg.solve(info[np.ix_(free, free)], gradient[free])
@@ -106,7 +106,7 @@ def climb(
             trial = function(design, event, b + step)
         b, (value, gradient, info) = b + step, trial
         if np.abs(step).max() < 1e-12:
-            return Summit(b, value, info)
+            return Maximum(b, value, info)
     raise InputError(
         "the logistic model did not converge",
         found=f"{max_steps} steps",

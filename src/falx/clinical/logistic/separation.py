@@ -45,7 +45,7 @@ def is_separated(predictors: ArrayLike, outcome: ArrayLike) -> bool:
 
 
 def check_not_separated(predictors: ArrayLike, outcome: ArrayLike, name: str) -> None:
-    """Raise if the outcomes are separated, naming the remedy."""
+    """Raise if predictors (n, p) separate the outcomes (n,), naming the remedy."""
     if is_separated(predictors, outcome):
         raise SeparatedError(
             f"{name} separates the outcomes, so no maximum-likelihood odds ratio exists",

@@ -1,4 +1,7 @@
-"""Logistic models with one restricted cubic spline: tests, odds-ratio curve, turning points."""
+"""Logistic models with one restricted cubic spline: tests, odds-ratio curve, turning points.
+
+Harrell 2001, sections 2.4.5 and 9; the score test is Rao's of 1948.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +170,7 @@ def odds_ratio_curve(
     fit
         The model.
     x
-        Where; default 200 points over the observed range.
+        Where, (m,); default 200 points over the observed range.
     reference
         Predictor value with odds ratio 1.
     """

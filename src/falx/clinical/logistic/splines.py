@@ -1,7 +1,7 @@
 """Restricted cubic splines (Harrell): knots, basis and derivative.
 
 A restricted cubic spline is a smooth curve, cubic between its knots and straight beyond the
-outer ones.
+outer ones. Basis and knots are those of Harrell 2001, section 2.4.5, and of Stone and Koo 1985.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One predictor, one outcome: the odds ratio, or a plain sentence why there is none."""
+"""One predictor, one outcome: the odds ratio, or a plain sentence why there is none.
+
+Maximum likelihood and Firth's estimate (1993) side by side, as Heinze and Schemper 2002 advise.
+"""
 
 from __future__ import annotations
 

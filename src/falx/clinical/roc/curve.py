@@ -2,6 +2,9 @@
 
 "Positive" is the event of the outcome (seizure free). `higher_is_positive` says, always
 explicitly, whether high values speak for it.
+
+scikit-learn has the area but neither DeLong's variance (1988) nor the paired test, and would be
+a dependency of 51 MB.
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ class YoudenCut:
 def scored(
     score: ArrayLike, outcome: ArrayLike, *, higher_is_positive: bool
 ) -> tuple[Floats, Bools]:
-    """Return checked values, turned so that high means positive, and the outcome."""
+    """Return checked values (n,), turned so that high means positive, and the outcome (n,)."""
     event = binary_outcome(outcome)
     values = vector(score, "the score", at_least=2)
     if len(values) != len(event):
@@ -102,7 +105,7 @@ def scored(
 def roc_curve(
     score: ArrayLike, outcome: ArrayLike, *, higher_is_positive: bool = True
 ) -> RocCurve:
-    """Sensitivity and specificity at every possible cut.
+    """Sensitivity and specificity at every possible cut of a score (n,).
 
     Examples
     --------
@@ -170,7 +173,7 @@ def delong_test(
     *,
     higher_is_positive: tuple[bool, bool] = (True, True),
 ) -> DelongTest:
-    """Compare two areas on the same patients through the covariance of their placements."""
+    """Compare two areas on the same patients (n,) through the covariance of their placements."""
     parts = [
         _placements(*scored(s, outcome, higher_is_positive=up))
         for s, up in zip((first, second), higher_is_positive, strict=True)

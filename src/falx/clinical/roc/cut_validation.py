@@ -75,7 +75,8 @@ def nested_cut(
 ) -> HeldOut:
     """Repeated stratified cross-validation with the cut chosen in the training folds only.
 
-    The held-out calls of one repeat are pooled before they are scored.
+    The held-out calls of one repeat are pooled before they are scored. Score and outcome are
+    (n,).
     """
     values, event = scored(score, outcome, higher_is_positive=higher_is_positive)
     smaller = int(min(event.sum(), np.sum(~event)))
@@ -107,7 +108,7 @@ def nested_cut(
 def leave_one_out_cut(
     score: ArrayLike, outcome: ArrayLike, *, higher_is_positive: bool = True
 ) -> HeldOut:
-    """Leave-one-out performance of the Youden rule."""
+    """Leave-one-out performance of the Youden rule on a score (n,)."""
     values, event = scored(score, outcome, higher_is_positive=higher_is_positive)
     cuts = many_cuts(values, event, 1 - np.eye(len(values), dtype=np.int64))
     keep = cuts.usable
@@ -153,7 +154,7 @@ def cut_optimism(
     rng: np.random.Generator,
     higher_is_positive: bool = True,
 ) -> CutOptimism:
-    """Optimism-corrected balanced accuracy of the Youden rule (Harrell; out of bag; .632+)."""
+    """Optimism-corrected balanced accuracy of the Youden rule on a score (n,)."""
     values, event = scored(score, outcome, higher_is_positive=higher_is_positive)
     n = len(values)
     counts = bootstrap_counts(bootstrap_rows(event, n_resamples, rng), n)

@@ -1,4 +1,8 @@
-"""Resampling for the curve: bootstrap of area and cut, permutation of the best cut."""
+"""Resampling for the curve: bootstrap of area and cut, permutation of the best cut.
+
+BCa intervals after Efron 1987; scipy.stats.bootstrap gives the same from the same draws but has
+no stratified resampling and is slower.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +128,7 @@ def cut_stability(
     near: float = 0.02,
     higher_is_positive: bool = True,
 ) -> CutStability:
-    """Bootstrap and leave-one-out distribution of the Youden cut."""
+    """Bootstrap and leave-one-out distribution of the Youden cut of a score (n,)."""
     values, event = scored(score, outcome, higher_is_positive=higher_is_positive)
     n, sign = len(values), 1.0 if higher_is_positive else -1.0
     rows = bootstrap_rows(event, n_resamples, rng)
@@ -172,7 +176,7 @@ def permute_youden(
 ) -> MaximalTest:
     """P of the largest Youden index when outcomes are shuffled and the best cut is sought anew.
 
-    P = (1 + number of permutations at least as extreme) / (1 + permutations).
+    P = (1 + number of permutations at least as extreme) / (1 + permutations), for a score (n,).
     """
     values, event = scored(score, outcome, higher_is_positive=higher_is_positive)
     once = np.ones((n_permutations, len(values)), dtype=np.int64)
@@ -189,7 +193,7 @@ def permute_auc(
     n_permutations: int = 5000,
     rng: np.random.Generator,
 ) -> MaximalTest:
-    """P of the distance of the area from one half, either direction."""
+    """P of the distance of the area of a score (n,) from one half, either direction."""
     values, event = scored(score, outcome, higher_is_positive=True)
     once = np.ones((n_permutations, len(values)), dtype=np.int64)
     observed = abs(float(areas(values, event, once[:1])[0]) - 0.5)

@@ -23,10 +23,18 @@ from falx.genes.ahba.accounts import (
 from falx.genes.ahba.files import AhbaFolder, Ontology, Reannotation
 from falx.genes.ahba.ledger import Ledger
 from falx.genes.ahba.matching import LabelledVoxels, labelled_voxels, match_stepwise
-from falx.genes.ahba.normalise import normalise
+from falx.genes.ahba.normalise import NORMALISATIONS, normalise
 from falx.genes.ahba.probes import Probes, annotate
-from falx.genes.ahba.regions import DonorSamples, aggregate, fill_missing, region_values
+from falx.genes.ahba.regions import (
+    AGGREGATIONS,
+    MISSING,
+    DonorSamples,
+    aggregate,
+    fill_missing,
+    region_values,
+)
 from falx.genes.ahba.samples import (
+    MIRRORS,
     Samples,
     mirror_samples,
     read_samples,
@@ -34,17 +42,39 @@ from falx.genes.ahba.samples import (
     structure_class,
     unlike_samples,
 )
-from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_structure
+from falx.genes.ahba.selection import SELECTIONS, Microarray, choose_probes, rnaseq_by_structure
 
 __all__ = ["AbagenOptions", "abagen_expression"]
 
 Array = npt.NDArray[np.float64]
+CHOICES: dict[str, tuple[str, ...]] = {
+    "probe_selection": SELECTIONS,
+    "donor_probes": ("aggregate", "independent", "common"),
+    "lr_mirror": MIRRORS,
+    "missing": MISSING,
+    "sample_norm": tuple(NORMALISATIONS),
+    "gene_norm": tuple(NORMALISATIONS),
+    "region_agg": ("donors", "samples"),
+    "agg_metric": AGGREGATIONS,
+}
+OPTIONAL = ("lr_mirror", "missing")
+ALIASES = {
+    "demean": "center",
+    "sig": "sigmoid",
+    "scaled_sig": "scaled_sigmoid",
+    "rs": "robust_sigmoid",
+    "rsig": "robust_sigmoid",
+    "scaled_robust_sigmoid": "srs",
+    "scaled_rsig": "srs",
+    "mixed_sig": "mixed_sigmoid",
+}
+"""Other words of abagen for a normalisation."""
 SIDE_OF: dict[str, Side] = {"L": "left", "R": "right"}
 
 
 @dataclass(frozen=True)
 class AbagenOptions:
-    """Options of the ``abagen`` mode, under abagen's names and with its defaults.
+    """Options of the ``abagen`` mode, under abagen's names, other words and defaults.
 
     `exact` of older versions is `missing`: exact=True is None, exact=False is ``centroids``.
     """
@@ -64,6 +94,14 @@ class AbagenOptions:
     agg_metric: str = "mean"
     use_atlas_info: bool = True
     donors: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            given = getattr(self, name)
+            if given is None and name in OPTIONAL:
+                continue
+            word = "none" if given is None else ALIASES.get(given, given)
+            object.__setattr__(self, name, check_option(name, word, known))
 
 
 def abagen_expression(
@@ -131,7 +169,6 @@ def _one_probe_per_gene(
     opt: AbagenOptions,
     ledger: Ledger,
 ) -> tuple[list[Microarray], tuple[str, ...], dict[tuple[str, ...], dict[str, int]]]:
-    check_option("donor_probes", opt.donor_probes, ("aggregate", "independent", "common"))
     names, number = probes.genes("symbols")
     if opt.probe_selection == "average":
         sums = [np.zeros((len(names), a.expression.shape[1])) for a in arrays]

@@ -1,4 +1,8 @@
-"""What both pipelines share: donors, probe filter, and the matrix with its accounts."""
+"""What both pipelines share: donors, probe filter, and the matrix with its accounts.
+
+The steps are those of Arnatkeviciute et al. 2019 (NeuroImage 189:353) and Markello et al. 2021
+(eLife 10:e72129).
+"""
 
 from __future__ import annotations
 

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
+from falx.core.files import read_table
+from falx.core.tables import Table, decode, is_missing, parse_matrix, parse_table
 from falx.genes.ahba.matrix import read_matrix
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = [
     "DONORS",
@@ -27,10 +26,10 @@ __all__ = [
     "find_ahba",
     "read_coordinates",
     "read_reannotation",
+    "whole_numbers",
 ]
 
 DONORS = ("9861", "10021", "12876", "14380", "15496", "15697")
-MICROARRAY_FILES = ("MicroarrayExpression", "PACall", "Probes", "SampleAnnot", "Ontology")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +108,15 @@ class AhbaFolder:
                 with archive.open(inside[0]) as stream:
                     yield stream
 
-    def table(self, donor: str, name: str, *, kind: str = "microarray") -> pd.DataFrame:
-        """Read a small table with header."""
-        import pandas as pd
-
+    def text(self, donor: str, name: str, *, kind: str = "microarray") -> str:
+        """Read a file of a donor as text."""
         with self.open(donor, name, kind=kind) as stream:
-            return pd.read_csv(stream, low_memory=False)
+            return decode(stream.read(), where=f"donor {donor}, {name}.csv")
+
+    def table(self, donor: str, name: str, *, kind: str = "microarray") -> Table:
+        """Read a small table with header."""
+        text = self.text(donor, name, kind=kind)
+        return parse_table(text, where=f"donor {donor}, {name}.csv")
 
     def matrix(
         self,
@@ -134,15 +136,14 @@ class AhbaFolder:
 
     def ontology(self, donor: str) -> Ontology:
         """Read the ontology and pair left with right structures by acronym."""
-        import pandas as pd
-
         table = self.table(donor, "Ontology")
-        ids = [int(i) for i in table["id"]]
-        sides = ["" if pd.isna(h) else str(h) for h in table["hemisphere"]]
+        ids = [int(i) for i in table.texts("id")]
+        sides = ["" if is_missing(side) else side for side in table.texts("hemisphere")]
         paths = [
-            tuple(int(p) for p in str(t).strip("/").split("/")) for t in table["structure_id_path"]
+            tuple(int(p) for p in path.strip("/").split("/"))
+            for path in table.texts("structure_id_path")
         ]
-        acronyms = [str(a) for a in table["acronym"]]
+        acronyms = table.texts("acronym")
         by_place = dict(zip(zip(acronyms, sides, strict=True), ids, strict=True))
         twins = {
             i: by_place.get((acronym, {"L": "R", "R": "L"}.get(side, "")))
@@ -156,28 +157,40 @@ class AhbaFolder:
 
     def rna(self, donor: str) -> RnaSeq:
         """Read RNA-seq TPM."""
-        import pandas as pd
-
         annot = self.table(donor, "SampleAnnot", kind="rnaseq")
-        with self.open(donor, "RNAseqTPM", kind="rnaseq") as stream:
-            tpm = pd.read_csv(stream, header=None, index_col=0)
+        tpm = parse_matrix(
+            self.text(donor, "RNAseqTPM", kind="rnaseq"),
+            where=f"donor {donor}, RNAseqTPM.csv",
+            what="expression",
+            headed=False,
+        )
         genes = self.table(donor, "Genes", kind="rnaseq")
-        entrez = {
-            str(s): int(e)
-            for s, e in zip(genes["gene_symbol"], genes["entrez_id"], strict=True)
-            if not pd.isna(e)
-        }
+        found = zip(genes.texts("gene_symbol"), genes.numbers("entrez_id"), strict=True)
+        entrez = {symbol: int(number) for symbol, number in found if np.isfinite(number)}
         return RnaSeq(
-            tpm.to_numpy(dtype=np.float64),
-            tuple(str(s) for s in tpm.index),
+            tpm.values,
+            tpm.rows,
             entrez,
-            _integers(annot, "well_id"),
-            _integers(annot, "ontology_structure_id"),
+            whole_numbers(annot, "well_id"),
+            whole_numbers(annot, "ontology_structure_id"),
         )
 
 
-def _integers(table: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
-    return table[column].to_numpy(dtype=np.int64)
+def whole_numbers(table: Table, column: str) -> npt.NDArray[np.int64]:
+    """Return a column of identifiers, shape (n_rows,).
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
+    found = table.numbers(column)
+    if not np.isfinite(found).all():
+        raise InputError(
+            "an identifier is missing", where=table.where, found=f"column {column}",
+            do="download the file again",
+        )  # fmt: skip
+    return found.astype(np.int64)
 
 
 def find_ahba(root: Path | str) -> AhbaFolder:
@@ -220,31 +233,32 @@ def _donor_places(root: Path, prefix: str) -> dict[str, Path]:
 def read_reannotation(path: Path | str) -> Reannotation:
     """Read the re-annotation table: probe_name, gene_symbol, entrez_id."""
     table = _csv(path, ("probe_name", "gene_symbol", "entrez_id"))
-    kept = table.dropna(subset=["entrez_id"])
+    entrez = table.numbers("entrez_id")
+    kept = np.flatnonzero(np.isfinite(entrez))
+    names, symbols = table.texts("probe_name"), table.texts("gene_symbol")
     return Reannotation(
-        tuple(str(n) for n in kept["probe_name"]),
-        tuple(str(s) for s in kept["gene_symbol"]),
-        kept["entrez_id"].to_numpy(dtype=np.int64),
+        tuple(names[i] for i in kept),
+        tuple(symbols[i] for i in kept),
+        entrez[kept].astype(np.int64),
         len(table) - len(kept),
     )
 
 
 def read_coordinates(path: Path | str) -> dict[int, tuple[float, float, float]]:
     """Read corrected MNI coordinates by well id, RAS+ mm."""
-    names = ("well_id", "corrected_mni_x", "corrected_mni_y", "corrected_mni_z")
-    table = _csv(path, names)
-    rows = table[list(names)].to_numpy(dtype=np.float64)
-    return {int(w): (float(x), float(y), float(z)) for w, x, y, z in rows}
+    axes = ("corrected_mni_x", "corrected_mni_y", "corrected_mni_z")
+    table = _csv(path, ("well_id", *axes))
+    wells = whole_numbers(table, "well_id").tolist()
+    x, y, z = (table.numbers(name).tolist() for name in axes)
+    return dict(zip(wells, zip(x, y, z, strict=True), strict=True))
 
 
-def _csv(path: Path | str, columns: tuple[str, ...]) -> pd.DataFrame:
-    import pandas as pd
-
+def _csv(path: Path | str, columns: tuple[str, ...]) -> Table:
     path = Path(path)
     if not path.exists():
         raise InputError("the table does not exist", where=path, do="run: falx fetch ahba-tables")
-    table = pd.read_csv(path)
-    missing = [name for name in columns if name not in table.columns]
+    table = read_table(path)
+    missing = [name for name in columns if name not in table.header]
     if missing:
         raise InputError("the table lacks columns", where=path.name, found=f"no {missing}")
     return table

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from falx.core.tables import table_text
 
 __all__ = ["Ledger", "Loss", "Step"]
 
@@ -51,8 +51,5 @@ class Ledger:
 
     def tsv(self) -> str:
         """All losses as a table: kind, name, step, reason."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(["kind", "name", "step", "reason"])
-        writer.writerows((loss.kind, loss.name, loss.step, loss.reason) for loss in self.losses)
-        return stream.getvalue()
+        rows = ((loss.kind, loss.name, loss.step, loss.reason) for loss in self.losses)
+        return table_text(("kind", "name", "step", "reason"), rows)

@@ -62,7 +62,7 @@ def labelled_voxels(atlas: Atlas) -> LabelledVoxels:
 def match_nearest(
     points_mm: npt.NDArray[np.float64], voxels: LabelledVoxels, *, within_mm: float = 2.0
 ) -> npt.NDArray[np.int32]:
-    """Label of the nearest labelled voxel centre within a distance; 0 if there is none."""
+    """Label of the nearest labelled voxel centre to points of shape (n, 3); 0 if none is near."""
     distance, index = voxels.tree.query(points_mm)
     return np.where(distance <= within_mm, voxels.labels[index], 0).astype(np.int32)
 
@@ -120,7 +120,7 @@ def match_stepwise(
     tolerance_mm: int = 2,
     kinds: Sequence[tuple[Side | None, str]] | None = None,
 ) -> npt.NDArray[np.int32]:
-    """Match as abagen does: floor to the grid, then balls of radius 0, 1, … tolerance.
+    """Match points of shape (n, 3) as abagen does: floor to the grid, then growing balls.
 
     A point is moved to the largest grid coordinate strictly below it on each axis. Of several
     labels in a ball the nearest centroid wins; without `kinds`, the most frequent one first.

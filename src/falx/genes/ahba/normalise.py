@@ -17,14 +17,15 @@ ROBUST_SD = {"linear": 1.3489795003921634, "hazen": 1.35}
 
 
 def scaled_robust_sigmoid(values: npt.ArrayLike, *, quartiles: str = "linear") -> Array:
-    """1 / (1 + exp(-(x - median) / s)), stretched to [0, 1] along axis 0; s = IQR / 1.35.
+    """1 / (1 + exp(-(x - median) / s)), stretched to [0, 1] along axis 0; s = IQR / (2 Φ⁻¹(¾)).
 
-    Columns whose quartiles coincide become NaN: they have no robust scale.
+    Values have the shape (n, columns). Columns whose quartiles coincide become NaN: they have no
+    robust scale (Fulcher et al. 2013, J. R. Soc. Interface 10:20130048).
 
     Parameters
     ----------
     quartiles
-        ``linear`` with s = IQR/1.349 (abagen) or ``hazen``, plotting positions (i - ½)/n with
+        ``linear`` with s = IQR/1.34898 (abagen) or ``hazen``, plotting positions (i - ½)/n with
         s = IQR/1.35 (MATLAB and the published pipeline).
 
     Examples

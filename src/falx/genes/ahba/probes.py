@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
-from falx.genes.ahba.files import AhbaFolder, Reannotation
+from falx.core.tables import Table
+from falx.genes.ahba.files import AhbaFolder, Reannotation, whole_numbers
 from falx.genes.ahba.ledger import Ledger
 from falx.genes.ahba.samples import Samples
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Probes", "above_background", "annotate"]
 
@@ -42,21 +39,22 @@ class Probes:
         return names, number.astype(np.intp)
 
 
-def annotate(table: pd.DataFrame, reannotation: Reannotation | None, ledger: Ledger) -> Probes:
+def annotate(table: Table, reannotation: Reannotation | None, ledger: Ledger) -> Probes:
     """Give each probe its gene: from the re-annotation, or as Allen wrote it.
 
     Probes without an Entrez id are dropped.
     """
-    table = table.sort_values("probe_id")
-    names = [str(name) for name in table["probe_name"]]
-    ids = table["probe_id"].to_numpy(dtype=np.int64)
+    ids = whole_numbers(table, "probe_id")
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
     if reannotation is None:
-        entrez = table["entrez_id"].to_numpy(dtype=np.float64)
-        symbols = np.array([str(s) for s in table["gene_symbol"]])
+        entrez = table.numbers("entrez_id")[order]
+        symbols = np.array(table.texts("gene_symbol"))[order]
         reason = "the probe has no Entrez id"
     else:
         row = {name: i for i, name in enumerate(reannotation.probe_name)}
-        found = [row.get(name, -1) for name in names]
+        names = table.texts("probe_name")
+        found = [row.get(names[i], -1) for i in order]
         entrez = np.array([reannotation.entrez[i] if i >= 0 else np.nan for i in found])
         symbols = np.array([reannotation.symbol[i] if i >= 0 else "" for i in found])
         reason = "the re-annotation gives the probe no gene"
@@ -74,7 +72,7 @@ def above_background(
     probes: Probes,
     threshold: float,
 ) -> npt.NDArray[np.bool_]:
-    """Whether a probe is present in at least a share of the samples, donors pooled.
+    """Whether a probe is present in a share of the samples, donors pooled; shape (probes,).
 
     Parameters
     ----------

@@ -14,7 +14,15 @@ from falx.core.errors import check_option
 from falx.core.grid import Side
 from falx.genes.ahba.matching import LabelledVoxels
 
-__all__ = ["AGGREGATIONS", "DonorSamples", "Filling", "aggregate", "fill_missing", "region_values"]
+__all__ = [
+    "AGGREGATIONS",
+    "MISSING",
+    "DonorSamples",
+    "Filling",
+    "aggregate",
+    "fill_missing",
+    "region_values",
+]
 
 Array = npt.NDArray[np.float64]
 AGGREGATIONS = ("mean", "median")

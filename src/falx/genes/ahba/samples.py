@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option
-from falx.genes.ahba.files import Ontology
-
-if TYPE_CHECKING:
-    import pandas as pd
+from falx.core.tables import Table
+from falx.genes.ahba.files import Ontology, whole_numbers
 
 __all__ = [
     "MIRRORS",
@@ -79,7 +76,7 @@ class Samples:
 
 def read_samples(
     donor: str,
-    table: pd.DataFrame,
+    table: Table,
     coordinates: dict[int, tuple[float, float, float]] | None = None,
 ) -> Samples:
     """Read an annotation table; corrected coordinates replace the original ones by well id.
@@ -89,9 +86,9 @@ def read_samples(
     InputError
         If a sample has no corrected coordinate.
     """
-    wells = table["well_id"].to_numpy(dtype=np.int64)
+    wells = whole_numbers(table, "well_id")
     if coordinates is None:
-        mni = table[["mni_x", "mni_y", "mni_z"]].to_numpy(dtype=np.float64)
+        mni = np.stack([table.numbers(f"mni_{axis}") for axis in "xyz"], axis=1)
     else:
         missing = [int(w) for w in wells if int(w) not in coordinates]
         if missing:
@@ -105,9 +102,9 @@ def read_samples(
         donor,
         np.arange(len(table)),
         wells,
-        table["structure_id"].to_numpy(dtype=np.int64),
-        tuple(str(s) for s in table["slab_type"]),
-        tuple(str(s) for s in table["structure_name"]),
+        whole_numbers(table, "structure_id"),
+        table.texts("slab_type"),
+        table.texts("structure_name"),
         mni,
     )
 
@@ -147,7 +144,7 @@ def _join(parts: list[Samples]) -> Samples:
 
 
 def side_agrees(samples: Samples, ontology: Ontology) -> npt.NDArray[np.bool_]:
-    """Whether the ontology's side and the sign of x agree; structures without side need x = 0."""
+    """Whether side and sign of x agree, shape (S,); structures without side need x = 0."""
     x = samples.mni_mm[:, 0]
     side = np.array([ontology.hemisphere.get(int(s), "") for s in samples.structure_id])
     expected = np.select([side == "L", side == "R"], [-1.0, 1.0], 0.0)

@@ -46,7 +46,7 @@ class Microarray:
 
 
 def rank_correlation(a: Array, b: Array) -> Array:
-    """Spearman correlation of matching rows; NaN where a row is constant."""
+    """Spearman correlation of matching rows, shape (rows,); NaN where a row is constant."""
     ranks = [_ranks(x) for x in (a, b)]
     centred = [r - r.mean(axis=1, keepdims=True) for r in ranks]
     length = [np.sqrt((c**2).sum(axis=1)) for c in centred]
@@ -76,7 +76,7 @@ def _group_means(
 
 
 def differential_stability(donors: Sequence[Microarray]) -> Array:
-    """Mean rank correlation of each probe's structure profile over pairs of donors.
+    """Mean rank correlation of each probe's structure profile over donor pairs, shape (probes,).
 
     Structures shared by a pair count (Hawrylycz et al. 2015). A probe without a correlation
     in any pair is NaN.
@@ -125,7 +125,7 @@ def _rnaseq(
 def rnaseq_by_structure(
     donors: Sequence[Microarray], rnas: Sequence[RnaSeq], symbols: Sequence[str]
 ) -> Array:
-    """Rank correlation over structures, mean of the donors that have one (abagen)."""
+    """Rank correlation over structures, mean of the donors that have one, shape (probes,)."""
     r = _rnaseq(donors, rnas, symbols, "structure_id", lambda _, symbol: symbol)
     n = np.isfinite(r).sum(axis=0)
     return np.asarray(np.where(n > 0, np.nansum(r, axis=0) / np.maximum(n, 1), np.nan))
@@ -134,7 +134,7 @@ def rnaseq_by_structure(
 def rnaseq_by_well(
     donors: Sequence[Microarray], rnas: Sequence[RnaSeq], entrez: npt.NDArray[np.int64]
 ) -> Array:
-    """Rank correlation over shared wells, plain mean of donors: NaN if missing in one.
+    """Rank correlation over shared wells, plain mean of donors, shape (probes,); NaN if one lacks.
 
     Genes are met by Entrez id (Arnatkeviciute et al. 2019).
     """

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, notify
-from falx.genes.frames import read_frame
-from falx.genes.sets.library import text_of
+from falx.core.tables import Table, is_missing, parse_matrix
+from falx.genes.sets.library import SourceText
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Counts", "check_design", "merge_symbols", "read_counts", "read_design"]
+__all__ = ["Counts", "check_design", "check_formula", "merge_symbols", "read_counts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +26,7 @@ class Counts:
     samples: tuple[str, ...]
 
 
-def _table(path: Path | str) -> pd.DataFrame:
-    path = Path(path)
-    if not path.exists():
-        raise InputError("the table does not exist", where=path, do="check the path")
-    tabs = ".tsv" in path.suffixes or ".txt" in path.suffixes
-    return read_frame(text_of(path)[0], "\t" if tabs else ",", where=path.name)
-
-
-def read_counts(path: Path | str) -> Counts:
+def read_counts(source: SourceText) -> Counts:
     """Read counts: genes as rows, samples as columns, names in the first row and column.
 
     Raises
@@ -45,25 +34,13 @@ def read_counts(path: Path | str) -> Counts:
     InputError
         If values are fractional, negative, missing, or look normalised; if a name repeats.
     """
-    import pandas as pd
-
-    table = _table(path)
-    name = Path(path).name
-    words = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
-    if words:
-        raise InputError(
-            "counts must be numbers",
-            where=name,
-            found=f"column {words[0]!r}",
-            do="leave annotation columns out",
-        )
-    values = table.to_numpy(dtype=np.float64)
-    samples = tuple(str(c) for c in table.columns)
-    genes = tuple(str(g) for g in table.index)
-    _check_values(values, genes, samples, name)
-    if len(set(samples)) != len(samples):
+    name = source.name
+    matrix = parse_matrix(source.text, where=name, what="counts")
+    _check_values(matrix.values, matrix.rows, matrix.columns, name)
+    if len(set(matrix.columns)) != len(matrix.columns):
         raise InputError("a sample name occurs twice", where=name)
-    return merge_symbols(Counts(values.astype(np.int64), genes, samples), where=name)
+    counts = Counts(matrix.values.astype(np.int64), matrix.rows, matrix.columns)
+    return merge_symbols(counts, where=name)
 
 
 def _check_values(
@@ -108,50 +85,56 @@ def merge_symbols(counts: Counts, *, where: object = "counts") -> Counts:
     return Counts(counts.values[rows], tuple(names[i] for i in rows), counts.samples)
 
 
-def read_design(path: Path | str) -> pd.DataFrame:
-    """Read sample metadata: one row a sample, names in the first column."""
-    table = _table(path)
-    table.index = table.index.map(str)
-    return table
-
-
 def check_design(
-    counts: Counts, design: pd.DataFrame, factor: str, contrast: tuple[str, str]
-) -> pd.DataFrame:
+    counts: Counts, design: Table, factor: str, contrast: tuple[str, str]
+) -> dict[str, tuple[str, ...]]:
     """Order the design by the counts' samples and check the contrast.
 
     Parameters
     ----------
+    design
+        One row a sample, names in the first column.
     factor
         Column that holds the groups.
     contrast
         Group of interest and reference group.
+
+    Returns
+    -------
+    dict
+        Cells of every column but the first, in the order of the counts' samples.
     """
-    missing = [s for s in counts.samples if s not in design.index]
-    extra = [s for s in design.index if s not in counts.samples]
+    names = design.texts(design.header[0])
+    missing = [s for s in counts.samples if s not in names]
+    extra = [s for s in names if s not in counts.samples]
     if missing or extra:
         raise InputError(
             "counts and design name different samples",
             where="design",
             found=f"without design: {missing[:3]}; without counts: {extra[:3]}",
         )
-    if factor not in design.columns:
+    columns = design.header[1:]
+    if factor not in columns:
         raise InputError(
             "the design has no such column",
             where="design",
             found=factor,
-            do=f"choose one of {', '.join(map(str, design.columns))}",
+            do=f"choose one of {', '.join(columns)}",
         )
-    ordered = design.loc[list(counts.samples)].copy()
-    ordered[factor] = ordered[factor].astype(str)
-    sizes = ordered[factor].value_counts()
+    rows = [names.index(sample) for sample in counts.samples]
+    ordered = {name: tuple(design.texts(name)[i] for i in rows) for name in columns}
+    _check_groups(Counter(ordered[factor]), contrast)
+    return ordered
+
+
+def _check_groups(sizes: Counter[str], contrast: tuple[str, str]) -> None:
     for level in contrast:
         if level not in sizes:
             raise InputError(
                 "a group of the contrast is not in the design",
                 where="design",
                 found=level,
-                do=f"choose two of {', '.join(sizes.index)}",
+                do=f"choose two of {', '.join(sizes)}",
             )
         if sizes[level] < 2:
             raise InputError(
@@ -160,7 +143,43 @@ def check_design(
                 found=level,
                 do="variation cannot be estimated; add samples",
             )
-    lone = [str(level) for level, n in sizes.items() if n == 1]
+    lone = [level for level, n in sizes.items() if n == 1]
     if lone:
         notify("a group outside the contrast has one sample", where="design", found=lone)
-    return ordered
+
+
+def check_formula(formula: str, columns: Mapping[str, Sequence[str]], factor: str) -> None:
+    """Raise unless a formula names columns of the design, all filled, and the compared one.
+
+    Examples
+    --------
+    >>> check_formula("~ age + group", {"group": ["A"], "age": ["30"]}, "group")
+    """
+    # Names before a bracket are functions, those in quotation marks values of an argument.
+    bare = re.sub(r"""(["']).*?\1""", "", formula)
+    quoted = re.findall(r"`([^`]+)`", bare)
+    words = re.findall(r"[^\W\d][\w.]*(?![\w.]*\s*[(=])", re.sub(r"`[^`]+`", "", bare))
+    named = dict.fromkeys([*quoted, *words])
+    unknown = [name for name in named if name not in columns]
+    if unknown:
+        raise InputError(
+            "the formula names what is no column of the design",
+            where=formula,
+            found=", ".join(unknown),
+            do=f"choose from {', '.join(columns)}",
+        )
+    if factor not in named:
+        raise InputError(
+            "the formula leaves out the column that is compared",
+            where=formula,
+            found=f"no {factor}",
+            do=f"add + {factor}",
+        )
+    holes = [name for name in named if any(map(is_missing, columns[name]))]
+    if holes:
+        raise InputError(
+            "a column of the formula has empty cells",
+            where="design",
+            found=", ".join(holes),
+            do="fill them, or leave those samples out of counts and design",
+        )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree as ET
 
+import networkx as nx
 import numpy as np
 import numpy.typing as npt
 import scipy
@@ -132,43 +132,34 @@ def sif(network: Network) -> str:
     return "".join(f"{a}\tpp\t{b}\n" for a, b in network.edges())
 
 
+def _graph(network: Network) -> nx.Graph[str]:
+    """Return the network as a graph of networkx, nodes and edges in alphabetical order."""
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(sorted(network.neighbours))
+    graph.add_edges_from(network.edges())
+    return graph
+
+
 def graphml(network: Network, modules: Sequence[Module] = ()) -> str:
     """GraphML with the number of each node's module, 0 for none."""
-    root = ET.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
-    ET.SubElement(
-        root, "key", {"id": "module", "for": "node", "attr.name": "module", "attr.type": "int"}
-    )
-    graph = ET.SubElement(root, "graph", edgedefault="undirected")
+    graph = _graph(network)
     number = {node: i for i, m in reversed(list(enumerate(modules, 1))) for node in m.nodes}
-    for node in sorted(network.neighbours):
-        element = ET.SubElement(graph, "node", id=node)
-        data = ET.SubElement(element, "data", key="module")
-        data.text = str(number.get(node, 0))
-    for a, b in network.edges():
-        ET.SubElement(graph, "edge", source=a, target=b)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    nx.set_node_attributes(graph, {node: number.get(node, 0) for node in graph}, "module")
+    return "\n".join(nx.generate_graphml(graph)) + "\n"
 
 
-def layout(network: Network, *, n_steps: int = 150) -> dict[str, tuple[float, float]]:
+def layout(network: Network) -> dict[str, tuple[float, float]]:
     """Places for drawing, in [-1, 1] (Fruchterman and Reingold 1991), the same every time."""
     names = sorted(network.neighbours)
     n = len(names)
-    row = {name: i for i, name in enumerate(names)}
-    angle = 2.0 * np.pi * np.arange(n) / max(n, 1)
+    if n == 0:
+        return {}
+    angle = 2.0 * np.pi * np.arange(n) / n
     # A spiral as the start: no two nodes coincide and nothing is random.
-    place = np.column_stack([np.cos(angle), np.sin(angle)]) * np.linspace(0.3, 1.0, n)[:, None]
-    A = np.zeros((n, n))
-    for a, b in network.edges():
-        A[row[a], row[b]] = A[row[b], row[a]] = 1.0
-    ideal = 1.0 / np.sqrt(max(n, 1))
-    for step in range(n_steps):
-        apart = place[:, None] - place[None]
-        distance = np.maximum(np.linalg.norm(apart, axis=2), 1e-3)
-        force = ideal**2 / distance**2 - A * distance / ideal
-        move = np.einsum("ij,ijk->ik", force, apart) - 0.5 * ideal * place
-        length = np.maximum(np.linalg.norm(move, axis=1, keepdims=True), 1e-9)
-        heat = 0.2 * (1.0 - step / n_steps)
-        place = place + move / length * np.minimum(length, heat)
-    extent = max(float(np.abs(place).max()), 1e-9)
-    return {name: (float(x), float(y)) for name, (x, y) in zip(names, place / extent, strict=True)}
+    start = np.column_stack([np.cos(angle), np.sin(angle)]) * np.linspace(0.3, 1.0, n)[:, None]
+    places = nx.spring_layout(
+        _graph(network), pos=dict(zip(names, start, strict=True)), iterations=150, seed=1
+    )
+    found = np.array([places[name] for name in names])
+    found /= float(np.abs(found).max()) or 1.0
+    return {name: (float(x), float(y)) for name, (x, y) in zip(names, found, strict=True)}

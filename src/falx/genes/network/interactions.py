@@ -1,13 +1,16 @@
-"""Interaction tables: STRING, BioGRID, HINT and plain edge lists."""
+"""Interaction tables: STRING, BioGRID, HINT and plain edge lists.
+
+Szklarczyk et al. 2023 (Nucleic Acids Res. 51:D638), Oughtred et al. 2021 (Protein Sci. 30:187),
+Das and Yu 2012 (BMC Syst. Biol. 6:92).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from falx.core.errors import InputError, check_range, notify
-from falx.genes.sets.library import Origin, text_of
+from falx.genes.sets.library import Origin, SourceText
 
 __all__ = [
     "Network",
@@ -20,6 +23,7 @@ __all__ = [
 ]
 
 HUMAN = "9606"
+HEADING = {"source", "target", "protein1", "protein2", "gene1", "gene2", "node1", "node2", *"ab"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,65 +93,52 @@ def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
     return Network(frozen, origin, loops, repeated)
 
 
-def read_edge_list(path: Path | str) -> Network:
+def read_edge_list(source: SourceText) -> Network:
     """Read one pair a line, separated by tab, comma or blanks; further columns are ignored.
 
     A first line whose words are column names is skipped.
     """
-    text, digest = text_of(path)
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    text = source.text.splitlines()
+    lines = [line for line in text if line.strip() and not line.startswith("#")]
     separator = next((s for s in ("\t", ",") if lines and s in lines[0]), None)
     rows = [[cell.strip() for cell in line.split(separator)] for line in lines]
-    heading = {
-        "source",
-        "target",
-        "protein1",
-        "protein2",
-        "gene1",
-        "gene2",
-        "node1",
-        "node2",
-        "a",
-        "b",
-    }
-    if rows and {cell.lower() for cell in rows[0][:2]} <= heading:
+    if rows and {cell.lower() for cell in rows[0][:2]} <= HEADING:
         rows = rows[1:]
     short = next((row for row in rows if len(row) < 2 or not row[1]), None)
     if short is not None:
         raise InputError(
             "a line does not name two genes",
-            where=Path(path).name,
+            where=source.name,
             found=short,
             do="give one pair a line",
         )
-    return make_network(((r[0], r[1]) for r in rows), Origin(Path(path).name, digest))
+    return make_network(((r[0], r[1]) for r in rows), source.origin())
 
 
-def read_indexed(edges: Path | str, index: Path | str) -> Network:
+def read_indexed(edges: SourceText, index: SourceText) -> Network:
     """Read HINT or iRefIndex lists: edges as numbers from 1, and number to gene."""
-    text, digest = text_of(edges)
     names = {}
-    for line in text_of(index)[0].splitlines():
+    for line in index.text.splitlines():
         if line.strip():
             number, gene = line.split()[:2]
             names[int(number)] = gene
     pairs = []
-    for line in text.splitlines():
+    for line in edges.text.splitlines():
         if line.strip():
             a, b = (int(word) for word in line.split()[:2])
             if a not in names or b not in names:
                 raise InputError(
                     "an edge has no name in the index",
-                    where=Path(edges).name,
+                    where=edges.name,
                     found=line.strip(),
                     do="use the index of the same list",
                 )
             pairs.append((names[a], names[b]))
-    return make_network(pairs, Origin(Path(edges).name, digest))
+    return make_network(pairs, edges.origin())
 
 
 def read_string(
-    links: Path | str, info: Path | str | None = None, *, score_above: int = 132
+    links: SourceText, info: SourceText | None = None, *, score_above: int = 132
 ) -> Network:
     """Read STRING links, each of which stands there in both directions.
 
@@ -161,13 +152,12 @@ def read_string(
         Combined score, 0 to 1000, that an edge must exceed.
     """
     check_range("STRING score", score_above, 0, 1000)
-    text, digest = text_of(links)
-    rows = text.splitlines()
+    rows = links.text.splitlines()
     header = rows[0].split() if rows else []
     if header[:2] != ["protein1", "protein2"] or "combined_score" not in header:
         raise InputError(
             "the file is not a STRING links table",
-            where=Path(links).name,
+            where=links.name,
             found=header[:4],
             do="use 9606.protein.links or physical.links",
         )
@@ -183,22 +173,20 @@ def read_string(
             a, b = (names.get(w, w.removeprefix(f"{HUMAN}.")) for w in words[:2])
             pairs.add((min(a, b), max(a, b)))
     if foreign:
-        notify("edges of other organisms are left out", where=Path(links).name, found=foreign)
-    origin = Origin(Path(links).name, digest, licence="CC BY 4.0")
-    return make_network(sorted(pairs), origin)
+        notify("edges of other organisms are left out", where=links.name, found=foreign)
+    return make_network(sorted(pairs), links.origin(licence="CC BY 4.0"))
 
 
-def _string_names(info: Path | str) -> dict[str, str]:
-    rows = [line.split("\t") for line in text_of(info)[0].splitlines()]
+def _string_names(info: SourceText) -> dict[str, str]:
+    rows = [line.split("\t") for line in info.text.splitlines()]
     if not rows or len(rows[0]) < 2:
-        raise InputError("the file is not STRING protein.info", where=Path(info).name)
+        raise InputError("the file is not STRING protein.info", where=info.name)
     return {row[0]: row[1] for row in rows[1:] if len(row) > 1}
 
 
-def read_biogrid(path: Path | str, *, kind: str | None = "physical") -> Network:
+def read_biogrid(source: SourceText, *, kind: str | None = "physical") -> Network:
     """Read a BioGRID TAB3 table: human pairs, physical ones unless `kind` is None."""
-    text, digest = text_of(path)
-    rows = [line.split("\t") for line in text.splitlines()]
+    rows = [line.split("\t") for line in source.text.splitlines()]
     header = [name.lstrip("#").strip() for name in rows[0]] if rows else []
     needed = (
         "Official Symbol Interactor A",
@@ -210,7 +198,7 @@ def read_biogrid(path: Path | str, *, kind: str | None = "physical") -> Network:
     missing = [name for name in needed if name not in header]
     if missing:
         raise InputError(
-            "the file is not BioGRID TAB3", where=Path(path).name, found=f"no column {missing[0]}"
+            "the file is not BioGRID TAB3", where=source.name, found=f"no column {missing[0]}"
         )
     a, b, system, organism_a, organism_b = (header.index(name) for name in needed)
     pairs = [
@@ -221,16 +209,16 @@ def read_biogrid(path: Path | str, *, kind: str | None = "physical") -> Network:
         and "-" not in (row[a], row[b])
         and (kind is None or row[system] == kind)
     ]
-    return make_network(pairs, Origin(Path(path).name, digest, licence="MIT"))
+    return make_network(pairs, source.origin(licence="MIT"))
 
 
-def read_network(paths: Sequence[Path | str], *, score_above: int = 132) -> Network:
+def read_network(sources: Sequence[SourceText], *, score_above: int = 132) -> Network:
     """Read one or two files of any known form, told apart by their first line."""
-    first = text_of(paths[0])[0].split("\n", 1)[0]
+    first = sources[0].text.split("\n", 1)[0]
     if first.startswith("protein1"):
-        return read_string(*paths, score_above=score_above)
+        return read_string(*sources, score_above=score_above)
     if "Official Symbol Interactor A" in first:
-        return read_biogrid(paths[0])
-    if len(paths) == 2:
-        return read_indexed(paths[0], paths[1])
-    return read_edge_list(paths[0])
+        return read_biogrid(sources[0])
+    if len(sources) == 2:
+        return read_indexed(sources[0], sources[1])
+    return read_edge_list(sources[0])

@@ -3,7 +3,8 @@ r"""Gaussian random maps with a covariance fitted to the map by maximum likeliho
 Spectral and permutation surrogates lose calibration on very smooth maps, because one map holds
 few independent values. This null draws new maps from
 :math:`\mathcal N(\mu, \sigma^2[(1-\nu)e^{-d/\lambda} + \nu I])` with range λ and nugget ν
-estimated by restricted maximum likelihood. It assumes a stationary normal field.
+estimated by restricted maximum likelihood (Patterson and Thompson 1971, Biometrika 58:545). It
+assumes a stationary normal field.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class FittedField:
 
 
 def fit_field(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> FittedField:
-    """Fit range and nugget on a grid by restricted maximum likelihood."""
+    """Fit range and nugget to a map of shape (n,) on a grid by restricted maximum likelihood."""
     y = np.asarray(values, dtype=np.float64)
     d = np.asarray(distances_mm, dtype=np.float64)
     apart = d[np.triu_indices(len(d), k=1)]

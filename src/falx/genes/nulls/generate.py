@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -40,21 +40,15 @@ __all__ = [
     "Positions",
     "distances",
     "null_maps",
+    "null_plan",
 ]
 
 Array = npt.NDArray[np.float64]
 NullMethod = Literal[
     "moran", "variogram", "gaussian", "spin_nearest", "spin_vasa", "spin_hungarian", "random"
 ]
-NULL_METHODS: tuple[NullMethod, ...] = (
-    "moran",
-    "variogram",
-    "gaussian",
-    "spin_nearest",
-    "spin_vasa",
-    "spin_hungarian",
-    "random",
-)
+NULL_METHODS: tuple[NullMethod, ...] = get_args(NullMethod)
+_NAMED: dict[str, NullMethod] = {"spin": "spin_nearest", **{m: m for m in NULL_METHODS}}
 AT_FIVE = "at a nominal 5 %, for maps of range 10 and 25 mm"
 EXCESSIVE_SPINS: dict[str, tuple[str, str, str]] = {
     "spin_vasa": ("Váša", "8.5 % and 15.0 %", "4.0 % and 3.5 %"),
@@ -128,6 +122,23 @@ class NullMaps:
 
     def __len__(self) -> int:
         return len(self.maps)
+
+
+def null_plan(text: str) -> NullMethod | dict[str, NullMethod]:
+    """Read a null method, or one for each block; ``spin`` is the nearest spin.
+
+    Examples
+    --------
+    >>> null_plan("spin"), null_plan("cortex=spin_vasa,subcortex=moran")
+    ('spin_nearest', {'cortex': 'spin_vasa', 'subcortex': 'moran'})
+    """
+    if "=" not in text:
+        return _NAMED[check_option("null", text, _NAMED)]
+    parts = [part.partition("=") for part in text.split(",")]
+    return {
+        block.strip(): _NAMED[check_option("null", method.strip(), _NAMED)]
+        for block, _, method in parts
+    }
 
 
 def distances(points: npt.ArrayLike) -> Array:

@@ -20,7 +20,7 @@ ZERO_EIGENVALUE = 1e-9
 
 
 def inverse_distance_weights(distances_mm: npt.ArrayLike) -> Array:
-    """W = 1/d off the diagonal and 0 on it.
+    """W = 1/d off the diagonal and 0 on it, shape (n, n).
 
     Raises
     ------
@@ -46,7 +46,7 @@ def moran_index(maps: npt.ArrayLike, weights: npt.ArrayLike) -> Array:
 
 
 def moran_eigenvectors(weights: npt.ArrayLike) -> Array:
-    """Eigenvectors of the doubly centred weights, without those of eigenvalue zero."""
+    """Eigenvectors of the doubly centred weights, shape (n, n - 1), those of zero left out."""
     W = np.asarray(weights, dtype=np.float64)
     centred = W - W.mean(axis=0) - W.mean(axis=1)[:, None] + W.mean()
     values, vectors = np.linalg.eigh((centred + centred.T) / 2)

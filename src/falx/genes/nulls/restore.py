@@ -35,7 +35,7 @@ def covariance_after_spins(covariance: Array, assignments: npt.NDArray[np.intp])
 
 
 def covariance_after_moran(covariance: Array, eigenvectors: Array) -> Array:
-    """Covariance of Moran surrogates of a field: its mean, and its Moran spectrum."""
+    """Covariance of Moran surrogates of a field, shape (n, n): its mean and its Moran spectrum."""
     centre = np.full((len(covariance), 1), len(covariance) ** -0.5)
     basis = np.hstack([eigenvectors, centre])
     spectrum = np.einsum("ik,ij,jk->k", basis, covariance, basis)

@@ -78,7 +78,7 @@ class FittedVariogram:
 def make_variogram(
     distances_mm: npt.ArrayLike, *, percentile: float = PUBLISHED_PERCENTILE, n_bins: int = 25
 ) -> Variogram:
-    """Prepare the variogram of pairs nearer than a percentile of all distances.
+    """Prepare the variogram, of distances of shape (n, n), of the pairs below a percentile.
 
     The kernel is Gaussian, exp(-(2.68 (h - d) / b)² / 2) with b three bin steps.
     """
@@ -104,7 +104,8 @@ def smoothers(distances_mm: npt.ArrayLike, deltas: tuple[float, ...] = DELTAS) -
     """
     d = np.asarray(distances_mm, dtype=np.float64)
     n = len(d)
-    order = np.argsort(d + np.where(np.eye(n, dtype=bool), -np.inf, 0.0), axis=1)[:, 1:]
+    far = d + np.where(np.eye(n, dtype=bool), -np.inf, 0.0)
+    order = np.argsort(far, axis=1, kind="stable")[:, 1:]
     ranked = np.take_along_axis(d, order, axis=1)
     out = np.zeros((len(deltas), n, n))
     for index, delta in enumerate(deltas):
@@ -146,7 +147,7 @@ def variogram_maps(
         block = slice(start, start + MAP_BLOCK)
         out[block] = _match(permuted[block], noise[block], S, variogram, target)
     if keep_histogram:
-        rank = np.argsort(np.argsort(out, axis=1), axis=1)
+        rank = np.argsort(np.argsort(out, axis=1, kind="stable"), axis=1)
         out = np.sort(y)[rank]
     return out
 
@@ -173,7 +174,7 @@ def _match(permuted: Array, noise: Array, S: Array, variogram: Variogram, target
 
 
 def fit_exponential(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> FittedVariogram:
-    """Fit nugget + sill (1 - exp(-h / range)) to the map's variogram by least squares."""
+    """Fit nugget + sill (1 - exp(-h / range)) to the variogram of a map of shape (n,)."""
     y = np.asarray(values, dtype=np.float64)
     d = np.asarray(distances_mm, dtype=np.float64)
     variogram = make_variogram(d, percentile=50.0)

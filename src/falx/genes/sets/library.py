@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +16,11 @@ from falx.genes.symbols import match_symbols
 __all__ = [
     "GeneSetLibrary",
     "Origin",
+    "SourceText",
     "TestedSets",
     "read_aliases",
     "read_gmt",
     "restrict",
-    "text_of",
 ]
 
 
@@ -35,6 +33,19 @@ class Origin:
     version: str = ""
     date: str = ""
     licence: str = "not stated"
+
+
+@dataclass(frozen=True, eq=False)
+class SourceText:
+    """Content of a file of knowledge, with its name and SHA-256."""
+
+    name: str
+    text: str
+    sha256: str = ""
+
+    def origin(self, *, version: str = "", date: str = "", licence: str = "not stated") -> Origin:
+        """Where what is read from it came from."""
+        return Origin(self.name, self.sha256, version, date, licence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +101,7 @@ class TestedSets:
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
-        """Tested genes in each set."""
+        """Tested genes in each set, shape (m,)."""
         return np.asarray(np.diff(self.membership.indptr), dtype=np.int64)
 
     def members(self, name: str) -> tuple[str, ...]:
@@ -100,44 +111,13 @@ class TestedSets:
         return tuple(self.universe[i] for i in self.membership.indices[start:stop])
 
     def indicator(self, genes: Iterable[str]) -> npt.NDArray[np.float64]:
-        """0/1 vector of a gene list over the universe."""
+        """0/1 vector of a gene list over the universe, shape (N,)."""
         chosen = set(genes)
         return np.array([gene in chosen for gene in self.universe], dtype=np.float64)
 
 
-def text_of(path: Path | str) -> tuple[str, str]:
-    """Content and SHA-256 of a text file, plain or gzip-compressed.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is a folder, damaged or not text.
-    """
-    import gzip
-    import zlib
-
-    path = Path(path)
-    if not path.exists():
-        raise InputError("the file does not exist", where=path, do="check the path")
-    if path.is_dir():
-        raise InputError("a file is needed, not a folder", where=path, do="name a file in it")
-    raw = path.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
-    try:
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        return text.decode("utf-8-sig"), digest
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            "the file is truncated or damaged", where=path.name, do="copy or fetch it again"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "the file is not text in UTF-8", where=path.name, do="save it as CSV or TSV in UTF-8"
-        ) from error
-
-
 def read_gmt(
-    path: Path | str, *, name: str | None = None, licence: str = "not stated"
+    source: SourceText, *, name: str | None = None, licence: str = "not stated"
 ) -> GeneSetLibrary:
     """Read a GMT file: set name, description (may be empty), genes, tab-separated.
 
@@ -149,34 +129,32 @@ def read_gmt(
     InputError
         If no set is found, a line has no tab, or a set name occurs twice.
     """
-    text, digest = text_of(path)
-    path = Path(path)
     sets: dict[str, tuple[str, ...]] = {}
     descriptions = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(source.text.splitlines(), 1):
         if not line.strip():
             continue
         fields = line.split("\t")
         if len(fields) < 2:
             raise InputError(
                 "a line has no tab",
-                where=f"{path.name}, line {number}",
+                where=f"{source.name}, line {number}",
                 found=repr(line[:40]),
                 do="give set name, description and genes separated by tabs",
             )
         title = fields[0].strip()
         if title in sets:
-            raise InputError("a set name occurs twice", where=path.name, found=title)
+            raise InputError("a set name occurs twice", where=source.name, found=title)
         sets[title] = tuple(dict.fromkeys(g.strip() for g in fields[2:] if g.strip()))
         if fields[1].strip() not in {"", "NA"}:
             descriptions[title] = fields[1].strip()
     if not sets:
-        raise InputError("the file holds no gene set", where=path.name)
-    label = name or path.name.removesuffix(".gz").removesuffix(".gmt")
-    return GeneSetLibrary(label, sets, Origin(path.name, digest, licence=licence), descriptions)
+        raise InputError("the file holds no gene set", where=source.name)
+    label = name or source.name.removesuffix(".gz").removesuffix(".gmt")
+    return GeneSetLibrary(label, sets, source.origin(licence=licence), descriptions)
 
 
-def read_aliases(path: Path | str) -> dict[str, str]:
+def read_aliases(source: SourceText) -> dict[str, str]:
     """Read earlier or alternative symbols and their present ones: two columns, tab or comma.
 
     A header ``alias, symbol`` may stand on top. An alias of two genes is left out, with a notice.
@@ -186,23 +164,26 @@ def read_aliases(path: Path | str) -> dict[str, str]:
     InputError
         If a line does not hold two symbols.
     """
-    name = Path(path).name
     found: dict[str, set[str]] = {}
-    for number, line in enumerate(text_of(path)[0].splitlines(), 1):
+    for number, line in enumerate(source.text.splitlines(), 1):
         cells = [cell.strip() for cell in line.split("\t" if "\t" in line else ",")]
         if not any(cells) or (number == 1 and cells[0].lower() == "alias"):
             continue
         if len(cells) < 2 or not all(cells[:2]):
             raise InputError(
                 "a line does not name an alias and a symbol",
-                where=f"{name}, line {number}",
+                where=f"{source.name}, line {number}",
                 found=repr(line[:40]),
                 do="give two columns, alias and symbol",
             )
         found.setdefault(cells[0], set()).add(cells[1])
     several = [alias for alias, symbols in found.items() if len(symbols) > 1]
     if several:
-        notify("aliases of several genes are not used", where=name, found=", ".join(several[:5]))
+        notify(
+            "aliases of several genes are not used",
+            where=source.name,
+            found=", ".join(several[:5]),
+        )
     return {alias: symbols.pop() for alias, symbols in found.items() if len(symbols) == 1}
 
 

@@ -1,112 +1,98 @@
 """Gene Ontology: OBO terms and GAF annotations to gene sets.
 
 An annotation to a term holds for all its ancestors over ``is_a`` and ``part_of`` (the true-path
-rule). Annotations qualified NOT and those without data (evidence ND) do not count.
+rule; Ashburner et al. 2000, Nat. Genet. 25:25). Annotations qualified NOT and those without data
+(evidence ND) do not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+import networkx as nx
+import obonet
 
 from falx.core.errors import InputError, check_option
-from falx.genes.sets.library import GeneSetLibrary, Origin, text_of
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText
 
-__all__ = ["ASPECTS", "Ontology", "Term", "go_sets", "read_gaf", "read_obo"]
+__all__ = ["ASPECTS", "Ontology", "go_sets", "read_gaf", "read_obo"]
 
 ASPECTS = {
     "BP": "biological_process",
     "MF": "molecular_function",
     "CC": "cellular_component",
 }
+UPWARD = ("is_a", "part_of")
 LICENCE = "CC BY 4.0"
-
-
-@dataclass(frozen=True)
-class Term:
-    """One term of the ontology."""
-
-    identifier: str
-    name: str
-    namespace: str
-    parents: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Ontology:
-    """Terms by identifier, alternative identifiers, and where they came from."""
+    """Terms with an edge from each to every parent, and where they came from.
 
-    terms: Mapping[str, Term]
+    Attributes
+    ----------
+    graph
+        Identifier of each term, with ``name`` and ``namespace``; edges are keyed by relation.
+    alternative
+        Identifiers of merged terms to the present one.
+    """
+
+    graph: nx.MultiDiGraph[str]
     alternative: Mapping[str, str]
     origin: Origin
 
     def ancestors(self, identifier: str) -> frozenset[str]:
         """Return a term and everything above it over is_a and part_of."""
-        seen: set[str] = set()
-        pending = [self.alternative.get(identifier, identifier)]
-        while pending:
-            term = pending.pop()
-            if term in seen or term not in self.terms:
-                continue
-            seen.add(term)
-            pending += self.terms[term].parents
-        return frozenset(seen)
+        term = self.alternative.get(identifier, identifier)
+        if term not in self.graph:
+            return frozenset()
+        # Edges lead from a term to what is above it.
+        return frozenset(nx.descendants(self.graph, term)) | {term}
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the terms that name none."""
+        return str(self.graph.graph.get("default-namespace", ""))
+
+    def title(self, term: str) -> str:
+        """Name and identifier of a term; the identifier alone where it has no name."""
+        name = self.graph.nodes[term].get("name")
+        return f"{name} ({term})" if name else term
 
 
-def _stanzas(text: str) -> Iterator[dict[str, list[str]]]:
-    for block in text.split("\n\n"):
-        lines = [line for line in block.splitlines() if line.strip()]
-        if not lines or lines[0].strip() != "[Term]":
-            continue
-        fields: dict[str, list[str]] = {}
-        for line in lines[1:]:
-            key, _, value = line.partition(": ")
-            fields.setdefault(key, []).append(value.split(" ! ")[0].strip())
-        yield fields
-
-
-def read_obo(path: Path | str) -> Ontology:
-    """Read the terms of an OBO file; obsolete ones are left out.
+def read_obo(source: SourceText) -> Ontology:
+    """Read the terms of an OBO file by obonet; obsolete ones are left out.
 
     Raises
     ------
     InputError
-        If the file holds no term.
+        If the file cannot be read or holds no term.
     """
-    text, digest = text_of(path)
-    text = text.replace("\r\n", "\n")
-    terms: dict[str, Term] = {}
-    alternative: dict[str, str] = {}
-    for fields in _stanzas(text):
-        if fields.get("is_obsolete") == ["true"]:
-            continue
-        identifier = fields["id"][0]
-        part_of = [
-            value.split()[1]
-            for value in fields.get("relationship", [])
-            if value.startswith("part_of ")
-        ]
-        parents = tuple(fields.get("is_a", [])) + tuple(part_of)
-        terms[identifier] = Term(
-            identifier, fields["name"][0], fields.get("namespace", [""])[0], parents
+    try:
+        graph = obonet.read_obo(io.StringIO(source.text))
+    except (ValueError, KeyError, AssertionError) as error:
+        raise InputError(
+            "the ontology cannot be read", where=source.name, found=error, do="give an OBO file"
+        ) from error
+    if len(graph) == 0:
+        raise InputError(
+            "the file holds no ontology term", where=source.name, do="give an OBO file"
         )
-        alternative |= dict.fromkeys(fields.get("alt_id", []), identifier)
-    if not terms:
-        raise InputError("the file holds no ontology term", where=path, do="give an OBO file")
-    header = dict(
-        line.split(": ", 1) for line in text.split("[Term]")[0].splitlines() if ": " in line
-    )
-    version = header.get("data-version", "")
-    return Ontology(terms, alternative, Origin(Path(path).name, digest, version, licence=LICENCE))
+    other = [(a, b, key) for a, b, key in graph.edges(keys=True) if key not in UPWARD]
+    version = str(graph.graph.get("data-version", ""))
+    alternative = {a: term for term, named in graph.nodes(data="alt_id") for a in named or ()}
+    graph.remove_edges_from(other)
+    return Ontology(graph, alternative, source.origin(version=version, licence=LICENCE))
 
 
-def read_gaf(path: Path | str) -> tuple[tuple[tuple[str, str], ...], Origin]:
+def read_gaf(source: SourceText) -> tuple[tuple[tuple[str, str], ...], Origin]:
     """Read (gene symbol, term) pairs of a GAF 2.x file, plain or gzip-compressed."""
-    text, digest = text_of(path)
     pairs: dict[tuple[str, str], None] = {}
     date = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(source.text.splitlines(), 1):
         if line.startswith("!"):
             if line.startswith("!date-generated:"):
                 date = line.split(":", 1)[1].strip()
@@ -115,16 +101,16 @@ def read_gaf(path: Path | str) -> tuple[tuple[tuple[str, str], ...], Origin]:
         if len(fields) < 15:
             raise InputError(
                 "a line is not GAF 2",
-                where=f"{Path(path).name}, line {number}",
+                where=f"{source.name}, line {number}",
                 found=f"{len(fields)} columns",
             )
         if "NOT" in fields[3].split("|") or fields[6] == "ND":
             continue
         pairs[fields[2], fields[4]] = None
-    return tuple(pairs), Origin(Path(path).name, digest, date=date, licence=LICENCE)
+    return tuple(pairs), source.origin(date=date, licence=LICENCE)
 
 
-def go_sets(obo: Path | str, gaf: Path | str, *, aspect: str = "BP") -> GeneSetLibrary:
+def go_sets(obo: SourceText, gaf: SourceText, *, aspect: str = "BP") -> GeneSetLibrary:
     """Genes annotated to each term or to anything below it.
 
     Parameters
@@ -135,20 +121,20 @@ def go_sets(obo: Path | str, gaf: Path | str, *, aspect: str = "BP") -> GeneSetL
     check_option("aspect", aspect, ASPECTS)
     ontology = read_obo(obo)
     annotations, origin = read_gaf(gaf)
-    above = {term: ontology.ancestors(term) for term in {term for _, term in annotations}}
+    space = ontology.graph.nodes(data="namespace", default=ontology.namespace)
+    above = {
+        term: [t for t in sorted(ontology.ancestors(term)) if space[t] == ASPECTS[aspect]]
+        for term in dict.fromkeys(term for _, term in annotations)
+    }
     members: dict[str, dict[str, None]] = {}
     for gene, term in annotations:
         for ancestor in above[term]:
-            if ontology.terms[ancestor].namespace == ASPECTS[aspect]:
-                members.setdefault(ancestor, {})[gene] = None
+            members.setdefault(ancestor, {})[gene] = None
     if not members:
         raise InputError(
             "no annotation meets a term of the ontology",
-            where=gaf,
+            where=gaf.name,
             do="use an OBO and a GAF file of the same release",
         )
-    sets = {
-        f"{ontology.terms[term].name} ({term})": tuple(genes)
-        for term, genes in sorted(members.items())
-    }
+    sets = {ontology.title(term): tuple(genes) for term, genes in sorted(members.items())}
     return GeneSetLibrary(f"GO {aspect}", sets, origin)

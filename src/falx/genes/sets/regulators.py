@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.multiplicity import benjamini_hochberg
-from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, text_of
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, read_gmt
 from falx.genes.sets.ora import hypergeometric_tail
 from falx.genes.symbols import match_symbols
 
@@ -66,7 +65,7 @@ class SignedRegulators:
     q: npt.NDArray[np.float64]
 
 
-def read_trrust(path: Path | str) -> tuple[tuple[Regulation, ...], Origin]:
+def read_trrust(source: SourceText) -> tuple[tuple[Regulation, ...], Origin]:
     """Read TRRUST's TSV (TF, Target, Regulation, Reference) or its GMT form.
 
     Pairs that occur more than once are merged with all their modes. The GMT holds no modes:
@@ -78,17 +77,15 @@ def read_trrust(path: Path | str) -> tuple[tuple[Regulation, ...], Origin]:
         If columns are missing or a mode is not known.
     """
     licence = "CC BY-SA 4.0"
-    path = Path(path)
-    if ".gmt" in path.name:
-        library = read_gmt(path, licence=licence)
+    if ".gmt" in source.name:
+        library = read_gmt(source, licence=licence)
         pairs = [
             Regulation(factor, target, ("Unknown",), ())
             for factor, targets in library.sets.items()
             for target in targets
         ]
         return tuple(pairs), library.origin
-    text, digest = text_of(path)
-    rows = [line.split("\t") for line in text.splitlines() if line.strip()]
+    rows = [line.split("\t") for line in source.text.splitlines() if line.strip()]
     if rows and rows[0][:2] == ["TF", "Target"]:
         rows = rows[1:]
     merged: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
@@ -96,7 +93,7 @@ def read_trrust(path: Path | str) -> tuple[tuple[Regulation, ...], Origin]:
         if len(row) < 3 or row[2] not in MODES:
             raise InputError(
                 "a row is not TF, Target, Regulation",
-                where=f"{path.name}, line {number}",
+                where=f"{source.name}, line {number}",
                 found=row[:4],
                 do="use trrust_rawdata.human.tsv as distributed",
             )
@@ -108,7 +105,7 @@ def read_trrust(path: Path | str) -> tuple[tuple[Regulation, ...], Origin]:
         Regulation(factor, target, tuple(modes), tuple(references))
         for (factor, target), (modes, references) in merged.items()
     )
-    return regulations, Origin(path.name, digest, version="2", licence=licence)
+    return regulations, source.origin(version="2", licence=licence)
 
 
 def regulator_sets(

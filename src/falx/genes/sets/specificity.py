@@ -6,17 +6,22 @@ housekeeping gene to 1 for a gene of one tissue.
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
-from falx.genes.sets.library import GeneSetLibrary, Origin, text_of
+from falx.core.tables import parse_matrix, parse_table
+from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText
 
-__all__ = ["Specificity", "read_specificity", "specific_sets", "tissue_specificity"]
+__all__ = [
+    "Specificity",
+    "read_specificity",
+    "read_tissue_expression",
+    "specific_sets",
+    "tissue_specificity",
+]
 
 Array = npt.NDArray[np.float64]
 SPM_SPECIFIC = 0.9
@@ -83,33 +88,38 @@ def specific_sets(specificity: Specificity, *, spm_above: float = SPM_SPECIFIC) 
 
 
 def read_specificity(
-    path: Path | str, *, classes: tuple[str, ...] = ("specific", "selective")
+    source: SourceText, *, classes: tuple[str, ...] = ("specific", "selective")
 ) -> GeneSetLibrary:
     """Read a table of gene and tissue (or cell type) as gene sets.
 
     Columns ``gene`` and one of ``tissue``, ``cell``, ``type`` or ``class``; with both a tissue
     and a class column, only rows of the given classes count, as in PaGenBase tables.
     """
-    text, digest = text_of(path)
-    path = Path(path)
-    delimiter = "\t" if "\t" in text.splitlines()[0] else ","
-    rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
-    columns = {name.strip().lower(): name for name in rows[0]} if rows else {}
-    gene = next((columns[n] for n in ("gene", "symbol", "gene_symbol") if n in columns), None)
-    named = [columns[n] for n in ("tissue", "cell", "celltype", "type", "class") if n in columns]
-    if gene is None or not named:
+    table = parse_table(source.text, where=source.name, pad=True)
+    gene = table.find("gene", "symbol", "gene_symbol")
+    tissue = table.find("tissue", "cell", "celltype", "type", "class")
+    kind = table.find("class")
+    if gene is None or tissue is None:
         raise InputError(
-            "the table needs a gene and a tissue column", where=path.name, found=list(columns)
+            "the table needs a gene and a tissue column",
+            where=source.name,
+            found=", ".join(table.header),
         )
-    filtered = "class" in columns and named[0] != columns["class"]
-    sets: dict[str, list[str]] = {}
-    for row in rows:
-        if filtered and row[columns["class"]].strip().lower() not in classes:
-            continue
-        if row[gene].strip():
-            sets.setdefault(row[named[0]].strip(), []).append(row[gene].strip())
+    sets: dict[str, dict[str, None]] = {}
+    for row in table.records():
+        counted = kind in (None, tissue) or row[str(kind)].lower() in classes
+        if counted and row[gene]:
+            sets.setdefault(row[tissue], {})[row[gene]] = None
+    stem = source.name.removesuffix(".gz").rpartition(".")[0] or source.name
     return GeneSetLibrary(
-        path.stem,
-        {name: tuple(dict.fromkeys(genes)) for name, genes in sets.items()},
-        Origin(path.name, digest),
+        stem, {name: tuple(genes) for name, genes in sets.items()}, source.origin()
     )
+
+
+def read_tissue_expression(source: SourceText) -> GeneSetLibrary:
+    """Read a gene × tissue table of expression, and take the genes specific to each tissue."""
+    table = parse_matrix(source.text, where=source.name, what="expression")
+    heard = table.values.sum(axis=1) > 0
+    genes = tuple(gene for gene, kept in zip(table.rows, heard, strict=True) if kept)
+    found = specific_sets(tissue_specificity(table.values[heard], genes, table.columns))
+    return replace(found, origin=source.origin())

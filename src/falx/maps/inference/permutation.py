@@ -16,13 +16,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import check_option, check_range
+from falx.core.errors import check_range
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
 from falx.maps.inference.clusters import cluster_maxima
@@ -36,12 +35,10 @@ __all__ = [
     "moving_nuisance",
     "permutation_null",
     "permutation_plan",
-    "permutation_t",
     "permuted_rows",
+    "permuted_t",
     "unit_residuals",
 ]
-
-Method = Literal["freedman-lane", "residualise-both"]
 
 TIE = 1e-5
 """A null maximum this close below the observed value counts as reaching it (rounding)."""
@@ -122,7 +119,7 @@ class MaximaNull:
 
     @staticmethod
     def p_value(observed: npt.ArrayLike, null: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Share of maxima that reach the observed value, the identity included.
+        """Share of maxima, shape (N,), that reach each observed value, the identity included.
 
         Examples
         --------
@@ -176,7 +173,6 @@ def permutation_null(
     plan: PermutationPlan,
     *,
     spatial: SpatialStatistics | None = None,
-    method: Method = "freedman-lane",
     threads: int = 1,
 ) -> MaximaNull:
     """Null distribution of the largest statistic in the map.
@@ -185,38 +181,18 @@ def permutation_null(
     ----------
     data
         Shape (n, V).
-    method
-        ``residualise-both`` permutes the residualised effect and does not project again:
-        faster with covariates, approximate.
     threads
         The result does not depend on it.
     """
-    check_option("method", method, ("freedman-lane", "residualise-both"))
     check_data(data, design)
     parts = partition(design, contrast)
-    moving = _moving(parts, method)
+    moving = moving_nuisance(parts.nuisance)
     unit = unit_residuals(data, parts.nuisance)
     if spatial is None:
         r2 = _max_r2(unit, parts.effect, moving, plan.orders, threads)
         empty = np.empty((len(plan), 0))
         return MaximaNull(np.sqrt(_t2(r2, parts.dof)), empty, empty, None, plan)
     return _spatial_null(unit, parts, moving, plan, spatial, threads)
-
-
-def permutation_t(
-    data: npt.NDArray[np.floating],
-    design: Design,
-    contrast: npt.NDArray[np.floating],
-    orders: npt.NDArray[np.integer],
-    *,
-    method: Method = "freedman-lane",
-) -> npt.NDArray[np.float64]:
-    """Return maps of t for some permutations, shape (N, V), in float64."""
-    parts = partition(design, contrast)
-    moving = _moving(parts, method)
-    rest = parts.residualise(data)
-    rest /= np.linalg.norm(rest, axis=0)
-    return _permuted_t(rest, parts, moving, np.asarray(orders))
 
 
 def _relabelings(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -231,13 +207,6 @@ def _relabelings(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     first = next(i for i, order in enumerate(orders) if np.array_equal(order, np.arange(n)))
     orders.insert(0, orders.pop(first))
     return np.array(orders)
-
-
-def _moving(parts: Partition, method: Method) -> npt.NDArray[np.float64]:
-    """Return what is projected out again after permuting."""
-    if method == "residualise-both":
-        return parts.nuisance[:, :0]
-    return moving_nuisance(parts.nuisance)
 
 
 def moving_nuisance(q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -283,12 +252,23 @@ def _t2(r2: npt.NDArray[np.floating], dof: int) -> npt.NDArray[np.float64]:
     return np.asarray(dof * wide / (1.0 - wide))
 
 
-def _permuted_t(
+def permuted_t(
     unit: npt.NDArray[np.floating],
     parts: Partition,
     moving: npt.NDArray[np.float64],
     orders: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.float64]:
+    """Return maps of t for some permutations, shape (N, V).
+
+    Parameters
+    ----------
+    unit
+        Shape (n, V): residuals of the nuisance model with unit norm.
+    moving
+        Shape (n, k): what is projected out again after permuting, :func:`moving_nuisance`.
+    orders
+        Shape (N, n).
+    """
     rows = permuted_rows(_columns(parts.effect, moving), orders).astype(unit.dtype)
     along = rows[0] @ unit
     rest = 1.0 - sum((np.square(row @ unit) for row in rows[1:]), np.zeros_like(along))
@@ -347,7 +327,7 @@ def _spatial_null(
     mass = np.zeros_like(extent)
 
     def scan(chosen: slice) -> None:
-        maps = _permuted_t(unit, parts, moving, plan.orders[chosen])
+        maps = permuted_t(unit, parts, moving, plan.orders[chosen])
         for k, t in enumerate(maps, start=chosen.start):
             t_max[k] = np.abs(t).max()
             for j, threshold in enumerate(spatial.thresholds):

@@ -35,7 +35,7 @@ _EPS = float(np.finfo(np.float64).eps)
 def ec_densities(
     u: float, statistic: Literal["Z", "T"], dof: float | None = None
 ) -> npt.NDArray[np.float64]:
-    """Euler characteristic densities rho0 to rho3 at threshold `u`, per resel.
+    """Euler characteristic densities rho0 to rho3 at threshold `u`, per resel, shape (4,).
 
     References
     ----------
@@ -106,20 +106,9 @@ class SpmField:
         return float(np.exp(-beta * extent_resels ** (2.0 / _DIMENSIONS)))
 
     def p_cluster(self, u: float, extent_resels: float) -> float:
-        """Familywise probability of a cluster above `u` of at least this extent."""
+        """Familywise probability of a cluster above `u` of at least this extent, 0: of a peak."""
         p = self.p_cluster_uncorrected(u, extent_resels)
         return float(-np.expm1(-(self.expected_clusters(u) + _EPS) * p))
-
-    def p_peak(self, height: float) -> float:
-        """Familywise probability of a voxel of at least this height."""
-        return self.p_cluster(height, 0.0)
-
-    def critical_height(self, alpha: float) -> float:
-        """Height whose familywise probability is `alpha`."""
-        check_range("alpha", alpha, 1e-12, 0.5)
-        return float(
-            scipy.optimize.brentq(lambda u: self.p_peak(u) - alpha, 2.0, 100.0, xtol=1e-12)
-        )
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,6 @@ class FslSmoothness:
     dlh: float
     n_voxels: int
 
-    @property
-    def resel_voxels(self) -> float:
-        """Voxels of one resel, the product of the three widths."""
-        return float(np.prod(self.fwhm_voxels))
-
 
 def spm_smoothness(
     residuals: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_], dof: int

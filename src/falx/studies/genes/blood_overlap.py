@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from falx.core.errors import InputError
+from falx.core.tables import Table
 from falx.genes.association import correlate
 from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy
+from falx.genes.blood.differential import RULES
 from falx.genes.blood.overlap import direction_agreement, overlap, pathway_overlap, spatial_overlap
-from falx.genes.sets.library import TestedSets, text_of
+from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import OraResult, over_representation
 from falx.genes.symbols import match_symbols
-from falx.report.page import Block, Section, Table, Text
+from falx.report.page import Block, Section, Text
+from falx.report.page import Table as PageTable
 
-__all__ = ["BloodGenes", "overlap_section", "read_blood_genes"]
+__all__ = ["BloodGenes", "blood_genes", "overlap_section"]
 
-RULES = ("as_published", "corrected")
 SPATIAL_MAPS = 1000
 PATHWAYS = 10
 
@@ -33,22 +33,23 @@ class BloodGenes:
     changed: Mapping[str, Mapping[str, int]]
 
 
-def read_blood_genes(path: Path | str) -> BloodGenes:
-    """Read ``degs.tsv`` of ``falx degs``."""
-    rows = list(csv.DictReader(text_of(path)[0].splitlines(), delimiter="\t"))
-    if not rows or not {"gene", "log2FoldChange", *RULES} <= set(rows[0]):
+def blood_genes(table: Table) -> BloodGenes:
+    """Take the changed genes of ``degs.tsv`` of ``falx degs``."""
+    if not {"gene", "log2FoldChange", *RULES} <= set(table.header):
         raise InputError(
-            "the table is not degs.tsv of falx degs", where=Path(path).name, do="run falx degs"
+            "the table is not degs.tsv of falx degs", where=table.where, do="run falx degs"
         )
+    genes = table.texts("gene")
+    up = table.numbers("log2FoldChange") > 0
     changed = {
         rule: {
-            row["gene"]: 1 if float(row["log2FoldChange"]) > 0 else -1
-            for row in rows
-            if row[rule] == "true"
+            gene: 1 if rises else -1
+            for gene, rises, taken in zip(genes, up, table.texts(rule), strict=True)
+            if taken == "true"
         }
         for rule in RULES
     }
-    return BloodGenes(tuple(row["gene"] for row in rows), changed)
+    return BloodGenes(genes, changed)
 
 
 def overlap_section(
@@ -76,7 +77,7 @@ def overlap_section(
             "ignores co-expression; the spatial P compares with lists of the same size, by "
             "correlation, from null maps."
         ),
-        Table(
+        PageTable(
             ("rule", "imaging", "blood", "shared", "expected", "P", "odds ratio", "P, spatial",
              "P, mean r", "same direction", "genes"),
             list(_rule_rows(study, lists, universe, changed)),
@@ -130,7 +131,7 @@ def _pathway_blocks(
         for i in order
     ]  # fmt: skip
     return [
-        Table(
+        PageTable(
             ("pathway of the map", "pathway in blood", "shared", "P", "q", "genes"),
             rows,
             f"List genes of {len(imaging)} pathways of the map and {len(changed)} in blood; q is "

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from falx.core.files import write_json, write_text
+from falx.core.files import write_json, write_table, write_text
 from falx.genes.association_study import Settings
+from falx.genes.files import Known
 from falx.genes.network.interactions import make_network
 from falx.genes.phantom import PLANTED, as_csv, as_gmt, false_positive_share, make_gene_phantom
 from falx.genes.sets.library import Origin
-from falx.studies.genes.study import Sources, analyse
-from falx.studies.genes.writing import tsv
+from falx.studies.genes.files import write_findings
+from falx.studies.genes.study import relate
 
 __all__ = ["GenesDemo", "run"]
 
@@ -66,25 +67,25 @@ def run(out: Path | str, *, seed: int = 7, n_maps: int = 5000) -> GenesDemo:
         )
     ]
     columns = ("region", "value", "x_mm", "y_mm", "z_mm", "block", "side")
-    write_text(folder / "inputs" / "map.tsv", tsv(columns, rows))
+    write_table(folder / "inputs" / "map.tsv", columns, rows)
     write_text(folder / "inputs" / "expression.csv", as_csv(phantom.expression))
     write_text(folder / "inputs" / "sets.gmt", as_gmt(phantom.library))
     write_text(folder / "inputs" / "network.tsv", "".join(f"{a}\t{b}\n" for a, b in phantom.edges))
     network = make_network(phantom.edges, Origin("phantom"))
-    result = analyse(
+    result = relate(
         phantom.table,
         phantom.expression,
-        folder,
-        settings=Settings(n_maps=n_maps, n_list=100, seed=seed),
-        sources=Sources((phantom.library,), network),
+        Settings(n_maps=n_maps, n_list=100, seed=seed),
+        Known((phantom.library,), network),
     )
+    write_findings(result, folder)
     study, sets = result.study, result.sets[0]
     genes = study.data.genes
     truth = np.isin(np.array(genes), phantom.planted)
     rank = scipy.stats.rankdata(-study.weights.z)
     n = int(truth.sum())
     demo = GenesDemo(
-        result.report,
+        folder / "report.html",
         len(genes),
         n,
         float(np.median(rank[truth])),

@@ -1,53 +1,190 @@
-"""The group stage that relates a regional profile to genes: tables and a page out."""
+"""Files of the study `genes`: expression, maps and lists in; tables and pages out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from falx.core.errors import InputError, check_option
-from falx.core.files import write_json, write_text
-from falx.core.grid import SIDES, Side
+from falx.atlas.atlas import Atlas
+from falx.atlas.files import load_atlas
+from falx.core.errors import InputError, check_option, collect_notices
+from falx.core.files import read_table, write_json, write_text
+from falx.data.priors import ATLAS_FILE, DATA
+from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
+from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
+from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
 from falx.genes.association_study import Settings
-from falx.genes.network.interactions import read_network
-from falx.genes.nulls.generate import NULL_METHODS
-from falx.genes.sets.library import GeneSetLibrary, read_gmt
-from falx.genes.sets.regulators import read_trrust, regulator_sets
-from falx.genes.tables import RegionTable, block_of, read_expression, read_region_table
-from falx.studies.genes.expression import group_atlas
-from falx.studies.genes.study import Sources, relate
-from falx.studies.genes.writing import components_json, genes_tsv, left_out_tsv, terms_tsv
+from falx.genes.blood.counts import read_counts
+from falx.genes.blood.differential import Comparison, differential
+from falx.genes.files import (
+    Knowledge,
+    Surface,
+    read_design,
+    read_hemispheres,
+    read_known,
+    source_text,
+)
+from falx.genes.network.analysis import graphml, sif
+from falx.genes.network.interactions import Network
+from falx.genes.network.mcode import Module
+from falx.genes.nulls.surface import sphere_points
+from falx.genes.tables import (
+    Expression,
+    RegionTable,
+    placed,
+    read_expression,
+    read_region_table,
+    table_of_map,
+)
+from falx.images.nifti import load
+from falx.studies.genes.blood_overlap import BloodGenes, blood_genes
+from falx.studies.genes.configuration import (
+    ExpressionSource,
+    GenesConfiguration,
+    ListsConfiguration,
+)
+from falx.studies.genes.enigma import enigma_table
+from falx.studies.genes.lists import blood_report, enrich_lists, imaging_genes, read_gene_list
+from falx.studies.genes.study import GenesFindings, relate
+from falx.studies.genes.writing import (
+    components_json,
+    degs_tsv,
+    genes_tsv,
+    left_out_tsv,
+    list_terms_tsv,
+    regulators_tsv,
+    terms_tsv,
+)
 
-__all__ = ["genes_stage"]
+__all__ = [
+    "ExpressionFiles",
+    "GenesFiles",
+    "MapFiles",
+    "compare_blood",
+    "compare_lists_of",
+    "expression_stage",
+    "genes_stage",
+    "make_expression",
+    "relate_map",
+    "write_findings",
+]
+
+EXAMPLE = "enigma:"
+REANNOTATION = "reannotated.csv.gz"
+COORDINATES = "corrected_mni_coordinates.csv.gz"
 
 
-def genes_stage(
+@dataclass(frozen=True, eq=False)
+class MadeExpression:
+    """A matrix made from an Allen download, and the table of everything that was lost."""
+
+    expression: Expression
+    losses: str
+
+    def csv(self) -> str:
+        """Region × gene table; a region without samples has empty cells."""
+        lines = ["region," + ",".join(self.expression.genes)]
+        lines += [
+            f"{name}," + ",".join("" if np.isnan(v) else f"{v:.10g}" for v in row)
+            for name, row in zip(self.expression.regions, self.expression.values, strict=True)
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def make_expression(
+    folder: Path,
+    atlas: Atlas,
     *,
-    profile: Path,
-    atlas: Path | None,
-    atlas_labels: Path | None,
-    ready_expression: Path | None,
-    made_expression: Path | None,
-    gene_sets: Path | None,
-    regulators: Path | None,
-    network: Path | None,
-    report: Path,
-    genes: Path,
-    terms: Path,
-    components: Path,
-    left_out: Path,
-    side: str,
-    blocks: Sequence[str],
-    null: str,
-    n_maps: int,
-    n_list: int,
-    seed: int,
-) -> None:
-    """Relate the regional profile of a group map to gene expression.
+    mode: str = "abagen",
+    reannotation: Path | None = None,
+    coordinates: Path | None = None,
+) -> MadeExpression:
+    """Turn an Allen download into a region × gene matrix.
+
+    Parameters
+    ----------
+    folder
+        The download, in Allen's or abagen's layout.
+    mode
+        ``abagen`` or ``bmhlab``.
+    reannotation, coordinates
+        Tables of probes and of corrected sample positions; those beside the download if absent.
+    """
+    check_option("expression mode", mode, ("abagen", "bmhlab"))
+    download = find_ahba(folder)
+    probes = read_reannotation(_beside(reannotation, folder, REANNOTATION))
+    places = read_coordinates(_beside(coordinates, folder, COORDINATES))
+    if mode == "abagen":
+        # Classes of the atlas only count when the table names them as the ontology does.
+        options = AbagenOptions(use_atlas_info=all(r.structure for r in atlas.regions))
+        made = abagen_expression(
+            download, atlas, reannotation=probes, coordinates=places, options=options
+        )
+    else:
+        made = bmhlab_expression(
+            download, atlas, reannotation=probes, coordinates=places, options=BmhlabOptions()
+        )
+    table = Expression(f"AHBA, {mode}", made.regions, made.genes, made.values)
+    return MadeExpression(table, made.ledger.tsv())
+
+
+def _beside(path: Path | None, folder: Path, name: str) -> Path:
+    """Path that was given, or the table beside the download."""
+    if path is not None:
+        return path
+    places = [folder / name, folder.parent / name]
+    return next((p for p in places if p.exists()), places[0])
+
+
+@dataclass(frozen=True)
+class ExpressionFiles:
+    """Files of the stage that makes expression.
+
+    Parameters
+    ----------
+    atlas, atlas_labels
+        Inputs: label volume in MNI space and its table; the shipped structures if absent.
+    reannotation, coordinates
+        Inputs, optional: see :func:`make_expression`.
+    expression, losses
+        Outputs: the matrix (CSV); probes, genes, samples and regions that were lost, and why.
+    """
+
+    atlas: Path | None
+    atlas_labels: Path | None
+    reannotation: Path | None
+    coordinates: Path | None
+    expression: Path
+    losses: Path
+
+
+def expression_stage(files: ExpressionFiles, *, ahba: str, mode: str) -> None:
+    """Make the region × gene matrix of an atlas from an Allen download, given its whole path."""
+    download = Path(ahba).expanduser()
+    if not download.is_absolute():
+        raise InputError(
+            "the folder of the Allen download must be a whole path",
+            where="genes.ahba",
+            found=ahba,
+            do="write it from the root of the file system",
+        )
+    made = make_expression(
+        download,
+        _group_atlas(files.atlas, files.atlas_labels),
+        mode=mode,
+        reannotation=files.reannotation,
+        coordinates=files.coordinates,
+    )
+    write_text(files.expression, made.csv())
+    write_text(files.losses, made.losses)
+
+
+@dataclass(frozen=True)
+class GenesFiles:
+    """Files of the gene stage of a group map.
 
     Parameters
     ----------
@@ -60,89 +197,236 @@ def genes_stage(
     ready_expression, made_expression
         Inputs: region × gene matrix (CSV), the user's own or the one made from an Allen
         download; the user's own goes first.
-    gene_sets, regulators, network
-        Inputs, optional: GMT file, TRRUST table, protein interactions.
-    report
-        Output: the page.
-    genes, terms, components, left_out
-        Outputs: genes with weights and P, terms of every library, components (JSON), and the
-        regions and genes that were left out.
-    side
-        ``"left"``, ``"right"`` or ``"both"``.
-    blocks
-        Blocks to keep, such as ``cortex``; empty: all.
-    null
-        One of :data:`falx.genes.nulls.generate.NULL_METHODS`.
-    n_maps, n_list, seed
-        Null maps, genes in a list, and seed of every draw.
+    degs
+        Input, optional: genes changed in blood.
+    report, genes, terms, components, left_out
+        Outputs: the page; genes with weights and P, terms of every library, components (JSON),
+        and the regions that were left out.
     """
-    check_option("side", side, (*SIDES, "both"))
-    check_option("null", null, NULL_METHODS)
-    expression = ready_expression or made_expression
+
+    profile: Path
+    atlas: Path | None
+    atlas_labels: Path | None
+    ready_expression: Path | None
+    made_expression: Path | None
+    degs: Path | None
+    report: Path
+    genes: Path
+    terms: Path
+    components: Path
+    left_out: Path
+
+
+def genes_stage(
+    files: GenesFiles, knowledge: Knowledge, surface: Surface, settings: Settings
+) -> None:
+    """Relate the regional profile of a group map to gene expression."""
+    expression = files.ready_expression or files.made_expression
     if expression is None:
         raise InputError("gene expression is missing", do="give a region × gene table")
+    profile = read_region_table(source_text(files.profile), column="mean_t")
+    kept = np.isfinite(profile.values)
+    atlas = _group_atlas(files.atlas, files.atlas_labels)
     found = relate(
-        _placed(read_region_table(profile, column="mean_t"), atlas, atlas_labels),
-        read_expression(expression),
-        settings=Settings(
-            null=next(method for method in NULL_METHODS if method == null),
-            n_maps=n_maps,
-            n_list=n_list,
-            seed=seed,
-        ),
-        sources=Sources(
-            tuple(_libraries(gene_sets, regulators)),
-            read_network([network]) if network is not None else None,
-        ),
-        side=None if side == "both" else cast("Side", side),
-        blocks=tuple(blocks) or None,
+        _on_surface(_inside(placed(profile, atlas), kept), surface),
+        read_expression(source_text(expression)),
+        settings,
+        read_known(knowledge),
+        _blood(files.degs),
     )
-    write_text(report, found.page)
-    write_text(genes, genes_tsv(found.study, found.lists))
-    write_text(left_out, left_out_tsv(found.study.data.left_out))
-    write_json(components, components_json(found.study))
-    tables = {one.library.name: terms_tsv(one) for one in found.sets}
-    write_text(terms, _joined(tables))
+    write_text(files.report, found.page)
+    write_text(files.genes, genes_tsv(found.study, found.lists))
+    write_text(files.left_out, left_out_tsv(found.study.data.left_out))
+    write_json(files.components, components_json(found.study))
+    write_text(files.terms, _joined(found))
 
 
-def _placed(table: RegionTable, atlas: Path | None, labels: Path | None) -> RegionTable:
-    """Give every region of a profile its place, block and side; drop those without a value."""
-    regions = {region.name: region for region in group_atlas(atlas, labels).regions}
-    unknown = [name for name in table.regions if name not in regions]
-    if unknown:
-        raise InputError(
-            "the profile has regions that the atlas does not know",
-            where=table.name,
-            found=", ".join(unknown[:5]),
-            do="give the atlas that the profile was made with",
-        )
-    kept = np.flatnonzero(np.isfinite(table.values))
-    places = [regions[table.regions[i]] for i in kept]
-    lost = len(table.regions) - len(kept)
+def _group_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
+    """Atlas of the group tables: the one that is named, or the shipped structures."""
+    if atlas is not None:
+        return load_atlas(atlas, labels)
+    return load_atlas(DATA / ATLAS_FILE, DATA / ATLAS_FILE.replace(".nii.gz", ".tsv"))
+
+
+def _inside(table: RegionTable, kept: np.ndarray) -> RegionTable:
+    """Drop the regions that lie outside a group map, and say how many."""
+    rows = np.flatnonzero(kept)
+    lost = len(kept) - len(rows)
     notes = (f"{lost} regions lie outside the map.",) if lost else ()
     return replace(
         table,
-        regions=tuple(place.name for place in places),
-        values=table.values[kept],
-        centroids_mm=np.array([place.centroid_mm for place in places]),
-        blocks=tuple(block_of(place.structure) for place in places),
-        sides=tuple(place.side for place in places),
+        regions=tuple(table.regions[i] for i in rows),
+        values=table.values[rows],
+        centroids_mm=table.centroids_mm[rows],
+        blocks=tuple(table.blocks[i] for i in rows),
+        sides=tuple(table.sides[i] for i in rows),
         notes=(*table.notes, *notes),
     )
 
 
-def _libraries(gene_sets: Path | None, regulators: Path | None) -> list[GeneSetLibrary]:
-    found = [] if gene_sets is None else [read_gmt(gene_sets)]
-    if regulators is not None:
-        found.append(regulator_sets(*read_trrust(regulators)))
+def _on_surface(table: RegionTable, surface: Surface) -> RegionTable:
+    """Give the regions their places on the cortical sphere, if surfaces are named."""
+    if not surface.spheres and not surface.surface_labels:
+        return table
+    return replace(
+        table, sphere=sphere_points(table.regions, table.sides, read_hemispheres(surface))
+    )
+
+
+def _blood(path: Path | None) -> BloodGenes | None:
+    return None if path is None else blood_genes(read_table(path, unique=False))
+
+
+def _joined(found: GenesFindings) -> str:
+    """Join the term tables of several libraries under one header."""
+    lines: list[str] = []
+    for one in found.sets:
+        header, *rows = terms_tsv(one).splitlines()
+        lines += [f"library\t{header}"] if not lines else []
+        lines += [f"{one.library.name}\t{row}" for row in rows]
+    return "\n".join(lines or ["library"]) + "\n"
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """What ``falx genes`` reads beside its configuration.
+
+    Parameters
+    ----------
+    source
+        NIfTI map, regional table, or ``enigma:SYNDROME``.
+    atlas, labels
+        Label volume and its table, needed for a map; they place the regions of a table too.
+    column
+        Column of values in a table.
+    """
+
+    source: str
+    atlas: Path | None = None
+    labels: Path | None = None
+    column: str | None = None
+
+
+def relate_map(files: MapFiles, configuration: GenesConfiguration, out: Path) -> GenesFindings:
+    """Relate a map, a regional table or an example to genes; write tables and a page."""
+    atlas = None if files.atlas is None else load_atlas(files.atlas, files.labels)
+    with collect_notices() as notices:
+        table = _on_surface(_region_table(files, atlas), configuration)
+        expression = _expression(configuration, atlas, out)
+        known, blood = read_known(configuration), _blood(configuration.degs)
+    told = replace(table, notes=(*table.notes, *notices))
+    found = relate(told, expression, configuration, known, blood)
+    write_findings(found, out)
     return found
 
 
-def _joined(tables: dict[str, str]) -> str:
-    """Join the term tables of several libraries under one header."""
-    lines: list[str] = []
-    for name, text in tables.items():
-        header, *rows = text.splitlines()
-        lines += [f"library\t{header}"] if not lines else []
-        lines += [f"{name}\t{row}" for row in rows]
-    return "\n".join(lines or ["library"]) + "\n"
+def _region_table(files: MapFiles, atlas: Atlas | None) -> RegionTable:
+    name = files.source
+    if name.startswith(EXAMPLE):
+        return enigma_table(name.removeprefix(EXAMPLE))
+    if name.endswith((".nii", ".nii.gz")):
+        if atlas is None:
+            raise InputError("a map needs an atlas", where=name, do="give --atlas and --labels")
+        return table_of_map(load(name), atlas, name=Path(name).name)
+    table = read_region_table(source_text(name), column=files.column)
+    return table if atlas is None else placed(table, atlas)
+
+
+def _expression(given: ExpressionSource, atlas: Atlas | None, out: Path) -> Expression:
+    """Read a ready matrix, or make one from an Allen download and keep it with its losses."""
+    if given.expression is not None:
+        return read_expression(source_text(given.expression))
+    if not given.ahba:
+        raise InputError(
+            "gene expression is missing",
+            do="give --expression FILE (falx fetch enigma-expression) or --ahba FOLDER",
+        )
+    if atlas is None:
+        raise InputError("an Allen download needs an atlas", where=given.ahba, do="give --atlas")
+    made = make_expression(
+        Path(given.ahba).expanduser(),
+        atlas,
+        mode=given.mode,
+        reannotation=given.reannotation,
+        coordinates=given.coordinates,
+    )
+    write_text(out / "expression.csv", made.csv())
+    write_text(out / "expression_losses.tsv", made.losses)
+    return made.expression
+
+
+def write_findings(found: GenesFindings, out: Path) -> None:
+    """Write tables and one report into a folder."""
+    write_text(out / "genes.tsv", genes_tsv(found.study, found.lists))
+    write_text(out / "left_out.tsv", left_out_tsv(found.study.data.left_out))
+    write_json(out / "components.json", components_json(found.study))
+    for one in found.sets:
+        write_text(out / f"terms_{_file_name(one.library.name)}.tsv", terms_tsv(one))
+    if found.regulators is not None:
+        write_text(out / "regulators.tsv", regulators_tsv(found.regulators))
+    _write_network(found.network, out)
+    write_text(out / "report.html", found.page)
+
+
+def _write_network(network: tuple[Network, Sequence[Module]] | None, out: Path) -> None:
+    if network is not None:
+        write_text(out / "network.graphml", graphml(*network))
+        write_text(out / "network.sif", sif(network[0]))
+
+
+def compare_lists_of(
+    lists: Sequence[Path], universe: Path, configuration: ListsConfiguration, out: Path
+) -> Path:
+    """Test files of gene lists against knowledge; write tables and a page, and return it."""
+    with collect_notices() as notices:
+        known = read_known(configuration)
+    if not known.libraries and known.network is None:
+        raise InputError(
+            "there is nothing to compare the genes with",
+            do="give --gene-sets, --regulators or --network",
+        )
+    found = enrich_lists(
+        {path.stem: read_gene_list(source_text(path)) for path in lists},
+        tuple(dict.fromkeys(read_gene_list(source_text(universe)))),
+        known,
+        notices=notices,
+        seed=configuration.seed,
+    )
+    for name, results in found.terms.items():
+        write_text(out / f"terms_{_file_name(name)}.tsv", list_terms_tsv(results))
+    _write_network(found.network, out)
+    write_text(out / "report.html", found.page)
+    return out / "report.html"
+
+
+def compare_blood(
+    counts: Path,
+    design: Path,
+    comparison: Comparison,
+    out: Path,
+    *,
+    imaging: Path | None = None,
+    threads: int = 1,
+) -> tuple[Path, tuple[str, ...]]:
+    """Compare groups of blood counts; write the table and a page, and return it with notices."""
+    with collect_notices() as notices:
+        genes = None if imaging is None else imaging_genes(read_table(imaging, unique=False))
+        result = differential(
+            read_counts(source_text(counts)), read_design(design), comparison, threads=threads
+        )
+    found = blood_report(result, imaging=genes, notices=notices)
+    write_text(out / "degs.tsv", degs_tsv(result, found.published.genes, found.corrected.genes))
+    write_text(out / "report.html", found.page)
+    return out / "report.html", tuple(notices)
+
+
+def _file_name(title: str) -> str:
+    """Turn a title into a file name.
+
+    Examples
+    --------
+    >>> _file_name("GO BP: all")
+    'GO-BP-all'
+    """
+    words = "".join(c if c.isalnum() or c in "._" else " " for c in title).split()
+    return "-".join(words)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from falx.core.errors import InputError, collect_notices
-from falx.core.files import write_text
+from falx.core.tables import Table as CoreTable
+from falx.core.tables import parse_table
 from falx.genes.blood.differential import DifferentialExpression, Selection, select_genes
 from falx.genes.blood.overlap import direction_agreement, overlap
-from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, sif
+from falx.genes.files import Known
 from falx.genes.network.interactions import Network
-from falx.genes.network.mcode import find_modules
-from falx.genes.sets.library import GeneSetLibrary, restrict, text_of
+from falx.genes.network.mcode import Module
+from falx.genes.sets.library import SourceText, restrict
 from falx.genes.sets.ora import OraResult, over_representation
 from falx.genes.sets.themes import ListComparison, compare_lists
 from falx.genes.symbols import check_gene_list, match_symbols
 from falx.report.page import Figure, Notice, Section, Table, Text, render
 from falx.studies.genes.figures import heat_map, volcano
-from falx.studies.genes.page import limits_section, list_section, network_section
-from falx.studies.genes.study import file_name
-from falx.studies.genes.writing import degs_tsv, tsv
+from falx.studies.genes.network import study_network
+from falx.studies.genes.page import limits_section, list_section
 
-__all__ = ["ImagingGenes", "blood_report", "enrich_lists", "read_gene_list", "read_imaging_genes"]
+__all__ = [
+    "BloodFindings",
+    "EnrichedLists",
+    "ImagingGenes",
+    "blood_report",
+    "enrich_lists",
+    "imaging_genes",
+    "read_gene_list",
+]
 
 
 class ImagingGenes(dict[str, str]):
@@ -36,40 +43,64 @@ class ImagingGenes(dict[str, str]):
         return tuple(gene for gene, where in self.items() if where == member)
 
 
-def read_gene_list(path: Path | str) -> tuple[str, ...]:
+@dataclass(frozen=True, eq=False)
+class EnrichedLists:
+    """What was found for gene lists, before anything is written.
+
+    Attributes
+    ----------
+    terms
+        Library to the result of each list.
+    network
+        Interactions among all genes of the lists, and their modules; ``None`` without a network
+        or where fewer than three of them interact.
+    page
+        The report as HTML.
+    """
+
+    terms: Mapping[str, Mapping[str, OraResult]]
+    network: tuple[Network, tuple[Module, ...]] | None
+    page: str
+
+
+@dataclass(frozen=True, eq=False)
+class BloodFindings:
+    """Differential expression under both rules, and its page."""
+
+    published: Selection
+    corrected: Selection
+    page: str
+
+
+def read_gene_list(source: SourceText) -> tuple[str, ...]:
     """Read symbols: the column ``gene`` of a table, or the first word of each line."""
-    lines = [line for line in text_of(path)[0].splitlines() if line.strip()]
+    lines = [line for line in source.text.splitlines() if line.strip()]
     if not lines:
-        raise InputError("the gene list is empty", where=Path(path).name)
+        raise InputError("the gene list is empty", where=source.name)
     delimiter = "\t" if "\t" in lines[0] else ","
-    header = [cell.strip().lower() for cell in lines[0].split(delimiter)]
-    if "gene" in header or "symbol" in header:
-        column = header.index("gene" if "gene" in header else "symbol")
-        rows = csv.reader(lines[1:], delimiter=delimiter)
-        return tuple(row[column].strip() for row in rows if len(row) > column)
+    header = {cell.strip().lower() for cell in lines[0].split(delimiter)}
+    if header & {"gene", "symbol"}:
+        table = parse_table(source.text, where=source.name, pad=True, unique=False)
+        return table.texts(table.need("gene", "symbol"))
     return tuple(line.split(delimiter)[0].strip() for line in lines if not line.startswith("#"))
 
 
-def read_imaging_genes(path: Path | str) -> ImagingGenes:
-    """Read ``genes.tsv`` of ``falx genes``."""
-    rows = list(csv.DictReader(text_of(path)[0].splitlines(), delimiter="\t"))
-    if not rows or not {"gene", "list"} <= set(rows[0]):
-        raise InputError("the table is not genes.tsv of falx genes", where=Path(path).name)
-    return ImagingGenes((row["gene"], row["list"]) for row in rows)
+def imaging_genes(table: CoreTable) -> ImagingGenes:
+    """Take the lists of ``genes.tsv`` of ``falx genes``."""
+    if not {"gene", "list"} <= set(table.header):
+        raise InputError("the table is not genes.tsv of falx genes", where=table.where)
+    return ImagingGenes(zip(table.texts("gene"), table.texts("list"), strict=True))
 
 
 def enrich_lists(
     lists: Mapping[str, Sequence[str]],
     universe: Sequence[str],
-    libraries: Sequence[GeneSetLibrary],
-    out: Path,
+    known: Known,
     *,
-    network: Network | None = None,
-    aliases: Mapping[str, str] | None = None,
     notices: Sequence[str] = (),
     seed: int = 1,
-) -> Path:
-    """Test gene lists against libraries and a network; write tables and one report.
+) -> EnrichedLists:
+    """Test gene lists against gene sets and a network.
 
     Parameters
     ----------
@@ -77,34 +108,26 @@ def enrich_lists(
         What was noticed while the inputs were read; the report repeats it.
     """
     sections: list[Section] = []
+    terms: dict[str, Mapping[str, OraResult]] = {}
+    aliases = known.aliases
+    part = None
     with collect_notices() as own:
         met = {name: match_symbols(g, universe, aliases=aliases) for name, g in lists.items()}
         found = {name: check_gene_list(match, where=name).found for name, match in met.items()}
-        for library in libraries:
+        for library in known.libraries:
             sets = restrict(library, universe, aliases=aliases)
             results = {name: over_representation(genes, sets) for name, genes in found.items()}
             sections += [list_section(name, result) for name, result in results.items()]
             if len(found) > 1:
                 sections.append(_comparison_section(compare_lists(found, sets)))
-            path = out / f"terms_{file_name(library.name)}.tsv"
-            write_text(path, _terms(results))
-        if network is not None:
+            terms[library.name] = results
+        if known.network is not None:
             genes = tuple(dict.fromkeys(g for chosen in found.values() for g in chosen))
-            sections.append(_network_section(genes, universe, network, libraries, out, seed))
+            annotated = restrict(known.libraries[0], universe) if known.libraries else None
+            part, section = study_network(genes, universe, known.network, annotated, seed)
+            sections.append(section)
     sections.append(limits_section([*notices, *own]))
-    report = out / "report.html"
-    write_text(report, render("Gene lists", sections, subtitle=", ".join(lists)))
-    return report
-
-
-def _terms(results: Mapping[str, OraResult]) -> str:
-    columns = ("list", "library", "term", "overlap", "size", "factor", "p", "q")
-    rows = [
-        (name, r.library, r.names[i], r.overlap[i], r.set_size[i], r.factor[i], r.p[i], r.q[i])
-        for name, r in results.items()
-        for i in r.order()
-    ]
-    return tsv(columns, rows)
+    return EnrichedLists(terms, part, render("Gene lists", sections, subtitle=", ".join(lists)))
 
 
 def _comparison_section(both: ListComparison) -> Section:
@@ -135,47 +158,24 @@ def _comparison_section(both: ListComparison) -> Section:
     )
 
 
-def _network_section(
-    genes: Sequence[str],
-    universe: Sequence[str],
-    network: Network,
-    libraries: Sequence[GeneSetLibrary],
-    out: Path,
-    seed: int,
-) -> Section:
-    part = network.induced(genes)
-    if len(part.neighbours) < 3:
-        return Section("Network", [Text("Fewer than three genes of the lists interact.")])
-    modules = find_modules(part.neighbours)
-    sets = restrict(libraries[0], universe) if libraries else None
-    tested = network.induced(universe, keep_isolated=True)
-    chance = edge_enrichment(tested, genes, np.random.default_rng(seed))
-    write_text(out / "network.graphml", graphml(part, modules))
-    write_text(out / "network.sif", sif(part))
-    return network_section(part, annotate_modules(modules, sets), chance)
-
-
 def blood_report(
     result: DifferentialExpression,
-    out: Path,
     *,
     imaging: ImagingGenes | None = None,
     notices: Sequence[str] = (),
-) -> Path:
-    """Write differential expression under both rules, and its overlap with imaging genes."""
+) -> BloodFindings:
+    """Take the changed genes under both rules, and their overlap with imaging genes."""
     published = select_genes(result, rule="as_published")
     corrected = select_genes(result)
-    write_text(out / "degs.tsv", degs_tsv(result, published.genes, corrected.genes))
     with collect_notices() as own:
         sections = [_blood_section(result, published, corrected)]
         if imaging is not None:
             chosen = (published, corrected)
             sections.append(_overlap_section(result.genes, chosen, imaging))
     sections.append(limits_section([*notices, *own]))
-    report = out / "report.html"
     subtitle = f"{result.contrast[0]} against {result.contrast[1]}, {len(result.samples)} samples"
-    write_text(report, render("Blood RNA-seq", sections, subtitle=subtitle))
-    return report
+    page = render("Blood RNA-seq", sections, subtitle=subtitle)
+    return BloodFindings(published, corrected, page)
 
 
 def _blood_section(

@@ -10,6 +10,7 @@ from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy
 from falx.genes.network.analysis import AnnotatedModule, EdgeEnrichment
 from falx.genes.network.interactions import Network
 from falx.genes.sets.ora import OraResult
+from falx.genes.sets.regulators import SignedRegulators
 from falx.report.page import Figure, Notice, Section, Table, Text
 from falx.studies.genes.figures import (
     map_figure,
@@ -25,6 +26,7 @@ __all__ = [
     "limits_section",
     "list_section",
     "network_section",
+    "regulator_section",
     "set_sections",
 ]
 
@@ -230,6 +232,28 @@ def network_section(
     columns = ("module", "score", "genes", "edges", "members", "best terms")
     blocks.append(Table(columns, rows, "MCODE modules."))
     return Section("Network", blocks)
+
+
+def regulator_section(found: SignedRegulators) -> Section:
+    """Section on regulators whose targets move as their mode says."""
+    order = np.argsort(found.p, kind="stable")[:25]
+    rows = [
+        (found.factors[i], int(found.consistent[i]), int(found.opposed[i]), float(found.p[i]),
+         float(found.q[i]))
+        for i in order
+    ]  # fmt: skip
+    return Section(
+        "Regulators by direction",
+        [
+            Text(
+                "A target counts as consistent if it is activated and in the positive list, or "
+                "repressed and in the negative one; as opposed the other way. Targets of unknown "
+                f"mode do not count. {int((found.q < 0.05).sum())} of {len(found.factors)} "
+                "regulators pass q < 0.05."
+            ),
+            Table(("regulator", "consistent", "opposed", "P", "q"), rows, "Smallest P first."),
+        ],
+    )
 
 
 def limits_section(notices: Sequence[str] = ()) -> Section:

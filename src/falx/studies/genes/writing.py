@@ -1,31 +1,27 @@
-"""Results of the genes room as tables of text."""
+"""Results of the study `genes` as tables of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from falx.core.tables import table_text
 from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy
 from falx.genes.blood.differential import DifferentialExpression
+from falx.genes.sets.ora import OraResult
+from falx.genes.sets.regulators import SignedRegulators
 
-__all__ = ["components_json", "degs_tsv", "genes_tsv", "left_out_tsv", "terms_tsv", "tsv"]
-
-
-def tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Tab-separated text; numbers with nine digits, ``n/a`` for what is not known."""
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(_cell(cell) for cell in row) for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "n/a"
-    if isinstance(value, float | np.floating):
-        return f"{float(value):.9g}" if np.isfinite(value) else "n/a"
-    return str(value)
+__all__ = [
+    "components_json",
+    "degs_tsv",
+    "genes_tsv",
+    "left_out_tsv",
+    "list_terms_tsv",
+    "regulators_tsv",
+    "terms_tsv",
+]
 
 
 def genes_tsv(study: AssociationStudy, lists: GeneLists) -> str:
@@ -44,7 +40,7 @@ def genes_tsv(study: AssociationStudy, lists: GeneLists) -> str:
         )
         for i in order
     ]  # fmt: skip
-    return tsv(columns, rows)
+    return table_text(columns, rows)
 
 
 def terms_tsv(study: SetStudy) -> str:
@@ -67,12 +63,33 @@ def terms_tsv(study: SetStudy) -> str:
         row += [e.score[i], e.z[i], e.p[i], e.q[i], e.p_gaussian[i], e.p_max[i]]
         row += [r.score[i], r.p[i], r.q[i], theme.get(e.names[i])]
         rows.append(row)
-    return tsv(columns, rows)
+    return table_text(columns, rows)
+
+
+def list_terms_tsv(results: Mapping[str, OraResult]) -> str:
+    """One row a list and set, each list from smallest P."""
+    columns = ("list", "library", "term", "overlap", "size", "factor", "p", "q")
+    rows = [
+        (name, r.library, r.names[i], r.overlap[i], r.set_size[i], r.factor[i], r.p[i], r.q[i])
+        for name, r in results.items()
+        for i in r.order()
+    ]
+    return table_text(columns, rows)
+
+
+def regulators_tsv(found: SignedRegulators) -> str:
+    """One row a regulator, from smallest P, with the targets that move as its mode says."""
+    order = np.argsort(found.p, kind="stable")
+    rows = [
+        (found.factors[i], found.consistent[i], found.opposed[i], found.p[i], found.q[i])
+        for i in order
+    ]
+    return table_text(("regulator", "consistent", "opposed", "p", "q"), rows)
 
 
 def left_out_tsv(reasons: Mapping[str, str]) -> str:
     """Regions that take no part, with the reason."""
-    return tsv(("region", "reason"), reasons.items())
+    return table_text(("region", "reason"), reasons.items())
 
 
 def components_json(study: AssociationStudy) -> dict[str, Any]:
@@ -117,4 +134,4 @@ def degs_tsv(
         )
         for i in np.argsort(np.nan_to_num(f.p, nan=2.0), kind="stable")
     ]  # fmt: skip
-    return tsv(columns, rows)
+    return table_text(columns, rows)

@@ -104,18 +104,17 @@ def join_cohort(
     Raises
     ------
     InputError
-        If there is no outcome column, an outcome cannot be read, or only one kind of outcome
-        is left.
+        Without a column of outcomes, with one that cannot be read, or with one kind only.
     """
     headers = _headers(participants, columns or Columns())
     left_out = dict(excluded or {})
     kept: dict[str, PatientNumbers] = {}
     for subject in sorted(patients):
-        rows, patient = participants.rows, patients[subject]
-        if reason := _reason_against(patient, subject, rows, headers["outcome"]):
+        reason = _reason_against(patients[subject], subject, participants.rows, headers["outcome"])
+        if reason:
             left_out[subject] = reason
         else:
-            kept[subject] = patient
+            kept[subject] = patients[subject]
     outcomes = read_outcomes(
         {s: participants.rows[s][headers["outcome"]] for s in kept},
         headers["outcome"],
@@ -125,15 +124,15 @@ def join_cohort(
     _check_outcomes(outcomes, len(patients))
     for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
-    rows_of_numbers = [
+    found = [
         _measured(patient) | _clinical(participants.rows[s], headers, s)
         for s, patient in kept.items()
     ]
-    names = sorted({name for row in rows_of_numbers for name in row})
+    names = sorted({name for row in found for name in row})
     return Cohort(
         tuple(kept),
         np.array([outcomes[s] for s in kept]),
-        {n: np.array([row.get(n, math.nan) for row in rows_of_numbers]) for n in names},
+        {n: np.array([row.get(n, math.nan) for row in found]) for n in names},
         f"{len(kept)} patients of this dataset",
         left_out,
         gather_curves(list(kept.values())),
@@ -214,11 +213,11 @@ def _number(column: Column, text: str) -> float:
     try:
         value = column.read(text, where="")
     except InputError:
-        value = text
-    if value in ("left", "right"):
-        return float(value == "left")
+        pass
+    else:
+        return float(value == "left") if isinstance(value, str) else value
     try:
-        return float(value)
+        return float(text)
     except ValueError:
         return math.nan
 

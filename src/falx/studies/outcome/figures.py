@@ -41,7 +41,7 @@ def _clean(axis: Any) -> None:
 
 
 def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str = "") -> Figure:
-    """Every patient as a dot beside the box of both outcome groups.
+    """Every patient (n,) as a dot beside the box of both outcome groups (Tukey 1977).
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str 
             box.set(facecolor=colour, alpha=0.35)
             boxes["medians"][place - 1].set_color(COLOURS["ink"])
             spread = np.linspace(-0.16, 0.16, len(part))[
-                np.argsort(np.argsort(part)) * 7 % len(part)
+                np.argsort(np.argsort(part, kind="stable")) * 7 % len(part)
             ]
             axis.plot(place + spread, part, "o", color=colour, ms=4, mec="white", mew=0.4)
         axis.set_xticks([1, 2], ["not seizure\nfree", "seizure\nfree"])
@@ -271,7 +271,7 @@ def bar_figure(name: str, rules: Sequence[tuple[str, CutPerformance]]) -> Figure
 
 def shapley_figure(study: AdditiveStudy) -> Figure:
     """Mean absolute Shapley value of each predictor, over all patients and fits."""
-    order = np.argsort(study.mean_absolute_shapley)
+    order = np.argsort(study.mean_absolute_shapley, kind="stable")
     figure = new_figure(6.0, 0.4 * len(order) + 1.2)
     axis = figure.subplots()
     axis.barh(range(len(order)), 100 * study.mean_absolute_shapley[order], color=FREE)
@@ -287,7 +287,7 @@ def shapley_figure(study: AdditiveStudy) -> Figure:
 
 
 def dependence_figure(curve: PartialDependence, x: Floats, y: Floats) -> Figure:
-    """Predicted asymmetry when one volume is varied, over the patients' own values."""
+    """Predicted asymmetry when one volume is varied, over the patients' own values (n,)."""
     figure = new_figure(5.4, 3.6)
     axis = figure.subplots()
     axis.fill_between(curve.x, curve.low, curve.high, color=FREE, alpha=0.2, lw=0)
@@ -306,8 +306,8 @@ def dependence_figure(curve: PartialDependence, x: Floats, y: Floats) -> Figure:
 
 
 def prediction_figure(study: AdditiveStudy, response: Floats) -> Figure:
-    """Held-out prediction with its interval, and the truth, patients ranked by prediction."""
-    order = np.argsort(study.prediction)
+    """Held-out prediction with interval, and the truth (n,), patients ranked by prediction."""
+    order = np.argsort(study.prediction, kind="stable")
     place = np.arange(len(order))
     inside = np.mean((response >= study.interval_low) & (response <= study.interval_high))
     figure = new_figure(6.4, 3.6)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from falx.images.nifti import Image
-from falx.report.live_page import LiveImages, live_page, structure_middle
+from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.viewer import WhatIf
 from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections
 from falx.studies.plan.records import Planned, plan_of_record
 from falx.studies.plan.sheet import plan_sheet
+from falx.studies.signature.live import live_images
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import brain_of_labels
 from falx.surgery.tracks.scene import fields_of
@@ -32,15 +33,15 @@ class PlanImages:
 def plan_page(planned: Planned, images: PlanImages) -> str:
     """Return the page of a planned patient, one file that makes no request."""
     plan, ablation = shown_plan(planned), _planned_ablation(planned)
-    document, live = planned.document, _live_images(planned, images)
+    document, scene = planned.document, planned.scene
     sections = plan_sections(
         document, t1w=images.t1w, signature=images.signature, ablation=ablation
     )
-    middle = structure_middle(live.hippocampus)
+    middle = middle_mm(Image(scene.hippocampus, scene.grid.affine))
     return live_page(
         "Laser plan",
         sections,
-        live,
+        _live_images(planned, images),
         label=document.label,
         side=document.side,
         centre_mm=middle if plan is None else plan.trajectory.target_mm,
@@ -77,10 +78,10 @@ def shown_plan(planned: Planned) -> LaserPlan | None:
 
 def _live_images(planned: Planned, images: PlanImages) -> LiveImages:
     scene, labels = planned.scene, planned.labels
-    return LiveImages(
-        t1w=images.t1w,
-        brain=Image(brain_of_labels(labels.data), labels.affine),
-        signature=images.signature,
+    return live_images(
+        images.t1w,
+        Image(brain_of_labels(labels.data), labels.affine),
+        images.signature,
         hippocampus=Image(scene.hippocampus, scene.grid.affine),
         amygdala=Image(scene.amygdala, scene.grid.affine),
         pet=images.pet,

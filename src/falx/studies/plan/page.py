@@ -10,7 +10,7 @@ import numpy as np
 
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image
-from falx.report.live_page import structure_middle
+from falx.report.live_page import middle_mm
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
 from falx.studies.plan.records import OptionRecord, PlanDocument
@@ -94,7 +94,7 @@ def plan_sections(
         sections.append(_pictures(document, t1w, signature, ablation))
     else:
         layer = Layer(signature, kind="mask", colour="orange", label="signature")
-        picture = Figure(slices(t1w, (layer,), centre_mm=structure_middle(signature)),
+        picture = Figure(slices(t1w, (layer,), centre_mm=middle_mm(signature)),
                          "Signature; left is shown on the left.")  # fmt: skip
         sections.append(Section("Where the signature lies", (picture,)))
     if document.options:

@@ -67,7 +67,7 @@ def _correlation(
 def _shapley(seven: AdditiveStudy, five: AdditiveStudy) -> list[Item]:
     first = float(seven.shapley_last_fold[0, 0])
     size = np.abs(five.shapley_last_fold[0])
-    order = tuple(FIVE[i] for i in np.argsort(-size))
+    order = tuple(FIVE[i] for i in np.argsort(-size, kind="stable"))
     mean = dict(zip(seven.names, seven.mean_absolute_shapley, strict=True))
     listed = ", ".join(f"{name} {value:.3f}" for name, value in mean.items())
     return [

@@ -1,11 +1,10 @@
-"""Who is in the groups: the tests of a paper's first table."""
+"""Who is in the groups: the tests of a paper's first table, as in Liu et al. 2024."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
@@ -13,12 +12,22 @@ import scipy
 from falx.clinical.contingency import chi_square, fisher_exact
 from falx.clinical.group_tests import mann_whitney, summarise
 from falx.core.errors import InputError
-from falx.core.files import write_json
-from falx.maps.sample import read_rows
+from falx.core.participants import Participants
 
-__all__ = ["DemographicRow", "compare_numbers", "compare_words", "demographics_stage"]
+__all__ = [
+    "DemographicRow",
+    "Demographics",
+    "compare_numbers",
+    "compare_words",
+    "demographics_of",
+]
 
-MISSING = ("", "n/a", "nan")
+FACTORS = ("sex", "gender")
+"""Columns of kinds, also where kinds are coded as numbers; others hold what they look like."""
+
+MOST_WORDS = 5
+"""A column of more words, as of names or remarks, is no factor."""
+
 NORMAL = ("age",)
 """Numbers given as mean ± sd and compared by analysis of variance, as in Liu et al. 2024."""
 
@@ -35,6 +44,14 @@ class DemographicRow:
     cells: tuple[str, ...]
     test: str
     p: float | None
+
+
+@dataclass(frozen=True)
+class Demographics:
+    """Names of the groups and a row for each variable."""
+
+    groups: tuple[str, ...]
+    rows: tuple[DemographicRow, ...]
 
 
 def compare_numbers(
@@ -109,64 +126,51 @@ def compare_words(
     return DemographicRow(label, cells, "chi2", float(chi_square(counts).p))
 
 
-def demographics_stage(
-    *,
-    participants: Path,
-    metrics: Mapping[str, Path],
-    moved: Mapping[str, Path] | None,
-    reho: Mapping[str, Path] | None,
-    demographics: Path,
+def demographics_of(
+    people: Participants,
     group_column: str,
-    resistant: str,
-    sensitive: str,
-    controls: str,
-) -> None:
+    names: Sequence[str],
+    metrics: Mapping[str, Mapping[str, Any]],
+    moved: Mapping[str, Mapping[str, Any]],
+    reho: Mapping[str, Mapping[str, Any]],
+) -> Demographics:
     """Compare the groups of those who have maps.
 
     Parameters
     ----------
-    participants
-        Input: ``participants.tsv``.
-    metrics
-        Inputs by subject, with the intracranial volume: only these people count.
-    moved
-        Inputs by subject, with the mean framewise displacement, of those who have a run.
-    reho
-        Inputs by subject, with the width of the noise that cleaning leaves: where groups
+    names
+        Groups in the order of the cells.
+    metrics, moved, reho
+        What was measured, by subject: intracranial volume (only these people count), mean
+        framewise displacement, and the width of the noise that cleaning leaves: where groups
         differ in it, their ReHo differs without a difference of the brain.
-    demographics
-        Output: JSON with the groups and a row for each variable.
     """
-    rows = read_rows(participants)
-    names = [name for name in (resistant, sensitive, controls) if name]
-    people = {s: rows[s] for s in metrics if rows.get(s, {}).get(group_column) in names}
-    if not people:
+    group_of = {s: people.cell(s, group_column) or "" for s in metrics}
+    group_of = {s: group for s, group in group_of.items() if group in names}
+    if not group_of:
         raise InputError(
             "nobody belongs to a group",
-            where=participants.name,
+            where="participants.tsv",
             found=f"column {group_column}, groups {', '.join(names)}",
             do="name column and groups as the table does",
         )
-    known = [n for n in names if any(row[group_column] == n for row in people.values())]
-    columns = [c for c in next(iter(rows.values())) if c not in ("participant_id", group_column)]
-    found = [_compare(c, known, people, group_column) for c in columns]
-    sizes = tuple(str(sum(r[group_column] == n for r in people.values())) for n in known)
-    group_of = {s: row[group_column] for s, row in people.items()}
-    measured = [
-        _measured("intracranial volume, mL", metrics, "tiv_ml", group_of, known),
-        _measured("mean FD, mm", moved or {}, "mean_fd_mm", group_of, known),
-        _measured(SMOOTHNESS, reho or {}, "residual_fwhm_mm", group_of, known),
-    ]
-    listed = [
+    known = [name for name in names if name in group_of.values()]
+    own = {"participant_id", group_column.casefold()}
+    columns = [column for column in people.columns if column.casefold() not in own]
+    sizes = tuple(str(list(group_of.values()).count(name)) for name in known)
+    found = [
         DemographicRow("people", sizes, "", None),
-        *[row for row in (*found, *measured) if row],
+        *(_compare(column, known, people, group_of) for column in columns),
+        _measured("intracranial volume, mL", metrics, "tiv_ml", group_of, known),
+        _measured("mean FD, mm", moved, "mean_fd_mm", group_of, known),
+        _measured(SMOOTHNESS, reho, "residual_fwhm_mm", group_of, known),
     ]
-    write_json(demographics, {"groups": known, "rows": [asdict(row) for row in listed]})
+    return Demographics(tuple(known), tuple(row for row in found if row is not None))
 
 
 def _measured(
     variable: str,
-    files: Mapping[str, Path],
+    measured: Mapping[str, Mapping[str, Any]],
     key: str,
     group_of: Mapping[str, str],
     names: Sequence[str],
@@ -176,8 +180,7 @@ def _measured(
     Displacement and smoothness are skewed, volume is not.
     """
     values: dict[str, list[float]] = {name: [] for name in names}
-    for subject, path in files.items():
-        found = json.loads(path.read_text(encoding="utf-8"))
+    for subject, found in measured.items():
         value = found.get(key)
         if value is not None and subject in group_of and not found.get("excluded"):
             number = scipy.stats.gmean(value) if isinstance(value, list) else value
@@ -188,19 +191,19 @@ def _measured(
 
 
 def _compare(
-    column: str, names: Sequence[str], people: Mapping[str, Mapping[str, str]], group_column: str
+    column: str, names: Sequence[str], people: Participants, group_of: Mapping[str, str]
 ) -> DemographicRow | None:
-    cells = [
-        (row[group_column], row[column])
-        for name in names
-        for row in people.values()
-        if row[group_column] == name and row[column].strip().casefold() not in MISSING
-    ]
-    try:
-        numbers = [[float(text) for group, text in cells if group == name] for name in names]
-    except ValueError:
-        words = {text for _, text in cells}
-        if not 1 < len(words) <= 5:
-            return None
-        return compare_words(column, [g for g, _ in cells], [t for _, t in cells], names=names)
-    return compare_numbers(column, numbers, normal=column.casefold() in NORMAL)
+    """Compare a column of the table: numbers as numbers, words and sex as counts."""
+    entries = ((group, people.cell(subject, column)) for subject, group in group_of.items())
+    cells = [(group, text) for group, text in entries if text is not None]
+    if column.casefold() not in FACTORS:
+        try:
+            numbers = [[float(text) for group, text in cells if group == n] for n in names]
+        except ValueError:
+            pass
+        else:
+            return compare_numbers(column, numbers, normal=column.casefold() in NORMAL)
+    words = [text for _, text in cells]
+    if not 1 < len(set(words)) <= MOST_WORDS:
+        return None
+    return compare_words(column, [group for group, _ in cells], words, names=names)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from falx.data.priors import template
 from falx.images.nifti import Image
@@ -65,16 +65,15 @@ def peak_planes(
     return slices(template("t1"), [layer], centre_mm=point_mm, spacing_mm=1.5)
 
 
-def design_figure(summary: Mapping[str, Any]) -> bytes:
-    """Draw a design matrix, every column scaled to its range; PNG."""
-    matrix = np.array(summary["design"])
+def design_figure(matrix: npt.NDArray[np.float64], columns: Sequence[str]) -> bytes:
+    """Draw a design matrix, shape (n, p), every column scaled to its range; PNG."""
     spread = np.ptp(matrix, axis=0)
     scaled = (matrix - matrix.min(axis=0)) / np.where(spread > 0, spread, 1.0)
     scaled[:, spread == 0] = 1.0
     figure = new_figure(1.5 + 0.8 * matrix.shape[1], 3.0)
     axis = figure.subplots()
     axis.imshow(scaled, aspect="auto", cmap="gray", interpolation="nearest")
-    axis.set_xticks(range(matrix.shape[1]), summary["columns"], rotation=30, fontsize=8)
+    axis.set_xticks(range(matrix.shape[1]), columns, rotation=30, fontsize=8)
     axis.set_ylabel("person")
     return png(figure)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
 
 from falx.core.errors import check_option
-from falx.core.tables import table_text
-from falx.maps.group_summary import FLAVOURS
+from falx.maps.group_summary import FLAVOURS, FSummary, TSummary
 from falx.report.page import Table
-from falx.studies.resistance.group_sections import KINDS, read_json, read_rows, title_of
+from falx.studies.resistance.configuration import BONFERRONI
+from falx.studies.resistance.group_sections import MapContent
+from falx.studies.resistance.steps import Step
 
-__all__ = ["GroupResult", "comparisons_of", "group_results", "result_table", "results_tsv"]
-
-ALONE = ("anova", "regression")
-"""Steps that are no contrast of groups."""
+__all__ = [
+    "RESULT_COLUMNS",
+    "GroupResult",
+    "comparisons_of",
+    "group_results",
+    "result_rows",
+    "result_table",
+]
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,17 @@ class GroupResult:
     p_bonferroni: float | None
 
 
-def comparisons_of(step: str, planned: Collection[str], bonferroni: str) -> int:
+RESULT_COLUMNS = tuple(item.name for item in fields(GroupResult))
+"""Header of the table of results."""
+
+
+def comparisons_of(step: Step, planned: Collection[Step], bonferroni: str) -> int:
     """Count the planned comparisons that one of them is corrected with.
 
     Parameters
     ----------
     step
-        Name of the comparison, one of `planned`.
+        The comparison, one of `planned`.
     planned
         Every comparison that was asked for, whether or not it could be computed.
     bonferroni
@@ -62,52 +70,46 @@ def comparisons_of(step: str, planned: Collection[str], bonferroni: str) -> int:
 
     Examples
     --------
-    >>> planned = ["grey_resistant_sensitive", "grey_resistant_controls", "grey_anova"]
-    >>> [comparisons_of("grey_resistant_controls", planned, b) for b in ("contrasts", "all")]
+    >>> first, second = Step("grey", pair=("a", "b")), Step("grey", pair=("a", "c"))
+    >>> planned = [first, second, Step("grey", "anova")]
+    >>> [comparisons_of(second, planned, b) for b in ("contrasts", "all")]
     [2, 3]
     """
-    check_option("bonferroni", bonferroni, ("contrasts", "all", "none"))
+    check_option("bonferroni", bonferroni, BONFERRONI)
     if bonferroni == "none":
         return 1
     if bonferroni == "all":
         return len(planned)
-    return sum(_family(other) == _family(step) for other in planned)
+    return sum(other.family == step.family for other in planned)
 
 
 def group_results(
-    found: Mapping[str, Mapping[str, Path]], planned: Collection[str], bonferroni: str
+    maps: Sequence[MapContent], planned: Collection[Step], bonferroni: str
 ) -> list[GroupResult]:
-    """Read what every comparison found.
+    """Say what every comparison found; see :func:`comparisons_of`."""
+    return [_result(content, planned, bonferroni) for content in maps]
 
-    Parameters
-    ----------
-    found
-        Step to its files, ``summary`` and ``table``.
-    planned, bonferroni
-        See :func:`comparisons_of`.
-    """
-    results = []
-    for step, files in found.items():
-        summary = read_json(files["summary"])
-        passed, by = summary["significant"], summary.get("listed_by", "extent")
-        passed = passed if isinstance(passed, dict) else {"extent": passed}
-        p, n = summary["least_p"][by], comparisons_of(step, planned, bonferroni)
-        results.append(
-            GroupResult(
-                step,
-                title_of(step),
-                summary["contrast"],
-                passed.get("fsl"),
-                passed["extent"],
-                passed.get("mass"),
-                _largest(read_rows(files["table"])),
-                by,
-                p,
-                n,
-                None if p is None else min(1.0, n * p),
-            )
-        )
-    return results
+
+def _result(content: MapContent, planned: Collection[Step], bonferroni: str) -> GroupResult:
+    summary, step = content.summary, content.step
+    by = summary.listed_by if isinstance(summary, TSummary) else "extent"
+    passed: Mapping[str, int] = (
+        {"extent": summary.significant} if isinstance(summary, FSummary) else summary.significant
+    )
+    p, n = summary.least_p[by], comparisons_of(step, planned, bonferroni)
+    return GroupResult(
+        step.name,
+        step.title,
+        summary.contrast,
+        passed.get("fsl"),
+        passed["extent"],
+        passed.get("mass"),
+        _largest(content.rows),
+        by,
+        p,
+        n,
+        None if p is None else min(1.0, n * p),
+    )
 
 
 def result_table(results: Sequence[GroupResult], bonferroni: str) -> Table:
@@ -136,18 +138,9 @@ def result_table(results: Sequence[GroupResult], bonferroni: str) -> Table:
     return Table(head, rows, caption=caption)
 
 
-def results_tsv(results: Sequence[GroupResult]) -> str:
-    """Return results as tab-separated text."""
-    return table_text([item.name for item in fields(GroupResult)], [astuple(r) for r in results])
-
-
-def _family(step: str) -> str:
-    """Contrasts of one modality in one kind of people belong together."""
-    modality, _, rest = step.partition("_")
-    head = rest.partition("_")[0]
-    if head in ALONE:
-        return step
-    return f"{modality} {head}" if head in KINDS else modality
+def result_rows(results: Sequence[GroupResult]) -> list[tuple[object, ...]]:
+    """Return results as rows below :data:`RESULT_COLUMNS`."""
+    return [astuple(result) for result in results]
 
 
 def _largest(rows: Sequence[Mapping[str, str]]) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from falx.bold.records import MotionRecord, RehoRecord
 from falx.report.figures import COLOURS, new_figure, png
 
 __all__ = ["carpet_figure", "homogeneity_figure", "motion_figure"]
 
 
-def motion_figure(motion: Mapping[str, Any]) -> bytes:
+def motion_figure(motion: MotionRecord) -> bytes:
     """Draw six motion parameters and framewise displacement with its threshold; PNG."""
-    parameters = np.array(motion["parameters"])
+    parameters = np.array(motion.parameters)
     figure = new_figure(9.0, 6.0)
     shift, turn, displaced = figure.subplots(3, 1, sharex=True)
     for column, name in enumerate("xyz"):
         shift.plot(parameters[:, column], lw=1, label=name)
         turn.plot(np.rad2deg(parameters[:, 3 + column]), lw=1, label=name)
-    displaced.plot(motion["fd_power_mm"], lw=1, color=COLOURS["ink"])
-    displaced.axhline(motion["fd_threshold_mm"], color=COLOURS["orange"], lw=1)
-    spikes = motion["spikes"]
-    displaced.plot(spikes, np.array(motion["fd_power_mm"])[spikes], "o", color=COLOURS["orange"])
+    displaced.plot(motion.fd_power_mm, lw=1, color=COLOURS["ink"])
+    displaced.axhline(motion.fd_threshold_mm, color=COLOURS["orange"], lw=1)
+    spikes = list(motion.spikes)
+    displaced.plot(spikes, np.array(motion.fd_power_mm)[spikes], "o", color=COLOURS["orange"])
     for axis, label in ((shift, "shift, mm"), (turn, "turn, degrees"), (displaced, "FD, mm")):
         axis.set_ylabel(label)
     shift.legend(ncols=3, frameon=False, loc="upper right")
@@ -49,27 +47,20 @@ def carpet_figure(before: npt.NDArray[np.floating], after: npt.NDArray[np.floati
     return png(figure)
 
 
-def homogeneity_figure(reho: Mapping[str, Any]) -> bytes:
-    """Draw how Kendall's W and the number of neighbours are distributed; PNG.
-
-    Parameters
-    ----------
-    reho
-        Metrics of the ReHo stage: ``reho_histogram``, ``reho_quantiles``, ``neighbours`` and
-        ``voxels_by_neighbours``.
-    """
+def homogeneity_figure(reho: RehoRecord) -> bytes:
+    """Draw how Kendall's W and the number of neighbours are distributed; PNG."""
     figure = new_figure(9.0, 3.0)
     left, right = figure.subplots(1, 2)
-    edges = np.array(reho["reho_histogram"]["edges"])
-    voxels = np.array(reho["reho_histogram"]["voxels"])
+    edges = np.array(reho.reho_histogram.edges)
+    voxels = np.array(reho.reho_histogram.voxels)
     left.stairs(voxels, edges, fill=True, color=COLOURS["blue"])
-    left.axvline(reho["reho_quantiles"][2], color=COLOURS["ink"], lw=1, label="median")
-    left.axvline(1 / reho["neighbours"], color=COLOURS["orange"], lw=1, label="chance")
+    left.axvline(reho.reho_quantiles[2], color=COLOURS["ink"], lw=1, label="median")
+    left.axvline(1 / reho.neighbours, color=COLOURS["orange"], lw=1, label="chance")
     left.set(xlim=(0, edges[1:][voxels > 0].max()), xlabel="Kendall's W", ylabel="voxels")
     left.legend(frameon=False)
-    used = {int(k): n for k, n in reho["voxels_by_neighbours"].items()}
-    share = 100.0 * np.array(list(used.values())) / reho["mask_voxels"]
+    used = {int(k): n for k, n in reho.voxels_by_neighbours.items()}
+    share = 100.0 * np.array(list(used.values())) / reho.mask_voxels
     right.bar(list(used), share, color=COLOURS["blue"])
     right.set(xlabel="series in the neighbourhood, K", ylabel="voxels, %")
-    right.set_xlim(0, reho["neighbours"] + 1)
+    right.set_xlim(0, reho.neighbours + 1)
     return png(figure)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.files import load_matrix
+from falx.core.files import read_json, read_table
 from falx.core.grid import apply_affine
 from falx.images.nifti import load_mask
 from falx.images.warp import load_map
@@ -85,7 +84,7 @@ def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> Cohor
     changes = []
     for modality, place, sign, what in PLANTED:
         table = _one(outputs / "group", f"*{modality}resistantcontrols_clusters.tsv")
-        changes.append(_found(what, place, sign, points[place], _read(table)))
+        changes.append(_found(what, place, sign, points[place], read_table(table).records()))
     motion = [_motion_error_um(truth, outputs, s) for s in subjects]
     apart = [_coregistration_mm(truth, outputs, s) for s in subjects]
     return CohortRecovery(tuple(changes), float(np.mean(motion)), float(np.mean(apart)))
@@ -149,8 +148,8 @@ def _place_mm(truth: Path, outputs: Path, subject: str, place: str) -> npt.NDArr
 
 def _motion_error_um(truth: Path, outputs: Path, subject: str) -> float:
     """Mean error of the estimated motion over a sphere of 50 mm about the head, µm."""
-    found = json.loads(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json").read_text())
-    planted = json.loads(_one(truth / f"sub-{subject}", "*_truth.json").read_text())
+    found = read_json(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json"))
+    planted = read_json(_one(truth / f"sub-{subject}", "*_truth.json"))
     matrices = np.array(planted["matrices"])[found["dropped_volumes"] :]
     exact = matrices @ np.linalg.inv(matrices[0])
     apart = np.array(found["matrices"]) - exact
@@ -161,9 +160,9 @@ def _motion_error_um(truth: Path, outputs: Path, subject: str) -> float:
 
 def _coregistration_mm(truth: Path, outputs: Path, subject: str) -> float:
     """Mean distance of the planted places' voxels from where coregistration puts them."""
-    planted = json.loads(_one(truth / f"sub-{subject}", "*_truth.json").read_text())
+    planted = read_json(_one(truth / f"sub-{subject}", "*_truth.json"))
     found = load_matrix(_one(outputs / f"sub-{subject}", "*_to-boldref_mode-image_xfm.json"))
-    moved = json.loads(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json").read_text())
+    moved = read_json(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json"))
     first = np.array(planted["matrices"])[moved["dropped_volumes"]]
     exact = first @ np.array(planted["t1w_to_bold"])
     mask = load_mask(next((truth / f"sub-{subject}").rglob("*_mask.nii.gz")))
@@ -174,11 +173,6 @@ def _coregistration_mm(truth: Path, outputs: Path, subject: str) -> float:
 
 def _mm(point: Sequence[float]) -> str:
     return ", ".join(f"{x:.0f}" for x in point)
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def _one(folder: Path, pattern: str) -> Path:

@@ -10,34 +10,36 @@ from falx.anatomy.files import coregister_stage, grey_volume_stage
 from falx.anatomy.morphometry import GreySettings
 from falx.bids.derivative import output_path
 from falx.bold.files import motion_stage, reho_stage
-from falx.bold.reho_choices import RehoChoices
+from falx.bold.settings import MotionSettings, RehoSettings, SliceShift
 from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
-from falx.maps.files import (
-    anova_stage,
-    deviation_stage,
-    group_map_stage,
-    regression_map_stage,
-    subgroup_map_stage,
+from falx.maps.files import group_map_stage, subgroup_map_stage
+from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
+from falx.studies.resistance.configuration import (
+    PUBLISHED,
+    Kinds,
+    ResistanceConfiguration,
+    Roles,
 )
-from falx.studies.resistance.configuration import PUBLISHED, ResistanceConfiguration
-from falx.studies.resistance.demographics import demographics_stage
+from falx.studies.resistance.files import (
+    SHOWN,
+    demographics_stage,
+    group_report_stage,
+    role_anova_stage,
+    role_deviation_stage,
+    role_regression_stage,
+    run_report_stage,
+)
 from falx.studies.resistance.genes import EXPRESSION, gene_stages
-from falx.studies.resistance.group_page import group_report_stage
-from falx.studies.resistance.group_sections import title_of
-from falx.studies.resistance.person_page import run_report_stage
+from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, Step
 from falx.studies.signature.study import ANATOMY
 
-__all__ = ["CONTRASTS", "STUDY"]
+__all__ = ["STUDY"]
 
 _anat = partial(output_path, "anat")
 _func = partial(output_path, "func")
-
-
-def _params(section: str, *names: str) -> dict[str, str]:
-    return {name: f"{section}.{name}" for name in names}
 
 
 GREY = Stage(
@@ -57,8 +59,6 @@ GREY = Stage(
 TIMES = {
     "slice_times_s": "raw.bold:SliceTiming?",
     "slice_direction": "raw.bold:SliceEncodingDirection?",
-    "slice_timing": "bold.slice_timing",
-    "slice_padding": "bold.slice_padding",
 }
 
 MOTION = Stage(
@@ -73,15 +73,11 @@ MOTION = Stage(
     params={
         **TIMES,
         "repetition_time_s": "raw.bold:RepetitionTime?",
-        **_params(
-            "bold", "dropped_volumes", "least_volumes", "translation_limit_mm",
-            "rotation_limit_deg", "fd_threshold_mm", "spike_limit_percent", "centre",
-            "motion_passes",
-        ),
+        **keys_of("bold", MotionSettings),
     },
     mem_mb=1500,
     version=2,
-)  # fmt: skip
+)
 
 FROM_T1W_TO_RUN: dict[str, Any] = {"from": "T1w", "to": "boldref", "mode": "image"}
 
@@ -118,7 +114,8 @@ REHO = Stage(
     },
     params={
         **TIMES,
-        **_params("reho", *RehoChoices.__annotations__),
+        **keys_of("bold", SliceShift),
+        **keys_of("reho", RehoSettings),
     },
     mem_mb=1500,
     threads=2,
@@ -161,123 +158,102 @@ MAPS: dict[str, dict[str, str]] = {
 }
 """Section of the configuration to what its group maps gather."""
 
-CONTRASTS = (("resistant", "sensitive"), ("resistant", "controls"), ("sensitive", "controls"))
-
-CHOICES = (
-    "group_column", "columns", "voxel_p", "cluster_p", "n_permutations", "min_region_voxels",
-    "seed",
-)  # fmt: skip
-
-GROUPS = ("resistant", "sensitive", "controls")
-
-SAMPLE = ("head_size", "measures", "least_share", "least_value")
-
-IMAGES = {"t_map": "tmap", "z_map": "zmap", "p_tfce_map": "pmap"}
-
-
 ATLAS = {"atlas": "config.groups.atlas?", "atlas_labels": "config.groups.atlas_labels?"}
 
+TABLES = {
+    "table": ("clusters", ".tsv"),
+    "table_latex": ("clusters", ".tex"),
+    "table_html": ("clusters", ".html"),
+    "summary": ("summary", ".json"),
+}
+OF_T = {
+    "t_map": ("tmap", ".nii.gz"),
+    "z_map": ("zmap", ".nii.gz"),
+    "p_tfce_map": ("pmap", ".nii.gz"),
+    **TABLES,
+    "profile": ("profile", ".tsv"),
+}
+OF_F = {"f_map": ("fmap", ".nii.gz"), "p_map": ("pmap", ".nii.gz"), **TABLES}
+OF_PEOPLE = {"index": ("maps", ".tsv"), "summary": ("summary", ".json")}
+"""Argument of a stage to suffix and ending of the file it writes."""
 
-def _gathered(modality: str) -> dict[str, str]:
-    return {**MAPS[modality], "participants": "raw.participants"}
+ROLES = keys_of("groups", Roles)
+LISTED = keys_of("groups", Listing)
+PLACES = ("first", "second")
 
 
-def _group_stage(
-    name: str,
+def _map_stage(
+    step: Step,
     run: Callable[..., None],
-    modality: str,
-    images: Mapping[str, str],
+    files: Mapping[str, tuple[str, str]],
     params: Mapping[str, str],
     needs: Sequence[str],
+    *,
+    version: int,
+    disk_mb: int = 10,
 ) -> Stage:
-    """Stage of maps with a table and a summary, listed by atlas region."""
-    named = partial(output_path, "", group=True, desc=name.replace("_", ""))
+    """Stage of a group map: its people and their model, and what else it takes."""
+    named = partial(output_path, "", group=True, desc=step.name.replace("_", ""))
     return Stage(
-        name,
-        partial(run, title=title_of(name)),
-        inputs={**_gathered(modality), **ATLAS},
-        outputs={
-            **{role: named(suffix) for role, suffix in images.items()},
-            "table": named("clusters", extension=".tsv"),
-            "table_latex": named("clusters", extension=".tex"),
-            "table_html": named("clusters", extension=".html"),
-            "summary": named("summary", extension=".json"),
-            **({"profile": named("profile", extension=".tsv")} if "t_map" in images else {}),
+        step.name,
+        run,
+        inputs={**MAPS[step.modality], "participants": "raw.participants", **ATLAS},
+        outputs={role: named(suffix, extension=end) for role, (suffix, end) in files.items()},
+        params={
+            **keys_of("groups", Selection),
+            **keys_of(step.modality, MapModel),
+            "seed": "groups.seed",
+            **params,
         },
-        params={**_params("groups", *CHOICES), **_params(modality, *SAMPLE), **params},
         level="group",
         mem_mb=2500,
+        disk_mb=disk_mb,
         threads=2,
         needs=tuple(f"groups.{key}" for key in needs),
-        version=4,
+        version=version,
     )
 
 
-def _pair(modality: str, first: str, second: str, kind: str = "") -> Stage:
+def _contrast(step: Step) -> Stage:
     """Two groups, or those of them that are of one kind, compared."""
-    params = {"first": f"groups.{first}", "second": f"groups.{second}"}
-    params["listed_by"] = "groups.listed_by"
-    if not kind:
-        name = f"{modality}_{first}_{second}"
-        return _group_stage(name, group_map_stage, modality, IMAGES, params, (first, second))
-    params |= {"subgroup": f"groups.{kind}", **_params("groups", "subgroup_column", "controls")}
-    name = f"{modality}_{kind}_{first}_{second}"
-    needs = (first, second, kind, "subgroup_column")
-    return _group_stage(name, subgroup_map_stage, modality, IMAGES, params, needs)
+    params = {**keys_of("groups", InferenceOptions), **LISTED}
+    params |= {place: f"groups.{role}" for place, role in zip(PLACES, step.pair, strict=True)}
+    run: Callable[..., None] = group_map_stage
+    needs = step.pair
+    if step.kind:
+        run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
+        params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
+        params["subgroup_column"] = "groups.subgroup_column"
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=5)
 
 
-def _anova(modality: str) -> Stage:
-    images = {"f_map": "fmap", "p_map": "pmap"}
-    params = _params("groups", *GROUPS)
-    return _group_stage(f"{modality}_anova", anova_stage, modality, images, params, GROUPS)
+def _anova(step: Step) -> Stage:
+    run = partial(role_anova_stage, title=step.title)
+    params = {**keys_of("groups", InferenceOptions), **ROLES}
+    params["min_region_voxels"] = "groups.min_region_voxels"
+    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=5)
 
 
-def _regression(modality: str) -> Stage:
-    params = _params("groups", *GROUPS, "predictor", "listed_by")
-    name = f"{modality}_regression"
-    return _group_stage(name, regression_map_stage, modality, IMAGES, params, ("predictor",))
+def _regression(step: Step) -> Stage:
+    run = partial(role_regression_stage, title=step.title)
+    params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
+    params["predictor"] = "groups.predictor"
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=5)
 
 
-def _deviation(modality: str) -> Stage:
-    named = partial(output_path, "", group=True, desc=f"{modality}deviation")
-    return Stage(
-        f"{modality}_deviation",
-        deviation_stage,
-        inputs={**_gathered(modality), **ATLAS},
-        outputs={
-            "index": named("maps", extension=".tsv"),
-            "summary": named("summary", extension=".json"),
-        },
-        params={
-            **_params("groups", *GROUPS, "group_column", "columns", "deviation",
-                      "subgroup_column", "temporal", "generalised", "n_permutations", "seed"),
-            **_params(modality, *SAMPLE),
-        },
-        level="group",
-        mem_mb=2500,
-        disk_mb=300,
-        threads=2,
-        needs=("groups.controls",),
-        version=2,
-    )  # fmt: skip
+def _deviation(step: Step) -> Stage:
+    params = {**ROLES, **keys_of("groups", Kinds)}
+    params |= {key: f"groups.{key}" for key in ("deviation", "n_permutations")}
+    return _map_stage(
+        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=3, disk_mb=300
+    )
 
 
-KINDS = ("temporal", "generalised")
+STAGE_OF = {"contrast": _contrast, "anova": _anova, "regression": _regression}
 
-GROUP_MAPS = (
-    *(_pair(modality, *pair) for modality in MAPS for pair in CONTRASTS),
-    *(_anova(modality) for modality in MAPS),
-    *(_regression(modality) for modality in MAPS),
-    *(
-        _pair(modality, group, "controls", kind)
-        for modality in MAPS
-        for kind in KINDS
-        for group in ("resistant", "sensitive")
-    ),
-)
-"""Every comparison, in the order of the page."""
+GROUP_STAGES = tuple(STAGE_OF[step.what](step) for step in GROUP_MAPS)
 
-DEVIATIONS = tuple(_deviation(modality) for modality in MAPS)
+DEVIATION_STAGES = tuple(_deviation(step) for step in DEVIATIONS)
 
 DEMOGRAPHICS = Stage(
     "demographics",
@@ -293,9 +269,9 @@ DEMOGRAPHICS = Stage(
             "", "demographics", extension=".json", group=True, desc="groups"
         )
     },
-    params=_params("groups", *GROUPS, "group_column"),
+    params={**ROLES, "group_column": "groups.group_column"},
     level="group",
-    version=4,
+    version=5,
     mem_mb=300,
 )
 
@@ -309,8 +285,8 @@ GROUP_REPORT = Stage(
         "failures": "study.failures",
         **{
             f"{stage.name}_{role}": f"{stage.name}.{role}?"
-            for stage in (*GROUP_MAPS, *DEVIATIONS)
-            for role in ("summary", "table", "t_map", "f_map", "index")
+            for stage in (*GROUP_STAGES, *DEVIATION_STAGES)
+            for role in SHOWN
             if role in stage.outputs
         },
     },
@@ -334,12 +310,12 @@ STUDY = Study(
         COREGISTER,
         REHO,
         REPORT,
-        *GROUP_MAPS,
-        *DEVIATIONS,
+        *GROUP_STAGES,
+        *DEVIATION_STAGES,
         DEMOGRAPHICS,
         GROUP_REPORT,
         EXPRESSION,
-        *gene_stages([stage for stage in GROUP_MAPS if "profile" in stage.outputs]),
+        *gene_stages([stage for stage in GROUP_STAGES if "profile" in stage.outputs]),
     ),
     raw={
         "t1w": RawInput("T1w image", suffix="T1w", datatype="anat", required=True),

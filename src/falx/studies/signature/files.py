@@ -1,96 +1,218 @@
-"""Files in, one page out."""
+"""Files in, the numbers and the page of one patient out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from falx.core.files import write_text
+import numpy as np
+
+from falx.anatomy.files import load_matrix
+from falx.anatomy.metrics import AnatomyMetrics, CoregistrationMetrics
+from falx.core.errors import InputError
+from falx.core.files import read_json, read_record, write_json, write_text
+from falx.core.grid import apply_affine, require_same
 from falx.data.priors import template
 from falx.images.nifti import load, load_labels, load_mask
 from falx.images.warp import load_map
-from falx.report.provenance import read_record
+from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.report.provenance import StageRecord
+from falx.studies.outcome.patient import patient_of
+from falx.studies.signature.numbers import PatientMetrics, flatten_numbers
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
+from falx.studies.signature.recovery import Found, Planted, Recovered, compare
+from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
-__all__ = ["signature_report_stage"]
+__all__ = [
+    "MetricsFiles",
+    "PictureFiles",
+    "ReportFiles",
+    "compare_patient",
+    "numbers_stage",
+    "read_metrics",
+    "signature_report_stage",
+]
+
+T = TypeVar("T")
+
+CEREBRUM = (2, 3, 41, 42)
+EVERY = 2003
+"""White and grey matter of both sides; every so many of their voxels show where an image lies."""
 
 
-def signature_report_stage(
-    *,
-    records: Mapping[str, Path],
-    anatomy_metrics: Path,
-    pet_metrics: Path,
-    asymmetry_pet_metrics: Path,
-    asymmetry_flair_metrics: Path | None,
-    asymmetry_gm_metrics: Path,
-    signature_metrics: Path,
-    ablation_metrics: Path | None,
-    numbers: Path,
-    coregister_pet: Path,
-    coregister_flair: Path | None,
-    coregister_postop: Path | None,
-    t1w: Path,
-    brain_mask: Path,
-    gm: Path,
-    wm: Path,
-    to_native: Path,
-    structures: Path,
-    pet: Path,
-    asymmetry_native: Path,
-    signature_native: Path,
-    ablation_native: Path | None,
-    page: Path,
-    subject: str,
-) -> None:
-    """Write the page of one patient.
+@dataclass(frozen=True)
+class MetricsFiles:
+    """Inputs: metrics of the stages; those of FLAIR, ablation and rates are optional."""
+
+    anatomy: Path
+    pet: Path
+    asymmetry_pet: Path
+    asymmetry_gm: Path
+    signature: Path
+    asymmetry_flair: Path | None = None
+    ablation: Path | None = None
+    rates: Path | None = None
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Inputs of the page's pictures, native T1w space.
+
+    Parameters
+    ----------
+    t1w, brain_mask, gm, wm, labels, corrected_pet, asymmetry_native, signature_native
+        Images; `labels` holds the structures.
+    to_native
+        Coordinate map, template grid → T1w mm.
+    ablation_native
+        Optional.
+    """
+
+    t1w: Path
+    brain_mask: Path
+    gm: Path
+    wm: Path
+    labels: Path
+    to_native: Path
+    corrected_pet: Path
+    asymmetry_native: Path
+    signature_native: Path
+    ablation_native: Path | None = None
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Files of :func:`signature_report_stage` beside metrics and pictures.
 
     Parameters
     ----------
     records
         Inputs: provenance of the earlier stages, for notices, parameters and versions.
-    anatomy_metrics, pet_metrics, signature_metrics, ablation_metrics
-        Inputs: metrics of the stages; as ``asymmetry_*_metrics`` and ``coregister_*``, those
-        of FLAIR, post-operative image and ablation are optional.
-    numbers
-        Input: the flat record of numbers.
-    t1w, brain_mask, gm, wm, structures, pet, asymmetry_native, signature_native, ablation_native
-        Inputs: images in native T1w space.
-    to_native
-        Input: coordinate map, template grid → T1w mm.
+    coregister_pet, coregister_flair, coregister_postop
+        Inputs: coregistrations; only that of the PET is needed.
     page
         Output: one HTML file.
-    subject
-        Pseudonym.
     """
-    metrics = {
-        "anatomy": anatomy_metrics,
-        "pet": pet_metrics,
-        "asymmetry_pet": asymmetry_pet_metrics,
-        "asymmetry_flair": asymmetry_flair_metrics,
-        "asymmetry_gm": asymmetry_gm_metrics,
-        "signature": signature_metrics,
-        "ablation": ablation_metrics,
-        "coregister_pet": coregister_pet,
-        "coregister_flair": coregister_flair,
-        "coregister_postop": coregister_postop,
+
+    records: Mapping[str, Path]
+    coregister_pet: Path
+    page: Path
+    coregister_flair: Path | None = None
+    coregister_postop: Path | None = None
+
+
+def numbers_stage(files: MetricsFiles, *, numbers: Path) -> None:
+    """Write the numbers of one patient as a flat JSON record; see :func:`flatten_numbers`."""
+    write_json(numbers, flatten_numbers(read_metrics(files)))
+
+
+def read_metrics(files: MetricsFiles) -> PatientMetrics:
+    """Read what the stages found in a patient."""
+    asymmetry = {
+        modality: read_record(AsymmetryMetrics, path)
+        for modality, path in (
+            ("pet", files.asymmetry_pet),
+            ("flair", files.asymmetry_flair),
+            ("gm", files.asymmetry_gm),
+        )
+        if path is not None
     }
-    results = SignatureResults(
-        subject=subject,
-        numbers=read_record(numbers),
-        metrics={name: read_record(path) for name, path in metrics.items() if path is not None},
-        records={name: read_record(path) for name, path in records.items()},
+    return PatientMetrics(
+        read_record(AnatomyMetrics, files.anatomy),
+        read_record(PetMetrics, files.pet),
+        asymmetry,
+        read_record(SignatureMetrics, files.signature),
+        _optional(AblationMetrics, files.ablation),
+        _optional(RatesMetrics, files.rates),
     )
-    pictures = SignaturePictures(
-        t1w=load(t1w),
-        brain=load_mask(brain_mask),
-        gm=load(gm),
-        wm=load(wm),
-        to_native=load_map(to_native),
-        structures=load_labels(structures),
-        pet=load(pet),
-        asymmetry=load(asymmetry_native),
-        signature=load_mask(signature_native),
-        ablation=None if ablation_native is None else load_mask(ablation_native),
+
+
+def _optional(kind: type[T], path: Path | None) -> T | None:
+    return None if path is None else read_record(kind, path)
+
+
+def signature_report_stage(
+    files: ReportFiles, metrics: MetricsFiles, pictures: PictureFiles, *, subject: str
+) -> None:
+    """Write the page of one patient, `subject` being the pseudonym."""
+    coregistrations = {
+        name: read_record(CoregistrationMetrics, path)
+        for name, path in (
+            ("pet", files.coregister_pet),
+            ("flair", files.coregister_flair),
+            ("postop", files.coregister_postop),
+        )
+        if path is not None
+    }
+    records = {name: read_record(StageRecord, path) for name, path in files.records.items()}
+    results = SignatureResults(subject, read_metrics(metrics), coregistrations, records)
+    write_text(files.page, signature_page(results, _pictures(pictures)))
+
+
+def _pictures(files: PictureFiles) -> SignaturePictures:
+    ablation = files.ablation_native
+    return SignaturePictures(
+        t1w=load(files.t1w),
+        brain=load_mask(files.brain_mask),
+        gm=load(files.gm),
+        wm=load(files.wm),
+        to_native=load_map(files.to_native),
+        structures=load_labels(files.labels),
+        pet=load(files.corrected_pet),
+        asymmetry=load(files.asymmetry_native),
+        signature=load_mask(files.signature_native),
+        ablation=None if ablation is None else load_mask(ablation),
         template=template("t1"),
     )
-    write_text(page, signature_page(results, pictures))
+
+
+def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]:
+    """Compare one phantom patient's outputs with what was planted.
+
+    Parameters
+    ----------
+    truth
+        ``derivatives/truth`` of the phantom dataset.
+    outputs
+        Output folder of ``falx signature``.
+    subject
+        Label.
+    """
+    exact, made = truth / f"sub-{subject}", outputs / f"sub-{subject}"
+    planted = read_record(Planted, exact / f"sub-{subject}_truth.json")
+    numbers = _one(made, "*_desc-numbers_metrics.json")
+    labels = load_labels(_one(exact, "*_desc-truth_dseg.nii.gz"))
+    brain = np.argwhere(np.isin(labels.data, CEREBRUM))[::EVERY]
+    found = Found(
+        patient_of(read_json(numbers), where=numbers.name),
+        _map_mean(exact, made),
+        {
+            name: load_matrix(_one(made, f"*_to-{name}_mode-image_xfm.json"))
+            for name in ("FDG", "FLAIR", "postop")
+        },
+        apply_affine(labels.affine, brain),
+    )
+    return compare(subject, planted, found)
+
+
+def _map_mean(exact: Path, made: Path) -> float | None:
+    """Mean of the asymmetry map over the planted region, where both are defined."""
+    planted = load_mask(_one(exact, "*_desc-signature_mask.nii.gz"))
+    index = load(_one(made, "*_space-T1w_desc-asymmetry_pet.nii.gz"))
+    require_same("truth", planted.grid, "asymmetry map", index.grid, where=made.name)
+    inside = planted.data & (index.data != 0)
+    return float(index.data[inside].mean()) if inside.any() else None
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.rglob(pattern))
+    if len(found) != 1:
+        raise InputError(
+            "the output folder does not hold what was expected",
+            where=folder,
+            found=f"{len(found)} files like {pattern}",
+            do="run the study again",
+        )
+    return found[0]

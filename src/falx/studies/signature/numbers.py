@@ -1,67 +1,118 @@
-"""One flat record of numbers a patient: what the group level and the report read."""
+"""What all stages found in one patient, and the flat record of it that the group level reads."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from falx.anatomy.quality import STOPPING
-from falx.core.files import write_json
+from falx.anatomy.metrics import AnatomyMetrics
+from falx.anatomy.quality import STOPPING, Check
 from falx.core.grid import SIDES, Side, opposite
+from falx.core.records import plain
+from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
-__all__ = ["flatten_numbers", "numbers_stage"]
+__all__ = [
+    "MODALITIES",
+    "STRUCTURES",
+    "PatientMetrics",
+    "StructureNumbers",
+    "flatten_numbers",
+    "structure_numbers",
+]
 
 STRUCTURES = ("hippocampus", "amygdala")
+MODALITIES = ("pet", "flair", "gm")
 
 
-def numbers_stage(
-    *,
-    anatomy: Path,
-    pet: Path,
-    asymmetry_pet: Path,
-    asymmetry_flair: Path | None,
-    asymmetry_gm: Path,
-    signature: Path,
-    ablation: Path | None,
-    rates: Path | None,
-    numbers: Path,
-) -> None:
-    """Write the numbers of one patient as a flat JSON record.
+@dataclass(frozen=True)
+class PatientMetrics:
+    """Metrics of the stages of one patient.
 
     Parameters
     ----------
-    anatomy, pet, asymmetry_pet, asymmetry_flair, asymmetry_gm, signature, ablation, rates
-        Inputs: metrics of the stages of the same names; those of FLAIR, ablation and rates are
-        optional.
-    numbers
-        Output: see :func:`flatten_numbers`.
+    asymmetry
+        By modality: ``pet``, ``gm``, and ``flair`` if there is one.
+    ablation, rates
+        ``None`` without an ablation.
     """
-    found = {
-        "anatomy": anatomy,
-        "pet": pet,
-        "asymmetry_pet": asymmetry_pet,
-        "asymmetry_flair": asymmetry_flair,
-        "asymmetry_gm": asymmetry_gm,
-        "signature": signature,
-        "ablation": ablation,
-        "rates": rates,
-    }
-    metrics = {
-        name: json.loads(path.read_text(encoding="utf-8"))
-        for name, path in found.items()
-        if path is not None
-    }
-    write_json(numbers, flatten_numbers(metrics))
+
+    anatomy: AnatomyMetrics
+    pet: PetMetrics
+    asymmetry: Mapping[str, AsymmetryMetrics]
+    signature: SignatureMetrics
+    ablation: AblationMetrics | None = None
+    rates: RatesMetrics | None = None
+
+    @property
+    def side(self) -> Side:
+        """Side of the focus."""
+        return self.signature.side
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Quality checks that did not pass and whose failure forbids a result."""
+        return tuple(c for c in self.anatomy.quality if not c.passed and c.name in STOPPING)
 
 
-def flatten_numbers(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Gather the numbers of one patient; ``ipsi`` is the side of the focus.
+@dataclass(frozen=True)
+class StructureNumbers:
+    """Volumes and asymmetries of a structure; ``None`` where there is none.
 
     Parameters
     ----------
-    metrics
-        Stage name to its metrics.
+    left_mm3, right_mm3, ipsi_mm3
+        Volumes; the last is that of the side of the focus.
+    difference_mm3, asymmetry
+        Ipsilateral minus contralateral, and twice that over their sum.
+    index
+        Modality to mean asymmetry index on the side of the focus.
+    regional, regional_se
+        PET asymmetry from regional activities, and its standard error.
+    """
+
+    left_mm3: float | None
+    right_mm3: float | None
+    ipsi_mm3: float | None
+    difference_mm3: float | None
+    asymmetry: float | None
+    index: Mapping[str, float | None]
+    regional: float | None
+    regional_se: float | None
+
+
+def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbers:
+    """Gather what is known of a structure; ``ipsi`` is the side of the focus."""
+    side = metrics.side
+    named = {item.name: item.volume_mm3 for item in metrics.anatomy.structures.values()}
+    sides = {s: named.get(f"{s} {structure}") for s in SIDES}
+    ipsi, contra = sides[side], sides[opposite(side)]
+    difference = asymmetry = None
+    if ipsi is not None and contra is not None and ipsi + contra != 0:
+        difference = ipsi - contra
+        asymmetry = 2 * difference / (ipsi + contra)
+    return StructureNumbers(
+        sides["left"],
+        sides["right"],
+        ipsi,
+        difference,
+        asymmetry,
+        {modality: _index(metrics, modality, structure) for modality in MODALITIES},
+        metrics.pet.regional_asymmetry.get(structure, {}).get(side),
+        metrics.pet.regional_asymmetry_se.get(structure),
+    )
+
+
+def _index(metrics: PatientMetrics, modality: str, structure: str) -> float | None:
+    found = metrics.asymmetry.get(modality)
+    if found is None or structure not in found.structures:
+        return None
+    return found.structures[structure][metrics.side].mean_asymmetry
+
+
+def flatten_numbers(metrics: PatientMetrics) -> dict[str, Any]:
+    """Gather the numbers of one patient.
 
     Returns
     -------
@@ -72,71 +123,53 @@ def flatten_numbers(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
         ipsilateral minus contralateral. Two entries are not numbers: ``failed_checks`` names
         the quality checks that forbid a result, ``rate_curves`` holds the rate by threshold.
     """
-    side: Side = metrics["signature"]["side"]
-    flat: dict[str, Any] = {"side": side, "failed_checks": _failed(metrics["anatomy"])}
-    flat |= _volumes(metrics["anatomy"], side)
-    flat |= _structure_asymmetries(metrics, side)
-    flat["signature_mm3"] = metrics["signature"]["volume_mm3"]
-    flat["signature_published_mm3"] = metrics["signature"]["published_volume_mm3"]
-    if "ablation" in metrics:
-        flat |= _ablation(metrics["ablation"])
-    if "rates" in metrics:
-        flat["rate_curves"] = {
-            "thresholds": metrics["rates"]["thresholds"],
-            **metrics["rates"]["curves"],
-        }
-    return flat
-
-
-def _failed(anatomy: dict[str, Any]) -> list[str]:
-    checks = anatomy["quality"]
-    return [c["name"] for c in checks if not c["passed"] and c["name"] in STOPPING]
-
-
-def _volumes(anatomy: dict[str, Any], side: Side) -> dict[str, Any]:
-    whole = ("gm", "wm", "csf", "tiv")
-    flat: dict[str, Any] = {f"{name}_mm3": anatomy["volumes_mm3"][name] for name in whole}
-    named = {item["name"]: item["volume_mm3"] for item in anatomy["structures"].values()}
-    for structure in STRUCTURES:
-        sides = {s: named.get(f"{s} {structure}") for s in SIDES}
-        flat |= {f"{structure}_{s}_mm3": sides[s] for s in SIDES}
-        ipsi, contra = sides[side], sides[opposite(side)]
-        flat[f"{structure}_ipsi_mm3"] = ipsi
-        if ipsi is None or contra is None or ipsi + contra == 0:
-            flat[f"{structure}_difference_mm3"] = flat[f"{structure}_asymmetry"] = None
-        else:
-            flat[f"{structure}_difference_mm3"] = ipsi - contra
-            flat[f"{structure}_asymmetry"] = 2 * (ipsi - contra) / (ipsi + contra)
-    return flat
-
-
-def _structure_asymmetries(metrics: dict[str, dict[str, Any]], side: Side) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for modality in ("pet", "flair", "gm"):
-        facts = metrics.get(f"asymmetry_{modality}")
-        for structure in STRUCTURES:
-            found = None if facts is None else facts["structures"][structure][side]
-            flat[f"{structure}_ai_{modality}"] = found and found["mean_asymmetry"]
-    regional = metrics["pet"]["regional_asymmetry"]
-    errors = metrics["pet"]["regional_asymmetry_se"]
-    for structure in (*STRUCTURES, "mesial_temporal"):
-        flat[f"{structure}_ai_pet_regional"] = regional.get(structure, {}).get(side)
-        flat[f"{structure}_ai_pet_regional_se"] = errors.get(structure)
-    return flat
-
-
-def _ablation(facts: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {
-        "ablation_mm3": facts["volume_mm3"],
-        "dice_raters": facts["dice_raters"],
-        "ai_pet_scale": facts["asymmetry"]["pet"]["scale"],
+        "side": metrics.side,
+        "failed_checks": [check.name for check in metrics.failed],
     }
-    for modality in ("pet", "flair", "gm"):
-        found = facts["asymmetry"].get(modality, {})
-        flat[f"ai_{modality}"] = found.get("ipsilateral")
-        flat[f"ai_{modality}_z5"] = found.get("ipsilateral_z5")
+    flat |= {f"{name}_mm3": volume for name, volume in plain(metrics.anatomy.volumes_mm3).items()}
+    flat |= _structures(metrics)
+    flat["signature_mm3"] = metrics.signature.volume_mm3
+    flat["signature_published_mm3"] = metrics.signature.published_volume_mm3
+    if metrics.ablation is not None:
+        flat |= _ablation(metrics.ablation)
+    if metrics.rates is not None:
+        curves = plain(metrics.rates.curves)
+        flat["rate_curves"] = {"thresholds": metrics.rates.thresholds, **curves}
+    return flat
+
+
+def _structures(metrics: PatientMetrics) -> dict[str, Any]:
+    known = {name: structure_numbers(metrics, name) for name in (*STRUCTURES, "mesial_temporal")}
+    flat: dict[str, Any] = {}
+    for name in STRUCTURES:
+        found = known[name]
+        flat |= {
+            f"{name}_left_mm3": found.left_mm3,
+            f"{name}_right_mm3": found.right_mm3,
+            f"{name}_ipsi_mm3": found.ipsi_mm3,
+            f"{name}_difference_mm3": found.difference_mm3,
+            f"{name}_asymmetry": found.asymmetry,
+        }
+    flat |= {f"{s}_ai_{m}": known[s].index[m] for m in MODALITIES for s in STRUCTURES}
+    for name, found in known.items():
+        flat[f"{name}_ai_pet_regional"] = found.regional
+        flat[f"{name}_ai_pet_regional_se"] = found.regional_se
+    return flat
+
+
+def _ablation(found: AblationMetrics) -> dict[str, Any]:
+    flat: dict[str, Any] = {
+        "ablation_mm3": found.volume_mm3,
+        "dice_raters": found.dice_raters,
+        "ai_pet_scale": found.asymmetry["pet"].scale,
+    }
+    for modality in MODALITIES:
+        inside = found.asymmetry.get(modality)
+        flat[f"ai_{modality}"] = inside and inside.ipsilateral
+        flat[f"ai_{modality}_z5"] = inside and inside.ipsilateral_z5
     for preset, ending in (("default", ""), ("published", "_published")):
-        for structure, rate in facts["rates"][preset].items():
-            flat[f"rate_{structure}{ending}"] = rate["rate"]
-            flat[f"rate_{structure}{ending}_of_mm3"] = rate["denominator_mm3"]
+        for structure, rate in found.rates[preset].items():
+            flat[f"rate_{structure}{ending}"] = rate.rate
+            flat[f"rate_{structure}{ending}_of_mm3"] = rate.denominator_mm3
     return flat

@@ -8,16 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from falx.anatomy.metrics import CoregistrationMetrics
 from falx.anatomy.quality import STOPPING
 from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.report.in_template import in_template
-from falx.report.live_page import LiveImages, live_page, structure_middle
+from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
-from falx.report.provenance import provenance_blocks
+from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
+from falx.studies.signature.live import live_images
+from falx.studies.signature.numbers import (
+    MODALITIES,
+    STRUCTURES,
+    PatientMetrics,
+    structure_numbers,
+)
+from falx.surgery.metrics import AblationMetrics
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
 
@@ -29,41 +38,43 @@ THRESHOLD_NOTICE = (
 
 @dataclass(frozen=True)
 class SignatureResults:
-    """What the stages found, as plain values.
+    """What the stages found.
 
     Parameters
     ----------
     subject
         Pseudonym.
-    numbers
-        Flat record of :mod:`falx.studies.signature.numbers`.
-    metrics, records
-        Metrics and provenance by stage name.
+    coregistrations
+        Image to its coregistration.
+    records
+        Provenance by stage name.
     """
 
     subject: str
-    numbers: Mapping[str, Any]
-    metrics: Mapping[str, Mapping[str, Any]]
-    records: Mapping[str, Mapping[str, Any]]
+    metrics: PatientMetrics
+    coregistrations: Mapping[str, CoregistrationMetrics]
+    records: Mapping[str, StageRecord]
 
     @property
     def side(self) -> Side:
         """Side of the focus."""
-        side: Side = self.numbers["side"]
-        return side
-
-    @property
-    def failed(self) -> list[Mapping[str, Any]]:
-        """Quality checks that did not pass and whose failure forbids a result."""
-        checks = self.metrics["anatomy"]["quality"]
-        return [check for check in checks if not check["passed"] and check["name"] in STOPPING]
+        return self.metrics.side
 
     @property
     def notices(self) -> list[str]:
         """Notices of every stage, without repetition."""
+        m = self.metrics
         found: dict[str, None] = {}
-        for source in (*self.metrics.values(), *self.records.values()):
-            found |= dict.fromkeys(source.get("notices", ()))
+        for source in (
+            m.anatomy,
+            m.pet,
+            *m.asymmetry.values(),
+            m.signature,
+            m.ablation,
+            *self.coregistrations.values(),
+            *self.records.values(),
+        ):
+            found |= dict.fromkeys(() if source is None else source.notices)
         return list(found)
 
 
@@ -87,8 +98,8 @@ class SignaturePictures:
 def signature_page(results: SignatureResults, pictures: SignaturePictures) -> str:
     """Return the page as HTML; a failed gate leaves the quality checks and withholds results."""
     sections = [Section("Quality", list(_quality(results, pictures)), appendix=True)]
-    if results.failed:
-        names = "; ".join(check["name"] for check in results.failed)
+    if results.metrics.failed:
+        names = "; ".join(check.name for check in results.metrics.failed)
         stop = Notice([f"No result is shown, because a quality check failed: {names}."], "fail")
         sections.insert(0, Section("Result", [stop]))
     else:
@@ -100,8 +111,8 @@ def signature_page(results: SignatureResults, pictures: SignaturePictures) -> st
         ]
     sections.append(Section("How it was made", provenance_blocks(results.records)))
     title = f"sub-{results.subject} · metabolic signature"
-    subtitle = f"Focus on the {results.side}, from {results.metrics['signature']['side_from']}"
-    if results.failed:
+    subtitle = f"Focus on the {results.side}, from {results.metrics.signature.side_from}"
+    if results.metrics.failed:
         return render(title, sections, subtitle=subtitle)
     return live_page(
         title,
@@ -115,10 +126,10 @@ def signature_page(results: SignatureResults, pictures: SignaturePictures) -> st
 
 
 def _live_images(results: SignatureResults, pictures: SignaturePictures) -> LiveImages:
-    return LiveImages(
-        t1w=pictures.t1w,
-        brain=pictures.brain,
-        signature=pictures.signature,
+    return live_images(
+        pictures.t1w,
+        pictures.brain,
+        pictures.signature,
         hippocampus=_structure(pictures.structures, HIPPOCAMPUS[results.side]),
         amygdala=_structure(pictures.structures, AMYGDALA[results.side]),
         pet=pictures.pet,
@@ -132,17 +143,19 @@ def _structure(labels: Image, number: int) -> Image:
 
 
 def _result(results: SignatureResults) -> Iterator[Block]:
-    n, side = results.numbers, results.side
+    metrics, side = results.metrics, results.side
+    hippocampus, amygdala = (structure_numbers(metrics, name) for name in STRUCTURES)
     yield Text(
         f"The signature, tissue whose FDG uptake falls below that of its mirror image by more "
-        f"than the threshold, covers {n['signature_mm3']:.0f} mm³ on the {side}. Asymmetry of the "
-        f"{side} hippocampus: {_index(n['hippocampus_ai_pet'])}, amygdala: "
-        f"{_index(n['amygdala_ai_pet'])} (negative: lower than the other side)."
+        f"than the threshold, covers {metrics.signature.volume_mm3:.0f} mm³ on the {side}. "
+        f"Asymmetry of the {side} hippocampus: {_index(hippocampus.index['pet'])}, amygdala: "
+        f"{_index(amygdala.index['pet'])} (negative: lower than the other side)."
     )
-    if "ablation_mm3" in n:
+    if metrics.ablation is not None:
+        hippocampus_rate, amygdala_rate = (_rate(metrics.ablation, name) for name in STRUCTURES)
         yield Text(
-            f"The ablation of {n['ablation_mm3']:.0f} mm³ took {_rate(n, 'hippocampus')} and "
-            f"{_rate(n, 'amygdala')}."
+            f"The ablation of {metrics.ablation.volume_mm3:.0f} mm³ took {hippocampus_rate} and "
+            f"{amygdala_rate}."
         )
         yield Notice([THRESHOLD_NOTICE], "note")
     else:
@@ -154,8 +167,9 @@ def _index(value: float | None) -> str:
     return "not defined" if value is None else f"{value:+.3f}"
 
 
-def _rate(numbers: Mapping[str, Any], structure: str) -> str:
-    rate, whole = numbers[f"rate_{structure}"], numbers[f"rate_{structure}_of_mm3"]
+def _rate(ablation: AblationMetrics, structure: str) -> str:
+    found = ablation.rates["default"][structure]
+    rate, whole = found.rate, found.denominator_mm3
     if rate is None:
         return f"no share of the {structure}, which holds no signature"
     return (
@@ -192,21 +206,18 @@ def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterato
 
 
 def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator[Block]:
-    checks = results.metrics["anatomy"]["quality"]
+    checks = results.metrics.anatomy.quality
     yield Table(
         ("check", "value", "from", "to", "passed", "why it matters"),
-        [[c["name"], c["value"], c["low"], c["high"], c["passed"], c["why"]] for c in checks],
-        flags=[
-            "ok" if c["passed"] else "fail" if c["name"] in STOPPING else "warn" for c in checks
-        ],
+        [[c.name, c.value, c.low, c.high, c.passed, c.why] for c in checks],
+        flags=["ok" if c.passed else "fail" if c.name in STOPPING else "warn" for c in checks],
         caption="Each figure beside the range in which the result can be trusted.",
     )
     yield Table(
         ("image", "NMI by the header", "NMI after", "moved, mm", "overlap"),
         [
-            [name.removeprefix("coregister_"), m["nmi_before"], m["nmi_after"],
-             m["mean_shift_mm"], m["overlap"]]
-            for name, m in results.metrics.items() if name.startswith("coregister_")
+            [name, m.nmi_before, m.nmi_after, m.mean_shift_mm, m.overlap]
+            for name, m in results.coregistrations.items()
         ],
         caption="Coregistration to the pre-operative T1w by normalised mutual information.",
     )  # fmt: skip
@@ -236,12 +247,6 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
     )  # fmt: skip
 
 
-def _flag(check: Mapping[str, Any]) -> str:
-    if check["passed"]:
-        return "ok"
-    return "fail" if check["name"] in STOPPING else "warn"
-
-
 def _side_layers(structures: Image) -> list[Layer]:
     sides: dict[Side, str] = {"left": "orange", "right": "cyan"}
     return [
@@ -256,43 +261,53 @@ def _side_layers(structures: Image) -> list[Layer]:
 
 
 def _centre_mm(structures: Image, side: Side) -> list[float]:
-    return structure_middle(_structure(structures, HIPPOCAMPUS[side]))
+    return middle_mm(_structure(structures, HIPPOCAMPUS[side]))
 
 
 def _numbers(results: SignatureResults) -> Iterator[Block]:
-    n = results.numbers
-    if "ablation_mm3" in n:
-        yield Table(
-            ("structure", "threshold", "ablated share", "signature, mm³"),
-            [
-                [structure.replace("_", " "), name, n[f"rate_{structure}{ending}"],
-                 n[f"rate_{structure}{ending}_of_mm3"]]
-                for structure in ("hippocampus", "amygdala", "mesial_temporal")
-                for name, ending in (("this run", ""), ("published, z + 5 scale", "_published"))
-            ],
-            caption="Ablative rate: signature in the structure that the ablation covers, over all "
-            "signature in the structure.",
-        )  # fmt: skip
-        yield Table(
-            ("modality", "asymmetry in the ablation", "the same, z + 5 scale"),
-            [[m, n[f"ai_{m}"], n[f"ai_{m}_z5"]] for m in ("pet", "flair", "gm")],
-            caption="Mean asymmetry index in the ablation, ipsilateral; negative: lower than the "
-            "other side.",
-        )
+    metrics = results.metrics
+    if metrics.ablation is not None:
+        yield from _ablation(metrics.ablation)
+    rows = [(name, structure_numbers(metrics, name)) for name in STRUCTURES]
     yield Table(
         ("structure", "left, mm³", "right, mm³", "ipsi - contra, mm³", "asymmetry",
          "PET asymmetry", "regional PET asymmetry", "standard error"),
         [
-            [s, n[f"{s}_left_mm3"], n[f"{s}_right_mm3"], n[f"{s}_difference_mm3"],
-             n[f"{s}_asymmetry"], n[f"{s}_ai_pet"], n[f"{s}_ai_pet_regional"],
-             n[f"{s}_ai_pet_regional_se"]]
-            for s in ("hippocampus", "amygdala")
+            [name, n.left_mm3, n.right_mm3, n.difference_mm3, n.asymmetry, n.index["pet"],
+             n.regional, n.regional_se]
+            for name, n in rows
         ],
         caption="Volumes and their asymmetry 2 (ipsi - contra) / (ipsi + contra); PET asymmetry "
         "as mean over voxels and from regional activities (geometric transfer matrix), with the "
         "standard error that the noise of the PET explains.",
     )  # fmt: skip
+    volumes = metrics.anatomy.volumes_mm3
     yield Table(
         ("grey matter, mm³", "white matter, mm³", "CSF, mm³", "total intracranial, mm³"),
-        [[n["gm_mm3"], n["wm_mm3"], n["csf_mm3"], n["tiv_mm3"]]],
+        [[volumes.gm, volumes.wm, volumes.csf, volumes.tiv]],
+    )
+
+
+def _ablation(ablation: AblationMetrics) -> Iterator[Block]:
+    rules = (("this run", "default"), ("published, z + 5 scale", "published"))
+    yield Table(
+        ("structure", "threshold", "ablated share", "signature, mm³"),
+        [
+            [structure.replace("_", " "), name, found.rate, found.denominator_mm3]
+            for structure in ("hippocampus", "amygdala", "mesial_temporal")
+            for name, rule in rules
+            for found in (ablation.rates[rule][structure],)
+        ],
+        caption="Ablative rate: signature in the structure that the ablation covers, over all "
+        "signature in the structure.",
+    )
+    inside = {name: ablation.asymmetry.get(name) for name in MODALITIES}
+    yield Table(
+        ("modality", "asymmetry in the ablation", "the same, z + 5 scale"),
+        [
+            [name, found and found.ipsilateral, found and found.ipsilateral_z5]
+            for name, found in inside.items()
+        ],
+        caption="Mean asymmetry index in the ablation, ipsilateral; negative: lower than the "
+        "other side.",
     )

@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.files import load_matrix
-from falx.core.errors import InputError
-from falx.core.grid import apply_affine, opposite, require_same
-from falx.images.nifti import Image, load, load_labels, load_mask
+from falx.core.grid import Side, apply_affine, opposite
 from falx.report.page import format_number
+from falx.studies.outcome.patient import PatientNumbers
 
-__all__ = ["Recovered", "compare_patient", "render_recovered"]
+__all__ = ["Found", "Planted", "Recovered", "compare", "render_recovered"]
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The truth of a phantom patient, as :mod:`falx.phantom.dataset` writes it.
+
+    Parameters
+    ----------
+    asymmetry
+        Asymmetry index of the planted region.
+    ablative_rate, ablative_rate_hippocampus
+        Of hippocampus and amygdala together, and of the hippocampus.
+    t1w_to_pet, t1w_to_flair, t1w_to_postop
+        4×4, from mm of the T1w to mm of the other image.
+    """
+
+    side: Side
+    asymmetry: float
+    ablative_rate: float
+    ablative_rate_hippocampus: float
+    volumes_mm3: Mapping[str, float]
+    t1w_to_pet: Matrix
+    t1w_to_flair: Matrix
+    t1w_to_postop: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the study found in it.
+
+    Parameters
+    ----------
+    map_mean
+        Mean of the asymmetry map over the planted region; ``None`` where it is not defined.
+    matrices
+        ``FDG``, ``FLAIR`` and ``postop`` to the matrix from T1w mm, shape (4, 4).
+    brain_mm
+        Points of the brain, shape (N, 3), RAS+ mm of the T1w.
+    """
+
+    numbers: PatientNumbers
+    map_mean: float | None
+    matrices: Mapping[str, npt.NDArray[np.float64]]
+    brain_mm: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,61 +72,55 @@ class Recovered:
     standard_error: float | None = None
 
 
-def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]:
-    """Compare one patient's outputs with the truth of the phantom.
-
-    Parameters
-    ----------
-    truth
-        ``derivatives/truth`` of the phantom dataset.
-    outputs
-        Output folder of ``falx signature``.
-    subject
-        Label.
-    """
-    planted = _read(truth / f"sub-{subject}" / f"sub-{subject}_truth.json")
-    numbers = _read(_one(outputs / f"sub-{subject}", "*_desc-numbers_metrics.json"))
-    side = planted["side"]
-    rows: list[tuple[Any, ...]] = [
-        ("side of the focus", side, numbers["side"]),
-        (
+def compare(subject: str, planted: Planted, found: Found) -> list[Recovered]:
+    """Compare what was found in a patient with the truth of the phantom."""
+    values, side = found.numbers.values, planted.side
+    rows = [
+        Recovered(subject, "side of the focus", side, found.numbers.side),
+        Recovered(
+            subject,
             "PET asymmetry of the planted region, corrected",
-            planted["asymmetry"],
-            numbers["mesial_temporal_ai_pet_regional"],
-            numbers["mesial_temporal_ai_pet_regional_se"],
+            planted.asymmetry,
+            values.get("mesial_temporal_ai_pet_regional"),
+            values.get("mesial_temporal_ai_pet_regional_se"),
         ),
-        (
+        Recovered(
+            subject,
             "PET asymmetry there, mean of the smoothed map",
-            planted["asymmetry"],
-            _map_mean(truth, outputs, subject),
+            planted.asymmetry,
+            found.map_mean,
         ),
     ]
     rows += [
-        (f"ablative rate, {where}", planted[f"ablative_rate{key}"], numbers.get(f"rate_{name}"))
-        for where, key, name in (
-            ("hippocampus", "_hippocampus", "hippocampus"),
-            ("hippocampus and amygdala", "", "mesial_temporal"),
+        Recovered(subject, f"ablative rate, {where}", rate, values.get(f"rate_{name}"))
+        for where, rate, name in (
+            ("hippocampus", planted.ablative_rate_hippocampus, "hippocampus"),
+            ("hippocampus and amygdala", planted.ablative_rate, "mesial_temporal"),
         )
     ]
     rows += [
-        (
+        Recovered(
+            subject,
             f"{which} hippocampus, mm³",
-            planted["volumes_mm3"][f"{which} hippocampus"],
-            numbers[f"hippocampus_{which}_mm3"],
+            planted.volumes_mm3[f"{which} hippocampus"],
+            values.get(f"hippocampus_{which}_mm3"),
         )
         for which in (side, opposite(side))
     ]
-    brain = _brain_points_mm(truth, subject)
-    for image, name in (("FDG", "pet"), ("FLAIR", "flair"), ("postop", "postop")):
-        matrix = load_matrix(_one(outputs / f"sub-{subject}", f"*_to-{image}_mode-image_xfm.json"))
-        apart = apply_affine(matrix, brain) - apply_affine(planted[f"t1w_to_{name}"], brain)
-        rows.append(
-            (f"{image} off its place, mm", 0.0, float(np.linalg.norm(apart, axis=1).mean()))
-        )
-    return [Recovered(subject, *row) for row in rows]
+    exact = {
+        "FDG": planted.t1w_to_pet,
+        "FLAIR": planted.t1w_to_flair,
+        "postop": planted.t1w_to_postop,
+    }
+    for name, matrix in exact.items():
+        apart = apply_affine(found.matrices[name], found.brain_mm)
+        apart -= apply_affine(matrix, found.brain_mm)
+        away_mm = float(np.linalg.norm(apart, axis=1).mean())
+        rows.append(Recovered(subject, f"{name} off its place, mm", 0.0, away_mm))
+    return rows
 
 
-def render_recovered(rows: list[Recovered]) -> str:
+def render_recovered(rows: Sequence[Recovered]) -> str:
     """Return the comparison as an aligned text table."""
     lines = [("patient", "what", "planted", "found")]
     lines += [
@@ -100,35 +136,3 @@ def render_recovered(rows: list[Recovered]) -> str:
 def _found(row: Recovered) -> str:
     text = format_number(row.found)
     return text if row.standard_error is None else f"{text} ± {row.standard_error:.3f}"
-
-
-def _map_mean(truth: Path, outputs: Path, subject: str) -> float | None:
-    """Mean of the asymmetry map over the planted region, where both are defined."""
-    planted = load_mask(_one(truth / f"sub-{subject}", "*_desc-signature_mask.nii.gz"))
-    index = load(_one(outputs / f"sub-{subject}", "*_space-T1w_desc-asymmetry_pet.nii.gz"))
-    require_same("truth", planted.grid, "asymmetry map", index.grid, where=f"sub-{subject}")
-    inside = planted.data & (index.data != 0)
-    return float(index.data[inside].mean()) if inside.any() else None
-
-
-def _brain_points_mm(truth: Path, subject: str) -> npt.NDArray[np.float64]:
-    labels: Image = load_labels(_one(truth / f"sub-{subject}", "*_desc-truth_dseg.nii.gz"))
-    voxels = np.argwhere(np.isin(labels.data, (2, 3, 41, 42)))[::2003]
-    return apply_affine(labels.affine, voxels)
-
-
-def _one(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.rglob(pattern))
-    if len(found) != 1:
-        raise InputError(
-            "the output folder does not hold what was expected",
-            where=folder,
-            found=f"{len(found)} files like {pattern}",
-            do="run the study again",
-        )
-    return found[0]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

@@ -24,8 +24,7 @@ from falx.studies.outcome.tables import TABLES
 from falx.studies.signature.configuration import (
     SignatureConfiguration,
 )
-from falx.studies.signature.files import signature_report_stage
-from falx.studies.signature.numbers import numbers_stage
+from falx.studies.signature.files import numbers_stage, signature_report_stage
 from falx.surgery.files import ablation_stage, rate_curve_stage
 
 __all__ = ["STUDY"]
@@ -252,8 +251,7 @@ REPORT = Stage(
     signature_report_stage,
     inputs={
         "records": "provenance.all",
-        **{f"{name}_metrics": source for name, source in METRICS.items()},
-        "numbers": "numbers.numbers",
+        **METRICS,
         "coregister_pet": "coregister_pet.matrix",
         "coregister_flair": "coregister_flair.matrix?",
         "coregister_postop": "coregister_postop.matrix?",
@@ -261,9 +259,9 @@ REPORT = Stage(
         "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
         "wm": "anatomy.wm",
+        "labels": "anatomy.structures",
         "to_native": "anatomy.to_native",
-        "structures": "anatomy.structures",
-        "pet": "pet.corrected",
+        "corrected_pet": "pet.corrected",
         "asymmetry_native": "asymmetry_pet.asymmetry_native",
         "signature_native": "signature.signature_native",
         "ablation_native": "ablation.ablation_native?",
@@ -271,7 +269,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=2,
+    version=3,
 )
 
 
@@ -296,7 +294,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=2,
+    version=3,
     mem_mb=600,
     level="group",
 )

@@ -8,21 +8,23 @@ from __future__ import annotations
 import gzip
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from falx.core.errors import InputError
+from falx.core.errors import InputError, notify
 from falx.core.files import atomic_path, read_json, write_json
 from falx.images.nifti import Image
 from falx.surgery.dicom.burned_in import mr_series
+from falx.surgery.dicom.completeness import Plane, Unreadable
 from falx.surgery.dicom.identity import Identity
 from falx.surgery.dicom.inward import Converted, kept_fields, without_free_text
 from falx.surgery.dicom.segmentation import segmentation_object
 from falx.surgery.dicom.series import DonorSeries, chosen_series, onto_series, series_grid
 from falx.surgery.dicom.structure_set import structure_set
 
-__all__ = ["convert", "hand_over", "read_series", "store", "temporary_folder"]
+__all__ = ["convert", "hand_over", "read_series", "store", "survey", "temporary_folder"]
 
 PRIVATE_FOLDER = 0o700
 
@@ -37,14 +39,106 @@ def convert(folder: Path, into: Path) -> tuple[Converted, ...]:
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)  # noqa: S603 - the wheel's own binary
     images = sorted(into.glob("*.nii"))
     if not images:
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
+        said = (done.stdout + done.stderr).replace(str(folder), folder.name)
+        last = said.strip().splitlines()[-1:]
         raise InputError(
             "no DICOM series could be converted",
             where=folder.name,
             found=last[0] if last else f"dcm2niix returned {done.returncode}",
             do="check that the folder holds whole series",
         )
+    for line in dict.fromkeys((done.stdout + done.stderr).splitlines()):
+        if line.startswith(("Warning:", "Error:")):
+            said = line.partition(":")[2].strip().replace(str(folder), folder.name).rstrip(".")
+            notify(f"dcm2niix warns: {said}", where=folder.name)
     return tuple(_converted(image) for image in images)
+
+
+def survey(folder: Path) -> tuple[tuple[Plane, ...], tuple[Unreadable, ...]]:
+    """Read where every slice below `folder` lies, and name files that are damaged.
+
+    Files that are no DICOM at all are passed over, but for those that are empty.
+    """
+    planes: list[Plane] = []
+    unreadable: list[Unreadable] = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.stat().st_size == 0:
+            unreadable.append(Unreadable(path.name, "is empty"))
+            continue
+        if not _is_dicom(path):
+            continue
+        try:
+            planes += _planes(path)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises at damaged bytes
+            unreadable.append(Unreadable(path.name, str(error) or type(error).__name__))
+    return tuple(planes), tuple(unreadable)
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _planes(path: Path) -> list[Plane]:
+    """Return the planes of one file, one for each frame; none if it is no image."""
+    import pydicom
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that break a rule, which many exports do
+        data = pydicom.dcmread(path)
+        if "Rows" not in data:
+            return []
+        frames = int(data.get("NumberOfFrames", 1))
+        places = _places(data, frames)
+        return [
+            Plane(
+                series=str(data.get("SeriesInstanceUID", "")),
+                number=str(data.get("SeriesNumber", "")),
+                patient=f"{data.get('PatientID', '')}\0{data.get('PatientName', '')}",
+                position_mm=position,
+                orientation=orientation,
+                instance=int(data.get("InstanceNumber") or 0) if frames == 1 else 0,
+                expected=int(data.get("NumberOfSlices") or 0) if frames == 1 else 0,
+                complete=_complete(data, frames),
+            )
+            for position, orientation in places
+        ]
+
+
+def _places(data: Any, frames: int) -> list[tuple[Any, Any]]:
+    """Position and orientation of each frame, by PS3.3 C.7.6.2 or C.7.6.16.2."""
+    each = data.get("PerFrameFunctionalGroupsSequence")
+    if frames == 1 or not each:
+        place = _values(data, "ImagePositionPatient"), _values(data, "ImageOrientationPatient")
+        return [place] * frames
+    shared = data.get("SharedFunctionalGroupsSequence") or [{}]
+    found = []
+    for item in each:
+        position = _of_group("PlanePositionSequence", "ImagePositionPatient", item, shared[0])
+        turn = _of_group("PlaneOrientationSequence", "ImageOrientationPatient", item, shared[0])
+        found.append((position, turn))
+    return found
+
+
+def _of_group(sequence: str, name: str, *items: Any) -> tuple[float, ...] | None:
+    groups = [item.get(sequence) for item in items]
+    return next((_values(group[0], name) for group in groups if group), None)
+
+
+def _values(data: Any, name: str) -> tuple[float, ...] | None:
+    value = data.get(name)
+    return tuple(float(v) for v in value) if value else None
+
+
+def _complete(data: Any, frames: int) -> bool:
+    """Whether all pixels are there; of a packed file only that there are any."""
+    pixels = data.get("PixelData")
+    if not pixels:
+        return False
+    if data.file_meta.TransferSyntaxUID.is_compressed:
+        return True
+    bits = int(data.Rows) * int(data.Columns) * frames * int(data.BitsAllocated)
+    return len(pixels) * 8 >= bits * int(data.get("SamplesPerPixel", 1))
 
 
 def _converted(image: Path) -> Converted:
@@ -104,6 +198,13 @@ def read_series(folder: Path, *, series: str | None = None) -> DonorSeries:
             dataset = pydicom.dcmread(path)
         except (pydicom.errors.InvalidDicomError, EOFError):
             continue
+        except Exception as error:
+            raise InputError(
+                "the file is damaged",
+                where=path.name,
+                found=str(error) or type(error).__name__,
+                do="export the series again",
+            ) from error
         if "PixelData" in dataset and "ImagePositionPatient" in dataset:
             groups.setdefault(str(dataset.SeriesInstanceUID), []).append(dataset)
         elif int(dataset.get("NumberOfFrames", 1)) > 1:

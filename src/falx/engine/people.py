@@ -1,0 +1,157 @@
+"""Everybody is accounted for: who has gone through all stages, who has not, and why.
+
+Before the first job it is written down what every person is to get. Who has not got all of it
+failed, was left out, or was ended without a word; nobody drops out by a record that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from falx.core.files import write_table, write_text
+from falx.core.study import Study
+from falx.engine.job import Job, unit_of
+from falx.engine.plan import Plan
+from falx.engine.provenance import record_path
+from falx.engine.runner import failure_of
+
+__all__ = ["EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "write_people"]
+
+EXCLUSIONS = "exclusions.tsv"
+STATUS = "participants_status.tsv"
+_NOTED = ".falx/people.json"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far one person has come.
+
+    Parameters
+    ----------
+    status
+        ``"finished"``, ``"excluded"`` before any stage, ``"failed"``, ``"not finished"`` for a
+        step that was never begun or ended without a word, or ``"not run"``.
+    stage
+        The first stage that is not done.
+    reason
+        One sentence; empty if all is done.
+    """
+
+    status: str
+    stage: str = ""
+    reason: str = ""
+
+
+def note_people(out: Path, planned: Iterable[str], plan: Plan) -> None:
+    """Remember what each person of this run is to get; what was noted of others stays.
+
+    Parameters
+    ----------
+    planned
+        Labels of all people of this run, those who cannot be studied included.
+    """
+    noted: dict[str, dict[str, Any]] = {**_noted(out), **{label: {} for label in planned}}
+    for job in plan.jobs:
+        noted[job.unit.removeprefix("sub-")].setdefault("stages", []).append(job.stage)
+    for omission in plan.omitted:
+        own = noted[omission.subject].setdefault("omitted", {})
+        own[omission.stage] = omission.reason
+    for exclusion in plan.excluded:
+        noted[exclusion.subject] = {"excluded": exclusion.reason}
+    write_text(out / _NOTED, json.dumps(noted, ensure_ascii=False), durable=True)
+
+
+def excluded_people(out: Path) -> dict[str, str]:
+    """Return those who were left out before any stage, with the reason."""
+    return {k: str(v["excluded"]) for k, v in _noted(out).items() if "excluded" in v}
+
+
+def write_people(
+    study: Study, people: Iterable[str], out: Path, group: Iterable[Job] = ()
+) -> None:
+    """Write what happened to everybody, and a table of those who are left out.
+
+    Parameters
+    ----------
+    people
+        Labels of all people of the dataset; those who have left it since are added.
+    group
+        Jobs of the group level, once they are planned: who is in one is not left out of it,
+        even where a later step of his own failed.
+    """
+    noted, jobs = _noted(out), list(group)
+    here = set(people)
+    everybody = sorted(here | noted.keys())
+    gathered = _gathered(study, jobs)
+    standings, places, left_out = {}, {}, []
+    for label in everybody:
+        now = _standing(study, out, label, noted.get(label), gone=label not in here)
+        standings[label] = now
+        lacks = [origin for origin, labels in gathered.items() if label not in labels]
+        places[label] = _place(lacks, gathered) if jobs else "n/a"
+        reason = now.reason or _lack_reason(lacks, noted.get(label, {}))
+        if (reason and lacks) if jobs else now.reason:
+            left_out.append((f"sub-{label}", reason))
+    rows = [
+        (f"sub-{label}", now.status, places[label], now.stage or "n/a", now.reason or "n/a")
+        for label, now in standings.items()
+    ]
+    write_table(out / STATUS, ("participant_id", "status", "group", "stage", "reason"), rows)
+    write_table(out / EXCLUSIONS, ("participant_id", "reason"), left_out)
+
+
+def _standing(
+    study: Study, out: Path, label: str, noted: Mapping[str, Any] | None, *, gone: bool
+) -> Standing:
+    if gone:
+        return Standing("excluded", "", f"sub-{label} is no longer in the dataset")
+    if noted is not None and "excluded" in noted:
+        return Standing("excluded", "", str(noted["excluded"]))
+    unit = unit_of(label)
+    names = [stage.name for stage in study.at("participant")]
+    done = [name for name in names if record_path(out, f"{unit}/{name}").exists()]
+    planned = done if noted is None else noted.get("stages", [])
+    missing = [name for name in names if name in planned and name not in done]
+    for name in names:
+        if name not in done and (reason := failure_of(out, f"{unit}/{name}")):
+            return Standing("failed", name, reason)
+    if missing:
+        reason = f"{unit}: the step {missing[0]} was not run to its end; run the participant level"
+        return Standing("not finished", missing[0], f"{reason} again.")
+    if not done:
+        return Standing("not run", "", "was not run")
+    return Standing("finished")
+
+
+def _gathered(study: Study, jobs: Iterable[Job]) -> dict[str, set[str]]:
+    """Labels of the people whose outputs the group level takes, by the stage that wrote them."""
+    found: dict[str, set[str]] = {}
+    for job in jobs:
+        for name, source in study.stage(job.stage).sources.items():
+            files = job.inputs[name]
+            if source.gather and isinstance(files, Mapping):
+                found.setdefault(source.origin, set()).update(files)
+    return found
+
+
+def _place(lacks: list[str], gathered: Mapping[str, set[str]]) -> str:
+    if not lacks:
+        return "included"
+    return "left out" if len(lacks) == len(gathered) else f"in part: no {', '.join(lacks)}"
+
+
+def _lack_reason(lacks: list[str], noted: Mapping[str, Any]) -> str:
+    reasons = [noted.get("omitted", {}).get(origin, f"no finished {origin}") for origin in lacks]
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _noted(out: Path) -> dict[str, dict[str, Any]]:
+    try:
+        content = json.loads((out / _NOTED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(label): dict(noted) for label, noted in content.items()}

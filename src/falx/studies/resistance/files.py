@@ -1,0 +1,337 @@
+"""Files in, files out for the resistance study: roles in group maps, people, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from falx.anatomy.metrics import CoregistrationMetrics, GreyMetrics
+from falx.bold.records import MotionRecord, RehoRecord
+from falx.core.files import (
+    read_json,
+    read_participants,
+    read_record,
+    read_table,
+    write_json,
+    write_table,
+    write_text,
+)
+from falx.core.records import plain
+from falx.images.nifti import load
+from falx.images.warp import load_map
+from falx.maps.deviation_sample import DeviationSummary
+from falx.maps.files import (
+    DeviationFiles,
+    FFiles,
+    TFiles,
+    anova_stage,
+    deviation_stage,
+    regression_map_stage,
+)
+from falx.maps.group_summary import FSummary, TSummary
+from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.report.page import render
+from falx.report.provenance import StageRecord
+from falx.studies.resistance.configuration import Kinds, Roles
+from falx.studies.resistance.demographics import Demographics, demographics_of
+from falx.studies.resistance.group_page import GroupContent, group_sections
+from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
+from falx.studies.resistance.group_sections import DeviationContent, MapContent
+from falx.studies.resistance.person_page import PersonContent, RunContent, person_sections
+from falx.studies.resistance.steps import STEPS, Step
+
+__all__ = [
+    "SHOWN",
+    "DemographicFiles",
+    "PersonFiles",
+    "demographics_stage",
+    "group_report_stage",
+    "role_anova_stage",
+    "role_deviation_stage",
+    "role_regression_stage",
+    "run_report_stage",
+]
+
+SHOWN = ("summary", "table", "t_map", "f_map", "index")
+"""Outputs of group maps that the page of the group takes."""
+
+
+def role_regression_stage(
+    files: TFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    listing: Listing,
+    roles: Roles,
+    *,
+    predictor: str,
+    title: str,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Regress maps on a column within the groups that are named."""
+    regression_map_stage(
+        files,
+        sample,
+        options,
+        listing,
+        predictor=predictor,
+        groups=roles.named,
+        title=title,
+        seed=seed,
+        threads=threads,
+    )
+
+
+def role_anova_stage(
+    files: FFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    roles: Roles,
+    *,
+    title: str,
+    min_region_voxels: int,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Ask whether any of the groups that are named differs."""
+    anova_stage(
+        files,
+        sample,
+        options,
+        groups=roles.named,
+        title=title,
+        min_region_voxels=min_region_voxels,
+        seed=seed,
+        threads=threads,
+    )
+
+
+def role_deviation_stage(
+    files: DeviationFiles,
+    sample: SampleSettings,
+    roles: Roles,
+    kinds: Kinds,
+    *,
+    deviation: str,
+    n_permutations: int,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Compare every patient with the controls, and the two groups of patients in that."""
+    deviation_stage(
+        files,
+        sample,
+        patients=roles.patients,
+        controls=roles.controls,
+        deviation=deviation,
+        subgroup_column=kinds.subgroup_column,
+        kinds=(kinds.temporal, kinds.generalised),
+        n_permutations=n_permutations,
+        seed=seed,
+        threads=threads,
+    )
+
+
+@dataclass(frozen=True)
+class DemographicFiles:
+    """Files of the comparison of people.
+
+    Parameters
+    ----------
+    participants
+        Input: ``participants.tsv``.
+    metrics
+        Inputs by subject, with the intracranial volume: only these people count.
+    moved
+        Inputs by subject, with the mean framewise displacement, of those who have a run.
+    reho
+        Inputs by subject, with the width of the noise that cleaning leaves.
+    demographics
+        Output: JSON with the groups and a row for each variable.
+    """
+
+    participants: Path
+    metrics: Mapping[str, Path]
+    moved: Mapping[str, Path] | None
+    reho: Mapping[str, Path] | None
+    demographics: Path
+
+
+def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: str) -> None:
+    """Compare the groups of those who have maps."""
+    measured = [
+        {subject: read_json(path) for subject, path in (paths or {}).items()}
+        for paths in (files.metrics, files.moved, files.reho)
+    ]
+    people = read_participants(files.participants)
+    found = demographics_of(people, group_column, roles.named, *measured)
+    write_json(files.demographics, plain(found))
+
+
+def group_report_stage(
+    *,
+    demographics: Path | None,
+    exclusions: Path,
+    failures: Path,
+    page: Path,
+    results: Path,
+    bonferroni: str,
+    expression: Path | None = None,
+    ahba: str = "",
+    **files: Path | None,
+) -> None:
+    """Write the page of the group and its first table.
+
+    Parameters
+    ----------
+    demographics
+        Input: JSON of the comparison of age, sex and the like.
+    exclusions
+        Input: who is left out, and why.
+    failures
+        Input: comparisons that failed, and why.
+    page
+        Output: one HTML file.
+    results
+        Output: what each comparison found, and its P for their number (TSV).
+    bonferroni
+        See :func:`falx.studies.resistance.group_results.comparisons_of`.
+    expression, ahba
+        Expression table or Allen download of the gene stages; neither: they are not planned.
+    files
+        Inputs: ``NAME_summary``, ``NAME_table`` and ``NAME_t_map`` of every comparison,
+        ``NAME_f_map`` in place of the last of an analysis of variance, ``NAME_index`` of
+        deviation maps; absent where a group is or the comparison failed.
+    """
+    of_step = {
+        step: {role: files.get(f"{name}_{role}") for role in SHOWN} for name, step in STEPS.items()
+    }
+    maps = [_map_content(step, own) for step, own in of_step.items() if own["table"]]
+    apart = [_deviation_content(step, own) for step, own in of_step.items() if own["index"]]
+    broken = {row["step"]: row["reason"] for row in read_table(failures).records()}
+    planned = [
+        step
+        for name, step in STEPS.items()
+        if of_step[step]["table"] or (name in broken and f"{name}_table" in files)
+    ]
+    listed = group_results(maps, planned, bonferroni)
+    content = GroupContent(
+        results=listed,
+        broken=broken,
+        bonferroni=bonferroni,
+        people=None if demographics is None else read_record(Demographics, demographics),
+        left_out=read_table(exclusions).rows,
+        maps=maps,
+        deviations=apart,
+        genes_asked=bool(expression or ahba),
+    )
+    write_table(results, RESULT_COLUMNS, result_rows(listed))
+    write_text(page, render("Grey matter and ReHo by group", group_sections(content)))
+
+
+def _present(path: Path | None) -> Path:
+    if path is None:
+        raise AssertionError("a finished step has all its outputs")
+    return path
+
+
+def _map_content(step: Step, files: Mapping[str, Path | None]) -> MapContent:
+    """Read a map of t or F with its summary and table."""
+    table = _present(files["table"])
+    summary, of_f = _present(files["summary"]), step.what == "anova"
+    return MapContent(
+        step,
+        read_record(FSummary, summary) if of_f else read_record(TSummary, summary),
+        read_table(table).records(),
+        load(_present(files["f_map" if of_f else "t_map"])),
+        table.stem,
+    )
+
+
+def _deviation_content(step: Step, files: Mapping[str, Path | None]) -> DeviationContent:
+    """Read the summary of deviations, its index and the mean maps beside that."""
+    index = _present(files["index"])
+    summary = read_record(DeviationSummary, _present(files["summary"]))
+    means = {mean.map: load(index.with_name(mean.map)) for mean in summary.means}
+    return DeviationContent(step, summary, read_table(index).records(), means)
+
+
+@dataclass(frozen=True)
+class PersonFiles:
+    """Files of the page of one person.
+
+    Parameters
+    ----------
+    records
+        Inputs: provenance of the earlier stages.
+    anatomy_metrics, grey_metrics, motion_metrics, reho_metrics, coregistration
+        Inputs: what the stages measured; the last three are absent without a run.
+    t1w, gm, wm
+        Inputs in native T1w space.
+    to_native
+        Input: coordinate map, template grid → T1w mm.
+    volume, reho
+        Inputs in template space: smoothed grey-matter volume, Kendall's W.
+    reference, tsnr
+        Inputs on the grid of the run.
+    carpet
+        Input: series before and after cleaning.
+    page
+        Output: one HTML file.
+    """
+
+    records: Mapping[str, Path]
+    anatomy_metrics: Path
+    grey_metrics: Path
+    motion_metrics: Path | None
+    reho_metrics: Path | None
+    coregistration: Path | None
+    t1w: Path
+    gm: Path
+    wm: Path
+    to_native: Path
+    volume: Path
+    reference: Path | None
+    tsnr: Path | None
+    reho: Path | None
+    carpet: Path | None
+    page: Path
+
+
+def run_report_stage(files: PersonFiles, *, subject: str) -> None:
+    """Write the page of one person."""
+    content = PersonContent(
+        anatomy_notices=read_json(files.anatomy_metrics).get("notices", ()),
+        grey=read_record(GreyMetrics, files.grey_metrics),
+        t1w=load(files.t1w),
+        gm=load(files.gm),
+        wm=load(files.wm),
+        volume=load(files.volume),
+        to_native=load_map(files.to_native),
+        run=_run_content(files),
+        provenance={name: read_record(StageRecord, path) for name, path in files.records.items()},
+    )
+    title = f"sub-{subject} · grey matter and resting BOLD"
+    write_text(files.page, render(title, person_sections(content)))
+
+
+def _run_content(files: PersonFiles) -> RunContent | None:
+    """Read what there is of a run; None without its motion."""
+    if files.motion_metrics is None or files.reference is None or files.tsnr is None:
+        return None
+    found = RunContent(
+        read_record(MotionRecord, files.motion_metrics), load(files.reference), load(files.tsnr)
+    )
+    if files.coregistration is not None:
+        found = replace(
+            found, coregistration=read_record(CoregistrationMetrics, files.coregistration)
+        )
+    if files.reho_metrics is None or files.reho is None or files.carpet is None:
+        return found
+    with np.load(files.carpet) as series:
+        carpet = (series["before"], series["after"])
+    reho = read_record(RehoRecord, files.reho_metrics)
+    return replace(found, reho=reho, reho_map=load(files.reho), carpet=carpet)

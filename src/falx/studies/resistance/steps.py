@@ -1,0 +1,87 @@
+"""The group maps of the study: what each compares, in which maps and people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DEVIATIONS", "GROUP_MAPS", "KINDS", "MODALITIES", "STEPS", "Step", "What"]
+
+What = Literal["contrast", "anova", "regression", "deviation"]
+
+MODALITIES = {"grey": "Grey-matter volume", "reho": "Regional homogeneity"}
+KINDS = {"temporal": "temporal lobe epilepsy", "generalised": "generalised epilepsy"}
+CONTRASTS = (("resistant", "sensitive"), ("resistant", "controls"), ("sensitive", "controls"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One group map.
+
+    Parameters
+    ----------
+    modality
+        ``grey`` or ``reho``, a section of the configuration.
+    what
+        A contrast of two groups, any difference of all, a slope, or deviations of patients.
+    pair
+        Roles that a contrast compares, empty otherwise.
+    kind
+        ``temporal`` or ``generalised`` where patients are of one kind, otherwise empty.
+    """
+
+    modality: str
+    what: What = "contrast"
+    pair: tuple[str, ...] = ()
+    kind: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the stage.
+
+        Examples
+        --------
+        >>> Step("grey", pair=("resistant", "controls"), kind="temporal").name
+        'grey_temporal_resistant_controls'
+        >>> Step("reho", "anova").name
+        'reho_anova'
+        """
+        of = (self.kind,) if self.kind else ()
+        return "_".join((self.modality, *of, *(self.pair or (self.what,))))
+
+    @property
+    def title(self) -> str:
+        """What the maps show.
+
+        Examples
+        --------
+        >>> Step("reho", pair=("resistant", "controls")).title
+        'Regional homogeneity'
+        >>> Step("grey", pair=("resistant", "controls"), kind="temporal").title
+        'Grey-matter volume in temporal lobe epilepsy'
+        """
+        return MODALITIES[self.modality] + (f" in {KINDS[self.kind]}" if self.kind else "")
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """Contrasts of one modality in one kind of people belong together; others stand alone."""
+        return (self.modality, self.kind) if self.what == "contrast" else (self.name,)
+
+
+GROUP_MAPS = (
+    *(Step(modality, pair=pair) for modality in MODALITIES for pair in CONTRASTS),
+    *(Step(modality, "anova") for modality in MODALITIES),
+    *(Step(modality, "regression") for modality in MODALITIES),
+    *(
+        Step(modality, pair=(group, "controls"), kind=kind)
+        for modality in MODALITIES
+        for kind in KINDS
+        for group in ("resistant", "sensitive")
+    ),
+)
+"""Every comparison, in the order of the page."""
+
+DEVIATIONS = tuple(Step(modality, "deviation") for modality in MODALITIES)
+
+STEPS = {step.name: step for step in (*GROUP_MAPS, *DEVIATIONS)}
+"""Every group map by name."""

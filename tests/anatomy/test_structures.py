@@ -1,0 +1,223 @@
+"""Structures: Bayes' rule on boxes, widened ventricles, what surrounds the brain, mirrors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from falx.anatomy.morphometry import intracranial_volume_ml, modulated
+from falx.anatomy.segmentation.mirrored import mirror_segmentation
+from falx.anatomy.structures import delineation
+from falx.anatomy.structures.delineation import SKIN, SKULL, Structures, with_skull_and_skin
+from falx.anatomy.structures.freesurfer import check_side
+from falx.anatomy.structures.groups import N_GROUPS, group_of
+from falx.anatomy.structures.kernels import label_voxels, prior_of_groups
+from falx.anatomy.structures.warp import group_priors
+from falx.anatomy.volumes import count_volumes, tissue_volume_mm3, volume_asymmetry
+from falx.atlas.numbers import PAIRS
+from falx.core.errors import InputError
+from falx.core.grid import Grid, apply_affine, box_grid
+from falx.data.labels import head_labels
+from falx.data.priors import StructurePriors
+from falx.images.mirror import FLIP
+from falx.images.nifti import Image
+from falx.images.warp import CoordinateMap
+from strategies import affines
+
+GRID = box_grid((-9.5, -8.0, -6.0), (9.5, 8.0, 6.0), 1.0)
+SEEDS = st.integers(0, 999)
+
+
+@pytest.fixture(scope="module")
+def priors():
+    """Four structures in boxes of their own: both hippocampi, a ventricle, outer fluid."""
+    rng = np.random.default_rng(8)
+    ids = (4, 17, 24, 53)
+    corners = np.array([[8, 6, 5], [2, 4, 3], [0, 0, 0], [13, 4, 3]])
+    left = rng.integers(40, 200, (5, 6, 4)).astype(np.uint8)
+    boxes = (
+        rng.integers(40, 200, (3, 4, 3)).astype(np.uint8),
+        left,
+        np.full((3, 3, 3), 120, np.uint8),
+        left[::-1].copy(),
+    )
+    names = dict(zip(head_labels().index.tolist(), head_labels().name, strict=True))
+    return StructurePriors(
+        ids, tuple(names[i] for i in ids), ("left", "left", "none", "right"), corners, boxes, GRID
+    )
+
+
+def identity():
+    return CoordinateMap(GRID.centres_mm().astype(np.float32), GRID.affine)
+
+
+def everywhere():
+    return np.argwhere(np.ones(GRID.shape, bool)).astype(np.int32)
+
+
+def test_the_prior_of_a_group_is_the_sum_of_its_structures(priors):
+    table = delineation._laid_out(priors)
+    field = identity().coordinates_mm
+    voxels = everywhere()
+    found = prior_of_groups(voxels, np.eye(4), field, table, N_GROUPS)
+    expected = np.zeros((len(voxels), N_GROUPS))
+    x_mm = apply_affine(GRID.affine, voxels)[:, 0]
+    for number, side in zip(priors.ids, priors.sides, strict=True):
+        own = priors.probability(number).ravel().astype(float)
+        floor = delineation.EVERYWHERE.get(number, 0.0)
+        here = {"left": x_mm <= 0, "right": x_mm >= 0, "none": x_mm > -99}[side]
+        expected[:, group_of(number)] += np.where(here, np.maximum(own, floor), own)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=SEEDS)
+def test_a_voxel_gets_the_structure_with_the_largest_product(priors, seed):
+    table = delineation._laid_out(priors)
+    voxels = everywhere()
+    evidence = np.random.default_rng(seed).random((len(voxels), N_GROUPS)).astype(np.float32)
+    best, certainty, mass = label_voxels(
+        voxels, np.eye(4), identity().coordinates_mm, table, evidence
+    )
+    each = np.stack([priors.probability(n).ravel() for n in priors.ids], axis=1).astype(float)
+    each[:, priors.ids.index(24)] = np.maximum(each[:, priors.ids.index(24)], 0.02)
+    joint = each * evidence[:, [group_of(n) for n in priors.ids]]
+    total = joint.sum(axis=1)
+    assert np.all(total > 0)
+    np.testing.assert_allclose(certainty, joint.max(axis=1) / total, atol=2e-3)
+    np.testing.assert_allclose(mass.sum(axis=0), (joint / total[:, None]).sum(axis=0), rtol=1e-3)
+    clear = np.sort(joint, axis=1)[:, -1] > 1.02 * np.sort(joint, axis=1)[:, -2]
+    np.testing.assert_array_equal(best[clear], joint.argmax(axis=1)[clear])
+
+
+def test_priors_of_groups_sum_to_one_with_what_is_no_structure(priors):
+    found = group_priors(priors)
+    assert found.probabilities.shape == (10, 8, 6, N_GROUPS + 1)
+    np.testing.assert_allclose(found.probabilities.sum(axis=-1), 1.0, atol=1e-5)
+    block = priors.probability(17)[4:6, 6:8, 4:6].mean()
+    ventricle = priors.probability(4)[4:6, 6:8, 4:6].mean()
+    assert found.probabilities[2, 3, 2, group_of(17)] == pytest.approx(block, abs=2e-3)
+    assert found.probabilities[2, 3, 2, group_of(4)] == pytest.approx(ventricle, abs=2e-3)
+    np.testing.assert_allclose(
+        apply_affine(found.affine, [2, 3, 2]), apply_affine(GRID.affine, [4.5, 6.5, 4.5])
+    )
+
+
+def test_only_fluid_without_a_prior_joins_the_ventricle_beside_it(priors):
+    labels = np.zeros(GRID.shape, dtype=np.int32)
+    labels[8:11, 6:10, 5:8] = 4
+    labels[11:14, 6:10, 5:8] = 24
+    labels[:3, :3, :3] = 24
+    labels[11:14, 0, 0] = 24
+    found = delineation._widened_ventricles(labels, GRID, identity(), priors)
+    assert np.all(found[8:14, 6:10, 5:8] == 4)
+    # Fluid where fluid is expected, and fluid that touches no ventricle, stays.
+    assert np.all(found[:3, :3, :3] == 24)
+    assert np.all(found[11:14, 0, 0] == 24)
+
+
+def test_overlap_that_is_expected_and_volume_are_sums_over_voxels(priors):
+    found = np.array([0, 0, 1, 4])
+    certainty = np.array([0.9, 0.7, 0.6, 0.0], np.float32)
+    mass = np.array([1.8, 1.0, 0.0, 0.2])
+    grid = Grid((2, 2, 1), np.diag([2.0, 1.0, 1.0, 1.0]))
+    result = delineation._summary(
+        np.zeros((2, 2, 1), np.int32), found, certainty, mass, grid, priors
+    )
+    assert result.volumes_mm3[4] == pytest.approx(3.6)
+    assert result.confidence[4] == pytest.approx(2 * 1.6 / (2 + 1.8))
+    assert result.confidence[17] == pytest.approx(2 * 0.6 / (1 + 1.0), rel=1e-5)
+
+
+def test_skull_and_skin_fill_what_has_no_label():
+    labels = np.array([[[17, 0, 0, 0, 0, 0]]], dtype=np.int32)
+    classes = np.array([[[3, 3, 4, 5, 0, 2]]], dtype=np.uint8)
+    found = with_skull_and_skin(labels, classes)
+    assert found.ravel().tolist() == [17, SKULL, SKIN, 0, SKIN, SKIN]
+    assert labels.ravel().tolist() == [17, 0, 0, 0, 0, 0]
+
+
+def test_a_mirrored_result_has_its_numbers_swapped():
+    labels = np.zeros((4, 1, 1), dtype=np.int32)
+    labels[0], labels[3], labels[1] = 17, 53, 16
+    given_ = Structures(labels, {17: 3.0, 53: 2.0, 16: 9.0}, {17: 0.9, 53: 0.8, 16: 1.0})
+    found = delineation._mirrored(given_)
+    assert found.labels.ravel().tolist() == [17, 0, 16, 53]
+    assert found.volumes_mm3 == {53: 3.0, 17: 2.0, 16: 9.0}
+    assert found.confidence == {53: 0.9, 17: 0.8, 16: 1.0}
+
+
+def test_a_segmentation_mirrored_twice_is_itself(case):
+    segmentation = case.result
+    turned = mirror_segmentation(segmentation)
+    np.testing.assert_array_equal(turned.gm, segmentation.gm[::-1])
+    np.testing.assert_allclose(turned.affine, FLIP @ segmentation.affine @ FLIP)
+    point = np.array([[12.0, -20.0, 9.0]])
+    np.testing.assert_allclose(
+        turned.to_template.at(point * [-1, 1, 1]) * [-1, 1, 1],
+        segmentation.to_template.at(point),
+        atol=1e-3,
+    )
+    back = mirror_segmentation(turned)
+    for name in ("gm", "wm", "csf", "classes", "corrected", "jacobian"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(segmentation, name))
+    np.testing.assert_allclose(back.grid.affine, segmentation.grid.affine, atol=1e-9)
+    np.testing.assert_array_equal(
+        back.to_native.coordinates_mm, segmentation.to_native.coordinates_mm
+    )
+
+
+@settings(deadline=None, max_examples=15)
+@given(affine=affines(), seed=SEEDS)
+def test_volumes_are_counts_times_the_voxel(affine, seed):
+    labels = np.random.default_rng(seed).integers(0, 4, (5, 4, 3)).astype(np.int32)
+    grid = Grid((5, 4, 3), affine)
+    found = count_volumes(labels, grid)
+    assert 0 not in found
+    for number, volume in found.items():
+        assert volume == pytest.approx((labels == number).sum() * grid.voxel_volume_mm3)
+    assert sum(found.values()) == pytest.approx(tissue_volume_mm3(labels > 0, grid))
+
+
+@given(left=st.floats(1, 1e4), right=st.floats(1, 1e4), scale=st.floats(0.1, 10))
+def test_the_ratio_of_two_sides_does_not_depend_on_the_unit(left, right, scale):
+    found, scaled = volume_asymmetry(left, right), volume_asymmetry(scale * left, scale * right)
+    assert -2.0 <= found.ratio <= 2.0
+    assert scaled.ratio == pytest.approx(found.ratio, abs=1e-9)
+    assert scaled.difference_mm3 == pytest.approx(scale * found.difference_mm3, abs=1e-6)
+    assert np.sign(found.ratio) == np.sign(left - right)
+
+
+@settings(deadline=None, max_examples=8)
+@given(zoom=st.floats(0.6, 1.6), share=st.floats(0.05, 1.0))
+def test_a_uniform_zoom_modulates_by_its_cube(zoom, share):
+    grid = box_grid((-6, -6, -6), (6, 6, 6), 3.0)
+    tissue = Image(np.full((40, 40, 40), share, np.float32), np.diag([1.0, 1, 1, 1]))
+    tissue.affine[:3, 3] = -20
+    mapping = CoordinateMap((zoom * grid.centres_mm()).astype(np.float32), grid.affine)
+    np.testing.assert_allclose(modulated(tissue, mapping, grid), share * zoom**3, rtol=1e-3)
+    np.testing.assert_allclose(modulated(tissue, mapping, grid, modulate=False), share, rtol=1e-5)
+
+
+@given(shares=st.tuples(*[st.floats(0, 1)] * 3), voxel_mm=st.floats(0.5, 3.0))
+def test_intracranial_volume_is_in_millilitres(shares, voxel_mm):
+    affine = np.diag([voxel_mm] * 3 + [1.0])
+    tissues = [Image(np.full((4, 4, 4), s), affine) for s in shares]
+    exact = 64 * sum(shares) * voxel_mm**3 / 1000
+    assert intracranial_volume_ml(*tissues) == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.parametrize("structure", ["hippocampus", "amygdala", "thalamus"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_pair_on_the_wrong_sides_is_refused(structure, swapped):
+    labels = np.zeros(GRID.shape, dtype=np.int32)
+    left, right = PAIRS[structure][:: -1 if swapped else 1]
+    labels[2:5, 5:9, 4:8], labels[15:18, 5:9, 4:8] = left, right
+    image = Image(labels, GRID.affine)
+    if swapped:
+        with pytest.raises(InputError, match="disagree about the side"):
+            check_side(image, identity(), where="aseg.mgz")
+    else:
+        check_side(image, identity(), where="aseg.mgz")

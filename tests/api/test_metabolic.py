@@ -1,0 +1,167 @@
+"""PET, asymmetry, signature and rate on a head of ellipsoids: what was planted is found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import falx
+from ellipsoid_head import make_head, pet_grid, rigid
+from falx.api.metabolic import Head
+from falx.core.errors import FalxError
+from falx.core.grid import box_grid
+from falx.images.nifti import Image, as_stored
+from falx.images.warp import CoordinateMap
+from studies.signature_metrics import anatomy
+
+DEPTH = 0.15
+TRUE_INDEX = -DEPTH / (1 - DEPTH / 2)
+MATRIX = rigid((6, -4, 5), (0.05, -0.03, 0.04))
+COARSE = {"voxel_mm": 4.0, "smoothing_fwhm_mm": 6.0}
+
+
+def head_of(made) -> Head:
+    """What ``falx.segment`` would return; maps are the identity."""
+    coarse = box_grid((-96, -120, -90), (96, 104, 104), 8.0)
+    identity = CoordinateMap(coarse.centres_mm().astype(np.float32), coarse.affine)
+
+    def kept(values: np.ndarray) -> Image:
+        return as_stored(values, made.grid.affine)
+
+    return Head(
+        kept(made.t1w), kept(made.gm), kept(made.wm), kept(made.csf), kept(made.brain),
+        kept(made.labels), identity, identity, anatomy(),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def left():
+    made = make_head(depth=DEPTH, voxel_mm=3.0)
+    pet = made.pet(pet_grid(), matrix=MATRIX)
+    head = head_of(made)
+    return made, pet, head, falx.correct_pet(pet, head, matrix=MATRIX)
+
+
+@pytest.fixture(scope="module")
+def found(left):
+    return falx.signature(falx.asymmetry(left[3], **COARSE))
+
+
+def test_the_planted_asymmetry_is_recovered_by_region(left) -> None:
+    for structure in ("hippocampus", "amygdala"):
+        sides = left[3].metrics.regional_asymmetry[structure]
+        assert sides["left"] == pytest.approx(TRUE_INDEX, abs=0.025)  # of 3 mm voxels
+        assert sides["right"] == pytest.approx(-sides["left"])
+
+
+def test_coregistration_finds_the_matrix_and_moves_the_image_into_the_head(left) -> None:
+    _, pet, head, _ = left
+    moved = falx.coregister(pet, head)
+    corners = np.array([[60, 60, 60], [-60, 60, -40], [0, -80, 0], [40, 0, -40.0]])
+    here, there = (corners @ m[:3, :3].T + m[:3, 3] for m in (moved.matrix, MATRIX))
+    assert np.linalg.norm(here - there, axis=1).max() < 2.0
+    np.testing.assert_array_equal(moved.image.data, pet.data)
+    np.testing.assert_allclose(moved.matrix @ moved.image.affine, pet.affine, atol=1e-6)
+    assert "normalised mutual information" in repr(moved) and moved.plot().axes
+    same = falx.correct_pet(pet, head, matrix=moved)
+    np.testing.assert_array_equal(same.matrix, moved.matrix)
+    own = falx.correct_pet(pet, head)
+    np.testing.assert_array_equal(own.image.data, same.image.data)
+
+
+def test_the_side_is_found_and_the_signature_is_on_it(left, found) -> None:
+    made = left[0]
+    assert found.side == "left" and "the left mesial temporal lobe is lower" in repr(found)
+    x_mm = made.grid.centres_mm()[..., 0]
+    assert found.image.data.any() and x_mm[found.image.data].max() < 0
+    planted = np.isin(made.labels, (17, 18))
+    assert (found.image.data & planted).sum() / planted.sum() > 0.8
+    both = falx.signature(found.of, side="left", ipsilateral_only=False)
+    assert (both.image.data >= found.image.data).all()
+
+
+def test_a_declared_side_is_kept_and_said_to_be_doubtful(found) -> None:
+    other = falx.signature(found.of, side="right")
+    assert other.side == "right"
+    assert any("declared on the right, but the other" in notice for notice in other.notices)
+    assert not (other.image.data & found.image.data).any()
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.floats(0.01, 1000.0))
+def test_the_unit_of_the_pet_does_not_matter(left, found, gain) -> None:
+    _, pet, head, _ = left
+    scaled = Image(pet.data * np.float32(gain), pet.affine)
+    again = falx.signature(falx.asymmetry(falx.correct_pet(scaled, head, matrix=MATRIX), **COARSE))
+    apart = np.count_nonzero(again.image.data != found.image.data)
+    assert apart <= 0.005 * np.count_nonzero(found.image.data)
+
+
+def test_a_mirrored_patient_has_the_mirrored_signature(left, found) -> None:
+    made = make_head(depth=DEPTH, side="right", voxel_mm=3.0)
+    flip = np.diag([-1.0, 1, 1, 1])
+    turned = flip @ MATRIX @ flip
+    seen = left[1]
+    pet = Image(seen.data, flip @ seen.affine)
+    head = head_of(made)
+    other = falx.signature(falx.asymmetry(falx.correct_pet(pet, head, matrix=turned), **COARSE))
+    assert other.side == "right"
+    apart = np.count_nonzero(other.image.data[::-1] != found.image.data)
+    assert apart <= 0.02 * np.count_nonzero(found.image.data)
+
+
+@pytest.mark.parametrize("front_mm", [-36.0, -24.0, -16.0])
+def test_the_ablative_rate_is_within_five_points(left, found, front_mm) -> None:
+    made = left[0]
+    ablation = np.isin(made.labels, (17, 18)) & (made.grid.centres_mm()[..., 1] > front_mm)
+    hippocampus = made.labels == 17
+    truth = (ablation & hippocampus).sum() / hippocampus.sum()
+    rates = falx.ablative_rate(found, (ablation, made.grid.affine))
+    assert rates.rates["hippocampus"].rate == pytest.approx(truth, abs=0.05)
+    assert rates.volume_mm3 == pytest.approx(ablation.sum() * 27.0)
+    assert rates.inside.ipsilateral == pytest.approx(-rates.inside.contralateral, abs=1e-6)
+
+
+def test_an_ablation_drawn_on_the_post_operative_scan_is_brought_back(left, found) -> None:
+    made, move = left[0], rigid((9, 7, -5), (0.1, 0.05, -0.08))
+    ablation = np.isin(made.labels, (17, 18))
+    here = falx.ablative_rate(found, (ablation, made.grid.affine))
+    there = falx.ablative_rate(found, (ablation, move @ made.grid.affine), matrix=move)
+    np.testing.assert_array_equal(there.image.data, here.image.data)
+    assert there.rates == here.rates
+    with pytest.raises(FalxError, match="other side than the declared focus"):
+        falx.ablative_rate(found, (made.labels == 53, made.grid.affine))
+    with pytest.raises(FalxError, match="does not lie on the pre-operative T1w"):
+        falx.ablative_rate(
+            found, (ablation, made.grid.affine), matrix=rigid((500, 0, 0), (0,) * 3)
+        )
+
+
+def test_frames_of_a_dynamic_pet_are_named_or_refused(left) -> None:
+    _, pet, head, corrected = left
+    frames = np.stack([np.zeros_like(pet.data), pet.data, pet.data], axis=-1)
+    with pytest.raises(FalxError, match="the PET is dynamic .found: 3 frames"):
+        falx.correct_pet((frames, pet.affine), head, matrix=MATRIX)
+    some = falx.correct_pet((frames, pet.affine), head, matrix=MATRIX, frames="2-3")
+    np.testing.assert_allclose(some.image.data, corrected.image.data, rtol=1e-5, atol=1e-5)
+    assert any("frames 2 to 3 of 3 were averaged" in notice for notice in some.notices)
+
+
+def test_volumes_have_names_and_checks_are_told(left) -> None:
+    head = left[2]
+    assert head.volumes_mm3["left hippocampus"] == 2000.0
+    assert head.volumes_mm3["intracranial"] == 1_500_000.0
+    assert "quality checks failed   noise" in repr(head)
+    assert head.plot().axes
+
+
+def test_an_image_that_does_not_reach_the_brain_is_refused(left) -> None:
+    _, pet, head, _ = left
+    away = Image(pet.data, rigid((900, 0, 0), (0, 0, 0)) @ pet.affine)
+    with pytest.raises(FalxError, match="does not reach the brain|field of view|overlap"):
+        falx.asymmetry(away, head, **COARSE)
+    small = Image(np.ones((5, 5, 5), bool), np.eye(4))
+    with pytest.raises(FalxError, match="different grids"):
+        falx.plan(falx.signature(falx.asymmetry(left[3], **COARSE)), vessels=small)

@@ -1,0 +1,44 @@
+"""Every example runs as it stands, in a folder of its own, and leaves its pictures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import falx
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+SAYS = {
+    "genes_behind_a_map": ("Genes behind a map", "planted programme"),
+    "group_map": ("patients - controls", "peak_mm"),
+    "outcome": ("Receiver operating characteristic", "nested cross-validation"),
+    "plan": ("Laser plan", "entry, RAS+ mm"),
+    "reho": ("Regional homogeneity", "degrees of freedom left"),
+    "signature": ("Metabolic signature", "Ablative rate"),
+}
+
+
+def test_there_are_six() -> None:
+    assert [path.stem for path in EXAMPLES] == sorted(SAYS)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs(path: Path, tmp_path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
+    source = str(Path(falx.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning", path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for words in SAYS[path.stem]:
+        assert words in done.stdout
+    assert list(tmp_path.glob("*.png"))
