@@ -226,7 +226,7 @@ def test_gene_lists_are_the_ends_of_the_ranking(seed, n_list):
 @given(SEEDS, st.floats(0.01, 0.4))
 def test_lists_by_rate_are_the_genes_below_it(seed, q):
     rng = np.random.default_rng(seed)
-    phantom = make_gene_phantom(seed, n_regions=40, n_genes=60, n_planted=20)
+    phantom = make_gene_phantom(seed, n_regions=40, n_genes=120, n_planted=20, n_sets=2)
     expression = phantom.expression
     # Half of the planted genes go down with the map.
     down = np.isin(expression.genes, phantom.planted[::2])

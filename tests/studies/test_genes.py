@@ -181,7 +181,7 @@ def test_a_map_without_genes_has_empty_lists_and_a_page():
     assert found.sets[0].ensemble.names
     assert "No gene passes the spatial false-discovery rate of 0.05" in found.page
     assert "no test against a null" in found.page
-    assert "The map's lists are empty" in found.page
+    assert "lists are empty, so no pathway of the map is compared" in found.page
 
 
 def test_enrich_command(demo, tmp_path, capsys):

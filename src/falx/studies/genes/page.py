@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy, Settings
-from falx.genes.network.analysis import AnnotatedModule, EdgeEnrichment
+from falx.genes.network.analysis import AnnotatedModule, EdgeEnrichment, ModuleChance
 from falx.genes.network.interactions import Network
 from falx.genes.sets.ora import OraResult
 from falx.genes.sets.regulators import SignedRegulators
@@ -236,6 +236,7 @@ def network_section(
     network: Network,
     modules: Sequence[AnnotatedModule],
     enrichment: EdgeEnrichment | None,
+    chance: ModuleChance | None = None,
 ) -> Section:
     """Section on the network of a list, and its modules."""
     found = [a.module for a in modules]
@@ -245,15 +246,23 @@ def network_section(
             f"Lists of genes with like numbers of partners have {enrichment.expected:.1f} on "
             f"average (P = {enrichment.p:.3g}, {enrichment.n_lists} lists)."
         )
+    if chance is not None:
+        low, middle, high = chance.counts
+        text += (
+            f" {len(found)} modules; as many genes drawn at random have {low:g} to {high:g} "
+            f"(median {middle:g}; P = {chance.p_count:.3g}, {chance.n_lists} lists). A module's "
+            "P is against the best module of each random list."
+        )
+    p = chance.p if chance is not None else (None,) * len(found)
     rows = [
-        (i, a.module.score, len(a.module.nodes), a.module.n_edges,
+        (i, a.module.score, p[i - 1], len(a.module.nodes), a.module.n_edges,
          ", ".join(a.module.nodes[:12]), "; ".join(t[0] for t in a.terms))
         for i, a in enumerate(modules, 1)
     ]  # fmt: skip
     blocks: list[Text | Figure | Table] = [Text(text)]
     if found:
         blocks.append(Figure(network_figure(network, found), "Modules and their interactions."))
-    columns = ("module", "score", "genes", "edges", "members", "best terms")
+    columns = ("module", "score", "P, best of list", "genes", "edges", "members", "best terms")
     blocks.append(Table(columns, rows, "MCODE modules."))
     return Section("Network", blocks)
 

@@ -84,9 +84,10 @@ def relate(
             )
             sections.append(regulator_section(regulators))
         if known.network is not None:
-            genes = lists.positive or lists.negative
             first = sets[0].sets if sets else None
-            network, section = study_network(genes, data.genes, known.network, first, opt.seed)
+            network, section = study_network(
+                lists.both, data.genes, known.network, first, opt.seed
+            )
             sections.append(section)
         if blood is not None:
             sections.append(overlap_section(study, lists, sets, blood))
