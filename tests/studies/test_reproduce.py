@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from falx.cli.main import main
 from falx.core.files import read_table
+from falx.core.records import record_of
+from falx.studies.outcome.fields import page_table, rows_of
 from falx.studies.reproduce import files, mo2025
 from falx.studies.reproduce.items import (
     CONTRADICTED,
@@ -15,6 +19,7 @@ from falx.studies.reproduce.items import (
     REPRODUCED,
     ROUNDING,
     UNAVAILABLE,
+    Item,
     Value,
     compare,
 )
@@ -73,6 +78,39 @@ def test_verdicts_follow_the_numbers():
     assert compare([Value(0.47, 0.481, allowance=0.02)], convention=True) == CONVENTION
     assert compare([Value(0.47, 0.481, allowance=0.02)]) == ROUNDING
     assert compare([Value(0.47, 0.40)]) == CONTRADICTED
+
+
+@given(st.floats(-50, 50), st.integers(0, 4))
+def test_what_prints_alike_is_reproduced(value, decimals):
+    printed = round(value, decimals)
+    same = Value(printed, value, decimals)
+    assert same.equal_in_print
+    assert compare([same]) == REPRODUCED
+    assert compare([same, same], convention=True) == CONVENTION
+    other = Value(printed + 2 * 10.0**-decimals, value, decimals)
+    assert not other.equal_in_print
+    assert compare([same, other]) == CONTRADICTED
+    allowed = Value(other.printed, value, decimals, allowance=3 * 10.0**-decimals)
+    assert allowed.within_allowance
+    assert compare([same, allowed]) == ROUNDING
+    assert compare([allowed], convention=True) == CONVENTION
+
+
+def test_json_and_table_hold_the_same_items(items, tmp_path):
+    content = json.loads(files.as_json(items))
+    assert [record_of(Item, row, where="mo2025.json") for row in content] == list(items)
+    header, rows = rows_of(mo2025.FIELDS, items)
+    assert [dict(zip(header, row, strict=True)) for row in rows] == content
+    page = page_table(mo2025.FIELDS, items)
+    assert list(page.columns)[:2] == ["#", "statistic"]
+    assert page.rows[0][:2] == ["1", items[0].name]
+
+
+def test_sums_of_verdicts_are_said_in_one_line(items):
+    assert mo2025.summary(items) == (
+        "10 reproduced; 5 differs by rounding of the input; 15 reproduced under a convention; "
+        "6 contradicted; 1 not available"
+    )
 
 
 def test_command_prints_and_writes(tmp_path, capsys):

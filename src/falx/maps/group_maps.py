@@ -1,4 +1,4 @@
-"""One comparison at every voxel, with every correction side by side."""
+"""One comparison at every voxel, with every correction side by side (Eklund et al. 2016)."""
 
 from __future__ import annotations
 

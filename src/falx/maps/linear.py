@@ -1,4 +1,4 @@
-"""The linear model at every voxel: designs, contrasts, t, z, F and effect sizes."""
+"""The linear model at every voxel: t, z, F and effect sizes (Hedges 1981, J Educ Stat 6:107)."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def standardised_residuals(
 
 
 def t_to_z(t: npt.ArrayLike, dof: float) -> npt.NDArray[np.float64]:
-    """Turn t into the z of equal tail probability, by the survival function on both sides.
+    """Turn t, in any shape, into the z of equal tail probability, by the survival function.
 
     Examples
     --------

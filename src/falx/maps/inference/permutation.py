@@ -119,7 +119,7 @@ class MaximaNull:
 
     @staticmethod
     def p_value(observed: npt.ArrayLike, null: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Share of maxima that reach the observed value, the identity included.
+        """Share of maxima, shape (N,), that reach each observed value, the identity included.
 
         Examples
         --------

@@ -234,7 +234,7 @@ def spline_part(
         unit=unit,
         plain=plain,
         adjusted=adjusted,
-        adjusted_for=adjust_for if adjusted else (),
+        adjusted_for=tuple(c for c in adjust_for if cohort.has(c)) if adjusted else (),
         turns=turns,
         peak=peak,
         linear_validation=validations.get(None),
