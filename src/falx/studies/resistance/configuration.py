@@ -112,5 +112,6 @@ PUBLISHED: Mapping[str, Any] = {
     "groups.voxel_p": 0.005,
     "groups.listed_by": "fsl",
     "genes.mode": "bmhlab",
+    "genes.list_rule": "length",
 }
 """What Liu et al. 2024 did where it differs from the defaults."""
