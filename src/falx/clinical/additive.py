@@ -43,8 +43,8 @@ class AdditiveStudy:
     prediction
         Mean held-out prediction per patient, (n,).
     interval_low, interval_high
-        Prediction limits per patient, (n,), from the outcomes of the *other* patients only (jackknife+ of
-        averaged models); infinite with fewer than 20 patients or three folds.
+        95 % prediction limits per patient, (n,), from the outcomes of the *other* patients only
+        (jackknife+ of averaged models); infinite with fewer than 20 patients or three folds.
     r, p
         Pearson correlation of the mean prediction with the truth.
     r_iterations

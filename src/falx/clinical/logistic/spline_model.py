@@ -187,7 +187,7 @@ def odds_ratio_curve(
         return OddsRatioCurve(grid, np.exp(log_or), *band, at)
 
 
-def runs_away(fit: SplineFit, *, most: float = 1000.0) -> bool:
+def runs_away(fit: SplineFit, *, most: float = 1e6) -> bool:
     """Whether the curve against its median exceeds `most`, or 1 / `most`, in the observed range.
 
     Few patients and many knots make such odds ratios, finite in print only: hardly separated

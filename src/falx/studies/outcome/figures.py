@@ -9,10 +9,10 @@ import numpy as np
 
 from falx.clinical.additive import AdditiveStudy, PartialDependence
 from falx.clinical.group_tests import TTest
+from falx.clinical.increment import Increment
 from falx.clinical.logistic.spline_model import SplineFit, TurningPoint, odds_ratio_curve
 from falx.clinical.logistic.univariate import UnivariateModel
 from falx.clinical.model_validation import CurvePeak
-from falx.clinical.increment import Increment
 from falx.clinical.roc.curve import Auc, RocCurve, YoudenCut
 from falx.clinical.roc.cuts import CutPerformance
 from falx.clinical.roc.decision import DecisionCurve

@@ -233,7 +233,8 @@ def spline_part(
     try:
         plain = fit_spline(x, free, name=name)
     except SeparatedError:
-        said = f"the curve separates the outcomes and runs to infinity. {_penalised(x, free, unit)}"
+        said = "the curve separates the outcomes and runs to infinity. "
+        said += _penalised(x, free, unit)
         return SplinePart(name, unit, None, None, (), (), None, None, None, None, message=said)
     except InputError as reason:
         return SplinePart(
@@ -246,8 +247,8 @@ def spline_part(
     adjusted, message = _adjusted(cohort, name, scale, adjust_for)
     if runs_away(plain):
         message = (
-            "Within the observed range the curve's odds ratios leave what can be estimated (beyond "
-            f"1000 or below 0.001). {_penalised(x, free, unit)} {message}"
+            "Within the observed range the curve's odds ratios leave what can be estimated "
+            f"(beyond a million to one). {_penalised(x, free, unit)} {message}"
         ).strip()
     validations = {}
     for n_knots in (None, 3):

@@ -16,9 +16,11 @@ from falx.studies.outcome.outcome import OutcomeSettings, study_outcome
 from falx.studies.outcome.page import outcome_sections
 from falx.studies.reproduce.asymmetry import asymmetry_items
 from falx.studies.reproduce.demography import demography_items
+from falx.studies.reproduce.increment import increment_items, reading_items
 from falx.studies.reproduce.items import (
     CONTRADICTED,
     CONVENTION,
+    EXTENSION,
     REPRODUCED,
     ROUNDING,
     UNAVAILABLE,
@@ -30,7 +32,7 @@ from falx.studies.reproduce.volumes import volume_items
 __all__ = ["FIELDS", "as_page", "as_text", "reproduce_mo2025"]
 
 FLAGS = {REPRODUCED: "ok", ROUNDING: "ok", CONVENTION: "warn", CONTRADICTED: "fail",
-         UNAVAILABLE: ""}  # fmt: skip
+         UNAVAILABLE: "", EXTENSION: "warn"}  # fmt: skip
 
 FIELDS: Sequence[Field[Item]] = (
     Field("number", lambda i: i.number, "#", lambda i: str(i.number)),
@@ -49,12 +51,14 @@ def reproduce_mo2025(
 ) -> tuple[Item, ...]:
     """Recompute every item; only the corrected column uses randomness, from `seed`."""
     patients = load_patients()
-    streams = [np.random.default_rng([seed, part]) for part in (1, 2)]
+    streams = [np.random.default_rng([seed, part]) for part in (1, 2, 3)]
     return (
         *demography_items(patients),
         *asymmetry_items(patients),
         *rate_items(patients, streams[0], n_resamples),
         *volume_items(patients, streams[1], n_iterations),
+        *increment_items(patients, streams[2], n_resamples),
+        *reading_items(patients),
     )
 
 
