@@ -116,8 +116,8 @@ def test_json_and_table_hold_the_same_items(items, tmp_path):
 
 def test_sums_of_verdicts_are_said_in_one_line(items):
     assert mo2025.summary(items) == (
-        "11 reproduced; 4 differs by rounding of the input; 15 reproduced under a convention; "
-        "6 contradicted; 1 not available"
+        "11 reproduced; 4 differs by rounding of the input; 16 reproduced under a convention; "
+        "7 contradicted; 1 not available; 4 not in the paper"
     )
 
 
@@ -132,5 +132,5 @@ def test_command_prints_and_writes(tmp_path, capsys):
     assert "10.5281/zenodo.17042331" in page
     table = read_table(out / "mo2025.tsv")
     assert table.header == tuple(json.loads((out / "mo2025.json").read_text("utf-8"))[0])
-    assert len(table) == 37
+    assert len(table) == 43
     assert table.records()[28]["verdict"] == CONTRADICTED
