@@ -14,6 +14,7 @@ from falx.studies.outcome.page import outcome_sections
 from falx.studies.reproduce.answer import item_sections, items_as_text
 from falx.studies.reproduce.asymmetry import asymmetry_items
 from falx.studies.reproduce.demography import demography_items
+from falx.studies.reproduce.increment import increment_items, reading_items
 from falx.studies.reproduce.items import Item
 from falx.studies.reproduce.rate import rate_items
 from falx.studies.reproduce.volumes import volume_items
@@ -26,12 +27,14 @@ def reproduce_mo2025(
 ) -> tuple[Item, ...]:
     """Recompute every item; only the corrected column uses randomness, from `seed`."""
     patients = load_patients()
-    streams = [np.random.default_rng([seed, part]) for part in (1, 2)]
+    streams = [np.random.default_rng([seed, part]) for part in (1, 2, 3)]
     return (
         *demography_items(patients),
         *asymmetry_items(patients),
         *rate_items(patients, streams[0], n_resamples),
         *volume_items(patients, streams[1], n_iterations),
+        *increment_items(patients, streams[2], n_resamples),
+        *reading_items(patients),
     )
 
 
