@@ -98,6 +98,10 @@ def select_sample(
     for name in selection.columns:
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
+    if selection.blocks and people.header(selection.blocks) is None:
+        raise InputError(
+            "the participants table lacks the column of blocks", found=selection.blocks
+        )
     blocks = tuple(str(people.cell(s, selection.blocks)) for s in chosen)
     return Sample(
         tuple(chosen),

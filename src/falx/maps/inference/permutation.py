@@ -241,7 +241,8 @@ def sign_plan(
     if blocks is not None:
         owner = np.unique(np.asarray(blocks), return_inverse=True)[1]
     free = int(owner.max()) + 1
-    _check_enough(2 ** min(free - 1, 60))
+    if blocks is not None:
+        _check_enough(2 ** min(free - 1, 60))
     exhaustive = 2 ** min(free, 60) <= n_permutations
     if exhaustive:
         bits = np.arange(2**free)[:, None] >> np.arange(free) & 1
