@@ -34,7 +34,15 @@ from falx.engine.provenance import (
     write_record,
 )
 
-__all__ = ["Finished", "failure_of", "failure_path", "limit_memory", "note_failure", "run_job"]
+__all__ = [
+    "Finished",
+    "ended_silently",
+    "failure_of",
+    "failure_path",
+    "limit_memory",
+    "note_failure",
+    "run_job",
+]
 
 PYTHON_MB = 500
 """Memory that an interpreter with its libraries reserves without using it."""
@@ -268,6 +276,11 @@ def _log(path: Path) -> Iterator[Callable[[str], None]]:
                 stream.flush()
 
         yield log
+
+
+def ended_silently(job: Job) -> str:
+    """Return the sentence of a job whose process is gone and left none itself."""
+    return f"{job.title}: the process ended without a word; was it killed?"
 
 
 def failure_path(out: Path, job_id: str) -> Path:
