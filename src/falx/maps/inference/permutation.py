@@ -63,6 +63,9 @@ TIE = 1e-5
 LEAST_DISTINCT = 20
 """Fewer rearrangements that differ in |t| leave no P of 5 %."""
 
+FLOOR = np.float32(1e-7)
+"""Part of the weighted sum of squares that is added to that of the residuals (rounding)."""
+
 _VOXELS = 1024
 _PERMUTATIONS = 128
 _MAPS = 16
@@ -467,8 +470,8 @@ def _max_studentised(
             block = unit[:, start : start + _VOXELS]
             product = (rows.reshape(-1, len(unit)) @ block).reshape(*rows.shape[:2], -1)
             squares = _squares(block, form, plan, chosen)
-            _studentise(product, effect, taken, squares)
-            np.maximum(best[chosen], np.abs(product[0]).max(axis=1), out=best[chosen])
+            _square_studentised(product, effect, taken, squares)
+            np.maximum(best[chosen], product[0].max(axis=1), out=best[chosen])
 
     with blas_threads(1):
         over_blocks(scan, len(plan), block=_PERMUTATIONS, threads=threads)
@@ -491,8 +494,31 @@ def _studentise(product, effect, taken, squares):  # type: ignore[no-untyped-def
                 along[v] += a * y
                 rest[v] -= b * y * y
         for v in range(voxels):
-            floor = max(rest[v], product.dtype.type(1e-6) * kept[v])
-            product[0, p, v] = along[v] * abs(along[v]) / floor
+            product[0, p, v] = along[v] * abs(along[v]) / (rest[v] + FLOOR * kept[v])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _square_studentised(product, effect, taken, squares):  # type: ignore[no-untyped-def]
+    """Replace U'y in row 0 by t² = (a'U'y)² / (w'y² - Σ l (U'y)²)."""
+    rows, _, voxels = product.shape
+    along, rest = np.empty(voxels, product.dtype), np.empty(voxels, product.dtype)
+    for p in range(product.shape[1]):
+        kept = squares[min(p, squares.shape[0] - 1)]
+        first, last = product[0, p], product[rows - 1, p]
+        a, b = effect[0], taken[0]
+        for v in range(voxels):
+            along[v] = a * first[v]
+            rest[v] = kept[v] - b * first[v] * first[v]
+        for q in range(1, rows - 1):
+            a, b = effect[q], taken[q]
+            for v in range(voxels):
+                y = product[q, p, v]
+                along[v] += a * y
+                rest[v] -= b * y * y
+        a, b = (effect[rows - 1], taken[rows - 1]) if rows > 1 else (0 * a, 0 * b)
+        for v in range(voxels):
+            x = along[v] + a * last[v]
+            first[v] = x * x / (rest[v] - b * last[v] * last[v] + FLOOR * kept[v])
 
 
 def _spatial_null(
