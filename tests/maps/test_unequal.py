@@ -205,6 +205,13 @@ def test_unequal_groups_are_told_where_one_variance_is_assumed(rng):
     assert "differ in number" not in told
 
 
+def test_three_beside_many_are_refused_and_three_beside_three_are_not(rng):
+    with pytest.raises(InputError, match=r"group a: a group is too small .*found: a 3, b 9"):
+        compared(smooth(rng, 12), two(3, 9))
+    assert compared(smooth(rng, 13), two(4, 9))[0].p_voxel is not None
+    assert compared(smooth(rng, 6), two(3, 3))[0].p_voxel is not None
+
+
 def test_maps_flips_and_maxima_go_together(rng):
     data = smooth(rng, 20)
     data[:8, 100] += 4

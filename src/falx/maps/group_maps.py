@@ -48,6 +48,9 @@ UNLIKE_VARIANCE = 1.3
 UNLIKE_SIZE = 1.3
 """Median ratio of variances, and ratio of group sizes, from which on permuting is not trusted."""
 
+LEAST_SHARED, LEAST_BESIDE = 1, 4
+"""One person has a mean of his own in a slope; two or three beside more are too few."""
+
 LEAST_FWHM_VOXELS = 3.0
 """Random-field formulas take the lattice for a continuous field from about here upwards."""
 
@@ -183,6 +186,8 @@ def compare(
     ratios = () if groups is None else variance_ratios(data, design, groups)
     _warn_of_spread(ratios, groups or (), chosen)
     unequal = groups if groups and chosen.variance == "groups" and len(set(groups)) > 1 else None
+    if unequal and chosen.n_permutations > 1:
+        _refuse_few(unequal)
     fit = fit_contrast(data, design, contrast, unequal)
     fsl, spm, test, resels = _random_fields(data, mask, design, residual_dof, chosen)
     neighbours = neighbour_table(mask, chosen.connectivity)
@@ -244,6 +249,20 @@ def _warn_of_spread(
                 ".21 to .57 in place of .05 where 6 of 33 people spread 1.25 to 1.5 times as "
                 "far, and .18 where 16 of 43 did",
             )
+
+
+def _refuse_few(groups: Sequence[str]) -> None:
+    """Raise where a group is so small beside another that flipped signs do not hold either."""
+    sizes = {name: groups.count(name) for name in dict.fromkeys(groups)}
+    few = min(sizes, key=sizes.__getitem__)
+    if LEAST_SHARED < sizes[few] < LEAST_BESIDE and max(sizes.values()) > UNLIKE_SIZE * sizes[few]:
+        raise InputError(
+            "a group is too small beside the other for a probability by flipped signs",
+            where=f"group {few}",
+            found=", ".join(f"{name} {n}" for name, n in sizes.items()),
+            do=f"compare {LEAST_BESIDE} people or more (with 3 v 27 the familywise error was "
+            ".10 in place of .05), or switch permutations off (n_permutations 1)",
+        )
 
 
 def _one_sample(design: Design, contrast: npt.NDArray[np.floating]) -> bool:
