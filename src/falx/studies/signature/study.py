@@ -294,7 +294,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=3,
+    version=4,
     mem_mb=600,
     level="group",
 )
