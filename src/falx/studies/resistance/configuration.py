@@ -113,5 +113,6 @@ PUBLISHED: Mapping[str, Any] = {
     "groups.variance": "equal",
     "groups.listed_by": "fsl",
     "genes.mode": "bmhlab",
+    "genes.list_rule": "length",
 }
 """What Liu et al. 2024 did where it differs from the defaults."""
