@@ -17,7 +17,8 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from benchmarks.table import Row, cpu_seconds, wall_seconds
-from falx.anatomy.files import greedy, load_priors
+from falx.anatomy.files import greedy
+from falx.anatomy.priors import as_priors
 from falx.anatomy.refinement import refine
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.segmentation.unified import segment
@@ -39,7 +40,8 @@ def rows() -> list[Row]:
     if not REFERENCE.is_dir():
         return []
     image = load(SHARED / "data" / "images" / "chris_t1.nii.gz")
-    standin = load_priors(REFERENCE / "tpm_standin_6class.nii.gz")
+    image = load(REFERENCE / "tpm_standin_6class.nii.gz", ndim=4)
+    standin = as_priors(image.data, image.affine)
     truth = [load(REFERENCE / f"c{k}chris_t1.nii.gz").data for k in (1, 2, 3)]
     segment(image, standin, SETTINGS, threads=2)
     done: list[Segmentation] = []

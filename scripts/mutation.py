@@ -17,6 +17,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,13 +90,15 @@ def tried(module: str, share: float, seconds: int, seed: int, folder: Path) -> T
     names = [] if share >= 1 else [f"*__mutmut_*{digit}" for digit in digits]
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     mutmut = [sys.executable, "-m", "mutmut"]
+    running = subprocess.Popen(
+        [*mutmut, "run", *names], cwd=folder, env=surroundings, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     try:
-        done = subprocess.run(
-            [*mutmut, "run", *names], cwd=folder, env=surroundings, timeout=seconds, check=False,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        said = done.stdout[-2000:] + done.stderr[-2000:]
+        said = running.communicate(timeout=seconds)[0][-4000:]
     except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)  # with the workers that it has forked
+        running.communicate()
         said = f"stopped after {seconds} s"
         print(f"{module}: {said}, the rest is not tried", flush=True)
     subprocess.run([*mutmut, "export-cicd-stats"], cwd=folder, env=surroundings, check=False,

@@ -20,9 +20,11 @@ SOURCE = ROOT / "src" / "falx"
 EXPORTS = re.compile(r"^__all__ = [\[(].*?[\])]$", re.DOTALL | re.MULTILINE)
 BY_NAME = (SOURCE / "__init__.py", SOURCE / "cli" / "main.py")
 KINDS = {"class", "function", "method", "property"}
-CALLED_BY_OTHERS = {"emit", "add_arguments", "run", "_repr_html_"}
-"""What a library, a notebook or the command table calls: a log handler, a table of a result, a
-command."""
+CALLED_BY_OTHERS = {
+    *("__dir__", "__getattr__", "_repr_html_"),
+    *("add_arguments", "emit", "reset", "run"),
+}
+"""What Python, a notebook, a library or the command table calls."""
 
 
 def unused() -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anatomy.head_model import dice
-from falx.anatomy.files import load_priors
+from falx.anatomy.priors import as_priors
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.settings import Penalties, SegmentationSettings
 from falx.core.grid import apply_affine
@@ -28,7 +28,8 @@ def folder(shared):
 @pytest.fixture(scope="module")
 def result(shared, folder):
     image = load(shared / "data" / "images" / "chris_t1.nii.gz")
-    priors = load_priors(folder / "tpm_standin_6class.nii.gz")
+    standin = load(folder / "tpm_standin_6class.nii.gz", ndim=4)
+    priors = as_priors(standin.data, standin.affine)
     settings = SegmentationSettings(penalties=Penalties(absolute=0.0001))
     return segment(image, priors, settings, threads=2)
 

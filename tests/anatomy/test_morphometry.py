@@ -11,7 +11,6 @@ from scipy import ndimage
 from falx.anatomy.files import GreyVolumeFiles, grey_volume_stage
 from falx.anatomy.morphometry import (
     GreySettings,
-    analysis_mask,
     intracranial_volume_ml,
     modulated,
 )
@@ -116,12 +115,7 @@ def test_published_adjustment_overstates_the_degrees_of_freedom(rng):
     assert plain.dof == honest.dof + 1
 
 
-def test_mask_and_homogeneity(rng):
-    maps = np.zeros((6, 4, 4, 4), np.float32)
-    maps[:, :2] = 0.4
-    assert analysis_mask(maps).sum() == 32
-    with pytest.raises(InputError, match="grey-matter threshold"):
-        analysis_mask(maps, threshold=0.5)
+def test_a_map_unlike_the_others_is_found(rng):
     common = rng.normal(size=500)
     sample = common + 0.2 * rng.normal(size=(15, 500))
     sample[4] = rng.normal(size=500)

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from falx.anatomy.files import load_priors
 from falx.anatomy.priors import (
     FLOOR,
     as_priors,
@@ -20,7 +19,6 @@ from falx.anatomy.priors import (
 )
 from falx.core.errors import InputError
 from falx.core.grid import apply_affine
-from falx.images.nifti import save
 from strategies import affines
 
 SHAPE = (5, 6, 7)
@@ -90,7 +88,7 @@ def test_neighbour_and_fraction_make_up_the_held_position(position, length):
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 99), scale=st.floats(0.1, 1e4))
 def test_priors_sum_to_one_above_the_floor_whatever_their_scale(seed, scale):
-    raw = np.random.default_rng(seed).random((3, 3, 3, 6)) ** 8
+    raw = np.random.default_rng(seed).random((3, 3, 3, 6)) ** 8 + 1e-4
     once, other = (as_priors(f * raw, np.eye(4)).probabilities for f in (1.0, scale))
     np.testing.assert_allclose(once.sum(axis=-1), 1.0, atol=1e-6)
     assert once.min() >= FLOOR / 1.001
@@ -138,11 +136,3 @@ def test_a_coarser_copy_averages_blocks(probabilities):
     coarse = coarsened(as_priors(probabilities, np.eye(4)), 2, 0.0)
     block = probabilities[2:4, 0:2, 4:6].mean(axis=(0, 1, 2))
     np.testing.assert_allclose(coarse.probabilities[1, 0, 2], block, rtol=1e-4)
-
-
-def test_priors_are_read_from_six_volumes(probabilities, tmp_path):
-    affine = np.diag([2.0, 2, 2, 1])
-    save(tmp_path / "tpm.nii.gz", probabilities, affine)
-    found = load_priors(tmp_path / "tpm.nii.gz")
-    np.testing.assert_allclose(found.probabilities, probabilities, rtol=1e-5)
-    np.testing.assert_array_equal(found.affine, affine)

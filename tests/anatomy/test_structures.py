@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.anatomy.morphometry import analysis_mask, intracranial_volume_ml, modulated
+from falx.anatomy.morphometry import intracranial_volume_ml, modulated
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.structures import delineation
 from falx.anatomy.structures.delineation import SKIN, SKULL, Structures, with_skull_and_skin
@@ -207,13 +207,6 @@ def test_intracranial_volume_is_in_millilitres(shares, voxel_mm):
     tissues = [Image(np.full((4, 4, 4), s), affine) for s in shares]
     exact = 64 * sum(shares) * voxel_mm**3 / 1000
     assert intracranial_volume_ml(*tissues) == pytest.approx(exact, abs=1e-12)
-
-
-def test_the_mask_is_where_the_mean_exceeds_the_threshold():
-    maps = np.zeros((2, 2, 2, 2), np.float32)
-    maps[0, 0, 0, 0], maps[:, 1, 1, 1] = 0.3, 0.1
-    assert np.argwhere(analysis_mask(maps, threshold=0.12)).tolist() == [[0, 0, 0]]
-    assert analysis_mask(maps, threshold=0.09).sum() == 2
 
 
 @pytest.mark.parametrize("structure", ["hippocampus", "amygdala", "thalamus"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def falx(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     return toy_study.write_dataset(tmp_path / "bids", 2)
+
+
+@pytest.fixture(autouse=True)
+def _flush_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for the disk would cost more than the tests; the order is tested in test_power."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import pytest
 from falx.cli import app, demo, dicom_in, dicom_out
 from falx.cli import fetch as fetching
 from falx.cli.main import Command, _interrupt, main
-from falx.core.errors import FalxError, FalxNotice, InputError
+from falx.core.errors import FalxError, FalxNotice, InputError, OptionError
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
 
@@ -101,11 +101,9 @@ def test_masks_are_given_or_found_in_the_outputs(tmp_path) -> None:
     signature = tmp_path / dicom_out.DEFAULT_MASKS["signature"].format(subject="07")
     for path in (signature, tmp_path / "mine.nii.gz"):
         save(path, mask, np.eye(4))
-    known = dicom_out._known(tmp_path, "07")
-    assert list(known) == ["signature"]
-    np.testing.assert_array_equal(known["signature"].data, mask)
-    given = dicom_out._given([f"goal={tmp_path / 'mine.nii.gz'}"])
-    assert list(given) == ["goal"] and given["goal"].data.sum() == 16
+    assert dicom_out._known(tmp_path, "07") == {"signature": signature}
+    mine = tmp_path / "mine.nii.gz"
+    assert dicom_out._given([f"goal={mine}"]) == {"goal": mine}
     with pytest.raises(InputError, match="sub-08: there is neither a planned ablation"):
         dicom_out._known(tmp_path, "08")
 
@@ -263,3 +261,15 @@ def test_an_outcome_says_what_failed_and_where_the_log_is(capfd) -> None:
         "    log: /somewhere/logs/pet.log",
         "outputs: /somewhere",
     ]
+
+
+def test_a_cohort_of_any_size_is_asked_for_by_its_number() -> None:
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    cohort = demo._patients(parser.parse_args(["out", "--patients", "5", "--voxel-mm", "2"]))
+    assert [spec.label for spec in cohort] == ["01", "02", "03", "04", "05"]
+    assert {spec.side for spec in cohort} == {"left", "right"}
+    assert {spec.voxel_mm for spec in cohort} == {2.0}
+    assert len(demo._patients(parser.parse_args(["out"]))) == 2
+    with pytest.raises(OptionError, match="--patients is out of range"):
+        demo._patients(parser.parse_args(["out", "--patients", "1"]))

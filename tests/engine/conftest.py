@@ -14,6 +14,12 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
+def _flush_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for the disk would cost more than the tests; the order is tested in test_power."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
 def _jobs_find_the_toy_study(monkeypatch: pytest.MonkeyPatch) -> None:
     before = os.environ.get("PYTHONPATH", "")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), before]))

@@ -10,6 +10,7 @@ import pytest
 
 from falx.core.files import read_table
 from falx.engine import snakemake
+from falx.engine.bundle import bundle_path
 from falx.engine.provenance import record_path
 from toy_run import Toy
 
@@ -105,19 +106,26 @@ def test_the_table_is_written_even_if_the_run_breaks(
     assert {row["status"] for row in table(toy.out).values()} == {"not finished"}
 
 
-def test_a_step_that_was_never_begun_is_named(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a scheduler does that rejects a job: the engine ends, and no log was written."""
+def test_a_step_that_was_never_begun_is_named(
+    make_toy: Callable[..., Toy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a scheduler does that rejects a job: nothing was begun, and no log was written."""
+    toy = make_toy(3)
     real = snakemake._command
 
-    def rejecting(*given: object) -> list[str]:
-        command = real(*given)  # type: ignore[arg-type]
-        return [*command, "--until", "cool"]
+    def rejecting(out: Path, resources: snakemake.Resources) -> list[str]:
+        bundle_path(out, "sub-02").unlink()
+        return real(out, resources)
 
     monkeypatch.setattr(snakemake, "_command", rejecting)
     outcome = toy.run(snakemake=True)
     reasons = {failed.job: str(failed.failure) for failed in outcome.failed}
     assert reasons == {
-        f"sub-0{n}/warm": f"sub-0{n} warm: the step was never begun; logs/engine.log may say why."
-        for n in (1, 2)
+        f"sub-02/{name}": f"sub-02 {name}: the step was never begun; logs/engine.log may say why."
+        for name in ("warm", "cool")
     }
-    assert {row["stage"] for row in table(toy.out).values()} == {"warm"}
+    rows = table(toy.out)
+    assert {label: row["status"] for label, row in rows.items()} == {
+        "01": "finished", "02": "failed", "03": "finished",
+    }  # fmt: skip
+    assert "was never begun" in rows["02"]["reason"]

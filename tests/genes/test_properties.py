@@ -489,6 +489,7 @@ def test_overlap_is_symmetric(seed):
     assert first.interval[0] < first.odds_ratio < first.interval[1]
     table = np.array([len(first.common), len(a) - len(first.common)])
     assert (first.n_first, first.n_second) == (table.sum(), len(b))
+    assert first.expected == pytest.approx(len(a) * len(b) / 60)
 
 
 @few
@@ -500,6 +501,8 @@ def test_directions_turn_with_the_lists(seed):
     first = direction_agreement(genes[:20], genes[20:45], up, down)
     turned = direction_agreement(genes[20:45], genes[:20], up, down)
     assert turned.cells == (*first.cells[2:], *first.cells[:2])
+    weights = (genes[:20], genes[20:45])
+    assert first.cells == tuple(len({*w} & {*c}) for w in weights for c in (up, down))
     if first.agree is not None:
         assert turned.agree == pytest.approx(1 - first.agree)
     assert (first.p is None) == (turned.p is None)

@@ -232,10 +232,10 @@ def test_the_least_extent_is_the_first_that_passes(n_voxels, dlh, voxel_p, clust
 def test_higher_wider_and_in_less_space_is_rarer(u, v, small, large, wide):
     resels = resel_counts(np.ones((20, 22, 18), bool), 3.0)
     spm, larger = SpmField(resels, "T", 40), SpmField(wide * resels, "T", 40)
-    assert spm.p_peak(max(u, v)) <= spm.p_peak(min(u, v))
+    assert spm.p_cluster(max(u, v), 0.0) <= spm.p_cluster(min(u, v), 0.0)
     k, m = min(small, large), max(small, large)
-    assert spm.p_cluster(u, m) <= spm.p_cluster(u, k) <= spm.p_peak(u)
-    assert larger.p_peak(u) >= spm.p_peak(u)
+    assert spm.p_cluster(u, m) <= spm.p_cluster(u, k) <= spm.p_cluster(u, 0.0)
+    assert larger.p_cluster(u, 0.0) >= spm.p_cluster(u, 0.0)
 
 
 @few

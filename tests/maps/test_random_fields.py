@@ -46,7 +46,7 @@ def test_probabilities_of_spm(reference):
     for row in rows:
         spm, u, k = field(row), float(row["u"]), float(row["k_resel"])
         assert spm.p_cluster(u, k) == pytest.approx(float(row["P_corr"]), abs=1e-10)
-        assert spm.p_peak(u) == pytest.approx(float(row["P_peak"]), abs=1e-10)
+        assert spm.p_cluster(u, 0.0) == pytest.approx(float(row["P_peak"]), abs=1e-10)
         assert spm.p_cluster_uncorrected(u, k) == pytest.approx(float(row["p_unc"]), rel=1e-9)
         assert spm.expected_clusters(u) == pytest.approx(float(row["Ec"]), rel=1e-9)
         assert spm.mean_extent(u) == pytest.approx(float(row["Ek_resel"]), rel=1e-9)
@@ -56,8 +56,8 @@ def test_corrected_heights_of_spm(reference):
     rows = table(reference / FOLDER / "spm_uc_RF.csv")
     assert len(rows) == 29
     for row in rows:
-        alpha, p_peak = float(row["alpha"]), field(row).p_peak
-        height = optimize.brentq(lambda u: p_peak(u) - alpha, 2.0, 100.0, xtol=1e-12)  # noqa: B023
+        alpha, spm = float(row["alpha"]), field(row)
+        height = optimize.brentq(lambda u: spm.p_cluster(u, 0.0) - alpha, 2.0, 100.0, xtol=1e-12)  # noqa: B023
         assert height == pytest.approx(float(row["u"]), abs=1e-8)
 
 

@@ -13,12 +13,11 @@ from falx.core.files import read_table
 from falx.core.grid import box_grid, mirror, reorient_to_ras
 from falx.pet.asymmetry import (
     asymmetry_index,
-    proportional_from_z5,
     ratio_of_means,
-    z5_from_proportional,
 )
 from falx.pet.scaling import convert, scale_image
 from falx.pet.signature import PUBLISHED_THRESHOLD, threshold_mask
+from pet.z5 import proportional_from_z5, z5_from_proportional
 from strategies import ORIENTATIONS, store
 
 GRID = box_grid((-6, -4, -4), (6, 4, 4), 2.0)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from falx.core.errors import OptionError
-from falx.pet.asymmetry import proportional_from_z5, ratio_of_means, z5_from_proportional
+from falx.pet.asymmetry import ratio_of_means
 from falx.pet.scaling import SCALES, convert, scale_image
+from pet.z5 import proportional_from_z5, z5_from_proportional
 
 IMAGES = hnp.arrays(np.float64, (4, 3, 2), elements=st.floats(1.0, 100.0))
 ALL = np.ones((4, 3, 2), dtype=bool)

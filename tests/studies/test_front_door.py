@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 import falx
-from falx.cli.main import main
 from falx.core.records import plain
 from falx.images.nifti import load, load_labels, load_mask
 from falx.images.warp import load_map
+from falx.studies.plan.files import (
+    NEEDED,
+    OFFERED,
+    PlanChoices,
+    PlanOutputs,
+    find_files,
+    plan_stage,
+)
+from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
 ANAT, PET = "anat/sub-01_", "pet/sub-01_trc-FDG_"
 
@@ -122,25 +129,31 @@ def test_results_print_and_draw_themselves(chain, rates, tmp_path) -> None:
     same(signature.image, saved, load_mask)
 
 
-def test_a_plan_is_that_of_the_command_line(chain, out, tmp_path, capsys) -> None:
-    copy = tmp_path / "out"
-    shutil.copytree(out / "sub-01", copy / "sub-01")
-    words = ["plan", str(copy), "--participant-label", "01", "--max-burns", "1", "--draws", "200"]
-    code = main([*words, "--max-angle-deg", "40"])
-    (written,) = copy.rglob("*plan*.json")
-    document = json.loads(written.read_text(encoding="utf-8"))
-    found = falx.plan(chain[-1], max_burns=1, draws=200, max_angle_deg=40)
+def test_a_plan_is_that_of_the_stage(chain, out, tmp_path) -> None:
+    given = dict.fromkeys((*NEEDED, *OFFERED, "vessels", "sinuses", "user_plan"))
+    outputs = PlanOutputs.below(tmp_path, "01", scored=False)
+    goal = Goal(threshold=0.2, margin=0.0, probability=0.5)
+    choices = PlanChoices(
+        Limits(max_angle_deg=45), goal, Placement(draws=200), Search(max_burns=1)
+    )
+    plan_stage(
+        find_files(out, "01", given, side=None), outputs, choices, label="sub-01", threads=2
+    )
+    document = json.loads(outputs.plan_json.read_text(encoding="utf-8"))
+    found = falx.plan(
+        chain[-1], max_burns=1, draws=200, max_angle_deg=45,
+        threshold=0.2, margin=0.0, probability=0.5,
+    )  # fmt: skip
     assert len(found.found.options) == len(document["options"]) > 0
     assert found.found.candidates == document["candidates"]
-    assert (code == 0) == (found.suggested is not None) == (document["suggested"] is not None)
     for own, option in zip(found.found.options, document["options"], strict=True):
         assert own.assessment.rate == option["hippocampus"]["rate"]
         assert own.assessment.risk_mm == option["risk_mm"]
-    assert "Vessels were not checked." in repr(found) and "pairs of entry" in repr(found)
+    assert found.suggested is not None and document["suggested"] is not None
+    same(found.image, outputs.ablation_native, load_mask)
+    for words in ("Vessels were not checked.", "pairs of entry", "reaches the threshold when"):
+        assert words in repr(found)
     assert found.plot()._repr_png_().startswith(b"\x89PNG")
-    if found.suggested is not None:
-        same(found.image, next(copy.rglob("*desc-planned_mask.nii.gz")), load_mask)
-        assert "reaches the threshold when misplaced" in repr(found)
     with pytest.raises(falx.FalxError, match="did you mean 'max_length_mm'"):
         falx.plan(chain[-1], max_lenght_mm=9)
 

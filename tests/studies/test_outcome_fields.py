@@ -98,15 +98,17 @@ def test_groups_are_those_of_the_tests(study):
 def test_the_page_shows_the_same_groups(study):
     table = page_table(comparison_fields(study, study.modalities), study.modalities)
     columns = list(table.columns)
-    for row, c, holm in zip(table.rows, study.modalities, study.modality_holm, strict=True):
+    holm_of = {m.name: m.holm for m in study.family if m.kind == "group"}
+    for row, c in zip(table.rows, study.modalities, strict=True):
         assert row[0] == label(c.name)
         assert row[columns.index("difference")] == c.welch.difference
         assert row[columns.index("P Welch")] == c.welch.p
-        assert row[columns.index("P Student, Holm")] == holm
+        assert row[columns.index("P Welch, Holm over the family")] == holm_of[c.name]
         assert row[columns.index("P(not free > free)")] == c.rank.effect
         assert row[columns.index("not seizure free")].startswith(f"{c.not_free.mean:.4g} ± ")
     rates = page_table(comparison_fields(study, study.rates), study.rates)
-    assert {row[columns.index("P Student, Holm")] for row in rates.rows} == {None}
+    shown = [row[columns.index("P Welch, Holm over the family")] for row in rates.rows]
+    assert shown == [holm_of["rate_hippocampus"], None]
 
 
 def test_models_name_the_estimate_that_is_best(study):

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from falx.anatomy.head import GivenLabels, segment_head
 from falx.anatomy.metrics import GreyMetrics, coregistration_metrics
 from falx.anatomy.morphometry import GreySettings, intracranial_volume_ml, modulated
-from falx.anatomy.priors import TissuePriors, as_priors
 from falx.anatomy.registration.coregistration import coregister, surroundings
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
@@ -37,7 +36,6 @@ __all__ = [
     "greedy",
     "grey_volume_stage",
     "load_matrix",
-    "load_priors",
 ]
 
 
@@ -163,12 +161,6 @@ def load_matrix(path: Path | None) -> npt.NDArray[np.float64]:
     if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
         raise InputError("the file holds no 4×4 matrix", where=Path(path).name)
     return matrix
-
-
-def load_priors(path: Path | str) -> TissuePriors:
-    """Read priors from a 4D image with six volumes in the order of :data:`TISSUES`."""
-    image = load(path, ndim=4)
-    return as_priors(image.data, image.affine)
 
 
 def load_still(path: Path) -> Image:

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.registration.inverse import jacobian_determinants
-from falx.core.errors import InputError, QualityError
+from falx.core.errors import QualityError
 from falx.core.grid import Grid
 from falx.core.settings import check_settings, option
 from falx.images.nifti import Image
 from falx.images.resample import pull
 from falx.images.warp import CoordinateMap
 
-__all__ = ["GreySettings", "analysis_mask", "intracranial_volume_ml", "modulated"]
+__all__ = ["GreySettings", "intracranial_volume_ml", "modulated"]
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,3 @@ def intracranial_volume_ml(gm: Image, wm: Image, csf: Image) -> float:
     """
     total = sum(float(tissue.data.sum(dtype=np.float64)) for tissue in (gm, wm, csf))
     return total * gm.grid.voxel_volume_mm3 / 1000.0
-
-
-def analysis_mask(
-    maps: npt.NDArray[np.floating], *, threshold: float = 0.1
-) -> npt.NDArray[np.bool_]:
-    """Voxels whose mean over maps of shape (n, X, Y, Z) exceeds an absolute threshold."""
-    mask = maps.mean(axis=0) > threshold
-    if not mask.any():
-        raise InputError(
-            "no voxel passes the grey-matter threshold",
-            found=f"largest mean {maps.mean(axis=0).max():.3g}",
-            do="lower the threshold or check the segmentations",
-        )
-    return np.asarray(mask)

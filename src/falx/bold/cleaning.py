@@ -49,7 +49,7 @@ class Band:
         check_range("high edge of the band", self.high_hz, self.low_hz, 10.0, unit="Hz")
 
     def keeps(self, frequency_hz: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Whether each frequency lies in the band."""
+        """Whether each frequency, shape (F,), lies in the band."""
         low, high = self.low_hz - FREQUENCY_TOLERANCE_HZ, self.high_hz + FREQUENCY_TOLERANCE_HZ
         return np.asarray((frequency_hz >= low) & (frequency_hz <= high))
 
@@ -177,7 +177,7 @@ def clean_sequentially(
     trend_order: int = 1,
     threads: int = 1,
 ) -> npt.NDArray[np.float32]:
-    """Regress first, then filter: the published order, kept for comparison.
+    """Regress first, then filter: the published order, kept for comparison; shape (V, T).
 
     The filter brings nuisance signals back; see :func:`cleaning_basis` for the default.
     """

@@ -268,7 +268,7 @@ def _checked(parameters: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 def rotation_centre(
     kind: str, shape: tuple[int, ...], affine: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """World origin, or the centre of the volume, mm; translations and FD depend on it."""
+    """World origin, or the centre of the volume, shape (3,), mm; FD depends on it."""
     check_option("centre", kind, ("world", "volume"))
     if kind == "world":
         return np.zeros(3)

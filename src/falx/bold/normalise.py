@@ -95,7 +95,7 @@ def average_run(
 def covered_voxels(
     series: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_], *, where: object = None
 ) -> npt.NDArray[np.bool_]:
-    """Rows of a mask's series that every volume reaches and that vary.
+    """Rows of a mask's series, shape (V, T), that every volume reaches and that vary: (V,).
 
     Raises
     ------

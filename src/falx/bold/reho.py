@@ -49,12 +49,12 @@ class RehoMap:
 
     @property
     def computed(self) -> npt.NDArray[np.bool_]:
-        """Mask of the voxels that have a value."""
+        """Mask of the voxels that have a value, shape (X, Y, Z)."""
         return np.asarray(self.series_used > 0)
 
     @property
     def chi2(self) -> npt.NDArray[np.float64]:
-        """Friedman's K (n - 1) W; not calibrated for series that correlate in time."""
+        """Friedman's K (n - 1) W, shape (X, Y, Z); not calibrated for correlation in time."""
         return np.asarray(self.series_used * (self.n_times - 1.0) * self.w)
 
 

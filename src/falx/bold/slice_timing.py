@@ -1,4 +1,7 @@
-"""Slice timing: the series of every slice as if all slices had been taken at once."""
+"""Slice timing: the series of every slice as if all slices had been taken at once.
+
+Sladky et al. 2011, NeuroImage 58:588, measured how much it gains.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ def shift_series(
 def check_slice_times(
     slice_times_s: npt.ArrayLike, n_slices: int, repetition_time_s: float
 ) -> npt.NDArray[np.float64]:
-    """Return the slice times if they can be right, else raise and say what is wrong."""
+    """Return the slice times, shape (Z,), if they can be right, else say what is wrong."""
     times = np.asarray(slice_times_s, dtype=np.float64)
     if times.shape != (n_slices,):
         raise InputError(

@@ -1,4 +1,7 @@
-"""Maps of regional homogeneity that can be compared between people: z and share of the mean."""
+"""Maps of regional homogeneity that can be compared between people: z and share of the mean.
+
+Zang et al. 2004, NeuroImage 22:394, divide by the mean; the z map is that of DPABI.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Scale = Callable[[npt.NDArray[np.float64], npt.NDArray[np.bool_]], npt.NDArray[n
 def standardise(
     values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """Return z = (value - mean) / sd within the mask, sd with n - 1; zero outside.
+    """Return z = (value - mean) / sd within the mask, sd with n - 1, in its shape; zero outside.
 
     Examples
     --------
@@ -41,7 +44,7 @@ def standardise(
 def relative(
     values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """Return value / mean within the mask; zero outside.
+    """Return value / mean within the mask, in its shape; zero outside.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.engine.snakemake import Resources
+from falx.phantom.cohort import simulate_cohort
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
 from falx.studies.signature.files import compare_patient
@@ -34,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two phantom patients, a gene programme in a made-up atlas, or two phantom groups",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the phantoms")
+    parser.add_argument(
+        "--patients",
+        type=int,
+        metavar="N",
+        help="a cohort of N patients whose outcome depends on the ablative rate, and its group "
+        "level, instead of two patients",
+    )
     parser.add_argument(
         "--voxel-mm", type=float, default=1.5, metavar="MM", help="voxels of the T1w"
     )
@@ -73,19 +82,18 @@ def _genes(arguments: argparse.Namespace) -> int:
 
 
 def _signature(arguments: argparse.Namespace) -> int:
-    """Write two phantom patients, one with a focus on either side, and study them."""
+    """Write phantom patients and study them; two have a focus on either side."""
     check_range("--voxel-mm", arguments.voxel_mm, 0.8, 2.0, unit="mm")
     start = time.monotonic()
-    bids = arguments.out / f"bids-seed{arguments.seed}-{arguments.voxel_mm:g}mm"
-    # In the second head a plan keeps every rule, in the first none does: both are worth seeing.
-    specs = [
-        PatientSpec("01", "right", voxel_mm=arguments.voxel_mm, ablative_rate=0.45, head="12"),
-        PatientSpec("02", "left", voxel_mm=arguments.voxel_mm, ablative_rate=0.65, head="10"),
-    ]
+    specs, cohort = _patients(arguments), "" if arguments.patients is None else "cohort"
+    bids = arguments.out / "-".join(
+        filter(None, ["bids", cohort and f"{cohort}{len(specs)}", f"seed{arguments.seed}",
+                      f"{arguments.voxel_mm:g}mm"])
+    )  # fmt: skip
     if not bids.exists():
         say(f"simulating the raw images of {len(specs)} phantom patients in {bids}")
         _write(bids, specs, arguments.seed)
-    outputs = arguments.out / "signature"
+    outputs = arguments.out / f"signature{cohort and f'-{cohort}{len(specs)}'}"
     request = Request(
         study=STUDY,
         dataset=Dataset.open(bids),
@@ -105,11 +113,31 @@ def _signature(arguments: argparse.Namespace) -> int:
     else:
         say("Steps failed, so planted and found are not compared, and nothing is planned.")
     print_outcome(outcome, outputs)
+    if cohort:
+        group = run_study(replace(request, level="group"), say)
+        print_outcome(group, outputs)
+        say(f"{time.monotonic() - start:.0f} s in all")
+        return max(outcome.code, group.code)
     if outcome.code == 0:
         for spec in specs:
             _plan(outputs, spec.label, arguments.jobs)
     say(f"{time.monotonic() - start:.0f} s in all")
     return outcome.code
+
+
+def _patients(arguments: argparse.Namespace) -> list[PatientSpec]:
+    """Two patients, one with a focus on either side, or a cohort of any size."""
+    voxel_mm = arguments.voxel_mm
+    if arguments.patients is not None:
+        check_range("--patients", arguments.patients, 2, 1000)
+        template = PatientSpec(voxel_mm=voxel_mm)
+        rng = np.random.default_rng(arguments.seed)
+        return list(simulate_cohort(arguments.patients, rng, template=template))
+    # In the second head a plan keeps every rule, in the first none does: both are worth seeing.
+    return [
+        PatientSpec("01", "right", voxel_mm=voxel_mm, ablative_rate=0.45, head="12"),
+        PatientSpec("02", "left", voxel_mm=voxel_mm, ablative_rate=0.65, head="10"),
+    ]
 
 
 def _plan(outputs: Path, label: str, jobs: int) -> None:

@@ -43,7 +43,8 @@ class AdditiveStudy:
     prediction
         Mean held-out prediction per patient, (n,).
     interval_low, interval_high
-        95 % prediction limits per patient from the residuals of *other* patients (CV+).
+        95 % prediction limits per patient, (n,), from the outcomes of the *other* patients only
+        (jackknife+ of averaged models); infinite with fewer than 20 patients or three folds.
     r, p
         Pearson correlation of the mean prediction with the truth.
     r_iterations
@@ -159,7 +160,7 @@ def cross_validate_additive(
     held = np.sum(np.where(held_out, fitted, 0.0), axis=1)
     prediction = held.mean(axis=0)
     shapley = (parts - parts.mean(axis=1, keepdims=True)).reshape(n_iterations, n_folds, n, -1)
-    low, high = _cv_plus(fitted, held, folds, y)
+    low, high = _limits(x, y, folds, rounds=rounds, learning_rate=learning_rate)
     r, p = scipy.stats.pearsonr(prediction, y)
     sse = np.sum((held - y) ** 2, axis=1)
     return AdditiveStudy(
@@ -187,27 +188,43 @@ def _row_correlations(rows: Floats, y: Floats) -> Floats:
     return np.asarray(np.divide(centred @ target, scale, out=np.zeros(len(rows)), where=scale > 0))
 
 
-def _cv_plus(
-    fitted: Floats, held: Floats, folds: NDArray[np.int64], y: Floats
+def _limits(
+    x: Floats, y: Floats, folds: NDArray[np.int64], *, rounds: int, learning_rate: float
 ) -> tuple[Floats, Floats]:
-    """CV+ limits (Barber 2021), averaged over repeats.
+    """Prediction limits of predictors (n, p): jackknife+ of averaged models (Kim et al. 2020).
 
-    For a patient of fold k, every patient i of another fold offers prediction ± its own
-    held-out residual; patients of the same fold are left out, so no patient's own outcome is
-    used.
+    Each patient in turn is new to everybody else. Patient i offers the mean prediction for the new
+    one by the models that were fitted without the folds of both, minus and plus its own residual
+    under the mean of those same models. Of m others, the limits are the ⌊.05 (m + 1)⌋-th
+    smallest difference and the ⌊.05 (m + 1)⌋-th largest sum, infinite where there is none
+    (m < 19). The new patient's own outcome enters neither a model nor a residual.
     """
-    n_iterations, _, n = fitted.shape
-    repeats = min(n_iterations, 200)
-    lows, highs = np.empty((repeats, n)), np.empty((repeats, n))
-    for it in range(repeats):
-        residual = np.abs(held[it] - y)
-        for k in np.unique(folds[it]):
-            inside, others = folds[it] == k, folds[it] != k
-            centre = fitted[it, k, inside][:, None]
-            offers = residual[others][None, :]
-            lows[it, inside] = np.quantile(centre - offers, 0.025, axis=1)
-            highs[it, inside] = np.quantile(centre + offers, 0.975, axis=1)
-    return lows.mean(axis=0), highs.mean(axis=0)
+    n, n_folds = len(y), int(folds.max()) + 1
+    repeats = folds[:200]
+    limits = np.full((2, n), np.inf) * np.array([[-1], [1]])
+    rank = int(0.05 * n + 1e-9)
+    if n_folds < 3 or rank < 1:
+        return limits[0], limits[1]
+    pairs = [(j, k) for j in range(n_folds) for k in range(j + 1, n_folds)]
+    away = np.stack([(repeats == j) | (repeats == k) for j, k in pairs], axis=1)
+    away = away.reshape(-1, n)
+    parts, means = boost(
+        x, y[None], np.ascontiguousarray(~away), x, rounds=rounds, learning_rate=learning_rate
+    )
+    without = means[:, None] + parts.sum(axis=2)
+    apart = np.repeat(repeats, len(pairs), axis=0)
+    for patient in range(n):
+        others = np.arange(n) != patient
+        both = away & away[:, [patient]] & (apart != apart[:, [patient]])
+        # A patient who never had another fold than the new one offers nothing.
+        times = np.maximum(both.sum(axis=0), 1)
+        known = others & both.any(axis=0)
+        centre = (both * without[:, [patient]]).sum(axis=0) / times
+        residual = np.abs(y - (both * without).sum(axis=0) / times)
+        if known.sum() >= n - 1:
+            limits[0, patient] = np.sort((centre - residual)[known])[rank - 1]
+            limits[1, patient] = np.sort((centre + residual)[known])[-rank]
+    return limits[0], limits[1]
 
 
 def cross_validate_linear(

@@ -27,7 +27,7 @@ def vector(values: ArrayLike, name: str, *, at_least: int = 1) -> Floats:
     if array.ndim != 1 or len(array) < at_least:
         raise InputError(
             f"{name} needs at least {at_least} values in one column",
-            found=f"an array of shape {array.shape}",
+            found=f"{array.shape[0]} values" if array.ndim == 1 else f"{array.ndim} dimensions",
             do="pass one number per patient",
         )
     missing = int(np.sum(~np.isfinite(array)))
@@ -35,7 +35,7 @@ def vector(values: ArrayLike, name: str, *, at_least: int = 1) -> Floats:
         raise InputError(
             f"{name} has missing values",
             found=f"{missing} of {len(array)}",
-            do="keep the complete cases first (falx.core.checks.complete_cases)",
+            do="keep the complete cases first",
         )
     return array
 

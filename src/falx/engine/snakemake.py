@@ -1,8 +1,9 @@
 """Runs jobs with Snakemake: in parallel here, or on a cluster by a profile.
 
-Snakemake schedules and isolates; what must run was decided before (:mod:`falx.engine.state`).
-It works inside the output folder on relative paths. Its own words go to ``logs/engine.log``;
-progress is read from the records and failures that the jobs leave, never from its text.
+Snakemake schedules and isolates; what must run was decided before (:mod:`falx.engine.state`). One
+job is one person (:mod:`falx.engine.bundle`), or one stage of the group. It works inside the
+output folder on relative paths. Its own words go to ``logs/engine.log``; progress is read from the
+records and failures that the jobs leave, never from its text.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,11 +26,12 @@ import falx
 from falx.core.errors import InputError
 from falx.core.files import write_text
 from falx.core.threads import WAITING
-from falx.engine.job import Job
+from falx.engine.bundle import PERSON, bundle_path, bundles_of
+from falx.engine.job import GROUP, Job
 from falx.engine.lease import lease_of
 from falx.engine.lock import end_group, register_child
 from falx.engine.provenance import discard, read_record, record_path
-from falx.engine.runner import Finished, failure_of, failure_path, note_failure
+from falx.engine.runner import Finished, ended_silently, failure_of, failure_path, note_failure
 
 __all__ = ["Resources", "run_with_snakemake", "shared_threads"]
 
@@ -162,11 +165,11 @@ class _Watch:
             elif job.id not in failed:
                 blocked.add(job.id)
                 if (self.out / job.log).exists():
-                    what = "the process ended without a word; was it killed?"
+                    reason = ended_silently(job)
                 else:
-                    what = f"the step was never begun; {ENGINE_LOG} may say why."
-                note_failure(self.out, job.id, f"{job.title}: {what}")
-                self._end(job, 0.0, f"{job.title}: {what}")
+                    reason = f"{job.title}: the step was never begun; {ENGINE_LOG} may say why."
+                note_failure(self.out, job.id, reason)
+                self._end(job, 0.0, reason)
         return True
 
     def _is_done(self, job_id: str) -> bool:
@@ -201,33 +204,40 @@ def _wait(process: subprocess.Popen[bytes], watch: _Watch) -> int:
 
 
 def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
-    planned = {job.id: job.record for job in jobs}
-    stages: dict[str, dict[str, Any]] = {}
+    """Write what Snakemake is to run: one bundle a person, and every job of the group."""
     threads = shared_threads(jobs, resources)
-    for job in jobs:
-        mem_mb = min(job.mem_mb, resources.mem_mb or job.mem_mb)
-        traits = stages.setdefault(
-            job.stage,
-            {
-                "threads": threads[job.stage],
-                "mem_mb": mem_mb,
-                "priority": len(stages),
-                "needs": {},
-            },
-        )
-        traits["needs"][job.unit] = [planned[need] for need in sorted(job.needs & planned.keys())]
-        path = out / ".falx" / "jobs" / f"{job.id}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(job.to_json(), encoding="utf-8")
+    rules: dict[str, dict[str, Any]] = {}
+    people = [job for job in jobs if job.unit != GROUP]
+    for unit, bundle in bundles_of(people, threads).items():
+        bundle.write(bundle_path(out, unit))
+        rule = rules.setdefault(PERSON, {"threads": 1, "mem_mb": 1, "needs": {}})
+        rule["needs"][unit] = []
+        rule["threads"] = max(rule["threads"], *(threads[job.stage] for job in bundle.jobs))
+        rule["mem_mb"] = max(rule["mem_mb"], *(job.mem_mb for job in bundle.jobs))
+    group = {job.id: job for job in jobs if job.unit == GROUP}
+    for job in group.values():
+        needs = [_done(group[need].unit, group[need].stage) for need in job.needs & group.keys()]
+        rules[job.stage] = {
+            "threads": threads[job.stage], "mem_mb": job.mem_mb, "needs": {GROUP: sorted(needs)},
+        }  # fmt: skip
+        write_text(out / ".falx" / "jobs" / f"{job.id}.json", job.to_json())
+    for rule in rules.values():
+        rule["mem_mb"] = min(rule["mem_mb"], resources.mem_mb or rule["mem_mb"])
     plan = {
-        "records": list(planned.values()),
-        "stages": stages,
+        "done": [_done(unit, name) for name, rule in rules.items() for unit in rule["needs"]],
+        "rules": rules,
         "options": f"--lease {lease_of(out)}"
         + (" --enforce-memory" if resources.enforce_memory else ""),
     }
+    shutil.rmtree(out / ".falx" / "done", ignore_errors=True)
     write_text(out / ".falx" / "plan.json", json.dumps(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
     write_text(out / ".falx" / "snakemake.json", json.dumps(config))
+
+
+def _done(unit: str, name: str) -> str:
+    """Return the mark that Snakemake sees; records are not its own to delete."""
+    return f".falx/done/{unit}/{name}"
 
 
 def shared_threads(jobs: Sequence[Job], resources: Resources) -> dict[str, int]:

@@ -246,7 +246,7 @@ def nearest_region(point_mm: npt.ArrayLike, atlas: Atlas) -> tuple[str, float]:
 def regions_of(
     members: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], least: int
 ) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """Split a cluster by region, the largest first; what is small or unlabelled comes last."""
+    """Split a cluster, rows of shape (n,), by region: the largest first, small ones last."""
     named, other = [], []
     for code in np.unique(codes[members]):
         inside = members[codes[members] == code]
@@ -261,7 +261,7 @@ def regions_of(
 
 
 def region_name(code: int, point_mm: npt.NDArray[np.float64], atlas: Atlas) -> str:
-    """Name of a region, or of "other / unlabelled" with the region nearest to the point."""
+    """Name of a region, or of "other / unlabelled" with that nearest to the point, shape (3,)."""
     if code:
         return next(item.name for item in atlas.regions if item.label == code)
     near, distance_mm = nearest_region(point_mm, atlas)

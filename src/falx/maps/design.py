@@ -138,13 +138,13 @@ def group_design(
 def regression_design(
     predictor: str, values: npt.ArrayLike, covariates: Mapping[str, npt.ArrayLike] | None = None
 ) -> Design:
-    """Design of a regression on one predictor, with intercept and covariates."""
+    """Design of a regression on one predictor, shape (n,), with intercept and covariates."""
     centred = _centred(predictor, values)
     return _checked({predictor: centred, "mean": np.ones(len(centred))}, covariates or {})
 
 
 def partition(design: Design, contrast: npt.NDArray[np.floating]) -> Partition:
-    """Split a design into the effect of a contrast and everything else.
+    """Split a design into the effect of a contrast, shape (p,), and everything else.
 
     Notes
     -----
@@ -175,7 +175,7 @@ def orthogonality(design: Design, contrast: npt.NDArray[np.floating]) -> tuple[O
     Parameters
     ----------
     contrast
-        Its non-zero columns are the tested ones; constant columns are left out.
+        Shape (p,); its non-zero columns are the tested ones; constant columns are left out.
     """
     x = design.matrix - design.matrix.mean(axis=0)
     tested = design.matrix @ np.sign(contrast)

@@ -1,4 +1,4 @@
-"""How a map goes with head motion over people, summarised over its voxels."""
+"""How a map goes with head motion (Power et al. 2012) over people, summarised over voxels."""
 
 from __future__ import annotations
 

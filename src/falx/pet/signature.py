@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from falx.core.errors import InputError, check_option, check_range, notify
 from falx.core.grid import Grid, Side
+from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD
 from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
 from falx.pet.maps import Place
@@ -65,7 +66,7 @@ class Threshold:
 
 
 PUBLISHED_THRESHOLD = Threshold(
-    -0.0578157525,
+    PUBLISHED_AI_THRESHOLD,
     "z5",
     "<=",
     "Mo 2025, scripts: the median PET asymmetry of the 30 patients; printed as -0.06",

@@ -50,5 +50,5 @@ def check_not_separated(predictors: ArrayLike, outcome: ArrayLike, name: str) ->
         raise SeparatedError(
             f"{name} separates the outcomes, so no maximum-likelihood odds ratio exists",
             found="a combination of predictors without overlap between the classes",
-            do="use Firth's penalised fit (falx.clinical.logistic.firth) and say so",
+            do="read Firth's penalised estimate instead",
         )

@@ -31,6 +31,7 @@ __all__ = [
     "TurningPoint",
     "fit_spline",
     "odds_ratio_curve",
+    "runs_away",
     "turning_points",
 ]
 
@@ -184,6 +185,16 @@ def odds_ratio_curve(
     with np.errstate(over="ignore"):
         band = np.exp(log_or - Z95 * se), np.exp(log_or + Z95 * se)
         return OddsRatioCurve(grid, np.exp(log_or), *band, at)
+
+
+def runs_away(fit: SplineFit, *, most: float = 1e6) -> bool:
+    """Whether the curve against its median exceeds `most`, or 1 / `most`, in the observed range.
+
+    Few patients and many knots make such odds ratios, finite in print only: hardly separated
+    outcomes leave a maximum of the likelihood that the data do not determine.
+    """
+    at = odds_ratio_curve(fit).odds_ratio
+    return not bool(np.all((at <= most) & (at >= 1 / most)))
 
 
 def turning_points(fit: SplineFit) -> tuple[TurningPoint, ...]:

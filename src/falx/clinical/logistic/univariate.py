@@ -128,7 +128,7 @@ def univariate_logistic(
 
     try:
         firth = _firth(x, y == 1)
-        ml = _likelihood(x, y == 1)
+        ml = _likelihood(x, y == 1, name)
     except SeparatedError as reason:
         return model("separated", str(reason), firth=firth)
     except InputError as reason:
@@ -143,8 +143,8 @@ def univariate_logistic(
     return model("fitted", warning, ml, firth)
 
 
-def _likelihood(x: Floats, event: Bools) -> OddsRatio:
-    fit = fit_logistic(x, event)
+def _likelihood(x: Floats, event: Bools, name: str) -> OddsRatio:
+    fit = fit_logistic(x, event, [name])
     low, high = profile_interval(x, event)
     p_wald, p_ratio = wald_test(fit, [1]).p, likelihood_ratio(fit).p
     return _odds_ratio(float(fit.coefficients[1]), float(fit.se[1]), p_wald, p_ratio, low, high)

@@ -114,7 +114,7 @@ def ranked_enrichment(
     nulls = np.asarray(null_statistics, dtype=np.float64)
     columns = sets.membership.tocsc()
     start, set_of = columns.indptr.astype(np.int64), columns.indices.astype(np.int64)
-    score = _scores(np.asarray(statistic, dtype=np.float64), sets, start, set_of)
+    score = enrichment_scores(statistic, sets)
     null = np.stack(
         [
             _scores(np.ascontiguousarray(nulls[:, b]), sets, start, set_of)

@@ -1,4 +1,4 @@
-"""Clusters: connected voxels of one sign beyond a threshold."""
+"""Clusters: connected voxels of one sign beyond a threshold (Friston et al. 1994, HBM 1:210)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def find_clusters(
     *,
     least_extent: int = 1,
 ) -> tuple[Cluster, ...]:
-    """Clusters of both signs, the largest first; equal ones by their first voxel."""
+    """Clusters of both signs of a map, shape (V,): the largest first, then by first voxel."""
     labels = label_clusters(statistic, neighbours, threshold)
     rows = np.flatnonzero(labels >= 0)
     order = rows[np.argsort(labels[rows], kind="stable")]
@@ -97,7 +97,7 @@ def find_clusters(
 def cluster_maxima(
     statistic: npt.NDArray[np.floating], neighbours: npt.NDArray[np.int32], threshold: float
 ) -> tuple[int, float]:
-    """Extent of the largest and mass of the heaviest cluster of either sign; zero if none."""
+    """Largest extent and heaviest mass of clusters of either sign of a map, shape (V,), or 0."""
     labels = label_clusters(statistic, neighbours, threshold)
     rows = np.flatnonzero(labels >= 0)
     if len(rows) == 0:

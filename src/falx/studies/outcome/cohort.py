@@ -104,7 +104,7 @@ def join_cohort(
     Raises
     ------
     InputError
-        Without a column of outcomes, with one that cannot be read, or with one kind only.
+        Without a column of outcomes, or with one that is empty or cannot be read.
     """
     headers = _headers(participants, columns or Columns())
     left_out = dict(excluded or {})
@@ -170,7 +170,7 @@ def _reason_against(
 
 def _check_outcomes(outcomes: Mapping[str, bool], n_measured: int) -> None:
     free = sum(outcomes.values())
-    if len(outcomes) < 2:
+    if not outcomes:
         raise InputError(
             "the group level needs patients with an outcome",
             where=TABLE,
@@ -178,7 +178,7 @@ def _check_outcomes(outcomes: Mapping[str, bool], n_measured: int) -> None:
             do="fill the outcome column, or name it with columns.outcome",
         )
     if free in (0, len(outcomes)):
-        raise InputError(
+        notify(
             "every patient has the same outcome, so there is nothing to compare",
             where=TABLE,
             found=f"{free} of {len(outcomes)} free of seizures",

@@ -9,6 +9,7 @@ import numpy as np
 
 from falx.clinical.additive import AdditiveStudy, PartialDependence
 from falx.clinical.group_tests import TTest
+from falx.clinical.increment import Increment
 from falx.clinical.logistic.spline_model import SplineFit, TurningPoint, odds_ratio_curve
 from falx.clinical.logistic.univariate import UnivariateModel
 from falx.clinical.model_validation import CurvePeak
@@ -309,12 +310,13 @@ def prediction_figure(study: AdditiveStudy, response: Floats) -> Figure:
     """Held-out prediction with interval, and the truth (n,), patients ranked by prediction."""
     order = np.argsort(study.prediction, kind="stable")
     place = np.arange(len(order))
-    inside = np.mean((response >= study.interval_low) & (response <= study.interval_high))
     figure = new_figure(6.4, 3.6)
     axis = figure.subplots()
+    finite = np.isfinite(study.interval_low[order])
     axis.vlines(
-        place, study.interval_low[order], study.interval_high[order], color=FREE, alpha=0.3, lw=3
-    )
+        place[finite], study.interval_low[order][finite], study.interval_high[order][finite],
+        color=FREE, alpha=0.3, lw=3,
+    )  # fmt: skip
     axis.plot(place, study.prediction[order], "_", color=FREE, ms=9, mew=2, label="predicted")
     axis.plot(place, response[order], "o", color=COLOURS["ink"], ms=4, label="actual")
     axis.set_xlabel("patients, ranked by prediction")
@@ -330,7 +332,44 @@ def prediction_figure(study: AdditiveStudy, response: Floats) -> Figure:
         png(figure),
         f"Prediction for patients who did not take part in the fit: r = {study.r:.2f} for the "
         f"mean over repeats, {study.r_iterations.mean():.2f} ± {study.r_iterations.std():.2f} in "
-        f"single repeats.{worse} {inside:.0%} of patients lie in their 95 % prediction interval.",
+        f"single repeats.{worse} {_held(study, response)}",
+    )
+
+
+def _held(study: AdditiveStudy, response: Floats) -> str:
+    if not np.isfinite(study.interval_low).all():
+        return "So few patients allow no 95 % prediction interval."
+    inside = np.mean((response >= study.interval_low) & (response <= study.interval_high))
+    return (
+        f"{inside:.0%} of patients lie in their 95 % prediction interval, which comes from the "
+        "outcomes of the other patients only (jackknife+)."
+    )
+
+
+def increment_figure(name: str, measure: str, found: Increment) -> Figure:
+    """Net benefit of a score, of a measure of anatomy, and of both, from the other patients."""
+    figure = new_figure(5.4, 3.4)
+    axis = figure.subplots()
+    for curve, shown, style in (
+        (found.decision_score, label(name), "-"),
+        (found.decision_measure, label(measure), "--"),
+        (found.decision_both, "both", ":"),
+    ):
+        axis.plot(curve.threshold, curve.model, style, color=FREE, lw=2, label=shown)
+    everybody = found.decision_score.treat_all
+    axis.plot(found.decision_score.threshold, everybody, color=NOT_FREE, label="all")
+    axis.axhline(0, color=COLOURS["grey"], label="nobody")
+    axis.set_ylim(-0.3, max(0.05, float(everybody.max())) + 0.05)
+    axis.set_xlabel("threshold probability of seizure freedom")
+    axis.set_ylabel("net benefit per patient")
+    axis.legend(fontsize=7, frameon=False)
+    _clean(axis)
+    higher = np.mean(found.decision_both.model > found.decision_measure.model + 1e-9)
+    return Figure(
+        png(figure),
+        f"Worth of acting on the {label(name)}, on the {label(measure)} and on both; each "
+        "probability comes from the other patients (penalised fit). Both together are worth more "
+        f"than the {label(measure)} alone at {higher:.0%} of the threshold probabilities.",
     )
 
 

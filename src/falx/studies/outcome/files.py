@@ -43,7 +43,7 @@ class OutcomeFiles:
         Output: the page.
     results
         Output: JSON with settings, warnings, exclusions and notices.
-    patients, table1, groups, models, curves, thresholds, cuts, volumes
+    patients, table1, groups, models, curves, thresholds, cuts, volumes, increments, family
         Outputs: TSV tables; see :mod:`falx.studies.outcome.tables`.
     """
 
@@ -60,6 +60,8 @@ class OutcomeFiles:
     thresholds: Path
     cuts: Path
     volumes: Path
+    increments: Path
+    family: Path
 
 
 def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettings) -> None:
@@ -108,6 +110,7 @@ def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, Any]:
             "n_iterations": chosen.iterations,
             "boosting_rounds": chosen.boosting_rounds,
             "adjust_for": chosen.adjust_for,
+            "family": chosen.family,
             "published_rate_cut": PUBLISHED_RATE_CUT,
             "seed": chosen.seed,
         },

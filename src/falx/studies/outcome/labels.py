@@ -17,6 +17,7 @@ LABELS: Mapping[str, str] = {
     "ablation_mm3": "ablation volume (mm³)",
     "ablation_per_tiv": "ablation volume / intracranial volume",
     "ablation_per_volume": "ablation volume / structure volume",
+    "ablated_share_hippocampus": "ablated share of the hippocampus",
     "ai_gm": "asymmetry of grey matter",
     "ai_flair": "asymmetry of FLAIR",
     "ai_pet": "asymmetry of PET",

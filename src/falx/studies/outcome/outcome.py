@@ -10,24 +10,28 @@ import numpy as np
 from falx.clinical.logistic.univariate import UnivariateModel, univariate_logistic
 from falx.clinical.roc.cut_validation import HeldOut
 from falx.core.errors import InputError
-from falx.core.multiplicity import holm
 from falx.core.settings import check_settings, option
 from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD, PUBLISHED_RATE_CUT
 from falx.studies.outcome.coding import CODINGS
 from falx.studies.outcome.cohort import Cohort
+from falx.studies.outcome.family import FAMILY, Member, adjust_family, check_family
+from falx.studies.outcome.labels import label
 from falx.studies.outcome.parts import (
     AdditivePart,
     CountComparison,
     CutPart,
     GroupComparison,
+    IncrementPart,
     SplinePart,
     additive_part,
     compare_counts,
     compare_groups,
     cut_part,
+    increment_part,
     spline_part,
 )
 from falx.studies.outcome.rates import CohortThreshold, cohort_threshold
+from falx.studies.outcome.sound import kept_numbers, too_few
 
 __all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
 
@@ -44,6 +48,7 @@ SCALES: Mapping[str, tuple[float, str]] = {
     "ablation_mm3": (0.001, "1000 mm³"),
     "ablation_voxels": (0.001, "1000 voxels"),
     "ablation_per_tiv": (1000, "0.001"),
+    "ablated_share_hippocampus": (100, "percentage point"),
 }
 """Multiplier of a number in models, and what one unit is then; others stay as they are."""
 
@@ -51,6 +56,8 @@ CLINICAL = ("left_side", "seeg", "age_years", "onset_years", "duration_years")
 MEASURED = ("age_years", "onset_years", "duration_years")
 COUNTED = ("sex", "left_side", "seeg")
 ABLATED = ("ablation_voxels", "ablation_mm3", "ablation_per_tiv", "ablation_per_volume")
+ANATOMY = ("ablation_mm3", "ablation_voxels", "ablated_share_hippocampus")
+"""What every surgeon knows without a signature; a score must say more than these."""
 MODALITIES = ("ai_gm", "ai_flair", "ai_pet")
 HIPPOCAMPAL = ("rate_hippocampus", "rate_hippocampus_published", "rate_hippocampus_own")
 """Rate at the run's threshold, at the published one, and at the cohort's own."""
@@ -76,6 +83,9 @@ class OutcomeSettings:
         ("left_side", "seeg", "onset_years"),
         help="numbers that the adjusted curves are adjusted for",
     )
+    family: tuple[str, ...] = option(
+        FAMILY, help="tests that Holm's correction takes together, as kind:number"
+    )
     resamples: int = option(2000, help="bootstrap resamples", low=20, high=100_000)
     permutations: int = option(5000, help="permutations", low=20, high=1_000_000)
     iterations: int = option(
@@ -86,6 +96,7 @@ class OutcomeSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        check_family(self.family)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +111,20 @@ class OutcomeStudy:
     counts: tuple[CountComparison, ...]
     clinical: tuple[GroupComparison, ...]
     modalities: tuple[GroupComparison, ...]
-    modality_holm: tuple[float, ...]
     thresholds: tuple[CohortThreshold, ...]
     rates: tuple[GroupComparison, ...]
     models: tuple[UnivariateModel, ...]
     splines: tuple[SplinePart, ...]
     cuts: tuple[CutPart, ...]
     additive: AdditivePart | None
+    increments: tuple[IncrementPart, ...]
+    family: tuple[Member, ...]
     refused: tuple[str, ...]
+
+    @property
+    def compared(self) -> bool:
+        """Whether the outcomes could be compared at all."""
+        return not too_few(self.cohort)
 
     def held_out(self, part: CutPart) -> HeldOut:
         """Cross-validated figures of a cut; the cohort's own threshold is taken anew as well."""
@@ -117,8 +134,11 @@ class OutcomeStudy:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before any figure."""
+        if not self.compared:
+            return self.refused
         free = int(self.cohort.seizure_free.sum())
         n = len(self.cohort.subjects)
+        done = sum(member.p is not None for member in self.family)
         said = [
             (
                 f"{n} patients, {free} seizure free and {n - free} not: the smaller group "
@@ -126,7 +146,8 @@ class OutcomeStudy:
             ),
             (
                 f"{len(self.models)} univariate models were tried; with so many tests a P below "
-                "0.05 can be chance. Holm's correction is given over the modalities."
+                f"0.05 can be chance. Holm's correction is given over the {done} tests of the "
+                "declared family."
             ),
         ]
         sizes = [part.sizes for part in self.splines if part.sizes]
@@ -150,23 +171,33 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
     """
     chosen = settings or OutcomeSettings()
     refused: list[str] = []
+    few = too_few(cohort)
+    if few:
+        return OutcomeStudy(
+            cohort, chosen, (), (), (), (), (), (), (), (), None, (), (), refused=few
+        )
     thresholds = _thresholds(cohort, chosen, refused)
-    cohort = _with_own_rate(cohort, thresholds)
+    whole = _with_own_rate(cohort, thresholds)
+    cohort, left_out = kept_numbers(whole)
+    refused.extend(left_out)
     modalities = _comparisons(cohort, MODALITIES, refused, adjusted=True)
-    p = [m.student.p for m in modalities]
+    rates = _comparisons(cohort, RATES, refused)
+    cuts = tuple(_cuts(cohort, chosen, refused))
+    increments = tuple(_increments(cohort, chosen, refused))
     return OutcomeStudy(
-        cohort=cohort,
+        cohort=whole,
         settings=chosen,
         counts=tuple(_counts(cohort, refused)),
         clinical=_comparisons(cohort, MEASURED, refused),
         modalities=modalities,
-        modality_holm=tuple(holm(p).tolist()) if p else (),
         thresholds=thresholds,
-        rates=_comparisons(cohort, RATES, refused),
+        rates=rates,
         models=tuple(_models(cohort)),
         splines=tuple(_splines(cohort, chosen)),
-        cuts=tuple(_cuts(cohort, chosen, refused)),
+        cuts=cuts,
         additive=_additive(cohort, chosen, refused),
+        increments=increments,
+        family=adjust_family(chosen.family, (*modalities, *rates), cuts, increments),
         refused=tuple(refused),
     )
 
@@ -223,7 +254,7 @@ def _comparisons(
             sets = _covariates(cohort, name) if adjusted else ()
             found.append(compare_groups(cohort, name, sets))
         except InputError as reason:
-            refused.append(f"Groups not compared on {name}: {reason}")
+            refused.append(f"Groups not compared on {label(name)}: {reason}")
     return tuple(found)
 
 
@@ -235,7 +266,7 @@ def _counts(cohort: Cohort, refused: list[str]) -> list[CountComparison]:
         try:
             found.append(compare_counts(cohort, name))
         except InputError as reason:
-            refused.append(f"{name} not compared: {reason}")
+            refused.append(f"{label(name)} not compared: {reason}")
     return found
 
 
@@ -282,7 +313,30 @@ def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list
                 rng=_generator(settings, 20 + i),
             )
         except InputError as reason:
-            refused.append(f"No cut of {name}: {reason}")
+            refused.append(f"No cut of the {label(name)}: {reason}")
+        else:
+            found.append(part)
+    return found
+
+
+def _increments(
+    cohort: Cohort, settings: OutcomeSettings, refused: list[str]
+) -> list[IncrementPart]:
+    found = []
+    scores = (*HIPPOCAMPAL, "rate_mesial_temporal", "ai_pet")
+    pairs = [(s, m) for s in scores for m in ANATOMY if cohort.has(s, m)]
+    for i, (name, measure) in enumerate(pairs):
+        try:
+            part = increment_part(
+                cohort,
+                name,
+                measure,
+                scales=(SCALES[name], SCALES[measure]),
+                n_resamples=settings.resamples,
+                rng=_generator(settings, 60 + i),
+            )
+        except InputError as reason:
+            refused.append(f"{label(name)} not set against the {label(measure)}: {reason}")
         else:
             found.append(part)
     return found

@@ -28,8 +28,17 @@ from falx.clinical.group_tests import (
     summarise,
     welch_t,
 )
+from falx.clinical.increment import Increment, increment, slope_test
+from falx.clinical.logistic.firth import fit_firth
 from falx.clinical.logistic.fit import likelihood_ratio
-from falx.clinical.logistic.spline_model import SplineFit, TurningPoint, fit_spline, turning_points
+from falx.clinical.logistic.separation import SeparatedError
+from falx.clinical.logistic.spline_model import (
+    SplineFit,
+    TurningPoint,
+    fit_spline,
+    runs_away,
+    turning_points,
+)
 from falx.clinical.model_validation import (
     CurvePeak,
     ModelValidation,
@@ -65,11 +74,13 @@ __all__ = [
     "CountComparison",
     "CutPart",
     "GroupComparison",
+    "IncrementPart",
     "SplinePart",
     "additive_part",
     "compare_counts",
     "compare_groups",
     "cut_part",
+    "increment_part",
     "spline_part",
 ]
 
@@ -136,6 +147,17 @@ class CutPart:
     decision: DecisionCurve
     values: Floats
     seizure_free: Bools
+
+
+@dataclass(frozen=True, eq=False)
+class IncrementPart:
+    """What a score adds to a measure of anatomy; odds ratios are per named unit of each."""
+
+    name: str
+    unit: str
+    measure: str
+    measure_unit: str
+    found: Increment
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +232,10 @@ def spline_part(
     x, free = scale * cohort.values[name][keep], cohort.seizure_free[keep]
     try:
         plain = fit_spline(x, free, name=name)
+    except SeparatedError:
+        said = "the curve separates the outcomes and runs to infinity. "
+        said += _penalised(x, free, unit)
+        return SplinePart(name, unit, None, None, (), (), None, None, None, None, message=said)
     except InputError as reason:
         return SplinePart(
             name, unit, None, None, (), (), None, None, None, None, message=str(reason)
@@ -219,6 +245,11 @@ def spline_part(
     if turns:
         peak = bootstrap_peak(x, free, kind=turns[0].kind, n_resamples=n_resamples, rng=rng)
     adjusted, message = _adjusted(cohort, name, scale, adjust_for)
+    if runs_away(plain):
+        message = (
+            "Within the observed range the curve's odds ratios leave what can be estimated "
+            f"(beyond a million to one). {_penalised(x, free, unit)} {message}"
+        ).strip()
     validations = {}
     for n_knots in (None, 3):
         try:
@@ -234,7 +265,7 @@ def spline_part(
         unit=unit,
         plain=plain,
         adjusted=adjusted,
-        adjusted_for=adjust_for if adjusted else (),
+        adjusted_for=tuple(c for c in adjust_for if cohort.has(c)) if adjusted else (),
         turns=turns,
         peak=peak,
         linear_validation=validations.get(None),
@@ -242,6 +273,19 @@ def spline_part(
         sizes=sample_size(len(x), int(free.sum()), max(ratio, 1e-6), 2),
         message=message,
     )
+
+
+def _penalised(x: Floats, free: Bools, unit: str) -> str:
+    """Say the penalised straight line through a predictor (n,) where no curve can be given."""
+    found = slope_test(x, free)
+    return (
+        f"Penalised straight line: odds ratio {_firth_ratio(x, free):.4g} per {unit}, "
+        f"P = {found.p_penalised:.3f}."
+    )
+
+
+def _firth_ratio(x: Floats, free: Bools) -> float:
+    return float(np.exp(min(fit_firth(x, free).coefficients[1], 700.0)))
 
 
 def _adjusted(
@@ -302,6 +346,28 @@ def cut_part(
         values=x,
         seizure_free=free,
     )
+
+
+def increment_part(
+    cohort: Cohort,
+    name: str,
+    measure: str,
+    *,
+    scales: tuple[tuple[float, str], tuple[float, str]],
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> IncrementPart:
+    """Ask what one number adds to a measure of anatomy, each times its scale."""
+    keep = cohort.complete(name, measure)
+    (scale, unit), (other, other_unit) = scales
+    found = increment(
+        scale * cohort.values[name][keep],
+        other * cohort.values[measure][keep],
+        cohort.seizure_free[keep],
+        n_resamples=n_resamples,
+        rng=rng,
+    )
+    return IncrementPart(name, unit, measure, other_unit, found)
 
 
 def additive_part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,16 +10,20 @@ import numpy as np
 
 from falx.clinical.contingency import ChiSquare
 from falx.clinical.group_tests import Summary
+from falx.clinical.increment import Slope
 from falx.clinical.logistic.univariate import UnivariateModel
 from falx.clinical.model_validation import ModelValidation
 from falx.clinical.roc.cuts import CutPerformance
+from falx.studies.outcome.family import Member
 from falx.studies.outcome.fields import Field, rows_of
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
-from falx.studies.outcome.parts import CutPart, GroupComparison, SplinePart
+from falx.studies.outcome.parts import CutPart, GroupComparison, IncrementPart, SplinePart
 from falx.studies.outcome.rates import CohortThreshold
 
 __all__ = [
+    "FAMILY_TABLE",
+    "INCREMENTS",
     "MODELS",
     "TABLE1",
     "TABLES",
@@ -42,7 +47,14 @@ def span(low: float | None, high: float | None, digits: str = ".3f") -> str | No
     >>> span(0.25, 0.5), span(None, 0.5)
     ('0.250 to 0.500', None)
     """
-    return None if low is None or high is None else f"{low:{digits}} to {high:{digits}}"
+    if low is None or high is None:
+        return None
+    return f"{_bound(low, digits)} to {_bound(high, digits)}"
+
+
+def _bound(value: float, digits: str) -> str:
+    """Return a limit as text; one that the data do not set is said in words."""
+    return f"{value:{digits}}" if math.isfinite(value) else "no limit"
 
 
 def _mean_sd(summary: Summary) -> str:
@@ -102,7 +114,7 @@ def comparison_fields(
     study: OutcomeStudy, compared: Sequence[GroupComparison]
 ) -> Sequence[Field[GroupComparison]]:
     """Fields of numbers compared between the outcomes; difference is not free minus free."""
-    holm = dict(zip((m.name for m in study.modalities), study.modality_holm, strict=True))
+    holm = {m.name: m.holm for m in study.family if m.kind == "group"}
     covariates = dict.fromkeys(name for c in compared for name, _ in c.adjusted)
     return (
         Field("variable", lambda c: c.name, "", lambda c: label(c.name)),
@@ -124,7 +136,7 @@ def comparison_fields(
         Field("mann_whitney_p", lambda c: c.rank.p, "P Mann–Whitney"),
         Field("", lambda c: c.rank.effect, "P(not free > free)"),
         Field("p_equal_spread", lambda c: c.spread and c.spread.p, "P equal spread"),
-        Field("", lambda c: holm.get(c.name), "P Student, Holm"),
+        Field("", lambda c: holm.get(c.name), "P Welch, Holm over the family"),
         *(_adjusted(name) for name in covariates),
     )  # fmt: skip
 
@@ -151,8 +163,9 @@ MODELS: Sequence[Field[UnivariateModel]] = (
           "95 % profile"),
     Field("p_wald", lambda m: m.best and m.best.p_wald, "P Wald"),
     Field("p_likelihood_ratio", lambda m: m.best and m.best.p_ratio, "P likelihood ratio"),
-    Field("odds_ratio_firth", lambda m: m.firth and m.firth.odds_ratio, "odds ratio (Firth)"),
-    Field("remark", lambda m: m.message, "remark"),
+    Field("odds_ratio_firth", lambda m: m.firth and m.firth.odds_ratio, "odds ratio (penalised)"),
+    Field("remark", lambda m: m.message, "remark",
+          lambda m: m.message.replace(m.name, label(m.name))),
 )  # fmt: skip
 
 VALIDATIONS: Sequence[Field[tuple[str, ModelValidation]]] = (
@@ -232,7 +245,65 @@ THRESHOLDS: Sequence[Field[CohortThreshold]] = (
 )  # fmt: skip
 
 
+FAMILY_TABLE: Sequence[Field[Member]] = (
+    Field("test", lambda m: m.kind, "test", lambda m: m.test),
+    Field("variable", lambda m: m.name, "of", lambda m: label(m.name)),
+    Field("p", lambda m: m.p, "P", lambda m: m.p and p_text(m.p)),
+    Field("p_holm", lambda m: m.holm, "P, Holm over the family", lambda m: m.holm and
+          p_text(m.holm)),
+)  # fmt: skip
+
+
+def _ratio(slope: Slope) -> str:
+    return f"{_bound(slope.odds_ratio, '.3g')} ({span(slope.ci_low, slope.ci_high, '.3g')})"
+
+
+def _p_pair(slope: Slope) -> str:
+    """Both P values of a slope; only the penalised one where the outcomes are separated."""
+    if slope.p is None:
+        return f"separated; penalised {p_text(slope.p_penalised)}"
+    return f"{p_text(slope.p)}; penalised {p_text(slope.p_penalised)}"
+
+
+INCREMENTS: Sequence[Field[IncrementPart]] = (
+    Field("score", lambda i: i.name, "score", lambda i: label(i.name)),
+    Field("score_per", lambda i: i.unit, "per"),
+    Field("measure", lambda i: i.measure, "beside", lambda i: label(i.measure)),
+    Field("measure_per", lambda i: i.measure_unit, "per"),
+    Field("n", lambda i: i.found.n, "n"),
+    Field("events", lambda i: i.found.events),
+    Field("r", lambda i: i.found.r, "correlation", lambda i: f"r = {i.found.r:.2f}, "
+          f"{p_text(i.found.p_r)}"),
+    Field("p_r", lambda i: i.found.p_r),
+    Field("odds_ratio_alone", lambda i: i.found.alone.odds_ratio, "odds ratio alone",
+          lambda i: _ratio(i.found.alone)),
+    Field("p_alone", lambda i: i.found.alone.p, "likelihood ratio alone",
+          lambda i: _p_pair(i.found.alone)),
+    Field("p_alone_penalised", lambda i: i.found.alone.p_penalised),
+    Field("odds_ratio_adjusted", lambda i: i.found.adjusted.odds_ratio,
+          "odds ratio adjusted (95 % profile)", lambda i: _ratio(i.found.adjusted)),
+    Field("ci_low_adjusted", lambda i: i.found.adjusted.ci_low),
+    Field("ci_high_adjusted", lambda i: i.found.adjusted.ci_high),
+    Field("p_adjusted", lambda i: i.found.adjusted.p, "likelihood ratio adjusted",
+          lambda i: _p_pair(i.found.adjusted)),
+    Field("p_adjusted_penalised", lambda i: i.found.adjusted.p_penalised),
+    Field("separated", lambda i: int(i.found.adjusted.penalised_only)),
+    Field("p_measure_alone", lambda i: i.found.measure_alone.p),
+    Field("p_measure_adjusted", lambda i: i.found.measure_adjusted.p),
+    Field("auc_score", lambda i: i.found.area.score, "AUC score"),
+    Field("auc_measure", lambda i: i.found.area.measure, "AUC beside"),
+    Field("auc_difference", lambda i: i.found.area.delong.difference),
+    Field("p_delong", lambda i: i.found.area.delong.p, "P DeLong"),
+    Field("", lambda i: span(i.found.area.ci_low, i.found.area.ci_high),
+          "difference, 95 % bootstrap"),
+    Field("difference_low", lambda i: i.found.area.ci_low),
+    Field("difference_high", lambda i: i.found.area.ci_high),
+)  # fmt: skip
+"""A score beside a measure of anatomy; odds ratios are per one unit of `score_per`."""
+
+
 def _cut_fields(study: OutcomeStudy) -> Sequence[Field[CutPart]]:
+    holm = {m.name: m.holm for m in study.family if m.kind == "cut"}
     return (
         Field("score", lambda p: p.name),
         Field("auc", lambda p: p.area.auc),
@@ -248,6 +319,7 @@ def _cut_fields(study: OutcomeStudy) -> Sequence[Field[CutPart]]:
         *_chi_square("published", lambda p: p.at_published),
         Field("balanced_accuracy_632_plus", lambda p: p.optimism.plus_632),
         Field("p_best_cut", lambda p: p.permutation.p),
+        Field("p_best_cut_holm", lambda p: holm.get(p.name)),
     )
 
 
@@ -320,5 +392,7 @@ TABLES: Mapping[str, Callable[[OutcomeStudy], Rows]] = {
     "thresholds": lambda study: rows_of(THRESHOLDS, study.thresholds),
     "cuts": lambda study: rows_of(_cut_fields(study), study.cuts),
     "volumes": _volumes,
+    "increments": lambda study: rows_of(INCREMENTS, study.increments),
+    "family": lambda study: rows_of(FAMILY_TABLE, study.family),
 }
 """Name of each table to the function that gives its header and rows."""

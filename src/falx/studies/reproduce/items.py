@@ -8,6 +8,7 @@ from dataclasses import dataclass
 __all__ = [
     "CONTRADICTED",
     "CONVENTION",
+    "EXTENSION",
     "REPRODUCED",
     "ROUNDING",
     "UNAVAILABLE",
@@ -21,6 +22,8 @@ CONVENTION = "reproduced under a convention"
 ROUNDING = "differs by rounding of the input"
 CONTRADICTED = "contradicted"
 UNAVAILABLE = "not available"
+EXTENSION = "not in the paper"
+"""A figure that the published data hold and the paper does not print."""
 
 
 @dataclass(frozen=True)

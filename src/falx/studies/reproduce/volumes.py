@@ -93,7 +93,7 @@ def _rest(seven: AdditiveStudy) -> list[Item]:
         Item(
             35, SECTION, "95 % prediction interval", "shown in a figure",
             "1.96 SD of the held-out residuals of the patient's own fold",
-            f"CV+ from other patients' residuals: mean width {width:.3f}", CONTRADICTED,
+            f"jackknife+ from the other patients' outcomes: mean width {width:.3f}", CONTRADICTED,
             "an interval that needs the true outcome of the patient predicted is none",
         ),
         Item(

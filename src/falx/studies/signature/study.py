@@ -269,7 +269,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=3,
+    version=4,
 )
 
 
@@ -294,7 +294,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=2,
+    version=4,
     mem_mb=600,
     level="group",
 )

@@ -1,0 +1,79 @@
+"""The group page in ten lines: the figures that matter, each with its unit and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from falx.studies.outcome.labels import label, p_text
+from falx.studies.outcome.outcome import OutcomeStudy
+from falx.studies.outcome.parts import CutPart, GroupComparison, IncrementPart, SplinePart
+
+__all__ = ["summary_lines"]
+
+
+def summary_lines(study: OutcomeStudy) -> list[str]:
+    """At most ten sentences; what was not computed has none."""
+    free, n = int(study.cohort.seizure_free.sum()), len(study.cohort.subjects)
+    lines = [f"{n} patients, {free} seizure free ({free / n:.0%})."]
+    groups = {c.name: c for c in (*study.modalities, *study.rates)}
+    lines += [_difference(groups[n]) for n in ("ai_pet", "rate_hippocampus") if n in groups]
+    parts = [part for part in study.increments if part.name in ("rate_hippocampus", "ai_pet")]
+    lines += [_beyond(part) for part in parts[:3]]
+    lines += [_cut(part, study) for part in study.cuts if part.name == "rate_hippocampus"]
+    lines += list(_family(study))
+    lines += [_curve(part) for part in study.splines if part.name == "rate_hippocampus"]
+    if study.additive is not None and study.additive.study.r2 < study.additive.baseline_r2:
+        lines.append("Volumes predict the asymmetry of PET no better than one straight line does.")
+    return lines[:10]
+
+
+def _difference(c: GroupComparison) -> str:
+    w = c.welch
+    return (
+        f"{label(c.name).capitalize()}: {100 * c.free.mean:.1f} % in seizure-free patients and "
+        f"{100 * c.not_free.mean:.1f} % in the others, difference {100 * w.difference:.1f} "
+        f"percentage points ({100 * w.ci_low:.1f} to {100 * w.ci_high:.1f}), {p_text(w.p)}."
+    )
+
+
+def _beyond(part: IncrementPart) -> str:
+    found = part.found
+    said = "adds to" if found.adjusted.p_penalised < 0.05 else "adds nothing demonstrable to"
+    alone, adjusted = found.alone.p_penalised, found.adjusted.p_penalised
+    return (
+        f"The {label(part.name)} {said} the {label(part.measure)}: {p_text(alone)} alone, "
+        f"{p_text(adjusted)} beside it (penalised); area under the curve {found.area.score:.2f} "
+        f"against {found.area.measure:.2f}, DeLong {p_text(found.area.delong.p)}."
+    )
+
+
+def _cut(part: CutPart, study: OutcomeStudy) -> str:
+    held = study.held_out(part)
+    return (
+        f"Best cut of the {label(part.name)}: {100 * part.best.threshold:.1f} % (resampled "
+        f"{100 * part.stability.ci_low:.1f} to {100 * part.stability.ci_high:.1f} %); balanced "
+        f"accuracy {part.at_best.balanced_accuracy:.0%} in these patients, "
+        f"{held.balanced_accuracy:.0%} in patients not used for the cut."
+    )
+
+
+def _family(study: OutcomeStudy) -> Iterator[str]:
+    done = [m for m in study.family if m.holm is not None]
+    if done:
+        kept = [f"{m.test} of the {label(m.name)}" for m in done if m.holm and m.holm < 0.05]
+        yield (
+            f"Of the {len(done)} tests of the declared family, "
+            f"{len(kept) or 'none'} {'stands' if len(kept) == 1 else 'stand'} after Holm's "
+            f"correction{': ' + '; '.join(kept) if kept else ''}."
+        )
+
+
+def _curve(part: SplinePart) -> str:
+    if part.plain is None:
+        return f"No curve of the {label(part.name)} can be given."
+    bent = part.plain.nonlinear_ratio.p
+    return (
+        f"The curve of the {label(part.name)} "
+        + ("bends" if bent < 0.05 else "does not demonstrably bend")
+        + f" (likelihood ratio {p_text(bent)})."
+    )
