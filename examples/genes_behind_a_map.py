@@ -11,7 +11,6 @@ found = falx.pls(
     genes=expression.genes,
     n_maps=500,
     n_draws=500,
-    n_list=100,
 )
 print(found)
 

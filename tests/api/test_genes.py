@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import falx
 from falx.core.errors import FalxError
 
-QUICK = {"n_maps": 200, "n_draws": 200, "n_list": 60}
+QUICK = {"n_maps": 200, "n_draws": 200}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def sets(phantom, found):
 
 def test_planted_genes_have_the_largest_weights(phantom, found) -> None:
     assert len(set(found.positive[:30]) & set(phantom.planted)) >= 27
-    order = np.argsort(-found.z)
+    order = np.argsort(-found.study.genes.r)
     assert tuple(found.genes[k] for k in order[:5]) == found.positive[:5]
     assert found.study.component_p[0] < 0.02
     assert found.p.shape == found.q.shape == (300,)

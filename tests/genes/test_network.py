@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
@@ -10,7 +11,14 @@ import pytest
 
 from falx.core.errors import FalxNotice, InputError
 from falx.genes.files import source_text
-from falx.genes.network.analysis import annotate_modules, edge_enrichment, graphml, layout, sif
+from falx.genes.network.analysis import (
+    annotate_modules,
+    edge_enrichment,
+    graphml,
+    layout,
+    module_chance,
+    sif,
+)
 from falx.genes.network.interactions import (
     make_network,
     read_biogrid,
@@ -146,6 +154,34 @@ def test_edges_are_compared_with_lists_of_like_degree(clustered, rng):
     assert edge_enrichment(clustered, hubs, rng, n_lists=50).expected > 3 * max(plain)
     with pytest.raises(InputError, match="fewer than two genes"):
         edge_enrichment(clustered, ["nobody"], rng)
+
+
+def test_modules_are_compared_with_those_of_random_lists(clustered, rng):
+    clique = [f"g{i}" for i in range(300, 312)]
+    modules = find_modules(clustered.induced(clique).neighbours)
+    found = module_chance(clustered, clique, modules, rng, n_lists=60)
+    assert found.p == (pytest.approx(1 / 61),)
+    assert found.n_lists == 60
+    assert found.counts[0] <= found.counts[1] <= found.counts[2]
+    # No list has fewer than no modules.
+    nothing = module_chance(clustered, clique, (), rng, n_lists=20)
+    assert nothing.p == ()
+    assert nothing.p_count == 1.0
+    # A score that every list reaches has P = 1, one that none reaches the least.
+    ends = [replace(modules[0], score=0.0), replace(modules[0], score=1e6)]
+    reached = module_chance(clustered, clique, ends, rng, n_lists=20)
+    assert reached.p == (1.0, pytest.approx(1 / 21))
+
+
+def test_modules_of_random_lists_are_rarely_significant(clustered, rng):
+    names = sorted(clustered.neighbours)
+    p = []
+    for _ in range(25):
+        genes = rng.choice(names, 80, replace=False)
+        modules = find_modules(clustered.induced(genes).neighbours)
+        p.append(min(module_chance(clustered, genes, modules, rng, n_lists=39).p, default=1.0))
+    assert np.mean(np.array(p) <= 0.05) <= 0.2
+    assert np.mean(np.array(p) <= 0.5) >= 0.25
 
 
 def test_edges_by_number(tmp_path):

@@ -9,7 +9,7 @@ from scipy import ndimage, stats
 from falx.core.errors import InputError
 from falx.maps.anova import compare_groups, effect_and_nuisance, group_contrasts, permuted_f
 from falx.maps.design import group_design
-from falx.maps.inference.permutation import unit_residuals
+from falx.maps.inference.permutation import PermutationPlan, unit_residuals
 from falx.maps.linear import fit_f
 from falx.maps.settings import InferenceOptions
 
@@ -31,14 +31,20 @@ def test_closed_form_equals_a_regression_of_every_permutation():
     design = group_design(GROUPS, {"age": age})
     contrasts = group_contrasts(design, 3)
     orders = np.array([rng.permutation(18) for _ in range(5)])
+    signs = rng.choice(np.array([-1, 1], np.int8), (5, 18))
     z = np.column_stack([np.ones(18), age - age.mean()])
     fitted = z @ np.linalg.lstsq(z, data, rcond=None)[0]
     effect, nuisance = effect_and_nuisance(design, contrasts)
     unit = unit_residuals(data, nuisance)
-    maps = permuted_f(unit, effect, nuisance, 18 - 2 - 2, orders)
-    for order, found in zip(orders, maps, strict=True):
+    permuted, flipped = (
+        permuted_f(unit, effect, nuisance, 18 - 2 - 2, plan)
+        for plan in (PermutationPlan(orders, False), PermutationPlan(orders, False, signs))
+    )
+    for order, flip, p, f in zip(orders, signs, permuted, flipped, strict=True):
         again = fit_f(fitted + (data - fitted)[order], design, contrasts)
-        np.testing.assert_allclose(found, again.f, rtol=1e-4)
+        np.testing.assert_allclose(p, again.f, rtol=1e-4)
+        again = fit_f(fitted + (data - fitted) * flip[:, None], design, contrasts)
+        np.testing.assert_allclose(f, again.f, rtol=1e-4)
 
 
 def test_a_group_that_differs_somewhere_is_found_there():

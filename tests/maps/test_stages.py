@@ -31,7 +31,7 @@ SETTINGS = {
     "measures": ["mean_fd_mm"], "head_size": "none",
     "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
     "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
-    "seed": 1,
+    "seed": 1, "variance": "groups", "blocks": "",
 }  # fmt: skip
 
 
@@ -112,7 +112,10 @@ def test_summary_says_who_and_how(outputs):
     assert summary["group_sizes"] == {"DRE": 10, "HC": 11}
     assert summary["left_out"] == {"10": "12.0 % spikes"}
     assert summary["columns"] == ["DRE - HC", "mean", "age", "sex", "mean_fd_mm"]
-    assert summary["dof"] == 21 - 5
+    assert 8 < summary["dof"] < 21 - 5  # Welch, five columns
+    assert summary["flipped"] and summary["options"]["variance"] == "groups"
+    (ratio,) = summary["variance"]
+    assert (ratio["first"], ratio["second"]) == ("DRE", "HC") and 0.3 < ratio["median"] < 3
     assert {row["covariate"] for row in summary["orthogonality"]} == {"age", "sex", "mean_fd_mm"}
     assert summary["fsl"]["least_cluster_voxels"] > 0
     assert summary["significant"]["extent"] == 1

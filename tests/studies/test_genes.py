@@ -9,17 +9,24 @@ import pytest
 
 from falx.cli.main import main
 from falx.core.errors import InputError
-from falx.genes.association_study import Settings, gene_lists, study_map, study_sets
-from falx.genes.files import Knowledge, Surface, source_text
+from falx.core.files import read_table
+from falx.genes.association_study import GeneLists, Settings, gene_lists, study_map, study_sets
+from falx.genes.files import Knowledge, Known, Surface, source_text
+from falx.genes.network.interactions import make_network
 from falx.genes.phantom import make_gene_phantom
+from falx.genes.sets.library import Origin
 from falx.genes.tables import Expression, join
 from falx.images.nifti import save
 from falx.studies.genes import demo as demo_genes
+from falx.studies.genes.blood_overlap import BloodGenes
 from falx.studies.genes.enigma import enigma_table
 from falx.studies.genes.files import GenesFiles, genes_stage
 from falx.studies.genes.lists import read_gene_list
+from falx.studies.genes.page import list_sentence
+from falx.studies.genes.study import relate
+from falx.studies.resistance.configuration import PUBLISHED
 
-FEW = Settings(n_maps=999, n_draws=500, n_list=100, beside=("random",))
+FEW = Settings(n_maps=999, n_draws=500, list_rule="length", n_list=100, beside=("random",))
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +96,8 @@ def test_map_and_blood_stand_side_by_side(demo, tmp_path, capsys):
     arguments = [
         "genes", str(inputs / "map.tsv"), "--out", str(tmp_path / "out"),
         "--expression", str(inputs / "expression.csv"),
-        "--gene-sets", str(inputs / "sets.gmt"), "--n-maps", "499", "--n-list", "100",
-        "--degs", str(tmp_path / "degs.tsv"),
+        "--gene-sets", str(inputs / "sets.gmt"), "--n-maps", "499", "--list-rule", "length",
+        "--n-list", "100", "--degs", str(tmp_path / "degs.tsv"),
     ]  # fmt: skip
     assert main(arguments) == 0
     page = (tmp_path / "out/report.html").read_text()
@@ -122,11 +129,59 @@ def test_shuffled_genes_lose_the_programme():
 def test_lists_can_require_both_rates():
     phantom = make_gene_phantom(7)
     data = join(phantom.table, phantom.expression)
-    strict = study_map(data, Settings(n_maps=4999, n_draws=500, require_fdr=True, beside=()))
+    strict = study_map(data, Settings(n_maps=4999, n_draws=500, list_rule="length",
+                                      require_fdr=True, beside=()))  # fmt: skip
     lists = gene_lists(strict)
     planted = set(phantom.planted)
     assert len(planted & set(lists.positive)) >= 50
     assert len(set(lists.positive) - planted) <= 6
+
+
+def test_lists_of_the_demonstration_have_the_stated_rate(demo):
+    _, folder = demo
+    truth = set(json.loads((folder / "truth.json").read_text())["planted"])
+    rows = read_table(folder / "genes.tsv").records()
+    listed = {row["gene"] for row in rows if row["list"]}
+    assert listed == {row["gene"] for row in rows if float(row["q_spatial"]) < 0.05}
+    assert len(listed & truth) >= 0.9 * len(truth)
+    assert len(listed - truth) <= 0.1 * len(listed)
+    up = sum(row["list"] == "positive" for row in rows)
+    held = f"rate of 0.05: {up} positive and {len(listed) - up} negative genes"
+    assert held in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_names_the_rule_of_the_lists():
+    lists = GeneLists(("A", "B"), ("C",))
+    by_length = list_sentence(Settings(list_rule="length", n_list=7), lists)
+    assert "2 positive and 1 negative" in by_length
+    assert "among the 7 of largest bootstrap Z" in by_length
+    assert "without an error rate" in by_length
+    both = list_sentence(Settings(list_rule="length", require_fdr=True), lists)
+    assert "pass the bootstrap's and the spatial rate" in both
+    assert "rate of 0.1: 2 positive" in list_sentence(Settings(list_q=0.1), lists)
+    assert PUBLISHED["genes.list_rule"] == "length"
+    assert Settings().n_list == 1500
+
+
+def test_a_map_without_genes_has_empty_lists_and_a_page():
+    phantom = make_gene_phantom(7, n_regions=60, n_genes=200, n_planted=20, strength=0.0)
+    changed = dict.fromkeys(phantom.planted[:8], 1)
+    blood = BloodGenes(phantom.expression.genes, {"as_published": changed, "corrected": changed})
+    found = relate(
+        phantom.table,
+        phantom.expression,
+        Settings(n_maps=199, n_draws=50, beside=()),
+        Known((phantom.library,), make_network(phantom.edges, Origin("phantom"))),
+        blood,
+    )
+    assert found.lists.both == ()
+    assert found.network is None
+    assert found.sets[0].over == {}
+    assert found.sets[0].themes.themes == ()
+    assert found.sets[0].ensemble.names
+    assert "No gene passes the spatial false-discovery rate of 0.05" in found.page
+    assert "no test against a null" in found.page
+    assert "lists are empty, so no pathway of the map is compared" in found.page
 
 
 def test_enrich_command(demo, tmp_path, capsys):

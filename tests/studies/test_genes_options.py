@@ -168,6 +168,7 @@ def command(made, out, *more, source="map.tsv"):
     return main(
         ["genes", str(made / source), "--expression", str(made / "expression.csv"), "--out",
          str(out), "--n-maps", "29", "--n-draws", "20", "--n-list", "10", "--beside", "random",
+         "--list-rule", "length",
          *map(str, more)]
     )  # fmt: skip
 

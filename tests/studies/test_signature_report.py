@@ -88,8 +88,14 @@ def test_the_page_says_what_was_found(page) -> None:
     text = words(page)
     assert "sub-07 · metabolic signature" in text
     assert "Focus on the left, from the declared focus" in text
-    assert "covers 810 mm³ on the left" in text
-    assert "left hippocampus: -0.200, amygdala: -0.200" in text
+    headline = "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 of healthy"
+    assert headline in text
+    assert "amygdala: not defined (regional activities" in text
+    assert "On the left, 810 mm³ fall below their mirror image" in text
+    assert "hippocampus -0.200, amygdala -0.200" in text
+    assert text.index(headline) < text.index("Means of the smoothed map") < text.index("810 mm³")
+    assert "Most of what lies below a single threshold can be noise" in text
+    assert "537 cognitively normal, old people" in text
     assert "There is no ablation mask, so no ablative rate." in text
     assert "Ablative rate: signature in the structure" not in text
     assert "1.05 1.21 3.25 0.98" in text
@@ -115,7 +121,7 @@ def test_a_failed_gate_withholds_every_result(pictures) -> None:
     wrong = (Check("sides", 0.1, 0.5, None, False, "left is left"), *CHECKS[1:])
     text = words(signature_page(results(patient(checks=wrong)), pictures))
     assert "No result is shown, because a quality check failed: sides." in text
-    assert "mm³ on the left" not in text
+    assert "PET asymmetry of the" not in text and "810 mm³" not in text
     assert "left is left" in text
 
 

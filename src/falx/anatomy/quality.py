@@ -8,13 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.priors import TissuePriors
+from falx.anatomy.segmentation.mixture import Mixture
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.volumes import tissue_volume_mm3
 from falx.core.errors import QualityError, notify
 from falx.images.nifti import Image
 from falx.images.resample import sample
 
-__all__ = ["Check", "check_segmentation", "stop_on_failure"]
+__all__ = [
+    "LIMITS",
+    "STOPPING",
+    "Check",
+    "check_segmentation",
+    "stop_on_failure",
+    "tissue_separation",
+    "within",
+]
 
 LIMITS: dict[str, tuple[float | None, float | None, str]] = {
     "template overlap": (
@@ -39,7 +48,7 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
         "ml; adults lie between 1,100 and 2,000 (Mo 2025: 1,206 to 1,911)",
     ),
     "grey matter volume": (350.0, 1100.0, "ml; adults lie between 450 and 950"),
-    "white matter volume": (250.0, 800.0, "ml; adults lie between 330 and 700"),
+    "white matter volume": (330.0, 700.0, "ml; adults lie between 330 and 700"),
     "cerebrospinal fluid volume": (50.0, 900.0, "ml; wide, for it grows with age and atrophy"),
     "smallest Jacobian": (0.2, None, "least local change of volume in the brain; 0 is a fold"),
     "largest Jacobian": (None, 5.0, "largest local change of volume in the brain"),
@@ -55,6 +64,15 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
         (
             "largest difference between the mean intensities of grey, white and fluid, over their "
             "mean; 0.5 and more in heads, 0.006 in a uniform ball with noise, which has no tissues"
+        ),
+    ),
+    "tissue separation": (
+        2.0,
+        None,
+        (
+            "difference of the fitted means of grey and white matter, and of grey matter and "
+            "fluid, in their standard deviation; the smaller. 2.6 in a real head, 2.8 with 9 % "
+            "noise, 1.8 where fluid had taken the intensities of grey matter"
         ),
     ),
     "signal to noise": (
@@ -131,6 +149,7 @@ def check_segmentation(segmentation: Segmentation, priors: TissuePriors) -> tupl
         "tissue contrast": 3.0
         * (max(grey, white, fluid) - min(grey, white, fluid))
         / max(grey + white + fluid, 1e-9),
+        "tissue separation": tissue_separation(segmentation.fit.mixture),
         "signal to noise": white / max(noise, 1e-9),
         "sides": _sides(segmentation),
     }
@@ -150,7 +169,7 @@ def stop_on_failure(checks: tuple[Check, ...], *, where: object = None) -> None:
         if check.passed:
             continue
         low, high = WIDE.get(check.name, (check.low, check.high))
-        impossible = not _within(check.value, low, high)
+        impossible = not within(check.value, low, high)
         if check.name in STOPPING and impossible:
             raise QualityError(
                 f"the segmentation failed: {check.name} is out of range",
@@ -186,6 +205,24 @@ def template_overlap(segmentation: Segmentation, priors: TissuePriors) -> float:
     return 2.0 * int((own & expected).sum()) / total if total else 0.0
 
 
+def tissue_separation(mixture: Mixture) -> float:
+    """Least distance of grey matter's mean from white matter's and fluid's, in their SD.
+
+    |m_a - m_b| / √((s_a² + s_b²) / 2), with the moments of each class's mixture.
+    """
+    means, variances = [], []
+    for k in range(3):
+        own = mixture.classes == k
+        w, m = mixture.weights[own], mixture.means[own]
+        means.append(float(w @ m))
+        variances.append(float(w @ (mixture.variances[own] + m**2)) - means[-1] ** 2)
+    apart = [
+        abs(means[0] - means[k]) / max(np.sqrt(0.5 * (variances[0] + variances[k])), 1e-9)
+        for k in (1, 2)
+    ]
+    return float(min(apart))
+
+
 def _inside(segmentation: Segmentation) -> npt.NDArray[np.float32]:
     """Jacobians at the nodes inside the brain."""
     mask = Image(segmentation.brain_mask.astype(np.float32), segmentation.grid.affine)
@@ -213,11 +250,12 @@ def _sides(segmentation: Segmentation) -> float:
 
 def _check(name: str, value: float, low: float | None, high: float | None, why: str) -> Check:
     return Check(
-        name, value, low, high, bool(np.isfinite(value)) and _within(value, low, high), why
+        name, value, low, high, bool(np.isfinite(value)) and within(value, low, high), why
     )
 
 
-def _within(value: float, low: float | None, high: float | None) -> bool:
+def within(value: float, low: float | None, high: float | None) -> bool:
+    """Whether a value lies between limits, of which either may be none."""
     return (low is None or value >= low) and (high is None or value <= high)
 
 

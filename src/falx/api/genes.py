@@ -41,7 +41,7 @@ class GeneMap(Result):
     p
         Spatial p of each gene's correlation with the map.
     positive, negative
-        Genes of largest weight.
+        Genes of the lists, by the rule of `list_rule`; they may be empty.
     study
         Everything else; see :class:`falx.genes.association_study.AssociationStudy`.
     """
@@ -68,7 +68,11 @@ class GeneMap(Result):
             ),
             ("genes with bootstrap q < 0.05", int((self.q < 0.05).sum())),
             ("genes with spatial q < 0.05", int((study.genes.q < 0.05).sum())),
-            ("largest weights", f"{', '.join(self.positive[:3])}; {', '.join(self.negative[:3])}"),
+            (
+                "genes in the lists",
+                f"{len(self.positive)} positive, {len(self.negative)} negative",
+            ),
+            ("first in the lists", ", ".join((*self.positive[:3], *self.negative[:3])) or "none"),
         ]
 
     def plot(self) -> Figure:
@@ -172,7 +176,7 @@ def pls(
         ``cortex``, ``subcortex`` … of every region, for nulls by block.
     choices
         See :class:`falx.genes.association_study.Settings`: ``null``, ``n_maps``, ``n_draws``,
-        ``n_components``, ``n_list``, ``seed``, …
+        ``n_components``, ``list_rule``, ``seed``, …
     """
     X = numbers_of(expression, "expression", ndim=2)
     y = numbers_of(values, "map")

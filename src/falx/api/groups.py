@@ -44,7 +44,7 @@ class FoundCluster:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GroupComparison(Result):
-    """Student's t of two groups at every voxel.
+    """t of two groups at every voxel, Welch's or Student's.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def group_map(
         Of the permutations.
     choices
         See :class:`falx.maps.group_maps.InferenceOptions`: ``n_permutations``, ``voxel_p``,
-        ``cluster_p``, ``two_tailed``, ``connectivity``, ``enhance``.
+        ``cluster_p``, ``two_tailed``, ``connectivity``, ``enhance``, ``variance``.
     """
     maps, names = _maps(images, affine), words_of(groups, "groups")
     if len(names) != len(maps):
@@ -166,6 +166,7 @@ def group_map(
             design.contrast({f"{first} - {second}": 1.0}),
             np.random.default_rng(seed),
             options=settings_of(InferenceOptions, choices),
+            groups=chosen,
             threads=threads,
         )
     mean = Image(stack.mean(axis=0, dtype=np.float64).astype(np.float32), inside.affine)

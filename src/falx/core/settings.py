@@ -164,9 +164,13 @@ class Option:
         whole = self.kind is int
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise self._wrong(value, "a whole number" if whole else "a number")
-        if whole and not float(value).is_integer():
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond all that a float holds
+            number = float("inf")
+        if whole and not number.is_integer():
             raise self._wrong(value, "a whole number")
-        check_range(self.key, float(value), self.low, self.high, unit=self.unit)
+        check_range(self.key, number, self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]
 
     def _wrong(self, value: Any, wanted: str) -> OptionError:

@@ -19,9 +19,10 @@ from typing import Any
 from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.files import flush, flush_folders, write_text
 from falx.core.study import load_study
+from falx.core.threads import blas_threads
 from falx.engine.disk import explain
 from falx.engine.gate import judge_inputs
-from falx.engine.job import InputFile, Job
+from falx.engine.job import GROUP, InputFile, Job
 from falx.engine.lease import check_lease, holds_lease
 from falx.engine.provenance import (
     FileRecord,
@@ -158,7 +159,8 @@ def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
         arguments = _arguments(job, out, work)
         with collect_notices() as notices:
             judge_inputs(job, study, out)
-            study.stage(job.stage).call(arguments, threads=threads)
+            with _one_blas_thread(job):
+                study.stage(job.stage).call(arguments, threads=threads)
         check_lease(out, lease)
         outputs = _publish(job, out, work)
     finally:
@@ -180,6 +182,16 @@ def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
         packages=package_versions(),
         above={job_id: record.digest for job_id, record in above.items()},
     )
+
+
+def _one_blas_thread(job: Job) -> contextlib.AbstractContextManager[None]:
+    """Keep matrix products of people on one thread, so that no sum depends on the machine.
+
+    A fork does so anyway; people run side by side. Studies without numpy need no limit.
+    """
+    if job.unit == GROUP or "numpy" not in sys.modules:
+        return contextlib.nullcontext()
+    return blas_threads(1)
 
 
 def _records_above(job: Job, out: Path) -> dict[str, Record]:

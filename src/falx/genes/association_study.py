@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import FalxNotice, InputError
+from falx.core.errors import FalxNotice
 from falx.core.multiplicity import monte_carlo_p
 from falx.core.settings import check_settings, option
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
@@ -51,6 +51,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 RANKED_MAPS = 1000
+NO_THEMES = Themes((), (), np.empty((0, 0)))
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,18 @@ class Settings:
     n_components: int = option(2, help="PLS components", low=1, high=20)
     convention: Convention = option("unit_scores", help="length of the PLS weights")
     correlation: Correlation = option("pearson", help="correlation of a gene with the map")
-    n_list: int = option(1500, help="genes in each list", low=1, high=100_000)
+    list_rule: Literal["fdr", "length"] = option(
+        "fdr",
+        help="lists hold the genes that pass the spatial false-discovery rate, or as many as "
+        "n_list by the bootstrap's Z (length: published; a ranking without an error rate)",
+    )
+    list_q: float = option(
+        0.05, help="false-discovery rate of the lists, rule fdr", low=1e-6, high=0.5
+    )
+    n_list: int = option(1500, help="genes in each list, rule length", low=1, high=100_000)
     require_fdr: bool = option(
-        False, help="lists hold only genes that pass the bootstrap's and the spatial rate"
+        False,
+        help="rule length: lists hold only genes that pass the bootstrap's and the spatial rate",
     )
     seed: int = option(1, help="of every random draw", low=0, high=2**31)
 
@@ -125,10 +135,15 @@ class AssociationStudy:
 
 @dataclass(frozen=True)
 class GeneLists:
-    """Genes of largest positive and negative weight, in that order."""
+    """Genes that go up and down with the map, the strongest first; see :func:`gene_lists`."""
 
     positive: tuple[str, ...]
     negative: tuple[str, ...]
+
+    @property
+    def both(self) -> tuple[str, ...]:
+        """The positive list, then the negative one."""
+        return self.positive + self.negative
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +153,10 @@ class SetStudy:
     Attributes
     ----------
     over
-        Over-representation of ``positive``, ``negative`` and ``both``.
+        Over-representation of ``positive``, ``negative`` and ``both``; lists that are empty, or
+        hold every tested gene, are not in it.
     themes
-        Of the list ``both``.
+        Of the list ``both``; none where it is not tested.
     """
 
     library: GeneSetLibrary
@@ -192,23 +208,28 @@ def study_map(data: Joined, settings: Settings | None = None) -> AssociationStud
 
 
 def gene_lists(study: AssociationStudy) -> GeneLists:
-    """Take the genes of largest positive and negative bootstrap Z."""
-    z = study.weights.z
-    n = min(study.settings.n_list, len(z) // 3)
-    allowed = np.ones(len(z), dtype=np.bool_)
-    if study.settings.require_fdr:
-        allowed = (study.weights.q < 0.05) & (study.genes.q < 0.05)
-    order = np.argsort(-z, kind="stable")
+    """Cut the positive and the negative list; no gene at all is an answer.
+
+    The rule ``fdr`` takes the genes whose spatial q (Benjamini and Hochberg 1995, over null maps
+    as smooth as the map) is below ``list_q``, by the sign of the correlation and its size. The
+    rule ``length`` takes ``n_list`` genes of largest bootstrap Z, which is no test against a
+    null: it ranks how stable weights are over regions.
+    """
+    opt, found = study.settings, study.genes
+    if opt.list_rule == "fdr":
+        value, n = found.r, len(found.r)
+        allowed = found.q < opt.list_q
+    else:
+        value, n = study.weights.z, min(opt.n_list, len(found.r) // 3)
+        allowed = np.ones(len(value), dtype=np.bool_)
+        if opt.require_fdr:
+            allowed = (study.weights.q < 0.05) & (found.q < 0.05)
+    order = np.argsort(-value, kind="stable")
     genes = study.data.genes
-    positive = tuple(genes[i] for i in order[:n] if z[i] > 0 and allowed[i])
-    negative = tuple(genes[i] for i in order[::-1][:n] if z[i] < 0 and allowed[i])
-    if not positive and not negative:
-        raise InputError(
-            "no gene passes the false-discovery rate",
-            where="gene list",
-            do="do not require it, and read the lists as a ranking",
-        )
-    return GeneLists(positive, negative)
+    return GeneLists(
+        tuple(genes[i] for i in order[:n] if value[i] > 0 and allowed[i]),
+        tuple(genes[i] for i in order[::-1][:n] if value[i] < 0 and allowed[i]),
+    )
 
 
 def study_sets(
@@ -225,12 +246,17 @@ def study_sets(
     named: dict[str, Sequence[str]] = {
         "positive": lists.positive,
         "negative": lists.negative,
-        "both": lists.positive + lists.negative,
+        "both": lists.both,
     }
-    over = {name: over_representation(genes, sets) for name, genes in named.items() if genes}
+    over = {
+        name: over_representation(genes, sets)
+        for name, genes in named.items()
+        if 0 < len(genes) < len(data.genes)
+    }
     method = study.settings.correlation
     nulls = study.nulls.maps
     ensemble = ensemble_enrichment(data.expression, data.values, nulls, sets, correlation=method)
     null_r = correlate(data.expression, nulls[:RANKED_MAPS], correlation=method)
     ranked = ranked_enrichment(study.genes.r, null_r, sets)
-    return SetStudy(library, sets, over, ensemble, ranked, find_themes(over["both"], sets))
+    themes = find_themes(over["both"], sets) if "both" in over else NO_THEMES
+    return SetStudy(library, sets, over, ensemble, ranked, themes)

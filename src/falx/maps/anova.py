@@ -7,6 +7,7 @@ bases U of the effect and Q of the nuisance and permuted residuals y_p of unit l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,12 @@ from falx.maps.inference.permutation import (
     PermutationPlan,
     moving_nuisance,
     permutation_plan,
-    permuted_rows,
+    sign_plan,
     unit_residuals,
 )
 from falx.maps.linear import FFit, effect_space, fit_f
 from falx.maps.settings import InferenceOptions
+from falx.maps.unequal import VarianceRatio, variance_ratios
 
 __all__ = [
     "EffectCluster",
@@ -66,6 +68,8 @@ class EffectMap:
         All clusters beyond it, the largest first.
     plan
         The permutations, None without.
+    variance
+        How the groups differ in it; empty where no groups were told.
     """
 
     fit: FFit
@@ -75,6 +79,7 @@ class EffectMap:
     clusters: tuple[EffectCluster, ...]
     plan: PermutationPlan | None
     options: InferenceOptions
+    variance: tuple[VarianceRatio, ...] = ()
 
     def significant(self) -> tuple[EffectCluster, ...]:
         """Clusters whose extent is rarer than the options ask; none without permutations."""
@@ -106,6 +111,8 @@ def compare_groups(
     rng: np.random.Generator,
     *,
     options: InferenceOptions | None = None,
+    groups: Sequence[str] | None = None,
+    blocks: Sequence[str] | None = None,
     threads: int = 1,
 ) -> EffectMap:
     """Test at every voxel whether any of the contrasts differs from zero.
@@ -118,6 +125,9 @@ def compare_groups(
         Shape (q, p).
     rng
         Draws the permutations.
+    groups, blocks
+        Of every image, as :func:`falx.maps.group_maps.compare` takes them. F itself stays that
+        of equal variances; what keeps its error are the flipped signs.
     """
     chosen = options or InferenceOptions()
     fit = fit_f(data, design, contrasts)
@@ -126,7 +136,8 @@ def compare_groups(
     neighbours = neighbour_table(mask, chosen.connectivity)
     null = None
     if chosen.n_permutations > 1:
-        plan = permutation_plan(len(data), chosen.n_permutations, rng)
+        draw = sign_plan if groups and chosen.variance == "groups" else permutation_plan
+        plan = draw(len(data), chosen.n_permutations, rng, blocks=blocks)
         null = _null(data, design, contrasts, plan, neighbours, threshold, threads)
     clusters = tuple(
         EffectCluster(
@@ -144,6 +155,7 @@ def compare_groups(
         clusters=clusters,
         plan=None if null is None else null.plan,
         options=chosen,
+        variance=() if groups is None else variance_ratios(data, design, groups),
     )
 
 
@@ -161,7 +173,8 @@ def permuted_f(
     effect: npt.NDArray[np.float64],
     nuisance: npt.NDArray[np.float64],
     dof: int,
-    orders: npt.NDArray[np.integer],
+    plan: PermutationPlan,
+    chosen: slice = slice(None),
 ) -> npt.NDArray[np.float64]:
     """Return maps of F for some permutations, shape (N, V).
 
@@ -173,10 +186,9 @@ def permuted_f(
         Of :func:`effect_and_nuisance`.
     dof
         Residual degrees of freedom.
-    orders
-        Shape (N, n).
     """
-    moved = permuted_rows(np.column_stack([effect, moving_nuisance(nuisance)]), orders)
+    moving = moving_nuisance(nuisance) if plan.signs is None else nuisance
+    moved = plan.rows(np.column_stack([effect, moving]), chosen)
     squares = [np.square(np.asarray(row @ unit, np.float64)) for row in moved.astype(unit.dtype)]
     explained = sum(squares[: effect.shape[1]], np.zeros(squares[0].shape))
     rest = 1.0 - sum(squares, np.zeros(squares[0].shape))
@@ -199,7 +211,7 @@ def _null(
     largest, extent, mass = np.empty(len(plan)), np.zeros((len(plan), 1)), np.zeros((len(plan), 1))
 
     def scan(chosen: slice) -> None:
-        maps = permuted_f(unit, effect, nuisance, dof, plan.orders[chosen])
+        maps = permuted_f(unit, effect, nuisance, dof, plan, chosen)
         for k, f in enumerate(maps, start=chosen.start):
             largest[k] = f.max()
             extent[k, 0], mass[k, 0] = cluster_maxima(f, neighbours, threshold)

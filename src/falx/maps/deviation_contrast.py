@@ -10,7 +10,12 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.maps.design import two_sample_design
-from falx.maps.inference.permutation import PermutationPlan, permutation_null, permutation_plan
+from falx.maps.inference.permutation import (
+    PermutationPlan,
+    permutation_null,
+    permutation_plan,
+    sign_plan,
+)
 from falx.maps.linear import fit_contrast
 
 __all__ = ["DeviationTest", "compare_deviations"]
@@ -33,7 +38,7 @@ class DeviationTest:
     t: npt.NDArray[np.float64]
     p_voxel: npt.NDArray[np.float64]
     peak: int
-    dof: int
+    dof: float
     plan: PermutationPlan
 
 
@@ -45,9 +50,10 @@ def compare_deviations(
     rng: np.random.Generator,
     *,
     n_permutations: int = 5000,
+    variance: str = "groups",
     threads: int = 1,
 ) -> DeviationTest:
-    """Permute the labels of patients on their deviation maps.
+    """Rearrange patients on their deviation maps: flip signs, or permute labels.
 
     Parameters
     ----------
@@ -57,6 +63,9 @@ def compare_deviations(
         Group of every patient, either `first` or `second`.
     rng
         Draws the permutations; all are taken where there are no more than asked for.
+
+    variance
+        As in :class:`falx.maps.settings.InferenceOptions`.
 
     Raises
     ------
@@ -76,10 +85,14 @@ def compare_deviations(
     if not varies.any():
         raise InputError("no voxel varies over patients", found=f"{z.shape[1]} voxels")
     some = z[:, varies]
-    labels = np.array([group == first for group in groups])
-    plan = permutation_plan(len(z), n_permutations, rng, labels=labels)
-    null = permutation_null(some, design, contrast, plan, threads=threads)
-    fit = fit_contrast(some, design, contrast)
+    unequal = groups if variance == "groups" else None
+    if unequal:
+        plan = sign_plan(len(z), n_permutations, rng)
+    else:
+        labels = np.array([group == first for group in groups])
+        plan = permutation_plan(len(z), n_permutations, rng, labels=labels)
+    null = permutation_null(some, design, contrast, plan, groups=unequal, threads=threads)
+    fit = fit_contrast(some, design, contrast, unequal)
     t, p = np.zeros(z.shape[1]), np.ones(z.shape[1])
     t[varies], p[varies] = fit.t, null.p_value(np.abs(fit.t), null.t)
     return DeviationTest(t, p, int(np.argmax(np.abs(t))), fit.dof, plan)

@@ -111,7 +111,7 @@ class DeviationDifference:
     title: str
     kind: str
     n: tuple[int, int]
-    dof: int
+    dof: float
     t: float
     p: float
     p_error: float

@@ -319,6 +319,8 @@ def anova_stage(
             group_contrasts(design, len(set(groups))),
             np.random.default_rng(seed),
             options=options,
+            groups=stacked.sample.groups,
+            blocks=stacked.sample.blocks,
             threads=threads,
         )
         contrast = f"any difference of {', '.join(dict.fromkeys(stacked.sample.groups))}"
@@ -346,6 +348,7 @@ def deviation_stage(
     subgroup_column: str,
     kinds: tuple[str, ...],
     n_permutations: int,
+    variance: str,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -363,6 +366,8 @@ def deviation_stage(
         its entries.
     n_permutations, seed
         Of the labels of patients; 1 switches the test off.
+    variance
+        As in :class:`falx.maps.settings.InferenceOptions`.
     """
     as_published = deviation == "plain"
     if as_published:
@@ -378,7 +383,9 @@ def deviation_stage(
     header = ("participant_id", "group", "kind", "map", "below", "above")
     write_table(files.index, header, to.patients(kind_of))
     cells = cells_of(stacked, patients, kind_of, kinds)
-    test = _LabelTest(read_atlas(files.atlas, files.atlas_labels), n_permutations, seed, threads)
+    test = _LabelTest(
+        read_atlas(files.atlas, files.atlas_labels), n_permutations, variance, seed, threads
+    )
     summary = DeviationSummary(
         controls=controls,
         deviation=deviation,
@@ -512,6 +519,8 @@ class _Question:
             _first(design),
             np.random.default_rng(self.seed),
             options=self.options,
+            groups=stacked.sample.groups,
+            blocks=stacked.sample.blocks,
             threads=self.threads,
         )
         atlas = read_atlas(files.atlas, files.atlas_labels)
@@ -650,6 +659,7 @@ class _LabelTest:
 
     atlas: Atlas
     n_permutations: int
+    variance: str
     seed: int
     threads: int
 
@@ -706,6 +716,7 @@ class _DeviationWriter:
             second.group,
             np.random.default_rng(test.seed),
             n_permutations=test.n_permutations,
+            variance=test.variance,
             threads=test.threads,
         )
         name = f"{self.stem}{_label(first.group, second.group, first.kind)}_tmap.nii.gz"

@@ -15,6 +15,7 @@ from falx.maps.group_maps import GroupMap
 from falx.maps.inference.permutation import PermutationPlan
 from falx.maps.map_sample import SampleSummary
 from falx.maps.settings import CORRECTIONS, InferenceOptions
+from falx.maps.unequal import VarianceRatio
 
 __all__ = [
     "FLAVOURS",
@@ -68,9 +69,13 @@ class MapSummary(SampleSummary, Asked):
         By correction; None where there is no cluster or no permutation.
     permutations, monte_carlo_error
         None without; the error is that of the cluster threshold.
+    flipped
+        Whether signs were flipped rather than people permuted.
+    variance
+        How the groups differ in it, the first against every other.
     """
 
-    dof: int
+    dof: float
     mask_voxels: int
     options: InferenceOptions
     clusters: int
@@ -78,6 +83,8 @@ class MapSummary(SampleSummary, Asked):
     permutations: int | None
     exhaustive: bool
     monte_carlo_error: float | None
+    flipped: bool
+    variance: tuple[VarianceRatio, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +136,14 @@ class _Drawn:
     permutations: int | None
     exhaustive: bool
     monte_carlo_error: float | None
+    flipped: bool
 
     @classmethod
     def of(cls, plan: PermutationPlan | None, p: float) -> _Drawn:
         """Say how many permutations there were, and how sure a p at the threshold is."""
         if plan is None:
-            return cls(None, False, None)
-        return cls(len(plan), plan.exhaustive, plan.error(p))
+            return cls(None, False, None, False)
+        return cls(len(plan), plan.exhaustive, plan.error(p), plan.signs is not None)
 
 
 def t_summary(
@@ -160,6 +168,7 @@ def t_summary(
         **vars(sample),
         **vars(_Drawn.of(result.plan, result.options.cluster_p)),
         dof=result.fit.dof,
+        variance=result.variance,
         mask_voxels=len(result.fit.t),
         options=result.options,
         listed_by=listed_by,
@@ -191,6 +200,7 @@ def f_summary(asked: Asked, sample: SampleSummary, found: EffectMap) -> FSummary
         **vars(sample),
         **vars(_Drawn.of(found.plan, found.options.cluster_p)),
         dof=found.fit.dof_error,
+        variance=found.variance,
         dof_effect=found.fit.dof_effect,
         mask_voxels=len(found.fit.f),
         options=found.options,
@@ -215,15 +225,24 @@ def _tested(summary: MapSummary) -> Iterable[tuple[str, str]]:
     options, tails = summary.options, ""
     yield "people", ", ".join(f"{group} {n}" for group, n in summary.group_sizes.items() if n)
     if isinstance(summary, FSummary):
-        yield "degrees of freedom", f"{summary.dof_effect} and {summary.dof}"
+        yield "degrees of freedom", f"{summary.dof_effect} and {summary.dof:g}"
         beyond, listed = f"F > {summary.critical_f:.3f}", "extent"
     elif isinstance(summary, TSummary):
-        yield "degrees of freedom", str(summary.dof)
+        welch = "" if float(summary.dof).is_integer() else " (Welch, median over voxels)"
+        yield "degrees of freedom", f"{round(summary.dof, 1):g}{welch}"
         beyond, listed = f"|t| > {summary.critical_t:.3f}", summary.listed_by
         tails = ", two-tailed" if options.two_tailed else ", one-tailed"
     yield "voxel threshold", f"P < {options.voxel_p:g}, {beyond}{tails}"
     yield "clusters listed", f"P < {options.cluster_p:g} by {FLAVOURS[listed]}"
     yield "voxels V", str(summary.mask_voxels)
+    for one in summary.variance:
+        yield (
+            f"variance, {one.first} / {one.second}",
+            (
+                f"median ratio {one.median:.2f}, {one.beyond_percent:.0f} % of voxels beyond "
+                f"{one.limit:g} to 1 (by chance {one.by_chance_percent:.0f} %)"
+            ),
+        )
 
 
 def _fields(summary: MapSummary) -> Iterable[tuple[str, str]]:
@@ -239,14 +258,15 @@ def _fields(summary: MapSummary) -> Iterable[tuple[str, str]]:
 
 
 def _permuted(summary: MapSummary) -> Iterable[tuple[str, str]]:
+    name = "flips of signs" if summary.flipped else "permutations"
     if summary.permutations is None:
-        yield "permutations", "none"
+        yield name, "none"
     elif summary.exhaustive:
-        yield "permutations", f"all {summary.permutations} there are, so P is exact"
+        yield name, f"all {summary.permutations} there are, so P is exact"
     else:
         p, error = summary.options.cluster_p, summary.monte_carlo_error
         drawn = f"{summary.permutations}, Monte-Carlo error of P = {p:g}: ±{error:.2g}"
-        yield "permutations", drawn
+        yield name, drawn
 
 
 def _widths(values: Iterable[float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import special
 
 from falx.core.errors import InputError
 from falx.maps.design import Design, partition
+from falx.maps.unequal import welch
 
 __all__ = [
     "ContrastFit",
@@ -36,19 +38,22 @@ class ContrastFit:
     estimate
         The contrast of the coefficients, in units of the data.
     t, z
-        Student t and the normal quantile of equal probability.
+        Student's t, or Welch's, and the normal quantile of equal probability.
     hedges_g
         Estimate over residual standard deviation, with the small-sample factor
         ``1 - 3 / (4 df - 1)``; Hedges' g where the contrast is a difference of means.
+    p
+        Probability of t, one-tailed, in the direction of its sign.
     dof
-        Residual degrees of freedom.
+        Residual degrees of freedom; of Welch's t the median of Satterthwaite's over voxels.
     """
 
     estimate: npt.NDArray[np.float64]
     t: npt.NDArray[np.float64]
     z: npt.NDArray[np.float64]
     hedges_g: npt.NDArray[np.float64]
-    dof: int
+    p: npt.NDArray[np.float64]
+    dof: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,10 @@ class FFit:
 
 
 def fit_contrast(
-    data: npt.NDArray[np.floating], design: Design, contrast: npt.NDArray[np.floating]
+    data: npt.NDArray[np.floating],
+    design: Design,
+    contrast: npt.NDArray[np.floating],
+    groups: Sequence[str] | None = None,
 ) -> ContrastFit:
     """Fit one contrast by least squares.
 
@@ -69,6 +77,8 @@ def fit_contrast(
     ----------
     data
         Shape (n, V).
+    groups
+        Group of every image, each with a variance of its own; one variance if None.
 
     Examples
     --------
@@ -90,9 +100,13 @@ def fit_contrast(
         error[block] = np.einsum("nv,nv->v", rest, rest)
     sd = np.sqrt(error / parts.dof)
     _check_spread(sd, data)
-    t = estimate * np.sqrt(length2) / sd
+    t, dof = estimate * np.sqrt(length2) / sd, np.full(len(sd), float(parts.dof))
+    if groups is not None:
+        t, dof = welch(data, design, contrast, groups)
     small_sample = 1.0 - 3.0 / (4.0 * parts.dof - 1.0)
-    return ContrastFit(estimate, t, t_to_z(t, parts.dof), small_sample * estimate / sd, parts.dof)
+    p = np.asarray(special.stdtr(dof, -np.abs(t)))
+    found_dof = parts.dof if groups is None else float(np.median(dof))
+    return ContrastFit(estimate, t, t_to_z(t, dof), small_sample * estimate / sd, p, found_dof)
 
 
 def fit_f(
@@ -142,7 +156,7 @@ def standardised_residuals(
     return out
 
 
-def t_to_z(t: npt.ArrayLike, dof: float) -> npt.NDArray[np.float64]:
+def t_to_z(t: npt.ArrayLike, dof: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Turn t, in any shape, into the z of equal tail probability, by the survival function.
 
     Examples

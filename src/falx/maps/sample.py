@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError
+from falx.core.errors import InputError, notify
 from falx.core.participants import Participants
 from falx.maps.settings import Selection
 
-__all__ = ["Sample", "encode", "of_other_kind", "select_sample", "without_value"]
+__all__ = ["Sample", "encode", "factor", "of_other_kind", "select_sample", "without_value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,8 @@ class Sample:
         Subject to reason: everybody who has a map and is not compared.
     names
         Names of the groups, in the order of the comparison.
+    blocks
+        Block of everybody, None where people are independent.
     """
 
     subjects: tuple[str, ...]
@@ -37,6 +39,7 @@ class Sample:
     covariates: Mapping[str, npt.NDArray[np.float64]]
     left_out: Mapping[str, str]
     names: tuple[str, ...]
+    blocks: tuple[str, ...] | None = None
 
 
 def select_sample(
@@ -59,13 +62,14 @@ def select_sample(
         By subject: what the participant level measured; ``excluded`` and ``reasons`` decide
         about the run.
     selection, measures
-        Covariates from the table (numbers, or a column of two words such as M and F) and
+        Covariates from the table (numbers, or words: M and F, or any number of sites) and
         from the metrics (``mean_fd_mm``, ``tiv_ml``).
     already_out
         Subject to a reason that stands before all others.
     """
     chosen: dict[str, str] = {}
     left_out: dict[str, str] = {}
+    needed = (*selection.columns, *filter(None, [selection.blocks]))
     for subject in sorted(subjects):
         group = people.cell(subject, selection.group_column)
         measured = metrics.get(subject, {})
@@ -79,11 +83,34 @@ def select_sample(
             left_out[subject] = "; ".join(measured.get("reasons", ["excluded"]))
         else:
             chosen[subject] = group
-    covariates = {
-        name: encode(name, {s: people.cell(s, name) for s in chosen}) for name in selection.columns
-    }
+    for column in needed:
+        lacking = without_value(chosen, people, column)
+        if lacking and len(lacking) < len(chosen):
+            notify(
+                "people without a covariate are left out of this comparison",
+                where=column,
+                found=f"{len(lacking)}: {', '.join(f'sub-{s}' for s in lacking)}",
+                do="complete the participants table or leave the column out",
+            )
+            left_out |= lacking
+            chosen = {s: group for s, group in chosen.items() if s not in lacking}
+    covariates: dict[str, npt.NDArray[np.float64]] = {}
+    for name in selection.columns:
+        covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
-    return Sample(tuple(chosen), tuple(chosen.values()), covariates, left_out, groups)
+    if selection.blocks and people.header(selection.blocks) is None:
+        raise InputError(
+            "the participants table lacks the column of blocks", found=selection.blocks
+        )
+    blocks = tuple(str(people.cell(s, selection.blocks)) for s in chosen)
+    return Sample(
+        tuple(chosen),
+        tuple(chosen.values()),
+        covariates,
+        left_out,
+        groups,
+        blocks if selection.blocks else None,
+    )
 
 
 def _measured(
@@ -144,6 +171,45 @@ def of_other_kind(
     return found
 
 
+def factor(name: str, cells: Mapping[str, str | None]) -> dict[str, npt.NDArray[np.float64]]:
+    """Turn a column into columns of a design: numbers and two words into one, k words into k - 1.
+
+    Parameters
+    ----------
+    cells
+        Entry by subject, None where there is none. The first of three or more words, in
+        alphabetical order, is the one that the others are compared with.
+
+    Examples
+    --------
+    >>> factor("site", {"01": "b", "02": "a", "03": "c"})
+    {'site: b': array([1., 0., 0.]), 'site: c': array([0., 0., 1.])}
+    """
+    words = sorted({text for text in cells.values() if text is not None})
+    numbers = sum(_is_number(word) for word in words)
+    if None in cells.values() or len(words) < 3 or numbers == len(words):
+        return {name: encode(name, cells)}
+    if numbers:
+        raise InputError(
+            "a covariate holds numbers and words",
+            where=name,
+            found=", ".join(word for word in words if not _is_number(word)),
+            do="write numbers only, n/a where there is none, or words only",
+        )
+    return {
+        f"{name}: {word}": np.array([float(text == word) for text in cells.values()])
+        for word in words[1:]
+    }
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def encode(name: str, cells: Mapping[str, str | None]) -> npt.NDArray[np.float64]:
     """Turn a column into numbers, shape (n,); two words become 0 and 1 in alphabetical order.
 
@@ -172,9 +238,9 @@ def encode(name: str, cells: Mapping[str, str | None]) -> npt.NDArray[np.float64
         words = sorted(set(texts))
     if len(words) > 2:
         raise InputError(
-            "a covariate of words may have two of them",
+            "a column of words may have two of them to be a slope",
             where=name,
             found=", ".join(words[:5]),
-            do="write numbers",
+            do="write numbers, or name it among the covariates",
         )
     return np.array([float(words.index(text)) for text in texts])

@@ -10,6 +10,7 @@ from falx.core.settings import check_settings, option
 __all__ = [
     "CORRECTIONS",
     "HEAD_SIZE",
+    "VARIANCE",
     "InferenceOptions",
     "Listing",
     "MapModel",
@@ -22,13 +23,21 @@ CORRECTIONS = ("fsl", "spm", "extent", "mass")
 
 HEAD_SIZE = ("ancova", "proportional", "residual", "none")
 
+VARIANCE = ("groups", "equal")
+"""A variance for every group, with signs flipped, or one for all, with people permuted."""
+
 
 @dataclass(frozen=True)
 class Selection:
     """Who is in which group, and what of the participants table the model holds."""
 
     group_column: str = option("group", help="column of participants.tsv that names the group")
-    columns: tuple[str, ...] = option(("age", "sex"), help="covariates of participants.tsv")
+    columns: tuple[str, ...] = option(
+        ("age", "sex"), help="covariates of participants.tsv: numbers, or words as factors"
+    )
+    blocks: str = option(
+        "", help="column of people who are not independent (family, matched pair); empty: none"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -91,6 +100,9 @@ class InferenceOptions:
         6, 18 or 26.
     enhance
         Whether TFCE is computed.
+    variance
+        ``groups``: Welch's t, and the signs of residuals are flipped; ``equal``: Student's t,
+        and people are permuted.
     """
 
     voxel_p: float = option(0.001, help="cluster-forming probability", low=1e-10, high=0.1)
@@ -99,14 +111,19 @@ class InferenceOptions:
     n_permutations: int = option(5000, help="permutations", low=1, high=1_000_000)
     connectivity: int = 26
     enhance: bool = True
+    variance: str = option(
+        "groups",
+        help="groups: a variance each, signs flipped; equal: one variance, people permuted",
+        choices=VARIANCE,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
 
     @classmethod
     def as_published(cls, n_permutations: int = 5000) -> InferenceOptions:
-        """Return the setting of Liu et al. 2024: two-tailed, voxel P < 0.005."""
-        return cls(voxel_p=0.005, n_permutations=n_permutations)
+        """Return the setting of Liu et al. 2024: two-tailed, voxel P < 0.005, equal variance."""
+        return cls(voxel_p=0.005, n_permutations=n_permutations, variance="equal")
 
 
 @dataclass(frozen=True)

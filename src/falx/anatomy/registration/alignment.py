@@ -9,6 +9,7 @@ non-rigid image registration using voxel class probabilities").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numba
@@ -111,7 +112,13 @@ class _Objective:
         return np.asarray(np.einsum("ij,pjk->pik", linear, chained[:, :3]).reshape(12, 12))
 
 
-def align(image: Image, priors: TissuePriors, size: SizePrior | None) -> Alignment:
+def align(
+    image: Image,
+    priors: TissuePriors,
+    size: SizePrior | None,
+    *,
+    sizes: Sequence[float] = (0.0,),
+) -> Alignment:
     """Find the affine map from an image to the priors, from any plausible starting position.
 
     Parameters
@@ -122,6 +129,9 @@ def align(image: Image, priors: TissuePriors, size: SizePrior | None) -> Alignme
         Tissue priors in template space.
     size
         Expected stretch, or none.
+    sizes
+        Logarithms of the zooms, relative to the expected one, from which the last refinement
+        starts too.
 
     Notes
     -----
@@ -138,8 +148,9 @@ def align(image: Image, priors: TissuePriors, size: SizePrior | None) -> Alignme
     followed = [_minimise(coarse, p, steps=25, free=12) for p in ranked]
     best = min(followed, key=lambda result: result[1])[0]
     final = _objective(image, FINAL_SAMPLING_MM, fine, model, size, passes=2)
-    resized = np.concatenate([best[:6], starts[0][6:]])
-    ended = [_minimise(final, p, steps=30, free=12) for p in (best, resized)]
+    zoom = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    resized = [np.concatenate([best[:6], starts[0][6:] + s * zoom]) for s in sizes]
+    ended = [_minimise(final, p, steps=30, free=12) for p in (best, *resized)]
     p = min(ended, key=lambda result: result[1])[0]
     return Alignment(model.matrix(p), final.information(p), len(starts))
 

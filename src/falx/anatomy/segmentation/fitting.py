@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,18 +18,20 @@ from falx.anatomy.segmentation.mixture import (
     Mixture,
     class_evidence,
     fit_mixture,
-    initial_mixture,
-    split,
+    from_moments,
 )
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import QualityError
 from falx.core.grid import Grid
 from falx.images.nifti import Image
 
-__all__ = ["Fit", "fit_model", "wrapped"]
+__all__ = ["Fit", "Start", "corrected_values", "fit_model", "wrapped"]
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
+
+Start = Callable[[Floats, Floats, tuple[int, ...]], Mixture]
+"""First Gaussians from values (n,), priors (n, K) and the number of Gaussians of each class."""
 
 COARSE_FACTOR = 2.0
 COARSE_UNTIL = 4.0
@@ -78,6 +81,7 @@ def fit_model(
     affine: Vector,
     settings: SegmentationSettings,
     *,
+    start: Start = from_moments,
     threads: int,
 ) -> Fit:
     """Fit the model of Ashburner & Friston (2005) to an image.
@@ -91,6 +95,8 @@ def fit_model(
         Shape (X, Y, Z): voxels with a measured intensity.
     affine
         4×4, native mm to template mm.
+    start
+        Where the intensities start.
     """
     state = _State(None, flat_bias(image.grid, settings.bias_fwhm_mm), None)
     fine = take_samples(image, settings.sampling_mm, mask=mask)
@@ -111,7 +117,7 @@ def fit_model(
             state, warp=_started(state.warp, coarse, still(elastic, to_prior), samples)
         )
         for factor in level:
-            state, gain = _round(state, samples, priors, elastic, factor, settings)
+            state, gain = _round(state, samples, priors, elastic, factor, settings, start)
             gains.append(gain / len(samples.values))
             if factor == 1.0 and gains[-1] < CONVERGED:
                 break
@@ -138,6 +144,7 @@ def _round(
     elastic: ElasticEnergy,
     factor: float,
     settings: SegmentationSettings,
+    start: Start,
 ) -> tuple[_State, float]:
     """Gaussians and bias in turn, then the deformation."""
     assert state.warp is not None
@@ -145,11 +152,10 @@ def _round(
     mixture, bias = state.mixture, state.bias
     most = 8
     if mixture is None:
-        values = _corrected(samples, bias)
-        mixture = fit_mixture(initial_mixture(values, at_samples), values, at_samples, most=8)
-        mixture, most = split(mixture, settings.gaussians), 20
+        mixture = start(corrected_values(samples, bias), at_samples, settings.gaussians)
+        most = 20
     for _ in range(BIAS_STEPS):
-        mixture = fit_mixture(mixture, _corrected(samples, bias), at_samples, most=most)
+        mixture = fit_mixture(mixture, corrected_values(samples, bias), at_samples, most=most)
         bias = improve_bias(
             bias,
             samples,
@@ -158,15 +164,16 @@ def _round(
             fwhm_mm=settings.bias_fwhm_mm,
             regularisation=settings.bias_regularisation,
         )
-    mixture = fit_mixture(mixture, _corrected(samples, bias), at_samples, most=most)
-    evidence = class_evidence(mixture, _corrected(samples, bias))
+    mixture = fit_mixture(mixture, corrected_values(samples, bias), at_samples, most=most)
+    evidence = class_evidence(mixture, corrected_values(samples, bias))
     warp, gain = improve_warp(
         state.warp, samples, evidence, mixture.shares, priors, elastic, factor=factor
     )
     return _State(mixture, bias, warp), gain
 
 
-def _corrected(samples: Samples, bias: BiasField) -> Floats:
+def corrected_values(samples: Samples, bias: BiasField) -> Floats:
+    """Intensities of the samples after the correcting field, shape (n,)."""
     log_field = bias.log_field(samples.stride, samples.grid.shape)
     return np.asarray(samples.values * np.exp(log_field[tuple(samples.nodes.T)]))
 

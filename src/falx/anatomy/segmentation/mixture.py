@@ -27,6 +27,8 @@ __all__ = [
     "class_evidence",
     "density_table",
     "fit_mixture",
+    "from_certain",
+    "from_moments",
     "initial_mixture",
     "level_of",
     "split",
@@ -40,6 +42,18 @@ VARIANCE_FLOOR = 1e-4
 
 LEVELS = 2048
 """Intensities at which densities are tabulated."""
+
+CERTAIN = 0.7
+"""Prior probability from which a place's tissue is taken as certain."""
+
+LEAST_CERTAIN = 50
+"""Fewer certain samples than this say nothing; all of them count by their prior instead."""
+
+QUARTILES_IN_SD = 1.349
+"""Distance of a normal distribution's quartiles, in standard deviations."""
+
+FLUID_SPREAD = 0.25
+"""Largest standard deviation of a fluid's start, as a share of its distance from grey matter."""
 
 TOP_PERCENTILE, HEADROOM = 99.9, 1.25
 """Intensities beyond this percentile times the headroom count as that bright."""
@@ -157,6 +171,57 @@ def split(mixture: Mixture, gaussians: tuple[int, ...]) -> Mixture:
         weights=np.concatenate(weights),
         classes=np.concatenate(classes),
     )
+
+
+def from_moments(values: Floats, priors: Floats, gaussians: tuple[int, ...]) -> Mixture:
+    """Start of the fit: moments weighted by the priors, fitted with one Gaussian a class.
+
+    Parameters
+    ----------
+    values, priors
+        Shapes (n,) and (n, K).
+    gaussians
+        Number of Gaussians of each class.
+    """
+    return split(fit_mixture(initial_mixture(values, priors), values, priors, most=8), gaussians)
+
+
+def from_certain(values: Floats, priors: Floats, gaussians: tuple[int, ...]) -> Mixture:
+    """Start of the fit: medians and quartiles where the tissue is certain, in the order of T1w.
+
+    Parameters
+    ----------
+    values, priors
+        Shapes (n,) and (n, K); the first three classes are grey, white and fluid.
+    gaussians
+        Number of Gaussians of each class.
+
+    Notes
+    -----
+    A class of several Gaussians can take another tissue's peak: fluid, of two, that of grey
+    matter. Where fluid is darker than white matter, so that the image is not T2-weighted, the
+    three start in the order fluid, grey, white, and both Gaussians of fluid below grey matter.
+    """
+    first = initial_mixture(values, priors)
+    quartiles = np.array([_certain_quartiles(values, column) for column in priors.T])
+    means = quartiles[:, 1].copy()
+    spread = (quartiles[:, 2] - quartiles[:, 0]) / QUARTILES_IN_SD
+    if means[2] < means[1]:
+        means[2], means[0], means[1] = np.sort(means[:3])
+        spread[2] = min(spread[2], FLUID_SPREAD * (means[0] - means[2]))
+    return split(
+        replace(first, means=means, variances=np.maximum(spread**2, first.floor)), gaussians
+    )
+
+
+def _certain_quartiles(values: Floats, prior: Floats) -> Vector:
+    """Quartiles of the samples, shape (3,), weighted by the prior (n,) where it is certain."""
+    certain = prior >= CERTAIN
+    weight = np.where(certain, prior, 0.0) if certain.sum() >= LEAST_CERTAIN else prior
+    order = np.argsort(values, kind="stable")
+    mass = np.cumsum(weight[order], dtype=np.float64)
+    places = np.searchsorted(mass, np.array([0.25, 0.5, 0.75]) * mass[-1])
+    return np.asarray(values[order][np.minimum(places, len(values) - 1)], dtype=np.float64)
 
 
 def fit_mixture(

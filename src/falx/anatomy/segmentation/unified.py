@@ -13,15 +13,15 @@ import numpy.typing as npt
 from falx.anatomy.facing import faces_left, rounded
 from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.registration.affine import size_prior
-from falx.anatomy.registration.alignment import align
 from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.segmentation.cleanup import clean_up
-from falx.anatomy.segmentation.fitting import Fit, fit_model
+from falx.anatomy.segmentation.fitting import Fit
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mrf import smooth_labels
 from falx.anatomy.segmentation.posterior import posteriors, to_template_mm
 from falx.anatomy.segmentation.prepare import check_volume, prepare
 from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.segmentation.starts import fit_from_several_starts
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.grid import Grid, box_grid
 from falx.core.threads import blas_threads, kernel_threads
@@ -93,8 +93,10 @@ def _segment(
     clean, mask = ready.image, ready.measured
     tissue = brain_only(priors) if ready.extracted else priors
     with kernel_threads(threads) as allowed, blas_threads(1):
-        alignment = align(clean, priors, size_prior(settings.affine_prior))
-        fit = fit_model(clean, mask, tissue, alignment.affine, settings, threads=allowed)
+        size = size_prior(settings.affine_prior)
+        alignment, fit = fit_from_several_starts(
+            clean, mask, priors, tissue, settings, size, threads=allowed, where=where
+        )
         corrected = clean.data * np.exp(fit.bias.log_field((1, 1, 1), clean.data.shape))
         to_prior = np.linalg.inv(priors.affine) @ alignment.affine @ image.affine
         tissues, classes = _tissues(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -11,18 +11,21 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
+from falx.core.multiplicity import TIE
 from falx.genes.network.interactions import Network
-from falx.genes.network.mcode import Module
+from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import over_representation
 
 __all__ = [
     "AnnotatedModule",
     "EdgeEnrichment",
+    "ModuleChance",
     "annotate_modules",
     "edge_enrichment",
     "graphml",
     "layout",
+    "module_chance",
     "sif",
 ]
 
@@ -40,6 +43,26 @@ class EdgeEnrichment:
     observed: int
     expected: float
     p: float
+    n_lists: int
+
+
+@dataclass(frozen=True)
+class ModuleChance:
+    """What random lists give.
+
+    Attributes
+    ----------
+    p
+        Familywise P of each module's score.
+    p_count
+        P of at least so many modules.
+    counts
+        Modules in a random list: 2.5 % quantile, median, 97.5 % quantile.
+    """
+
+    p: tuple[float, ...]
+    p_count: float
+    counts: tuple[float, float, float]
     n_lists: int
 
 
@@ -72,18 +95,65 @@ def edge_enrichment(
             do="check the identifiers",
         )
     adjacency = _adjacency(network, row)
-    groups = _degree_groups(np.asarray(adjacency.sum(axis=1)).ravel())
-    taken = np.bincount(groups[rows], minlength=groups.max() + 1)
-    members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
-    counts = np.empty(n_lists)
-    for b in range(n_lists):
-        drawn = np.concatenate(
-            [rng.choice(m, k, replace=False) for m, k in zip(members, taken, strict=True) if k]
-        )
-        counts[b] = _edges_among(adjacency, drawn)
+    degree = np.asarray(adjacency.sum(axis=1)).ravel()
+    draws = _like_lists(degree, rows, rng, n_lists)
+    counts = np.array([_edges_among(adjacency, drawn) for drawn in draws], dtype=np.float64)
     observed = _edges_among(adjacency, rows)
     p = (1.0 + float((counts >= observed).sum())) / (1.0 + n_lists)
     return EdgeEnrichment(observed, float(counts.mean()), p, n_lists)
+
+
+def module_chance(
+    network: Network,
+    genes: Sequence[str],
+    modules: Sequence[Module],
+    rng: np.random.Generator,
+    *,
+    n_lists: int = 100,
+) -> ModuleChance:
+    """Compare the modules of `genes` with those of degree-matched random lists of that length.
+
+    A module's P counts the lists whose best module scores at least as much, so the chance of any
+    false module is held, not that of each.
+
+    Parameters
+    ----------
+    network
+        Of the tested genes, those without a partner kept.
+    modules
+        From :func:`falx.genes.network.mcode.find_modules` on the network among `genes`.
+    """
+    names = sorted(network.neighbours)
+    chosen = set(genes)
+    rows = np.array([i for i, name in enumerate(names) if name in chosen], dtype=np.intp)
+    degree = np.array([len(network.neighbours[name]) for name in names], dtype=np.float64)
+    counts, best = np.zeros(n_lists, dtype=np.int64), np.zeros(n_lists)
+    for b, drawn in enumerate(_like_lists(degree, rows, rng, n_lists)):
+        found = find_modules(network.induced(names[i] for i in drawn).neighbours)
+        counts[b] = len(found)
+        best[b] = max((module.score for module in found), default=0.0)
+    p = tuple(
+        (1.0 + float((best >= module.score - TIE).sum())) / (1.0 + n_lists) for module in modules
+    )
+    low, middle, high = (float(v) for v in np.quantile(counts, (0.025, 0.5, 0.975)))
+    p_count = (1.0 + float((counts >= len(modules)).sum())) / (1.0 + n_lists)
+    return ModuleChance(p, p_count, (low, middle, high), n_lists)
+
+
+def _like_lists(
+    degree: npt.NDArray[np.float64],
+    rows: npt.NDArray[np.intp],
+    rng: np.random.Generator,
+    n_lists: int,
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Draw lists of nodes with as many of each class of degree, shape (n,), as `rows` has."""
+    groups = _degree_groups(degree)
+    taken = np.bincount(groups[rows], minlength=groups.max() + 1)
+    members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
+    for _ in range(n_lists):
+        yield np.concatenate(
+            [rng.choice(m, k, replace=False) for m, k in zip(members, taken, strict=True) if k]
+        )
 
 
 def _adjacency(network: Network, row: dict[str, int]) -> scipy.sparse.csr_array:

@@ -6,27 +6,42 @@ basis Q and permuted residuals y_p, ``r² = (x'y_p)² / |x|² / (|y|² - |Q'y_p|
 ``t = sign(x'y_p) sqrt(r² df / (1 - r²))``. Permuting x and Q instead of y makes it one
 matrix product.
 
+Where groups have variances of their own the statistic is Welch's, and the signs of the
+restricted residuals are flipped instead (independent and symmetric errors: every residual keeps
+its own variance, which permuting would pass on to others). With the unit effect x, the
+residual-forming matrix R = I - B B', ``c_g = |x_g|² / Σ_{i in g} R_ii`` and C = diag(c_g(i)),
+
+``t = x'y / sqrt(Σ_g c_g |e_g|²)``, ``Σ_g c_g |e_g|² = y'Cy - y'Ky``, ``K = CBB' + BB'C - BB'CBB'``
+
+and K has few eigenvectors U with eigenvalues l other than zero, so that again one matrix product
+U'y serves. Without covariates this is Welch's t; with them it is the variance of the
+least-squares estimate, where the G of Winkler et al. takes that of the weighted one.
+
 References
 ----------
-Freedman and Lane 1983, J Bus Econ Stat 1:292; Winkler et al. 2014, NeuroImage 92:381.
+Freedman and Lane 1983, J Bus Econ Stat 1:292; Winkler et al. 2014, NeuroImage 92:381;
+Welch 1938, Biometrika 29:350.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import check_range
+from falx.core.errors import InputError, check_range
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
 from falx.maps.inference.clusters import cluster_maxima
 from falx.maps.inference.tfce import tfce
 from falx.maps.linear import check_data
+from falx.maps.unequal import StudentisedForm, studentised_form
 
 __all__ = [
     "MaximaNull",
@@ -37,11 +52,19 @@ __all__ = [
     "permutation_plan",
     "permuted_rows",
     "permuted_t",
+    "sign_plan",
+    "studentised_t",
     "unit_residuals",
 ]
 
 TIE = 1e-5
 """A null maximum this close below the observed value counts as reaching it (rounding)."""
+
+LEAST_DISTINCT = 20
+"""Fewer rearrangements that differ in |t| leave no P of 5 %."""
+
+FLOOR = np.float32(1e-7)
+"""Part of the weighted sum of squares that is added to that of the residuals (rounding)."""
 
 _VOXELS = 1024
 _PERMUTATIONS = 128
@@ -58,13 +81,25 @@ class PermutationPlan:
         Shape (N, n): row k gives, for every place, the image that is put there.
     exhaustive
         Whether these are all distinct rearrangements.
+    signs
+        Shape (N, n): the sign that every image takes, where signs are flipped and nothing is
+        put elsewhere; None where images are permuted.
     """
 
     orders: npt.NDArray[np.int64]
     exhaustive: bool
+    signs: npt.NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         return len(self.orders)
+
+    def rows(
+        self, columns: npt.NDArray[np.float64], chosen: slice = slice(None)
+    ) -> npt.NDArray[np.float64]:
+        """Columns of shape (n, k) rearranged the inverse way, as rows: (k, N, n)."""
+        if self.signs is None:
+            return permuted_rows(columns, self.orders[chosen])
+        return np.asarray(columns.T[:, None, :] * self.signs[chosen])
 
     def error(self, p: float) -> float:
         """Monte-Carlo error of a permutation p, sqrt(p (1 - p) / N); 0 where nothing was drawn.
@@ -137,6 +172,7 @@ def permutation_plan(
     rng: np.random.Generator,
     *,
     labels: npt.ArrayLike | None = None,
+    blocks: Sequence[str] | None = None,
 ) -> PermutationPlan:
     """Draw permutations, or list all of them where there are no more than asked for.
 
@@ -145,6 +181,8 @@ def permutation_plan(
     labels
         Shape (n,): images with equal labels are interchangeable, so that only relabelings
         count. Give it for a comparison of two groups without covariates.
+    blocks
+        Block of every image; images then change places within their block only.
 
     Examples
     --------
@@ -153,6 +191,8 @@ def permutation_plan(
     (6, True)
     """
     check_range("number of permutations", n_permutations, 1, 10_000_000)
+    if blocks is not None:
+        return _within_blocks(np.asarray(blocks), n_permutations, rng)
     if labels is None:
         n_distinct = math.factorial(n_images) if n_images <= 12 else math.inf
         if n_distinct <= n_permutations:
@@ -166,6 +206,68 @@ def permutation_plan(
     return PermutationPlan(orders, False)
 
 
+def _within_blocks(
+    blocks: npt.NDArray[np.str_], n_permutations: int, rng: np.random.Generator
+) -> PermutationPlan:
+    """Draw permutations within blocks; a few that are drawn twice do no harm."""
+    places = [np.flatnonzero(blocks == name) for name in np.unique(blocks)]
+    _check_enough(math.prod(min(math.factorial(min(len(at), 12)), 10**6) for at in places))
+    orders = np.tile(np.arange(len(blocks)), (n_permutations, 1))
+    for order in orders[1:]:
+        for at in places:
+            order[at] = rng.permutation(at)
+    return PermutationPlan(orders, False)
+
+
+def sign_plan(
+    n_images: int,
+    n_permutations: int,
+    rng: np.random.Generator,
+    *,
+    blocks: Sequence[str] | None = None,
+) -> PermutationPlan:
+    """Draw flips of signs, or list all of them where there are no more than asked for.
+
+    Parameters
+    ----------
+    blocks
+        Block of every image; the images of a block, which depend on each other, take one sign.
+
+    Examples
+    --------
+    >>> plan = sign_plan(6, 100, np.random.default_rng(0))
+    >>> len(plan), plan.exhaustive
+    (64, True)
+    """
+    check_range("number of permutations", n_permutations, 1, 10_000_000)
+    owner = np.arange(n_images)
+    if blocks is not None:
+        owner = np.unique(np.asarray(blocks), return_inverse=True)[1]
+    free = int(owner.max()) + 1
+    if blocks is not None:
+        _check_enough(2 ** min(free - 1, 60))
+    exhaustive = 2 ** min(free, 60) <= n_permutations
+    if exhaustive:
+        bits = np.arange(2**free)[:, None] >> np.arange(free) & 1
+    else:
+        bits = rng.integers(0, 2, (n_permutations, free))
+        bits[0] = 0
+    signs = (1 - 2 * bits[:, owner]).astype(np.int8)
+    orders = np.tile(np.arange(n_images), (len(signs), 1))
+    return PermutationPlan(orders, exhaustive, signs)
+
+
+def _check_enough(distinct: int) -> None:
+    """Raise where no P could fall below 5 %."""
+    if distinct < LEAST_DISTINCT:
+        raise InputError(
+            "there are too few rearrangements for any P below 5 %",
+            found=f"{distinct} that give another statistic",
+            do="compare more people; a site belongs among the covariates (groups.columns), "
+            "not among the blocks",
+        )
+
+
 def permutation_null(
     data: npt.NDArray[np.floating],
     design: Design,
@@ -173,6 +275,7 @@ def permutation_null(
     plan: PermutationPlan,
     *,
     spatial: SpatialStatistics | None = None,
+    groups: Sequence[str] | None = None,
     threads: int = 1,
 ) -> MaximaNull:
     """Null distribution of the largest statistic in the map.
@@ -181,18 +284,31 @@ def permutation_null(
     ----------
     data
         Shape (n, V).
+    groups
+        Group of every image, each with a variance of its own; one variance if None.
     threads
         The result does not depend on it.
     """
     check_data(data, design)
     parts = partition(design, contrast)
-    moving = moving_nuisance(parts.nuisance)
     unit = unit_residuals(data, parts.nuisance)
+    if groups is not None or plan.signs is not None:
+        one = groups or [""] * len(data)
+        form = studentised_form(design, contrast, one, permuted=plan.signs is None)
+        if spatial is None:
+            t = _max_studentised(unit, form, plan, threads)
+            return MaximaNull(t, np.empty((len(plan), 0)), np.empty((len(plan), 0)), None, plan)
+        return _spatial_null(partial(studentised_t, unit, form, plan), plan, spatial, threads)
+    moving = moving_nuisance(parts.nuisance)
     if spatial is None:
         r2 = _max_r2(unit, parts.effect, moving, plan.orders, threads)
         empty = np.empty((len(plan), 0))
         return MaximaNull(np.sqrt(_t2(r2, parts.dof)), empty, empty, None, plan)
-    return _spatial_null(unit, parts, moving, plan, spatial, threads)
+
+    def maps(chosen: slice) -> npt.NDArray[np.float64]:
+        return permuted_t(unit, parts, moving, plan.orders[chosen])
+
+    return _spatial_null(maps, plan, spatial, threads)
 
 
 def _relabelings(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -313,22 +429,111 @@ def _square_correlations(product):  # type: ignore[no-untyped-def]
             product[0, p, v] *= product[0, p, v] / rest[v]
 
 
+def studentised_t(
+    unit: npt.NDArray[np.floating], form: StudentisedForm, plan: PermutationPlan, chosen: slice
+) -> npt.NDArray[np.float64]:
+    """Return maps of Welch's t for some rearrangements, shape (N, V).
+
+    Parameters
+    ----------
+    unit
+        Shape (n, V): residuals of the nuisance model with unit norm.
+    """
+    rows = plan.rows(form.columns, chosen).astype(unit.dtype)
+    squares = _squares(unit, form, plan, chosen)
+    product = (rows.reshape(-1, len(unit)) @ unit).reshape(*rows.shape[:2], -1)
+    _studentise(product, form.effect.astype(unit.dtype), form.taken.astype(unit.dtype), squares)
+    return np.asarray(np.copysign(np.sqrt(np.abs(product[0])), product[0]), np.float64)
+
+
+def _squares(
+    unit: npt.NDArray[np.floating], form: StudentisedForm, plan: PermutationPlan, chosen: slice
+) -> npt.NDArray[np.floating]:
+    """Weighted sums of squares, shape (N, V); (1, V) where flips leave them alike."""
+    if plan.signs is not None:
+        return np.asarray(form.weight.astype(unit.dtype)[None] @ (unit * unit))
+    return np.asarray(
+        plan.rows(form.weight[:, None], chosen)[0].astype(unit.dtype) @ (unit * unit)
+    )
+
+
+def _max_studentised(
+    unit: npt.NDArray[np.float32], form: StudentisedForm, plan: PermutationPlan, threads: int
+) -> npt.NDArray[np.float64]:
+    """Largest |t| of every rearrangement, shape (N,)."""
+    best = np.zeros(len(plan), np.float32)
+    effect, taken = form.effect.astype(np.float32), form.taken.astype(np.float32)
+
+    def scan(chosen: slice) -> None:
+        rows = np.ascontiguousarray(plan.rows(form.columns, chosen), np.float32)
+        for start in range(0, unit.shape[1], _VOXELS):
+            block = unit[:, start : start + _VOXELS]
+            product = (rows.reshape(-1, len(unit)) @ block).reshape(*rows.shape[:2], -1)
+            squares = _squares(block, form, plan, chosen)
+            _square_studentised(product, effect, taken, squares)
+            np.maximum(best[chosen], product[0].max(axis=1), out=best[chosen])
+
+    with blas_threads(1):
+        over_blocks(scan, len(plan), block=_PERMUTATIONS, threads=threads)
+    return np.sqrt(np.asarray(best, np.float64))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _studentise(product, effect, taken, squares):  # type: ignore[no-untyped-def]
+    """Replace U'y in row 0 by t|t|, t = a'U'y / sqrt(w'y² - Σ l (U'y)²); see the module."""
+    voxels = product.shape[2]
+    along, rest = np.empty(voxels, product.dtype), np.empty(voxels, product.dtype)
+    for p in range(product.shape[1]):
+        kept = squares[min(p, squares.shape[0] - 1)]
+        along[:] = 0
+        rest[:] = kept
+        for q in range(product.shape[0]):
+            a, b = effect[q], taken[q]
+            for v in range(voxels):
+                y = product[q, p, v]
+                along[v] += a * y
+                rest[v] -= b * y * y
+        for v in range(voxels):
+            product[0, p, v] = along[v] * abs(along[v]) / (rest[v] + FLOOR * kept[v])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _square_studentised(product, effect, taken, squares):  # type: ignore[no-untyped-def]
+    """Replace U'y in row 0 by t² = (a'U'y)² / (w'y² - Σ l (U'y)²)."""
+    rows, _, voxels = product.shape
+    along, rest = np.empty(voxels, product.dtype), np.empty(voxels, product.dtype)
+    for p in range(product.shape[1]):
+        kept = squares[min(p, squares.shape[0] - 1)]
+        first, last = product[0, p], product[rows - 1, p]
+        a, b = effect[0], taken[0]
+        for v in range(voxels):
+            along[v] = a * first[v]
+            rest[v] = kept[v] - b * first[v] * first[v]
+        for q in range(1, rows - 1):
+            a, b = effect[q], taken[q]
+            for v in range(voxels):
+                y = product[q, p, v]
+                along[v] += a * y
+                rest[v] -= b * y * y
+        a, b = (effect[rows - 1], taken[rows - 1]) if rows > 1 else (0 * a, 0 * b)
+        for v in range(voxels):
+            x = along[v] + a * last[v]
+            first[v] = x * x / (rest[v] - b * last[v] * last[v] + FLOOR * kept[v])
+
+
 def _spatial_null(
-    unit: npt.NDArray[np.float32],
-    parts: Partition,
-    moving: npt.NDArray[np.float64],
+    maps: Callable[[slice], npt.NDArray[np.float64]],
     plan: PermutationPlan,
     spatial: SpatialStatistics,
     threads: int,
 ) -> MaximaNull:
-    """Whole t maps, a few permutations at a time, with what is asked of their clusters."""
+    """Whole maps of t, a few at a time, with what is asked of their clusters."""
     t_max, enhanced = np.empty(len(plan)), np.zeros(len(plan))
     extent = np.zeros((len(plan), len(spatial.thresholds)))
     mass = np.zeros_like(extent)
 
     def scan(chosen: slice) -> None:
-        maps = permuted_t(unit, parts, moving, plan.orders[chosen])
-        for k, t in enumerate(maps, start=chosen.start):
+        for k, t in enumerate(maps(chosen), start=chosen.start):
             t_max[k] = np.abs(t).max()
             for j, threshold in enumerate(spatial.thresholds):
                 extent[k, j], mass[k, j] = cluster_maxima(t, spatial.neighbours, threshold)

@@ -200,6 +200,8 @@ def warn_if_liberal(voxel_p: float) -> None:
         notify(
             "random-field cluster probabilities are not safe at this voxel threshold",
             found=f"P < {voxel_p:g}",
-            do="trust the permutation probabilities beside them; on null fields with long "
-            "tails or uneven smoothness the familywise error was 25 to 37 % in place of 5 %",
+            do="prefer the probabilities by rearrangement beside them, which need no "
+            "smoothness, though residuals that are symmetric (groups.variance groups) or groups "
+            "of one variance (equal); on null fields with long tails or uneven smoothness the "
+            "familywise error of random fields was 25 to 37 % in place of 5 %",
         )

@@ -96,7 +96,7 @@ def _rule_rows(
     universe: tuple[str, ...],
     changed: Mapping[str, Mapping[str, int]],
 ) -> Iterator[tuple[object, ...]]:
-    data, both = study.data, lists.positive + lists.negative
+    data, both = study.data, lists.both
     null_r = correlate(
         data.expression, study.nulls.maps[:SPATIAL_MAPS], correlation=study.settings.correlation
     )
@@ -106,7 +106,7 @@ def _rule_rows(
         found = overlap(both, [*up, *down], universe)
         agree = direction_agreement(lists.positive, lists.negative, up, down)
         spatial = None
-        if signs:
+        if signs and 0 < len(both) < len(data.genes):
             spatial = spatial_overlap(study.genes.r, null_r, data.genes, list(signs), len(both))
         yield (
             rule, found.n_first, found.n_second, len(found.common), found.expected, found.p,
@@ -118,8 +118,9 @@ def _rule_rows(
 def _pathway_blocks(
     library: SetStudy, lists: GeneLists, blood: Sequence[str], universe: tuple[str, ...]
 ) -> list[Block]:
-    both = lists.positive + lists.negative
-    imaging = _best_terms(library.over["both"], library.sets, both)
+    if "both" not in library.over:
+        return [Text("The map's lists are empty, so no pathway of the map is compared.")]
+    imaging = _best_terms(library.over["both"], library.sets, lists.both)
     changed = _best_terms(over_representation(blood, library.sets), library.sets, blood)
     if not imaging or not changed:
         return [Text("No pathway holds genes of both sides at P < 0.01.")]

@@ -75,7 +75,7 @@ def run(out: Path | str, *, seed: int = 7, n_maps: int = 5000) -> GenesDemo:
     result = relate(
         phantom.table,
         phantom.expression,
-        Settings(n_maps=n_maps, n_list=100, seed=seed),
+        Settings(n_maps=n_maps, seed=seed),
         Known((phantom.library,), network),
     )
     write_findings(result, folder)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from falx.genes.network.analysis import annotate_modules, edge_enrichment
+from falx.genes.network.analysis import annotate_modules, edge_enrichment, module_chance
 from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import TestedSets
@@ -40,4 +40,6 @@ def study_network(
     modules = find_modules(part.neighbours)
     tested = network.induced(universe, keep_isolated=True)
     chance = edge_enrichment(tested, genes, np.random.default_rng(seed))
-    return (part, modules), network_section(part, annotate_modules(modules, sets), chance)
+    by_chance = module_chance(tested, genes, modules, np.random.default_rng([seed, 1]))
+    section = network_section(part, annotate_modules(modules, sets), chance, by_chance)
+    return (part, modules), section

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy
-from falx.genes.network.analysis import AnnotatedModule, EdgeEnrichment
+from falx.genes.association_study import AssociationStudy, GeneLists, SetStudy, Settings
+from falx.genes.network.analysis import AnnotatedModule, EdgeEnrichment, ModuleChance
 from falx.genes.network.interactions import Network
 from falx.genes.sets.ora import OraResult
 from falx.genes.sets.regulators import SignedRegulators
@@ -129,12 +129,14 @@ def _gene_section(study: AssociationStudy, lists: GeneLists) -> Section:
         [
             Text(
                 f"Weights are in the convention {study.weights.convention}. "
-                f"{int((q < 0.05).sum())} genes pass the bootstrap's false-discovery rate, "
-                f"{int((g.q < 0.05).sum())} the spatial one and {int((g.p_max < 0.05).sum())} the "
-                f"maximum over genes. With {g.n_maps} null maps the smallest P is {floor:.2g}: "
-                f"the spatial rate can pass only if at least {needed} genes reach it. The lists "
-                f"hold {len(lists.positive)} positive and {len(lists.negative)} negative genes."
+                f"{int((g.q < 0.05).sum())} genes pass the spatial false-discovery rate at 0.05 "
+                f"and {int((g.p_max < 0.05).sum())} the maximum over genes. With {g.n_maps} null "
+                f"maps the smallest P is {floor:.2g}: the spatial rate can pass only if at least "
+                f"{needed} genes reach it. {int((q < 0.05).sum())} genes have a stable weight "
+                "(bootstrap q below 0.05); that is no test against a null, and genes without any "
+                "relation to the map are among them."
             ),
+            Text(list_sentence(study.settings, lists)),
             Figure(weight_figure(study), "Bootstrap Z and correlation of every gene."),
             Table(
                 ("gene", "Z", "q, bootstrap", "r", "P, spatial", "q, spatial", "P, max"),
@@ -142,6 +144,28 @@ def _gene_section(study: AssociationStudy, lists: GeneLists) -> Section:
                 "Largest positive and negative weights.",
             ),
         ],
+    )
+
+
+def list_sentence(settings: Settings, lists: GeneLists) -> str:
+    """Say by which rule the lists were cut, and what they hold."""
+    held = f"{len(lists.positive)} positive and {len(lists.negative)} negative genes"
+    if settings.list_rule == "length":
+        filtered = (
+            " and pass the bootstrap's and the spatial rate at 0.05" if settings.require_fdr else
+            "; this is a ranking without an error rate"
+        )  # fmt: skip
+        return (
+            f"Lists by length hold {held}: those among the {settings.n_list} of largest bootstrap "
+            f"Z of either sign{filtered}."
+        )
+    rule = f"the spatial false-discovery rate of {settings.list_q:g}"
+    if lists.both:
+        return f"The lists hold the genes that pass {rule}: {held}."
+    return (
+        f"No gene passes {rule}, so both lists are empty, and nothing is said of their terms or "
+        "modules: gene by gene, the map cannot be told from other maps as smooth. Gene sets may "
+        "still be, by the ensemble null."
     )
 
 
@@ -157,12 +181,12 @@ def set_sections(study: SetStudy) -> list[Section]:
         rows.append(row)
     columns = ["term", "genes", *(f"q, {name} list" for name in lists)]
     columns += ["mean r", "P, ensemble", "q, ensemble", "P, ranked"]
-    counts = ", ".join(f"{int((study.over[n].q < 0.05).sum())} by the {n} list" for n in lists)
+    counts = "".join(f", {int((study.over[n].q < 0.05).sum())} by the {n} list" for n in lists)
     name = study.library.name
     text = (
         f"{len(e.names)} sets of 5 to 500 tested genes; {study.sets.too_small} were smaller and "
         f"{study.sets.too_large} larger. At q < 0.05: {int((e.q < 0.05).sum())} by the ensemble "
-        f"null, {counts}. A term that only a list shows may owe it to co-expression of its genes."
+        f"null{counts}. A term that only a list shows may owe it to co-expression of its genes."
     )
     bars = [
         Figure(term_bars(study.over[n]), f"Over-representation in the {n} list.") for n in lists
@@ -212,6 +236,7 @@ def network_section(
     network: Network,
     modules: Sequence[AnnotatedModule],
     enrichment: EdgeEnrichment | None,
+    chance: ModuleChance | None = None,
 ) -> Section:
     """Section on the network of a list, and its modules."""
     found = [a.module for a in modules]
@@ -221,15 +246,23 @@ def network_section(
             f"Lists of genes with like numbers of partners have {enrichment.expected:.1f} on "
             f"average (P = {enrichment.p:.3g}, {enrichment.n_lists} lists)."
         )
+    if chance is not None:
+        low, middle, high = chance.counts
+        text += (
+            f" {len(found)} modules; as many genes drawn at random have {low:g} to {high:g} "
+            f"(median {middle:g}; P = {chance.p_count:.3g}, {chance.n_lists} lists). A module's "
+            "P is against the best module of each random list."
+        )
+    p = chance.p if chance is not None else (None,) * len(found)
     rows = [
-        (i, a.module.score, len(a.module.nodes), a.module.n_edges,
+        (i, a.module.score, p[i - 1], len(a.module.nodes), a.module.n_edges,
          ", ".join(a.module.nodes[:12]), "; ".join(t[0] for t in a.terms))
         for i, a in enumerate(modules, 1)
     ]  # fmt: skip
     blocks: list[Text | Figure | Table] = [Text(text)]
     if found:
         blocks.append(Figure(network_figure(network, found), "Modules and their interactions."))
-    columns = ("module", "score", "genes", "edges", "members", "best terms")
+    columns = ("module", "score", "P, best of list", "genes", "edges", "members", "best terms")
     blocks.append(Table(columns, rows, "MCODE modules."))
     return Section("Network", blocks)
 

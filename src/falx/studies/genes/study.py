@@ -42,7 +42,8 @@ class GenesFindings:
         Interactions among the genes of the list, and their modules; ``None`` without a
         network or where fewer than three of them interact.
     regulators
-        Whether targets move as their regulator's mode says, where that was asked for.
+        Whether targets move as their regulator's mode says, where that was asked for and
+        a list holds genes.
     page
         The report as HTML.
     """
@@ -77,15 +78,16 @@ def relate(
         sections = association_sections(study, lists)
         for one in sets:
             sections += set_sections(one)
-        if known.signed:
+        if known.signed and lists.both:
             regulators = signed_regulators(
                 known.signed, lists.positive, lists.negative, data.genes
             )
             sections.append(regulator_section(regulators))
         if known.network is not None:
-            genes = lists.positive or lists.negative
             first = sets[0].sets if sets else None
-            network, section = study_network(genes, data.genes, known.network, first, opt.seed)
+            network, section = study_network(
+                lists.both, data.genes, known.network, first, opt.seed
+            )
             sections.append(section)
         if blood is not None:
             sections.append(overlap_section(study, lists, sets, blood))

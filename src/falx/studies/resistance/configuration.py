@@ -110,7 +110,9 @@ PUBLISHED: Mapping[str, Any] = {
     "groups.subgroup_column": "epilepsy_type",
     "groups.deviation": "plain",
     "groups.voxel_p": 0.005,
+    "groups.variance": "equal",
     "groups.listed_by": "fsl",
     "genes.mode": "bmhlab",
+    "genes.list_rule": "length",
 }
 """What Liu et al. 2024 did where it differs from the defaults."""

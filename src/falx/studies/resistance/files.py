@@ -117,6 +117,7 @@ def role_deviation_stage(
     *,
     deviation: str,
     n_permutations: int,
+    variance: str,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -130,6 +131,7 @@ def role_deviation_stage(
         subgroup_column=kinds.subgroup_column,
         kinds=(kinds.temporal, kinds.generalised),
         n_permutations=n_permutations,
+        variance=variance,
         seed=seed,
         threads=threads,
     )

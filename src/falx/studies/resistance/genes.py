@@ -79,6 +79,7 @@ def _gene_stage(group_map: Stage) -> Stage:
         },
         params={**params_of("genes", Knowledge), **params_of("genes", Settings)},
         level="group",
+        version=2,
         mem_mb=2000,
         disk_mb=20,
         needs=(*group_map.needs, "genes.expression|genes.ahba"),

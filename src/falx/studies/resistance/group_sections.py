@@ -44,7 +44,7 @@ SHOWN_Z = 1.0
 UNTESTED = "Means of deviations are descriptive: nothing is tested here."
 DESCRIPTIVE = (
     "Means of deviations are descriptive. Only the difference of the two groups of patients is "
-    "tested, by permuting their labels."
+    "tested, by flipping signs (a variance each) or permuting their labels (one variance)."
 )
 
 
@@ -158,13 +158,13 @@ def _difference(found: DeviationDifference) -> str:
     if found.region_distance_mm:
         where = f"{found.region_distance_mm:.1f} mm from {where}"
     if found.exhaustive:
-        how = f"all {found.permutations} relabelings"
+        how = f"all {found.permutations} rearrangements"
     else:
-        how = f"{found.permutations} permutations, Monte-Carlo error ±{found.p_error:.2g}"
+        how = f"{found.permutations} rearrangements, Monte-Carlo error ±{found.p_error:.2g}"
     first, second = found.n
     return (
         f"Difference of mean z, {found.title} ({first} and {second} people): largest |t| "
-        f"with t = {found.t:.2f}, {found.dof} degrees of freedom, at "
+        f"with t = {found.t:.2f}, {round(found.dof, 1):g} degrees of freedom, at "
         f"{', '.join(f'{x:.0f}' for x in found.peak_mm)} mm ({where}); familywise "
         f"P = {found.p:.3g} ({how}). Map of t: group/{found.map}."
     )

@@ -14,6 +14,7 @@ from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
+from falx.pet.norms import LIMITS, percentile_of
 from falx.report.in_template import in_template
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
@@ -24,6 +25,7 @@ from falx.studies.signature.numbers import (
     MODALITIES,
     STRUCTURES,
     PatientMetrics,
+    StructureNumbers,
     structure_numbers,
 )
 from falx.surgery.metrics import AblationMetrics
@@ -33,6 +35,13 @@ __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
 THRESHOLD_NOTICE = (
     "The published cut of 39.79 % ablated comes from 30 patients treated at one centre, 21 of "
     "them seizure-free, and has not been confirmed elsewhere."
+)
+
+
+NOISE_NOTICE = (
+    "Most of what lies below a single threshold can be noise: in phantoms four fifths of what "
+    "-0.06 marks on the side of the focus are. Only what hangs together in and around the "
+    "structures that are lower as a whole should be believed."
 )
 
 
@@ -146,11 +155,18 @@ def _result(results: SignatureResults) -> Iterator[Block]:
     metrics, side = results.metrics, results.side
     hippocampus, amygdala = (structure_numbers(metrics, name) for name in STRUCTURES)
     yield Text(
-        f"The signature, tissue whose FDG uptake falls below that of its mirror image by more "
-        f"than the threshold, covers {metrics.signature.volume_mm3:.0f} mm³ on the {side}. "
-        f"Asymmetry of the {side} hippocampus: {_index(hippocampus.index['pet'])}, amygdala: "
-        f"{_index(amygdala.index['pet'])} (negative: lower than the other side)."
+        f"PET asymmetry of the {side} hippocampus: "
+        f"{_regional(hippocampus, 'hippocampus', side)}; amygdala: "
+        f"{_regional(amygdala, 'amygdala', side)} (regional activities, negative: lower than the "
+        f"other side; the error is that of the noise)."
     )
+    yield Text(
+        f"Means of the smoothed map, which blur makes smaller: hippocampus "
+        f"{_index(hippocampus.index['pet'])}, amygdala {_index(amygdala.index['pet'])}. On the "
+        f"{side}, {metrics.signature.volume_mm3:.0f} mm³ fall below their mirror image by more "
+        f"than the threshold; this is no count of diseased tissue."
+    )
+    yield Notice([NOISE_NOTICE, f"Percentiles are those of {LIMITS}."], "note")
     if metrics.ablation is not None:
         hippocampus_rate, amygdala_rate = (_rate(metrics.ablation, name) for name in STRUCTURES)
         yield Text(
@@ -161,6 +177,16 @@ def _result(results: SignatureResults) -> Iterator[Block]:
     else:
         yield Text("There is no ablation mask, so no ablative rate.")
     yield Notice(results.notices)
+
+
+def _regional(found: StructureNumbers, structure: str, side: Side) -> str:
+    """Return a regional asymmetry with its standard error and its place among healthy people."""
+    if found.regional is None:
+        return "not defined"
+    error = "" if found.regional_se is None else f" ± {found.regional_se:.3f}"
+    among = percentile_of(structure, found.regional, side=side)
+    place = "" if among is None else f", percentile {among.percentile:.1f} of healthy people"
+    return f"{found.regional:+.3f}{error}{place}"
 
 
 def _index(value: float | None) -> str:

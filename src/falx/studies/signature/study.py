@@ -269,7 +269,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=3,
+    version=4,
 )
 
 

@@ -1,0 +1,271 @@
+"""The calibrated signature: foci that noise and healthy asymmetry do not make, and their edges.
+
+A focus is a cluster of low z whose mass is beyond the familywise quantile of maps without a focus
+(:mod:`falx.pet.decoy`). Its core is deep enough to be certain and too small to be the whole. The
+edge of a blurred step lies where its height is halved; the core's mean is less than the height,
+and blur makes thin tissue shallower, so that the edge is taken at :data:`EDGE` of the core's mean
+depth (set on twelve phantoms, other seeds than those of the figures in
+docs/methods/signature.md). Growth may not leak through threads of noise: what an opening by
+:data:`THREAD_MM` cuts off from the core goes.
+
+The probability of a voxel is that of its index being beyond that edge without noise and healthy
+asymmetry, times the probability that the focus is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.special import ndtr
+
+from falx.core.grid import SIDES, Grid, Side, apply_affine
+from falx.core.settings import check_settings, option
+from falx.pet.decoy import (
+    CONNECTED,
+    Clusters,
+    DecoyRate,
+    Mask,
+    NullMaps,
+    Search,
+    cluster_decoy_rate,
+    decoy_rate,
+    half_of,
+    low_clusters,
+    mass_null,
+    voxels_per_resel,
+    widening,
+)
+
+__all__ = ["Calibrated", "Calibration", "Focus", "calibrated_signature"]
+
+Floats = npt.NDArray[np.float32]
+
+EDGE = 0.45
+"""Share of the core's mean depth at which the edge lies."""
+
+REACH_MM = 8.0
+"""How far an edge may lie from the core: about the width of point spread and smoothing."""
+
+THREAD_MM = 2.0
+"""Bridges narrower than twice this, or than two voxels, are not followed."""
+
+RIM_MM = 6.0
+"""How far around a focus probabilities below a half are stated."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the calibrated signature is sought."""
+
+    level: float = option(
+        0.05, help="familywise rate of false foci that is accepted", low=0.001, high=0.5
+    )
+    draws: int = option(40, help="draws of noise and of healthy asymmetry", low=20, high=1000)
+    maps: int = option(400, help="null maps of the familywise test", low=100, high=100000)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class Focus:
+    """A focus of the calibrated signature.
+
+    Parameters
+    ----------
+    side
+        On which it lies.
+    probability
+        Familywise probability that maps without a focus hold such a one.
+    depth
+        Mean index of its core.
+    volume_mm3
+        On the template grid, within its edge.
+    peak_mm
+        Template mm of its lowest z.
+    decoy_rate
+        False-discovery rate by the patient's own decoy clusters; with a single focus it cannot
+        be below one, and says nothing against it.
+    """
+
+    side: Side
+    probability: float
+    depth: float
+    volume_mm3: float
+    peak_mm: tuple[float, float, float]
+    decoy_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """The calibrated signature on the template grid.
+
+    Parameters
+    ----------
+    probability
+        Shape (X, Y, Z), of belonging to a focus.
+    mask
+        Where it exceeds a half.
+    z
+        Index in its standard deviations.
+    foci
+        The most certain first.
+    false_share
+        Expected share of the mask that is no focus, ``None`` for an empty mask.
+    widened
+        Factor by which the patient's decoys widened the null, 1 for not at all.
+    refuted
+        Whether a decoy cluster was beyond the null, so that the patient's map has more
+        asymmetry than noise and healthy people account for.
+    by_voxel
+        Target–decoy rates of thresholds.
+    smallest_probability
+        Of any cluster, accepted or not; 1 without any.
+    """
+
+    probability: Floats
+    mask: Mask
+    z: Floats
+    foci: tuple[Focus, ...]
+    false_share: float | None
+    widened: float
+    refuted: bool
+    by_voxel: tuple[DecoyRate, ...]
+    smallest_probability: float
+
+
+THRESHOLDS = (-0.06, -0.08, -0.1, -0.12, -0.15, -0.2)
+
+
+def calibrated_signature(
+    index: npt.NDArray[np.floating],
+    grey: Mask,
+    maps: NullMaps,
+    settings: Calibration,
+    *,
+    side: Side | None,
+    rng: np.random.Generator,
+) -> Calibrated:
+    """Find the foci of an asymmetry map and their edges.
+
+    Parameters
+    ----------
+    index
+        Shape (X, Y, Z) of the grid of `maps`, asymmetry index.
+    grey
+        Of the same shape: where foci are sought.
+    side
+        Declared side; ``None`` seeks on both.
+    rng
+        Pairs the null maps.
+    """
+    grid, usual = maps.noise.grid, maps.usual()
+    sides: tuple[Side, ...] = SIDES if side is None else (side,)
+    searches = tuple(
+        Search(s, maps.noise.where & half_of(grey, s), half_of(usual, s)) for s in sides
+    )
+    null = mass_null(maps, searches, count=settings.maps, rng=rng)
+    # On both sides, a focus of one is a decoy of the other: then no cluster of decoys refutes.
+    refuting = settings.level if side is not None else 0.0
+    checks = [widening(s.z(half_of(index, s.side)), s, null, refuting) for s in searches]
+    factor, refuted = max(f for f, _ in checks), any(r for _, r in checks)
+    z_map, probability = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
+    foci: list[Focus] = []
+    every: list[float] = []
+    for search in searches:
+        wider = Search(search.side, search.mask, search.sd * np.float32(factor))
+        half = _Half.of(np.asarray(half_of(index, search.side)), wider, grid)
+        half_of(z_map, search.side)[...] = half.z
+        every += [null.probability(mass) for mass in half.low.mass]
+        for number, p in enumerate(every[len(every) - len(half.low.mass) :], start=1):
+            if p <= settings.level:
+                focus, chance = half.focus(number, p)
+                foci.append(focus)
+                part = half_of(probability, search.side)
+                np.maximum(part, chance, out=part)
+    mask = probability > 0.5
+    inside = np.concatenate([half_of(index, s.side)[s.mask] for s in searches])
+    resel = voxels_per_resel(maps.noise, maps.healthy)
+    return Calibrated(
+        probability=probability,
+        mask=mask,
+        z=z_map,
+        foci=tuple(sorted(foci, key=lambda focus: (focus.probability, -focus.volume_mm3))),
+        false_share=float(1.0 - probability[mask].mean()) if mask.any() else None,
+        widened=factor,
+        refuted=refuted,
+        by_voxel=tuple(decoy_rate(inside, threshold, resel) for threshold in THRESHOLDS),
+        smallest_probability=min(every, default=1.0),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Half:
+    """One side of a map, of shape (X // 2, Y, Z) from the outermost plane inwards."""
+
+    index: Floats
+    z: Floats
+    search: Search
+    low: Clusters
+    high: Clusters
+    grid: Grid
+
+    @classmethod
+    def of(cls, index: Floats, search: Search, grid: Grid) -> _Half:
+        z = search.z(index)
+        return cls(index, z, search, low_clusters(z), low_clusters(-z), grid)
+
+    def focus(self, number: int, p: float) -> tuple[Focus, Floats]:
+        """Accept a cluster; return it and the probability of each voxel of this side."""
+        search, grid = self.search, self.grid
+        core = self.low.labels == number
+        depth = float(self.index[core].mean())
+        extent = _grown(core, search.mask & (self.index <= EDGE * depth), grid)
+        near = ndimage.distance_transform_edt(~extent, sampling=grid.voxel_sizes_mm) <= RIM_MM
+        certainty = ndtr((EDGE * depth - self.index) / np.maximum(search.sd, 1e-6)) * (1.0 - p)
+        # Beyond the edge without growth having come there: even chances at most.
+        chance = np.where(extent, certainty, np.minimum(certainty, 0.5))
+        focus = Focus(
+            side=search.side,
+            probability=p,
+            depth=depth,
+            volume_mm3=float(np.count_nonzero(extent) * grid.voxel_volume_mm3),
+            peak_mm=self._peak_mm(core),
+            decoy_rate=cluster_decoy_rate(
+                self.low.mass, self.high.mass, float(self.low.mass[number - 1])
+            ),
+        )
+        return focus, np.where(near & search.mask, chance, 0.0).astype(np.float32)
+
+    def _peak_mm(self, core: Mask) -> tuple[float, float, float]:
+        """Template mm of the lowest z of a core."""
+        first, second, third = np.unravel_index(
+            int(np.argmin(np.where(core, self.z, 0.0))), self.z.shape
+        )
+        if self.search.side == "right":
+            first = self.grid.shape[0] - 1 - first
+        x, y, z = apply_affine(self.grid.affine, [first, second, third]).tolist()
+        return (x, y, z)
+
+
+def _grown(core: Mask, low: Mask, grid: Grid) -> Mask:
+    """Return the core and what of `low` hangs together with it by more than threads."""
+    sizes_mm = grid.voxel_sizes_mm
+    near = ndimage.distance_transform_edt(~core, sampling=sizes_mm) <= REACH_MM
+    low = low & near | core
+    thread_mm = max(THREAD_MM, float(sizes_mm.max())) + 1e-3
+    deep = ndimage.distance_transform_edt(low, sampling=sizes_mm) > thread_mm
+    if not deep.any():
+        return core
+    opened = ndimage.distance_transform_edt(~deep, sampling=sizes_mm) <= thread_mm
+    labels, _ = ndimage.label(opened, CONNECTED)
+    met = np.unique(labels[core & opened])
+    kept = np.isin(labels, met[met > 0])
+    if not kept.any():
+        return core
+    # The opening rounds off the rim; one step of it is given back.
+    back = ndimage.distance_transform_edt(~kept, sampling=sizes_mm) <= thread_mm
+    return np.asarray(low & back | core)
