@@ -12,7 +12,7 @@ from falx.cli.main import main
 from falx.core.files import read_table
 from falx.core.records import record_of
 from falx.studies.outcome.fields import page_table, rows_of
-from falx.studies.reproduce import files, mo2025
+from falx.studies.reproduce import answer, files, mo2025
 from falx.studies.reproduce.items import (
     CONTRADICTED,
     CONVENTION,
@@ -107,15 +107,15 @@ def test_what_prints_alike_is_reproduced(value, decimals):
 def test_json_and_table_hold_the_same_items(items, tmp_path):
     content = json.loads(files.as_json(items))
     assert [record_of(Item, row, where="mo2025.json") for row in content] == list(items)
-    header, rows = rows_of(mo2025.FIELDS, items)
+    header, rows = rows_of(answer.FIELDS, items)
     assert [dict(zip(header, row, strict=True)) for row in rows] == content
-    page = page_table(mo2025.FIELDS, items)
+    page = page_table(answer.FIELDS, items)
     assert list(page.columns)[:2] == ["#", "statistic"]
     assert page.rows[0][:2] == ["1", items[0].name]
 
 
 def test_sums_of_verdicts_are_said_in_one_line(items):
-    assert mo2025.summary(items) == (
+    assert answer.summary(items) == (
         "11 reproduced; 4 differs by rounding of the input; 16 reproduced under a convention; "
         "7 contradicted; 1 not available; 4 not in the paper"
     )

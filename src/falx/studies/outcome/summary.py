@@ -30,8 +30,9 @@ def summary_lines(study: OutcomeStudy) -> list[str]:
 def _difference(c: GroupComparison) -> str:
     w = c.welch
     return (
-        f"{label(c.name).capitalize()}: {100 * c.free.mean:.1f} % in seizure-free patients and "
-        f"{100 * c.not_free.mean:.1f} % in the others, difference {100 * w.difference:.1f} "
+        f"The {label(c.name)}: {100 * c.free.mean:.1f} % in seizure-free patients and "
+        f"{100 * c.not_free.mean:.1f} % in the others; others minus "
+        f"seizure-free {100 * w.difference:.1f} "
         f"percentage points ({100 * w.ci_low:.1f} to {100 * w.ci_high:.1f}), {p_text(w.p)}."
     )
 

@@ -11,6 +11,7 @@ from falx.studies.outcome.fields import Field, page_table
 from falx.studies.reproduce.items import (
     CONTRADICTED,
     CONVENTION,
+    EXTENSION,
     REPRODUCED,
     ROUNDING,
     UNAVAILABLE,
@@ -20,7 +21,7 @@ from falx.studies.reproduce.items import (
 __all__ = ["FIELDS", "item_sections", "items_as_text", "summary"]
 
 FLAGS = {REPRODUCED: "ok", ROUNDING: "ok", CONVENTION: "warn", CONTRADICTED: "fail",
-         UNAVAILABLE: ""}  # fmt: skip
+         UNAVAILABLE: "", EXTENSION: "warn"}  # fmt: skip
 
 FIELDS: Sequence[Field[Item]] = (
     Field("number", lambda i: i.number, "#", lambda i: str(i.number)),
