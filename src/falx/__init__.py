@@ -20,6 +20,7 @@ _HOMES = {
     "coregister": "api.metabolic",
     "correct_pet": "api.metabolic",
     "enrich": "api.genes",
+    "foci": "api.metabolic",
     "group_map": "api.groups",
     "phantom_genes": "api.demo",
     "phantom_groups": "api.demo",

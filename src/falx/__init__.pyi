@@ -13,6 +13,7 @@ from falx.api.metabolic import ablative_rate as ablative_rate
 from falx.api.metabolic import asymmetry as asymmetry
 from falx.api.metabolic import coregister as coregister
 from falx.api.metabolic import correct_pet as correct_pet
+from falx.api.metabolic import foci as foci
 from falx.api.metabolic import segment as segment
 from falx.api.metabolic import signature as signature
 from falx.api.outcome import roc as roc

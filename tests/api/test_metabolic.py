@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import falx
 from ellipsoid_head import make_head, pet_grid, rigid
 from falx.api.metabolic import Head
-from falx.core.errors import FalxError
+from falx.core.errors import FalxError, InputError, OptionError
 from falx.core.grid import box_grid
 from falx.images.nifti import Image, as_stored
 from falx.images.warp import CoordinateMap
@@ -165,3 +165,26 @@ def test_an_image_that_does_not_reach_the_brain_is_refused(left) -> None:
     small = Image(np.ones((5, 5, 5), bool), np.eye(4))
     with pytest.raises(FalxError, match="different grids"):
         falx.plan(falx.signature(falx.asymmetry(left[3], **COARSE)), vessels=small)
+
+
+def test_foci_are_found_with_their_rate_or_refused_in_a_sentence(left) -> None:
+    _, pet, head, corrected = left
+    of = falx.asymmetry(corrected, **COARSE)
+    choices = {"draws": 20, "maps": 100, "level": 0.1}  # voxels of 4 mm leave P at .06
+    found = falx.foci(pet, of, matrix=corrected, side="left", **choices)
+    assert {focus.side for focus in found.foci} == {"left"}
+    assert all(0.05 < focus.probability <= found.level == 0.1 for focus in found.foci)
+    x_mm = found.of.place.to_template_mm[..., 0]
+    assert found.image.data.any() and (x_mm[found.image.data] < 0).all()
+    assert ((found.probability.data > 0.5) >= found.image.data).all()
+    again = falx.foci(pet, of, matrix=corrected, side="left", **choices)
+    np.testing.assert_array_equal(again.probability.data, found.probability.data)
+    assert "at a familywise rate of 0.1" in repr(found)
+    assert not falx.foci(pet, of, matrix=corrected, side="right", **choices).foci
+    with pytest.raises(InputError, match="foci are found in an asymmetry"):
+        falx.foci(pet, corrected)
+    with pytest.raises(OptionError, match="side"):
+        falx.foci(pet, of, matrix=corrected, side="up")
+    with pytest.raises(OptionError, match="level"):
+        falx.foci(pet, of, matrix=corrected, level=2)
+    assert head is of.head

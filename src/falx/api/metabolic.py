@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from falx.core.errors import InputError, check_option, collect_notices, notify
 from falx.core.grid import SIDES, Grid, Side, normalisation_grid
 from falx.images.nifti import Image, as_stored
 from falx.images.warp import CoordinateMap
+from falx.pet.calibrated import Calibrated, Calibration, Focus
 from falx.pet.files import read_pet
 from falx.pet.frames import Pet, average_frames, check_pet
 from falx.pet.maps import Place
@@ -38,9 +39,11 @@ from falx.pet.steps import (
     FLAIR,
     GM_DENSITY,
     PET,
+    Correctable,
     Quantity,
     Tissues,
     correct_measured,
+    find_foci,
     find_signature,
     image_asymmetry,
 )
@@ -58,12 +61,14 @@ __all__ = [
     "Asymmetry",
     "Coregistered",
     "CorrectedImage",
+    "FociMap",
     "Head",
     "SignatureMap",
     "ablative_rate",
     "asymmetry",
     "coregister",
     "correct_pet",
+    "foci",
     "segment",
     "signature",
 ]
@@ -344,6 +349,60 @@ class SignatureMap(Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class FociMap(Result):
+    """Foci of low metabolism that noise and healthy asymmetry do not account for.
+
+    Parameters
+    ----------
+    image
+        Mask on the T1w grid.
+    probability
+        Of belonging to a focus, on the T1w grid.
+    calibrated
+        Foci, rates and maps on the template grid.
+    level
+        Familywise rate of false foci that was accepted.
+    """
+
+    image: Image
+    probability: Image
+    calibrated: Calibrated
+    level: float
+    of: Asymmetry
+    notices: tuple[str, ...] = ()
+    title = "Calibrated foci of low metabolism"
+
+    @property
+    def foci(self) -> tuple[Focus, ...]:
+        """The foci, the most certain first."""
+        return self.calibrated.foci
+
+    def _facts(self) -> Sequence[tuple[str, object]]:
+        found = self.calibrated
+        rows: list[tuple[str, object]] = [
+            ("foci", f"{len(found.foci)} at a familywise rate of {self.level:g}"),
+            ("volume, mm³", float(self.image.data.sum() * self.image.grid.voxel_volume_mm3)),
+            ("expected false share of it", percent(found.false_share)),
+        ]
+        for number, focus in enumerate(found.foci, start=1):
+            place = ", ".join(f"{mm:.0f}" for mm in focus.peak_mm)
+            told = f"{focus.side}, P = {focus.probability:.3g}, asymmetry {focus.depth:.3f}"
+            rows.append((f"focus {number}", f"{told}, lowest at template mm ({place})"))
+        if found.refuted:
+            doubt = "the other side is lower than noise and healthy people account for as well"
+            rows.append(("doubt", doubt))
+        return rows
+
+    def plot(self) -> Figure:
+        """Draw the asymmetry with the foci outlined, through their middle."""
+        layers = [
+            Layer(self.of.image, "map", "RdBu_r", -0.3, 0.3, 0.03, "asymmetry index"),
+            Layer(self.image, "contour", "cyan", label="foci"),
+        ]
+        return drawn(slices_figure(self.of.head.image, layers, centre_mm=_middle_mm(self.image)))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class AblativeRates(Result):
     """How much of the signature an ablation took.
 
@@ -594,6 +653,71 @@ def signature(of: Asymmetry, *, side: str | None = None, **choices: Any) -> Sign
         template=as_stored(masks.template, template),
         of=of,
         metrics=replace(found.metrics, notices=tuple(notices)),
+    )
+
+
+def foci(
+    pet: Any,
+    of: Asymmetry,
+    *,
+    matrix: npt.ArrayLike | Coregistered | CorrectedImage | None = None,
+    side: str | None = None,
+    seed: int = 1,
+    correction: Mapping[str, Any] | None = None,
+    **choices: Any,
+) -> FociMap:
+    """Find the tissue whose asymmetry neither noise nor healthy people account for.
+
+    A signature with an error rate: a person without a focus has a false one with the probability
+    `level`. How that was measured and where it is not known to hold stands in
+    ``docs/methods/signature.md``.
+
+    Parameters
+    ----------
+    pet
+        The *measured* PET that :func:`correct_pet` was given; its noise is measured in it.
+    of
+        From :func:`asymmetry` of the corrected PET.
+    matrix
+        T1w mm → PET mm: what :func:`correct_pet` or :func:`coregister` returned, or a matrix.
+    side
+        Declared side of the focus, ``"left"`` or ``"right"``; both sides are searched if absent.
+    seed
+        Of the draws of noise and of healthy asymmetry.
+    correction
+        The choices that :func:`correct_pet` was given.
+    choices
+        See :class:`falx.pet.calibrated.Calibration`: ``level``, ``draws``, ``maps``.
+    """
+    if not isinstance(of, Asymmetry):
+        raise InputError(
+            "foci are found in an asymmetry",
+            found=type(of).__name__,
+            do="give what falx.asymmetry returned",
+        )
+    if side is not None:
+        check_option("side", side, SIDES)
+    settings = settings_of(Calibration, choices)
+    how = settings_of(Correction, dict(correction or {}))
+    head = of.head
+    with collect_notices() as notices:
+        given = matrix.matrix if isinstance(matrix, CorrectedImage) else matrix
+        to_pet = _matrix(pet if given is None else given, given is None, head, of.place.threads)
+        tissues = Tissues(head.gm, head.wm, head.csf, head.structures)
+        measured = Correctable(
+            _measured(pet, how.frames, None), np.linalg.inv(to_pet), tissues, how
+        )
+        found = find_foci(
+            measured, of._as_scaled(), of.metrics, of.place, settings,
+            side=cast("Side | None", side), rng=np.random.default_rng(seed),
+        )  # fmt: skip
+    return FociMap(
+        image=as_stored(found.mask, of.place.native.affine),
+        probability=as_stored(found.probability, of.place.native.affine),
+        calibrated=found.found,
+        level=settings.level,
+        of=of,
+        notices=tuple(notices),
     )
 
 

@@ -16,13 +16,18 @@ from falx.core.errors import InputError
 from falx.core.grid import SIDES, Side, require_same
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
+from falx.pet.asymmetry import asymmetry_index
+from falx.pet.calibrated import Calibrated, Calibration, calibrated_signature
+from falx.pet.decoy import NullMaps
 from falx.pet.frames import Pet
 from falx.pet.maps import Place, normalise, reference_mask, scaled_asymmetry, structure_means
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.pet.noise import Chain, Noise, corrected_noise, measure_noise, noise_maps
+from falx.pet.norms import healthy_maps
 from falx.pet.precision import asymmetry_standard_errors
 from falx.pet.pvc import Spread, correct, effective_fwhm_mm, spread_fractions
 from falx.pet.regions import grey_regions, regional_asymmetry
-from falx.pet.scaling import Scaled
+from falx.pet.scaling import Scaled, convert
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.pet.signature import (
     PUBLISHED_THRESHOLD,
@@ -37,12 +42,15 @@ __all__ = [
     "FLAIR",
     "GM_DENSITY",
     "PET",
+    "Correctable",
     "CorrectedPet",
+    "Foci",
     "ImageAsymmetry",
     "Quantity",
     "Signature",
     "Tissues",
     "correct_measured",
+    "find_foci",
     "find_signature",
     "image_asymmetry",
 ]
@@ -264,3 +272,83 @@ def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:
             do="check the structures and the field of view of the PET",
         )
     return sides["left"], sides["right"]
+
+
+@dataclass(frozen=True, eq=False)
+class Correctable:
+    """A measured PET with all that :func:`correct_measured` takes."""
+
+    measured: Pet
+    to_t1: Matrix
+    tissues: Tissues
+    settings: Correction
+
+
+@dataclass(frozen=True, eq=False)
+class Foci:
+    """The calibrated signature, and its place on the T1w grid.
+
+    Parameters
+    ----------
+    found
+        On the template grid.
+    probability, mask
+        Shape (X, Y, Z) of the T1w grid: of belonging to a focus, and where that exceeds a half in
+        grey matter.
+    """
+
+    found: Calibrated
+    probability: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+
+
+def find_foci(
+    pet: Correctable,
+    scaled: Scaled,
+    facts: AsymmetryMetrics,
+    place: Place,
+    settings: Calibration,
+    *,
+    side: Side | None,
+    rng: np.random.Generator,
+    gm_floor: float = 0.2,
+) -> Foci:
+    """Find the tissue whose asymmetry neither noise nor healthy people account for.
+
+    See :mod:`falx.pet.calibrated`. The noise is that of the measured image, sent through the
+    correction and the way to the template that its own asymmetry took.
+
+    Parameters
+    ----------
+    scaled, facts
+        What :func:`image_asymmetry` returned of the corrected image.
+    side
+        Declared side of the focus; ``None`` seeks on both.
+    gm_floor
+        Least grey-matter fraction of a focus.
+    """
+    noise = _noise_of(pet, place, rng)
+    defined = scaled.image != 0
+    image = np.where(defined, convert(scaled, "proportional").image, np.float32(0))
+    chain = Chain(place, image * scaled.mean, facts.smoothing_fwhm_mm)
+    maps = NullMaps(
+        noise_maps(noise, chain, settings.draws, rng), healthy_maps(chain, settings.draws, rng)
+    )
+    index = asymmetry_index(image, place.template, defined)
+    grey = place.to_template(pet.tissues.gm) > gm_floor
+    found = calibrated_signature(index.index, grey, maps, settings, side=side, rng=rng)
+    native, _ = place.to_native(found.probability, index.valid)
+    mask = (native > 0.5) & (pet.tissues.gm.data > gm_floor)
+    return Foci(found, native, np.asarray(mask))
+
+
+def _noise_of(pet: Correctable, place: Place, rng: np.random.Generator) -> Noise:
+    """Noise of the corrected image, in T1w mm."""
+    how, image = pet.settings, pet.measured.image
+    fwhm_mm = effective_fwhm_mm(how.psf_fwhm_mm, how.smoothing_fwhm_mm)
+    spread = _spread(pet.measured, pet.to_t1, pet.tissues, fwhm_mm, place.threads)
+    observed = smooth(image.data, image.grid.voxel_sizes_mm, how.smoothing_fwhm_mm)
+    result = correct(observed, spread, method=how.method, floor=how.floor)
+    share = np.ones(image.grid.shape, np.float32) if how.method == "none" else spread.gm
+    noise = measure_noise(observed, image.grid, spread, result.activities, rng)
+    return corrected_noise(noise, share, result.defined, np.asarray(pet.to_t1, dtype=np.float64))

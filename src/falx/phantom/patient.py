@@ -14,6 +14,7 @@ from falx.core.errors import check_option, check_range
 from falx.core.grid import SIDES, Side, opposite
 from falx.images.mirror import FLIP, mirror_image
 from falx.images.nifti import Image
+from falx.phantom.asymmetry import with_healthy_asymmetry
 from falx.phantom.heads import Head, deformation, load_head, mirror_head, symmetric_head, warp_head
 from falx.phantom.intensities import MrQuality, flair, t1w
 from falx.phantom.lesion import Ablation, ablate_hippocampus, atrophy
@@ -58,6 +59,8 @@ class PatientSpec:
         Voxel edge of the pre-operative T1w and of the truth, mm.
     pose_mm, pose_degrees
         Largest shift and turn of the head between scans.
+    healthy_asymmetry
+        Whether grey matter is as asymmetric as that of healthy people, beside the focus.
     mr, pet
         Image quality.
     clinical
@@ -75,6 +78,7 @@ class PatientSpec:
     voxel_mm: float = 1.0
     pose_mm: float = 15.0
     pose_degrees: float = 10.0
+    healthy_asymmetry: bool = False
     mr: MrQuality = field(default_factory=MrQuality)
     pet: PetQuality = field(default_factory=PetQuality)
     clinical: Mapping[str, str | float | int] = field(default_factory=dict)
@@ -152,6 +156,8 @@ def simulate_patient(
         Base head; the shipped one that `spec` names if absent.
     """
     healthy, hidden = _new_head(spec, rng, head)
+    if spec.healthy_asymmetry:
+        hidden = with_healthy_asymmetry(hidden, healthy, rng)
     planted = mesial_region(healthy, spec.side, spec.extent)
     exact = np.where(planted, (1.0 - spec.depth) * hidden, hidden)
     diseased = atrophy(healthy, MESIAL[spec.side][0], spec.atrophy)
