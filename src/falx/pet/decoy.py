@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, stats
+import scipy
+from scipy import ndimage
 
 from falx.core.errors import check_range
 from falx.core.grid import Side
@@ -272,8 +273,8 @@ def decoy_rate(
     check_range("threshold", threshold, -2.0, -1e-9)
     targets = float(np.count_nonzero(index <= threshold)) / voxels_per_resel
     decoys = float(np.count_nonzero(index >= -threshold)) / voxels_per_resel
-    low = stats.beta.ppf(0.025, decoys, targets + 1.0) if decoys > 0 else 0.0
-    high = stats.beta.ppf(0.975, decoys + 1.0, targets) if targets > 0 else 1.0
+    low = scipy.stats.beta.ppf(0.025, decoys, targets + 1.0) if decoys > 0 else 0.0
+    high = scipy.stats.beta.ppf(0.975, decoys + 1.0, targets) if targets > 0 else 1.0
     rate = min((decoys + 1.0) / targets, 1.0) if targets > 0 else 1.0
     ratio = [min(float(q / (1.0 - q)), 1.0) if q < 1 else 1.0 for q in (low, high)]
     return DecoyRate(threshold, targets, decoys, rate, ratio[0], max(ratio[1], rate))

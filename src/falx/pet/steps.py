@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.grid import SIDES, Side, require_same
+from falx.core.threads import blas_threads
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
 from falx.pet.asymmetry import asymmetry_index
@@ -90,7 +91,9 @@ def correct_measured(
     fwhm_mm = effective_fwhm_mm(settings.psf_fwhm_mm, settings.smoothing_fwhm_mm)
     spread = _spread(measured, to_t1, tissues, fwhm_mm, threads)
     observed = smooth(measured.image.data, grid.voxel_sizes_mm, settings.smoothing_fwhm_mm)
-    result = correct(observed, spread, method=settings.method, floor=settings.floor)
+    with blas_threads(1):  # sums of several threads differ in their last digits
+        result = correct(observed, spread, method=settings.method, floor=settings.floor)
+        errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
     metrics = PetMetrics(
         method=settings.method,
         effective_psf_fwhm_mm=fwhm_mm,
@@ -98,7 +101,7 @@ def correct_measured(
         units=measured.units or "arbitrary",
         activity=result.activities,
         regional_asymmetry=regional_asymmetry(result.activities, spread),
-        regional_asymmetry_se=asymmetry_standard_errors(observed, grid, spread, result.activities),
+        regional_asymmetry_se=errors,
     )
     return CorrectedPet(Image(result.image, to_t1 @ grid.affine), metrics)
 
