@@ -135,3 +135,12 @@ def test_a_command_that_fails_leaves_no_record(toy: Toy) -> None:
         raise ZeroDivisionError
     assert not record_path(toy.out, "sub-01/planned").exists()
     assert verify_folder(toy.out) == []
+
+
+def test_the_sidecar_of_an_image_belongs_to_the_command_that_wrote_it(planned: Toy) -> None:
+    image = planned.out / "sub-02" / "anat" / "sub-02_desc-planned_mask.nii.gz"
+    with by_hand(planned.out, "sub-02/scored", {}, {}) as command:
+        image.write_bytes(b"a mask")
+        image.with_name("sub-02_desc-planned_mask.json").write_text("{}")
+        command.outputs = {"mask": image}
+    assert verify_folder(planned.out) == []

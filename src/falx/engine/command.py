@@ -79,7 +79,7 @@ def by_hand(
         }
         command = Command()
         yield command
-        written = {name: path.absolute() for name, path in command.outputs.items()}
+        written = _with_sidecars(command.outputs)
         here = {n: p for n, p in written.items() if p.is_file() and p.is_relative_to(out)}
         for path in here.values():
             flush(path)
@@ -107,6 +107,17 @@ def by_hand(
         write_record(out, record)
         if before is not None and before.complete:
             close_manifest(out, ())
+
+
+def _with_sidecars(outputs: Mapping[str, Path]) -> dict[str, Path]:
+    """Return absolute paths of outputs, and of the JSON file beside each image."""
+    found: dict[str, Path] = {}
+    for name, path in outputs.items():
+        found[name] = path.absolute()
+        if path.name.endswith((".nii", ".nii.gz")):
+            sidecar = path.with_name(path.name.split(".nii")[0] + ".json")
+            found[f"{name}_sidecar"] = sidecar.absolute()
+    return found
 
 
 def _records(out: Path, job_id: str) -> dict[str, Record]:
