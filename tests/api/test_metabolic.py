@@ -183,6 +183,9 @@ def test_foci_are_found_with_their_rate_or_refused_in_a_sentence(left) -> None:
     assert not falx.foci(pet, of, matrix=corrected, side="right", **choices).foci
     with pytest.raises(InputError, match="foci are found in an asymmetry"):
         falx.foci(pet, corrected)
+    grey = falx.asymmetry(head.gm, head, quantity="gm", **COARSE)
+    with pytest.raises(InputError, match="in the asymmetry of a PET .found: that of grey"):
+        falx.foci(pet, grey, matrix=corrected)
     with pytest.raises(OptionError, match="side"):
         falx.foci(pet, of, matrix=corrected, side="up")
     with pytest.raises(OptionError, match="level"):

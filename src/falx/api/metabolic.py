@@ -668,9 +668,9 @@ def foci(
 ) -> FociMap:
     """Find the tissue whose asymmetry neither noise nor healthy people account for.
 
-    A signature with an error rate: a person without a focus has a false one with the probability
-    `level`. How that was measured and where it is not known to hold stands in
-    ``docs/methods/signature.md``.
+    A person without a focus should have a false one with the probability `level`. That was
+    measured on phantoms alone, with an assumed smoothness of healthy asymmetry; a PET that was
+    filtered after reconstruction is not recognised: ``docs/methods/signature.md``.
 
     Parameters
     ----------
@@ -694,6 +694,12 @@ def foci(
             "foci are found in an asymmetry",
             found=type(of).__name__,
             do="give what falx.asymmetry returned",
+        )
+    if of.metrics.quantity != PET.name:
+        raise InputError(
+            "foci are found in the asymmetry of a PET",
+            found=f"that of {of.metrics.quantity}",
+            do="give that of the corrected PET",
         )
     if side is not None:
         check_option("side", side, SIDES)
