@@ -186,6 +186,8 @@ def test_foci_are_found_with_their_rate_or_refused_in_a_sentence(left) -> None:
     grey = falx.asymmetry(head.gm, head, quantity="gm", **COARSE)
     with pytest.raises(InputError, match="in the asymmetry of a PET .found: that of grey"):
         falx.foci(pet, grey, matrix=corrected)
+    with pytest.raises(InputError, match="corrected by mg3, not mg2"):
+        falx.foci(pet, of, matrix=corrected, correction={"method": "mg2"})
     with pytest.raises(OptionError, match="side"):
         falx.foci(pet, of, matrix=corrected, side="up")
     with pytest.raises(OptionError, match="level"):

@@ -707,6 +707,12 @@ def foci(
     how = settings_of(Correction, dict(correction or {}))
     head = of.head
     with collect_notices() as notices:
+        if isinstance(matrix, CorrectedImage) and matrix.metrics.method != how.method:
+            raise InputError(
+                "the noise would be that of another correction",
+                found=f"the PET was corrected by {matrix.metrics.method}, not {how.method}",
+                do="give the choices of falx.correct_pet as correction={…}",
+            )
         given = matrix.matrix if isinstance(matrix, CorrectedImage) else matrix
         to_pet = _matrix(pet if given is None else given, given is None, head, of.place.threads)
         tissues = Tissues(head.gm, head.wm, head.csf, head.structures)
