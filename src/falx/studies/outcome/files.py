@@ -16,6 +16,7 @@ from falx.core.files import (
     write_table,
     write_text,
 )
+from falx.core.possible import check_possible
 from falx.data.mo2025 import PUBLISHED_RATE_CUT
 from falx.studies.outcome.cohort import Cohort, join_cohort
 from falx.studies.outcome.columns import Columns
@@ -71,6 +72,7 @@ def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettin
             files.numbers, files.participants, files.exclusions, columns, settings
         )
         study = study_outcome(cohort, settings)
+    check_possible(study)
     write_text(files.report, outcome_page(study, notices=notices))
     for name, table in TABLES.items():
         write_table(getattr(files, name), *table(study))
