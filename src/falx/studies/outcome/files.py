@@ -18,6 +18,7 @@ from falx.core.files import (
 )
 from falx.core.possible import check_possible
 from falx.data.mo2025 import PUBLISHED_RATE_CUT
+from falx.report.people import people_section
 from falx.studies.outcome.cohort import Cohort, join_cohort
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
@@ -40,6 +41,8 @@ class OutcomeFiles:
         Input: ``participants.tsv``.
     exclusions
         Input: table of the subjects that did not get through the participant level.
+    people
+        Input: table of everybody with what happened at the participant level.
     report
         Output: the page.
     results
@@ -51,6 +54,7 @@ class OutcomeFiles:
     numbers: Mapping[str, Path]
     participants: Path
     exclusions: Path
+    people: Path
     report: Path
     results: Path
     patients: Path
@@ -73,7 +77,8 @@ def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettin
         )
         study = study_outcome(cohort, settings)
     check_possible(study)
-    write_text(files.report, outcome_page(study, notices=notices))
+    people = people_section(read_table(files.people).records(), cohort.excluded)
+    write_text(files.report, outcome_page(study, notices=notices, people=people))
     for name, table in TABLES.items():
         write_table(getattr(files, name), *table(study))
     write_json(files.results, _results(study, notices))

@@ -176,7 +176,7 @@ def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: s
 def group_report_stage(
     *,
     demographics: Path | None,
-    exclusions: Path,
+    people: Path,
     failures: Path,
     page: Path,
     results: Path,
@@ -191,8 +191,8 @@ def group_report_stage(
     ----------
     demographics
         Input: JSON of the comparison of age, sex and the like.
-    exclusions
-        Input: who is left out, and why.
+    people
+        Input: everybody, with what happened.
     failures
         Input: comparisons that failed, and why.
     page
@@ -225,7 +225,7 @@ def group_report_stage(
         broken=broken,
         bonferroni=bonferroni,
         people=None if demographics is None else read_record(Demographics, demographics),
-        left_out=read_table(exclusions).rows,
+        everybody=read_table(people).records(),
         maps=maps,
         deviations=apart,
         genes_asked=bool(expression or ahba),

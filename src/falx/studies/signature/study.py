@@ -284,6 +284,7 @@ OUTCOME = Stage(
         "numbers": "numbers.numbers*",
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
+        "people": "study.people",
     },
     outputs={
         "report": "group.html",
@@ -294,7 +295,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=4,
+    version=5,
     mem_mb=600,
     level="group",
 )
