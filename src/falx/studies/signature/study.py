@@ -258,6 +258,7 @@ OUTCOME = Stage(
         "numbers": "numbers.numbers*",
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
+        "people": "study.people",
     },
     outputs={
         "report": "group.html",
@@ -268,7 +269,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=4,
+    version=5,
     mem_mb=600,
     level="group",
 )
