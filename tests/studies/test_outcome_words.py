@@ -112,8 +112,8 @@ def cohort_of(free: int, others: int, **values: list[float]) -> Cohort:
                "Every patient became seizure free, so there is nobody to compare them with.")),
         (0, 7, ("7 patients are too few, or too much alike, to relate anything to the outcome. No "
                "patient became seizure free, so there is nobody to compare them with.")),
-        (4, 20, ("24 patients are too few, or too much alike, to relate anything to the outcome. 4 "
-                "became seizure free and 20 did not; a comparison needs at least 5 of each.")),
+        (4, 20, ("24 patients are too few, or too much alike, to relate anything to the outcome. "
+                "4 became seizure free and 20 did not; a comparison needs at least 5 of each.")),
         (20, 4, ("24 patients are too few, or too much alike, to relate anything to the outcome. "
                 "20 became seizure free and 4 did not; a comparison needs at least 5 of each.")),
     ],
@@ -146,8 +146,8 @@ def test_numbers_are_kept_by_who_has_them():
     assert list(kept.values) == ["whole", "five", "nobody"]
     assert said == (
         (
-            "four: known for 4 seizure-free and 6 other patients; at least 5 of each are needed, so "
-            "it is left out."
+            "four: known for 4 seizure-free and 6 other patients; at least 5 of each are needed, "
+            "so it is left out."
         ),
         "same: the same value in all 11 patients, so it is left out.",
     )
@@ -217,12 +217,12 @@ def test_differences_are_others_minus_free_in_percentage_points():
     lines = summary_lines(study)[1:]
     assert lines == [
         (
-            "The asymmetry of PET: -5.0 % in seizure-free patients and -8.0 % in the others; others "
-            "minus seizure-free -3.0 percentage points (-20.0 to 5.0), P = 0.012."
+            "The asymmetry of PET: -5.0 % in seizure-free patients and -8.0 % in the others; "
+            "others minus seizure-free -3.0 percentage points (-20.0 to 5.0), P = 0.012."
         ),
         (
-            "The ablative rate of the hippocampus: 60.0 % in seizure-free patients and 35.0 % in the "
-            "others; others minus seizure-free -25.0 percentage points (-20.0 to 5.0), P < 0.001."
+            "The ablative rate of the hippocampus: 60.0 % in seizure-free patients and 35.0 % in "
+            "the others; others minus seizure-free -25.0 percentage points (-20.0 to 5.0), P < 0.001."
         ),
     ]
 
