@@ -66,7 +66,7 @@ def _walk(
         gene = order[rank]
         for j in range(set_start[gene], set_start[gene + 1]):
             s = set_of[j]
-            miss = (rank - count[s]) / (n - size[s])
+            miss = (rank - count[s]) / max(n - size[s], 1)  # a set may hold every gene
             low[s] = min(low[s], hit[s] - miss)
             hit[s] += weight[gene] / total[s]
             count[s] += 1

@@ -138,7 +138,7 @@ def published_prognosis(*, rng: np.random.Generator) -> PrognosisModel:
     """Return the model of the 30 published patients."""
     patients = load_patients()
     return fit_prognosis(
-        patients["rate_hippocampus"], patients["seizure_free"], source=MO2025_SOURCE, rng=rng
+        patients.rate_hippocampus, patients.seizure_free, source=MO2025_SOURCE, rng=rng
     )
 
 
