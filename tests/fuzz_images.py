@@ -69,7 +69,7 @@ def head(shape: tuple[int, int, int] = (36, 40, 36)) -> np.ndarray:
 def wrong_content(case: Case) -> str:
     """An image that cannot be used for what it is: it must not pass without a word."""
     data, affine, rng = head(), np.diag([5.0, 5.0, 5.0, 1.0]), case.rng
-    suffix = rng.choice(["T1w", "pet", "FLAIR"])
+    suffix = rng.choice(["T1w", "pet"])
     inside = data > 50
     kind = rng.choice(["half", "nothing", "constant", "negative", "holes", "cut", "size", "noise",
                        "spikes", "mask"])  # fmt: skip
@@ -129,7 +129,7 @@ def odd_content(case: Case) -> str:
     path = case.folder / rng.choice(["x.nii", "x.nii.gz"])
     nib.save(image, path)
     try:
-        judge_file(path, rng.choice(["T1w", "pet", "FLAIR"]), what="image", where="sub-01")
+        judge_file(path, rng.choice(["T1w", "pet"]), what="image", where="sub-01")
     except QualityError:
         raise
     except Exception as error:

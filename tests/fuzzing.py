@@ -24,7 +24,7 @@ import numpy as np
 
 from falx.core.errors import FalxError, FalxNotice
 
-__all__ = ["FAULTS", "Case", "SilentError", "attack", "damaged", "judge"]
+__all__ = ["FAULTS", "Case", "Kind", "SilentError", "attack", "damaged", "judge"]
 
 FAULTS = ("silent", "foreign", "hang")
 LIMIT_S = 60

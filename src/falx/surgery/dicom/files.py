@@ -94,7 +94,7 @@ def _planes(path: Path) -> list[Plane]:
         data = pydicom.dcmread(path)
         if "Rows" not in data:
             if "Image" in data.file_meta.MediaStorageSOPClassUID.name:
-                raise InputError("it breaks off before its image")
+                raise ValueError("it breaks off before its image")
             return []
         frames = int(data.get("NumberOfFrames", 1))
         places = _places(data, frames)
