@@ -10,7 +10,7 @@ from calling import call
 from falx.core.files import write_json
 from falx.images.nifti import save
 from falx.maps.files import group_map_stage
-from falx.studies.resistance.files import group_report_stage
+from falx.studies.resistance.files import GroupReportFiles, group_report_stage
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([8.0, 8.0, 8.0, 1.0])
@@ -54,18 +54,17 @@ def page(tmp_path_factory):
         voxel_p=0.005, cluster_p=0.05, n_permutations=100, min_region_voxels=2,
         listed_by="extent", seed=1, title="Grey-matter volume", variance="groups", blocks="",
     )  # fmt: skip
-    group_report_stage(
-        demographics=folder / "people.json", exclusions=folder / "exclusions.tsv",
-        failures=folder / "failures.tsv", page=folder / "group.html",
-        results=folder / "results.tsv", bonferroni="contrasts",
-        grey_resistant_sensitive_summary=None, grey_resistant_sensitive_table=None,
-        grey_resistant_sensitive_t_map=None,
-        grey_resistant_controls_summary=outputs["summary"],
-        grey_resistant_controls_table=outputs["table"],
-        grey_resistant_controls_t_map=outputs["t_map"],
-        reho_resistant_controls_summary=None, reho_resistant_controls_table=None,
-        reho_resistant_controls_t_map=None,
-    )  # fmt: skip
+    shown = {role: {"grey_resistant_controls": outputs[role]}
+             for role in ("summary", "table", "t_map")}  # fmt: skip
+    files = GroupReportFiles(
+        demographics=folder / "people.json",
+        exclusions=folder / "exclusions.tsv",
+        failures=folder / "failures.tsv",
+        page=folder / "group.html",
+        results=folder / "results.tsv",
+        **shown,
+    )
+    group_report_stage(files, bonferroni="contrasts")
     return folder, outputs
 
 

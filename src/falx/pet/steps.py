@@ -40,8 +40,6 @@ from falx.pet.signature import (
 )
 
 __all__ = [
-    "FLAIR",
-    "GM_DENSITY",
     "PET",
     "Correctable",
     "CorrectedPet",
@@ -145,8 +143,6 @@ class Quantity:
 
 
 PET = Quantity("PET", zero_is_missing=True)
-FLAIR = Quantity("FLAIR")
-GM_DENSITY = Quantity("grey-matter density", least=0.1)
 
 
 @dataclass(frozen=True, eq=False)

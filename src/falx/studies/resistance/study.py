@@ -284,7 +284,7 @@ GROUP_REPORT = Stage(
         "expression": "config.genes.expression?",
         "failures": "study.failures",
         **{
-            f"{stage.name}_{role}": f"{stage.name}.{role}?"
+            f"{role}.{stage.name}": f"{stage.name}.{role}?"
             for stage in (*GROUP_STAGES, *DEVIATION_STAGES)
             for role in SHOWN
             if role in stage.outputs

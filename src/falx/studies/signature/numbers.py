@@ -11,10 +11,10 @@ from falx.anatomy.quality import STOPPING, Check
 from falx.core.grid import SIDES, Side, opposite
 from falx.core.records import plain
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = [
-    "MODALITIES",
     "STRUCTURES",
     "PatientMetrics",
     "StructureNumbers",
@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 STRUCTURES = ("hippocampus", "amygdala")
-MODALITIES = ("pet", "flair", "gm")
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class PatientMetrics:
     Parameters
     ----------
     asymmetry
-        By modality: ``pet``, ``gm``, and ``flair`` if there is one.
+        By the key of its modality, as far as there.
     ablation, rates
         ``None`` without an ablation.
     """
@@ -98,7 +97,7 @@ def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbe
         ipsi,
         difference,
         asymmetry,
-        {modality: _index(metrics, modality, structure) for modality in MODALITIES},
+        {modality.key: _index(metrics, modality.key, structure) for modality in MODALITIES},
         metrics.pet.regional_asymmetry.get(structure, {}).get(side),
         metrics.pet.regional_asymmetry_se.get(structure),
     )
@@ -151,7 +150,7 @@ def _structures(metrics: PatientMetrics) -> dict[str, Any]:
             f"{name}_difference_mm3": found.difference_mm3,
             f"{name}_asymmetry": found.asymmetry,
         }
-    flat |= {f"{s}_ai_{m}": known[s].index[m] for m in MODALITIES for s in STRUCTURES}
+    flat |= {f"{s}_ai_{m.key}": known[s].index[m.key] for m in MODALITIES for s in STRUCTURES}
     for name, found in known.items():
         flat[f"{name}_ai_pet_regional"] = found.regional
         flat[f"{name}_ai_pet_regional_se"] = found.regional_se
@@ -165,9 +164,9 @@ def _ablation(found: AblationMetrics) -> dict[str, Any]:
         "ai_pet_scale": found.asymmetry["pet"].scale,
     }
     for modality in MODALITIES:
-        inside = found.asymmetry.get(modality)
-        flat[f"ai_{modality}"] = inside and inside.ipsilateral
-        flat[f"ai_{modality}_z5"] = inside and inside.ipsilateral_z5
+        inside = found.asymmetry.get(modality.key)
+        flat[f"ai_{modality.key}"] = inside and inside.ipsilateral
+        flat[f"ai_{modality.key}_z5"] = inside and inside.ipsilateral_z5
     for preset, ending in (("default", ""), ("published", "_published")):
         for structure, rate in found.rates[preset].items():
             flat[f"rate_{structure}{ending}"] = rate.rate
