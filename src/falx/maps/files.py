@@ -16,6 +16,7 @@ from falx.core.errors import InputError, collect_notices
 from falx.core.files import read_json, read_participants, write_json, write_table
 from falx.core.grid import Grid, require_same
 from falx.core.participants import Participants
+from falx.core.possible import Possible, check_possible
 from falx.core.records import plain
 from falx.core.table_formats import TextTable, write_forms
 from falx.data.priors import ATLAS_FILE, DATA
@@ -630,6 +631,8 @@ def _write_listed(
     summary: MapSummary,
 ) -> None:
     """Write the summary, and below lines taken from it the table in its three forms."""
+    for row in rows:
+        check_possible(row, where=title)
     table = TextTable(
         f"{title}: {summary.contrast}",
         kind.columns(),
@@ -660,7 +663,7 @@ def _save_p(
     volume = stacked.volume(np.nan if p is None else p, outside=np.nan)
     told = NO_P if p is None else P_IS.format(statistic=statistic)
     said = {"Description": told, "Units": "probability", **sidecar}
-    save(path, volume, stacked.grid.affine, sidecar=said)
+    save(path, volume, stacked.grid.affine, sidecar=said, possible=Possible(0, 1))
 
 
 def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:

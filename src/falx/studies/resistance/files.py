@@ -185,8 +185,8 @@ class GroupReportFiles:
     ----------
     demographics
         Input: JSON of the comparison of age, sex and the like.
-    exclusions
-        Input: who is left out, and why.
+    people
+        Input: everybody, with what happened.
     failures
         Input: comparisons that failed, and why.
     page
@@ -201,7 +201,7 @@ class GroupReportFiles:
     """
 
     demographics: Path | None
-    exclusions: Path
+    people: Path
     failures: Path
     page: Path
     results: Path
@@ -240,7 +240,7 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
         broken=broken,
         bonferroni=bonferroni,
         people=None if people is None else read_record(Demographics, people),
-        left_out=read_table(files.exclusions).rows,
+        everybody=read_table(files.people).records(),
         maps=maps,
         deviations=apart,
         genes_asked=bool(files.expression or ahba),

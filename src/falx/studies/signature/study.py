@@ -258,6 +258,7 @@ OUTCOME = Stage(
         "numbers": "numbers.numbers*",
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
+        "people": "study.people",
     },
     outputs={
         "report": "group.html",
