@@ -18,7 +18,7 @@ from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettin
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
-from falx.studies.outcome.tables import TABLES
+from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
     SignatureConfiguration,
 )
@@ -269,7 +269,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=5,
+    version=VERSION,
     mem_mb=600,
     level="group",
 )
