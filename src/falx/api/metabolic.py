@@ -29,22 +29,20 @@ from falx.pet.noise import Noise
 from falx.pet.scaling import Scaled
 from falx.pet.settings import AsymmetrySettings, Correction
 from falx.pet.steps import (
-    FLAIR,
-    GM_DENSITY,
-    PET,
     Quantity,
     Tissues,
     correct_measured,
     image_asymmetry,
 )
 from falx.report.slices import Layer, slices_figure
+from falx.studies.signature.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Asymmetry", "CorrectedImage", "asymmetry", "correct_pet", "measured_pet"]
 
-QUANTITIES: Mapping[str, Quantity] = {"pet": PET, "flair": FLAIR, "gm": GM_DENSITY}
+QUANTITIES: Mapping[str, Quantity] = {m.key: m.quantity for m in MODALITIES}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,11 +8,12 @@ definition of Mo et al. 2025 stands beside either.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError, notify
+from falx.core.errors import InputError, QualityError, notify
 from falx.core.grid import SIDES, Side
 from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
@@ -145,47 +146,64 @@ def find_signature(
     """
     found = _Search(pet, place, grey, settings, rng) if pet.noise is not None else None
     focus = _focus_side(pet, found, settings.method, side)
+    foci = told = None
+    if found is not None:
+        only = focus if side is not None and settings.ipsilateral_only else None
+        foci = found.on(only)
+        told = found.metrics(foci, only)
     cut = Threshold(
         settings.threshold,
         settings.threshold_scale,
         settings.threshold_comparison,
         "chosen for this run",
     )
-    foci = told = None
-    if found is not None:
-        only = focus if side is not None and settings.ipsilateral_only else None
-        foci = found.on(only)
-        told = found.metrics(foci, only)
-    if settings.method == "threshold":
-        only = focus if settings.ipsilateral_only else None
-        rule = Rule(settings.gm_floor, only, settings.minimum_cluster_mm3)
-        chosen = signature_in_both_spaces(pet.scaled, cut, rule, place, grey)
-    else:
+    if settings.method == "calibrated":
         chosen = _masks(foci, place)
-    published = None
-    if pet.published is not None:
-        published = signature_in_both_spaces(
-            pet.published, PUBLISHED_THRESHOLD, Rule(), place, grey
-        )
-    voxel_mm3 = place.native.voxel_volume_mm3
+    else:
+        side_only = focus if settings.ipsilateral_only else None
+        rule = Rule(settings.gm_floor, side_only, settings.minimum_cluster_mm3)
+        chosen = signature_in_both_spaces(pet.scaled, cut, rule, place, grey)
+    published = _published(pet, place, grey)
     metrics = SignatureMetrics(
         side=focus,
         side_from="the asymmetry" if side is None else "the declared focus",
         definition=_definition(settings, pet.correction),
         threshold=cut,
         published_threshold=PUBLISHED_THRESHOLD,
-        volume_mm3=np.count_nonzero(chosen.native) * voxel_mm3,
-        published_volume_mm3=None
-        if published is None
-        else np.count_nonzero(published.native) * voxel_mm3,
+        volume_mm3=_volume_mm3(chosen, place),
+        published_volume_mm3=None if published is None else _volume_mm3(published, place),
         calibrated=told,
     )
-    native, template = (
-        np.zeros(grid.shape, np.float32) for grid in (place.native, place.template)
+    _check_size(metrics, np.count_nonzero(place.brain.data) * place.native.voxel_volume_mm3)
+    if foci is None:
+        native, template = _nothing(place, np.float32)
+        return Signature(chosen, published, native, template, metrics)
+    return Signature(chosen, published, foci.probability, foci.found.probability, metrics)
+
+
+def _published(pet: ScaledPet, place: Place, grey: Image) -> SignatureMasks | None:
+    if pet.published is None:
+        return None
+    return signature_in_both_spaces(pet.published, PUBLISHED_THRESHOLD, Rule(), place, grey)
+
+
+def _volume_mm3(masks: SignatureMasks, place: Place) -> float:
+    return float(np.count_nonzero(masks.native) * place.native.voxel_volume_mm3)
+
+
+def _check_size(metrics: SignatureMetrics, brain_mm3: float) -> None:
+    """Raise if a signature is larger than the tissue that it can lie in."""
+    limits = (
+        ("signature", metrics.volume_mm3),
+        ("published signature", metrics.published_volume_mm3),
     )
-    if foci is not None:
-        native, template = foci.probability, foci.found.probability
-    return Signature(chosen, published, native, template, metrics)
+    for name, volume_mm3 in limits:
+        if volume_mm3 is not None and volume_mm3 > brain_mm3:
+            raise QualityError(
+                f"the {name} is larger than the brain that it lies in",
+                found=f"{volume_mm3:.0f} mm³ of {brain_mm3:.0f} mm³",
+                do="check the PET, its coregistration and the threshold",
+            )
 
 
 def _definition(settings: SignatureRule, found: PetMetrics | None) -> Definition:
@@ -198,10 +216,14 @@ def _definition(settings: SignatureRule, found: PetMetrics | None) -> Definition
 def _masks(foci: Foci | None, place: Place) -> SignatureMasks:
     """Masks of calibrated foci; empty where the noise is not known."""
     if foci is None:
-        return SignatureMasks(
-            np.zeros(place.template.shape, bool), np.zeros(place.native.shape, bool)
-        )
+        native, template = _nothing(place, np.bool_)
+        return SignatureMasks(template, native)
     return SignatureMasks(foci.found.mask, foci.mask)
+
+
+def _nothing(place: Place, kind: type[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Zeros of the T1w grid and of the template grid."""
+    return np.zeros(place.native.shape, kind), np.zeros(place.template.shape, kind)
 
 
 def _focus_side(pet: ScaledPet, found: _Search | None, method: str, side: str | None) -> Side:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.core.grid import Side
+from falx.core.possible import AsymmetryIndex, HemisphereMm3, Probability, Share
 from falx.data.labels import head_labels
 from falx.images.nifti import Image
 from falx.pet.calibrated import Calibrated
@@ -54,13 +55,13 @@ class FocusRow:
 
     side: Side
     region: str
-    region_share: float
-    volume_mm3: float
-    mean_asymmetry: float
+    region_share: Share
+    volume_mm3: HemisphereMm3
+    mean_asymmetry: AsymmetryIndex
     lowest_z: float
-    probability: float
-    false_share: float
-    decoy_rate: float
+    probability: Probability
+    false_share: Share
+    decoy_rate: Probability
     peak_scanner_mm: tuple[float, float, float]
     peak_mni_mm: tuple[float, float, float]
 

@@ -9,6 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from falx.core.grid import Side
+from falx.core.possible import (
+    Amount,
+    AsymmetryIndex,
+    BrainMm3,
+    Probability,
+    Share,
+)
 from falx.pet.decoy import DecoyRate
 from falx.pet.foci import FocusRow
 from falx.pet.lateral import SuggestedSide
@@ -41,7 +48,7 @@ class NoiseMetrics:
     """
 
     fwhm_mm: tuple[float, ...]
-    share: float | None
+    share: Amount | None
     reason: str | None = None
 
 
@@ -70,12 +77,12 @@ class PetMetrics:
     """
 
     method: str
-    effective_psf_fwhm_mm: float
-    floor: float
+    effective_psf_fwhm_mm: Amount
+    floor: Share
     units: str
     activity: Mapping[str, float]
-    regional_asymmetry: Mapping[str, Mapping[Side, float]]
-    regional_asymmetry_se: Mapping[str, float]
+    regional_asymmetry: Mapping[str, Mapping[Side, AsymmetryIndex]]
+    regional_asymmetry_se: Mapping[str, Amount]
     noise: NoiseMetrics
     notices: tuple[str, ...] = ()
 
@@ -106,9 +113,14 @@ class AsymmetryMetrics:
     smoothing_fwhm_mm: float
     least: float | None
     mean: float
-    sd: float
+    sd: Amount
     structures: Mapping[str, Mapping[Side, StructureAsymmetry]]
     notices: tuple[str, ...] = ()
+
+    @property
+    def unbounded(self) -> tuple[str, ...]:
+        """Fields that may be anything: z-scores are no amounts, and their mean may be zero."""
+        return ("structures",) if self.scale == "z" else ()
 
 
 @dataclass(frozen=True)
@@ -175,19 +187,19 @@ class CalibratedMetrics:
         Side that the image suggests of itself.
     """
 
-    level: float
+    level: Probability
     searched: tuple[Side, ...]
     foci: tuple[FocusRow, ...]
-    volume_mm3: float
-    false_share: float | None
-    false_share_low: float | None
-    false_share_high: float | None
-    smallest_probability: float
+    volume_mm3: BrainMm3
+    false_share: Share | None
+    false_share_low: Share | None
+    false_share_high: Share | None
+    smallest_probability: Probability
     widened: float
     refuted: bool
     by_voxel: tuple[DecoyRate, ...]
-    noise_sd: float
-    healthy_sd: float
+    noise_sd: Amount
+    healthy_sd: Amount
     everywhere: tuple[FocusRow, ...]
     suggested: SuggestedSide
 
@@ -216,7 +228,7 @@ class SignatureMetrics:
     definition: Definition
     threshold: Threshold
     published_threshold: Threshold
-    volume_mm3: float
-    published_volume_mm3: float | None
+    volume_mm3: BrainMm3
+    published_volume_mm3: BrainMm3 | None
     calibrated: CalibratedMetrics | None
     notices: tuple[str, ...] = ()

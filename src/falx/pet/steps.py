@@ -28,8 +28,6 @@ from falx.pet.scaling import Scaled
 from falx.pet.settings import Correction, TemplateSettings
 
 __all__ = [
-    "FLAIR",
-    "GM_DENSITY",
     "PET",
     "CorrectedPet",
     "ImageAsymmetry",
@@ -180,8 +178,6 @@ class Quantity:
 
 
 PET = Quantity("PET", zero_is_missing=True)
-FLAIR = Quantity("FLAIR")
-GM_DENSITY = Quantity("grey-matter density", least=0.1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,8 +58,8 @@ class AblationFiles:
         Input: coordinate map, template grid → T1w mm.
     signature_native, published_native, signature_metrics
         Inputs: outputs of the signature stage; the side of the focus is taken from them.
-    scaled_pet, pet_metrics, scaled_flair, flair_metrics, scaled_gm, gm_metrics
-        Inputs: outputs of the asymmetry stages; those of FLAIR and grey matter are optional.
+    scaled, scaled_metrics
+        Inputs: modality to the outputs of its asymmetry stage; that of ``pet`` is needed.
     published_scaled, published_metrics
         Inputs: the PET as the published chain takes it.
     ablation_native, ablation_template
@@ -74,8 +74,8 @@ class AblationFiles:
     signature_native: Path
     published_native: Path
     signature_metrics: Path
-    scaled_pet: Path
-    pet_metrics: Path
+    scaled: Mapping[str, Path]
+    scaled_metrics: Mapping[str, Path]
     published_scaled: Path
     published_metrics: Path
     ablation_native: Path
@@ -83,20 +83,6 @@ class AblationFiles:
     metrics: Path
     second_ablation: Path | None = None
     matrix: Path | None = None
-    scaled_flair: Path | None = None
-    flair_metrics: Path | None = None
-    scaled_gm: Path | None = None
-    gm_metrics: Path | None = None
-
-    @property
-    def scaled(self) -> dict[str, tuple[Path, Path]]:
-        """Modality to scaled image and its metrics, as far as there."""
-        pairs = {
-            "pet": (self.scaled_pet, self.pet_metrics),
-            "flair": (self.scaled_flair, self.flair_metrics),
-            "gm": (self.scaled_gm, self.gm_metrics),
-        }
-        return {n: (a, b) for n, (a, b) in pairs.items() if a is not None and b is not None}
 
 
 def ablation_stage(
@@ -125,14 +111,19 @@ def ablation_stage(
             )
             agreement = dice(drawn.native, other.native)
         side = read_record(SignatureMetrics, files.signature_metrics).side
-        _, grid, _ = read_scaled(files.scaled_pet, files.pet_metrics)
+        _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
         published, _, _ = read_scaled(files.published_scaled, files.published_metrics)
-        chains = {"pet": published}
         asymmetry = {
-            n: _inside(template, *pair, chains.get(n)) for n, pair in files.scaled.items()
+            name: _inside(
+                template,
+                path,
+                files.scaled_metrics[name],
+                published if name == "pet" else None,
+            )
+            for name, path in files.scaled.items()
         }
         rates = {
             name: structure_rates(load_mask(path), drawn.native, labels, side)
