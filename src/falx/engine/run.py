@@ -15,7 +15,7 @@ from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
-from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
+from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder, sweep
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
 from falx.engine.local import run_here
@@ -29,7 +29,7 @@ from falx.engine.provenance import discard, read_record, record_path
 from falx.engine.resources import Resources
 from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
-from falx.engine.snakemake import check_installed, run_with_snakemake
+from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
 from falx.engine.stale import mark_stale
 from falx.engine.state import outdated
 
@@ -130,8 +130,9 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     prepare_folder(out, request.study.name)
     people = request.dataset.index.subjects
     with hold(out) as lock:
+        cancel_left(out)
+        sweep(out)
         open_manifest(out)
-        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         try:
             _write_configuration(request, out)
             write_people(request.study, people, out)

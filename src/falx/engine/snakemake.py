@@ -9,7 +9,9 @@ on one machine :mod:`falx.engine.local` does without it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -26,12 +28,27 @@ from falx.engine.job import GROUP, Job
 from falx.engine.lease import lease_of
 from falx.engine.resources import Resources, shared_threads
 from falx.engine.runner import Finished
-from falx.engine.watch import Watch, forget, not_started, started
+from falx.engine.watch import ENGINE_LOG, Watch, forget, not_started, started
 
-__all__ = ["check_installed", "run_with_snakemake"]
+__all__ = ["cancel_left", "check_installed", "ends_of", "run_with_snakemake"]
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 _POLL_S = 0.1
+RUN_ID = re.compile(r"SLURM run ID: ([\w-]+)")
+FAILED = re.compile(
+    r"^    message: (.*?)^    jobid: \d+\n    output: \.falx/done/([^/\n]+)/(\S+)",
+    re.MULTILINE | re.DOTALL,
+)
+STATUS = re.compile(r"SLURM status is: '(\w+)")
+REFUSED = re.compile(r"The error message was '(?:sbatch: error: )?(.+?)(?:\n|'\.)")
+ENDS = {
+    "TIMEOUT": "the time limit of the cluster was reached; give more runtime in the profile",
+    "NODE_FAIL": "the node that ran it was lost; run the same command again",
+    "CANCELLED": "it was cancelled on the cluster; run the same command again",
+    "OUT_OF_MEMORY": "it was given too little memory; give more mem_mb in the profile",
+    "PREEMPTED": "another job took its place on the cluster; run the same command again",
+}
+"""What the words of SLURM mean. Other ends leave a sentence of their own."""
 
 
 @dataclass
@@ -89,9 +106,49 @@ def run_with_snakemake(
     watch = Watch(jobs, out, progress)
     with started(_command(out, resources), out, lock, speaks=False) as process:
         code = _wait(process, watch)
-    if not watch.end() and code != 0:
+    ends = ends_of((out / ENGINE_LOG).read_text(encoding="utf-8"))
+
+    def explain(job: Job) -> str | None:
+        return next(
+            (f"{job.title}: {ends[name]}." for name in (job.id, job.unit) if name in ends), None
+        )
+
+    if not watch.end(explain) and code != 0:
         raise not_started("Snakemake could not run the plan", _asked(resources), out, code)
     return watch.finished
+
+
+def cancel_left(out: Path) -> None:
+    """Cancel the jobs that an earlier run has left with SLURM when it was ended.
+
+    They are those of its name, which it has left in its log. Their lease is void in any case.
+    """
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        found = RUN_ID.search((out / ENGINE_LOG).read_text(encoding="utf-8", errors="replace"))
+        if found and (scancel := shutil.which("scancel")):
+            words = [scancel, "--name", found[1]]
+            subprocess.run(words, timeout=60, check=False, capture_output=True)  # noqa: S603
+
+
+def ends_of(log: str) -> dict[str, str]:
+    """Return how the cluster ended jobs that failed, by the last word of Snakemake.
+
+    Returns
+    -------
+    dict of str
+        Id of a job of the group, or unit of a person, to a clause.
+    """
+    ends = {}
+    for said, unit, name in FAILED.findall(log):
+        if status := STATUS.search(said):
+            clause = ENDS.get(status[1])
+        elif refused := REFUSED.search(said):
+            clause = f"the cluster refused the job ({refused[1]})"
+        else:
+            clause = None
+        if clause:
+            ends[unit if name == PERSON else f"{unit}/{name}"] = clause
+    return ends
 
 
 def _asked(resources: Resources) -> str:

@@ -57,36 +57,38 @@ class Watch:
             elif reason := failure_of(self.out, job_id):
                 self._end(job, 0.0, reason)
 
-    def end(self) -> bool:
+    def end(self, explain: Callable[[Job], str | None] = lambda _: None) -> bool:
         """Report jobs that ended without a word: killed, out of memory, or never begun.
+
+        Parameters
+        ----------
+        explain
+            Gives the reason where another one than the job knows it.
 
         Returns
         -------
         bool
-            Whether any job was begun at all.
+            Whether any job was begun at all, or why not is known.
         """
         self.look()
-        begun = bool(self.finished) or any((self.out / j.log).exists() for j in self.all)
-        if not begun:
-            return False
         # A profile may try a failed job again: what counts is whether it is done in the end.
         self.finished = [
             replace(result, failure=None) if self._is_done(result.job) else result
             for result in self.finished
         ]
-        failed = {result.job for result in self.finished if result.failure}
-        blocked = set(failed)
-        for job in list(self.pending.values()):
-            if job.needs & blocked:
-                blocked.add(job.id)
-            elif job.id not in failed:
-                blocked.add(job.id)
-                if (self.out / job.log).exists():
-                    reason = ended_silently(job.id)
-                else:
-                    reason = f"{job.title}: the step was never begun; {ENGINE_LOG} may say why."
-                note_failure(self.out, job.id, reason)
-                self._end(job, 0.0, reason)
+        blocked = {result.job for result in self.finished if result.failure}
+        lost = []
+        for job in self.pending.values():
+            if not job.needs & blocked:
+                lost.append((job, (self.out / job.log).exists(), explain(job)))
+            blocked.add(job.id)
+        if not (self.finished or any(begun or known for _, begun, known in lost)):
+            return False
+        for job, begun, known in lost:
+            never = f"{job.title}: the step was never begun; {ENGINE_LOG} may say why."
+            reason = known or (ended_silently(job.id) if begun else never)
+            note_failure(self.out, job.id, reason)
+            self._end(job, 0.0, reason)
         return True
 
     def _is_done(self, job_id: str) -> bool:
