@@ -13,6 +13,7 @@ from falx.core.files import write_json
 from falx.core.participants import participants_of
 from falx.core.tables import parse_table
 from falx.studies.resistance.demographics import (
+    PersonMeasures,
     compare_numbers,
     compare_words,
     demographics_of,
@@ -106,7 +107,9 @@ def rows_of(*lines, columns="sex"):
     """Rows by variable of people of groups A and B, from lines of a table."""
     text = "\n".join([f"participant_id\tgroup\t{columns}", *lines]) + "\n"
     people = participants_of(parse_table(text, where="participants.tsv"))
-    found = demographics_of(people, "group", ("A", "B"), {s: {} for s in people.rows}, {}, {})
+    found = demographics_of(
+        people, "group", ("A", "B"), {s: PersonMeasures() for s in people.rows}, {}, {}
+    )
     return {row.variable: row for row in found.rows}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,11 @@ from falx.core.files import (
     write_text,
 )
 from falx.core.records import plain
+from falx.core.tables import rows_as
 from falx.images.nifti import load
 from falx.images.warp import load_map
-from falx.maps.deviation_sample import DeviationSummary
+from falx.maps.cluster_table import ClusterRow, EffectRow
+from falx.maps.deviation_sample import DeviationRow, DeviationSummary
 from falx.maps.files import (
     DeviationFiles,
     FFiles,
@@ -36,7 +38,11 @@ from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import render
 from falx.report.provenance import StageRecord
 from falx.studies.resistance.configuration import Kinds, Roles
-from falx.studies.resistance.demographics import Demographics, demographics_of
+from falx.studies.resistance.demographics import (
+    Demographics,
+    PersonMeasures,
+    demographics_of,
+)
 from falx.studies.resistance.group_page import GroupContent, group_sections
 from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
 from falx.studies.resistance.group_sections import DeviationContent, MapContent
@@ -55,8 +61,27 @@ __all__ = [
     "run_report_stage",
 ]
 
-SHOWN = ("summary", "table", "t_map", "f_map", "index")
-"""Outputs of group maps that the page of the group takes."""
+
+@dataclass(frozen=True)
+class StepFiles:
+    """Outputs of a group map that the page of the group takes; None where it makes none."""
+
+    summary: Path | None
+    table: Path | None
+    t_map: Path | None
+    f_map: Path | None
+    index: Path | None
+
+
+SHOWN = tuple(item.name for item in fields(StepFiles))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A comparison that failed, and why."""
+
+    step: str
+    reason: str
 
 
 def role_regression_stage(
@@ -165,7 +190,7 @@ class DemographicFiles:
 def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: str) -> None:
     """Compare the groups of those who have maps."""
     measured = [
-        {subject: read_json(path) for subject, path in (paths or {}).items()}
+        {s: read_record(PersonMeasures, path) for s, path in (paths or {}).items()}
         for paths in (files.metrics, files.moved, files.reho)
     ]
     people = read_participants(files.participants)
@@ -209,15 +234,16 @@ def group_report_stage(
         deviation maps; absent where a group is or the comparison failed.
     """
     of_step = {
-        step: {role: files.get(f"{name}_{role}") for role in SHOWN} for name, step in STEPS.items()
+        step: StepFiles(*(files.get(f"{name}_{role}") for role in SHOWN))
+        for name, step in STEPS.items()
     }
-    maps = [_map_content(step, own) for step, own in of_step.items() if own["table"]]
-    apart = [_deviation_content(step, own) for step, own in of_step.items() if own["index"]]
-    broken = {row["step"]: row["reason"] for row in read_table(failures).records()}
+    maps = [_map_content(step, own) for step, own in of_step.items() if own.table]
+    apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
+    broken = dict(astuple(failed) for failed in rows_as(Failure, read_table(failures)))
     planned = [
         step
         for name, step in STEPS.items()
-        if of_step[step]["table"] or (name in broken and f"{name}_table" in files)
+        if of_step[step].table or (name in broken and f"{name}_table" in files)
     ]
     listed = group_results(maps, planned, bonferroni)
     content = GroupContent(
@@ -240,25 +266,24 @@ def _present(path: Path | None) -> Path:
     return path
 
 
-def _map_content(step: Step, files: Mapping[str, Path | None]) -> MapContent:
+def _map_content(step: Step, files: StepFiles) -> MapContent:
     """Read a map of t or F with its summary and table."""
-    table = _present(files["table"])
-    summary, of_f = _present(files["summary"]), step.what == "anova"
-    return MapContent(
-        step,
-        read_record(FSummary, summary) if of_f else read_record(TSummary, summary),
-        read_table(table).records(),
-        load(_present(files["f_map" if of_f else "t_map"])),
-        table.stem,
-    )
+    table, summary = _present(files.table), _present(files.summary)
+    rows, name = read_table(table), table.stem
+    if step.what == "anova":
+        f_map = load(_present(files.f_map))
+        found = read_record(FSummary, summary)
+        return MapContent(step, found, rows_as(EffectRow, rows), f_map, name)
+    t_map = load(_present(files.t_map))
+    return MapContent(step, read_record(TSummary, summary), rows_as(ClusterRow, rows), t_map, name)
 
 
-def _deviation_content(step: Step, files: Mapping[str, Path | None]) -> DeviationContent:
+def _deviation_content(step: Step, files: StepFiles) -> DeviationContent:
     """Read the summary of deviations, its index and the mean maps beside that."""
-    index = _present(files["index"])
-    summary = read_record(DeviationSummary, _present(files["summary"]))
+    index = _present(files.index)
+    summary = read_record(DeviationSummary, _present(files.summary))
     means = {mean.map: load(index.with_name(mean.map)) for mean in summary.means}
-    return DeviationContent(step, summary, read_table(index).records(), means)
+    return DeviationContent(step, summary, rows_as(DeviationRow, read_table(index)), means)
 
 
 @dataclass(frozen=True)
