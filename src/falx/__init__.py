@@ -15,12 +15,12 @@ __version__ = "0.2.0.dev0"
 _HOMES = {
     "FalxError": "core.errors",
     "Image": "images.nifti",
-    "ablative_rate": "api.metabolic",
+    "ablative_rate": "api.ablation",
     "asymmetry": "api.metabolic",
-    "coregister": "api.metabolic",
+    "coregister": "api.head",
     "correct_pet": "api.metabolic",
     "enrich": "api.genes",
-    "foci": "api.metabolic",
+    "foci": "api.foci",
     "group_map": "api.groups",
     "phantom_genes": "api.demo",
     "phantom_groups": "api.demo",
@@ -33,8 +33,8 @@ _HOMES = {
     "reho": "api.functional",
     "roc": "api.outcome",
     "save": "api.images",
-    "segment": "api.metabolic",
-    "signature": "api.metabolic",
+    "segment": "api.head",
+    "signature": "api.ablation",
 }
 """Public name to the module that holds it."""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import falx
 from ellipsoid_head import make_head, pet_grid, rigid
-from falx.api.metabolic import Head
+from falx.api.head import Head
 from falx.core.errors import FalxError, InputError, OptionError
 from falx.core.grid import box_grid
 from falx.images.nifti import Image, as_stored

@@ -28,9 +28,11 @@ from falx.pet.files import (
 )
 from falx.pet.presets import preset
 from falx.pet.settings import TemplateSettings
-from falx.pet.steps import FLAIR, GM_DENSITY, PET
+from falx.pet.steps import PET
+from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.files import AblationFiles, ablation_stage
 
+QUANTITIES = {modality.key: modality.quantity for modality in MODALITIES}
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)
 
 
@@ -141,8 +143,8 @@ def rate(folder, case, ablation, matrix=None):
             signature_native=out["mask_native"],
             published_native=out["published_native"],
             signature_metrics=out["signature"],
-            scaled_pet=out["scaled"],
-            pet_metrics=out["asymmetry"],
+            scaled={"pet": out["scaled"]},
+            scaled_metrics={"pet": out["asymmetry"]},
             ablation_native=folder / "native.nii.gz",
             ablation_template=folder / "template.nii.gz",
             metrics=folder / "rates.json",
@@ -233,7 +235,7 @@ def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
         AsymmetryFiles(image=files["gm"], **outputs),
         where,
         settings,
-        quantity=GM_DENSITY,
+        quantity=QUANTITIES["gm"],
         reference="brain",
     )
     assert np.abs(nib.load(outputs["asymmetry_template"]).get_fdata()).max() < 1e-4
@@ -247,7 +249,7 @@ def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
         ),
         where,
         settings,
-        quantity=FLAIR,
+        quantity=QUANTITIES["flair"],
         reference="brain",
     )
     structures = facts(outputs["metrics"])["structures"]["hippocampus"]

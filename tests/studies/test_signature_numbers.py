@@ -111,7 +111,6 @@ def written(folder: Path, metrics) -> MetricsFiles:
     parts = {
         "anatomy": metrics.anatomy.as_json(),
         "pet": plain(metrics.pet),
-        **{f"asymmetry_{name}": plain(found) for name, found in metrics.asymmetry.items()},
         "signature": plain(metrics.signature),
     }
     parts |= {
@@ -121,7 +120,10 @@ def written(folder: Path, metrics) -> MetricsFiles:
     }
     for name, content in parts.items():
         write_json(folder / f"{name}.json", content)
-    return MetricsFiles(**{name: folder / f"{name}.json" for name in parts})
+    asymmetry = {name: folder / f"asymmetry_{name}.json" for name in metrics.asymmetry}
+    for name, path in asymmetry.items():
+        write_json(path, plain(metrics.asymmetry[name]))
+    return MetricsFiles(**{name: folder / f"{name}.json" for name in parts}, asymmetry=asymmetry)
 
 
 def test_what_is_written_is_read_again(tmp_path) -> None:

@@ -56,6 +56,9 @@ class RawInput:
     judged
         Refuse an image that cannot be of its kind (:mod:`falx.images.plausible`) before the
         first stage that reads it.
+    judged_as
+        BIDS suffix whose limits it is judged by, where its own has none: ``"T1w"`` for
+        another image of the head that an MR scanner makes.
     """
 
     what: str
@@ -70,6 +73,7 @@ class RawInput:
     dataset_file: str = ""
     required: bool = False
     judged: bool = True
+    judged_as: str = ""
 
     def __post_init__(self) -> None:
         for name in ("entities", "without"):
@@ -257,7 +261,9 @@ class Study:
         if origin == "subject":
             return name == "label" and stage.level == "participant"
         if origin in ("provenance", "study"):
-            return where in ("provenance.all", "study.exclusions", "study.failures")
+            return where in (
+                "provenance.all", "study.exclusions", "study.failures", "study.people"
+            )  # fmt: skip
         return where in keys
 
     def stage(self, name: str) -> Stage:

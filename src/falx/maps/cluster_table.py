@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas
 from falx.core.grid import Grid, apply_affine
+from falx.core.possible import Percent, Probability
 from falx.images.resample import sample
 from falx.maps.anova import EffectCluster, EffectMap
 from falx.maps.group_maps import ClusterInference, GroupMap
@@ -74,9 +75,9 @@ class RegionRow:
     cluster: int
     cluster_voxels: int
     cluster_ml: float
-    p_extent: float | None
+    p_extent: Probability | None
     error_extent: float | None
-    p_mass: float | None
+    p_mass: Probability | None
     error_mass: float | None
     region: str
     code: int
@@ -84,7 +85,7 @@ class RegionRow:
     y_mm: float
     z_mm: float
     voxels: int
-    percent_of_region: float | None
+    percent_of_region: Percent | None
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
@@ -97,13 +98,13 @@ class ClusterRow(RegionRow):
     """One region inside one cluster of t."""
 
     sign: int
-    p_fsl: float
-    p_spm: float
+    p_fsl: Probability
+    p_spm: Probability
     t: float
     z: float
     hedges_g: float
-    q: float
-    p_tfce: float | None
+    q: Probability
+    p_tfce: Probability | None
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class EffectRow(RegionRow):
     """One region inside one cluster of F."""
 
     f: float
-    q: float
-    p_voxel: float | None
+    q: Probability
+    p_voxel: Probability | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import notify
+from falx.core.possible import Amount, Percent, Probability
 from falx.maps.deviation import Deviation, control_deviation, leave_one_out_deviation
 from falx.maps.linear import t_to_z
 from falx.maps.map_sample import MapSample
@@ -72,7 +73,7 @@ class Deviations:
     z: npt.NDArray[np.float64]
     rows: tuple[int, ...]
     dof: int
-    controls_beyond_percent: float
+    controls_beyond_percent: Percent
 
     def of(self, *cells: Cell) -> list[int]:
         """Return the rows of `z` of the patients of some cells."""
@@ -113,8 +114,8 @@ class DeviationDifference:
     n: tuple[int, int]
     dof: float
     t: float
-    p: float
-    p_error: float
+    p: Probability
+    p_error: Amount
     peak_mm: npt.NDArray[np.float64]
     region: str
     region_distance_mm: float
@@ -133,7 +134,7 @@ class DeviationSummary:
     dof: int
     covariates: tuple[str, ...]
     beyond_z: float
-    controls_beyond_percent: float
+    controls_beyond_percent: Percent
     left_out: Mapping[str, str]
     means: tuple[MeanDeviation, ...]
     differences: tuple[DeviationDifference, ...]

@@ -16,6 +16,7 @@ from falx.core.errors import InputError, collect_notices
 from falx.core.files import read_json, read_participants, write_json, write_table
 from falx.core.grid import Grid, require_same
 from falx.core.participants import Participants
+from falx.core.possible import Possible, check_possible
 from falx.core.records import plain
 from falx.core.table_formats import TextTable, write_forms
 from falx.data.priors import ATLAS_FILE, DATA
@@ -59,9 +60,12 @@ from falx.maps.sample import Sample, encode, of_other_kind, select_sample, witho
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 
 __all__ = [
+    "Cases",
     "DeviationFiles",
+    "DeviationTest",
     "FFiles",
     "MapFiles",
+    "Pair",
     "SampleFiles",
     "Subgroup",
     "TFiles",
@@ -205,14 +209,21 @@ class Subgroup:
     controls: str
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two groups that are compared; t is positive where the first is larger."""
+
+    first: str
+    second: str
+
+
 def group_map_stage(
     files: TFiles,
     sample: SampleSettings,
     options: InferenceOptions,
     listing: Listing,
+    pair: Pair,
     *,
-    first: str,
-    second: str,
     title: str,
     seed: int,
     threads: int = 1,
@@ -221,15 +232,13 @@ def group_map_stage(
 
     Parameters
     ----------
-    first, second
-        Groups; t is positive where the first is larger.
     title
         What the maps show, for printed tables.
     seed
         Of the permutations.
     """
     question = _Question(title, options, listing, seed, threads)
-    _compare_two(files, sample, question, (first, second), read_participants(files.participants))
+    _compare_two(files, sample, question, pair, read_participants(files.participants))
 
 
 def subgroup_map_stage(
@@ -238,9 +247,8 @@ def subgroup_map_stage(
     options: InferenceOptions,
     listing: Listing,
     kept: Subgroup,
+    pair: Pair,
     *,
-    first: str,
-    second: str,
     title: str,
     seed: int,
     threads: int = 1,
@@ -249,7 +257,7 @@ def subgroup_map_stage(
     people = read_participants(files.participants)
     out = of_other_kind(files.maps, people, group_column=sample.group_column, **asdict(kept))
     question = _Question(title, options, listing, seed, threads)
-    _compare_two(files, sample, question, (first, second), people, out)
+    _compare_two(files, sample, question, pair, people, out)
 
 
 def regression_map_stage(
@@ -338,38 +346,59 @@ def anova_stage(
     _write_listed(files, title, EffectRow, rows, summary)
 
 
-def deviation_stage(
-    files: DeviationFiles,
-    sample: SampleSettings,
-    *,
-    patients: tuple[str, ...],
-    controls: str,
-    deviation: str,
-    subgroup_column: str,
-    kinds: tuple[str, ...],
-    n_permutations: int,
-    variance: str,
-    seed: int,
-    threads: int = 1,
-) -> None:
-    """Write how far every patient lies from the controls, and whether two groups differ in it.
+@dataclass(frozen=True)
+class Cases:
+    """Patients who are each compared with the controls.
 
     Parameters
     ----------
     patients
         Groups of patients, one or two.
-    deviation
-        ``adjusted``: single-subject t turned into z, covariates fitted in the controls;
-        ``plain``: (x - mean) / sd of the controls without covariates, as published.
+    controls
+        Group of controls.
     subgroup_column, kinds
         Column of the participants table that tells kinds of patients, empty if none does, and
         its entries.
-    n_permutations, seed
+    """
+
+    patients: tuple[str, ...]
+    controls: str
+    subgroup_column: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeviationTest:
+    """How patients are compared with controls, and two groups of them in that.
+
+    Parameters
+    ----------
+    deviation
+        ``adjusted``: single-subject t turned into z, covariates fitted in the controls;
+        ``plain``: (x - mean) / sd of the controls without covariates, as published.
+    n_permutations
         Of the labels of patients; 1 switches the test off.
     variance
         As in :class:`falx.maps.settings.InferenceOptions`.
     """
-    as_published = deviation == "plain"
+
+    deviation: str
+    n_permutations: int
+    variance: str
+
+
+def deviation_stage(
+    files: DeviationFiles,
+    sample: SampleSettings,
+    cases: Cases,
+    asked: DeviationTest,
+    *,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write how far every patient lies from the controls, and whether two groups differ in it."""
+    patients, controls = cases.patients, cases.controls
+    as_published = asked.deviation == "plain"
     if as_published:
         size = "none" if sample.head_size == "ancova" else sample.head_size
         sample = replace(sample, columns=(), measures=(), head_size=size)
@@ -377,18 +406,17 @@ def deviation_stage(
     with collect_notices() as notices:
         stacked = read_maps(files, sample, people, (*patients, controls))
         found = deviations_of(stacked, controls, as_published=as_published)
-    kind_of = {s: people.cell(s, subgroup_column) or "" for s in stacked.sample.subjects}
+    kind_of = {s: people.cell(s, cases.subgroup_column) or "" for s in stacked.sample.subjects}
     stem = files.index.name.removesuffix(INDEX_END)
     to = _DeviationWriter(files.index.parent, stem, stacked, found)
     header = ("participant_id", "group", "kind", "map", "below", "above")
     write_table(files.index, header, to.patients(kind_of))
-    cells = cells_of(stacked, patients, kind_of, kinds)
-    test = _LabelTest(
-        read_atlas(files.atlas, files.atlas_labels), n_permutations, variance, seed, threads
-    )
+    cells = cells_of(stacked, patients, kind_of, cases.kinds)
+    atlas = read_atlas(files.atlas, files.atlas_labels)
+    test = _LabelTest(atlas, asked.n_permutations, asked.variance, seed, threads)
     summary = DeviationSummary(
         controls=controls,
-        deviation=deviation,
+        deviation=asked.deviation,
         n_controls=stacked.sample.groups.count(controls),
         dof=found.dof,
         covariates=tuple(stacked.covariates),
@@ -396,7 +424,7 @@ def deviation_stage(
         controls_beyond_percent=found.controls_beyond_percent,
         left_out=stacked.sample.left_out,
         means=tuple(to.mean(cell) for cell in cells),
-        differences=to.differences(cells, test) if n_permutations > 1 else (),
+        differences=to.differences(cells, test) if asked.n_permutations > 1 else (),
         notices=tuple(notices),
     )
     write_json(files.summary, plain(summary))
@@ -535,14 +563,14 @@ def _compare_two(
     files: TFiles,
     settings: SampleSettings,
     question: _Question,
-    pair: tuple[str, str],
+    pair: Pair,
     people: Participants,
     out: Mapping[str, str] | None = None,
 ) -> None:
     """Compare two groups, without some people, and write what was found."""
-    first, second = pair
+    first, second = pair.first, pair.second
     with collect_notices() as notices:
-        stacked = read_maps(files, settings, people, pair, out=out)
+        stacked = read_maps(files, settings, people, (first, second), out=out)
         design = two_sample_design(stacked.sample.groups, first, second, stacked.covariates)
         found = question.answer(f"{first} - {second}", stacked, design, files)
     _write(files, found, settings.head_size, notices)
@@ -603,6 +631,8 @@ def _write_listed(
     summary: MapSummary,
 ) -> None:
     """Write the summary, and below lines taken from it the table in its three forms."""
+    for row in rows:
+        check_possible(row, where=title)
     table = TextTable(
         f"{title}: {summary.contrast}",
         kind.columns(),
@@ -633,7 +663,7 @@ def _save_p(
     volume = stacked.volume(np.nan if p is None else p, outside=np.nan)
     told = NO_P if p is None else P_IS.format(statistic=statistic)
     said = {"Description": told, "Units": "probability", **sidecar}
-    save(path, volume, stacked.grid.affine, sidecar=said)
+    save(path, volume, stacked.grid.affine, sidecar=said, possible=Possible(0, 1))
 
 
 def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:

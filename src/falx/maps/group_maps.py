@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError, check_option, notify
+from falx.core.possible import Probability
 from falx.maps.design import Design, partition
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
@@ -68,10 +69,10 @@ class ClusterInference:
     """
 
     cluster: Cluster
-    p_fsl: float
-    p_spm: float
-    p_extent: float | None
-    p_mass: float | None
+    p_fsl: Probability
+    p_spm: Probability
+    p_extent: Probability | None
+    p_mass: Probability | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_json, read_record, write_json
 from falx.core.grid import Grid, normalisation_grid, require_same
+from falx.core.possible import Possible
 from falx.core.records import plain
 from falx.images.nifti import load, load_labels, load_mask, save
 from falx.images.warp import load_map
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 NATIVE = "native T1w space of the pre-operative session"
+INDEX = Possible(-2, 2)
+"""Asymmetry of two amounts, which z-scores are not."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,16 @@ def asymmetry_stage(
     index = {"Description": f"asymmetry index of {quantity.name}", **common}
     intensity = {"Description": f"{quantity.name} on the {settings.scale} scale", **common}
     save(files.scaled_template, found.scaled.image, grid.affine, sidecar=intensity)
-    save(files.asymmetry_template, found.index, grid.affine, sidecar=index)
+    limits = None if settings.scale == "z" else INDEX
+    save(files.asymmetry_template, found.index, grid.affine, sidecar=index, possible=limits)
     placed = {**index, "SpatialReference": NATIVE}
-    save(files.asymmetry_native, found.native, place.native.affine, sidecar=placed)
+    save(
+        files.asymmetry_native,
+        found.native,
+        place.native.affine,
+        sidecar=placed,
+        possible=limits,
+    )
     write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from falx.core.grid import Side
+from falx.core.possible import Amount, AsymmetryIndex, BrainMm3, HemisphereMm3, Share
 from falx.pet.maps import StructureAsymmetry
 from falx.pet.signature import Threshold
 
@@ -38,12 +39,12 @@ class PetMetrics:
     """
 
     method: str
-    effective_psf_fwhm_mm: float
-    floor: float
+    effective_psf_fwhm_mm: Amount
+    floor: Share
     units: str
     activity: Mapping[str, float]
-    regional_asymmetry: Mapping[str, Mapping[Side, float]]
-    regional_asymmetry_se: Mapping[str, float]
+    regional_asymmetry: Mapping[str, Mapping[Side, AsymmetryIndex]]
+    regional_asymmetry_se: Mapping[str, Amount]
     notices: tuple[str, ...] = ()
 
 
@@ -73,9 +74,14 @@ class AsymmetryMetrics:
     smoothing_fwhm_mm: float
     least: float | None
     mean: float
-    sd: float
+    sd: Amount
     structures: Mapping[str, Mapping[Side, StructureAsymmetry]]
     notices: tuple[str, ...] = ()
+
+    @property
+    def unbounded(self) -> tuple[str, ...]:
+        """Fields that may be anything: z-scores are no amounts, and their mean may be zero."""
+        return ("structures",) if self.scale == "z" else ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,6 @@ class SignatureMetrics:
     side_from: str
     threshold: Threshold
     published_threshold: Threshold
-    volume_mm3: float
-    published_volume_mm3: float
+    volume_mm3: HemisphereMm3
+    published_volume_mm3: BrainMm3
     notices: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError
+from falx.core.errors import InputError, QualityError
 from falx.core.grid import SIDES, Side, require_same
 from falx.core.threads import blas_threads
 from falx.images.nifti import Image
@@ -40,8 +40,6 @@ from falx.pet.signature import (
 )
 
 __all__ = [
-    "FLAIR",
-    "GM_DENSITY",
     "PET",
     "Correctable",
     "CorrectedPet",
@@ -145,8 +143,6 @@ class Quantity:
 
 
 PET = Quantity("PET", zero_is_missing=True)
-FLAIR = Quantity("FLAIR")
-GM_DENSITY = Quantity("grey-matter density", least=0.1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +255,25 @@ def find_signature(
         volume_mm3=np.count_nonzero(chosen.native) * voxel_mm3,
         published_volume_mm3=np.count_nonzero(published.native) * voxel_mm3,
     )
+    _check_size(
+        metrics, np.count_nonzero(place.brain.data) * voxel_mm3, one_sided=only is not None
+    )
     return Signature(chosen, published, metrics)
+
+
+def _check_size(metrics: SignatureMetrics, brain_mm3: float, *, one_sided: bool) -> None:
+    """Raise if a signature is larger than the tissue that it can lie in."""
+    limits = (
+        ("signature", metrics.volume_mm3, brain_mm3 / 2 if one_sided else brain_mm3),
+        ("signature at the published threshold", metrics.published_volume_mm3, brain_mm3),
+    )
+    for name, volume_mm3, limit_mm3 in limits:
+        if volume_mm3 > limit_mm3:
+            raise QualityError(
+                f"the {name} is larger than the brain that it lies in",
+                found=f"{volume_mm3:.0f} mm³ of {limit_mm3:.0f} mm³",
+                do="check the PET, its coregistration and the threshold",
+            )
 
 
 def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:

@@ -57,8 +57,8 @@ class AblationFiles:
         Input: coordinate map, template grid → T1w mm.
     signature_native, published_native, signature_metrics
         Inputs: outputs of the signature stage; the side of the focus is taken from them.
-    scaled_pet, pet_metrics, scaled_flair, flair_metrics, scaled_gm, gm_metrics
-        Inputs: outputs of the asymmetry stages; those of FLAIR and grey matter are optional.
+    scaled, scaled_metrics
+        Inputs: modality to the outputs of its asymmetry stage; that of ``pet`` is needed.
     ablation_native, ablation_template
         Outputs: the mask on the pre-operative T1w grid and on the template grid.
     metrics
@@ -71,27 +71,13 @@ class AblationFiles:
     signature_native: Path
     published_native: Path
     signature_metrics: Path
-    scaled_pet: Path
-    pet_metrics: Path
+    scaled: Mapping[str, Path]
+    scaled_metrics: Mapping[str, Path]
     ablation_native: Path
     ablation_template: Path
     metrics: Path
     second_ablation: Path | None = None
     matrix: Path | None = None
-    scaled_flair: Path | None = None
-    flair_metrics: Path | None = None
-    scaled_gm: Path | None = None
-    gm_metrics: Path | None = None
-
-    @property
-    def scaled(self) -> dict[str, tuple[Path, Path]]:
-        """Modality to scaled image and its metrics, as far as there."""
-        pairs = {
-            "pet": (self.scaled_pet, self.pet_metrics),
-            "flair": (self.scaled_flair, self.flair_metrics),
-            "gm": (self.scaled_gm, self.gm_metrics),
-        }
-        return {n: (a, b) for n, (a, b) in pairs.items() if a is not None and b is not None}
 
 
 def ablation_stage(
@@ -120,11 +106,14 @@ def ablation_stage(
             )
             agreement = dice(drawn.native, other.native)
         side = read_record(SignatureMetrics, files.signature_metrics).side
-        _, grid, _ = read_scaled(files.scaled_pet, files.pet_metrics)
+        _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
-        asymmetry = {n: _inside(template, *pair) for n, pair in files.scaled.items()}
+        asymmetry = {
+            name: _inside(template, path, files.scaled_metrics[name])
+            for name, path in files.scaled.items()
+        }
         rates = {
             name: structure_rates(load_mask(path), drawn.native, labels, side)
             for name, path in (

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError
 from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import TestedSets
@@ -41,8 +42,8 @@ class RankedResult:
     names: tuple[str, ...]
     score: Array
     normalised: Array
-    p: Array
-    q: Array
+    p: Probabilities
+    q: Probabilities
 
 
 @numba.njit(cache=True)

@@ -35,11 +35,21 @@ def outcome_page(
     *,
     title: str = "Seizure outcome of the group",
     notices: Sequence[str] = (),
+    people: Section | None = None,
 ) -> str:
-    """Return the page as one HTML document; `notices` are those of reading the cohort."""
+    """Return the page as one HTML document.
+
+    Parameters
+    ----------
+    notices
+        Those of reading the cohort.
+    people
+        Who is in the cohort, who is not, and why; printed first.
+    """
     free = int(study.cohort.seizure_free.sum())
     subtitle = f"{study.cohort.source}: {len(study.cohort.subjects)} patients, {free} seizure free"
-    return render(title, outcome_sections(study, notices), subtitle=subtitle)
+    sections = outcome_sections(study, notices)
+    return render(title, sections if people is None else [people, *sections], subtitle=subtitle)
 
 
 def outcome_sections(study: OutcomeStudy, notices: Sequence[str] = ()) -> list[Section]:

@@ -13,6 +13,7 @@ from falx.clinical.contingency import chi_square, fisher_exact
 from falx.clinical.group_tests import mann_whitney, summarise
 from falx.core.errors import InputError
 from falx.core.participants import Participants
+from falx.core.possible import Probability
 
 __all__ = [
     "DemographicRow",
@@ -43,7 +44,7 @@ class DemographicRow:
     variable: str
     cells: tuple[str, ...]
     test: str
-    p: float | None
+    p: Probability | None
 
 
 @dataclass(frozen=True)

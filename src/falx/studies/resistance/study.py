@@ -280,11 +280,11 @@ GROUP_REPORT = Stage(
     group_report_stage,
     inputs={
         "demographics": "demographics.demographics?",
-        "exclusions": "study.exclusions",
+        "people": "study.people",
         "expression": "config.genes.expression?",
         "failures": "study.failures",
         **{
-            f"{stage.name}_{role}": f"{stage.name}.{role}?"
+            f"{role}.{stage.name}": f"{stage.name}.{role}?"
             for stage in (*GROUP_STAGES, *DEVIATION_STAGES)
             for role in SHOWN
             if role in stage.outputs
@@ -296,7 +296,7 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=4,
+    version=5,
     mem_mb=900,
 )
 

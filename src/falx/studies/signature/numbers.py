@@ -9,12 +9,13 @@ from typing import Any
 from falx.anatomy.metrics import AnatomyMetrics
 from falx.anatomy.quality import STOPPING, Check
 from falx.core.grid import SIDES, Side, opposite
+from falx.core.possible import Amount, AsymmetryIndex
 from falx.core.records import plain
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = [
-    "MODALITIES",
     "STRUCTURES",
     "PatientMetrics",
     "StructureNumbers",
@@ -23,7 +24,6 @@ __all__ = [
 ]
 
 STRUCTURES = ("hippocampus", "amygdala")
-MODALITIES = ("pet", "flair", "gm")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PatientMetrics:
     Parameters
     ----------
     asymmetry
-        By modality: ``pet``, ``gm``, and ``flair`` if there is one.
+        By the key of its modality, as far as there.
     ablation, rates
         ``None`` without an ablation.
     """
@@ -76,10 +76,10 @@ class StructureNumbers:
     right_mm3: float | None
     ipsi_mm3: float | None
     difference_mm3: float | None
-    asymmetry: float | None
+    asymmetry: AsymmetryIndex | None
     index: Mapping[str, float | None]
-    regional: float | None
-    regional_se: float | None
+    regional: AsymmetryIndex | None
+    regional_se: Amount | None
 
 
 def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbers:
@@ -98,7 +98,7 @@ def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbe
         ipsi,
         difference,
         asymmetry,
-        {modality: _index(metrics, modality, structure) for modality in MODALITIES},
+        {modality.key: _index(metrics, modality.key, structure) for modality in MODALITIES},
         metrics.pet.regional_asymmetry.get(structure, {}).get(side),
         metrics.pet.regional_asymmetry_se.get(structure),
     )
@@ -151,7 +151,7 @@ def _structures(metrics: PatientMetrics) -> dict[str, Any]:
             f"{name}_difference_mm3": found.difference_mm3,
             f"{name}_asymmetry": found.asymmetry,
         }
-    flat |= {f"{s}_ai_{m}": known[s].index[m] for m in MODALITIES for s in STRUCTURES}
+    flat |= {f"{s}_ai_{m.key}": known[s].index[m.key] for m in MODALITIES for s in STRUCTURES}
     for name, found in known.items():
         flat[f"{name}_ai_pet_regional"] = found.regional
         flat[f"{name}_ai_pet_regional_se"] = found.regional_se
@@ -165,9 +165,9 @@ def _ablation(found: AblationMetrics) -> dict[str, Any]:
         "ai_pet_scale": found.asymmetry["pet"].scale,
     }
     for modality in MODALITIES:
-        inside = found.asymmetry.get(modality)
-        flat[f"ai_{modality}"] = inside and inside.ipsilateral
-        flat[f"ai_{modality}_z5"] = inside and inside.ipsilateral_z5
+        inside = found.asymmetry.get(modality.key)
+        flat[f"ai_{modality.key}"] = inside and inside.ipsilateral
+        flat[f"ai_{modality.key}_z5"] = inside and inside.ipsilateral_z5
     for preset, ending in (("default", ""), ("published", "_published")):
         for structure, rate in found.rates[preset].items():
             flat[f"rate_{structure}{ending}"] = rate.rate

@@ -21,8 +21,8 @@ from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
 from falx.studies.signature.live import live_images
+from falx.studies.signature.modalities import MODALITIES
 from falx.studies.signature.numbers import (
-    MODALITIES,
     STRUCTURES,
     PatientMetrics,
     StructureNumbers,
@@ -327,7 +327,7 @@ def _ablation(ablation: AblationMetrics) -> Iterator[Block]:
         caption="Ablative rate: signature in the structure that the ablation covers, over all "
         "signature in the structure.",
     )
-    inside = {name: ablation.asymmetry.get(name) for name in MODALITIES}
+    inside = {m.key: ablation.asymmetry.get(m.key) for m in MODALITIES}
     yield Table(
         ("modality", "asymmetry in the ablation", "the same, z + 5 scale"),
         [

@@ -40,6 +40,15 @@ class Planted:
     t1w_to_flair: Matrix
     t1w_to_postop: Matrix
 
+    @property
+    def matrices(self) -> dict[str, Matrix]:
+        """Tag of each moved image to the matrix from T1w mm."""
+        return {
+            "FDG": self.t1w_to_pet,
+            "FLAIR": self.t1w_to_flair,
+            "postop": self.t1w_to_postop,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -50,7 +59,7 @@ class Found:
     map_mean
         Mean of the asymmetry map over the planted region; ``None`` where it is not defined.
     matrices
-        ``FDG``, ``FLAIR`` and ``postop`` to the matrix from T1w mm, shape (4, 4).
+        By the tags of `Planted.matrices`, the matrix from T1w mm, shape (4, 4).
     brain_mm
         Points of the brain, shape (N, 3), RAS+ mm of the T1w.
     """
@@ -107,12 +116,7 @@ def compare(subject: str, planted: Planted, found: Found) -> list[Recovered]:
         )
         for which in (side, opposite(side))
     ]
-    exact = {
-        "FDG": planted.t1w_to_pet,
-        "FLAIR": planted.t1w_to_flair,
-        "postop": planted.t1w_to_postop,
-    }
-    for name, matrix in exact.items():
+    for name, matrix in planted.matrices.items():
         apart = apply_affine(found.matrices[name], found.brain_mm)
         apart -= apply_affine(matrix, found.brain_mm)
         away_mm = float(np.linalg.norm(apart, axis=1).mean())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,6 @@ from falx.core.study import RawInput, Study
 from falx.pet.files import asymmetry_stage, correct_stage, signature_stage
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
-from falx.pet.steps import FLAIR, GM_DENSITY, PET
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
@@ -25,6 +23,7 @@ from falx.studies.signature.configuration import (
     SignatureConfiguration,
 )
 from falx.studies.signature.files import numbers_stage, signature_report_stage
+from falx.studies.signature.modalities import MODALITIES, PREOP, Modality
 from falx.surgery.files import ablation_stage, rate_curve_stage
 
 __all__ = ["STUDY"]
@@ -42,9 +41,9 @@ def _xfm(source: str, target: str, *, extension: str = ".nii.gz") -> str:
     return _anat("xfm", extension=extension, **entities)
 
 
-def _coregister(name: str, role: str, target: str) -> Stage:
+def _coregister(role: str, target: str) -> Stage:
     return Stage(
-        name,
+        f"coregister_{role}",
         coregister_stage,
         inputs={
             "fixed": "anatomy.corrected",
@@ -56,6 +55,16 @@ def _coregister(name: str, role: str, target: str) -> Stage:
         threads=2,
         version=2,
     )
+
+
+RAW = {m.key: m.raw for m in MODALITIES if m.raw is not None}
+"""Modality to its file of the dataset; these are coregistered."""
+
+
+def _of_each(group: str, stage: str, role: str) -> dict[str, str]:
+    """Take an output of the same stage of every modality, as one group of inputs."""
+    chosen = [m for m in MODALITIES if m.key in RAW] if stage == "coregister" else MODALITIES
+    return {f"{group}.{m.key}": f"{stage}_{m.key}.{role}{m.mark}" for m in chosen}
 
 
 PLACE = {
@@ -104,59 +113,31 @@ CORRECT = Stage(
 )
 
 
-def _asymmetry(
-    name: str,
-    run: Callable[..., None],
-    path: Callable[..., str],
-    inputs: Mapping[str, str],
-    *,
-    of: str,
-    label: str = "",
-    params: Mapping[str, str] | None = None,
-) -> Stage:
+def _asymmetry(of: Modality) -> Stage:
     """Build the row of one image's asymmetry."""
+    image = {"image": of.source} if of.source else {"image": f"raw.{of.key}"}
+    if not of.source:
+        image["matrix"] = f"coregister_{of.key}.matrix"
+    reference: dict[str, Any] = {} if of.reference is None else {"reference": of.reference}
     return Stage(
-        name,
-        run,
-        inputs={**inputs, **PLACE},
+        f"asymmetry_{of.key}",
+        partial(asymmetry_stage, quantity=of.quantity, **reference),
+        inputs={**image, **PLACE},
         outputs={
-            "scaled_template": path(space=TEMPLATE_SPACE, desc=f"scaled{label}"),
-            "asymmetry_template": path(space=TEMPLATE_SPACE, desc=f"asymmetry{label}"),
-            "asymmetry_native": path(space="T1w", desc=f"asymmetry{label}"),
-            "metrics": _metrics(f"asymmetry{of}"),
+            "scaled_template": of.names(space=TEMPLATE_SPACE, desc=f"scaled{of.ending}"),
+            "asymmetry_template": of.names(space=TEMPLATE_SPACE, desc=f"asymmetry{of.ending}"),
+            "asymmetry_native": of.names(space="T1w", desc=f"asymmetry{of.ending}"),
+            "metrics": _metrics(f"asymmetry{of.tag}"),
         },
-        params={**keys_of("asymmetry", TemplateSettings), **(params or {})},
+        params={
+            **keys_of("asymmetry", TemplateSettings),
+            **({} if reference else {"reference": "asymmetry.reference"}),
+        },
         mem_mb=1500,
         threads=2,
         version=3,
     )
 
-
-PET_ASYMMETRY = _asymmetry(
-    "asymmetry_pet",
-    partial(asymmetry_stage, quantity=PET),
-    _pet,
-    {"image": "pet.corrected"},
-    of="PET",
-    params={"reference": "asymmetry.reference"},
-)
-
-FLAIR_ASYMMETRY = _asymmetry(
-    "asymmetry_flair",
-    partial(asymmetry_stage, quantity=FLAIR, reference="brain"),
-    partial(_anat, "FLAIR"),
-    {"image": "raw.flair", "matrix": "coregister_flair.matrix"},
-    of="FLAIR",
-)
-
-GM_ASYMMETRY = _asymmetry(
-    "asymmetry_gm",
-    partial(asymmetry_stage, quantity=GM_DENSITY, reference="brain"),
-    partial(_anat, "T1w"),
-    {"image": "anatomy.gm"},
-    of="GM",
-    label="GM",
-)
 
 SIGNATURE = Stage(
     "signature",
@@ -191,12 +172,8 @@ ABLATION = Stage(
         "signature_native": "signature.signature_native",
         "published_native": "signature.published_native",
         "signature_metrics": "signature.metrics",
-        "scaled_pet": "asymmetry_pet.scaled_template",
-        "pet_metrics": "asymmetry_pet.metrics",
-        "scaled_flair": "asymmetry_flair.scaled_template?",
-        "flair_metrics": "asymmetry_flair.metrics?",
-        "scaled_gm": "asymmetry_gm.scaled_template",
-        "gm_metrics": "asymmetry_gm.metrics",
+        **_of_each("scaled", "asymmetry", "scaled_template"),
+        **_of_each("scaled_metrics", "asymmetry", "metrics"),
     },
     outputs={
         "ablation_native": _anat("mask", space="T1w", label="ablation"),
@@ -230,9 +207,7 @@ RATES = Stage(
 METRICS = {
     "anatomy": "anatomy.metrics",
     "pet": "pet.metrics",
-    "asymmetry_pet": "asymmetry_pet.metrics",
-    "asymmetry_flair": "asymmetry_flair.metrics?",
-    "asymmetry_gm": "asymmetry_gm.metrics",
+    **_of_each("asymmetry", "asymmetry", "metrics"),
     "signature": "signature.metrics",
     "ablation": "ablation.metrics?",
 }
@@ -252,9 +227,8 @@ REPORT = Stage(
     inputs={
         "records": "provenance.all",
         **METRICS,
-        "coregister_pet": "coregister_pet.matrix",
-        "coregister_flair": "coregister_flair.matrix?",
-        "coregister_postop": "coregister_postop.matrix?",
+        **_of_each("coregistrations", "coregister", "matrix"),
+        "coregistrations.postop": "coregister_postop.matrix?",
         "t1w": "anatomy.corrected",
         "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
@@ -284,6 +258,7 @@ OUTCOME = Stage(
         "numbers": "numbers.numbers*",
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
+        "people": "study.people",
     },
     outputs={
         "report": "group.html",
@@ -294,25 +269,20 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=4,
+    version=5,
     mem_mb=600,
     level="group",
 )
-
-PREOP: tuple[str | None, ...] = ("preop", None)
 
 STUDY = Study(
     name="signature",
     reference="falx.studies.signature.study:STUDY",
     stages=(
         ANATOMY,
-        _coregister("coregister_pet", "pet", "FDG"),
-        _coregister("coregister_flair", "flair", "FLAIR"),
-        _coregister("coregister_postop", "postop", "postop"),
+        *(_coregister(m.key, m.space or m.tag) for m in MODALITIES if m.key in RAW),
+        _coregister("postop", "postop"),
         CORRECT,
-        PET_ASYMMETRY,
-        FLAIR_ASYMMETRY,
-        GM_ASYMMETRY,
+        *map(_asymmetry, MODALITIES),
         SIGNATURE,
         ABLATION,
         RATES,
@@ -328,15 +298,7 @@ STUDY = Study(
             sessions=PREOP,
             required=True,
         ),
-        "pet": RawInput(
-            "FDG-PET image",
-            suffix="pet",
-            datatype="pet",
-            sessions=PREOP,
-            entities={"trc": "FDG"},
-            required=True,
-        ),
-        "flair": RawInput("FLAIR image", suffix="FLAIR", datatype="anat", sessions=PREOP),
+        **RAW,
         "postop": RawInput(
             "post-operative T1w image", suffix="T1w", datatype="anat", sessions=("postop",)
         ),
