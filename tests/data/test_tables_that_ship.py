@@ -182,10 +182,10 @@ def test_lookups_leave_what_is_no_label_at_minus_one():
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ([0, 8], r"head holds labels that the label table does not know .found: .8...; recode"),
+        ([0, 8], r"head holds labels that the label table does not know .found: .8..; recode"),
         ([-1, 0], r"found: .-1."),
         ([0, 5, 1, 5], r"found: .1, 5."),
-        ([*range(8, 30)], r"found: .8, 9, 10, 11, 12, 13, 14, 15, 16, 17...; recode"),
+        ([*range(8, 30)], r"found: .8, 9, 10, 11, 12, 13, 14, 15, 16, 17..; recode"),
     ],
 )
 def test_labels_that_no_table_knows_are_named(values, told):
