@@ -329,16 +329,11 @@ def test_a_page_is_made_with_the_first_voxels_that_fit(monkeypatch) -> None:
         seen.append(voxel_mm)
         return [VolumeLayer("t1w", "T1w", ramp())]
 
+    live = Live(Raw("<b>live</b>"), "script", "style")
     monkeypatch.setattr(pages, "is_built", lambda: True)
     monkeypatch.setattr(pages, "view_surfaces", lambda *_: [])
     monkeypatch.setattr(pages, "view_layers", layers)
-    monkeypatch.setattr(pages, "live_view", lambda v: pages_live(v))
-
-    def pages_live(_):
-        from falx.report.viewer import Live
-
-        return Live(Raw("<b>live</b>"), "script", "style")
-
+    monkeypatch.setattr(pages, "live_view", lambda _: live)
     images = LiveImages(ramp(), brain(), [], [])
     sections = [Section("One"), Section("Two")]
     asked = {"label": "sub-1", "side": "left", "centre_mm": (0, 0, 0)}
