@@ -39,6 +39,7 @@ from falx.report.slices import (
     slices_figure,
 )
 from falx.report.viewer import (
+    Live,
     SurfaceLayer,
     Viewer,
     VolumeLayer,
