@@ -20,7 +20,7 @@ from falx.pet.decoy import DecoyRate
 from falx.pet.foci import FocusRow
 from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
-from falx.pet.signature import Threshold
+from falx.pet.signature import PUBLISHED_THRESHOLD, Threshold
 
 __all__ = [
     "AsymmetryMetrics",
@@ -143,6 +143,15 @@ class Definition:
     correction: str
     scale: str
     cut: float
+
+    @property
+    def published(self) -> bool:
+        """Whether it is that of the scripts of Mo 2025, which cuts and models belong to."""
+        return self.method == "threshold" and (self.correction, self.scale, self.cut) == (
+            "none",
+            PUBLISHED_THRESHOLD.scale,
+            PUBLISHED_THRESHOLD.value,
+        )
 
     def __str__(self) -> str:
         """Say it in a clause."""

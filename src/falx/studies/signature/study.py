@@ -248,7 +248,7 @@ NUMBERS = Stage(
     numbers_stage,
     inputs={**METRICS, "rates": "rates.metrics?"},
     outputs={"numbers": _metrics("numbers")},
-    version=3,
+    version=4,
     mem_mb=300,
 )
 
@@ -274,7 +274,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=4,
+    version=5,
 )
 
 
