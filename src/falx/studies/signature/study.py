@@ -300,7 +300,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=5,
+    version=6,
     mem_mb=600,
     level="group",
 )
