@@ -105,6 +105,9 @@ class AsymmetryMetrics:
         Of the unscaled image in the reference.
     structures
         Structure to side to asymmetry.
+    field_index
+        Index that the receive field alone would make, the 95th percentile of its size in the
+        brain; ``None`` where no field was taken out.
     """
 
     quantity: str
@@ -116,6 +119,7 @@ class AsymmetryMetrics:
     sd: Amount
     structures: Mapping[str, Mapping[Side, StructureAsymmetry]]
     notices: tuple[str, ...] = ()
+    field_index: Amount | None = None
 
     @property
     def unbounded(self) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def _asymmetry(of: Modality) -> Stage:
         },
         mem_mb=1500,
         threads=2,
-        version=3,
+        version=4 if of.quantity.receive_field else 3,
     )
 
 
