@@ -83,7 +83,7 @@ class _Told:
     rate_curves: Mapping[str, Any] = field(default_factory=dict)
 
 
-def patient_of(content: Mapping[str, Any], *, where: str) -> PatientNumbers:
+def patient_of(content: Mapping[str, object], *, where: str) -> PatientNumbers:
     """Read a record as :func:`falx.studies.signature.numbers.flatten_numbers` makes it."""
     told = record_of(_Told, content, where=where)
     values = {
