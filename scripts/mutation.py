@@ -58,7 +58,11 @@ def drawn(seed: int, number: int) -> list[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Test files that name the module; its room's folder too if none of them lies there."""
+    """Test files of its room that name the module; otherwise all that do, and the room's folder.
+
+    A module that every room uses would otherwise be tried on the tests of every room, of which
+    one mutant then costs minutes.
+    """
     name = "falx." + module.removesuffix(".py").replace("/", ".")
     parent, _, own = name.rpartition(".")
     files = [
@@ -67,7 +71,7 @@ def tests_of(module: str) -> list[str]:
         if name in (text := path.read_text("utf-8")) or f"from {parent} import {own}" in text
     ]
     room = f"tests/{module.partition('/')[0]}"
-    return files if any(file.startswith(room) for file in files) else [*files, room]
+    return [file for file in files if file.startswith(f"{room}/")] or [*files, room]
 
 
 def tried(module: str, share: float, seconds: int, seed: int, folder: Path) -> Tally:

@@ -32,7 +32,10 @@ def page(tmp_path_factory):
         write_json(metrics[subject], {"tiv_ml": 1400.0 + 50.0 * rng.standard_normal()})
         lines.append(f"sub-{subject}\t{group}")
     (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
-    (folder / "exclusions.tsv").write_text("participant_id\treason\nsub-99\tno T1w\n")
+    (folder / "status.tsv").write_text(
+        "participant_id\tstatus\tgroup\tstage\treason\n"
+        "sub-98\tfinished\tincluded\tn/a\tn/a\nsub-99\texcluded\tleft out\tn/a\tno T1w\n"
+    )
     (folder / "failures.tsv").write_text(
         "step\treason\ngrey_resistant_sensitive\tgroup DSE is empty.\n"
     )
@@ -58,7 +61,7 @@ def page(tmp_path_factory):
              for role in ("summary", "table", "t_map")}  # fmt: skip
     files = GroupReportFiles(
         demographics=folder / "people.json",
-        exclusions=folder / "exclusions.tsv",
+        people=folder / "status.tsv",
         failures=folder / "failures.tsv",
         page=folder / "group.html",
         results=folder / "results.tsv",
@@ -71,7 +74,8 @@ def page(tmp_path_factory):
 def test_page_shows_people_maps_and_clusters(page):
     folder, outputs = page
     text = (folder / "group.html").read_text()
-    assert "sub-99" in text
+    assert "2 people: 1 included, 1 left out (excluded)." in text
+    assert text.index("sub-99") < text.rindex("Who was compared")
     assert "Grey-matter volume: DRE - HC" in text
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text

@@ -20,7 +20,7 @@ from falx.genes.nulls.generate import Positions
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
 from falx.genes.sets.ora import OraResult, over_representation
 from falx.genes.tables import Joined
-from falx.report.figures import COLOURS
+from falx.report.figures import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,9 +79,9 @@ class GeneMap(Result):
         """Draw the variance that the first component explains, beside that of the null maps."""
         figure, axis = new_drawing()
         chosen = self.study.comparisons[0]
-        axis.hist(100 * chosen.null_r2, bins=40, color=COLOURS["grey"], label="null maps")
+        axis.hist(100 * chosen.null_r2, bins=40, color=GREY, label="null maps")
         share = 100 * float(self.study.model.explained_variance[0])
-        axis.axvline(share, color=COLOURS["orange"], label=f"map, P = {chosen.p:.3g}")
+        axis.axvline(share, color=ORANGE, label=f"map, P = {chosen.p:.3g}")
         axis.set(xlabel="variance explained by the first component, %", ylabel="null maps")
         axis.legend(frameon=False)
         return figure
@@ -144,7 +144,7 @@ class Enrichment(Result):
         axis.barh(
             [row.name[:50] for row in rows],
             [-np.log10(max(row.q, 1e-300)) for row in rows],
-            color=COLOURS["blue"],
+            color=BLUE,
         )
         axis.set(xlabel="-log10 q")
         return figure

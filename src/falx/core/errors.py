@@ -119,7 +119,7 @@ def collect_notices() -> Iterator[list[str]]:
             )
 
 
-def check_option(name: str, value: str, allowed: Iterable[str]) -> str:
+def check_option(name: str, value: str, allowed: Iterable[str], *, where: str = "") -> str:
     """Return `value` if it is one of `allowed`, else raise and name the nearest.
 
     Examples
@@ -134,6 +134,7 @@ def check_option(name: str, value: str, allowed: Iterable[str]) -> str:
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise OptionError(
         f"unknown value for {name}",
+        where=where,
         found=repr(value),
         do=f"{hint}choose one of {', '.join(map(repr, options))}",
     )

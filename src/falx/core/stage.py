@@ -45,6 +45,7 @@ class Source:
     ``"provenance.all"`` passes a mapping of stage name to provenance record, for every
     earlier stage that this subject has; reports print notices, parameters and versions from
     them. ``"study.exclusions"`` passes the table of subjects that were left out, and why;
+    ``"study.people"`` that of everybody with what happened;
     ``"study.failures"``, at the group level, that of steps that failed: an optional input
     from such a step is ``None``, and the stage runs without it.
     """

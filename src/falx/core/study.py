@@ -261,7 +261,9 @@ class Study:
         if origin == "subject":
             return name == "label" and stage.level == "participant"
         if origin in ("provenance", "study"):
-            return where in ("provenance.all", "study.exclusions", "study.failures")
+            return where in (
+                "provenance.all", "study.exclusions", "study.failures", "study.people"
+            )  # fmt: skip
         return where in keys
 
     def stage(self, name: str) -> Stage:

@@ -14,11 +14,15 @@ from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
-from falx.engine.people import EXCLUSIONS, excluded_people
+from falx.engine.people import EXCLUSIONS, STATUS, excluded_people
 from falx.engine.plan import Exclusion, Plan, config_file, make_job
 from falx.engine.provenance import Record, read_record
 
 __all__ = ["plan_group"]
+
+
+TABLES = {"exclusions": EXCLUSIONS, "failures": FAILURES, "people": STATUS}
+"""Tables that the engine keeps, by the name that stages give them."""
 
 
 class _LackingError(InputError):
@@ -96,7 +100,7 @@ class _Group:
         if source.origin == "config":
             return config_file(self.values, source)
         if source.origin == "study":
-            name = FAILURES if source.role == "failures" else EXCLUSIONS
+            name = TABLES[source.role]
             return InputFile(str(self.out / name), name)
         if source.origin == "provenance":
             return {

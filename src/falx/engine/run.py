@@ -30,6 +30,7 @@ from falx.engine.resources import Resources
 from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
 from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
+from falx.engine.stale import mark_stale
 from falx.engine.state import outdated
 
 __all__ = ["Outcome", "Request", "run_study"]
@@ -144,6 +145,9 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
                 note_people(out, subjects, plan)
                 _remove_left_over(plan, out, say)
             finished = _run_rounds(request, plan, out, lock, say)
+            if request.level == "participant":
+                for sentence in mark_stale(out):
+                    say(f"notice: {sentence}")
         finally:
             shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
             if request.level == "participant":

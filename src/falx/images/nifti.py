@@ -18,6 +18,7 @@ import numpy.typing as npt
 from falx.core.errors import FalxError, FalxNotice, GridError, InputError, notify
 from falx.core.files import atomic_path, write_json
 from falx.core.grid import Grid, check_affine, reorient_to_ras
+from falx.core.possible import Possible
 
 __all__ = [
     "Image",
@@ -166,6 +167,7 @@ def save(
     *,
     sidecar: Mapping[str, Any] | None = None,
     repetition_time_s: float | None = None,
+    possible: Possible | None = None,
 ) -> None:
     """Write a NIfTI image atomically, with a JSON sidecar if one is given.
 
@@ -177,8 +179,17 @@ def save(
     ----------
     repetition_time_s
         Step of the fourth axis, s; headers that do not know it hold 1.
+    possible
+        What a value can be; NaN passes.
+
+    Raises
+    ------
+    QualityError
+        If a value cannot be; nothing is written.
     """
     path = Path(path)
+    if possible is not None:
+        possible.check("a value of the image", np.asarray(data), where=path.name)
     image = nib.nifti1.Nifti1Image(_storable(np.asarray(data)), np.asarray(affine))
     image.header.set_xyzt_units("mm", "sec")
     if repetition_time_s is not None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from falx.core.grid import Side
+from falx.core.possible import AsymmetryIndex, HemisphereMm3, Share
 from falx.surgery.outcome.ablation import AblativeRate
 
 __all__ = [
@@ -39,11 +40,16 @@ class InsideAsymmetry:
     """
 
     scale: str
-    ipsilateral: float | None = None
-    contralateral: float | None = None
-    ratio_of_means: float | None = None
-    ipsilateral_z5: float | None = None
-    defined_share: float | None = None
+    ipsilateral: AsymmetryIndex | None = None
+    contralateral: AsymmetryIndex | None = None
+    ratio_of_means: AsymmetryIndex | None = None
+    ipsilateral_z5: AsymmetryIndex | None = None
+    defined_share: Share | None = None
+
+    @property
+    def unbounded(self) -> tuple[str, ...]:
+        """Fields that may be anything: z-scores are no amounts, and their mean may be zero."""
+        return ("ipsilateral", "contralateral", "ratio_of_means") if self.scale == "z" else ()
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,10 @@ class AblationMetrics:
     """
 
     side: Side
-    volume_mm3: float
+    volume_mm3: HemisphereMm3
     rates: Mapping[str, Mapping[str, AblativeRate]]
     asymmetry: Mapping[str, InsideAsymmetry]
-    dice_raters: float | None
+    dice_raters: Share | None
     notices: tuple[str, ...] = ()
 
 
@@ -76,8 +82,8 @@ class AblationMetrics:
 class VolumeCurve:
     """Signature inside a structure, and what of it was ablated, at every threshold, mm³."""
 
-    signature_mm3: tuple[float, ...]
-    ablated_mm3: tuple[float, ...]
+    signature_mm3: tuple[HemisphereMm3, ...]
+    ablated_mm3: tuple[HemisphereMm3, ...]
 
 
 @dataclass(frozen=True)

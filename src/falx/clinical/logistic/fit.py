@@ -20,6 +20,7 @@ from falx.clinical.logistic.likelihood import maximise
 from falx.clinical.logistic.separation import check_not_separated
 from falx.core.checks import Bools, Floats, binary_outcome, design_matrix
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = [
     "Z95",
@@ -43,7 +44,7 @@ class ChiSquareTest:
 
     statistic: float
     df: int
-    p: float
+    p: Probability
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import scipy
 
 from falx.core.errors import InputError, extra_library
 from falx.core.multiplicity import TIE
+from falx.core.possible import Probability
 from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import TestedSets
@@ -45,7 +46,7 @@ class EdgeEnrichment:
 
     observed: int
     expected: float
-    p: float
+    p: Probability
     n_lists: int
 
 
@@ -63,8 +64,8 @@ class ModuleChance:
         Modules in a random list: 2.5 % quantile, median, 97.5 % quantile.
     """
 
-    p: tuple[float, ...]
-    p_count: float
+    p: tuple[Probability, ...]
+    p_count: Probability
     counts: tuple[float, float, float]
     n_lists: int
 

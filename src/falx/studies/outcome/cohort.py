@@ -74,7 +74,7 @@ def published_cohort() -> Cohort:
     """Return the 30 published patients."""
     patients = load_patients()
     values = {k: v for k, v in patients.values.items() if k != "seizure_free"}
-    return Cohort(patients.labels, patients["seizure_free"] == 1, values, MO2025_SOURCE)
+    return Cohort(patients.labels, patients.seizure_free == 1, values, MO2025_SOURCE)
 
 
 def join_cohort(

@@ -280,7 +280,7 @@ GROUP_REPORT = Stage(
     group_report_stage,
     inputs={
         "demographics": "demographics.demographics?",
-        "exclusions": "study.exclusions",
+        "people": "study.people",
         "expression": "config.genes.expression?",
         "failures": "study.failures",
         **{
@@ -296,7 +296,7 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=4,
+    version=5,
     mem_mb=900,
 )
 

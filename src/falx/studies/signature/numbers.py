@@ -9,6 +9,7 @@ from typing import Any
 from falx.anatomy.metrics import AnatomyMetrics
 from falx.anatomy.quality import STOPPING, Check
 from falx.core.grid import SIDES, Side, opposite
+from falx.core.possible import Amount, AsymmetryIndex
 from falx.core.records import plain
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
 from falx.studies.signature.modalities import MODALITIES
@@ -75,10 +76,10 @@ class StructureNumbers:
     right_mm3: float | None
     ipsi_mm3: float | None
     difference_mm3: float | None
-    asymmetry: float | None
+    asymmetry: AsymmetryIndex | None
     index: Mapping[str, float | None]
-    regional: float | None
-    regional_se: float | None
+    regional: AsymmetryIndex | None
+    regional_se: Amount | None
 
 
 def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbers:

@@ -57,15 +57,21 @@ def convert(folder: Path, into: Path) -> tuple[Converted, ...]:
 def survey(folder: Path) -> tuple[tuple[Plane, ...], tuple[Unreadable, ...]]:
     """Read where every slice below `folder` lies, and name files that are damaged.
 
-    Files that are no DICOM at all are passed over, but for those that are empty.
+    Files that are no DICOM at all are passed over, but for those that are empty or named like the
+    DICOM files beside them: a slice of which the first bytes are left looks so.
     """
     planes: list[Plane] = []
     unreadable: list[Unreadable] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    known = {path for path in paths if _is_dicom(path)}
+    endings = {(path.parent, path.suffix.lower()) for path in known}
+    for path in paths:
         if path.stat().st_size == 0:
             unreadable.append(Unreadable(path.name, "is empty"))
             continue
-        if not _is_dicom(path):
+        if path not in known:
+            if (path.parent, path.suffix.lower()) in endings:
+                unreadable.append(Unreadable(path.name, "is no DICOM file"))
             continue
         try:
             planes += _planes(path)
@@ -87,6 +93,8 @@ def _planes(path: Path) -> list[Plane]:
         warnings.simplefilter("ignore")  # of values that break a rule, which many exports do
         data = pydicom.dcmread(path)
         if "Rows" not in data:
+            if "Image" in data.file_meta.MediaStorageSOPClassUID.name:
+                raise ValueError("it breaks off before its image")
             return []
         frames = int(data.get("NumberOfFrames", 1))
         places = _places(data, frames)
