@@ -25,7 +25,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
-	$(PIP) -e ".[pages]"
+	$(PIP) -e ".[pages,genes]"
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
