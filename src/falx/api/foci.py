@@ -93,7 +93,7 @@ def foci(
     matrix: npt.ArrayLike | Coregistered | CorrectedImage | None = None,
     side: str | None = None,
     seed: int = 1,
-    correction: Mapping[str, Any] | None = None,
+    correction: Mapping[str, object] | None = None,
     **choices: Any,
 ) -> FociMap:
     """Find the tissue whose asymmetry neither noise nor healthy people account for.

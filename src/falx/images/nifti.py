@@ -165,7 +165,7 @@ def save(
     data: npt.NDArray[Any],
     affine: npt.NDArray[np.floating],
     *,
-    sidecar: Mapping[str, Any] | None = None,
+    sidecar: Mapping[str, object] | None = None,
     repetition_time_s: float | None = None,
     possible: Possible | None = None,
 ) -> None:

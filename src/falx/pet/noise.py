@@ -28,7 +28,7 @@ from falx.images.nifti import Image
 from falx.images.resample import sample
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 from falx.pet.maps import MOST, Place
-from falx.pet.pvc import Spread
+from falx.pet.pvc import Spread, tissue_spill
 
 __all__ = [
     "Chain",
@@ -113,11 +113,8 @@ def measure_noise(
         If the image holds no noise that could be measured: it is rounded or heavily filtered.
     """
     fit = _LocalFit(spread, grid)
-    spill = (
-        activities["wm"] * spread.wm
-        + activities["csf"] * spread.csf
-        + activities.get("surroundings", 0.0) * np.clip(1.0 - spread.brain, 0.0, None)
-    )
+    around = np.clip(1.0 - spread.brain, 0.0, None)
+    spill = tissue_spill(spread, activities) + activities.get("surroundings", 0.0) * around
     model, residual = fit(np.asarray(observed, dtype=np.float32), np.asarray(spill, np.float32))
     level = float(np.abs(model[fit.inside]).mean())
     roughness = float(residual[fit.inside].std()) / max(level, 1e-12)

@@ -246,7 +246,7 @@ class _Mosaic:
         return np.nan_to_num(pixels)
 
     @property
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """How the drawing library shows the pixels."""
         extent = (0, self.size[1], 0, self.size[0])
         return {
