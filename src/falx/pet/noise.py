@@ -275,7 +275,7 @@ class HalfMaps:
 
 
 def unfold(half: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
-    """Symmetric map on the whole grid from its half at x < 0; a middle plane stays zero."""
+    """Symmetric map, shape (X, Y, Z), from its half at x < 0; a middle plane stays zero."""
     whole = np.zeros(grid.shape, dtype=half.dtype)
     whole[: len(half)] = half
     whole[len(whole) - len(half) :] = half[::-1]
@@ -319,11 +319,11 @@ class Chain:
 
     @cached_property
     def weight(self) -> Floats:
-        """Share of the smoothing kernel inside the image."""
+        """Share of the smoothing kernel inside the image, shape (X, Y, Z)."""
         return np.maximum(self._smooth(self.defined.astype(np.float32)), np.float32(1e-6))
 
     def smooth(self, values: Floats) -> Floats:
-        """Smooth a map of the template grid as the PET was, inside it."""
+        """Smooth a map of shape (X, Y, Z), the template's, as the PET was, inside it."""
         return np.asarray(self._smooth(np.where(self.defined, values, 0)) / self.weight)
 
     def _smooth(self, values: npt.NDArray[np.floating]) -> Floats:

@@ -284,7 +284,7 @@ def region_based(
 def correct(
     observed: Volume, spread: Spread, *, method: str = "mg3", floor: float = FLOOR
 ) -> Corrected:
-    """Correct a PET by one of :data:`METHODS`; regional activities are always estimated."""
+    """Correct a PET, (X, Y, Z), by one of :data:`METHODS`; activities are always estimated."""
     check_option("pvc method", method, METHODS)
     activities = regional_activities(observed, spread)
     if method == "none":

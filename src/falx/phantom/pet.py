@@ -1,4 +1,7 @@
-"""FDG-PET of a head: activity by structure, a planted deficit, point spread, noise, own grid."""
+"""FDG-PET of a head: activity by structure, a planted deficit, point spread, noise, own grid.
+
+No published source: usual ratios of uptake, to be known and not to be true.
+"""
 
 from __future__ import annotations
 
