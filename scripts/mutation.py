@@ -54,7 +54,7 @@ def drawn(seed: int, number: int) -> list[str]:
         for path in PACKAGE.rglob("*.py")
         if path.name != "__init__.py" and len(path.read_text("utf-8").splitlines()) >= LINES
     )
-    return sorted(random.Random(seed).sample(modules, number))  # noqa: S311
+    return sorted(random.Random(seed).sample(modules, number))
 
 
 def tests_of(module: str) -> list[str]:
@@ -90,7 +90,7 @@ def tried(module: str, share: float, seconds: int, seed: int, folder: Path) -> T
     if shared.is_dir():
         (folder.parent / "shared").symlink_to(shared)
     # Mutants are numbered through each function: some last digits are a sample of all of them.
-    digits = random.Random(seed).sample(range(10), max(1, round(10 * share)))  # noqa: S311
+    digits = random.Random(seed).sample(range(10), max(1, round(10 * share)))
     names = [] if share >= 1 else [f"*__mutmut_*{digit}" for digit in digits]
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     mutmut = [sys.executable, "-m", "mutmut"]
