@@ -187,8 +187,10 @@ class Option:
         try:
             number = float(value)
         except OverflowError:  # a whole number beyond all that a float holds
+            if self.high == float("inf"):
+                raise self._wrong(value, "a whole number of at most 300 digits") from None
             number = float("inf")
-        if whole and not number.is_integer():
+        if whole and not isinstance(value, numbers.Integral) and not number.is_integer():
             raise self._wrong(value, "a whole number")
         check_range(self.key, number, self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]
@@ -423,4 +425,4 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, int | float):
         return repr(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # not TOML
