@@ -191,10 +191,10 @@ def rows_as(kind: type[T], table: Table, **headers: str) -> list[T]:
     kinds = [hints[name] for name in wanted]
     return [
         kind(
-            *(
-                _cell_as(hint, text, f"{table.where}, line {line}", name)
+            **{
+                name: _cell_as(hint, text, f"{table.where}, line {line}", name)
                 for hint, text, name in zip(kinds, cells, wanted, strict=True)
-            )
+            }
         )
         for line, *cells in zip(table.lines, *columns, strict=True)
     ]

@@ -289,9 +289,10 @@ def _log(path: Path) -> Iterator[Callable[[str], None]]:
         yield log
 
 
-def ended_silently(job: Job) -> str:
+def ended_silently(job_id: str) -> str:
     """Return the sentence of a job whose process is gone and left none itself."""
-    return f"{job.title}: the process ended without a word; was it killed?"
+    title = job_id.replace("/", " ")
+    return f"{title}: the process ended without a word; was it killed?"
 
 
 def failure_path(out: Path, job_id: str) -> Path:
