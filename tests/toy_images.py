@@ -53,12 +53,25 @@ STUDY = Study(
 )
 
 
+def look_stage(*, t1w: Path, image: Path, seen: Path) -> None:
+    seen.write_text(str(nifti.load(t1w).data.max()))
+
+
 JUDGED_STUDY = replace(
     STUDY,
     reference="toy_images:JUDGED_STUDY",
     raw={"t1w": replace(STUDY.raw["t1w"], judged=True)},
+    stages=(
+        *STUDY.stages,
+        Stage(
+            "look",
+            look_stage,
+            inputs={"t1w": "raw.t1w", "image": "image.image"},
+            outputs={"seen": "sub-{subject}/seen.txt"},
+        ),
+    ),
 )
-"""The same, with images that must show a head."""
+"""The same, with images that must show a head, and a second stage that reads them."""
 
 
 def write_images(root: Path, **heads: np.ndarray) -> Path:

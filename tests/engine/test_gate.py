@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,13 @@ import pytest
 
 import toy_images
 from falx.engine.dataset import Dataset
+from falx.engine.gate import judge_inputs
+from falx.engine.plan_participant import plan_participants
+from falx.engine.provenance import file_record
 from falx.engine.resources import Resources
 from falx.engine.run import Outcome, Request, run_study
+from falx.images import plausible
+from falx.images.nifti import save
 
 
 def head() -> np.ndarray:
@@ -70,3 +76,39 @@ def test_a_study_may_judge_for_itself(tmp_path: Path) -> None:
         configuration=toy_images.Configuration(),
     )
     assert run_study(request, lambda line: None).code == 0
+
+
+def test_an_image_is_judged_once_for_each_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every stage that reads it would pay for it; one that reads another content must."""
+    seen: list[str] = []
+    real = plausible.judge_file
+    monkeypatch.setattr(
+        plausible,
+        "judge_file",
+        lambda path, *a, **k: (seen.append(path.name), real(path, *a, **k)),
+    )
+    assert run(tmp_path, a=head()).code == 0
+    assert seen == ["sub-a_T1w.nii.gz"]
+    job = plan_participants(
+        toy_images.JUDGED_STUDY, Dataset.open(tmp_path / "bids"), toy_images.Configuration(), ["a"]
+    ).jobs[1]
+    out = tmp_path / "out"
+    path = tmp_path / "bids" / "sub-a" / "anat" / "sub-a_T1w.nii.gz"
+    uri = next(file.uri for name, file in job.files() if name == "t1w")
+    for content, times in ((path.read_bytes(), 1), (b"other", 2)):
+        path.with_name("read").write_bytes(content)
+        read = {"t1w": file_record(uri, path.with_name("read"))}
+        judge_inputs(job, toy_images.JUDGED_STUDY, out, read)
+        assert len(seen) == times
+
+
+def test_the_gate_costs_less_than_a_second(tmp_path: Path) -> None:
+    """Of one image of a millimetre; a person with six of them is measured in the docs."""
+    data = np.kron(head(), np.ones((5, 5, 5))).astype(np.int16)
+    path = tmp_path / "x.nii.gz"
+    save(path, data, np.eye(4))
+    start = time.process_time()
+    plausible.judge_file(path, "T1w", what="T1w", where="a")
+    assert time.process_time() - start < 1.0

@@ -119,16 +119,25 @@ def check_affine(affine: npt.NDArray[np.floating], *, where: object = None) -> N
 
 
 def reorient_to_ras(
-    data: npt.NDArray[np.generic], affine: npt.NDArray[np.floating]
+    data: npt.NDArray[np.generic], affine: npt.NDArray[np.floating], *, copied: bool = True
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.float64]]:
     """Permute and flip array axes so that they run closest to right, anterior, superior.
 
     World coordinates of every value stay the same, so nothing is resampled and no side
     changes. Trailing axes (time) stay in place.
+
+    Parameters
+    ----------
+    data, affine
+        Shape (X, Y, Z) or (X, Y, Z, T), and 4×4.
+    copied
+        Return values in the order of their axes in memory, as kernels want them; without it they
+        stay where they are, which is enough for one look.
     """
     ornt = nib.orientations.io_orientation(affine)
     inverse = nib.orientations.inv_ornt_aff(ornt, data.shape[:3])
-    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, ornt))
+    turned = nib.orientations.apply_orientation(data, ornt)
+    turned = np.ascontiguousarray(turned) if copied else turned
     return turned, np.asarray(affine @ inverse, dtype=np.float64)
 
 

@@ -157,7 +157,7 @@ def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
     try:
         arguments = _arguments(job, out, work)
         with collect_notices() as notices:
-            judge_inputs(job, study, out)
+            judge_inputs(job, study, out, inputs)
             with _one_blas_thread(job):
                 study.stage(job.stage).call(arguments, threads=threads)
         check_lease(out, lease)

@@ -64,11 +64,18 @@ class Image:
         return Grid((x, y, z), self.affine)
 
 
-def load(path: Path | str, *, ndim: int = 3) -> Image:
+def load(path: Path | str, *, ndim: int = 3, copied: bool = True) -> Image:
     """Read a NIfTI or MGZ image as float32, reoriented to RAS+.
 
     A fourth axis of length one is dropped when `ndim` is 3. The affine is the sform if its
     code is set, otherwise the qform.
+
+    Parameters
+    ----------
+    ndim
+        Axes that it must have.
+    copied
+        See :func:`falx.core.grid.reorient_to_ras`.
 
     Raises
     ------
@@ -87,7 +94,7 @@ def load(path: Path | str, *, ndim: int = 3) -> Image:
     _check_declared(image, path)
     with _told("the header of the image cannot be understood", path.name):
         affine = _affine(image, path)
-    return _oriented(_read(image, path), affine, ndim, path.name)
+    return _oriented(_read(image, path), affine, ndim, path.name, copied=copied)
 
 
 def from_nibabel(image: Any, *, ndim: int = 3, where: object = None) -> Image:
@@ -117,7 +124,12 @@ def as_stored(
 
 
 def _oriented(
-    data: npt.NDArray[Any], affine: npt.NDArray[np.float64], ndim: int, where: object
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.float64],
+    ndim: int,
+    where: object,
+    *,
+    copied: bool = True,
 ) -> Image:
     if ndim == 3 and data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
@@ -129,7 +141,7 @@ def _oriented(
             do="choose one volume" if data.ndim > ndim else "check the file",
         )
     with _told("the header of the image cannot be understood", where):
-        turned, affine = reorient_to_ras(data, affine)
+        turned, affine = reorient_to_ras(data, affine, copied=copied)
     return Image(turned, affine)
 
 

@@ -97,7 +97,7 @@ def judge_file(path: Path, suffix: str, *, what: str, where: str) -> None:
     _judge_grid(shape, affine, limits, what=what, where=where)
     if len([n for n in shape if n > 1]) > 3:
         return
-    image = load(path)
+    image = load(path, copied=False)
     if suffix == "mask":
         judge_mask(image, what=what, where=where)
     else:
@@ -139,8 +139,8 @@ def judge_mask(image: Image, *, what: str, where: str) -> None:
     image
         Shape (X, Y, Z); values above one half are inside.
     """
-    bad = int(np.count_nonzero(~np.isfinite(image.data)))
-    if bad:
+    if not math.isfinite(float(image.data.sum(dtype=np.float64))):
+        bad = int(np.count_nonzero(~np.isfinite(image.data)))
         raise InputError(
             f"the {what} holds values that are not finite",
             where=where,
@@ -191,8 +191,9 @@ def _judge_values(
 ) -> None:
     if not finite.any():
         raise InputError(f"the {what} has no finite value", where=where, do="convert it again")
-    low = float(data.min(initial=np.inf, where=finite))
-    high = float(data.max(initial=-np.inf, where=finite))
+    known = True if finite.all() else finite
+    low = float(data.min(initial=np.inf, where=known))
+    high = float(data.max(initial=-np.inf, where=known))
     if low == high:
         raise InputError(
             f"the {what} is the same everywhere, so there is nothing to see",
@@ -200,6 +201,8 @@ def _judge_values(
             found=f"the value {low:g} everywhere",
             do="convert it again",
         )
+    if low >= 0:
+        return
     below = -float(data.sum(dtype=float, where=finite & (data < 0)))
     above = float(data.sum(dtype=float, where=finite & (data > 0)))
     if below > above:
