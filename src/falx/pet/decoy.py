@@ -25,6 +25,7 @@ from scipy import ndimage
 
 from falx.core.errors import check_range
 from falx.core.grid import Side
+from falx.core.possible import Amount, Share
 from falx.pet.noise import HalfMaps
 
 __all__ = [
@@ -240,9 +241,9 @@ class DecoyRate:
     """
 
     threshold: float
-    targets: float
-    decoys: float
-    rate: float
+    targets: Amount
+    decoys: Amount
+    rate: Share
     low: float
     high: float
 

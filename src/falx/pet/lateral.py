@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from falx.core.grid import SIDES, Side, opposite
+from falx.core.possible import Probability
 from falx.data.asymmetry_norms import asymmetry_norms
 from falx.pet.calibrated import Focus
 
@@ -37,7 +38,7 @@ class SuggestedSide:
     """
 
     side: Side | None
-    probability: float | None
+    probability: Probability | None
     reason: str
 
 
