@@ -364,5 +364,6 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
 )
