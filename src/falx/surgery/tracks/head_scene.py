@@ -141,10 +141,9 @@ def scene_from_labels(
     InputError
         If the structures of the side, the signature or possible entries are missing.
     """
-    for name, image in (
-        ("signature", signature), ("vessel mask", vessels), ("sinus mask", sinuses)
-    ):  # fmt: skip
-        _check_grid(name, image, labels)
+    _check_grid("signature", signature, labels)
+    _check_grid("vessel mask", vessels, labels)
+    _check_grid("sinus mask", sinuses, labels)
     window = _one_side(labels, side)
     grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
     brain = brain_of_labels(values)
@@ -156,10 +155,6 @@ def scene_from_labels(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
-    obstacles = sulci(brain, hull, grid) | np.isin(values, VENTRICLES)
-    for image in (vessels, sinuses):
-        if image is not None:
-            obstacles = obstacles | window.take(image).astype(bool)
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
@@ -167,7 +162,12 @@ def scene_from_labels(
         signature=signature_mask.astype(bool),
         hippocampus=values == HIPPOCAMPUS[side],
         amygdala=values == AMYGDALA[side],
-        obstacles=obstacles,
+        obstacles=np.logical_or.reduce(
+            [
+                sulci(brain, hull, grid) | np.isin(values, VENTRICLES),
+                *(window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None),
+            ]
+        ),
         protected=np.isin(values, PROTECTED),
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
