@@ -136,10 +136,8 @@ def scene_from_labels(
 
     Raises
     ------
-    GridError
-        If signature, vessels or sinuses are on another grid.
-    InputError
-        If the structures of the side, the signature or possible entries are missing.
+    GridError, InputError
+        If an image is on another grid; if structures, signature or entries are missing.
     """
     _check_grid("signature", signature, labels)
     _check_grid("vessel mask", vessels, labels)
@@ -155,6 +153,8 @@ def scene_from_labels(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
+    obstacles = [sulci(brain, hull, grid), np.isin(values, VENTRICLES)]
+    obstacles += [window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None]
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
@@ -162,12 +162,7 @@ def scene_from_labels(
         signature=signature_mask.astype(bool),
         hippocampus=values == HIPPOCAMPUS[side],
         amygdala=values == AMYGDALA[side],
-        obstacles=np.logical_or.reduce(
-            [
-                sulci(brain, hull, grid) | np.isin(values, VENTRICLES),
-                *(window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None),
-            ]
-        ),
+        obstacles=np.logical_or.reduce(obstacles),
         protected=np.isin(values, PROTECTED),
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
