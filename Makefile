@@ -25,7 +25,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
-	$(PIP) -e ".[pages]"
+	$(PIP) -e ".[pages,genes]"
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
@@ -53,6 +53,7 @@ bench: $(VENV)/.developer
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/check_sources.py
 	$(BIN)/codespell src tests benchmarks examples docs scripts README.md CONTRIBUTING.md
 	$(BIN)/validate-pyproject pyproject.toml
 

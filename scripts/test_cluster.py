@@ -142,7 +142,7 @@ class Cluster:
         daemon.suspend()
         stepds = [
             process
-            for process in psutil.process_iter(["cmdline"])
+            for process in psutil.process_iter(["cmdline"])  # None where it has just ended
             if any(
                 f"slurmstepd: [{job}." in " ".join(process.info["cmdline"] or []) for job in jobs
             )

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
+
+from falx.core.errors import InputError
+from falx.genes.network.analysis import layout
+from falx.genes.network.interactions import Network
+from falx.genes.sets.library import Origin, SourceText
+from falx.genes.sets.ontology import read_obo
+from falx.report.figures import new_figure
 
 LIMIT_MB = 500
 OWN_MB = 25
@@ -44,4 +53,16 @@ def test_the_installation_stays_small() -> None:
 
 
 def test_large_packages_are_extras() -> None:
-    assert needed().isdisjoint({"snakemake", "matplotlib", "pandas", "scikit-learn", "nilearn"})
+    extras = {"snakemake", "matplotlib", "networkx", "pandas", "scikit-learn", "nilearn"}
+    assert needed().isdisjoint(extras)
+
+
+def test_what_needs_an_extra_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("matplotlib.figure", "networkx", "obonet"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    with pytest.raises(InputError, match=r"drawn by matplotlib.*pip install 'falx\[pages\]'"):
+        new_figure()
+    with pytest.raises(InputError, match=r"laid out .* by networkx.*'falx\[genes\]'"):
+        layout(Network({"A": frozenset("B"), "B": frozenset("A")}, Origin("x")))
+    with pytest.raises(InputError, match=r"read by obonet.*'falx\[genes\]'"):
+        read_obo(SourceText("go.obo", "[Term]\nid: GO:1\n"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from falx.core.errors import InputError
 from falx.engine.resources import Resources
-from falx.engine.snakemake import cancel_left, check_installed, ends_of
+from falx.engine.snakemake import _write_sacct, cancel_left, check_installed, ends_of
 from falx.engine.watch import ENGINE_LOG
 from toy_run import Toy
 
@@ -94,3 +95,19 @@ def test_without_snakemake_it_is_said_what_to_install(
         toy.run(parallel=True, profile=profile, executor=executor)
     assert not toy.out.exists()
     check_installed(Resources(2))
+
+
+def test_the_word_of_sacct_for_a_cancelled_job_is_one_that_the_executor_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "sacct"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\nprintf "7|CANCELLED by 1000\\n8|COMPLETED\\n"; exit ${CODE:-0}\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    _write_sacct(tmp_path)
+    command = [str(tmp_path / ".falx" / "bin" / "sacct"), "-X"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said == "7|CANCELLED\n8|COMPLETED\n"
+    monkeypatch.setenv("CODE", "3")
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 3

@@ -226,7 +226,7 @@ class Study:
     stages: tuple[Stage, ...]
     raw: Mapping[str, RawInput]
     configuration: type[Any]
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     show: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

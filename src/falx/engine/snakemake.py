@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,14 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from falx.core.errors import InputError
-from falx.core.files import write_json
+from falx.core.files import write_json, write_text
 from falx.core.records import plain
 from falx.engine.bundle import PERSON, write_jobs
 from falx.engine.job import GROUP, Job
 from falx.engine.lease import lease_of
 from falx.engine.resources import Resources, shared_threads
 from falx.engine.runner import Finished
-from falx.engine.watch import ENGINE_LOG, Watch, forget, not_started, started
+from falx.engine.watch import BESIDE, ENGINE_LOG, Watch, forget, not_started, started
 
 __all__ = ["cancel_left", "check_installed", "ends_of", "run_with_snakemake"]
 
@@ -41,6 +42,10 @@ FAILED = re.compile(
 )
 STATUS = re.compile(r"SLURM status is: '(\w+)")
 REFUSED = re.compile(r"The error message was '(?:sbatch: error: )?(.+?)(?:\n|'\.)")
+SACCT = """#!/bin/sh
+said=$({real} "$@") || exit $?
+printf '%s\\n' "$said" | sed 's/CANCELLED by [0-9]*/CANCELLED/'
+"""
 ENDS = {
     "TIMEOUT": "the time limit of the cluster was reached; give more runtime in the profile",
     "NODE_FAIL": "the node that ran it was lost; run the same command again",
@@ -103,6 +108,7 @@ def run_with_snakemake(
     check_installed(resources)
     forget(jobs, out)
     _write_plan(jobs, out, resources)
+    _write_sacct(out)
     watch = Watch(jobs, out, progress)
     with started(_command(out, resources), out, lock, speaks=False) as process:
         code = _wait(process, watch)
@@ -149,6 +155,17 @@ def ends_of(log: str) -> dict[str, str]:
         if clause:
             ends[unit if name == PERSON else f"{unit}/{name}"] = clause
     return ends
+
+
+def _write_sacct(out: Path) -> None:
+    """Put before SLURM's ``sacct`` one that says CANCELLED and not, say, ``CANCELLED by 1000``.
+
+    The executor (2.8.0) takes that for a job that still runs, and waits for it for ever.
+    """
+    if real := shutil.which("sacct"):
+        path = out / BESIDE / "sacct"
+        write_text(path, SACCT.format(real=shlex.quote(real)))
+        path.chmod(0o755)
 
 
 def _asked(resources: Resources) -> str:

@@ -24,6 +24,8 @@ from falx.engine.runner import Finished, ended_silently, failure_of, failure_pat
 __all__ = ["ENGINE_LOG", "Watch", "forget", "not_started", "started"]
 
 ENGINE_LOG = "logs/engine.log"
+BESIDE = ".falx/bin"
+"""Programs that a started process finds before those of the system."""
 
 
 def forget(jobs: Iterable[Job], out: Path) -> None:
@@ -124,7 +126,7 @@ def started(
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             [sys.executable, "-P", "-m", *command],
             cwd=out,
-            env=_environment(),
+            env=_environment(out),
             stdin=subprocess.DEVNULL,
             stdout=target,
             stderr=stream,
@@ -157,9 +159,10 @@ def not_started(what: str, where: object, out: Path, code: int) -> InputError:
     return InputError(what, where=where, found=found, do=f"see {log}")
 
 
-def _environment() -> dict[str, str]:
+def _environment(out: Path) -> dict[str, str]:
     """Environment in which ``python -m falx`` is this very Falx."""
     here = str(Path(falx.__file__).parents[1])
     before = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([here, before] if before else [here])
-    return {**WAITING, **os.environ, "PYTHONPATH": path}
+    modules = os.pathsep.join([here, before] if before else [here])
+    programs = os.pathsep.join([str(out / BESIDE), os.environ.get("PATH", os.defpath)])
+    return {**WAITING, **os.environ, "PYTHONPATH": modules, "PATH": programs}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from falx.core.errors import InputError
+from falx.core.errors import extra_library
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -51,15 +51,9 @@ def bare_figure(**options: Any) -> MatplotlibFigure:
         If matplotlib is not installed. With its fonts and Pillow it takes 99 of 580 MB, and
         nothing but pictures needs it, so that it is an extra of the installation.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "pictures are drawn by matplotlib, which is not installed",
-            found=f"no {error.name}",
-            do="pip install 'falx[pages]' and run the same command again",
-        ) from None
-    return Figure(**options)
+    matplotlib = extra_library("matplotlib.figure", extra="pages", does="pictures are drawn")
+    figure: MatplotlibFigure = matplotlib.Figure(**options)
+    return figure
 
 
 def png(figure: MatplotlibFigure, *, dpi: int = 110) -> bytes:

@@ -139,7 +139,7 @@ def _asymmetry(of: Modality) -> Stage:
         params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1500,
         threads=2,
-        version=3,
+        version=4 if of.quantity.receive_field else 3,
     )
 
 
@@ -248,7 +248,7 @@ NUMBERS = Stage(
     numbers_stage,
     inputs={**METRICS, "rates": "rates.metrics?"},
     outputs={"numbers": _metrics("numbers")},
-    version=3,
+    version=4,
     mem_mb=300,
 )
 
@@ -274,7 +274,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=4,
+    version=5,
 )
 
 
