@@ -152,13 +152,20 @@ class Option:
         if self.kind is Path:
             if not isinstance(value, str | Path):
                 raise self._wrong(value, "a path")
-            path = Path(value).expanduser().absolute()
-            if not path.is_file():
-                raise InputError(f"the file that {self.key} names does not exist", where=value)
-            return path
+            return self._file(value)
         if not isinstance(value, str):
             raise self._wrong(value, "a text")
         return check_option(self.key, value, self.choices) if self.choices else value
+
+    def _file(self, value: str | Path) -> Path:
+        try:
+            path = Path(value).expanduser().absolute()
+            there = path.is_file()
+        except (OSError, RuntimeError, ValueError):  # a name that no disk takes, a home of nobody
+            there = False
+        if not there:
+            raise InputError(f"the file that {self.key} names does not exist", where=value)
+        return path
 
     def _number(self, value: Any) -> float:
         whole = self.kind is int

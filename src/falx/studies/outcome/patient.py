@@ -88,7 +88,7 @@ class _Told:
     signature_definition: Definition | None = None
 
 
-def patient_of(content: Mapping[str, Any], *, where: str) -> PatientNumbers:
+def patient_of(content: Mapping[str, object], *, where: str) -> PatientNumbers:
     """Read a record as :func:`falx.studies.signature.numbers.flatten_numbers` makes it."""
     told = record_of(_Told, content, where=where)
     values = {

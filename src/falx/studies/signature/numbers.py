@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from falx.anatomy.metrics import AnatomyMetrics
 from falx.anatomy.quality import STOPPING, Check
@@ -25,6 +24,10 @@ __all__ = [
 ]
 
 STRUCTURES = ("hippocampus", "amygdala")
+PET = "pet"
+"""Key of the modality that the signature is of."""
+
+Numbers = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _index(metrics: PatientMetrics, modality: str, structure: str) -> float | No
     return found.structures[structure][metrics.side].mean_asymmetry
 
 
-def flatten_numbers(metrics: PatientMetrics) -> dict[str, Any]:
+def flatten_numbers(metrics: PatientMetrics) -> dict[str, object]:
     """Gather the numbers of one patient.
 
     Returns
@@ -125,27 +128,28 @@ def flatten_numbers(metrics: PatientMetrics) -> dict[str, Any]:
         the quality checks that forbid a result, ``signature_definition`` says by which rule the
         signature and its rates were made, ``rate_curves`` holds the rate by threshold.
     """
-    flat: dict[str, Any] = {
+    volumes = plain(metrics.anatomy.volumes_mm3)
+    flat: dict[str, object] = {
         "side": metrics.side,
         "failed_checks": [check.name for check in metrics.failed],
+        **{f"{name}_mm3": volume for name, volume in volumes.items()},
+        **_structures(metrics),
+        **_signature(metrics.signature),
     }
-    flat |= {f"{name}_mm3": volume for name, volume in plain(metrics.anatomy.volumes_mm3).items()}
-    flat |= _structures(metrics)
-    flat |= _signature(metrics.signature)
     if metrics.ablation is not None:
         flat |= _ablation(metrics.ablation)
     if metrics.rates is not None:
         curves = plain(metrics.rates.curves)
-        flat["rate_curves"] = {"thresholds": metrics.rates.thresholds, **curves}
+        flat |= {"rate_curves": {"thresholds": metrics.rates.thresholds, **curves}}
         for structure, interval in metrics.rates.intervals.items():
-            flat[f"rate_{structure}_low"] = interval.low
-            flat[f"rate_{structure}_high"] = interval.high
+            flat |= {f"rate_{structure}_low": interval.low}
+            flat |= {f"rate_{structure}_high": interval.high}
     return flat
 
 
-def _signature(found: SignatureMetrics) -> dict[str, Any]:
+def _signature(found: SignatureMetrics) -> dict[str, object]:
     """Volumes, definition, and what is certain, ``None`` where the noise is not known."""
-    flat: dict[str, Any] = {
+    flat: dict[str, object] = {
         "signature_mm3": found.volume_mm3,
         "signature_published_mm3": found.published_volume_mm3,
         "signature_definition": plain(found.definition),
@@ -164,9 +168,9 @@ def _signature(found: SignatureMetrics) -> dict[str, Any]:
     }
 
 
-def _structures(metrics: PatientMetrics) -> dict[str, Any]:
+def _structures(metrics: PatientMetrics) -> Numbers:
     known = {name: structure_numbers(metrics, name) for name in (*STRUCTURES, "mesial_temporal")}
-    flat: dict[str, Any] = {}
+    flat: Numbers = {}
     for name in STRUCTURES:
         found = known[name]
         flat |= {
@@ -183,24 +187,25 @@ def _structures(metrics: PatientMetrics) -> dict[str, Any]:
         among = None
         if found.regional is not None:
             among = percentile_of(name, found.regional, side=metrics.side)
-        flat[f"{name}_ai_pet_regional_percentile"] = among and among.percentile
-        flat[f"{name}_ai_pet_regional_z"] = among and among.z
+        flat[f"{name}_ai_pet_regional_percentile"] = None if among is None else among.percentile
+        flat[f"{name}_ai_pet_regional_z"] = None if among is None else among.z
     return flat
 
 
-def _ablation(found: AblationMetrics) -> dict[str, Any]:
-    flat: dict[str, Any] = {
+def _ablation(found: AblationMetrics) -> dict[str, object]:
+    told = {
         "ablation_mm3": found.volume_mm3,
         "dice_raters": found.dice_raters,
-        "ai_pet_scale": found.asymmetry["pet"].scale,
+        "ai_pet_scale": found.asymmetry[PET].scale,
     }
+    flat: Numbers = {}
     for modality in MODALITIES:
         inside = found.asymmetry.get(modality.key)
-        flat[f"ai_{modality.key}"] = inside and inside.ipsilateral
-        flat[f"ai_{modality.key}_z5"] = inside and inside.ipsilateral_z5
+        flat[f"ai_{modality.key}"] = None if inside is None else inside.ipsilateral
+        flat[f"ai_{modality.key}_z5"] = None if inside is None else inside.ipsilateral_z5
     for preset, ending in (("default", ""), ("published", "_published")):
         for structure, rate in found.rates[preset].items():
             flat[f"rate_{structure}{ending}"] = rate.rate
             flat[f"rate_{structure}{ending}_of_mm3"] = rate.denominator_mm3
     flat |= {f"ablated_share_{structure}": share for structure, share in found.shares.items()}
-    return flat
+    return {**told, **flat}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -223,14 +223,14 @@ def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str)
 
 def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterator[Block]:
     centre = _centre_mm(pictures.structures, results.side)
-    shown: dict[str, Any] = {"centre_mm": centre, "offsets_mm": (-8.0, 0.0, 8.0)}
+    shown = partial(slices, pictures.t1w, centre_mm=centre, offsets_mm=(-8.0, 0.0, 8.0))
     signature = Layer(pictures.signature, "contour", "cyan", label="signature")
     layers = [
         Layer(pictures.asymmetry, "map", "RdBu_r", -0.3, 0.3, 0.03, "asymmetry index"),
         signature,
     ]
     yield Figure(
-        slices(pictures.t1w, layers, **shown),
+        shown(layers),
         "Asymmetry of the PET over the T1w, through the hippocampus of the focus. Blue: lower "
         "than the mirror image; red: higher. The signature is outlined.",
     )
@@ -240,7 +240,7 @@ def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterato
             Layer(pictures.ablation, "contour", "orange", label="ablation"),
         ]
         yield Figure(
-            slices(pictures.t1w, taken, **shown),
+            shown(taken),
             "What the ablation (outlined) took of the signature (filled).",
         )
     yield Figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
-from falx.studies.outcome.tables import TABLES
+from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
     SignatureConfiguration,
 )
@@ -120,13 +121,15 @@ CORRECT = Stage(
 
 def _asymmetry(of: Modality) -> Stage:
     """Build the row of one image's asymmetry."""
-    image = {"image": of.source} if of.source else {"image": f"raw.{of.key}"}
-    if not of.source:
-        image["matrix"] = f"coregister_{of.key}.matrix"
-    reference: dict[str, Any] = {} if of.reference is None else {"reference": of.reference}
+    raw = {"image": f"raw.{of.key}", "matrix": f"coregister_{of.key}.matrix"}
+    image = {"image": of.source} if of.source else raw
+    run: Callable[..., None] = partial(asymmetry_stage, quantity=of.quantity)
+    chosen = {"reference": "asymmetry.reference"}
+    if of.reference is not None:
+        run, chosen = partial(run, reference=of.reference), {}
     return Stage(
         f"asymmetry_{of.key}",
-        partial(asymmetry_stage, quantity=of.quantity, **reference),
+        run,
         inputs={**image, **PLACE},
         outputs={
             "scaled_template": of.names(space=TEMPLATE_SPACE, desc=f"scaled{of.ending}"),
@@ -134,10 +137,7 @@ def _asymmetry(of: Modality) -> Stage:
             "asymmetry_native": of.names(space="T1w", desc=f"asymmetry{of.ending}"),
             "metrics": _metrics(f"asymmetry{of.tag}"),
         },
-        params={
-            **keys_of("asymmetry", TemplateSettings),
-            **({} if reference else {"reference": "asymmetry.reference"}),
-        },
+        params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1500,
         threads=2,
         version=4 if of.quantity.receive_field else 3,
@@ -306,7 +306,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=6,
+    version=VERSION,
     mem_mb=600,
     level="group",
 )
