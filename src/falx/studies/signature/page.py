@@ -214,7 +214,7 @@ def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str)
     interval = None if rates is None else rates.intervals.get(structure)
     spread = ""
     if interval is not None and interval.low is not None and interval.high is not None:
-        spread = f", 95 % interval {interval.low:.0%} to {interval.high:.0%}"
+        spread = f", 95% interval {interval.low:.0%} to {interval.high:.0%}"
     return (
         f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³"
         f"{spread})"
