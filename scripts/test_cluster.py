@@ -298,6 +298,7 @@ def main() -> int:
     if os.geteuid() != 0 or shutil.which("slurmctld") is None or CONFIGURATION.exists():
         print(f"needs root, the packages of its docstring, and no {CONFIGURATION}")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     rng = random.Random(arguments.seed)
     kinds = ("node", "head", "cancelled", "node", "head", "requeued", "time limit", "refused")
     faults = [kinds[i % len(kinds)] for i in range(arguments.faults)]
