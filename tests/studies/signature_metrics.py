@@ -31,6 +31,7 @@ VOLUMES = {
     "left amygdala": 1500.0,
     "right amygdala": 1250.0,
 }
+DEFINITION = Definition("calibrated", "mg3", "proportional", 0.05)
 CHECKS = (
     Check("sides", 1.0, 0.5, None, True, "left is left"),
     Check("noise", 0.2, None, 0.1, False, "more noise than usual"),
@@ -73,7 +74,10 @@ def ablation(side: Side = "left") -> AblationMetrics:
     published = {name: AblativeRate(200.0, 800.0, 0.25) for name in structures}
     inside = {"pet": InsideAsymmetry("proportional", -0.2, 0.21, -0.19, -0.1, 0.9)}
     rates = {"default": structures, "published": published}
-    return AblationMetrics(side, 4000.0, rates, inside, 0.85, ("from the ablation",))
+    shares = {"hippocampus": 0.55, "amygdala": 0.2, "mesial_temporal": 0.45}
+    return AblationMetrics(
+        side, 4000.0, DEFINITION, rates, shares, inside, 0.85, ("from the ablation",)
+    )
 
 
 def calibrated(side: Side = "left", *, empty: bool = False) -> CalibratedMetrics:
@@ -97,7 +101,7 @@ def calibrated(side: Side = "left", *, empty: bool = False) -> CalibratedMetrics
 def signature(side: Side, found: CalibratedMetrics | None) -> SignatureMetrics:
     """A calibrated signature; without `found`, the noise of the PET is not known."""
     return SignatureMetrics(
-        side, "the declared focus", Definition("calibrated", "mg3", "proportional", 0.05),
+        side, "the declared focus", DEFINITION,
         DEFAULT_THRESHOLD, PUBLISHED_THRESHOLD, 0.0 if found is None else found.volume_mm3,
         920.0, found,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from falx import __version__
-from falx.core.errors import check_option, collect_notices
+from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.settings import to_toml
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
@@ -115,6 +115,8 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     """
     out = request.out.absolute()
     check_option("level", request.level, ["participant", "group"])
+    for library, (extra, does) in request.study.libraries.items():
+        check_extra_library(library, extra=extra, does=does)
     if request.resources is not None:
         check_installed(request.resources)
     with collect_notices() as notices:

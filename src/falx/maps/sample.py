@@ -219,6 +219,8 @@ def of_other_kind(
 def factor(name: str, cells: Mapping[str, str | None]) -> dict[str, npt.NDArray[np.float64]]:
     """Turn a column into columns of a design: numbers and two words into one, k words into k - 1.
 
+    Each has the shape (n,).
+
     Parameters
     ----------
     cells

@@ -20,7 +20,7 @@ from falx.pet.decoy import DecoyRate
 from falx.pet.foci import FocusRow
 from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
-from falx.pet.signature import Threshold
+from falx.pet.signature import PUBLISHED_THRESHOLD, Threshold
 
 __all__ = [
     "AsymmetryMetrics",
@@ -105,6 +105,9 @@ class AsymmetryMetrics:
         Of the unscaled image in the reference.
     structures
         Structure to side to asymmetry.
+    field_index
+        Index that the receive field alone would make, the 95th percentile of its size in the
+        brain; ``None`` where no field was taken out.
     """
 
     quantity: str
@@ -116,6 +119,7 @@ class AsymmetryMetrics:
     sd: Amount
     structures: Mapping[str, Mapping[Side, StructureAsymmetry]]
     notices: tuple[str, ...] = ()
+    field_index: Amount | None = None
 
     @property
     def unbounded(self) -> tuple[str, ...]:
@@ -143,6 +147,15 @@ class Definition:
     correction: str
     scale: str
     cut: float
+
+    @property
+    def published(self) -> bool:
+        """Whether it is that of the scripts of Mo 2025, which cuts and models belong to."""
+        return self.method == "threshold" and (self.correction, self.scale, self.cut) == (
+            "none",
+            PUBLISHED_THRESHOLD.scale,
+            PUBLISHED_THRESHOLD.value,
+        )
 
     def __str__(self) -> str:
         """Say it in a clause."""

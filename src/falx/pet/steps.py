@@ -17,12 +17,21 @@ from falx.core.grid import Grid, require_same
 from falx.core.threads import blas_threads
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
+from falx.pet.asymmetry import asymmetry_index
 from falx.pet.frames import Pet
-from falx.pet.maps import Place, normalise, reference_mask, scaled_asymmetry, structure_means
+from falx.pet.maps import (
+    Place,
+    TemplateImage,
+    normalise,
+    reference_mask,
+    scaled_asymmetry,
+    structure_means,
+)
 from falx.pet.metrics import AsymmetryMetrics, NoiseMetrics, PetMetrics
 from falx.pet.noise import Noise, corrected_noise, measure_noise
 from falx.pet.precision import asymmetry_standard_errors
 from falx.pet.pvc import Corrected, Spread, correct, effective_fwhm_mm, spread_fractions
+from falx.pet.receive_field import receive_field
 from falx.pet.regions import grey_regions, regional_asymmetry
 from falx.pet.scaling import Scaled
 from falx.pet.settings import Correction, TemplateSettings
@@ -170,11 +179,14 @@ class Quantity:
     least
         Where the smoothed mean of both sides is below it the index is not defined: it would be
         noise over next to nothing.
+    receive_field
+        The image has a slow field of coils, which is taken out (:mod:`falx.pet.receive_field`).
     """
 
     name: str
     zero_is_missing: bool = False
     least: float | None = None
+    receive_field: bool = False
 
 
 PET = Quantity("PET", zero_is_missing=True)
@@ -226,8 +238,12 @@ def image_asymmetry(
     if quantity.least is not None:
         normalised = normalised.above(quantity.least)
     labels = place.to_template(place.labels, how="nearest")
+    field_index = None
+    if quantity.receive_field:
+        normalised, field_index = _without_field(normalised, labels, quantity.name)
     region = reference_mask(reference, normalised.defined, labels, place.template)
     scaled, asymmetry = scaled_asymmetry(normalised, region, settings.scale)
+    _check_scale(scaled, normalised.defined)
     native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
     metrics = AsymmetryMetrics(
         quantity=quantity.name,
@@ -238,8 +254,44 @@ def image_asymmetry(
         mean=scaled.mean,
         sd=scaled.sd,
         structures=structure_means(scaled.image, native, native_valid, place),
+        field_index=field_index,
     )
     return ImageAsymmetry(scaled, asymmetry.index, native, metrics)
+
+
+def _without_field(
+    image: TemplateImage, labels: npt.NDArray[np.integer], name: str
+) -> tuple[TemplateImage, float | None]:
+    """Divide an image by its receive field; also the index that the field alone would make."""
+    field = receive_field(image.data, image.defined, labels, image.grid)
+    if field is None:
+        notify(
+            f"the receive field of the {name} was left in it: there is too little white matter to "
+            "fit it",
+            do="read its asymmetry with care",
+        )
+        return image, None
+    alone = asymmetry_index(field, image.grid, image.defined)
+    largest = (
+        float(np.quantile(np.abs(alone.index[alone.valid]), 0.95)) if alone.valid.any() else 0
+    )
+    flat = np.where(image.defined, image.data / field, np.float32(0))
+    return TemplateImage(flat, image.defined, image.grid), float(largest)
+
+
+def _check_scale(scaled: Scaled, defined: npt.NDArray[np.bool_]) -> None:
+    """Say where the z + 5 scale is negative: the index changes its sign there, or has no bound."""
+    if scaled.scale != "z5" or not scaled.mean > 5.0 * scaled.sd:
+        return
+    share = float(np.mean(scaled.image[defined] <= 0)) if defined.any() else 0.0
+    notify(
+        "the mean of this image is more than five of its standard deviations, so that the z + 5 "
+        "scale holds negative values, where the asymmetry index has no bound and may change its "
+        "sign",
+        found=f"mean over standard deviation {scaled.mean / scaled.sd:.1f}, {share:.1%} of the "
+        "voxels",
+        do="read nothing on that scale for this image; choose asymmetry.scale proportional",
+    )
 
 
 def published_asymmetry(image: Image, place: Place) -> ImageAsymmetry:

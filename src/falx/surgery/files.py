@@ -33,7 +33,13 @@ from falx.surgery.metrics import (
     VolumeCurve,
 )
 from falx.surgery.outcome.ablation import bring_mask, check_side, dice
-from falx.surgery.outcome.made import Drawn, bring_drawn, inside_asymmetry, structure_rates
+from falx.surgery.outcome.made import (
+    Drawn,
+    ablated_shares,
+    bring_drawn,
+    inside_asymmetry,
+    structure_rates,
+)
 from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
 
 __all__ = ["AblationFiles", "RateFiles", "ablation_stage", "rate_curve_stage"]
@@ -110,7 +116,8 @@ def ablation_stage(
                 files.second_ablation, files.matrix, second_drawn_on, labels.grid, threads
             )
             agreement = dice(drawn.native, other.native)
-        side = read_record(SignatureMetrics, files.signature_metrics).side
+        of = read_record(SignatureMetrics, files.signature_metrics)
+        side = of.side
         _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
@@ -136,7 +143,16 @@ def ablation_stage(
     save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
     save(files.ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
     volume_mm3 = np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3
-    found = AblationMetrics(side, volume_mm3, rates, asymmetry, agreement, tuple(notices))
+    found = AblationMetrics(
+        side=side,
+        volume_mm3=volume_mm3,
+        definition=of.definition,
+        rates=rates,
+        shares=ablated_shares(drawn.native, labels, side),
+        asymmetry=asymmetry,
+        dice_raters=agreement,
+        notices=tuple(notices),
+    )
     write_json(files.metrics, plain(found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -119,13 +120,15 @@ CORRECT = Stage(
 
 def _asymmetry(of: Modality) -> Stage:
     """Build the row of one image's asymmetry."""
-    image = {"image": of.source} if of.source else {"image": f"raw.{of.key}"}
-    if not of.source:
-        image["matrix"] = f"coregister_{of.key}.matrix"
-    reference: dict[str, Any] = {} if of.reference is None else {"reference": of.reference}
+    raw = {"image": f"raw.{of.key}", "matrix": f"coregister_{of.key}.matrix"}
+    image = {"image": of.source} if of.source else raw
+    run: Callable[..., None] = partial(asymmetry_stage, quantity=of.quantity)
+    chosen = {"reference": "asymmetry.reference"}
+    if of.reference is not None:
+        run, chosen = partial(run, reference=of.reference), {}
     return Stage(
         f"asymmetry_{of.key}",
-        partial(asymmetry_stage, quantity=of.quantity, **reference),
+        run,
         inputs={**image, **PLACE},
         outputs={
             "scaled_template": of.names(space=TEMPLATE_SPACE, desc=f"scaled{of.ending}"),
@@ -133,13 +136,10 @@ def _asymmetry(of: Modality) -> Stage:
             "asymmetry_native": of.names(space="T1w", desc=f"asymmetry{of.ending}"),
             "metrics": _metrics(f"asymmetry{of.tag}"),
         },
-        params={
-            **keys_of("asymmetry", TemplateSettings),
-            **({} if reference else {"reference": "asymmetry.reference"}),
-        },
+        params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1500,
         threads=2,
-        version=3,
+        version=4 if of.quantity.receive_field else 3,
     )
 
 
@@ -248,7 +248,7 @@ NUMBERS = Stage(
     numbers_stage,
     inputs={**METRICS, "rates": "rates.metrics?"},
     outputs={"numbers": _metrics("numbers")},
-    version=3,
+    version=4,
     mem_mb=300,
 )
 
@@ -274,7 +274,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=4,
+    version=5,
 )
 
 
@@ -364,5 +364,6 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
 )

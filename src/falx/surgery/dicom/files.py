@@ -97,7 +97,7 @@ def _planes(path: Path) -> list[Plane]:
                 raise ValueError("it breaks off before its image")
             return []
         frames = int(data.get("NumberOfFrames", 1))
-        places = _places(data, frames)
+        places, spacings = _places(data, frames), _spacings(data, frames)
         return [
             Plane(
                 series=str(data.get("SeriesInstanceUID", "")),
@@ -108,8 +108,9 @@ def _planes(path: Path) -> list[Plane]:
                 instance=int(data.get("InstanceNumber") or 0) if frames == 1 else 0,
                 expected=int(data.get("NumberOfSlices") or 0) if frames == 1 else 0,
                 complete=_complete(data, frames),
+                pixels=None if spacing is None else (int(data.Rows), int(data.Columns), *spacing),
             )
-            for position, orientation in places
+            for (position, orientation), spacing in zip(places, spacings, strict=True)
         ]
 
 
@@ -126,6 +127,16 @@ def _places(data: Any, frames: int) -> list[tuple[Any, Any]]:
         turn = _of_group("PlaneOrientationSequence", "ImageOrientationPatient", item, shared[0])
         found.append((position, turn))
     return found
+
+
+def _spacings(data: Any, frames: int) -> list[tuple[float, ...] | None]:
+    """Return the distance of rows and of columns of each frame, mm, by PS3.3 10.7.1.3."""
+    each = data.get("PerFrameFunctionalGroupsSequence")
+    if frames == 1 or not each:
+        return [_values(data, "PixelSpacing")] * frames
+    shared = data.get("SharedFunctionalGroupsSequence") or [{}]
+    group = "PixelMeasuresSequence", "PixelSpacing"
+    return [_of_group(*group, item, shared[0]) or _values(data, "PixelSpacing") for item in each]
 
 
 def _of_group(sequence: str, name: str, *items: Any) -> tuple[float, ...] | None:
@@ -151,7 +162,7 @@ def _complete(data: Any, frames: int) -> bool:
 
 def _converted(image: Path) -> Converted:
     path = image.with_suffix(".json")
-    full: dict[str, Any] = read_json(path) if path.exists() else {}
+    full: dict[str, object] = read_json(path) if path.exists() else {}
     return Converted(
         image=str(image),
         number=str(full.get("SeriesNumber", "")),
@@ -160,7 +171,7 @@ def _converted(image: Path) -> Converted:
     )
 
 
-def store(series: Converted, path: Path, *, extra: Mapping[str, Any] | None = None) -> None:
+def store(series: Converted, path: Path, *, extra: Mapping[str, object] | None = None) -> None:
     """Write image and sidecar under a BIDS name; voxels and affine stay as converted.
 
     Free text of the header is emptied and extensions are dropped; equal input gives equal

@@ -17,7 +17,7 @@ from falx.pet.signature import index_on_scale
 from falx.surgery.metrics import InsideAsymmetry
 from falx.surgery.outcome.ablation import AblativeRate, ablative_rate, bring_mask, check_arrival
 
-__all__ = ["Drawn", "bring_drawn", "inside_asymmetry", "structure_rates"]
+__all__ = ["Drawn", "ablated_shares", "bring_drawn", "inside_asymmetry", "structure_rates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,26 @@ def structure_rates(
                 notify(f"ablative rate of the {structure.replace('_', ' ')}: {text}")
         rates[structure] = rate
     return rates
+
+
+def ablated_shares(
+    ablation: npt.NDArray[np.bool_], labels: Image, side: Side
+) -> dict[str, float | None]:
+    """Share of every structure of the side of the focus that was ablated, signature or not.
+
+    It is what an ablative rate has to say more than; ``None`` where there is no structure.
+
+    Parameters
+    ----------
+    ablation
+        Shape (X, Y, Z) of the grid of `labels`, FreeSurfer numbers.
+    """
+    shares: dict[str, float | None] = {}
+    for structure in STRUCTURE_LABELS:
+        inside = structure_mask(labels.data, structure, side)
+        whole = np.count_nonzero(inside)
+        shares[structure] = float(np.count_nonzero(inside & ablation) / whole) if whole else None
+    return shares
 
 
 def inside_asymmetry(
