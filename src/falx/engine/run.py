@@ -15,7 +15,7 @@ from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
-from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder, sweep
+from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
 from falx.engine.local import run_here
@@ -133,7 +133,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     people = request.dataset.index.subjects
     with hold(out) as lock:
         cancel_left(out)
-        sweep(out)
+        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         open_manifest(out)
         try:
             _write_configuration(request, out)
