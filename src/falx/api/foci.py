@@ -119,31 +119,14 @@ def foci(
     choices
         See :class:`falx.pet.calibrated.Calibration`: ``level``, ``draws``, ``maps``.
     """
-    if not isinstance(of, Asymmetry):
-        raise InputError(
-            "foci are found in an asymmetry",
-            found=type(of).__name__,
-            do="give what falx.asymmetry returned",
-        )
-    if of.metrics.quantity != PET.name:
-        raise InputError(
-            "foci are found in the asymmetry of a PET",
-            found=f"that of {of.metrics.quantity}",
-            do="give that of the corrected PET",
-        )
+    _check_asymmetry(of)
     if side is not None:
         check_option("side", side, SIDES)
     settings = settings_of(Calibration, choices)
     how = settings_of(Correction, dict(correction or {}))
     head = of.head
     with collect_notices() as notices:
-        if isinstance(matrix, CorrectedImage) and matrix.metrics.method != how.method:
-            raise InputError(
-                "the noise would be that of another correction",
-                found=f"the PET was corrected by {matrix.metrics.method}, not {how.method}",
-                do="give the choices of falx.correct_pet as correction={…}",
-            )
-        given = matrix.matrix if isinstance(matrix, CorrectedImage) else matrix
+        given = _matrix_of(matrix, how)
         to_pet = matrix_to(pet if given is None else given, given is None, head, of.place.threads)
         tissues = Tissues(head.gm, head.wm, head.csf, head.structures)
         measured = Correctable(
@@ -161,3 +144,33 @@ def foci(
         of=of,
         notices=tuple(notices),
     )
+
+
+def _check_asymmetry(of: Asymmetry) -> None:
+    if not isinstance(of, Asymmetry):
+        raise InputError(
+            "foci are found in an asymmetry",
+            found=type(of).__name__,
+            do="give what falx.asymmetry returned",
+        )
+    if of.metrics.quantity != PET.name:
+        raise InputError(
+            "foci are found in the asymmetry of a PET",
+            found=f"that of {of.metrics.quantity}",
+            do="give that of the corrected PET",
+        )
+
+
+def _matrix_of(
+    matrix: npt.ArrayLike | Coregistered | CorrectedImage | None, how: Correction
+) -> npt.ArrayLike | Coregistered | None:
+    """Return the matrix of a corrected PET, if it was corrected in the same way."""
+    if not isinstance(matrix, CorrectedImage):
+        return matrix
+    if matrix.metrics.method != how.method:
+        raise InputError(
+            "the noise would be that of another correction",
+            found=f"the PET was corrected by {matrix.metrics.method}, not {how.method}",
+            do="give the choices of falx.correct_pet as correction={…}",
+        )
+    return matrix.matrix

@@ -182,15 +182,7 @@ def pls(
     y = numbers_of(values, "map")
     places = numbers_of(centroids_mm, "centroids_mm", ndim=2)
     n = len(y)
-    if X.shape[0] != n or places.shape != (n, 3):
-        raise InputError(
-            "map, expression and centroids are not of the same regions",
-            found=f"shapes {y.shape}, {X.shape} and {places.shape}",
-            do="give one value, one row of genes and one x, y, z a region",
-        )
-    for name, table in (("map", y), ("expression", X), ("centroids_mm", places)):
-        if not np.isfinite(table).all():
-            raise InputError("values are missing", where=name, do="leave those regions out")
+    _check_regions(X, y, places)
     symbols = _names(genes, X.shape[1], "gene", "genes")
     joined = Joined(
         _names(regions, n, "region", "regions"),
@@ -213,6 +205,23 @@ def pls(
         study,
         tuple(notices),
     )
+
+
+def _check_regions(
+    expression: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    places: npt.NDArray[np.float64],
+) -> None:
+    n = len(values)
+    if expression.shape[0] != n or places.shape != (n, 3):
+        raise InputError(
+            "map, expression and centroids are not of the same regions",
+            found=f"shapes {values.shape}, {expression.shape} and {places.shape}",
+            do="give one value, one row of genes and one x, y, z a region",
+        )
+    for name, table in (("map", values), ("expression", expression), ("centroids_mm", places)):
+        if not np.isfinite(table).all():
+            raise InputError("values are missing", where=name, do="leave those regions out")
 
 
 def enrich(

@@ -141,21 +141,14 @@ def scene_from_labels(
     InputError
         If the structures of the side, the signature or possible entries are missing.
     """
-    for name, image in (
-        ("signature", signature), ("vessel mask", vessels), ("sinus mask", sinuses)
-    ):  # fmt: skip
-        _check_grid(name, image, labels)
+    _check_grid("signature", signature, labels)
+    _check_grid("vessel mask", vessels, labels)
+    _check_grid("sinus mask", sinuses, labels)
     window = _one_side(labels, side)
     grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
     brain = brain_of_labels(values)
     hull = brain_hull(brain, grid)
-    surface = skull_surface(hull, grid)
-    allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
-    if not allowed.any():
-        raise InputError(
-            f"no entry on the {side} lies in the posterior entry box",
-            do="check the registration to the template, or widen the box",
-        )
+    entries = _entries(skull_surface(hull, grid), box or EntryBox(), side, to_template)
     obstacles = sulci(brain, hull, grid) | np.isin(values, VENTRICLES)
     for image in (vessels, sinuses):
         if image is not None:
@@ -169,12 +162,28 @@ def scene_from_labels(
         amygdala=values == AMYGDALA[side],
         obstacles=obstacles,
         protected=np.isin(values, PROTECTED),
-        entries_mm=surface.points_mm[allowed],
-        outward=surface.outward[allowed],
+        entries_mm=entries.points_mm,
+        outward=entries.outward,
         vessels_checked=vessels is not None,
         sinus=None if sinuses is None else window.take(sinuses).astype(bool),
         parahippocampal=gyrus if gyrus.any() else None,
     )
+
+
+def _entries(
+    surface: Surface,
+    box: EntryBox,
+    side: Side,
+    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
+) -> Surface:
+    """Points of the skull through which a track may come."""
+    allowed = box.holds(np.asarray(to_template(surface.points_mm)), side)
+    if not allowed.any():
+        raise InputError(
+            f"no entry on the {side} lies in the posterior entry box",
+            do="check the registration to the template, or widen the box",
+        )
+    return Surface(surface.points_mm[allowed], surface.outward[allowed])
 
 
 def _check_grid(name: str, image: Image | None, labels: Image) -> None:
