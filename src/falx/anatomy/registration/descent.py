@@ -57,9 +57,8 @@ def descend(
 
     Examples
     --------
-    >>> theta, _ = descend(lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1)), np.eye(2),
-    ...                    tolerance=1e-6)
-    >>> theta.round(6)
+    >>> bowl = lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1))
+    >>> descend(bowl, np.eye(2), tolerance=1e-6)[0].round(6)
     array([1., 1.])
     """
     theta = np.zeros(len(inverse_hessian))
