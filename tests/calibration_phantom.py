@@ -11,7 +11,13 @@ from falx.atlas.numbers import MESIAL, PAIRS
 from falx.core.grid import Grid, Side, apply_affine, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
-from falx.pet.calibrated import Calibrated, Calibration, calibrated_signature
+from falx.pet.calibrated import (
+    Calibrated,
+    Calibration,
+    ErrorDraws,
+    calibrated_signature,
+    false_shares,
+)
 from falx.pet.decoy import NullMaps
 from falx.pet.maps import Place, normalise, scaled_asymmetry
 from falx.pet.noise import Chain, corrected_noise, measure_noise, noise_maps
@@ -31,12 +37,16 @@ SETTINGS = Calibration()
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a draw of noise gave, with precision, sensitivity and share of normal grey matter."""
+    """What a draw of noise gave, with precision, sensitivity and share of normal grey matter.
+
+    `shares` are draws of the false share of the mask.
+    """
 
     signature: Calibrated
     precision: float
     sensitivity: float
     marked: float
+    shares: np.ndarray
 
 
 class Phantom:
@@ -114,9 +124,10 @@ class Phantom:
         )
         native, _ = self.place.to_native(found.probability, asymmetry.valid)
         mask = (native > 0.5) & (self.gm.data > GM_FLOOR)
-        return self._scored(found, mask)
+        shares = false_shares(found, asymmetry.index, ErrorDraws(maps, found.widened), 200, rng)
+        return self._scored(found, mask, shares)
 
-    def _scored(self, found: Calibrated, mask: np.ndarray) -> Found:
+    def _scored(self, found: Calibrated, mask: np.ndarray, shares: np.ndarray) -> Found:
         hit = np.count_nonzero(mask & self.planted)
         x_mm = self.place.to_template_mm[..., 0]
         own = (x_mm < 0) if self.side == "left" else (x_mm > 0)
@@ -126,4 +137,5 @@ class Phantom:
             hit / max(np.count_nonzero(mask), 1),
             hit / max(np.count_nonzero(self.planted), 1),
             np.count_nonzero(mask & normal) / np.count_nonzero(normal),
+            shares,
         )

@@ -8,11 +8,12 @@ prints them.
 from __future__ import annotations
 
 import difflib
+import importlib
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
     "check_range",
     "check_same_grid",
     "collect_notices",
+    "extra_library",
     "notify",
 ]
 
@@ -150,6 +152,31 @@ def check_range(
         found=f"{value}{unit}",
         do=f"give a value from {low:g} to {high:g}{unit}",
     )
+
+
+def extra_library(name: str, *, extra: str, does: str) -> Any:
+    """Return a library that an extra of the installation brings.
+
+    Parameters
+    ----------
+    extra
+        ``pip install 'falx[extra]'`` brings it.
+    does
+        What is done with it, for the sentence.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{does} by {name.partition('.')[0]}, which is not installed",
+            found=f"no {error.name}",
+            do=f"pip install 'falx[{extra}]' and run the same command again",
+        ) from None
 
 
 def check_same_grid(

@@ -165,13 +165,20 @@ class Option:
         if self.kind is Path:
             if not isinstance(value, str | Path):
                 raise self._wrong(value, "a path")
-            path = Path(value).expanduser().absolute()
-            if not path.is_file():
-                raise InputError(f"the file that {self.key} names does not exist", where=value)
-            return path
+            return self._file(value)
         if not isinstance(value, str):
             raise self._wrong(value, "a text")
         return check_option(self.key, value, self.choices) if self.choices else value
+
+    def _file(self, value: str | Path) -> Path:
+        try:
+            path = Path(value).expanduser().absolute()
+            there = path.is_file()
+        except (OSError, RuntimeError, ValueError):  # a name that no disk takes, a home of nobody
+            there = False
+        if not there:
+            raise InputError(f"the file that {self.key} names does not exist", where=value)
+        return path
 
     def _number(self, value: Any) -> float:
         whole = self.kind is int
@@ -180,8 +187,10 @@ class Option:
         try:
             number = float(value)
         except OverflowError:  # a whole number beyond all that a float holds
+            if self.high == float("inf"):
+                raise self._wrong(value, "a whole number of at most 300 digits") from None
             number = float("inf")
-        if whole and not number.is_integer():
+        if whole and not isinstance(value, numbers.Integral) and not number.is_integer():
             raise self._wrong(value, "a whole number")
         check_range(self.key, number, self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]
@@ -416,4 +425,4 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, int | float):
         return repr(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # not TOML

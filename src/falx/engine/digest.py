@@ -10,7 +10,7 @@ from typing import Any
 
 from falx.core.files import write_text
 
-__all__ = ["DigestCache", "digest_file", "digest_value", "seal", "stamp", "unseal"]
+__all__ = ["DigestCache", "digest_file", "digest_value", "read_private", "seal", "stamp", "unseal"]
 
 _SEAL = ',\n "seal": "'
 
@@ -65,6 +65,15 @@ def unseal(text: str) -> dict[str, Any] | None:
     return dict(json.loads(body + "\n}"))
 
 
+def read_private(path: Path) -> dict[str, Any]:
+    """Return an object of JSON that the engine keeps for itself; empty if missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def stamp(path: Path | str) -> tuple[int, int] | None:
     """Return size in bytes and time of last change in ns; ``None`` for a missing file."""
     try:
@@ -86,10 +95,11 @@ class DigestCache:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._changed = False
-        try:
-            self._known: dict[str, list[Any]] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._known = {}
+        self._known: dict[str, list[Any]] = {
+            name: entry
+            for name, entry in read_private(path).items()
+            if isinstance(entry, list) and len(entry) == 3
+        }
 
     def get(self, path: Path | str) -> str | None:
         """Return the digest of a file, ``None`` if it is missing."""

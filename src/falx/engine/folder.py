@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from falx import __version__
 from falx.bids.derivative import IGNORED, description
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
+from falx.engine.digest import read_private
 from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 
-__all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder"]
+__all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder", "sweep"]
 
 LAYOUT = 2
 """Raised when the engine's own files change so that an older or newer Falx misreads them."""
@@ -82,6 +84,14 @@ def prepare_folder(out: Path, study: str) -> None:
     }
     for name, text in texts.items():
         keep_text(out / name, text)
+
+
+def sweep(out: Path) -> None:
+    """Delete what killed processes have left half-written; outputs are written elsewhere first."""
+    shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
+    for folder in (".", ".falx", "provenance", "provenance/*"):
+        for part in out.glob(f"{folder}/.*.part"):
+            part.unlink(missing_ok=True)
 
 
 def keep_text(path: Path, text: str) -> None:
@@ -168,17 +178,17 @@ def _made_once(out: Path) -> _Made | None:
         found=".falx/folder.json",
         do="falx verify says whether anything else is",
     )
+    content = read_private(out / "dataset_description.json")
     try:
-        content = json.loads((out / "dataset_description.json").read_text(encoding="utf-8"))
         study = str(content["GeneratedBy"][0]["Description"]).removeprefix("falx ")
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (KeyError, TypeError, IndexError):
         study = ""
     return _Made(study, __version__, LAYOUT)
 
 
 def _made(out: Path) -> _Made | None:
+    content = read_private(out / ".falx" / "folder.json")
     try:
-        content = json.loads((out / ".falx" / "folder.json").read_text(encoding="utf-8"))
         return _Made(str(content["study"]), str(content["falx"]), int(content["layout"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return None

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from falx.core.errors import InputError
+from falx.core.files import remove_parts
+from falx.engine.digest import read_private
 from falx.engine.lease import LOCK
 
 __all__ = ["end_group", "hold", "register_child"]
@@ -43,17 +45,17 @@ def hold(out: Path) -> Iterator[Path]:
         "lease": uuid.uuid4().hex,
     }
     while not _create(path, content):
-        _free(path, _read(path))
+        _free(path, read_private(path))
     try:
         yield path
     finally:
-        if _read(path).get("lease") == content["lease"]:
+        if read_private(path).get("lease") == content["lease"]:
             path.unlink(missing_ok=True)
 
 
 def register_child(path: Path, pid: int) -> None:
     """Note the process group that works for the holder of the lock."""
-    content = _read(path) | {"child": pid, "child_born": _born(pid)}
+    content = read_private(path) | {"child": pid, "child_born": _born(pid)}
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(content), encoding="utf-8")
     temporary.replace(path)
@@ -94,6 +96,7 @@ def _free(path: Path, lock: dict[str, Any]) -> None:
             )
         if _left_behind(lock):
             end_group(int(lock["child"]))
+        remove_parts(path.parent.parent)
     path.unlink(missing_ok=True)
 
 
@@ -132,14 +135,6 @@ def _group_runs(leader: int) -> bool:
             if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
                 return True
     return False
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _born(pid: int) -> float:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from falx.core.files import write_text
+from falx.core.files import remove_parts, write_text
 from falx.engine.digest import digest_file, seal, stamp, unseal
 
 __all__ = ["MANIFEST", "OWN_FILES", "Manifest", "close_manifest", "open_manifest", "read_manifest"]
@@ -68,8 +68,13 @@ def read_manifest(out: Path) -> Manifest | None:
 
 
 def open_manifest(out: Path) -> None:
-    """Note that a run has begun: until it ends, what is there may be ahead of the manifest."""
+    """Note that a run has begun: until it ends, what is there may be ahead of the manifest.
+
+    A run that did not come to its end may have left files that are not whole; they are removed.
+    """
     known = read_manifest(out) or Manifest()
+    if not known.complete:
+        remove_parts(out)
     if known.complete or not (out / MANIFEST).exists():
         _write(out, Manifest(known.records, known.files))
 

@@ -41,10 +41,11 @@ BY_HAND = "command"
 PACKAGES = (
     "highdicom",
     "matplotlib",
+    "networkx",
     "nibabel",
-    "nilearn",
     "numba",
     "numpy",
+    "obonet",
     "pandas",
     "picsl_greedy",
     "pydeseq2",

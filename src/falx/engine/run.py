@@ -15,9 +15,10 @@ from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
-from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
+from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder, sweep
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
+from falx.engine.local import run_here
 from falx.engine.lock import hold
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
 from falx.engine.people import note_people, write_people
@@ -25,9 +26,10 @@ from falx.engine.plan import Exclusion, Plan
 from falx.engine.plan_group import plan_group
 from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import discard, read_record, record_path
+from falx.engine.resources import Resources
 from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
-from falx.engine.snakemake import Resources, run_with_snakemake
+from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
 from falx.engine.stale import mark_stale
 from falx.engine.state import outdated
 
@@ -113,6 +115,8 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     """
     out = request.out.absolute()
     check_option("level", request.level, ["participant", "group"])
+    if request.resources is not None:
+        check_installed(request.resources)
     with collect_notices() as notices:
         check_folder(out, request.dataset.index.root, request.study.name)
     for notice in notices:
@@ -126,8 +130,9 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     prepare_folder(out, request.study.name)
     people = request.dataset.index.subjects
     with hold(out) as lock:
+        cancel_left(out)
+        sweep(out)
         open_manifest(out)
-        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         try:
             _write_configuration(request, out)
             write_people(request.study, people, out)
@@ -235,7 +240,8 @@ def _run(
 ) -> list[Finished]:
     if request.resources is None:
         return run_sequentially(jobs, out, progress=progress, lease=lease_of(out))
-    return run_with_snakemake(jobs, out, lock=lock, resources=request.resources, progress=progress)
+    runner = run_with_snakemake if request.resources.elsewhere else run_here
+    return runner(jobs, out, lock=lock, resources=request.resources, progress=progress)
 
 
 class _Progress:

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from falx.core.errors import InputError
 from falx.core.grid import Grid, mirror
-from falx.images.nifti import Image
+from falx.images.nifti import Image, as_stored
 from falx.images.resample import sample
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 from falx.pet.maps import MOST, Place
@@ -85,6 +85,20 @@ class Noise:
         """Draw noise, shape (X, Y, Z)."""
         unit = _unit_noise(self.sd.grid, self.fwhm_mm, rng)
         return np.asarray(unit * self.sd.data, dtype=np.float32)
+
+    def stored(self) -> Noise:
+        """Return it as it comes back from files, whose axes run to the right, front and top.
+
+        Examples
+        --------
+        >>> turned = np.eye(4)[[2, 0, 1, 3]]
+        >>> Noise(Image(np.ones((2, 3, 4)), turned), np.array([5.0, 6.0, 7.0])).stored().fwhm_mm
+        array([6., 7., 5.])
+        """
+        sd = as_stored(self.sd.data, self.sd.affine)
+        alike = np.abs(sd.affine[:3, :3].T @ self.sd.affine[:3, :3])
+        sizes = np.linalg.norm(self.sd.affine[:3, :3], axis=0)
+        return Noise(sd, self.fwhm_mm[np.argmax(alike / sizes, axis=1)])
 
 
 def measure_noise(

@@ -15,6 +15,7 @@ __all__ = ["PRESETS", "PetSettings", "preset"]
 
 _PUBLISHED: Mapping[str, object] = {
     "asymmetry.smoothing_fwhm_mm": 0.0,
+    "signature.method": "threshold",
     "signature.threshold": PUBLISHED_THRESHOLD.value,
     "signature.threshold_scale": PUBLISHED_THRESHOLD.scale,
     "signature.gm_floor": 0.0,

@@ -22,6 +22,7 @@ from falx.images.warp import load_map
 from falx.pet.files import NATIVE, PlaceFiles, read_place, read_scaled
 from falx.pet.metrics import SignatureMetrics
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
+from falx.pet.scaling import Scaled
 from falx.pet.settings import CutRule
 from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
 from falx.surgery.metrics import (
@@ -32,7 +33,13 @@ from falx.surgery.metrics import (
     VolumeCurve,
 )
 from falx.surgery.outcome.ablation import bring_mask, check_side, dice
-from falx.surgery.outcome.made import Drawn, bring_drawn, inside_asymmetry, structure_rates
+from falx.surgery.outcome.made import (
+    Drawn,
+    ablated_shares,
+    bring_drawn,
+    inside_asymmetry,
+    structure_rates,
+)
 from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
 
 __all__ = ["AblationFiles", "RateFiles", "ablation_stage", "rate_curve_stage"]
@@ -59,6 +66,8 @@ class AblationFiles:
         Inputs: outputs of the signature stage; the side of the focus is taken from them.
     scaled, scaled_metrics
         Inputs: modality to the outputs of its asymmetry stage; that of ``pet`` is needed.
+    published_scaled, published_metrics
+        Inputs: the PET as the published chain takes it.
     ablation_native, ablation_template
         Outputs: the mask on the pre-operative T1w grid and on the template grid.
     metrics
@@ -73,6 +82,8 @@ class AblationFiles:
     signature_metrics: Path
     scaled: Mapping[str, Path]
     scaled_metrics: Mapping[str, Path]
+    published_scaled: Path
+    published_metrics: Path
     ablation_native: Path
     ablation_template: Path
     metrics: Path
@@ -105,13 +116,20 @@ def ablation_stage(
                 files.second_ablation, files.matrix, second_drawn_on, labels.grid, threads
             )
             agreement = dice(drawn.native, other.native)
-        side = read_record(SignatureMetrics, files.signature_metrics).side
+        of = read_record(SignatureMetrics, files.signature_metrics)
+        side = of.side
         _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
+        published, _, _ = read_scaled(files.published_scaled, files.published_metrics)
         asymmetry = {
-            name: _inside(template, path, files.scaled_metrics[name])
+            name: _inside(
+                template,
+                path,
+                files.scaled_metrics[name],
+                published if name == "pet" else None,
+            )
             for name, path in files.scaled.items()
         }
         rates = {
@@ -125,7 +143,16 @@ def ablation_stage(
     save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
     save(files.ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
     volume_mm3 = np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3
-    found = AblationMetrics(side, volume_mm3, rates, asymmetry, agreement, tuple(notices))
+    found = AblationMetrics(
+        side=side,
+        volume_mm3=volume_mm3,
+        definition=of.definition,
+        rates=rates,
+        shares=ablated_shares(drawn.native, labels, side),
+        asymmetry=asymmetry,
+        dice_raters=agreement,
+        notices=tuple(notices),
+    )
     write_json(files.metrics, plain(found))
 
 
@@ -137,6 +164,8 @@ class RateFiles:
     ----------
     scaled_template, asymmetry_metrics
         Inputs: the scaled PET in template space.
+    published_scaled, published_metrics
+        Inputs: the same as the published chain takes it.
     ablation_native, ablation_metrics
         Inputs: outputs of :func:`ablation_stage`.
     gm
@@ -147,6 +176,8 @@ class RateFiles:
 
     scaled_template: Path
     asymmetry_metrics: Path
+    published_scaled: Path
+    published_metrics: Path
     ablation_native: Path
     ablation_metrics: Path
     gm: Path
@@ -168,6 +199,7 @@ def rate_curve_stage(
                 "signature",
             )
         scaled, grid, _ = read_scaled(files.scaled_template, files.asymmetry_metrics)
+        other, _, _ = read_scaled(files.published_scaled, files.published_metrics)
         place = read_place(where, grid, threads)
         grey, ablated = load(files.gm), load_mask(files.ablation_native)
         require_same("grey matter", grey.grid, "ablation", ablated.grid)
@@ -176,11 +208,12 @@ def rate_curve_stage(
         everywhere = np.ones(grey.data.shape, dtype=bool)
         grey_enough = grey.data > settings.gm_floor if settings.gm_floor > 0 else everywhere
         curves: dict[str, RuleCurves] = {}
-        for rule, scale, comparison, allowed in (
-            ("default", settings.threshold_scale, settings.threshold_comparison, grey_enough),
-            ("published", published.scale, published.comparison, everywhere),
-        ):
-            asymmetry = index_on_scale(scaled, grid, scaled.image != 0, scale)
+        for rule, of, scale, comparison, allowed in (
+            ("default", scaled, settings.threshold_scale, settings.threshold_comparison,
+             grey_enough),
+            ("published", other, published.scale, published.comparison, everywhere),
+        ):  # fmt: skip
+            asymmetry = index_on_scale(of, grid, of.image != 0, scale)
             index, _ = place.to_native(asymmetry.index, asymmetry.valid)
             masks = {
                 name: structure_mask(place.labels.data, name, side) & allowed
@@ -228,6 +261,8 @@ def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | 
     return matrix
 
 
-def _inside(mask: npt.NDArray[np.bool_], image: Path, metrics: Path) -> InsideAsymmetry:
+def _inside(
+    mask: npt.NDArray[np.bool_], image: Path, metrics: Path, published: Scaled | None
+) -> InsideAsymmetry:
     scaled, grid, _ = read_scaled(image, metrics)
-    return inside_asymmetry(mask, scaled, grid, where=image.name)
+    return inside_asymmetry(mask, scaled, grid, published=published, where=image.name)

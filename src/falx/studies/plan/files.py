@@ -288,7 +288,7 @@ def read_plan(path: Path) -> LaserPlan:
         return plan_of_words(content)
     except InputError as error:
         raise InputError(error.what, where=path.name, found=error.found, do=error.do) from error
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             "the plan file lacks a part of a plan",
             where=path.name,
