@@ -80,7 +80,7 @@ class Attack:
             said, _ = process.communicate(timeout=600)
             codes.append(process.returncode)
             if kind == "job" and process.returncode in (0, 1):
-                wrong += self._lost(out, said)
+                wrong += self._lost(out)
         end = self.start(out)
         said, _ = end.communicate(timeout=600)
         codes.append(end.returncode)
@@ -109,19 +109,22 @@ class Attack:
         wrong += [f"{name} is there or not" for name in now.keys() ^ self.gold.keys()]
         return wrong + [f"verify: {mismatch}" for mismatch in verify_folder(out)]
 
-    def _lost(self, out: Path, said: str) -> list[str]:
+    def _lost(self, out: Path) -> list[str]:
         """Whoever is not finished must be named, with a reason."""
         rows = read_table(out / TABLES[1]).records()
         unnamed = [r for r in rows if r["status"] != "finished" and r["reason"] in ("", "n/a")]
         group = self.start(out, level="group")
         told, _ = group.communicate(timeout=600)
-        if group.returncode not in (0, 1) and "nobody" not in told and "nothing" not in told:
-            return [f"the group of a killed run ended with {group.returncode}: {told[-2000:]}"]
+        wrong = [f"nobody says what happened to {row}" for row in unnamed]
+        if group.returncode == 2 and "no subject has what the stage" in told:
+            return wrong  # nobody got so far: there is no group to be lost from
+        if group.returncode not in (0, 1):
+            refused = f"the group of a killed run ended with {group.returncode}: {told[-2000:]}"
+            return [*wrong, refused]
         rows = read_table(out / TABLES[1]).records()
         left_out = {row["participant_id"] for row in read_table(out / TABLES[0]).records()}
         included = {r["participant_id"] for r in rows if r["group"] == "included"}
         lost = self.people - len(left_out | included)
-        wrong = [f"nobody says what happened to {row}" for row in unnamed]
         if lost or left_out & included or len(rows) != self.people:
             wrong.append(f"{lost} of {self.people} people are neither in nor out: {rows}")
         return wrong
