@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,3 +81,17 @@ def test_another_record_is_refused_with_its_place(content: object, found: str) -
 
 def test_keys_of_a_later_version_are_left_alone() -> None:
     assert record_of(Part, {"name": "a", "volume_mm3": 1, "new": 2}, where="x") == Part("a", 1.0)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A record whose parameters may be anything."""
+
+    params: Mapping[str, object]
+
+
+def test_what_may_be_anything_comes_back_as_it_is() -> None:
+    params = {"side": None, "floor": 0.3, "family": ["a", "b"], "nested": {"n": 1}}
+    assert record_of(Told, {"params": params}, where="told.json") == Told(params)
+    with pytest.raises(InputError, match="told.json"):
+        record_of(Whole, {"params": params}, where="told.json")

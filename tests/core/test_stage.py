@@ -153,6 +153,7 @@ def test_a_group_of_inputs_comes_as_one_mapping_of_what_is_there(tmp_path: Path)
         ({"scaled.": "raw.pet"}, r"'scaled\.' names no member"),
         ({**MEMBERS, ".pet": "raw.pet"}, r"'\.pet' names no member"),
         ({**MEMBERS, "image.pet": "raw.pet"}, r"image is named whole"),
+        ({"scaled.pet": "pet.scaled*"}, r"scaled\.pet is of a group, and of every subject"),
     ],
 )
 def test_a_group_that_cannot_be_given_is_refused(inputs: dict[str, str], sentence: str) -> None:

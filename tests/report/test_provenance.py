@@ -37,12 +37,13 @@ def test_a_record_on_disk_may_know_more(tmp_path) -> None:
         {
             "stage": "anatomy", "version": 5, "seconds": 1, "falx": "0.1.0", "python": "3.12",
             "outputs": {"gm": {"uri": "gm.nii.gz", "blake2b": "ff", "size": 12, "mtime_ns": 3}},
-            "notices": ["said"], "peak_mem_mb": 900,
+            "notices": ["said"], "peak_mem_mb": 900, "params": {"refine": True, "family": ["a"]},
         },
     )  # fmt: skip
     record = read_record(StageRecord, tmp_path / "anatomy.json")
     assert record.outputs["gm"] == MadeFile("gm.nii.gz", "ff")
-    assert record.notices == ("said",) and record.params == {}
+    assert record.notices == ("said",)
+    assert record.params == {"refine": True, "family": ["a"]}
     assert provenance_blocks({"anatomy": record})[0].title == "anatomy (version 5, 1.0 s)"
 
 

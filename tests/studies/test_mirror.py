@@ -10,6 +10,7 @@ import pytest
 
 from falx.cli.main import main
 from falx.images.nifti import load
+from falx.pet.norms import percentile_of
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
 
@@ -50,8 +51,16 @@ def test_numbers_are_mirrored(out, mirrored) -> None:
     assert other["side"] == SWAP[own["side"]]
     own.pop("dice_raters")  # the patient in the mirror was drawn by one rater only
     for name, value in own.items():
-        if name.startswith(("certain_", "asymmetry_")):  # of draws, which are no mirror images
+        if value is None:
+            assert other[_across(name)] is None, name
+        elif name.startswith(("certain_", "asymmetry_")):  # of draws, which are no mirror images
             assert other[_across(name)] == pytest.approx(value, rel=0.1, abs=0.05), name
+        elif name.endswith("_regional_z"):  # the healthy mean has a side
+            structure = name.removesuffix("_ai_pet_regional_z")
+            for flat in (own, other):
+                index = flat[name.removesuffix("_z")]
+                among = percentile_of(structure, index, side=flat["side"])
+                assert among is not None and flat[name] == among.z, name
         elif isinstance(value, float):
             assert other[_across(name)] == pytest.approx(value, rel=1e-3, abs=1e-4), name
 

@@ -195,8 +195,10 @@ def _check_groups(stage: Stage) -> None:
             raise FalxError(
                 f"stage {stage.name}: {name} is no input, and only inputs are grouped."
             )
-    for name in stage.inputs:
+    for name, source in stage.sources.items():
         group, dot, key = name.partition(".")
+        if dot and source.gather:
+            raise FalxError(f"stage {stage.name}: {name} is of a group, and of every subject.")
         if dot and not (group.isidentifier() and key):
             raise FalxError(f"stage {stage.name}: the input {name!r} names no member of a group.")
         if dot and group in {*stage.inputs, *stage.outputs, *stage.params}:

@@ -133,16 +133,7 @@ def ablation_stage(
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
-        published, _, _ = read_scaled(files.published_scaled, files.published_metrics)
-        asymmetry = {
-            name: _inside(
-                template,
-                path,
-                files.scaled_metrics[name],
-                published if name == "pet" else None,
-            )
-            for name, path in files.scaled.items()
-        }
+        asymmetry = _asymmetry_inside(files, template)
         rates = {
             name: structure_rates(load_mask(path), drawn.native, labels, side)
             for name, path in (
@@ -153,10 +144,9 @@ def ablation_stage(
     what = {"SpatialReference": NATIVE, "Type": "Lesion"}
     save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
     save(files.ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
-    volume_mm3 = np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3
     found = AblationMetrics(
         side=side,
-        volume_mm3=volume_mm3,
+        volume_mm3=np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3,
         definition=of.definition,
         rates=rates,
         shares=ablated_shares(drawn.native, labels, side),
@@ -320,6 +310,17 @@ def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | 
             "T1w as a mask of the session preop",
         )
     return matrix
+
+
+def _asymmetry_inside(
+    files: AblationFiles, mask: npt.NDArray[np.bool_]
+) -> dict[str, InsideAsymmetry]:
+    """Asymmetry of every modality in a mask of the template grid, shape (X, Y, Z)."""
+    published, _, _ = read_scaled(files.published_scaled, files.published_metrics)
+    return {
+        name: _inside(mask, path, files.scaled_metrics[name], published if name == "pet" else None)
+        for name, path in files.scaled.items()
+    }
 
 
 def _inside(

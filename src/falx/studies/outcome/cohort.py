@@ -118,14 +118,12 @@ def join_cohort(
         signatures follow different definitions.
     """
     headers = _headers(participants, columns or Columns())
-    left_out = dict(excluded or {})
-    kept: dict[str, PatientNumbers] = {}
-    for subject in sorted(patients):
-        reason = _reason_against(patients[subject], subject, participants.rows, headers["outcome"])
-        if reason:
-            left_out[subject] = reason
-        else:
-            kept[subject] = patients[subject]
+    against = {
+        s: _reason_against(patients[s], s, participants.rows, headers["outcome"])
+        for s in sorted(patients)
+    }
+    left_out = {**(excluded or {}), **{s: reason for s, reason in against.items() if reason}}
+    kept = {s: patients[s] for s, reason in against.items() if not reason}
     outcomes = read_outcomes(
         {s: participants.rows[s][headers["outcome"]] for s in kept},
         headers["outcome"],

@@ -129,10 +129,9 @@ def scene_from_labels(
         Boolean, same grid.
     to_template
         Maps native points of shape (N, 3), mm, to template mm; used for the entry box only.
-    vessels
-        Boolean, same grid; without it the plan says that vessels were not checked.
-    sinuses
-        Boolean, same grid: dural sinuses, from which entries and tracks keep away.
+    vessels, sinuses
+        Boolean, same grid. Without vessels the plan says that they were not checked; from dural
+        sinuses entries and tracks keep away.
 
     Raises
     ------
