@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgba
 
 import falx
 from falx.api import functional
@@ -26,6 +27,7 @@ from falx.genes.sets.library import GeneSetLibrary, Origin, restrict
 from falx.genes.sets.ora import over_representation
 from falx.images.nifti import Image, load
 from falx.maps.settings import InferenceOptions
+from falx.report.figures import BLUE, GREY, ORANGE
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, ablation_mask
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
@@ -70,7 +72,10 @@ def head(shape=(10, 12, 9)) -> types.SimpleNamespace:
 def signature_of(shape=(10, 12, 9)) -> SignatureMap:
     mask = Image(np.ones(shape, bool), CUBE)
     metrics = some(side="left", notices=())
-    return SignatureMap(mask, mask, mask, some(head=head(shape)), metrics)
+    return SignatureMap(
+        image=mask, published=mask, template=mask, probability=mask,
+        of=some(head=head(shape)), metrics=metrics,
+    )  # fmt: skip
 
 
 def planned(**changed: object) -> LaserPlanning:
@@ -475,3 +480,100 @@ def test_phantoms_refuse_what_they_do_not_know() -> None:
     for call in (lambda: falx.phantom_groups(people=2), lambda: falx.phantom_rest(volumes=9)):
         with pytest.raises(OptionError, match="is out of range"):
             call()
+
+
+@pytest.fixture(scope="module")
+def gene_map() -> GeneMap:
+    rng = np.random.default_rng(5)
+    X, y, places = rng.normal(size=(30, 40)), rng.normal(size=30), rng.uniform(-50, 50, (30, 3))
+    X[:, :6] += 3 * y[:, None]
+    X[:, 6:10] -= 3 * y[:, None]
+    return falx.pls(X, y, places, n_maps=199, n_draws=60, n_components=1, list_q=0.2)
+
+
+def test_a_map_of_genes_prints_the_figures_of_its_study(gene_map) -> None:
+    facts, study = dict(gene_map._facts()), gene_map.study
+    share = study.model.explained_variance[0]
+    assert facts["regions, genes"] == "30, 40"
+    assert facts["null maps"] == "199 (moran)"
+    assert facts["component 1"] == (
+        f"{100 * share:.1f} % of the map, spatial P = {study.component_p[0]:.3g}"
+    )
+    assert "component 2" not in facts
+    assert facts["genes with bootstrap q < 0.05"] == int((study.weights.q < 0.05).sum())
+    assert facts["genes with spatial q < 0.05"] == int((study.genes.q < 0.05).sum())
+    assert len(gene_map.positive) >= 3 and len(gene_map.negative) >= 3
+    assert facts["genes in the lists"] == (
+        f"{len(gene_map.positive)} positive, {len(gene_map.negative)} negative"
+    )
+    first = (*gene_map.positive[:3], *gene_map.negative[:3])
+    assert facts["first in the lists"] == ", ".join(first)
+    bare = replace(gene_map, positive=(), negative=())
+    assert dict(bare._facts())["first in the lists"] == "none"
+
+
+def test_a_map_of_genes_is_drawn_beside_its_null_maps(gene_map) -> None:
+    (axis,) = gene_map.plot().axes
+    heights = [patch.get_height() for patch in axis.patches]
+    assert sum(heights) == 199 and len(heights) == 40
+    edges = [patch.get_x() for patch in axis.patches]
+    null = 100 * gene_map.study.comparisons[0].null_r2
+    assert min(edges) == pytest.approx(null.min())
+    (line,) = axis.lines
+    share = 100 * gene_map.study.model.explained_variance[0]
+    assert line.get_xdata() == pytest.approx([share, share])
+    assert line.get_color() == ORANGE and axis.patches[0].get_facecolor() == to_rgba(GREY)
+    assert axis.get_xlabel() == "variance explained by the first component, %"
+    assert axis.get_ylabel() == "null maps"
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert set(labels) == {"null maps", f"map, P = {gene_map.study.comparisons[0].p:.3g}"}
+    assert not axis.get_legend().get_frame_on()
+
+
+def test_sets_are_drawn_from_the_smallest_p_downwards() -> None:
+    names = [f"set {k:02d} {'x' * 60}" for k in range(12)]
+    rng = np.random.default_rng(6)
+    sets = {n: tuple(rng.choice(GENES, 6, replace=False)) for n in names}
+    found = falx.enrich(GENES[:5], sets, GENES)
+    figure = found.plot()
+    (axis,) = figure.axes
+    rows = found.table[:10]
+    assert [t.get_text() for t in axis.get_yticklabels()] == [r.name[:50] for r in rows[::-1]]
+    widths = [patch.get_width() for patch in axis.patches]
+    assert widths == pytest.approx([-np.log10(r.q) for r in rows[::-1]])
+    assert axis.patches[0].get_facecolor() == to_rgba(BLUE) and axis.get_xlabel() == "-log10 q"
+    assert figure.get_size_inches() == pytest.approx([7.0, 0.8 + 0.3 * 10])
+    facts = dict(found._facts())
+    n_found = int((found.found.q < 0.05).sum())
+    assert facts["sets tested, with q < 0.05"] == f"12, {n_found}"
+    assert len(facts) == 2 + 5
+
+
+def test_sizes_of_sets_are_filtered_where_asked() -> None:
+    sets = {"four": GENES[:4], "five": GENES[:5], "ten": GENES[:10]}
+    assert [r.name for r in falx.enrich(GENES[:3], sets, GENES).table] == ["five", "ten"]
+    small = falx.enrich(GENES[:3], sets, GENES, smallest=4, largest=5)
+    assert {r.name for r in small.table} == {"four", "five"}
+    with pytest.raises(InputError, match="genes: a list of words is needed"):
+        falx.enrich("G1", sets, GENES)
+    with pytest.raises(InputError, match="universe: a list of words is needed"):
+        falx.enrich(GENES[:3], sets, "G1")
+    with pytest.raises(InputError, match="five: a list of words is needed"):
+        falx.enrich(GENES[:3], {"five": "G1"}, GENES)
+
+
+def test_notices_of_a_list_stay_with_its_result() -> None:
+    found = falx.enrich([*GENES[:3], "X1"], {"s": GENES[:5]}, GENES)
+    assert found.notices == (
+        "the given sets: genes outside the tested ones do not count (found: 1).",
+    )
+    assert repr(found).split("\n")[-1].strip().startswith("notice")
+
+
+def test_a_library_and_a_path_are_taken_as_they_are(tmp_path) -> None:
+    path = tmp_path / "mine.gmt"
+    path.write_text("s\t\t" + "\t".join(GENES[:5]) + "\n")
+    for given_ in (path, str(path)):
+        assert repr(falx.enrich(GENES[:3], given_, GENES)).startswith("Gene sets of mine")
+    library = GeneSetLibrary("own", {"s": GENES[:5]}, Origin("x"))
+    assert falx.enrich(GENES[:3], library, GENES).found.library == "own"

@@ -120,7 +120,7 @@ def write_table(path: Path | str, header: Sequence[str], rows: Iterable[Sequence
     write_text(path, table_text(header, rows, delimiter=delimiter))
 
 
-def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
+def write_json(path: Path | str, content: Mapping[str, object]) -> None:
     """Write JSON atomically; numbers that are not finite become null."""
     write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
 

@@ -5,9 +5,9 @@ The stages of Mo et al. 2025 between the PET and the signature; :mod:`falx.pet.s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -422,9 +422,10 @@ def read_pet(path: Path, *, frames: str = "static") -> Pet:
         if "3D image is needed" not in str(error):
             raise
         image = average_frames(
-            load(path, ndim=4), frames, sidecar.get("FrameDuration"), where=path.name
+            load(path, ndim=4), frames, _durations(sidecar, path.name), where=path.name
         )
-    units = sidecar.get("Units")
+    told = sidecar.get("Units")
+    units = str(told) if told else None
     if units is None:
         notify(
             "the PET has no unit; asymmetry does not depend on its scale, activities are in "
@@ -434,7 +435,24 @@ def read_pet(path: Path, *, frames: str = "static") -> Pet:
     return Pet(check_pet(image, where=path.name), units)
 
 
-def _sidecar(path: Path) -> dict[str, Any]:
+def _durations(sidecar: Mapping[str, object], where: str) -> list[float] | None:
+    """Return what the sidecar says of the frames, None if it says nothing."""
+    durations = sidecar.get("FrameDuration")
+    if durations is None:
+        return None
+    listed = durations if isinstance(durations, list) else [durations]
+    numbers = [float(d) for d in listed if isinstance(d, int | float)]
+    if len(numbers) != len(listed):
+        raise InputError(
+            "FrameDuration is no list of numbers",
+            where=where,
+            found=repr(durations)[:60],
+            do="write the seconds of every frame into the sidecar, such as [300, 300]",
+        )
+    return numbers
+
+
+def _sidecar(path: Path) -> dict[str, object]:
     beside = path.with_name(path.name.split(".nii")[0] + ".json")
     if not beside.exists():
         return {}

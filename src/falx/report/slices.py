@@ -236,7 +236,7 @@ class _Mosaic:
         return cls(tuple(placed), (sum(heights), sum(widths)), max(*heights, *widths))
 
     def fill(self, image: Image) -> npt.NDArray[np.float32]:
-        """Sample an image on every plane."""
+        """Sample an image on every plane; shape of the picture."""
         pixels = np.zeros(self.size, np.float32)
         for cell in self.cells:
             high, wide = cell.size
@@ -246,7 +246,7 @@ class _Mosaic:
         return np.nan_to_num(pixels)
 
     @property
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """How the drawing library shows the pixels."""
         extent = (0, self.size[1], 0, self.size[0])
         return {

@@ -370,5 +370,6 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
 )

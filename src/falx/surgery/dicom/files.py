@@ -162,7 +162,7 @@ def _complete(data: Any, frames: int) -> bool:
 
 def _converted(image: Path) -> Converted:
     path = image.with_suffix(".json")
-    full: dict[str, Any] = read_json(path) if path.exists() else {}
+    full: dict[str, object] = read_json(path) if path.exists() else {}
     return Converted(
         image=str(image),
         number=str(full.get("SeriesNumber", "")),
@@ -171,7 +171,7 @@ def _converted(image: Path) -> Converted:
     )
 
 
-def store(series: Converted, path: Path, *, extra: Mapping[str, Any] | None = None) -> None:
+def store(series: Converted, path: Path, *, extra: Mapping[str, object] | None = None) -> None:
     """Write image and sidecar under a BIDS name; voxels and affine stay as converted.
 
     Free text of the header is emptied and extensions are dropped; equal input gives equal
