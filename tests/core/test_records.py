@@ -80,3 +80,13 @@ def test_another_record_is_refused_with_its_place(content: object, found: str) -
 
 def test_keys_of_a_later_version_are_left_alone() -> None:
     assert record_of(Part, {"name": "a", "volume_mm3": 1, "new": 2}, where="x") == Part("a", 1.0)
+
+
+@dataclass(frozen=True)
+class Anything:
+    params: dict[str, object]
+
+
+def test_values_of_any_kind_come_back_as_they_are() -> None:
+    content = {"params": {"refine": False, "n": 3, "names": ["a"], "none": None, "deep": {"x": 1}}}
+    assert record_of(Anything, content, where="x").params == content["params"]
