@@ -20,6 +20,12 @@ def test_planted_foci_of_the_demonstration_are_found_to_their_edge():
     assert np.mean([patient.sensitivity for patient in found]) >= 0.85
     stated = np.mean([patient.signature.false_share for patient in found])
     assert stated == pytest.approx(1 - np.mean([p.precision for p in found]), abs=0.1)
+    # Of 95 % intervals 10 of 10 held; 7 and fewer have a probability of .012.
+    limits = [np.quantile(patient.shares, [0.025, 0.975]) for patient in found]
+    held = [low <= 1 - p.precision <= high for p, (low, high) in zip(found, limits, strict=True)]
+    assert np.count_nonzero(held) >= 8
+    rates = [patient.rate for patient in found]
+    assert sum(r.interval.low <= r.true <= r.interval.high for r in rates) >= 8
 
 
 @pytest.mark.parametrize("people", [False, True])

@@ -73,6 +73,25 @@ def test_strength_and_width_are_measured(scan, strength, fwhm_mm):
         assert ratio == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize("fwhm_mm", [16.0, 24.0])
+def test_noise_filtered_too_widely_is_refused(scan, fwhm_mm):
+    rng = np.random.default_rng(int(fwhm_mm))
+    image, _ = noisy(scan[2], scan[1], rng, strength=0.1, fwhm_mm=fwhm_mm)
+    with pytest.raises(InputError, match="filtered too widely.*by no more than 12 mm"):
+        measure(image, scan, rng)
+
+
+@pytest.mark.parametrize(("levels", "most"), [(255, 1.1), (16, 1.3)])
+def test_rounding_makes_the_noise_larger_and_never_smaller(scan, levels, most):
+    rng = np.random.default_rng(5)
+    image, level = noisy(scan[2], scan[1], rng, strength=0.03, fwhm_mm=5.0)
+    step = image.max() / levels
+    found = measure((np.round(image / step) * step).astype(np.float32), scan, rng)
+    grey = scan[3].gm > 0.5
+    ratio = np.sqrt(np.mean(found.sd.data[grey] ** 2) / np.mean(level[grey] ** 2))
+    assert 0.95 < ratio < most
+
+
 def test_a_noisier_place_is_found(scan):
     _, grid, clean, spread = scan
     rng = np.random.default_rng(12)

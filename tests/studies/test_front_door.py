@@ -162,7 +162,7 @@ def test_a_plan_is_that_of_the_stage(chain, out, tmp_path) -> None:
 
 def test_another_choice_gives_another_signature_and_an_unknown_one_a_sentence(chain) -> None:
     _, _, asymmetry, signature = chain
-    strict = falx.signature(asymmetry, side="right", threshold=-0.15)
+    strict = falx.signature(asymmetry, side="right", method="threshold", threshold=-0.15)
     assert 0 < strict.metrics.volume_mm3 < signature.metrics.volume_mm3
     assert not (strict.image.data & ~signature.image.data).any()
     with pytest.raises(falx.FalxError, match="no choice 'treshold'; did you mean 'threshold'"):

@@ -30,6 +30,7 @@ def _converter() -> Converter:
 
     converter = Converter(forbid_extra_keys=False)
     converter.register_structure_hook(float, lambda v, _: math.nan if v is None else float(v))
+    # Whatever it is, as JSON holds it; by identity, for every class is a subclass of it.
     converter.register_structure_hook_func(lambda kind: kind is object, lambda v, _: v)
     converter.register_structure_hook_func(_is_array, lambda v, _: np.asarray(v, dtype=float))
     converter.register_unstructure_hook_func(_is_array, lambda v: v.tolist())

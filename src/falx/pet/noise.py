@@ -58,6 +58,10 @@ INSIDE = 0.5
 ALIKE = 0.98
 """Neighbours as alike as this were filtered so widely that the fit leaves nothing to measure."""
 
+WIDEST_MM = 12.5
+"""Noise measured as wider is refused. Of noise filtered by 8, 10 and 12 mm .94 is found in grey
+matter; of 16 and 24 mm, which look like up to 15.9 mm, .85 and .78."""
+
 ROUNDS = 4
 BINS = 10
 SIGMAS = np.linspace(0.2, 6.0, 200)
@@ -148,6 +152,12 @@ def measure_noise(
         _, passed = fit(_unit_noise(grid, fwhm_mm, rng), nothing)
         left += passed**2 / np.float32(ROUNDS)
         target += seen - fit.correlations(passed)
+    if fwhm_mm.max() > WIDEST_MM:
+        raise InputError(
+            "the noise of the PET cannot be measured: the image was filtered too widely",
+            found=f"noise of {fwhm_mm.max():.1f} mm FWHM",
+            do=f"give the image as reconstructed, filtered by no more than {FIT_MM:g} mm",
+        )
     variance = _variance(residual**2, left, model, fit.inside, grid)
     return Noise(Image(np.sqrt(variance), grid.affine), fwhm_mm)
 
