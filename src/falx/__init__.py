@@ -3,7 +3,7 @@
 >>> import falx
 >>> head = falx.segment("t1w.nii.gz")                      # doctest: +SKIP
 >>> pet = falx.correct_pet("pet.nii.gz", head)             # doctest: +SKIP
->>> found = falx.signature(falx.asymmetry(pet, head), head, side="left")  # doctest: +SKIP
+>>> found = falx.signature(falx.asymmetry(pet), side="left")  # doctest: +SKIP
 
 The names below are imported when they are first used; ``examples/`` shows each at work.
 """
@@ -20,7 +20,6 @@ _HOMES = {
     "coregister": "api.head",
     "correct_pet": "api.metabolic",
     "enrich": "api.genes",
-    "foci": "api.foci",
     "group_map": "api.groups",
     "phantom_genes": "api.demo",
     "phantom_groups": "api.demo",

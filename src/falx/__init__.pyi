@@ -5,7 +5,6 @@ from falx.api.demo import phantom_groups as phantom_groups
 from falx.api.demo import phantom_patient as phantom_patient
 from falx.api.demo import phantom_rest as phantom_rest
 from falx.api.demo import published_cohort as published_cohort
-from falx.api.foci import foci as foci
 from falx.api.functional import reho as reho
 from falx.api.genes import enrich as enrich
 from falx.api.genes import pls as pls

@@ -12,8 +12,10 @@ from calling import call
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.core.participants import participants_of
+from falx.core.records import record_of
 from falx.core.tables import parse_table
 from falx.studies.resistance.demographics import (
+    PersonMeasures,
     compare_numbers,
     compare_words,
     demographics_of,
@@ -107,7 +109,9 @@ def rows_of(*lines, columns="sex"):
     """Rows by variable of people of groups A and B, from lines of a table."""
     text = "\n".join([f"participant_id\tgroup\t{columns}", *lines]) + "\n"
     people = participants_of(parse_table(text, where="participants.tsv"))
-    found = demographics_of(people, "group", ("A", "B"), {s: {} for s in people.rows}, {}, {})
+    found = demographics_of(
+        people, "group", ("A", "B"), {s: PersonMeasures() for s in people.rows}, {}, {}
+    )
     return {row.variable: row for row in found.rows}
 
 
@@ -216,7 +220,11 @@ def test_the_group_itself_and_the_label_are_not_compared():
 def measured_rows(metrics, moved, reho):
     lines = ["participant_id\tgroup", *(f"sub-{s}\t{'AB'[int(s) % 2]}" for s in metrics)]
     people = participants_of(parse_table("\n".join(lines) + "\n", where="p.tsv"))
-    found = demographics_of(people, "group", ("A", "B"), metrics, moved, reho)
+    records = [
+        {s: record_of(PersonMeasures, content, where=s) for s, content in measured.items()}
+        for measured in (metrics, moved, reho)
+    ]
+    found = demographics_of(people, "group", ("A", "B"), *records)
     return {row.variable: row for row in found.rows}
 
 
@@ -249,11 +257,12 @@ def test_groups_that_nobody_belongs_to_have_no_column():
     people = participants_of(
         parse_table("participant_id\tgroup\nsub-1\tA\nsub-2\tC\nsub-3\tA\n", where="p.tsv")
     )
-    found = demographics_of(people, "group", ("B", "A"), {"1": {}, "3": {}, "2": {}}, {}, {})
+    measured = dict.fromkeys("132", PersonMeasures())
+    found = demographics_of(people, "group", ("B", "A"), measured, {}, {})
     assert found.groups == ("A",)
     assert found.rows[0].cells == ("2",)
     with pytest.raises(InputError) as caught:
-        demographics_of(people, "group", ("X", "Y"), {"1": {}}, {}, {})
+        demographics_of(people, "group", ("X", "Y"), {"1": PersonMeasures()}, {}, {})
     assert str(caught.value) == (
         "participants.tsv: nobody belongs to a group (found: column group, groups X, Y); name "
         "column and groups as the table does."

@@ -88,16 +88,16 @@ def test_a_new_row_gives_a_study_with_its_stages(monkeypatch: pytest.MonkeyPatch
     from falx.studies.signature import study
 
     row = Modality(
-        "fmz", "flumazenil PET", Quantity("flumazenil PET", zero_is_missing=True),
-        lambda **entities: f"sub-{{subject}}/fmz_{entities['desc']}_{entities['space']}.nii.gz",
-        "FMZ", raw=modalities.RawInput("flumazenil PET", suffix="pet", datatype="pet"),
+        "trial", "trial PET", Quantity("trial PET", zero_is_missing=True),
+        lambda **entities: f"sub-{{subject}}/trial_{entities['desc']}_{entities['space']}.nii.gz",
+        "TRIAL", raw=modalities.RawInput("trial PET", suffix="pet", datatype="pet"),
     )  # fmt: skip
     monkeypatch.setattr(modalities, "MODALITIES", (*MODALITIES, row))
     try:
         found = importlib.reload(study).STUDY
-        assert found.stage("asymmetry_fmz").inputs["matrix"] == "coregister_fmz.matrix"
-        assert found.stage("report").inputs["coregistrations.fmz"] == "coregister_fmz.matrix?"
-        assert found.stage("numbers").inputs["asymmetry.fmz"] == "asymmetry_fmz.metrics?"
+        assert found.stage("asymmetry_trial").inputs["matrix"] == "coregister_trial.matrix"
+        assert found.stage("report").inputs["coregistrations.trial"] == "coregister_trial.matrix?"
+        assert found.stage("numbers").inputs["asymmetry.trial"] == "asymmetry_trial.metrics?"
         paths = [path for stage in found.stages for path in stage.outputs.values()]
         assert len(paths) == len(set(paths))
     finally:

@@ -222,8 +222,8 @@ def test_differences_are_others_minus_free_in_percentage_points():
         ),
         (
             "The ablative rate of the hippocampus: 60.0 % in seizure-free patients and 35.0 % in "
-            "the others; others minus seizure-free -25.0 percentage points "
-            "(-20.0 to 5.0), P < 0.001."
+            "the others; others minus seizure-free -25.0 percentage points (-20.0 to 5.0), P < "
+            "0.001."
         ),
     ]
 

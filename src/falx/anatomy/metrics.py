@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,13 +130,13 @@ class AnatomyMetrics:
     alignment_nats: float
     fit: FitMetrics
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the content of the JSON file; a reason stands only where there is one."""
-        content: dict[str, Any] = plain(self)
-        for entry in content["structures"].values():
-            if entry["reason"] is None:
-                del entry["reason"]
-        return content
+        structures = {
+            number: {k: v for k, v in plain(one).items() if k != "reason" or v is not None}
+            for number, one in self.structures.items()
+        }
+        return {**plain(self), "structures": structures}
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from falx.api.results import Result, drawn, percent
 from falx.core.errors import InputError, check_option, collect_notices
 from falx.core.grid import SIDES, Side
 from falx.images.nifti import Image, as_stored
+from falx.pet.finding import ScaledPet, find_signature
+from falx.pet.foci import FocusRow
 from falx.pet.metrics import SignatureMetrics
 from falx.pet.settings import SignatureRule
-from falx.pet.signature import SignatureMasks
-from falx.pet.steps import find_signature
+from falx.pet.steps import published_asymmetry
 from falx.report.slices import Layer, slices_figure
 from falx.surgery.metrics import InsideAsymmetry
 from falx.surgery.outcome.ablation import AblativeRate, bring_mask, check_side
@@ -31,6 +32,8 @@ from falx.surgery.outcome.made import bring_drawn, inside_asymmetry, structure_r
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+REFUTED = "the other side is lower than noise and healthy people account for as well"
 
 __all__ = ["AblativeRates", "SignatureMap", "ablative_rate", "signature"]
 
@@ -42,16 +45,21 @@ class SignatureMap(Result):
     Parameters
     ----------
     image
-        Mask on the T1w grid, at the chosen threshold.
+        Mask on the T1w grid.
     published
-        The same at the published threshold, z + 5 scale, both sides, no grey-matter floor.
+        The same as the scripts of Mo 2025 define it: measured PET, z + 5 scale, both sides, no
+        grey-matter floor; ``None`` where the measured PET is not known.
     template
-        Mask on the template grid, at the chosen threshold.
+        Mask on the template grid.
+    probability
+        Of belonging to a focus that neither noise nor healthy asymmetry accounts for, on the T1w
+        grid; zero away from foci, and everywhere if the noise is not known.
     """
 
     image: Image
-    published: Image
+    published: Image | None
     template: Image
+    probability: Image
     of: Asymmetry
     metrics: SignatureMetrics
     title = "Metabolic signature"
@@ -66,15 +74,34 @@ class SignatureMap(Result):
         """What was said on the way."""
         return tuple(self.metrics.notices)
 
+    @property
+    def foci(self) -> tuple[FocusRow, ...]:
+        """Foci of both sides that noise and healthy asymmetry do not account for."""
+        found = self.metrics.calibrated
+        return () if found is None else found.everywhere
+
     def _facts(self) -> Sequence[tuple[str, object]]:
         found = self.metrics
-        cut = found.threshold
-        return [
+        rows: list[tuple[str, object]] = [
             ("focus", f"{found.side}, from {found.side_from}"),
-            ("asymmetry index", f"{cut.comparison} {cut.value:g} on the {cut.scale} scale"),
+            ("definition", str(found.definition)),
             ("volume, mm³", found.volume_mm3),
-            ("volume at the published threshold, mm³", found.published_volume_mm3),
+            ("volume by the published definition, mm³", found.published_volume_mm3),
         ]
+        known = found.calibrated
+        if known is None:
+            return [*rows, ("certain", "nothing: the noise of the PET is not known")]
+        rows.append(("foci", f"{len(known.foci)} at a familywise rate of {known.level:g}"))
+        if known.false_share is not None:
+            limits = f"{percent(known.false_share_low)} to {percent(known.false_share_high)}"
+            rows.append(("expected false share", f"{percent(known.false_share)} ({limits})"))
+        for number, one in enumerate(known.foci, start=1):
+            place = ", ".join(f"{mm:.0f}" for mm in one.peak_mni_mm)
+            told = f"P = {one.probability:.3g}, asymmetry {one.mean_asymmetry:.3f}"
+            rows.append((f"focus {number}", f"{one.region}, {told}, lowest at MNI ({place}) mm"))
+        if known.refuted:
+            rows.append(("doubt", REFUTED))
+        return rows
 
     def plot(self) -> Figure:
         """Draw the asymmetry with the signature outlined, through its middle."""
@@ -94,7 +121,8 @@ class AblativeRates(Result):
     image
         The ablation on the T1w grid.
     rates, published
-        Structure to rate, of the chosen and of the published signature.
+        Structure to rate, of the chosen and of the published signature; the latter is empty
+        where the measured PET is not known.
     inside
         Asymmetry of the PET inside the ablation.
     """
@@ -140,17 +168,22 @@ class AblativeRates(Result):
 
 
 def signature(of: Asymmetry, *, side: str | None = None, **choices: Any) -> SignatureMap:
-    """Find the signature: tissue whose uptake falls below that of its mirror image.
+    """Find the signature: foci of low uptake that noise and healthy asymmetry do not make.
+
+    A person without a focus should have a false one with the probability `level`. That was
+    measured on phantoms alone, with an assumed smoothness of healthy asymmetry:
+    ``docs/methods/signature.md``.
 
     Parameters
     ----------
     of
-        From :func:`asymmetry` of a PET.
+        From :func:`asymmetry` of what :func:`correct_pet` returned. The method ``"threshold"``
+        takes the asymmetry of any image.
     side
-        ``"left"`` or ``"right"``; the side that is lower if absent.
+        ``"left"`` or ``"right"``; both sides are searched if absent.
     choices
-        See :class:`falx.pet.settings.SignatureRule`: ``threshold``, ``threshold_scale``,
-        ``gm_floor``, ``ipsilateral_only``, ``minimum_cluster_mm3``, …
+        See :class:`falx.pet.settings.SignatureRule`: ``method``, ``level``, ``seed``,
+        ``threshold``, ``threshold_scale``, ``gm_floor``, ``ipsilateral_only``, …
     """
     if not isinstance(of, Asymmetry):
         raise InputError(
@@ -161,18 +194,37 @@ def signature(of: Asymmetry, *, side: str | None = None, **choices: Any) -> Sign
     if side is not None:
         check_option("side", side, SIDES)
     settings = settings_of(SignatureRule, choices)
-    with collect_notices() as notices:
-        found = find_signature(
-            of._as_scaled(), of.metrics, of.place, of.head.gm, settings, side=side
+    if settings.method == "calibrated" and of.source is None:
+        raise InputError(
+            "what is certain cannot be told without the noise of the PET",
+            found=f"an asymmetry of {of.metrics.quantity} that is not of a corrected PET",
+            do="give the asymmetry of what falx.correct_pet returned, or method='threshold'",
         )
+    with collect_notices() as notices:
+        rng = np.random.default_rng(settings.seed)
+        found = find_signature(_scaled_pet(of), of.place, of.head.gm, settings, side=side, rng=rng)
     template, native = of.place.template.affine, of.place.native.affine
-    masks: SignatureMasks = found.chosen
+    published = found.published
     return SignatureMap(
-        image=as_stored(masks.native, native),
-        published=as_stored(found.published.native, native),
-        template=as_stored(masks.template, template),
+        image=as_stored(found.chosen.native, native),
+        published=None if published is None else as_stored(published.native, native),
+        template=as_stored(found.chosen.template, template),
+        probability=as_stored(found.probability, native),
         of=of,
         metrics=replace(found.metrics, notices=tuple(notices)),
+    )
+
+
+def _scaled_pet(of: Asymmetry) -> ScaledPet:
+    """Return what the signature rests on, as the stages hand it over."""
+    source = of.source
+    if source is None:
+        return ScaledPet(of._as_scaled(), of.metrics)
+    published = published_asymmetry(source.measured, of.place).scaled
+    stored = as_stored(published.image, of.place.template.affine).data
+    noise = source.noise if source.metrics.noise.reason is None else None
+    return ScaledPet(
+        of._as_scaled(), of.metrics, source.metrics, noise, replace(published, image=stored)
     )
 
 
@@ -209,11 +261,13 @@ def ablative_rate(
         made = bring_drawn(mask, labels.grid, to_drawn, where=where, threads=threads)
         template = bring_mask(mask, of.place.to_native_mm, matrix=to_drawn, threads=threads)
         check_side(template, grid, side, where=where)
-        inside = inside_asymmetry(template, of._as_scaled(), grid, where=where)
-        rates, published = (
-            structure_rates(masks, made.native, labels, side)
-            for masks in (found.image, found.published)
+        inside = inside_asymmetry(
+            template, of._as_scaled(), grid, published=_scaled_pet(of).published, where=where
         )
+        rates = structure_rates(found.image, made.native, labels, side)
+        published = {}
+        if found.published is not None:
+            published = structure_rates(found.published, made.native, labels, side)
     return AblativeRates(
         as_stored(made.native, labels.affine), rates, published, inside, found, tuple(notices)
     )

@@ -235,7 +235,7 @@ def need_head(head: object, what: str) -> None:
 
 
 def matrix_to(given: Any, find: bool, head: Head, threads: int) -> npt.NDArray[np.float64]:
-    """Return T1w mm → image mm, as a matrix or found by coregistration."""
+    """Return T1w mm → image mm, shape (4, 4), as given or found by coregistration."""
     if find:
         return coregister(given, head, threads=threads).matrix
     if isinstance(given, Coregistered):

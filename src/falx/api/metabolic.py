@@ -25,6 +25,7 @@ from falx.pet.files import read_pet
 from falx.pet.frames import Pet, average_frames, check_pet
 from falx.pet.maps import Place
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics
+from falx.pet.noise import Noise
 from falx.pet.scaling import Scaled
 from falx.pet.settings import AsymmetrySettings, Correction
 from falx.pet.steps import (
@@ -57,13 +58,20 @@ class CorrectedImage(Result):
     matrix
         Shape (4, 4), T1w mm → PET mm.
     metrics
-        Activities, regional asymmetry and its standard error.
+        Activities, regional asymmetry and its standard error, noise.
+    noise
+        Of the corrected image, in T1w mm; its standard deviation is zero everywhere if it could
+        not be measured.
+    measured
+        The PET before the correction, its affine to T1w mm.
     """
 
     image: Image
     head: Head
     matrix: npt.NDArray[np.float64]
     metrics: PetMetrics
+    noise: Noise
+    measured: Image
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -110,6 +118,8 @@ class Asymmetry(Result):
         The image on its intensity scale, template grid.
     metrics
         Scale, reference, means of the structures.
+    source
+        The corrected PET that it is of; ``None`` for any other image.
     """
 
     image: Image
@@ -118,6 +128,7 @@ class Asymmetry(Result):
     head: Head
     place: Place
     metrics: AsymmetryMetrics
+    source: CorrectedImage | None = None
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -155,6 +166,7 @@ def correct_pet(
     *,
     matrix: npt.ArrayLike | Coregistered | None = None,
     units: str | None = None,
+    seed: int = 1,
     threads: int = 2,
     **choices: Any,
 ) -> CorrectedImage:
@@ -170,6 +182,8 @@ def correct_pet(
         T1w mm → PET mm, or what :func:`coregister` returned; found here if absent.
     units
         Of an image without a sidecar.
+    seed
+        Of the draws that calibrate the noise.
     choices
         See :class:`falx.pet.settings.Correction`: ``method``, ``psf_fwhm_mm``,
         ``smoothing_fwhm_mm``, ``floor``, ``frames``.
@@ -180,11 +194,16 @@ def correct_pet(
         measured = measured_pet(pet, settings.frames, units)
         to_pet = matrix_to(pet if matrix is None else matrix, matrix is None, head, threads)
         tissues = Tissues(head.gm, head.wm, head.csf, head.structures)
-        found = correct_measured(
-            measured, np.linalg.inv(to_pet), tissues, settings, threads=threads
-        )
-    metrics = replace(found.metrics, notices=tuple(notices))
-    return CorrectedImage(as_stored(found.image.data, found.image.affine), head, to_pet, metrics)
+        to_t1, rng = np.linalg.inv(to_pet), np.random.default_rng(seed)
+        found = correct_measured(measured, to_t1, tissues, settings, rng=rng, threads=threads)
+    return CorrectedImage(
+        image=as_stored(found.image.data, found.image.affine),
+        head=head,
+        matrix=to_pet,
+        metrics=replace(found.metrics, notices=tuple(notices)),
+        noise=found.noise,
+        measured=as_stored(measured.image.data, to_t1 @ measured.image.affine),
+    )
 
 
 def asymmetry(
@@ -238,6 +257,7 @@ def asymmetry(
         head=of,
         place=place,
         metrics=replace(found.metrics, notices=tuple(notices)),
+        source=image if isinstance(image, CorrectedImage) and quantity == "pet" else None,
     )
 
 

@@ -117,7 +117,7 @@ def roc(
     Parameters
     ----------
     score
-        One number a patient, such as the ablative rate.
+        Shape (n,): one number a patient, such as the ablative rate.
     outcome
         1 for the event, 0 without, one a patient.
     higher_is_positive

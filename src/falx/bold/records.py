@@ -1,4 +1,8 @@
-"""What the BOLD stages hand on as JSON: the motion of a run, and what cleaning and ReHo made."""
+"""What the BOLD stages hand on as JSON: the motion of a run, and what cleaning and ReHo made.
+
+Displacements: Power et al. 2012, NeuroImage 59:2142; Jenkinson et al. 2002, NeuroImage 17:825; Van
+Dijk et al. 2012, NeuroImage 59:431.
+"""
 
 from __future__ import annotations
 
@@ -178,7 +182,7 @@ class RehoRecord:
         residual_fwhm_mm: npt.NDArray[np.float64],
         notices: list[str],
     ) -> RehoRecord:
-        """Describe the maps of one run."""
+        """Describe the maps of one run; the three widths, shape (3,), are those of its noise."""
         values, used = found.w[found.computed], found.series_used[found.computed]
         counts, edges = np.histogram(values, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
         tissues = nuisance.tissues.items()

@@ -17,7 +17,7 @@ from falx.clinical.logistic.batch import BatchFit, fit_batch
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
 from falx.clinical.roc.cut_validation import correct_632_plus
 from falx.core.checks import Bools, Floats, binary_outcome, vector
-from falx.core.errors import InputError
+from falx.core.errors import InputError, check_option
 from falx.core.possible import Probability, Share
 
 __all__ = [
@@ -249,6 +249,7 @@ def bootstrap_peak(
     Of a predictor (n,) every resample's curve is followed on 401 points over its range. Resamples
     without a turning point contribute the end of the range that is highest or lowest.
     """
+    check_option("kind", kind, ("maximum", "minimum"))
     event = binary_outcome(outcome)
     x = vector(predictor, "the predictor", at_least=len(event))
     grid = np.linspace(x.min(), x.max(), 401)

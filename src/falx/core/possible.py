@@ -177,7 +177,7 @@ def _items(kind: Any, values: Any, path: str) -> Iterator[tuple[str, Any, Possib
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: type[Any]) -> dict[str, object]:
     """Types of the fields of a dataclass that hold numbers with a range."""
     hints = typing.get_type_hints(kind, include_extras=True)
     names = [item.name for item in dataclasses.fields(kind)]

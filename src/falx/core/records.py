@@ -64,7 +64,7 @@ def plain(record: Any) -> Any:
     return _converter().unstructure(record)
 
 
-def record_of(kind: type[T], content: Mapping[str, Any], *, where: str) -> T:
+def record_of(kind: type[T], content: Mapping[str, object], *, where: str) -> T:
     """Return the record that some JSON content holds.
 
     Parameters

@@ -147,11 +147,11 @@ class Stage:
                 f"does not take, and misses {sorted(needs - named)} that it does."
             )
 
-    def call(self, arguments: Mapping[str, Any], *, threads: int = 1) -> None:
+    def call(self, arguments: Mapping[str, object], *, threads: int = 1) -> None:
         """Call the function with values by name; those of a record are put together first."""
         function, bound = _unwrapped(self.run)
         left = gathered(arguments)
-        given: dict[str, Any] = {}
+        given: dict[str, object] = {}
         for name, kind in _records(function).items():
             if name not in bound:
                 own = [f for f in dataclasses.fields(kind) if f.name in left]
@@ -166,7 +166,7 @@ class Stage:
         return {role: Source.parse(text) for role, text in self.inputs.items()}
 
 
-def gathered(named: Mapping[str, Any]) -> dict[str, Any]:
+def gathered(named: Mapping[str, object]) -> dict[str, object]:
     """Put what is named ``group.key`` into one mapping a group, without what is ``None``.
 
     Examples
@@ -174,13 +174,14 @@ def gathered(named: Mapping[str, Any]) -> dict[str, Any]:
     >>> gathered({"t1w": 1, "scaled.pet": 2, "scaled.flair": None, "scaled.gm": 3})
     {'t1w': 1, 'scaled': {'pet': 2, 'gm': 3}}
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
+    groups: dict[str, dict[str, object]] = {}
     for name, value in named.items():
         group, dot, key = name.partition(".")
         if not dot:
             found[name] = value
             continue
-        members = found.setdefault(group, {})
+        found[group] = members = groups.setdefault(group, {})
         if value is not None:
             members[key] = value
     return found
@@ -200,11 +201,11 @@ def _check_groups(stage: Stage) -> None:
             raise FalxError(f"stage {stage.name}: the input {name!r} names no member of a group.")
         if dot and group in {*stage.inputs, *stage.outputs, *stage.params}:
             raise FalxError(f"stage {stage.name}: {group} is named whole, and in parts by {name}.")
-        if dot and get_origin(kinds.get(group, Mapping[str, Any])) is not Mapping:
+        if dot and get_origin(kinds.get(group, Mapping[str, object])) is not Mapping:
             raise FalxError(f"stage {stage.name}: {name} is of a group, but {group} no mapping.")
 
 
-def _types(run: Callable[..., None]) -> dict[str, Any]:
+def _types(run: Callable[..., None]) -> dict[str, object]:
     """Type of every argument by name, as far as declared; of a record, those of its fields."""
     function, _ = _unwrapped(run)
     own = dict(get_type_hints(function)) if hasattr(function, "__annotations__") else {}
@@ -238,7 +239,7 @@ def arguments_of(run: Callable[..., None]) -> set[str] | None:
     return takes - {"threads", *bound}
 
 
-def _unwrapped(run: Callable[..., None]) -> tuple[Callable[..., None], Mapping[str, Any]]:
+def _unwrapped(run: Callable[..., None]) -> tuple[Callable[..., None], Mapping[str, object]]:
     """Return the function behind a partial, and what is bound to it."""
     return (run.func, run.keywords) if isinstance(run, partial) else (run, {})
 

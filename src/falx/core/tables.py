@@ -70,7 +70,7 @@ def number(text: str | None, *, where: str, what: str = "value") -> float:
     Raises
     ------
     InputError
-        If the cell holds a word.
+        If the cell holds a word, or a number that is infinite.
 
     Examples
     --------
@@ -80,9 +80,12 @@ def number(text: str | None, *, where: str, what: str = "value") -> float:
     if text is None or is_missing(text):
         return math.nan
     try:
-        return float(_clean(text))
+        value = float(_clean(text))
     except ValueError:
         raise InputError(f"the {what} is not a number", where=where, found=repr(text)) from None
+    if math.isinf(value):
+        raise InputError(f"the {what} is infinite", where=where, found=repr(text))
+    return value
 
 
 @dataclass(frozen=True)
@@ -188,10 +191,10 @@ def rows_as(kind: type[T], table: Table, **headers: str) -> list[T]:
     kinds = [hints[name] for name in wanted]
     return [
         kind(
-            *(
-                _cell_as(hint, text, f"{table.where}, line {line}", name)
+            **{
+                name: _cell_as(hint, text, f"{table.where}, line {line}", name)
                 for hint, text, name in zip(kinds, cells, wanted, strict=True)
-            )
+            }
         )
         for line, *cells in zip(table.lines, *columns, strict=True)
     ]
@@ -415,7 +418,8 @@ def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = 
     Raises
     ------
     InputError
-        If there is no row, rows differ in length, or a cell holds a word.
+        If there is no row, rows differ in length, a row or a column has no name, or a cell holds
+        a word.
 
     Examples
     --------
@@ -448,12 +452,22 @@ def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = 
         columns = tuple(map(str, range(1, width)))
     else:
         columns = tuple(map(_clean, header[len(header) + 1 - width :]))
+    if not all(names) or not all(columns):
+        raise InputError(
+            "a row or a column has no name",
+            where=where,
+            found=", ".join(f"row {i}" for i, name in enumerate(names, 1) if not name)
+            or f"{columns.count('')} of {len(columns)} columns",
+            do="name it, or remove it",
+        )
     return Matrix(tuple(names), columns, np.array(values).reshape(len(names), len(columns)))
 
 
 def _row_of_numbers(cells: Sequence[str], where: str, what: str) -> list[float]:
     try:
-        return list(map(float, cells))
+        found = list(map(float, cells))
+        if math.inf not in map(abs, found):
+            return found
     except ValueError:  # an empty cell, or a word
         pass
     try:

@@ -4,6 +4,8 @@ Mean, standard deviation and percentiles of 2 (L - R)/(L + R) in 25 pairs of reg
 cognitively normal people whose regional values the MIT package fdg-neurosegmenter 1.0.1 ships. The
 people are old, the means are scaled by the pons, and nothing is corrected for partial volume; one
 site's own controls are better wherever there are enough of them.
+
+No published source for the tails, nor for the fields: both were devised for this program in 2026.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Patients:
 
     @property
     def values(self) -> dict[str, Floats]:
-        """Every column of numbers by its name."""
+        """Every column of numbers by its name, shape (30,) each."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "labels"}
 
     def __getitem__(self, column: str) -> Floats:

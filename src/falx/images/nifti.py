@@ -1,4 +1,7 @@
-"""Reading and writing image files; the only place that touches image formats."""
+"""Reading and writing image files; the only place that touches image formats.
+
+NIfTI-1: Cox et al. 2004, 10th Annual Meeting of the Organization for Human Brain Mapping.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,7 @@ def as_stored(
     ndim: int = 3,
     where: object = None,
 ) -> Image:
-    """Return values as they come back from a file of :func:`save`.
+    """Return values, shape (X, Y, Z) or with time last, as a file of :func:`save` gives them.
 
     Floats and the affine are rounded to single precision and axes are turned to RAS+, so that
     what is computed in memory equals what is computed by way of files, bit for bit. Integers
@@ -165,7 +168,7 @@ def save(
     data: npt.NDArray[Any],
     affine: npt.NDArray[np.floating],
     *,
-    sidecar: Mapping[str, Any] | None = None,
+    sidecar: Mapping[str, object] | None = None,
     repetition_time_s: float | None = None,
     possible: Possible | None = None,
 ) -> None:

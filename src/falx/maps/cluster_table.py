@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -154,8 +154,7 @@ def cluster_table(
     """
     return tuple(
         ClusterRow(
-            contrast=contrast,
-            **part,
+            **vars(part),
             sign=found.cluster.sign,
             p_fsl=found.p_fsl,
             p_spm=found.p_spm,
@@ -165,7 +164,7 @@ def cluster_table(
             q=float(result.q[peak]),
             p_tfce=None if result.p_tfce is None else float(result.p_tfce[peak]),
         )
-        for found, part, peak in _parts(clusters, result.fit.t, space, result.plan)
+        for found, part, peak in _parts(clusters, result.fit.t, space, result.plan, contrast)
     )
 
 
@@ -175,13 +174,12 @@ def effect_table(
     """List clusters of F region by region, as :func:`cluster_table`."""
     return tuple(
         EffectRow(
-            contrast=contrast,
-            **part,
+            **vars(part),
             f=float(result.fit.f[peak]),
             q=float(result.q[peak]),
             p_voxel=None if result.p_voxel is None else float(result.p_voxel[peak]),
         )
-        for _, part, peak in _parts(clusters, result.fit.f, space, result.plan)
+        for _, part, peak in _parts(clusters, result.fit.f, space, result.plan, contrast)
     )
 
 
@@ -193,36 +191,39 @@ def _parts(
     statistic: npt.NDArray[np.floating],
     space: TableSpace,
     plan: PermutationPlan | None,
-) -> Iterator[tuple[Found, dict[str, Any], int]]:
+    contrast: str,
+) -> Iterator[tuple[Found, RegionRow, int]]:
     """Yield each region of each cluster: its cluster, its part of the row, its peak."""
     points_mm = apply_affine(space.grid.affine, np.argwhere(space.mask))
     codes = sample(space.atlas.image, points_mm, how="nearest").astype(np.int64)
     sizes = dict(zip(*np.unique(codes, return_counts=True), strict=True))
     voxel_ml = space.grid.voxel_volume_mm3 / 1000.0
     for number, found in enumerate(clusters, start=1):
-        whole = {
-            "cluster": number,
-            "cluster_voxels": found.cluster.extent,
-            "cluster_ml": found.cluster.extent * voxel_ml,
-            "p_extent": found.p_extent,
-            "error_extent": _error(plan, found.p_extent),
-            "p_mass": found.p_mass,
-            "error_mass": _error(plan, found.p_mass),
-        }
         for code, members in regions_of(found.cluster.rows, codes, space.min_region_voxels):
             # argmax takes the first of equal values, so ties go to the lowest linear index.
             peak = int(members[np.argmax(np.abs(statistic[members]))])
             x, y, z = (float(value) for value in points_mm[peak])
-            part = {
-                "region": region_name(code, points_mm[peak], space.atlas),
-                "code": code,
-                "x_mm": x,
-                "y_mm": y,
-                "z_mm": z,
-                "voxels": len(members),
-                "percent_of_region": 100.0 * len(members) / sizes[code] if code else None,
-            }
-            yield found, whole | part, peak
+            yield (
+                found,
+                RegionRow(
+                    contrast=contrast,
+                    cluster=number,
+                    cluster_voxels=found.cluster.extent,
+                    cluster_ml=found.cluster.extent * voxel_ml,
+                    p_extent=found.p_extent,
+                    error_extent=_error(plan, found.p_extent),
+                    p_mass=found.p_mass,
+                    error_mass=_error(plan, found.p_mass),
+                    region=region_name(code, points_mm[peak], space.atlas),
+                    code=code,
+                    x_mm=x,
+                    y_mm=y,
+                    z_mm=z,
+                    voxels=len(members),
+                    percent_of_region=100.0 * len(members) / sizes[code] if code else None,
+                ),
+                peak,
+            )
 
 
 def _error(plan: PermutationPlan | None, p: float | None) -> float | None:

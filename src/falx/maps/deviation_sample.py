@@ -22,6 +22,7 @@ __all__ = [
     "BEYOND_Z",
     "Cell",
     "DeviationDifference",
+    "DeviationRow",
     "DeviationSummary",
     "Deviations",
     "MeanDeviation",
@@ -78,6 +79,18 @@ class Deviations:
     def of(self, *cells: Cell) -> list[int]:
         """Return the rows of `z` of the patients of some cells."""
         return [k for k, row in enumerate(self.rows) if any(row in c.rows for c in cells)]
+
+
+@dataclass(frozen=True)
+class DeviationRow:
+    """One patient: the file of the map, and which share of voxels lies beyond, in percent."""
+
+    participant_id: str
+    group: str
+    kind: str | None
+    map: str
+    below: float
+    above: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +45,7 @@ from falx.maps.deviation_sample import (
     BEYOND_Z,
     Cell,
     DeviationDifference,
+    DeviationRow,
     Deviations,
     DeviationSummary,
     MeanDeviation,
@@ -56,7 +56,7 @@ from falx.maps.deviation_sample import (
 from falx.maps.group_maps import GroupMap, common_mask, compare
 from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summary
 from falx.maps.map_sample import MapSample, adjusted_sample, sample_described
-from falx.maps.sample import Sample, encode, of_other_kind, select_sample, without_value
+from falx.maps.sample import Measured, Sample, encode, of_other_kind, select_sample, without_value
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 
 __all__ = [
@@ -409,8 +409,8 @@ def deviation_stage(
     kind_of = {s: people.cell(s, cases.subgroup_column) or "" for s in stacked.sample.subjects}
     stem = files.index.name.removesuffix(INDEX_END)
     to = _DeviationWriter(files.index.parent, stem, stacked, found)
-    header = ("participant_id", "group", "kind", "map", "below", "above")
-    write_table(files.index, header, to.patients(kind_of))
+    header = [item.name for item in fields(DeviationRow)]
+    write_table(files.index, header, map(astuple, to.patients(kind_of)))
     cells = cells_of(stacked, patients, kind_of, cases.kinds)
     atlas = read_atlas(files.atlas, files.atlas_labels)
     test = _LabelTest(atlas, asked.n_permutations, asked.variance, seed, threads)
@@ -466,8 +466,8 @@ def read_maps(
     return _read_sample(files, settings, sample, measured)
 
 
-def _measured(files: SampleFiles) -> dict[str, dict[str, Any]]:
-    return {subject: read_json(path) for subject, path in files.metrics.items()}
+def _measured(files: SampleFiles) -> dict[str, Measured]:
+    return {subject: Measured.of(read_json(path)) for subject, path in files.metrics.items()}
 
 
 def _chosen(
@@ -475,7 +475,7 @@ def _chosen(
     settings: SampleSettings,
     people: Participants,
     groups: Sequence[str],
-    measured: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Measured],
     out: Mapping[str, str] | None,
 ) -> Sample:
     return select_sample(
@@ -493,7 +493,7 @@ def _read_sample(
     files: SampleFiles,
     settings: SampleSettings,
     sample: Sample,
-    measured: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Measured],
 ) -> MapSample:
     """Read the maps of chosen people inside their common mask."""
     group_design(sample.groups, sample.covariates)  # sees what is collinear before any image
@@ -703,16 +703,16 @@ class _DeviationWriter:
     stacked: MapSample
     found: Deviations
 
-    def patients(self, kinds: Mapping[str, str]) -> list[tuple[object, ...]]:
+    def patients(self, kinds: Mapping[str, str]) -> list[DeviationRow]:
         """Write one map a patient; return the rows of the index, shares in percent."""
-        written: list[tuple[object, ...]] = []
+        written = []
         for z, row in zip(self.found.z, self.found.rows, strict=True):
             subject = self.stacked.sample.subjects[row]
             name = f"sub-{subject}_{self.stem}_zmap.nii.gz"
             _save_volume(self.folder / name, z, self.stacked)
             shares = (float(100 * (z < -BEYOND_Z).mean()), float(100 * (z > BEYOND_Z).mean()))
             group, kind = self.stacked.sample.groups[row], kinds[subject] or None
-            written.append((f"sub-{subject}", group, kind, name, *shares))
+            written.append(DeviationRow(f"sub-{subject}", group, kind, name, *shares))
         return written
 
     def mean(self, cell: Cell) -> MeanDeviation:

@@ -118,6 +118,8 @@ def studentised_form(
 ) -> StudentisedForm:
     """Bring Welch's t into closed form, for residuals that are rearranged.
 
+    The contrast has the shape (p,).
+
     Parameters
     ----------
     permuted

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from falx.core.errors import extra_library
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
@@ -18,6 +20,7 @@ __all__ = [
     "GREY",
     "INK",
     "ORANGE",
+    "bare_figure",
     "new_figure",
     "paletted",
     "png",
@@ -36,9 +39,21 @@ COLOURS: Mapping[str, str] = {
 
 def new_figure(width: float = 8.0, height: float = 4.0, **options: Any) -> MatplotlibFigure:
     """Return a matplotlib figure that belongs to nobody: no global state, no display."""
-    from matplotlib.figure import Figure
+    return bare_figure(figsize=(width, height), layout="constrained", **options)
 
-    return Figure(figsize=(width, height), layout="constrained", **options)
+
+def bare_figure(**options: Any) -> MatplotlibFigure:
+    """Return a figure of matplotlib as that makes it.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed. With its fonts and Pillow it takes 99 of 580 MB, and
+        nothing but pictures needs it, so that it is an extra of the installation.
+    """
+    matplotlib = extra_library("matplotlib.figure", extra="pages", does="pictures are drawn")
+    figure: MatplotlibFigure = matplotlib.Figure(**options)
+    return figure
 
 
 def png(figure: MatplotlibFigure, *, dpi: int = 110) -> bytes:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from falx.core.grid import Side
 from falx.core.possible import AsymmetryIndex, HemisphereMm3, Share
+from falx.pet.metrics import Definition
 from falx.surgery.outcome.ablation import AblativeRate
+from falx.surgery.outcome.rate_interval import RateInterval
 
 __all__ = [
     "AblationMetrics",
@@ -62,8 +64,13 @@ class AblationMetrics:
         Side of the focus.
     volume_mm3
         Volume of the ablation on the T1w grid.
+    definition
+        Of the signature that the rates ``"default"`` are of.
     rates
-        ``"default"`` and ``"published"``, the threshold's rule, to structure to rate.
+        ``"default"`` and ``"published"``, the signature's definition, to structure to rate.
+    shares
+        Structure to the share of it that was ablated, signature or not; ``None`` without the
+        structure.
     asymmetry
         ``"pet"``, ``"flair"`` and ``"gm"``, as far as there, to the asymmetry inside.
     dice_raters
@@ -72,7 +79,9 @@ class AblationMetrics:
 
     side: Side
     volume_mm3: HemisphereMm3
+    definition: Definition
     rates: Mapping[str, Mapping[str, AblativeRate]]
+    shares: Mapping[str, Share | None]
     asymmetry: Mapping[str, InsideAsymmetry]
     dice_raters: Share | None
     notices: tuple[str, ...] = ()
@@ -106,8 +115,11 @@ class RatesMetrics:
         Cuts on the asymmetry index, ascending.
     curves
         ``"default"`` and ``"published"`` to the curves of that rule.
+    intervals
+        Structure to the interval of the rate by this run's definition.
     """
 
     thresholds: tuple[float, ...]
     curves: Mapping[str, RuleCurves]
+    intervals: Mapping[str, RateInterval]
     notices: tuple[str, ...] = ()

@@ -145,9 +145,10 @@ def search(
     """
     if not scene.has_target:
         raise InputError(
-            f"there is no signature in the {scene.side} hippocampus, so nothing to ablate",
+            f"no plan: there is no signature in the {scene.side} hippocampus, so nothing to "
+            "ablate is certain",
             found=f"{int(scene.signature.sum())} signature voxels in all",
-            do="look at the signature before planning",
+            do="look at the page of falx signature; --signature takes another mask",
         )
     if scene.side == "right":
         found = search(

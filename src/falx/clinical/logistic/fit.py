@@ -66,7 +66,7 @@ class LogisticFit:
 
     @property
     def se(self) -> Floats:
-        """Standard errors, (p + 1,)."""
+        """Standard errors, shape (p + 1,)."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
@@ -98,7 +98,7 @@ def standard_design(predictors: Floats) -> StandardDesign:
 
 
 def null_log_likelihood(event: Bools) -> float:
-    """Log likelihood of the model with an intercept only."""
+    """Log likelihood of the model with an intercept only; `event` has shape (n,)."""
     n, k = len(event), int(event.sum())
     return k * math.log(k / n) + (n - k) * math.log(1 - k / n)
 

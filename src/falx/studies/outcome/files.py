@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from falx.core.errors import collect_notices
 from falx.core.files import (
@@ -108,7 +107,7 @@ def read_cohort(
     )
 
 
-def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, Any]:
+def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, object]:
     cohort, chosen = study.cohort, study.settings
     return {
         "settings": {

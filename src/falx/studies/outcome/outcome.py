@@ -149,6 +149,12 @@ class OutcomeStudy:
                 "declared family."
             ),
         ]
+        if _of_another_definition(self.cohort):
+            said.append(
+                f"Signatures and rates are {self.cohort.definition}; the published cut of "
+                f"{PUBLISHED_RATE_CUT:.2%} is of another definition and is tried on the rates of "
+                "the published chain only."
+            )
         sizes = [part.sizes for part in self.splines if part.sizes]
         needed = min((s.needed for s in sizes), default=0)
         if n < needed:
@@ -341,13 +347,23 @@ def _increments(
     return found
 
 
+def _of_another_definition(cohort: Cohort) -> bool:
+    """Whether rates of this cohort are known to be made by another rule than the published."""
+    return cohort.definition is not None and not cohort.definition.published
+
+
 def _published_cuts(cohort: Cohort) -> dict[str, float | None]:
-    """Scores to cut, each with the published cut; that of the asymmetry is on the z + 5 scale."""
+    """Scores to cut, each with the published cut where it is of the published definition.
+
+    That of the asymmetry is on the z + 5 scale.
+    """
     other_scale = cohort.has("ai_pet_z5")
+    own = None if _of_another_definition(cohort) else PUBLISHED_RATE_CUT
     return {
-        **dict.fromkeys(HIPPOCAMPAL[:2], PUBLISHED_RATE_CUT),
+        HIPPOCAMPAL[0]: own,
+        HIPPOCAMPAL[1]: PUBLISHED_RATE_CUT,
         "ai_pet": None if other_scale else PUBLISHED_AI_THRESHOLD,
-        HIPPOCAMPAL[2]: PUBLISHED_RATE_CUT,
+        HIPPOCAMPAL[2]: own,
         "ai_pet_z5": PUBLISHED_AI_THRESHOLD,
         "rate_mesial_temporal": None,
     }

@@ -242,7 +242,7 @@ def plan_of_words(content: Mapping[str, Any]) -> LaserPlan:
     ------
     InputError
         For values that are no plan.
-    AttributeError, IndexError, KeyError, TypeError, ValueError
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError
         Where a part of the plan is missing.
     """
     if isinstance(content.get("suggested"), int):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from falx import __version__
-from falx.report.figures import GREY, INK
+from falx.report.figures import GREY, INK, bare_figure
 from falx.report.page import RESEARCH_NOTICE
 from falx.studies.plan.page import (
     compromise_rows,
@@ -46,9 +46,7 @@ def plan_sheet(document: PlanDocument, pictures: Sequence[bytes]) -> bytes:
 
 def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     """Return the page as a matplotlib figure; every sentence and number is that of the HTML."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=A4_INCHES)
+    figure = bare_figure(figsize=A4_INCHES)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     axis.set(xlim=(0, 1), ylim=(0, 1))

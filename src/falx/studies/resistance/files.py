@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,11 @@ from falx.core.files import (
     write_text,
 )
 from falx.core.records import plain
+from falx.core.tables import rows_as
 from falx.images.nifti import load
 from falx.images.warp import load_map
-from falx.maps.deviation_sample import DeviationSummary
+from falx.maps.cluster_table import ClusterRow, EffectRow
+from falx.maps.deviation_sample import DeviationRow, DeviationSummary
 from falx.maps.files import (
     Cases,
     DeviationFiles,
@@ -38,7 +40,11 @@ from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import render
 from falx.report.provenance import StageRecord
 from falx.studies.resistance.configuration import Kinds, Roles
-from falx.studies.resistance.demographics import Demographics, demographics_of
+from falx.studies.resistance.demographics import (
+    Demographics,
+    PersonMeasures,
+    demographics_of,
+)
 from falx.studies.resistance.group_page import GroupContent, group_sections
 from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
 from falx.studies.resistance.group_sections import DeviationContent, MapContent
@@ -154,7 +160,7 @@ class DemographicFiles:
 def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: str) -> None:
     """Compare the groups of those who have maps."""
     measured = [
-        {subject: read_json(path) for subject, path in (paths or {}).items()}
+        {s: read_record(PersonMeasures, path) for s, path in (paths or {}).items()}
         for paths in (files.metrics, files.moved, files.reho)
     ]
     people = read_participants(files.participants)
@@ -175,6 +181,14 @@ class StepFiles:
 
 SHOWN = tuple(item.name for item in fields(StepFiles))
 """Outputs of group maps that the page of the group takes."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A comparison that failed, and why."""
+
+    step: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -231,7 +245,7 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
     of_step = {step: files.of(step) for step in (*GROUP_MAPS, *DEVIATIONS)}
     maps = [_map_content(step, own) for step, own in of_step.items() if own.table]
     apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
-    broken = {row["step"]: row["reason"] for row in read_table(files.failures).records()}
+    broken = dict(map(astuple, rows_as(Failure, read_table(files.failures))))
     planned = [step for step in GROUP_MAPS if of_step[step].table or step.name in broken]
     listed = group_results(maps, planned, bonferroni)
     people = files.demographics
@@ -257,15 +271,14 @@ def _present(path: Path | None) -> Path:
 
 def _map_content(step: Step, files: StepFiles) -> MapContent:
     """Read a map of t or F with its summary and table."""
-    table = _present(files.table)
-    summary, of_f = _present(files.summary), step.what == "anova"
-    return MapContent(
-        step,
-        read_record(FSummary, summary) if of_f else read_record(TSummary, summary),
-        read_table(table).records(),
-        load(_present(files.f_map if of_f else files.t_map)),
-        table.stem,
-    )
+    table, summary = _present(files.table), _present(files.summary)
+    rows, name = read_table(table), table.stem
+    if step.what == "anova":
+        f_map = load(_present(files.f_map))
+        found = read_record(FSummary, summary)
+        return MapContent(step, found, rows_as(EffectRow, rows), f_map, name)
+    t_map = load(_present(files.t_map))
+    return MapContent(step, read_record(TSummary, summary), rows_as(ClusterRow, rows), t_map, name)
 
 
 def _deviation_content(step: Step, files: StepFiles) -> DeviationContent:
@@ -273,7 +286,7 @@ def _deviation_content(step: Step, files: StepFiles) -> DeviationContent:
     index = _present(files.index)
     summary = read_record(DeviationSummary, _present(files.summary))
     means = {mean.map: load(index.with_name(mean.map)) for mean in summary.means}
-    return DeviationContent(step, summary, read_table(index).records(), means)
+    return DeviationContent(step, summary, rows_as(DeviationRow, read_table(index)), means)
 
 
 @dataclass(frozen=True)

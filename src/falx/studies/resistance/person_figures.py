@@ -31,7 +31,7 @@ def motion_figure(motion: MotionRecord) -> bytes:
 
 
 def carpet_figure(before: npt.NDArray[np.floating], after: npt.NDArray[np.floating]) -> bytes:
-    """Draw series of voxels as grey values, before and after cleaning; PNG."""
+    """Draw series, shape (V, T), as grey values, before and after cleaning; PNG."""
     figure = new_figure(9.0, 5.5)
     for axis, values, title in zip(
         figure.subplots(2, 1, sharex=True), (before, after), ("before", "after"), strict=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 from falx.anatomy.files import coregister_stage, grey_volume_stage
 from falx.anatomy.morphometry import GreySettings
@@ -79,7 +79,9 @@ MOTION = Stage(
     version=2,
 )
 
-FROM_T1W_TO_RUN: dict[str, Any] = {"from": "T1w", "to": "boldref", "mode": "image"}
+Moved = TypedDict("Moved", {"from": str, "to": str, "mode": str})  # from is a word of Python
+
+FROM_T1W_TO_RUN: Moved = {"from": "T1w", "to": "boldref", "mode": "image"}
 
 COREGISTER = Stage(
     "coregister_bold",
@@ -334,5 +336,6 @@ STUDY = Study(
     },
     configuration=ResistanceConfiguration,
     presets={"liu2024": PUBLISHED},
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
 )

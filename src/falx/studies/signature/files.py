@@ -178,6 +178,7 @@ def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]
             for name in planted.matrices
         },
         apply_affine(labels.affine, brain),
+        *_overlap(exact, made),
     )
     return compare(subject, planted, found)
 
@@ -189,6 +190,17 @@ def _map_mean(exact: Path, made: Path) -> float | None:
     require_same("truth", planted.grid, "asymmetry map", index.grid, where=made.name)
     inside = planted.data & (index.data != 0)
     return float(index.data[inside].mean()) if inside.any() else None
+
+
+def _overlap(exact: Path, made: Path) -> tuple[float | None, float | None]:
+    """Share of the signature that was planted, and share of the planted that is signature."""
+    planted = load_mask(_one(exact, "*_desc-signature_mask.nii.gz"))
+    found = load_mask(_one(made, "*_space-T1w_desc-signature_mask.nii.gz"))
+    require_same("truth", planted.grid, "signature", found.grid, where=made.name)
+    both = np.count_nonzero(planted.data & found.data)
+    sizes = (np.count_nonzero(found.data), np.count_nonzero(planted.data))
+    precision, sensitivity = (both / size if size else None for size in sizes)
+    return precision, sensitivity
 
 
 def _one(folder: Path, pattern: str) -> Path:

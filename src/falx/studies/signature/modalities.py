@@ -95,7 +95,7 @@ MODALITIES: tuple[Modality, ...] = (
     Modality(
         "flair",
         "FLAIR",
-        Quantity("FLAIR"),
+        Quantity("FLAIR", receive_field=True),
         partial(output_path, "anat", "FLAIR"),
         "FLAIR",
         raw=RawInput(

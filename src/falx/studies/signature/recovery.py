@@ -62,12 +62,17 @@ class Found:
         By the tags of `Planted.matrices`, the matrix from T1w mm, shape (4, 4).
     brain_mm
         Points of the brain, shape (N, 3), RAS+ mm of the T1w.
+    precision, sensitivity
+        Share of the signature that was planted, ``None`` for an empty one, and share of the
+        planted region that is signature.
     """
 
     numbers: PatientNumbers
     map_mean: float | None
     matrices: Mapping[str, npt.NDArray[np.float64]]
     brain_mm: npt.NDArray[np.float64]
+    precision: float | None = None
+    sensitivity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Recovered:
 
     subject: str
     what: str
-    planted: float | str
+    planted: float | str | None
     found: float | str | None
     standard_error: float | None = None
 
@@ -98,6 +103,14 @@ def compare(subject: str, planted: Planted, found: Found) -> list[Recovered]:
             "PET asymmetry there, mean of the smoothed map",
             planted.asymmetry,
             found.map_mean,
+        ),
+        Recovered(subject, "signature: share that was planted", 1.0, found.precision),
+        Recovered(subject, "planted region: share in the signature", 1.0, found.sensitivity),
+        Recovered(
+            subject,
+            "signature: share that was not planted, as stated",
+            None if found.precision is None else 1.0 - found.precision,
+            values.get("certain_false_share"),
         ),
     ]
     rows += [

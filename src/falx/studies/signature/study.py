@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,19 +13,20 @@ from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
-from falx.pet.files import asymmetry_stage, correct_stage, signature_stage
+from falx.pet.files import asymmetry_stage, correct_stage, published_stage, signature_stage
 from falx.pet.presets import PRESETS
-from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
+from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
-from falx.studies.outcome.tables import TABLES
+from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
     SignatureConfiguration,
 )
 from falx.studies.signature.files import numbers_stage, signature_report_stage
 from falx.studies.signature.modalities import MODALITIES, PREOP, Modality
 from falx.surgery.files import ablation_stage, rate_curve_stage
+from falx.surgery.outcome.rate_interval import RateErrors
 
 __all__ = ["STUDY"]
 
@@ -105,23 +107,29 @@ CORRECT = Stage(
         "matrix": "coregister_pet.matrix",
         **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "structures")},
     },
-    outputs={"corrected": _pet(space="T1w", desc="pvc"), "metrics": _metrics("pet")},
-    params=keys_of("pet", Correction),
+    outputs={
+        "corrected": _pet(space="T1w", desc="pvc"),
+        "noise": _pet(space="T1w", desc="noise"),
+        "metrics": _metrics("pet"),
+    },
+    params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 
 def _asymmetry(of: Modality) -> Stage:
     """Build the row of one image's asymmetry."""
-    image = {"image": of.source} if of.source else {"image": f"raw.{of.key}"}
-    if not of.source:
-        image["matrix"] = f"coregister_{of.key}.matrix"
-    reference: dict[str, Any] = {} if of.reference is None else {"reference": of.reference}
+    raw = {"image": f"raw.{of.key}", "matrix": f"coregister_{of.key}.matrix"}
+    image = {"image": of.source} if of.source else raw
+    run: Callable[..., None] = partial(asymmetry_stage, quantity=of.quantity)
+    chosen = {"reference": "asymmetry.reference"}
+    if of.reference is not None:
+        run, chosen = partial(run, reference=of.reference), {}
     return Stage(
         f"asymmetry_{of.key}",
-        partial(asymmetry_stage, quantity=of.quantity, **reference),
+        run,
         inputs={**image, **PLACE},
         outputs={
             "scaled_template": of.names(space=TEMPLATE_SPACE, desc=f"scaled{of.ending}"),
@@ -129,22 +137,46 @@ def _asymmetry(of: Modality) -> Stage:
             "asymmetry_native": of.names(space="T1w", desc=f"asymmetry{of.ending}"),
             "metrics": _metrics(f"asymmetry{of.tag}"),
         },
-        params={
-            **keys_of("asymmetry", TemplateSettings),
-            **({} if reference else {"reference": "asymmetry.reference"}),
-        },
+        params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1500,
         threads=2,
-        version=3,
+        version=4 if of.quantity.receive_field else 3,
     )
 
+
+PUBLISHED = Stage(
+    "asymmetry_published",
+    published_stage,
+    inputs={"pet": "raw.pet", "matrix": "coregister_pet.matrix", **PLACE},
+    outputs={
+        "scaled_template": _pet(space=TEMPLATE_SPACE, desc="scaledPublished"),
+        "metrics": _metrics("asymmetryPublished"),
+    },
+    params={"frames": "pet.frames", "voxel_mm": "asymmetry.voxel_mm"},
+    mem_mb=1500,
+    threads=2,
+)
+
+PUBLISHED_SCALED = {
+    "published_scaled": "asymmetry_published.scaled_template",
+    "published_metrics": "asymmetry_published.metrics",
+}
+"""The PET as the scripts of Mo 2025 take it, beside that of the run."""
+
+SCALED_PET = {
+    "scaled_template": "asymmetry_pet.scaled_template",
+    "asymmetry_metrics": "asymmetry_pet.metrics",
+    "noise": "pet.noise",
+    "pet_metrics": "pet.metrics",
+    **PUBLISHED_SCALED,
+}
+"""The PET in template space with all that its signature rests on."""
 
 SIGNATURE = Stage(
     "signature",
     signature_stage,
     inputs={
-        "scaled_template": "asymmetry_pet.scaled_template",
-        "asymmetry_metrics": "asymmetry_pet.metrics",
+        **SCALED_PET,
         "gm": "anatomy.gm",
         **PLACE,
     },
@@ -152,12 +184,15 @@ SIGNATURE = Stage(
         "signature_template": _anat("mask", space=TEMPLATE_SPACE, desc="signature"),
         "signature_native": _anat("mask", space="T1w", desc="signature"),
         "published_native": _anat("mask", space="T1w", desc="signaturePublished"),
+        "probability_template": _anat("probseg", space=TEMPLATE_SPACE, label="signature"),
+        "probability_native": _anat("probseg", space="T1w", label="signature"),
+        "foci": _anat("foci", extension=".tsv", desc="signature"),
         "metrics": _metrics("signature"),
     },
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=3,
+    version=4,
 )
 
 ABLATION = Stage(
@@ -174,6 +209,7 @@ ABLATION = Stage(
         "signature_metrics": "signature.metrics",
         **_of_each("scaled", "asymmetry", "scaled_template"),
         **_of_each("scaled_metrics", "asymmetry", "metrics"),
+        **PUBLISHED_SCALED,
     },
     outputs={
         "ablation_native": _anat("mask", space="T1w", label="ablation"),
@@ -181,7 +217,7 @@ ABLATION = Stage(
         "metrics": _metrics("ablation"),
     },
     params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
-    version=2,
+    version=3,
     mem_mb=1200,
     threads=2,
 )
@@ -190,18 +226,18 @@ RATES = Stage(
     "rates",
     rate_curve_stage,
     inputs={
-        "scaled_template": "asymmetry_pet.scaled_template",
-        "asymmetry_metrics": "asymmetry_pet.metrics",
+        **SCALED_PET,
+        "signature_metrics": "signature.metrics",
         "ablation_native": "ablation.ablation_native",
         "ablation_metrics": "ablation.metrics",
         "gm": "anatomy.gm",
         **PLACE,
     },
     outputs={"metrics": _metrics("rates")},
-    params=keys_of("signature", CutRule),
+    params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=2,
+    version=3,
 )
 
 METRICS = {
@@ -210,14 +246,15 @@ METRICS = {
     **_of_each("asymmetry", "asymmetry", "metrics"),
     "signature": "signature.metrics",
     "ablation": "ablation.metrics?",
+    "rates": "rates.metrics?",
 }
 
 NUMBERS = Stage(
     "numbers",
     numbers_stage,
-    inputs={**METRICS, "rates": "rates.metrics?"},
+    inputs=METRICS,
     outputs={"numbers": _metrics("numbers")},
-    version=3,
+    version=4,
     mem_mb=300,
 )
 
@@ -243,7 +280,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=4,
+    version=5,
 )
 
 
@@ -269,7 +306,7 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=5,
+    version=VERSION,
     mem_mb=600,
     level="group",
 )
@@ -283,6 +320,7 @@ STUDY = Study(
         _coregister("postop", "postop"),
         CORRECT,
         *map(_asymmetry, MODALITIES),
+        PUBLISHED,
         SIGNATURE,
         ABLATION,
         RATES,
@@ -332,5 +370,6 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
 )
