@@ -134,5 +134,65 @@ def protected_gap(points, plan):
     return gap
 
 
+def clear_of_obstacles(fields, points, least):
+    """Which of some tracks, samples of shape (D, S, 3), stay clear outside the exempt tissue."""
+    inverse = np.linalg.inv(fields.grid.affine)
+    voxels = points.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+    room = interpolate(fields.clearance_mm, voxels)
+    good = exempt_at(fields.exempt, voxels) | (room >= least - 1e-3)
+    return good.reshape(points.shape[:2]).all(axis=1)
+
+
+def misplaced(plan, scene, fields, limits, ends, radii, *, samples=200):
+    """Every copy of a plan that misses by some errors, in plain NumPy.
+
+    Returns rates in the hippocampus, whether every limit is kept, whether nothing is touched.
+    """
+    entry, target = (np.array(p) for p in (plan.trajectory.entry_mm, plan.trajectory.target_mm))
+    length = np.linalg.norm(target - entry)
+    way = (target - entry) / length
+    across = np.eye(3) - np.outer(way, way)
+    skull = entry + ends[:, :3] @ across
+    ways = way + ends[:, 3:6] @ across
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    lengths = length + ends[:, 6]
+    starts = skull + ends[:, 7:]
+    stops = starts + lengths[:, None] * ways
+    normal = scene.outward[np.linalg.norm(scene.entries_mm - entry, axis=1).argmin()]
+    keeps = lengths <= limits.max_length_mm + 1e-3
+    keeps &= -(ways @ normal) >= np.cos(np.radians(limits.max_angle_deg))
+    if scene.sinus is not None:
+        away = centres(scene.sinus, scene.grid)[None] - skull[:, None]
+        keeps &= np.linalg.norm(away, axis=2).min(axis=1) >= limits.min_sinus_mm
+    part = np.linspace(0, 1, samples)[:, None]
+    track = starts[:, None] + part * (stops - starts)[:, None]
+    keeps &= clear_of_obstacles(fields, track, limits.min_clearance_mm)
+    safe = clear_of_obstacles(fields, track, 0.825)
+    inverse = np.linalg.inv(fields.grid.affine)
+    gap = np.full(len(ends), np.inf)
+    for n, burn in enumerate(plan.burns):
+        along = burn.tip_offset_mm + np.linspace(0, 1, 60) * burn.pull_back_mm
+        axis = stops[:, None] - along[:, None] * ways[:, None]
+        voxels = axis.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+        room = interpolate(fields.protected_mm, voxels).reshape(axis.shape[:2]).min(axis=1)
+        gap = np.minimum(gap, room - (burn.radius_mm + radii[:, n]))
+    wanted = centres(scene.signature & scene.hippocampus, scene.grid)
+    rates = np.mean(_inside(wanted, stops, ways, plan, radii), axis=1)
+    return rates, keeps & (gap >= limits.protect_margin_mm - 1e-3), safe & (gap >= 0)
+
+
+def _inside(points, stops, ways, plan, radii):
+    """Whether each misplaced copy heats each point, shape (D, P)."""
+    away = stops[:, None] - points[None]
+    along = np.einsum("dpi,di->dp", away, ways)
+    across2 = (away**2).sum(-1) - along**2
+    inside = np.zeros(along.shape, bool)
+    for n, burn in enumerate(plan.burns):
+        t = np.clip(along, burn.tip_offset_mm, burn.tip_offset_mm + burn.pull_back_mm)
+        reach = burn.radius_mm + radii[:, n, None]
+        inside |= across2 + (along - t) ** 2 <= reach**2
+    return inside
+
+
 def centres(mask, grid):
     return np.argwhere(mask) @ grid.affine[:3, :3].T + grid.affine[:3, 3]

@@ -43,11 +43,12 @@ def space_of(clearance, protected=None, exempt=None):
         far if protected is None else protected,
         nothing if exempt is None else exempt,
         TO_VOXEL,
+        far,
     )
 
 
 def rules(*, near=2.0, far=10.0, margin=2.0):
-    return Rules(120.0, 0.8, near, margin, far, 0.25)
+    return Rules(120.0, 0.8, near, margin, far, 0.25, 10.0)
 
 
 @given(SLOPES, INSIDE)

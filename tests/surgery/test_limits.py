@@ -33,16 +33,7 @@ def test_rules_hold_the_cosine_of_the_angle(angle):
 
 def test_rules_hold_every_limit_in_its_place():
     rules = Limits(100, 60, 1.5, 2.5, 12, 9).rules(0.5)
-    assert rules == pytest.approx((100, 0.5, 1.5, 2.5, 9, 0.5))
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_threshold_and_margin_may_not_pass_the_whole(threshold, margin):
-    if threshold + margin <= 1 and margin <= 1 - threshold:
-        assert Goal(threshold, margin).wanted == threshold + margin
-    elif margin > 1 - threshold:
-        with pytest.raises(OptionError, match="margin is out of range"):
-            Goal(threshold, margin)
+    assert rules == pytest.approx((100, 0.5, 1.5, 2.5, 9, 0.5, 12))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,7 +44,7 @@ def test_every_number_is_refused_beyond_either_end_of_its_range_and_taken_on_it(
             with pytest.raises(OptionError, match=name):
                 kind(**{name: given_value})
         kept = (declared.high,) if declared.many else declared.high
-        if name not in ("margin", "threshold", "min_clearance_mm"):
+        if name != "min_clearance_mm":
             assert getattr(kind(**{name: kept}), name) == kept
 
 
@@ -79,11 +70,11 @@ def test_the_command_line_offers_every_choice_once():
     parser = argparse.ArgumentParser()
     for kind in KINDS:
         add_options(parser, kind)
-    words = ["--radii-mm", "8", "6", "--margin", "0.2", "--draws", "300"]
+    words = ["--radii-mm", "8", "6", "--keep-probability", "0.7", "--draws", "300"]
     words += ["--max-burns", "3", "--max-angle-deg", "45"]
     given_words = parser.parse_args(words)
     assert options_from(given_words, Limits) == Limits(max_angle_deg=45, radii_mm=(6.0, 8.0))
-    assert options_from(given_words, Goal) == Goal(margin=0.2)
+    assert options_from(given_words, Goal) == Goal(keep_probability=0.7)
     assert options_from(given_words, Placement) == Placement(draws=300)
     assert options_from(given_words, Search) == Search(max_burns=3)
     with pytest.raises(OptionError, match="max_burns.*1 to 4"):

@@ -234,3 +234,75 @@ def test_pictures_and_tables_stand_in_where_webgl_or_scripts_are_off(patient, ch
     assert page.locator("table").first.is_visible()
     assert said == []
     browser.close()
+
+
+def result(page):
+    return json.loads(page.get_attribute("#falx-result", "data-result"))
+
+
+def test_planes_controls_and_results_are_seen_together_on_a_small_screen(opened):
+    opened.set_viewport_size({"width": 1366, "height": 768})
+    opened.locator("#falx-viewer").scroll_into_view_if_needed()
+    opened.evaluate("document.getElementById('falx-viewer').scrollIntoView()")
+    parts = ("#falx-planes", "#falx-whatif input[data-end='target']", "#falx-whatif select",
+             "#falx-result p", "button[data-action='undo']")  # fmt: skip
+    for part in parts:
+        box = opened.locator(part).first.bounding_box()
+        assert box["y"] >= -1, part
+        assert box["x"] >= 0, part
+        assert box["x"] + box["width"] <= 1366, part
+        assert box["y"] + min(box["height"], 520) <= 768, part
+    opened.set_viewport_size({"width": 1200, "height": 900})
+
+
+def test_colour_of_the_panel_is_that_of_the_probability(patient, opened):
+    """The plan of the page has its shares; an edited one is never called safe."""
+    opened.locator("button[data-action='reset']").click()
+    document = read_record(PlanDocument, patient[2].with_suffix(".json"))
+    said = opened.locator("#falx-result p")
+    assert said.get_attribute("class") == ("falx-keeps" if document.passes else "falx-breaks")
+    assert f"{100 * document.chosen.robustness.holds:.1f}%" in said.inner_text()
+    opened.locator("input[data-size='radius']").first.press("ArrowLeft")
+    assert "falx-keeps" not in said.get_attribute("class")
+    assert "Edited, not verified" in said.inner_text()
+    opened.locator("button[data-action='reset']").click()
+
+
+def test_a_click_on_another_plan_loads_it_and_changes_can_be_undone(patient, opened):
+    opened.locator("button[data-action='reset']").click()
+    first = result(opened)
+    document = read_record(PlanDocument, patient[2].with_suffix(".json"))
+    rows = opened.locator("tr.falx-loads")
+    assert rows.count() > 3
+    row = rows.nth(rows.count() - 1)
+    number = int(row.locator("td").first.inner_text())
+    row.click()
+    option = document.options[number - 1]
+    assert result(opened)["rate"] == pytest.approx(option.hippocampus.rate, abs=1e-12)
+    assert opened.locator("#falx-whatif select").input_value() == str(number - 1)
+    assert f"{100 * option.robustness.holds:.1f}%" in opened.inner_text("#falx-result p")
+    opened.wait_for_timeout(500)
+    opened.locator("input[data-size='radius']").first.press("ArrowRight")
+    assert opened.locator("#falx-whatif select").input_value() == ""
+    opened.locator("button[data-action='undo']").click()
+    assert result(opened)["rate"] == pytest.approx(option.hippocampus.rate, abs=1e-12)
+    opened.locator("button[data-action='undo']").click()
+    assert result(opened) == first
+
+
+def test_the_wheel_moves_through_the_slices_of_the_plane_under_it(opened):
+    canvas = opened.locator("#falx-planes")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    scrolled = opened.evaluate("window.scrollY")
+    before = place(opened)
+    opened.mouse.move(box["x"] + 0.15 * box["width"], box["y"] + 0.5 * box["height"])
+    opened.mouse.wheel(0, -100)
+    opened.wait_for_timeout(300)
+    moved = place(opened) - before
+    assert sorted(np.abs(moved).round(2)) == [0, 0, 1]
+    assert abs(moved[2]) == pytest.approx(1, abs=0.01)  # the first plane is axial
+    opened.mouse.wheel(0, 100)
+    opened.wait_for_timeout(300)
+    assert place(opened) == pytest.approx(before, abs=0.01)
+    assert opened.evaluate("window.scrollY") == scrolled

@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 from falx.core.errors import InputError
 from falx.core.files import read_record, write_json
 from falx.core.records import plain
-from falx.studies.plan.page import made_words, plan_words, score_rows
+from falx.images.nifti import Image
+from falx.studies.plan.page import (
+    compromise_rows,
+    made_words,
+    plan_sections,
+    plan_words,
+    probability_rows,
+    score_rows,
+)
 from falx.studies.plan.records import (
     MadeRecord,
     PlanDocument,
@@ -28,7 +37,7 @@ from falx.studies.plan.records import (
 )
 from falx.surgery.assess import Assessment, Tissue, Violation
 from falx.surgery.outcome.ablation import rate_of_volumes
-from falx.surgery.robustness import Robustness
+from falx.surgery.robustness import Broken, Robustness
 from falx.surgery.tracks.feasible import Funnel
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.limits import Goal, Limits
@@ -42,7 +51,10 @@ TISSUE = Tissue(
 )
 BROKEN = Violation("track length", 130.04, 120.0, "mm")
 ASSESSED = Assessment(PLAN, TISSUE, 12.5, 83.4, 21.5, 2.25, 3.5, None, (BROKEN,))
-SHAKEN = Robustness(0.875, 0.41, 0.58, 0.5, 0.99, 0.396, 2000)
+SHAKEN = Robustness(
+    holds=0.5, reaches=0.875, succeeds=0.45, harmless=0.99, low_rate=0.41, median_rate=0.58,
+    outside_mm3=1300.0, broken=Broken(0.0, 0.01, 0.46, 0.12, 0.0), threshold=0.396, draws=2000,
+)  # fmt: skip
 COORDINATES = st.tuples(*[st.floats(-150, 150)] * 3)
 
 
@@ -87,7 +99,7 @@ def test_both_frames_are_one_place_and_the_record_is_the_plan(entry, target):
 def test_a_document_is_read_back_from_its_file(tmp_path):
     made = MadeRecord(TISSUE.hippocampus, TISSUE.amygdala, 900.0, 100.0, 0.0, 0.25, None)
     for whole in (document(made=made), document(suggested=None, funnel=None, options=())):
-        write_json(tmp_path / "plan.json", {"FalxPlan": 1, **plain(whole)})
+        write_json(tmp_path / "plan.json", {"FalxPlan": 2, **plain(whole)})
         assert read_record(PlanDocument, tmp_path / "plan.json") == whole
 
 
@@ -119,9 +131,11 @@ def test_the_table_holds_a_row_for_every_plan():
     assert (first["outside_mm3"], first["ablated_mm3"]) == ("1250", "3000")
     assert (first["length_mm"], first["angle_deg"], first["risk_mm"]) == ("83.4", "21.5", "12.5")
     assert (first["clearance_mm"], first["protected_distance_mm"]) == ("2.25", "3.5")
-    assert (first["reaches"], first["low_rate"]) == ("0.875", "0.41")
+    assert (first["holds"], first["reaches"], first["succeeds"]) == ("0.5", "0.875", "0.45")
+    assert (first["harmless"], first["low_rate"]) == ("0.99", "0.41")
+    assert (first["mean_outside_mm3"], first["draws"]) == ("1300", "2000")
     assert second["burns"] == "r6 b15 s0"
-    assert (second["reaches"], second["low_rate"]) == ("", "")
+    assert (second["reaches"], second["draws"]) == ("", "")
 
 
 def test_what_a_plan_breaks_is_told_with_its_limit():
@@ -138,32 +152,100 @@ def test_the_plan_in_words():
     said = plan_words(document())
     for part in (
         "From the left side",
-        "35 mm left, 90 mm behind and 10 mm above of the origin (RAS -35.1, -90.0, 10.5)",
-        "go 83 mm",
+        "enter at RAS -35.1, -90.0, 10.5 mm of the T1w image and go 83 mm",
         "one burn of 8 mm radius over 24 mm of pull-back and one burn of 5 mm",
         "over 10 mm of pull-back from 24 mm before the target",
-        "covers 60.0 % of the signature in the hippocampus (600 of 1000 mm³)",
-        "heats 1250 mm³ outside",
-        "reached in 87.5 % of cases",
+        "would cover 60.0 % of the signature in the hippocampus (600 of 1000 mm³)",
+        "heat 1250 mm³ outside",
+        "keeps every limit in 50.0 % (47.8 to 52.2 %) of placements",
+        "reaches a rate of 39.6 % in 87.5 % (86.0 to 88.9 %)",
+        "Vessels are not among these limits.",
+        "As it is given it breaks: track length 130.0 mm (limit 120 mm).",
     ):
         assert part in said
-    assert "placement error" not in plan_words(document(options=(option_record(ASSESSED),)))
-    none = document(suggested=None, explanation="too far")
-    assert plan_words(none) == "No plan is suggested: too far"
+    assert said.index("keeps every limit") < said.index("From the left side")
+    assert "MNI" not in said
+    none = document(suggested=None, explanation="Too far.")
+    assert plan_words(none) == "No plan is suggested. Too far."
+
+
+def test_places_stand_in_the_template_too_where_there_is_a_map():
+    there = option_record(ASSESSED, SHAKEN, lambda points: np.add(points, (1.0, 2.0, 3.0)))
+    assert there.plan.entry_mni_mm == (-34.123, -88.0, 13.5)
+    assert there.plan.target_mni_mm == (-24.0, -8.0, -9.0)
+    assert "MNI -34.1, -88.0, 13.5" in plan_words(document(options=(there,)))
+    nowhere = option_record(ASSESSED, SHAKEN, lambda points: points * np.nan)
+    assert nowhere.plan.entry_mni_mm is None
+
+
+def test_probabilities_stand_beside_what_is_wanted():
+    goal = Goal(0.396, probability=0.8, keep_probability=0.7)
+    whole = document(goal=goal)
+    rows = {what: (value, limit) for what, value, limit in
+            probability_rows(whole.options[0], whole)}  # fmt: skip
+    assert rows["every limit kept with its margin"] == (
+        "50.0 % (47.8 to 52.2 %)", "at least 70.0 %"
+    )  # fmt: skip
+    assert rows["rate of 39.6 % reached"][1] == "at least 80.0 %"
+    assert rows["every limit kept and rate reached"][0].startswith("45.0 %")
+    worst = "breaks most often: the distance of the track to ventricle, sulcus or vessel"
+    assert rows[worst] == ("46.0 %", None)
+    assert probability_rows(option_record(ASSESSED), whole) == []
+
+
+SAFE = replace(SHAKEN, holds=0.85, reaches=0.95)
+
+
+@pytest.mark.parametrize(
+    ("violations", "shaken", "passes"),
+    [
+        ((), SAFE, True),
+        ((), replace(SAFE, holds=0.80), False),  # its interval reaches below what is wanted
+        ((), replace(SAFE, holds=0.04), False),
+        ((), replace(SAFE, reaches=0.88), False),
+        ((), replace(SAFE, harmless=0.6), False),
+        ((BROKEN,), SAFE, False),
+    ],
+)
+def test_colour_follows_the_probability_and_never_the_plan_as_drawn(violations, shaken, passes):
+    record = option_record(replace(ASSESSED, violations=violations), shaken)
+    whole = document(options=(record,))
+    assert whole.passes == passes
+    image = Image(np.ones((20, 20, 20), np.float32), np.eye(4))
+    mask = Image(np.ones((20, 20, 20), bool), np.eye(4))
+    first = plan_sections(
+        whole, t1w=image, signature=mask, ablation=None, middle_mm=(9.0, 9.0, 9.0)
+    )[0].blocks  # fmt: skip
+    assert first[0].level == ("note" if passes else "fail")
+    assert "of placements" in first[0].sentences[0]
+    assert first[1].rows[0][0] == "every limit kept with its margin"
+    assert first[1].flags[0] == ("ok" if shaken.holds == 0.85 else "fail")
+    text = str(first)
+    assert "Keeps every limit" not in text
+
+
+def test_without_a_plan_the_best_compromises_stand_first():
+    options = tuple(
+        option_record(ASSESSED, replace(SHAKEN, holds=h, reaches=r, succeeds=s))
+        for h, r, s in ((0.9, 0.1, 0.1), (0.5, 0.6, 0.4), (0.2, 0.97, 0.2), (0.1, 0.99, 0.1))
+    )
+    whole = document(suggested=None, explanation="Why.", options=options)
+    assert whole.compromises == {"both": 1, "reaching": 2, "keeping": 0}
+    rows = compromise_rows(whole)
+    assert [value for _, value, _ in rows] == [
+        "50.0 %", "60.0 %", "99.0 %", "20.0 %", "97.0 %", "99.0 %", "90.0 %", "10.0 %", "99.0 %",
+    ]  # fmt: skip
+    assert document(options=(option_record(ASSESSED),), suggested=None).compromises == {}
 
 
 def test_scores_stand_beside_their_limits():
-    whole = document(goal=Goal(0.4, 0.2, 0.8), limits=Limits(max_length_mm=90, max_angle_deg=35))
+    whole = document(goal=Goal(0.4), limits=Limits(max_length_mm=90, max_angle_deg=35))
     rows = {what: (value, limit) for what, value, limit in score_rows(whole.options[0], whole)}
-    assert rows["ablative rate in the hippocampus"] == ("60.0 %", "at least 60.0 %")
+    assert rows["ablative rate in the hippocampus"] == ("60.0 %", "at least 40.0 %")
     assert rows["ablative rate in the amygdala"] == (None, None)
-    assert rows["track length"] == ("83.4 mm", "at most 90")
+    assert rows["track length"] == ("83.4 mm", "at most 90 mm")
     assert rows["angle to the skull"] == ("21.5°", "at most 35°")
-    assert rows["clearance of the track"] == ("2.2 mm", "at least 2")
-    assert rows["threshold reached under placement error"] == ("87.5 %", "at least 80.0 %")
-    assert rows["5th percentile of the rate"] == ("41.0 %", None)
-    unshaken = score_rows(option_record(ASSESSED), whole)
-    assert [value for what, value, _ in unshaken if "placement" in what] == [None, None, None]
+    assert rows["clearance of the track"] == ("2.2 mm", "at least 2 mm")
 
 
 def test_an_ablation_that_was_made_in_words():

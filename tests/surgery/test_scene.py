@@ -87,8 +87,9 @@ def test_fields_hold_entries_and_targets_with_a_border(scene):
 
 def test_no_signature_in_the_hippocampus_is_nothing_to_ablate(labels):
     empty = Image(np.zeros(labels.data.shape, bool), labels.affine)
-    with pytest.raises(InputError, match="nothing to ablate"):
-        scene_from_labels(labels, empty, "left", same_place)
+    assert not scene_from_labels(labels, empty, "left", same_place).has_target
+    whole = Image(labels.data > 0, labels.affine)
+    assert scene_from_labels(labels, whole, "left", same_place).has_target
 
 
 def test_targets_of_the_other_hemisphere_are_refused(scene):

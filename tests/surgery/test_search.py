@@ -9,8 +9,10 @@ import pytest
 
 from falx.core.errors import InputError, OptionError
 from falx.surgery.assess import assess, heated_tissue
-from falx.surgery.burns.single import candidate_burns, pareto_set, promising_tracks
-from falx.surgery.robustness import shake
+from falx.surgery.burns.misplaced import draw
+from falx.surgery.burns.single import candidate_burns, promising_tracks
+from falx.surgery.infeasible import compromises
+from falx.surgery.robustness import passes, shake, share_interval
 from falx.surgery.search import search
 from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
 from falx.surgery.tracks.geometry import (
@@ -25,10 +27,12 @@ from falx.surgery.tracks.kernels import FEASIBLE
 from falx.surgery.tracks.limits import Goal, Limits, Placement
 from falx.surgery.tracks.scene import distance_mm, fields_of, mirrored_scene
 from surgery.phantom import (
+    capsules_volume,
     centres,
     head_labels,
     head_signature,
     heated,
+    misplaced,
     protected_gap,
     same_place,
     track_ok,
@@ -36,6 +40,8 @@ from surgery.phantom import (
 
 LIMITS, GOAL = Limits(), Goal()
 PAIRS = 30_000
+WANTED = GOAL.threshold + 0.1
+PLACEMENT = Placement(draws=2000)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,8 @@ def fields(scene):
 
 @pytest.fixture(scope="module")
 def found(scene):
-    return search(scene, LIMITS, GOAL, rng=np.random.default_rng(5), max_pairs=PAIRS)
+    return search(scene, LIMITS, GOAL, rng=np.random.default_rng(5), max_pairs=PAIRS,
+                  placement=PLACEMENT)  # fmt: skip
 
 
 def test_pair_codes_equal_the_plain_walk(scene, fields):
@@ -101,67 +108,31 @@ def test_candidates_equal_brute_force(scene, fields):
 
 def test_ranking_of_tracks_keeps_the_cheapest_plan(scene, fields):
     tracks = find_tracks(scene, fields, LIMITS, max_pairs=PAIRS)
-    kept = promising_tracks(scene, tracks, LIMITS, GOAL.wanted, keep=1000)
+    kept = promising_tracks(scene, tracks, LIMITS, WANTED, keep=1000)
     assert len(kept.entries_mm) <= 1000 < len(tracks.entries_mm) / 5
     least = []
     for some in (tracks, kept):
         candidates = candidate_burns(scene, some, LIMITS)
-        least.append(candidates.outside_mm3[candidates.rate >= GOAL.wanted].min())
+        least.append(candidates.outside_mm3[candidates.rate >= WANTED].min())
     assert least[1] - least[0] <= 0.01 * capsule_volume_mm3(5.0, 10.0)
-    everything = promising_tracks(scene, tracks, LIMITS, GOAL.wanted, keep=10**9)
+    everything = promising_tracks(scene, tracks, LIMITS, WANTED, keep=10**9)
     assert everything is tracks
 
 
-def test_pareto_set_equals_the_definition(scene, fields):
-    tracks = find_tracks(scene, fields, LIMITS, max_pairs=PAIRS, max_tracks=40)
-    candidates = candidate_burns(scene, tracks, LIMITS)
-    table = np.stack(
-        [
-            -candidates.rate,
-            np.round(candidates.outside_mm3, 3),
-            np.round(tracks.risk_mm, 3)[candidates.track],
-        ],
-        axis=1,
-    )
-    table = np.unique(table, axis=0)
+def test_no_option_is_beaten_by_another(found):
+    table = np.array(
+        [[-o.robustness.holds, -o.robustness.reaches, o.robustness.outside_mm3]
+         for o in found.options]
+    )  # fmt: skip
     better = (table[:, None] <= table[None]).all(-1) & (table[:, None] < table[None]).any(-1)
-    front = table[~better.any(axis=0)]
-    rows = pareto_set(candidates, tracks)
-    kept = np.stack(
-        [
-            -candidates.rate[rows],
-            np.round(candidates.outside_mm3[rows], 3),
-            np.round(tracks.risk_mm, 3)[candidates.track[rows]],
-        ],
-        axis=1,
-    )
-    assert np.array_equal(np.unique(kept, axis=0), front)
-    assert len(rows) == len(front)
-
-
-def test_suggested_plan_is_within_one_percent_of_brute_force(scene, fields):
-    """Least collateral at the wanted rate, over every track and single burn of the search."""
-    rng = np.random.default_rng(1)
-    found = search(scene, LIMITS, GOAL, rng=rng, max_pairs=PAIRS, max_burns=1)
-    tracks = find_tracks(scene, fields, LIMITS, max_pairs=PAIRS)
-    candidates = candidate_burns(scene, tracks, LIMITS)
-    reaching = candidates.rate >= GOAL.wanted
-    least = candidates.outside_mm3[reaching].min()
-    offered = [
-        option.assessment for option in found.options if option.assessment.rate >= GOAL.wanted
-    ]
-    best = min(
-        capsule_volume_mm3(a.plan.burns[0].radius_mm, a.plan.burns[0].pull_back_mm)
-        - 8.0 * heated(centres(scene.targets, scene.grid), a.plan).sum()
-        for a in offered
-    )
-    assert best <= least + 0.01 * abs(least) + 1e-9
+    assert not better.any()
+    assert list(table[:, 2]) == sorted(table[:, 2])
 
 
 def test_every_option_passes_the_plain_checker(scene, fields, found):
     protected = centres(scene.protected, scene.grid)
     wanted = centres(scene.signature & scene.hippocampus, scene.grid)
-    assert len(found.options) > 20
+    assert len(found.options) > 10
     for option in found.options:
         plan, assessment = option.assessment.plan, option.assessment
         entry, target = np.array(plan.trajectory.entry_mm), np.array(plan.trajectory.target_mm)
@@ -172,18 +143,15 @@ def test_every_option_passes_the_plain_checker(scene, fields, found):
         assert assessment.rate == pytest.approx(heated(wanted, plan).mean(), abs=1e-12)
 
 
-def test_suggested_plan_reaches_its_goal_with_the_least_collateral(found):
+def test_suggested_plan_passes_its_goal_with_the_least_tissue_outside(found):
     chosen = found.suggested
     assert chosen is not None
     assert found.explanation is None
-    assert chosen.assessment.rate >= GOAL.wanted
-    assert chosen.robustness.reaches >= GOAL.probability
+    assert passes(chosen.robustness, GOAL)
+    assert chosen.robustness.holds >= GOAL.keep_probability
     for option in found.options:
-        cheaper = (
-            option.assessment.tissue.outside_mm3 < chosen.assessment.tissue.outside_mm3
-            and option.assessment.rate >= GOAL.wanted
-        )
-        assert not cheaper or option.robustness.reaches < GOAL.probability
+        if option.robustness.outside_mm3 < chosen.robustness.outside_mm3:
+            assert not passes(option.robustness, GOAL)
 
 
 def test_largest_burn_is_not_what_is_suggested(found):
@@ -192,7 +160,7 @@ def test_largest_burn_is_not_what_is_suggested(found):
 
 def test_same_plan_mirrored(scene, found):
     other = search(mirrored_scene(scene), LIMITS, GOAL, rng=np.random.default_rng(5),
-                   max_pairs=PAIRS)  # fmt: skip
+                   max_pairs=PAIRS, placement=PLACEMENT)  # fmt: skip
     assert len(other.options) == len(found.options)
     for a, b in zip(found.options, other.options, strict=True):
         here, there = a.assessment, b.assessment
@@ -209,46 +177,125 @@ def test_same_plan_mirrored(scene, found):
 def test_right_side_from_labels_is_planned_on_the_right():
     labels = head_labels()
     scene = scene_from_labels(labels, head_signature(labels, "right"), "right", same_place)
-    result = search(scene, LIMITS, GOAL, rng=np.random.default_rng(5), max_pairs=20_000)
+    result = search(scene, LIMITS, GOAL, rng=np.random.default_rng(5), max_pairs=20_000,
+                    placement=PLACEMENT)  # fmt: skip
     assert result.suggested.assessment.plan.trajectory.target_mm[0] > 0
     assert assess(result.suggested.assessment.plan, scene, LIMITS).violations == ()
 
 
-def test_robustness_equals_a_plain_simulation(scene, fields, found):
+TIGHT = replace(LIMITS, min_clearance_mm=4.0, protect_margin_mm=6.0, max_angle_deg=20.0,
+                max_length_mm=85.0, min_sinus_mm=10.0)  # fmt: skip
+
+
+@pytest.mark.parametrize("limits", [LIMITS, TIGHT], ids=["default", "tight"])
+def test_misplaced_copies_are_judged_as_by_plain_numpy(scene, found, limits):
+    """The same draws through other code."""
+    x, y, _ = np.moveaxis(scene.grid.centres_mm(), -1, 0)
+    walled = replace(scene, sinus=(np.abs(x) < 25) & (y < -95))
+    fields = fields_of(walled)
+    draws = draw(PLACEMENT, 600, np.random.default_rng(8), "left")
+    for option in found.options[::6]:
+        plan = option.assessment.plan
+        ours = shake(plan, walled, fields, limits, threshold=0.5, draws=draws)
+        rates, holds, harmless = misplaced(plan, walled, fields, limits, *draws)
+        allowance = 4.1 / 600  # copies whose samples straddle a limit
+        assert ours.holds == pytest.approx(holds.mean(), abs=allowance)
+        assert ours.harmless == pytest.approx(harmless.mean(), abs=allowance)
+        assert ours.reaches == pytest.approx((rates >= 0.5).mean(), abs=1e-12)
+        assert ours.succeeds == pytest.approx((holds & (rates >= 0.5)).mean(), abs=allowance)
+        assert ours.low_rate == pytest.approx(np.quantile(rates, 0.05), abs=1e-9)
+
+
+@pytest.mark.slow
+def test_probabilities_lie_within_a_point_of_100_000_other_draws(scene, fields, found):
+    """An independent simulation: other code, other seed, its own way to draw."""
+    placement, rng = Placement(), np.random.default_rng(77)
+    draws = draw(placement, placement.draws, np.random.default_rng(1), "left")
+    tight = replace(LIMITS, min_clearance_mm=3.0, protect_margin_mm=4.0)
+    for option in found.options[::5]:
+        plan = option.assessment.plan
+        ours = shake(plan, scene, fields, tight, threshold=0.45, draws=draws)
+        parts = []
+        for _ in range(100):
+            errors = np.concatenate(
+                [rng.normal(0, 0.9, (1000, 3)), rng.normal(0, np.radians(0.5), (1000, 3)),
+                 rng.normal(0, 0.8, (1000, 1)), rng.normal(0, 0.5, (1000, 3))], axis=1,
+            )  # fmt: skip
+            radii = rng.uniform(-1, 1, (1000, 2))
+            parts.append(misplaced(plan, scene, fields, tight, errors, radii, samples=400))
+        rates, holds, harmless = (np.concatenate(column) for column in zip(*parts, strict=True))
+        assert ours.holds == pytest.approx(holds.mean(), abs=0.01)
+        assert ours.reaches == pytest.approx((rates >= 0.45).mean(), abs=0.01)
+        assert ours.harmless == pytest.approx(harmless.mean(), abs=0.01)
+        assert ours.low_rate == pytest.approx(np.quantile(rates, 0.05), abs=0.01)
+
+
+def test_mean_volume_outside_is_that_of_points(scene, fields, found):
+    draws = draw(PLACEMENT, 60, np.random.default_rng(8), "left")
     plan = found.suggested.assessment.plan
-    placement = Placement(draws=10_000)
-    ours = shake(plan, scene, fields, LIMITS, threshold=0.5, placement=placement,
-                 rng=np.random.default_rng(1))  # fmt: skip
-    rng = np.random.default_rng(2)
-    points = centres(scene.signature & scene.hippocampus, scene.grid)
-    n = 100_000
-    entry = np.array(plan.trajectory.entry_mm) + rng.normal(0, 1.0, (n, 3))
-    target = np.array(plan.trajectory.target_mm) + rng.normal(0, 1.5, (n, 3))
-    radius = plan.burns[0].radius_mm + rng.uniform(-1, 1, n)
-    back = entry - target
-    back /= np.linalg.norm(back, axis=1, keepdims=True)
-    rates = np.empty(n)
-    for part in np.array_split(np.arange(n), 50):
-        away = points[None] - target[part, None]
-        along = np.einsum("dpi,di->dp", away, back[part])
-        t = np.clip(along, 0, plan.burns[0].pull_back_mm)
-        apart2 = (away**2).sum(-1) - along**2 + (along - t) ** 2
-        rates[part] = (apart2 <= radius[part, None] ** 2).mean(axis=1)
-    assert ours.reaches == pytest.approx((rates >= 0.5).mean(), abs=0.02)
-    assert ours.low_rate == pytest.approx(np.quantile(rates, 0.05), abs=0.01)
-    assert ours.holds <= ours.harmless <= 1.0
+    ours = shake(plan, scene, fields, LIMITS, threshold=0.5, draws=draws)
+    still = assess(plan, scene, LIMITS, fields=fields).tissue
+    burns = [
+        capsules_volume([replace(b, radius_mm=b.radius_mm + e) for b, e in
+                         zip(plan.burns, row, strict=False)]) for row in draws.radii
+    ]  # fmt: skip
+    # Inside the targets some of it lies: at most what would be heated without errors of place.
+    assert np.mean(burns) - still.ablated_mm3 < ours.outside_mm3 < np.mean(burns)
+    still_draws = draw(STILL, 3, np.random.default_rng(8), "left")
+    exact = shake(plan, scene, fields, LIMITS, threshold=0.5, draws=still_draws)
+    inside = still.ablated_mm3 - still.outside_mm3
+    assert exact.outside_mm3 == pytest.approx(capsules_volume(plan.burns) - inside, abs=2.0)
+
+
+STILL = Placement(
+    entry_sd_mm=0, angle_sd_deg=0, depth_sd_mm=0, shift_sd_mm=0, radius_range_mm=0, draws=100
+)
 
 
 def test_no_error_of_placement_reaches_surely(scene, fields, found):
-    still = Placement(tip_sd_mm=0, entry_sd_mm=0, radius_range_mm=0, draws=100)
-    plan, rng = found.suggested.assessment.plan, np.random.default_rng(1)
-    result = shake(plan, scene, fields, LIMITS, threshold=GOAL.threshold, placement=still, rng=rng)
-    assert result.reaches == result.holds == result.harmless == 1.0
+    draws = draw(STILL, 100, np.random.default_rng(1), "left")
+    plan = found.suggested.assessment.plan
+    result = shake(plan, scene, fields, LIMITS, threshold=GOAL.threshold, draws=draws)
+    assert result.reaches == result.holds == result.harmless == result.succeeds == 1.0
     assert result.low_rate == pytest.approx(found.suggested.assessment.rate)
+    assert result.broken.most_often[1] == 0.0
+    assert passes(result, Goal(probability=1.0, keep_probability=1.0, harmless_probability=1.0))
+
+
+def test_errors_have_the_size_that_their_options_say():
+    placement = Placement(entry_sd_mm=2.0, angle_sd_deg=1.0, depth_sd_mm=3.0, shift_sd_mm=0.5)
+    ends, radii = draw(placement, 40_000, np.random.default_rng(2), "left")
+    sd = ends.std(axis=0)
+    assert sd[:3] == pytest.approx(2.0, rel=0.02)
+    assert np.degrees(np.arctan(sd[3:6])) == pytest.approx(1.0, rel=0.02)
+    assert sd[6] == pytest.approx(3.0, rel=0.02)
+    assert sd[7:] == pytest.approx(0.5, rel=0.02)
+    assert np.abs(radii).max() <= placement.radius_range_mm
+    assert radii.std() == pytest.approx(placement.radius_range_mm / 3**0.5, rel=0.02)
+
+
+def test_default_errors_put_the_tip_as_far_off_as_robots_do():
+    """Vakharia 2017: 1.71 mm with robots, of entry, angle and depth; the brain's shift apart."""
+    placement = Placement(shift_sd_mm=0.0)
+    ends, _ = draw(placement, 40_000, np.random.default_rng(2), "left")
+    tips = np.stack([ends[:, 0] + 90 * ends[:, 3], ends[:, 1] + 90 * ends[:, 4], ends[:, 6]], 1)
+    assert np.linalg.norm(tips, axis=1).mean() == pytest.approx(1.71, abs=0.05)
+    assert np.linalg.norm(ends[:, :2], axis=1).mean() == pytest.approx(1.17, abs=0.06)
+
+
+@pytest.mark.parametrize(("share", "draws"), [(0.8, 20_000), (0.05, 400), (1.0, 300), (0.0, 300)])
+def test_intervals_of_shares_hold_the_share_and_cover_as_they_say(share, draws):
+    low, high = share_interval(share, draws)
+    assert 0 <= low <= share <= high <= 1
+    rng = np.random.default_rng(4)
+    found = rng.binomial(draws, share, 2000) / draws
+    inside = [a <= share <= b for a, b in (share_interval(f, draws) for f in found)]
+    assert np.mean(inside) >= 0.93
 
 
 def test_same_seed_same_plan(scene, found):
-    again = search(scene, LIMITS, GOAL, rng=np.random.default_rng(5), max_pairs=PAIRS, threads=2)
+    again = search(scene, LIMITS, GOAL, rng=np.random.default_rng(5), max_pairs=PAIRS, threads=2,
+                   placement=PLACEMENT)  # fmt: skip
     assert again == found
 
 
@@ -272,6 +319,11 @@ def test_a_plan_outside_the_head_is_refused(scene):
         assess(plan, scene, LIMITS)
 
 
+def searched(scene, limits, goal=GOAL, **more):
+    return search(scene, limits, goal, rng=np.random.default_rng(1), max_pairs=10_000,
+                  placement=PLACEMENT, **more)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -279,34 +331,60 @@ def test_a_plan_outside_the_head_is_refused(scene):
         ({"max_angle_deg": 1.0}, "max_angle_deg"),
     ],
 )
-def test_what_makes_tracks_impossible_is_named(scene, change, rule):
-    result = search(scene, replace(LIMITS, **change), GOAL, rng=np.random.default_rng(1),
-                    max_pairs=20_000)  # fmt: skip
+def test_what_makes_tracks_impossible_is_named_and_what_makes_room_is_searched(
+    scene, change, rule
+):
+    limits = replace(LIMITS, **change)
+    result = searched(scene, limits)
     assert result.suggested is None
     assert result.options == ()
-    ways = {way.rule: way for way in result.explanation.relaxations}
-    assert rule in ways
-    relaxed = replace(LIMITS, **{rule: ways[rule].needed})
-    looser = find_tracks(scene, fields_of(scene), relaxed, max_pairs=300_000)
-    assert looser.funnel.feasible > 0
-    assert "no track of" in str(result.explanation)
+    assert "None of" in str(result.explanation)
+    (way,) = result.explanation.relaxations
+    assert way.rules[0][0] == rule
+    again = searched(scene, way.of(limits))
+    assert again.suggested is not None
+    assert passes(again.suggested.robustness, GOAL)
 
 
-def test_protected_tissue_in_the_way_is_named(scene):
-    walled = replace(scene, protected=distance_mm(scene.targets, scene.grid) > 3.0)
-    tight = replace(LIMITS, protect_margin_mm=5.0)
-    result = search(walled, tight, GOAL, rng=np.random.default_rng(1), max_pairs=20_000)
+def test_heat_that_must_keep_too_far_away_is_named_with_the_best_compromises(scene):
+    """Everything but the targets is protected, so no burn can both reach and keep away."""
+    walled = replace(scene, protected=distance_mm(scene.targets, scene.grid) > 4.0)
+    result = searched(walled, replace(LIMITS, protect_margin_mm=2.5))
     assert result.suggested is None
-    assert "protect_margin_mm" in {way.rule for way in result.explanation.relaxations}
+    said = str(result.explanation)
+    assert "_mm" not in said
+    for way in result.explanation.relaxations:
+        closer = PLACEMENT if way.accuracy == 1.0 else replace(
+            PLACEMENT, **{name: getattr(PLACEMENT, name) * way.accuracy for name in ERRORS}
+        )  # fmt: skip
+        looser = way.of(replace(LIMITS, protect_margin_mm=2.5))
+        again = search(walled, looser, GOAL, rng=np.random.default_rng(1), max_pairs=10_000,
+                       placement=closer)  # fmt: skip
+        assert again.suggested is not None, way
+    if result.options:
+        found = compromises([o.robustness for o in result.options], GOAL)
+        both = result.options[found["both"]].robustness
+        assert both.succeeds == max(o.robustness.succeeds for o in result.options)
 
 
-def test_a_goal_out_of_reach_is_named(scene):
-    goal = Goal(threshold=0.97, margin=0.03)
+ERRORS = ("entry_sd_mm", "angle_sd_deg", "depth_sd_mm", "shift_sd_mm")
+
+
+def test_a_goal_out_of_reach_is_told_with_what_can_be_reached(scene):
+    goal = Goal(threshold=0.97)
     small = replace(LIMITS, radii_mm=(3.0,), pull_backs_mm=(10.0,))
-    result = search(scene, small, goal, rng=np.random.default_rng(1), max_pairs=5_000)
+    result = searched(scene, small, goal)
     assert result.suggested is None
     assert len(result.options) > 0
-    assert "below threshold and margin (100.0%)" in str(result.explanation)
+    said = str(result.explanation)
+    assert "reaches a rate of 97.0% in 90%" in said
+    assert "No plan reaches the rate in more than 0% of placements." in said
+    assert "there was still no plan" in said
+
+
+def test_no_signature_in_the_hippocampus_is_refused(scene):
+    with pytest.raises(InputError, match="no signature in the left hippocampus"):
+        searched(replace(scene, signature=scene.signature & ~scene.hippocampus), LIMITS)
 
 
 def test_limits_out_of_range_are_refused():
@@ -314,5 +392,5 @@ def test_limits_out_of_range_are_refused():
         Limits(max_angle_deg=120.0)
     with pytest.raises(OptionError, match="radii_mm is empty"):
         Limits(radii_mm=())
-    with pytest.raises(OptionError, match="margin is out of range"):
-        Goal(threshold=0.9, margin=0.2)
+    with pytest.raises(OptionError, match="keep_probability is out of range"):
+        Goal(keep_probability=1.2)

@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 
 from falx.surgery.assess import assess
+from falx.surgery.burns.misplaced import WALK_MM, draw, rooms
 from falx.surgery.burns.second import (
-    PairSettings,
-    best_pairs,
+    FIRST_MM,
+    SECOND_MM,
+    STOPS_MM,
     pair_counts,
+    pair_plans,
     pair_room,
+    pairs_kept,
     union_volume_mm3,
 )
-from falx.surgery.burns.single import candidate_burns, target_voxels
+from falx.surgery.burns.single import target_voxels
+from falx.surgery.robustness import inward_normals, shake
 from falx.surgery.search import search
 from falx.surgery.tracks.feasible import find_tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, ablated, capsule_volume_mm3
-from falx.surgery.tracks.limits import Goal, Limits
+from falx.surgery.tracks.limits import Goal, Limits, Placement
 from falx.surgery.tracks.scene import fields_of
+from surgery.phantom import capsules_volume
 
 LIMITS, GOAL = Limits(), Goal()
 FIRST, SECOND, RADII = np.array([0.0, 10.0]), np.array([5.0, 20.0]), np.array([4.0, 6.0, 9.0])
@@ -64,44 +70,80 @@ def test_volume_of_equal_radii_is_one_capsule_and_of_others_lies_between():
     assert np.all(volume[..., 0, 2] <= volume[..., 2, 2] + 1e-9)
 
 
-def test_the_cheapest_pair_is_that_of_brute_force(scene, place):
+def test_kept_shares_of_pairs_are_those_of_each_pair_judged_alone(scene, place):
+    fields, tracks = place
+    tracks = tracks.take(np.arange(0, 60, 20))
+    draws = draw(Placement(), 150, np.random.default_rng(3), "left")
+    limits = Limits(protect_margin_mm=5.0)
+    radii = np.array(limits.radii_mm)
+    normals = inward_normals(tracks.entries_mm, scene)
+    room = rooms(fields.space, limits.rules(WALK_MM), normals, tracks.entries_mm,
+                 tracks.targets_mm, draws, np.array(STOPS_MM))  # fmt: skip
+    kept = pairs_kept(room, radii, draws.radii, limits.protect_margin_mm)
+    shares = []
+    for n, a, b, r, s in np.ndindex(3, 2, 2, 5, 5):
+        stop = FIRST_MM[a]
+        burns = (Burn(radii[r], stop), Burn(radii[s], SECOND_MM[b], stop))
+        plan = LaserPlan(
+            Trajectory(tuple(tracks.entries_mm[n]), tuple(tracks.targets_mm[n])), burns
+        )
+        own = shake(plan, scene, fields, limits, threshold=0.4, draws=draws)
+        shares.append(own.holds)
+        assert kept[n, a, b, r, s] == pytest.approx(own.holds, abs=2.1 / 150)
+    assert len(set(shares)) > 20
+
+
+def test_cheap_pairs_are_among_those_to_judge(scene, place):
+    """The cheapest of all pairs that reach a rate is picked, whatever it keeps."""
     fields, tracks = place
     tracks = tracks.take(np.arange(0, 60, 6))
-    limits = Limits(radii_mm=tuple(RADII))
-    candidates = candidate_burns(scene, tracks, limits)
-    wanted = float(np.quantile(candidates.rate, 0.7))
-    settings = PairSettings(tuple(FIRST), tuple(SECOND), plans=1)
-    found = best_pairs(scene, fields, tracks, candidates, limits, wanted, settings=settings)
+    draws = draw(Placement(), 40, np.random.default_rng(3), "left")
+    threshold = 0.45
+    plans = pair_plans(scene, fields, tracks, LIMITS, draws, threshold)
     points, _ = target_voxels(scene)
-    volume = union_volume_mm3(FIRST, SECOND, RADII)
     costs = []
-    for n, a, b, r, s in np.ndindex(len(tracks.entries_mm), 2, 2, 3, 3):
-        burns = (Burn(RADII[r], FIRST[a]), Burn(RADII[s], SECOND[b], FIRST[a]))
+    for n, a, b, r, s in np.ndindex(10, 6, 5, 5, 5):
+        if r == s:
+            continue
+        burns = (
+            Burn(LIMITS.radii_mm[r], FIRST_MM[a]),
+            Burn(LIMITS.radii_mm[s], SECOND_MM[b], FIRST_MM[a]),
+        )
         track = Trajectory(tuple(tracks.entries_mm[n]), tuple(tracks.targets_mm[n]))
         plan = LaserPlan(track, burns)
-        own = assess(plan, scene, limits, fields=fields)
-        if r != s and own.rate >= wanted and own.protected_mm >= limits.protect_margin_mm:
-            inside = ablated(points, plan).sum() * scene.grid.voxel_volume_mm3
-            costs.append((round(volume[a, b, r, s] - inside, 3), plan))
-    assert found == [min(costs, key=lambda pair: pair[0])[1]]
+        inside = ablated(points, plan)
+        reached = inside[wanted_points(scene)].sum() / wanted_points(scene).sum()
+        if reached >= threshold:
+            cost = capsules_volume(burns, 0.2) - inside.sum() * scene.grid.voxel_volume_mm3
+            costs.append((cost, plan))
+    costs.sort(key=lambda pair: pair[0])
+    allowed = next(
+        plan for _, plan in costs if not assess(plan, scene, LIMITS, fields=fields).violations
+    )
+    near = [plan for plan in plans if plan.trajectory == allowed.trajectory]
+    assert allowed in near
+    assert all(len(plan.burns) == 2 for plan in plans)
 
 
-def test_a_second_burn_joins_the_set_where_no_other_plan_beats_it(scene):
+def wanted_points(scene):
+    return (scene.signature & scene.hippocampus)[scene.targets]
+
+
+def test_a_second_burn_never_costs_more(scene):
     def plans(max_burns):
         rng = np.random.default_rng(1)
-        return search(scene, LIMITS, GOAL, rng=rng, max_pairs=150_000, max_burns=max_burns)
+        return search(scene, LIMITS, GOAL, rng=rng, max_pairs=30_000, max_burns=max_burns,
+                      placement=Placement(draws=2000))  # fmt: skip
 
     one, two = plans(1), plans(2)
     assert all(len(option.assessment.plan.burns) == 1 for option in one.options)
-    numbers = [len(option.assessment.plan.burns) for option in two.options]
-    assert set(numbers) == {1, 2}
-    least = [found.suggested.assessment.tissue.outside_mm3 for found in (one, two)]
+    assert {len(option.assessment.plan.burns) for option in two.options} == {1, 2}
+    least = [found.suggested.robustness.outside_mm3 for found in (one, two)]
     assert least[1] <= least[0]
-    tissue = [option.assessment.tissue.outside_mm3 for option in two.options]
-    assert tissue == sorted(tissue)
 
 
-def test_a_rate_out_of_reach_gives_no_pairs(scene, place):
+def test_one_radius_gives_no_pairs(scene, place):
     fields, tracks = place
-    candidates = candidate_burns(scene, tracks, LIMITS)
-    assert best_pairs(scene, fields, tracks, candidates, LIMITS, 1.01) == []
+    draws = draw(Placement(), 20, np.random.default_rng(3), "left")
+    limits = Limits(radii_mm=(6.0,))
+    assert pair_plans(scene, fields, tracks, limits, draws, 0.4) == []

@@ -41,7 +41,7 @@ async function start(holder) {
   if (setup.plan) await whatIf(setup, planes, drawn);
   planes.goTo(setup.centre);
   for (const { view } of [planes, space]) await release(view);
-  say("Left of the patient is on the left. Arrow and page keys move the crosshair; in 3D they turn the head.");
+  say("Left of the patient is on the left. Arrow and page keys move the crosshair, the wheel the slices (with Ctrl it zooms); in 3D keys turn the head.");
   holder.dataset.ready = "yes";
 }
 

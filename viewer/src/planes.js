@@ -25,6 +25,7 @@ export class Planes {
 
   async start(centre) {
     this.ownKeys();
+    this.ownWheel();
     holdBack(this.view);
     await this.view.attachToCanvas(this.canvas, false);
     withoutGradients(this.view);
@@ -35,6 +36,7 @@ export class Planes {
     this.arrange();
     this.view.refreshLayers(this.volumes[0], 0);
     this.drawOverlays();
+    this.middle = Array.from(this.view.frac2mm([0.5, 0.5, 0.5])).slice(0, 3);
     this.goTo(centre);
   }
 
@@ -62,6 +64,35 @@ export class Planes {
     };
     this.canvas.addEventListener("keydown", keys);
     this.canvas.addEventListener("keyup", keys);
+  }
+
+  /** The wheel moves through the slices of the plane under it; with Ctrl it zooms. */
+  ownWheel() {
+    this.canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      const steps = -Math.sign(event.deltaY);
+      if (event.ctrlKey) this.zoom(steps > 0 ? 1.15 : 1 / 1.15);
+      else this.slice(event, steps);
+    }, { capture: true, passive: false });
+  }
+
+  slice(event, steps) {
+    const scale = this.canvas.width / this.canvas.clientWidth;
+    const tile = this.view.tileIndex(event.offsetX * scale, event.offsetY * scale);
+    if (tile < 0) return;
+    const axis = { 0: 2, 1: 1, 2: 0 }[this.view.screenSlices[tile].axCorSag];
+    if (axis === undefined) return;
+    this.goTo(this.place().map((v, a) => (a === axis ? v + steps : v)));
+  }
+
+  zoom(factor) {
+    const [x, y, z, now] = this.view.scene.pan2Dxyzmm;
+    const next = Math.min(Math.max(now * factor, 1), 8);
+    // What is larger stays centred on the crosshair.
+    const middle = this.place();
+    const pan = next === 1 ? [0, 0, 0] : middle.map((v, a) => this.middle[a] - v);
+    this.view.setPan2Dxyzmm([...(next === now ? [x, y, z] : pan), next]);
   }
 
   place() {

@@ -6,6 +6,8 @@ const AXES = ["right", "anterior", "superior"];
 const SIZES = [
   ["radius", "radius", 1, 15, 0.5], ["pullBack", "pull-back", 0, 60, 1], ["tipOffset", "tip offset", 0, 60, 1],
 ];
+/** Changes that follow each other faster are undone together. */
+const PAUSE_MS = 400;
 const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
 
 export class WhatIf {
@@ -15,13 +17,15 @@ export class WhatIf {
     this.scene = scene;
     this.changed = changed;
     this.drags = "crosshair";
+    this.past = [];
+    this.changedAt = -Infinity;
     this.build();
     this.reset();
   }
 
   build() {
     const panel = element("falx-whatif");
-    panel.append(this.dragChoice(), this.points("entry"), this.points("target"));
+    panel.append(...this.plansToLoad(), this.dragChoice(), this.points("entry"), this.points("target"));
     this.burnPanel = make("div");
     panel.append(this.burnPanel);
     const button = (text, name, action) => {
@@ -31,8 +35,59 @@ export class WhatIf {
     };
     panel.append(make("div", { className: "falx-buttons" },
       button("Add a burn", "add", () => this.addBurn()),
+      button("Undo", "undo", () => this.undo()),
       button("Back to the plan", "reset", () => this.reset()),
       button("Save as plan file", "save", () => this.save())));
+  }
+
+  /** A list of the plans of the page; a click on a row of their table loads one, too. */
+  plansToLoad() {
+    const plans = this.setup.plans ?? [];
+    if (!plans.length) return [];
+    this.list = make("select", { dataset: { action: "load" } });
+    this.list.append(make("option", { value: "" }, "edited"));
+    plans.forEach(({ title }, n) => this.list.append(make("option", { value: String(n) }, title)));
+    this.list.addEventListener("change", () => this.list.value && this.load(Number(this.list.value)));
+    for (const row of document.querySelectorAll("table tbody tr")) {
+      const heading = row.closest("table").querySelector("th")?.textContent.trim();
+      const number = Number(row.cells[0]?.textContent) - 1;
+      if (heading !== "plan" || !plans[number]) continue;
+      row.classList.add("falx-loads");
+      row.title = "Load this plan into the view";
+      row.addEventListener("click", () => {
+        this.load(number);
+        element("falx-viewer").scrollIntoView();
+      });
+    }
+    return [make("label", { className: "falx-load" }, "Plan ", this.list)];
+  }
+
+  load(number) {
+    this.plan = structuredClone(this.setup.plans[number].plan);
+    this.fill();
+  }
+
+  /** The plan of the page that the shown one is, unchanged; none if it was edited. */
+  known() {
+    const shown = JSON.stringify(this.plan);
+    return (this.setup.plans ?? []).findIndex(({ plan }) => JSON.stringify(plan) === shown);
+  }
+
+  undo() {
+    if (this.past.length < 2) return;
+    this.past.pop();
+    this.plan = structuredClone(this.past.at(-1));
+    this.fill();
+  }
+
+  /** Keep what is shown for undoing; of a drag only where it pauses. */
+  remember() {
+    const last = this.past.at(-1);
+    if (JSON.stringify(last) === JSON.stringify(this.plan)) return;
+    const now = performance.now();
+    if (this.past.length > 1 && now - this.changedAt < PAUSE_MS) this.past.pop();
+    this.past.push(structuredClone(this.plan));
+    this.changedAt = now;
   }
 
   dragChoice() {
@@ -104,19 +159,27 @@ export class WhatIf {
       output.dataset.result = "";
       return;
     }
+    this.remember();
     const found = assess(this.plan, this.scene);
     output.dataset.result = JSON.stringify(found);
     output.replaceChildren(this.verdict(found), scoreTable(found, this.scene.limits, this.setup.wanted));
     this.changed(this.plan);
   }
 
+  /** The colour follows the probability; a plan as drawn is never called safe. */
   verdict(found) {
-    const edited = JSON.stringify(this.plan) !== JSON.stringify(this.setup.plan);
-    const limits = found.broken.length ? `Breaks: ${found.broken.join(", ")}.` : "Keeps every limit.";
+    const number = this.known();
+    if (this.list) this.list.value = number < 0 ? "" : String(number);
+    if (number >= 0) {
+      const { words, passes } = this.setup.plans[number];
+      return make("p", { className: passes ? "falx-keeps" : "falx-breaks" }, words);
+    }
+    const drawn = found.broken.length ? `As drawn it breaks: ${found.broken.join(", ")}.`
+      : "As drawn it breaks no limit; how often it would when misplaced is not known before it is scored.";
     const short = found.rate === null || found.rate < this.setup.wanted;
-    const text = short ? `${limits} Covers less than is wanted.` : limits;
-    return make("p", { className: short || found.broken.length ? "falx-breaks" : "falx-keeps" },
-      edited ? `Edited, not verified. ${text}` : text);
+    const text = short ? `${drawn} It covers less than is wanted.` : drawn;
+    return make("p", { className: short || found.broken.length ? "falx-breaks" : "falx-edited" },
+      `Edited, not verified. ${text}`);
   }
 
   save() {

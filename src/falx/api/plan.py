@@ -88,7 +88,11 @@ class LaserPlanning(Result):
             ("clearance, mm", best.clearance_mm),
         ]  # fmt: skip
         if shaken is not None:
-            facts.append(("reaches the threshold when misplaced", percent(shaken.reaches)))
+            facts += [
+                ("keeps every limit when misplaced", percent(shaken.holds)),
+                ("reaches the threshold when misplaced", percent(shaken.reaches)),
+                ("touches nothing when misplaced", percent(shaken.harmless)),
+            ]
         return facts
 
     def plot(self) -> Figure:
@@ -120,7 +124,7 @@ def plan(
         that they were not checked.
     choices
         See :class:`falx.surgery.tracks.limits.Limits`, and ``Goal``, ``Placement`` and
-        ``Search`` beside it: ``max_length_mm``, ``max_angle_deg``, ``threshold``, ``margin``,
+        ``Search`` beside it: ``max_length_mm``, ``threshold``, ``keep_probability``,
         ``draws``, ``max_burns``, ``seed``, …
     """
     if not isinstance(found, SignatureMap):

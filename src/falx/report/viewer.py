@@ -88,12 +88,17 @@ class WhatIf:
         Name to array; the page reads their bytes.
     wanted
         Ablative rate that a plan should reach, 0…1.
+    plans
+        Plans that may be loaded, each with ``plan``, its name ``title``, the ``words`` that say
+        how sure it is, and whether it ``passes``; the panel's colour follows these, for what
+        is edited is judged by nobody yet.
     """
 
     plan: Mapping[str, object]
     scene: Mapping[str, object]
     arrays: Mapping[str, npt.NDArray[Any]]
     wanted: float
+    plans: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +144,7 @@ def live_view(viewer: Viewer) -> Live:
     if viewer.what_if is not None:
         what_if = viewer.what_if
         setup |= {"plan": what_if.plan, "scene": what_if.scene, "wanted": what_if.wanted}
+        setup["plans"] = list(what_if.plans)
         data += [
             _data(f"falx-{name}", np.ascontiguousarray(array).tobytes())
             for name, array in what_if.arrays.items()

@@ -1,9 +1,13 @@
-"""Search for laser plans: all tracks, all burns, the Pareto set, and the plan to suggest.
+"""Search for laser plans that survive their own misplacement, and the plan to suggest.
 
-A plan is suggested for reaching the threshold with a margin while heating the least tissue
-outside hippocampus and amygdala. It does not maximise coverage: the largest burn always
-would. Both sides are planned in the frame of the left hemisphere, a right one being mirrored
-in millimetres before and after, so that the side cannot change a result.
+A plan is judged by what placement error makes of it: the probability that every limit is kept
+with its margin, the probability that the rate reaches the threshold, and the tissue that it heats
+outside hippocampus and amygdala on average. Suggested is the plan that heats least outside, among
+those whose probabilities pass the goal's: a chance-constrained programme (Charnes & Cooper 1959,
+Manage Sci 6:73). It does not maximise coverage: the largest burn always would.
+
+Both sides are planned in the frame of the left hemisphere, a right one being mirrored in
+millimetres before and after, so that the side cannot change a result.
 
 Computed tracks for this operation go back to Vakharia et al. 2018, Epilepsia 59:814.
 """
@@ -15,33 +19,55 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from falx.core.errors import InputError
 from falx.surgery.assess import Assessment, assess
-from falx.surgery.burns.more import best_sequences
-from falx.surgery.burns.second import best_pairs
-from falx.surgery.burns.single import Candidates, candidate_burns, pareto_set, promising_tracks
-from falx.surgery.infeasible import Explanation, explain
-from falx.surgery.robustness import Robustness, shake
+from falx.surgery.burns.kernels import pareto_keep
+from falx.surgery.burns.misplaced import Draws, draw
+from falx.surgery.burns.more import sequence_plans
+from falx.surgery.burns.pick import picked
+from falx.surgery.burns.second import pair_plans
+from falx.surgery.burns.single import Candidates, candidate_burns, promising_tracks, shares_kept
+from falx.surgery.infeasible import Explanation, Ground, explain
+from falx.surgery.robustness import Robustness, passes, shake
 from falx.surgery.tracks.feasible import Funnel, Tracks, find_tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
 from falx.surgery.tracks.limits import Goal, Limits, Placement
 from falx.surgery.tracks.scene import Fields, Scene, fields_of, mirrored_scene
 
-MAX_PROFILED, MAX_TRACKS = 200_000, 40_000
+MAX_PROFILED, MAX_TRACKS = 60_000, 12_000
 """Tracks that are described, evenly thinned, and those of them whose burns are all measured;
 only a head with far more room than a real one has so many."""
 
-FAR_TRACKS = 20
-"""Tracks whose single burns cover most, tried with more than two burns beside those of pairs."""
+SCREEN_DRAWS, FIRST_DRAWS, POOL_DRAWS = 32, 100, 400
+"""Misplaced copies of every burn; of every burn that is picked from them, at first and in all."""
 
-__all__ = ["Option", "SearchResult", "search"]
+PAIR_TRACKS, SEQUENCE_TRACKS = 400, 40
+"""Tracks on which two burns are tried, and more."""
+
+RANKED_ABOVE = 0.1
+"""Where too many tracks are ranked by planned rates, the rate that counts lies so far above the
+threshold: about what the placement errors take."""
+
+MORE_DRAWS = 2000
+"""Draws after which a plan that passed by fewer is given up."""
+
+MOST_OPTIONS, FOR_GOAL = 30, 8
+"""Plans of the Pareto set that are judged by all draws, and those that are judged before: the
+cheapest that may pass the goal by the draws of the pool, and the cheapest that do."""
+
+NEARLY, FARTHER, GIVEN_UP = 2.5, 3.0, 0.35
+"""Standard errors that a plan may lack for the goal by the draws of the pool, and by the first of
+them; and the share that the smallest burn of a track may lack by very few draws."""
+
+__all__ = ["Option", "SearchResult", "judging_draws", "search"]
 
 
 @dataclass(frozen=True)
 class Option:
-    """A plan of the Pareto set; robustness where it was computed."""
+    """A plan that no other beats, and what placement error does to it."""
 
     assessment: Assessment
-    robustness: Robustness | None = None
+    robustness: Robustness
 
 
 @dataclass(frozen=True)
@@ -51,10 +77,11 @@ class SearchResult:
     Parameters
     ----------
     options
-        Pareto set over rate (more), collateral (less) and risk (less), by rising collateral.
+        Pareto set over the probability of keeping every limit (more), that of reaching the
+        threshold (more) and the mean volume outside (less), by rising volume.
     suggested
-        Least collateral among the options that reach threshold and margin, and pass the
-        threshold with the wanted probability; None if there is none.
+        Least mean volume outside among the options whose probabilities pass the goal's with
+        their whole Monte-Carlo interval; None if there is none.
     explanation
         What stands in the way; None if a plan is suggested.
     """
@@ -64,6 +91,40 @@ class SearchResult:
     options: tuple[Option, ...]
     suggested: Option | None
     explanation: Explanation | None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What does not change while a search is repeated under other limits."""
+
+    scene: Scene
+    fields: Fields
+    few: Draws
+    many: Draws
+    max_pairs: int
+    max_burns: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    tracks: Tracks
+    candidates: Candidates
+    options: tuple[Option, ...]
+    suggested: Option | None
+
+
+def judging_draws(
+    placement: Placement, scene: Scene, rng: np.random.Generator
+) -> tuple[Draws, Draws]:
+    """Draws that pick plans and draws that judge them, from streams of their own.
+
+    What is picked by some draws would look too good by the same ones. A plan that is scored later
+    with the same seed meets the draws that judged it.
+    """
+    picks, judges = rng.spawn(2)
+    few = draw(placement, SCREEN_DRAWS + POOL_DRAWS, picks, scene.side)
+    return few, draw(placement, placement.draws, judges, scene.side)
 
 
 def search(
@@ -79,46 +140,88 @@ def search(
 ) -> SearchResult:
     """Find the Pareto set of plans for one side, and the plan to suggest.
 
-    With `max_burns` of 2, plans with a second burn behind the first join the set where no
-    other plan beats them; with 3 or 4, so do plans of more burns on the tracks of these and
-    on those that cover most.
+    With `max_burns` of 2, plans of two burns behind each other on one track join the set; with 3
+    or 4, so do plans of more on the most promising tracks.
     """
+    if not scene.has_target:
+        raise InputError(
+            f"no plan: there is no signature in the {scene.side} hippocampus, so nothing to "
+            "ablate is certain",
+            found=f"{int(scene.signature.sum())} signature voxels in all",
+            do="look at the page of falx signature; --signature takes another mask",
+        )
     if scene.side == "right":
         found = search(
             mirrored_scene(scene), limits, goal, rng=rng, placement=placement,
             max_pairs=max_pairs, max_burns=max_burns, threads=threads,
         )  # fmt: skip
         return _mirrored_result(found)
-    fields = fields_of(scene)
-    tracks = find_tracks(
-        scene, fields, limits, max_pairs=max_pairs, max_tracks=MAX_PROFILED, threads=threads
-    )
-    tracks = promising_tracks(scene, tracks, limits, goal.wanted, keep=MAX_TRACKS, threads=threads)
-    candidates = candidate_burns(scene, tracks, limits, threads=threads)
-    rows = pareto_set(candidates, tracks)
-    plans = [_plan(int(row), candidates, tracks, limits) for row in rows]
-    options = _passing(plans, scene, fields, limits)
-    if max_burns > 1:
-        pairs = best_pairs(
-            scene, fields, tracks, candidates, limits, goal.wanted, threads=threads
-        )  # fmt: skip
-        several = list(pairs)
-        ways = _several_ways(pairs, tracks, candidates)
-        for burns in range(3, max_burns + 1):
-            several += best_sequences(ways, scene, fields, limits, goal.wanted, burns=burns)
-        options = _joined(options, _passing(several, scene, fields, limits))
-    options, suggested = _suggest(
-        options, scene, fields, limits, goal, placement or Placement(), rng, threads
-    )
+    few, many = judging_draws(placement or Placement(), scene, rng)
+    asked = _Asked(scene, fields_of(scene), few, many, max_pairs, max_burns, threads)
+    result = _find(asked, limits, goal, whole_set=True)
     explanation = None
-    if suggested is None:
-        best = max((option.assessment.rate for option in options), default=None)
-        explanation = explain(
-            scene, fields, limits, goal, tracks, best_rate=best,
-            probabilities=[o.robustness.reaches for o in options if o.robustness],
-            threads=threads,
-        )  # fmt: skip
-    return SearchResult(tracks.funnel, len(candidates), options, suggested, explanation)
+    if result.suggested is None:
+        ground = Ground(
+            tracks=result.tracks,
+            candidates=len(result.candidates),
+            plans=[option.robustness for option in result.options],
+        )
+
+        def possible(looser: Limits, accuracy: float, part: float) -> bool:
+            closer = replace(
+                asked, few=asked.few.scaled(accuracy), many=asked.many.scaled(accuracy),
+                max_pairs=int(asked.max_pairs * part),
+            )  # fmt: skip
+            return _find(closer, looser, goal, whole_set=False).suggested is not None
+
+        explanation = explain(limits, goal, ground, possible)
+    return SearchResult(
+        result.tracks.funnel, len(result.candidates), result.options, result.suggested,
+        explanation,
+    )  # fmt: skip
+
+
+def _find(asked: _Asked, limits: Limits, goal: Goal, *, whole_set: bool) -> _Found:
+    """Search under some limits; without the whole set, only for a plan that passes."""
+    scene, fields, threads = asked.scene, asked.fields, asked.threads
+    screen = asked.few.first(SCREEN_DRAWS)
+    tracks = find_tracks(
+        scene, fields, limits, max_pairs=asked.max_pairs, max_tracks=MAX_PROFILED,
+        threads=threads,
+    )  # fmt: skip
+    wanted = min(goal.threshold + RANKED_ABOVE, 1.0)
+    tracks = promising_tracks(scene, tracks, limits, wanted, keep=MAX_TRACKS, threads=threads)
+    least = 0.0 if whole_set else goal.keep_probability - GIVEN_UP
+    kept = shares_kept(scene, fields, tracks, limits, screen, least=least, threads=threads)
+    if not whole_set:
+        safe = np.flatnonzero(kept.max(axis=(1, 2), initial=0.0) >= least)
+        tracks, kept = tracks.take(safe), kept[safe]
+    candidates = candidate_burns(scene, tracks, limits, kept=kept, threads=threads)
+    plans = _single_plans(candidates, tracks, limits, goal)
+    if asked.max_burns > 1 and len(candidates):
+        rows = _best_tracks(candidates, goal, PAIR_TRACKS)
+        plans += pair_plans(
+            scene, fields, tracks.take(rows), limits, screen, goal.threshold, threads=threads
+        )
+    if asked.max_burns > 2 and len(candidates):
+        rows = _best_tracks(candidates, goal, SEQUENCE_TRACKS)
+        ends = zip(tracks.entries_mm[rows], tracks.targets_mm[rows], strict=True)
+        ways = [Trajectory(tuple(entry), tuple(target)) for entry, target in ends]
+        for burns in range(3, asked.max_burns + 1):
+            plans += sequence_plans(
+                ways, scene, fields, limits, screen, goal.threshold, burns=burns
+            )
+    options = _judged(plans, asked, limits, goal, whole_set=whole_set)
+    return _Found(tracks, candidates, options, _suggested(options, goal))
+
+
+def _single_plans(
+    candidates: Candidates, tracks: Tracks, limits: Limits, goal: Goal
+) -> list[LaserPlan]:
+    rows = picked(
+        candidates.track, candidates.rate, candidates.kept, candidates.outside_mm3, goal.threshold
+    )
+    return [_plan(int(row), candidates, tracks, limits) for row in rows]
 
 
 def _plan(row: int, candidates: Candidates, tracks: Tracks, limits: Limits) -> LaserPlan:
@@ -130,70 +233,105 @@ def _plan(row: int, candidates: Candidates, tracks: Tracks, limits: Limits) -> L
     return LaserPlan(Trajectory(tuple(entry), tuple(target)), (burn,))
 
 
-def _several_ways(
-    pairs: Sequence[LaserPlan], tracks: Tracks, candidates: Candidates
-) -> list[Trajectory]:
-    """Tracks worth more than two burns: those of the cheapest pairs, and those that cover most."""
-    ways = dict.fromkeys(plan.trajectory for plan in pairs)
-    order = candidates.track[np.argsort(-candidates.rate, kind="stable")]
-    for row in list(dict.fromkeys(order.tolist()))[:FAR_TRACKS]:
-        ends = tracks.entries_mm[row], tracks.targets_mm[row]
-        ways[Trajectory(tuple(ends[0]), tuple(ends[1]))] = None
-    return list(ways)
+def _best_tracks(candidates: Candidates, goal: Goal, number: int) -> np.ndarray:
+    """Tracks whose best single burn comes nearest to the goal in safety and rate together."""
+    enough = np.minimum(candidates.rate / min(goal.threshold + RANKED_ABOVE, 1.0), 1.0)
+    score = np.zeros(int(candidates.track.max()) + 1)
+    np.maximum.at(score, candidates.track, enough * (candidates.kept + 1 / SCREEN_DRAWS))
+    best = np.argsort(-score, kind="stable")[:number]
+    return np.sort(best[score[best] > 0])
 
 
-def _passing(
-    plans: Sequence[LaserPlan], scene: Scene, fields: Fields, limits: Limits
+def _judged(
+    plans: Sequence[LaserPlan], asked: _Asked, limits: Limits, goal: Goal, *, whole_set: bool
 ) -> tuple[Option, ...]:
-    """Assess plans anew on the scene's grid; only those that pass are shown."""
-    found = [assess(plan, scene, limits, fields=fields) for plan in plans]
-    return tuple(Option(assessment) for assessment in found if not assessment.violations)
-
-
-def _joined(options: tuple[Option, ...], more: tuple[Option, ...]) -> tuple[Option, ...]:
-    """Add the plans that no other beats, drop those that they beat, by rising collateral."""
-    new = tuple(
-        option for option in more
-        if not any(_beats(other, option) for other in (*options, *more))
-    )  # fmt: skip
-    kept = tuple(option for option in options if not any(_beats(other, option) for other in new))
-    return tuple(sorted((*kept, *new), key=lambda o: o.assessment.tissue.outside_mm3))
-
-
-def _beats(one: Option, other: Option) -> bool:
-    """Whether a plan is at least as good in rate, collateral and risk, and better in one."""
-    a, b = (
-        (-o.assessment.rate, o.assessment.tissue.outside_mm3, round(o.assessment.risk_mm, 3))
-        for o in (one, other)
+    """Plans that keep the limits as planned, judged by all draws, by rising volume outside."""
+    pool = Draws(asked.few.ends[SCREEN_DRAWS:], asked.few.radii[SCREEN_DRAWS:])
+    chosen = list(dict.fromkeys(plans))
+    if not whole_set:
+        first = _shaken(chosen, asked, limits, goal, pool.first(FIRST_DRAWS))
+        chosen = [o.assessment.plan for o in first if _nearly(o, goal, FARTHER)]
+    rough = sorted(
+        _shaken(chosen, asked, limits, goal, pool), key=lambda o: o.robustness.outside_mm3
     )
-    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+    hopeful = [option for option in rough if _nearly(option, goal, NEARLY)][:FOR_GOAL]
+    hopeful += [o for o in rough if _nearly(o, goal, 0.0) and o not in hopeful][:FOR_GOAL]
+    judged: list[Option] = []
+    for option in hopeful:
+        plan = [option.assessment.plan]
+        more = _shaken(plan, asked, limits, goal, asked.many.first(MORE_DRAWS))
+        if not _nearly(more[0], goal, NEARLY):
+            continue
+        judged += _shaken(plan, asked, limits, goal, asked.many)
+        if _suggested(judged, goal) is not None:
+            break
+    if whole_set:
+        done = {option.assessment.plan for option in judged}
+        front = [o.assessment.plan for o in _front(rough)]
+        rest = [plan for plan in _thinned(front, MOST_OPTIONS) if plan not in done]
+        judged += _shaken(rest, asked, limits, goal, asked.many)
+    return tuple(_front(judged))
 
 
-def _suggest(
-    options: tuple[Option, ...],
-    scene: Scene,
-    fields: Fields,
+def _nearly(option: Option, goal: Goal, errors: float) -> bool:
+    """Whether a plan's shares lack no more than so many standard errors for the goal."""
+    shaken = option.robustness
+
+    def enough(share: float, least: float) -> bool:
+        return bool(share >= least - errors * (least * (1 - least) / shaken.draws) ** 0.5)
+
+    return (
+        enough(shaken.holds, goal.keep_probability)
+        and enough(shaken.reaches, goal.probability)
+        and enough(shaken.harmless, goal.harmless_probability)
+    )
+
+
+def _shaken(
+    plans: Sequence[LaserPlan],
+    asked: _Asked,
     limits: Limits,
     goal: Goal,
-    placement: Placement,
-    rng: np.random.Generator,
-    threads: int,
-) -> tuple[tuple[Option, ...], Option | None]:
-    """Shake the options that reach the goal, cheapest first, until one is safe enough."""
-    filled = list(options)
-    order = sorted(range(len(options)), key=lambda n: options[n].assessment.tissue.outside_mm3)
-    for n in order:
-        assessment = options[n].assessment
-        if assessment.rate < goal.wanted:
+    draws: Draws,
+) -> list[Option]:
+    options = []
+    for plan in plans:
+        assessment = assess(plan, asked.scene, limits, fields=asked.fields)
+        if assessment.violations:
             continue
         robustness = shake(
-            assessment.plan, scene, fields, limits, threshold=goal.threshold,
-            rng=rng, placement=placement, threads=threads,
+            plan, asked.scene, asked.fields, limits, threshold=goal.threshold, draws=draws,
+            threads=asked.threads,
         )  # fmt: skip
-        filled[n] = replace(options[n], robustness=robustness)
-        if robustness.reaches >= goal.probability:
-            return tuple(filled), filled[n]
-    return tuple(filled), None
+        options.append(Option(assessment, robustness))
+    return options
+
+
+def _front(options: Sequence[Option]) -> list[Option]:
+    """Options that no other beats, by rising mean volume outside; of equal ones the shortest."""
+    values = np.array(
+        [
+            [o.robustness.holds, round(o.robustness.outside_mm3, 3), -o.robustness.reaches,
+             o.assessment.length_mm]
+            for o in options
+        ]
+    ).reshape(-1, 4)  # fmt: skip
+    order = np.lexsort((values[:, 3], values[:, 2], values[:, 1], -values[:, 0]))
+    keep = pareto_keep(values[order, 0], values[order, 1], values[order, 2])
+    kept = [options[n] for n in order[keep]]
+    return sorted(kept, key=lambda o: (o.robustness.outside_mm3, -o.robustness.holds))
+
+
+def _thinned(plans: list[LaserPlan], number: int) -> list[LaserPlan]:
+    if len(plans) <= number:
+        return plans
+    return [plans[n] for n in np.linspace(0, len(plans) - 1, number).round().astype(int)]
+
+
+def _suggested(options: Sequence[Option], goal: Goal) -> Option | None:
+    """Least mean volume outside among the plans that pass."""
+    good = [option for option in options if passes(option.robustness, goal)]
+    return min(good, key=lambda o: o.robustness.outside_mm3, default=None)
 
 
 def _mirrored_result(found: SearchResult) -> SearchResult:

@@ -12,7 +12,7 @@ from falx import __version__
 from falx.bids.derivative import output_path
 from falx.core.errors import InputError, check_option
 from falx.core.files import atomic_path, read_json, read_record, write_json, write_text
-from falx.core.grid import SIDES, Side
+from falx.core.grid import SIDES, Side, apply_affine
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
@@ -27,6 +27,7 @@ from falx.studies.plan.records import (
     PlanDocument,
     Planned,
     SeededPlacement,
+    ToTemplate,
     funnel_record,
     made_record,
     option_record,
@@ -37,7 +38,7 @@ from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
 from falx.surgery.outcome.prognosis import Prognosis, prognosis, published_prognosis
 from falx.surgery.robustness import shake
-from falx.surgery.search import search
+from falx.surgery.search import judging_draws, search
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import scene_from_labels
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
@@ -317,22 +318,27 @@ def plan_stage(
     """
     check_option("side", files.side, SIDES)
     side: Side = "left" if files.side == "left" else "right"
+    to_template = load_map(files.to_template).at
     labels = load_labels(files.structures)
+    signature = load_mask(files.signature)
     scene = scene_from_labels(
         labels,
-        load_mask(files.signature),
+        signature,
         side,
-        load_map(files.to_template).at,
+        to_template,
         vessels=None if files.vessels is None else load_mask(files.vessels),
         sinuses=None if files.sinuses is None else load_mask(files.sinuses),
     )
     other = _other_definition(files.signature_metrics)
     made = None if files.ablation is None else _made(files.ablation, scene, other)
-    if files.user_plan is None:
-        found, plan = _searched(scene, choices, threads)
+    plan: LaserPlan | None = None
+    if not scene.has_target:
+        found = _Found((), None, _nothing(scene, signature))
+    elif files.user_plan is None:
+        found, plan = _searched(scene, choices, to_template, threads)
     else:
         plan = read_plan(files.user_plan)
-        found = _scored(plan, scene, choices, threads)
+        found = _scored(plan, scene, choices, to_template, threads)
     placement = SeededPlacement(**asdict(choices.placement), seed=choices.search.seed)
     document = PlanDocument(
         label=label,
@@ -398,7 +404,9 @@ class _Found:
     candidates: int | None = None
 
 
-def _searched(scene: Scene, choices: PlanChoices, threads: int) -> tuple[_Found, LaserPlan | None]:
+def _searched(
+    scene: Scene, choices: PlanChoices, to_template: ToTemplate, threads: int
+) -> tuple[_Found, LaserPlan | None]:
     result = search(
         scene,
         choices.limits,
@@ -409,7 +417,9 @@ def _searched(scene: Scene, choices: PlanChoices, threads: int) -> tuple[_Found,
         threads=threads,
     )
     found = _Found(
-        options=tuple(option_record(o.assessment, o.robustness) for o in result.options),
+        options=tuple(
+            option_record(o.assessment, o.robustness, to_template) for o in result.options
+        ),
         suggested=result.options.index(result.suggested) if result.suggested else None,
         explanation=str(result.explanation) if result.explanation else None,
         funnel=funnel_record(result.funnel),
@@ -418,25 +428,50 @@ def _searched(scene: Scene, choices: PlanChoices, threads: int) -> tuple[_Found,
     return found, result.suggested.assessment.plan if result.suggested else None
 
 
-def _scored(plan: LaserPlan, scene: Scene, choices: PlanChoices, threads: int) -> _Found:
+def _scored(
+    plan: LaserPlan, scene: Scene, choices: PlanChoices, to_template: ToTemplate, threads: int
+) -> _Found:
     track, limits = plan.trajectory, choices.limits
     fields = fields_of(scene, [track.entry_mm, track.target_mm])
     assessment = assess(plan, scene, limits, fields=fields)
+    _, draws = judging_draws(choices.placement, scene, np.random.default_rng(choices.search.seed))
     robustness = shake(
-        plan,
-        scene,
-        fields,
-        limits,
-        threshold=choices.goal.threshold,
-        rng=np.random.default_rng(choices.search.seed),
-        placement=choices.placement,
+        plan, scene, fields, limits, threshold=choices.goal.threshold, draws=draws,
         threads=threads,
-    )
+    )  # fmt: skip
     broken = "; ".join(str(violation) for violation in assessment.violations)
     return _Found(
-        options=(option_record(assessment, robustness),),
+        options=(option_record(assessment, robustness, to_template),),
         suggested=0,
-        explanation=f"the given plan breaks: {broken}" if broken else None,
+        explanation=f"The given plan breaks, as it is given: {broken}" if broken else None,
+    )
+
+
+def _nothing(scene: Scene, signature: Image) -> str:
+    """Say that there is nothing to plan for: an answer, unless the side is another one.
+
+    Raises
+    ------
+    InputError
+        If the whole signature lies in the other hemisphere.
+    """
+    places = apply_affine(signature.affine, np.argwhere(signature.data))
+    if len(places) and np.all((places[:, 0] < 0) != (scene.side == "left")):
+        raise InputError(
+            f"no plan: there is no signature in the {scene.side} hippocampus, so nothing to "
+            "ablate is certain",
+            found=f"a signature in the other hemisphere, {len(places)} voxels",
+            do="correct the side",
+        )
+    if not len(places):
+        return (
+            "The signature is empty: no voxel is certain enough to be called hypometabolic, so "
+            "nothing to ablate is certain. That is no proof of health."
+        )
+    volume = len(places) * signature.grid.voxel_volume_mm3
+    return (
+        f"No voxel of the {scene.side} hippocampus is certain enough to be called hypometabolic; "
+        f"the signature ({volume:.0f} mm³) lies elsewhere, where this planner makes no plan."
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from falx.images.nifti import Image
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.viewer import WhatIf
-from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections
-from falx.studies.plan.records import Planned, plan_of_record
+from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections, signature_picture
+from falx.studies.plan.records import OptionRecord, PlanDocument, Planned, plan_of_record
 from falx.studies.plan.sheet import plan_sheet
 from falx.studies.signature.live import live_images
+from falx.surgery.robustness import passes
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import brain_of_labels
 from falx.surgery.tracks.scene import fields_of
@@ -34,10 +36,14 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
     """Return the page of a planned patient, one file that makes no request."""
     plan, ablation = shown_plan(planned), _planned_ablation(planned)
     document, scene = planned.document, planned.scene
-    sections = plan_sections(
-        document, t1w=images.t1w, signature=images.signature, ablation=ablation
-    )
     middle = middle_mm(Image(scene.hippocampus, scene.grid.affine))
+    sections = plan_sections(
+        document,
+        t1w=images.t1w,
+        signature=images.signature,
+        ablation=ablation,
+        middle_mm=middle,
+    )
     return live_page(
         "Laser plan",
         sections,
@@ -53,8 +59,11 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
 def sheet(planned: Planned, images: PlanImages) -> bytes:
     """Return the plan on one printed page, as a PDF."""
     ablation = _planned_ablation(planned)
-    pictures = []
-    if ablation is not None:
+    if ablation is None:
+        scene = planned.scene
+        hippocampus = Image(scene.hippocampus, scene.grid.affine)
+        pictures = [signature_picture(images.t1w, images.signature, middle_mm(hippocampus))]
+    else:
         pictures = [
             plan_picture(planned.document, images.t1w, images.signature, ablation, near_mm=near_mm)
             for near_mm in (NEAR_MM, None)
@@ -69,10 +78,11 @@ def _planned_ablation(planned: Planned) -> Image | None:
 
 
 def shown_plan(planned: Planned) -> LaserPlan | None:
-    """Return the plan to start from: the suggested one, or the one of the highest rate."""
-    if planned.plan is not None or not planned.document.options:
+    """Return the plan to start from: the suggested one, or the best compromise."""
+    document = planned.document
+    if planned.plan is not None or not document.options:
         return planned.plan
-    best = max(planned.document.options, key=lambda option: option.hippocampus.rate or 0)
+    best = document.options[document.compromises.get("both", 0)]
     return plan_of_record(best.plan)
 
 
@@ -90,6 +100,28 @@ def _live_images(planned: Planned, images: PlanImages) -> LiveImages:
     )
 
 
+def _loadable(number: int, option: OptionRecord, document: PlanDocument) -> dict[str, Any]:
+    """Return a plan that the panel may load, with what placement error makes of it."""
+    shaken = option.robustness
+    if shaken is None:
+        return {"plan": what_if_plan(plan_of_record(option.plan)), "title": f"plan {number + 1}",
+                "words": "Not judged under placement error.", "passes": False}  # fmt: skip
+    words = (
+        f"Misplaced, it keeps every limit in {shaken.holds:.1%} of placements, reaches the rate "
+        f"in {shaken.reaches:.1%} and touches nothing in {shaken.harmless:.1%}."
+    )
+    title = (
+        f"plan {number + 1}: limits kept {shaken.holds:.0%}, rate reached {shaken.reaches:.0%}, "
+        f"{shaken.outside_mm3:.0f} mm³ outside"
+    )
+    return {
+        "plan": what_if_plan(plan_of_record(option.plan)),
+        "title": title,
+        "words": words,
+        "passes": passes(shaken, document.goal) and not option.violations,
+    }
+
+
 def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:
     scene, document = planned.scene, planned.document
     fields = fields_of(scene, [plan.trajectory.entry_mm, plan.trajectory.target_mm])
@@ -97,5 +129,6 @@ def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:
         what_if_plan(plan),
         what_if_scene(scene, fields, document.limits),
         what_if_arrays(scene, fields),
-        document.goal.wanted,
+        document.goal.threshold,
+        [_loadable(n, option, document) for n, option in enumerate(document.options)],
     )

@@ -10,30 +10,42 @@ import numpy as np
 
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image
-from falx.report.live_page import middle_mm
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
 from falx.studies.plan.records import OptionRecord, PlanDocument
+from falx.surgery.infeasible import BROKEN_WORDS
+from falx.surgery.robustness import Robustness, passes
 
 __all__ = [
     "NEAR_MM",
+    "compromise_rows",
     "made_words",
     "plan_picture",
     "plan_sections",
     "plan_words",
+    "probability_rows",
     "score_rows",
+    "signature_picture",
+    "verdict_words",
 ]
 
 SHOWN_OPTIONS = 12
 NEAR_MM = 40.0
 """What the closer picture shows on each side of the burn."""
 
+COMPROMISES = {
+    "both": "keeps and reaches most often",
+    "reaching": "safest that reaches the rate",
+    "keeping": "reaches most of those that keep the limits",
+}
+"""The best compromises, in the order of the page."""
+
 OBSERVED_RATES = (0.247, 0.798)
 """Hippocampal ablative rates of the 30 patients of Mo 2025."""
 
 
 def plan_words(document: PlanDocument) -> str:
-    """Return the plan in one paragraph, for the conference.
+    """Return the plan in one paragraph, for the conference: how sure it is, then what it is.
 
     Parameters
     ----------
@@ -42,27 +54,44 @@ def plan_words(document: PlanDocument) -> str:
     """
     option = document.chosen
     if option is None:
-        return f"No plan is suggested: {document.explanation}"
+        return f"No plan is suggested. {document.explanation}"
+    return f"{verdict_words(document)} {_way_words(document, option)}"
+
+
+def verdict_words(document: PlanDocument) -> str:
+    """Say in one or two sentences what placement error makes of the chosen plan."""
+    option = document.chosen
+    if option is None or option.robustness is None:
+        return ""
+    shaken = option.robustness
+    said = (
+        f"When it is misplaced as fibres are, this plan keeps every limit in "
+        f"{_interval(shaken, 'holds')} of placements, reaches a rate of "
+        f"{_percent(shaken.threshold)} in {_interval(shaken, 'reaches')} and touches nothing in "
+        f"{_interval(shaken, 'harmless')}: probabilities of geometry, not of seizure freedom."
+    )
+    if not document.vessels_checked:
+        said += " Vessels are not among these limits."
+    if option.violations:
+        said += f" As it is given it breaks: {'; '.join(option.violations)}."
+    return said
+
+
+def _way_words(document: PlanDocument, option: OptionRecord) -> str:
     plan, hippocampus = option.plan, option.hippocampus
     burns = " and ".join(
         f"one burn of {b.radius_mm:g} mm radius over {b.pull_back_mm:g} mm of pull-back"
         + (f" from {b.tip_offset_mm:g} mm before the target" if b.tip_offset_mm else "")
         for b in plan.burns
     )
-    text = (
-        f"From the {document.side} side, enter at {_point(plan.entry_ras_mm)} and go "
-        f"{option.length_mm:.0f} mm to the target at {_point(plan.target_ras_mm)}; {burns}. "
-        f"This covers {_percent(hippocampus.rate)} of the signature in the hippocampus "
+    return (
+        f"From the {document.side} side, enter at {_point(plan.entry_ras_mm, plan.entry_mni_mm)} "
+        f"and go {option.length_mm:.0f} mm to the target at "
+        f"{_point(plan.target_ras_mm, plan.target_mni_mm)}; {burns}. Exactly there it would cover "
+        f"{_percent(hippocampus.rate)} of the signature in the hippocampus "
         f"({hippocampus.numerator_mm3:.0f} of {hippocampus.denominator_mm3:.0f} mm³) and "
-        f"heats {option.outside_mm3:.0f} mm³ outside hippocampus and amygdala."
+        f"heat {option.outside_mm3:.0f} mm³ outside hippocampus and amygdala."
     )
-    shaken = option.robustness
-    if shaken:
-        text += (
-            f" With placement error the threshold is reached in {_percent(shaken.reaches)} of "
-            "cases: a probability of geometry, not of seizure freedom."
-        )
-    return text
 
 
 def made_words(document: PlanDocument) -> str:
@@ -78,7 +107,12 @@ def made_words(document: PlanDocument) -> str:
 
 
 def plan_sections(
-    document: PlanDocument, *, t1w: Image, signature: Image, ablation: Image | None
+    document: PlanDocument,
+    *,
+    t1w: Image,
+    signature: Image,
+    ablation: Image | None,
+    middle_mm: Sequence[float],
 ) -> list[Section]:
     """Return the page's sections in reading order.
 
@@ -88,13 +122,14 @@ def plan_sections(
         A plan file's content.
     t1w, signature, ablation
         Native T1w space; the ablation is that of the suggested plan.
+    middle_mm
+        Middle of the hippocampus, where the signature is shown without a plan.
     """
     sections = [_result(document, t1w, signature, ablation), *_outcome(document)]
     if ablation is not None:
         sections.append(_pictures(document, t1w, signature, ablation))
     else:
-        layer = Layer(signature, kind="mask", colour="orange", label="signature")
-        picture = Figure(slices(t1w, (layer,), centre_mm=middle_mm(signature)),
+        picture = Figure(signature_picture(t1w, signature, middle_mm),
                          "Signature; left is shown on the left.")  # fmt: skip
         sections.append(Section("Where the signature lies", (picture,)))
     if document.options:
@@ -106,17 +141,24 @@ def plan_sections(
 def _result(
     document: PlanDocument, t1w: Image, signature: Image, ablation: Image | None
 ) -> Section:
-    notices = [Notice(tuple(document.notices))]
-    if document.explanation:
-        notices.append(Notice((str(document.explanation),), level="fail"))
-    blocks: list[Any] = [*notices, Text(plan_words(document))]
+    blocks: list[Any] = []
+    option = document.chosen
+    if option is not None and option.robustness is not None:
+        level = "note" if document.passes else "fail"
+        blocks.append(Notice((verdict_words(document),), level=level))
+        blocks.append(_probabilities(option, document))
+    elif document.explanation:
+        blocks.append(Notice((plan_words(document),), level="fail"))
+        blocks += _compromise_table(document)
+    blocks.append(Notice(tuple(document.notices)))
+    if option is not None:
+        blocks.append(Text(_way_words(document, option)))
     if ablation is not None:
         near = plan_picture(document, t1w, signature, ablation, near_mm=NEAR_MM)
         blocks.append(
             Figure(near, "Signature (filled) and planned ablation (outline) in the middle of the "
                    "first burn; left is shown on the left.")
         )  # fmt: skip
-    option = document.chosen
     if option is not None:
         blocks.append(_scores(option, document))
         rate = option.hippocampus.rate
@@ -156,35 +198,124 @@ def _outcome(document: PlanDocument) -> list[Section]:
     return sections
 
 
+def _probabilities(option: OptionRecord, document: PlanDocument) -> Table:
+    return Table(
+        ("under placement error", "share of placements", "wanted"),
+        probability_rows(option, document),
+        f"{option.robustness.draws:,} misplaced copies, with 95 % Monte-Carlo intervals."
+        if option.robustness else "",
+        [level for _, level in _shares(option, document)],
+    )  # fmt: skip
+
+
+def _shares(option: OptionRecord, document: PlanDocument) -> list[tuple[str, str]]:
+    """Return the goal's shares with their colours: by the probability, never by the plan."""
+    goal, shaken = document.goal, option.robustness
+    wanted = {"holds": goal.keep_probability, "reaches": goal.probability,
+              "harmless": goal.harmless_probability}  # fmt: skip
+    if shaken is None:
+        return [(name, "") for name in wanted]
+    return [
+        (name, "ok" if shaken.surely(name, least) else "fail") for name, least in wanted.items()
+    ]
+
+
+def probability_rows(
+    option: OptionRecord, document: PlanDocument
+) -> list[tuple[str, str | None, str | None]]:
+    """Return what placement error makes of a plan and what is wanted, one row each."""
+    goal, shaken = document.goal, option.robustness
+    if shaken is None:
+        return []
+    limit, share = shaken.broken.most_often
+    return [
+        ("every limit kept with its margin", _interval(shaken, "holds"),
+         f"at least {_percent(goal.keep_probability)}"),
+        (f"rate of {_percent(shaken.threshold)} reached", _interval(shaken, "reaches"),
+         f"at least {_percent(goal.probability)}"),
+        ("nothing touched, no protected voxel heated", _interval(shaken, "harmless"),
+         f"at least {_percent(goal.harmless_probability)}"),
+        ("every limit kept and rate reached", _interval(shaken, "succeeds"), None),
+        (f"breaks most often: {BROKEN_WORDS[limit] if share else 'no limit'}", _percent(share),
+         None),
+        ("rate in the hippocampus, median and 5th percentile",
+         f"{_percent(shaken.median_rate)}, {_percent(shaken.low_rate)}", None),
+        ("heated outside hippocampus and amygdala, mean", f"{shaken.outside_mm3:.0f} mm³",
+         "least"),
+    ]  # fmt: skip
+
+
+def _compromise_table(document: PlanDocument) -> list[Table]:
+    """Return the best compromises where no plan passes, best first; none otherwise."""
+    rows, seen = [], set()
+    for name, words in COMPROMISES.items():
+        place = document.compromises.get(name)
+        if place is None or place in seen:
+            continue
+        seen.add(place)
+        option = document.options[place]
+        shaken = option.robustness
+        if shaken is None:
+            continue
+        limit, share = shaken.broken.most_often
+        rows.append((words, _percent(shaken.holds), _percent(shaken.reaches),
+                     _percent(shaken.harmless), f"{shaken.outside_mm3:.0f}",
+                     f"{BROKEN_WORDS[limit]} ({_percent(share)})",
+                     _coordinates(option.plan.entry_ras_mm),
+                     _coordinates(option.plan.target_ras_mm)))  # fmt: skip
+    columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
+               "outside, mm³", "breaks most often", "entry, RAS mm", "target, RAS mm")  # fmt: skip
+    caption = "The best compromises; the live view starts with the first. None of them passes."
+    return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
+
+
+def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str | None]]:
+    """Return the best compromises where no plan passes, one row each, for the sheet."""
+    rows: list[tuple[str, str | None, str | None]] = []
+    for name, words in COMPROMISES.items():
+        place = document.compromises.get(name)
+        shaken = None if place is None else document.options[place].robustness
+        if shaken is not None:
+            rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
+            rows.append(("    rate reached", _percent(shaken.reaches), None))
+            rows.append(("    nothing touched", _percent(shaken.harmless), None))
+    return rows
+
+
 def _scores(option: OptionRecord, document: PlanDocument) -> Table:
-    return Table(("what", "value", "limit"), score_rows(option, document))
+    caption = "The plan as drawn: what it would do if nothing were misplaced."
+    return Table(("what", "value", "limit"), score_rows(option, document), caption)
 
 
 def score_rows(
     option: OptionRecord, document: PlanDocument
 ) -> list[tuple[str, str | None, str | None]]:
-    """Return what a plan reaches and the limit beside it, one row each."""
+    """Return what a plan reaches as drawn and the limit beside it, one row each."""
     limits, goal = document.limits, document.goal
+    sinus = option.sinus_distance_mm
     return [
         ("ablative rate in the hippocampus", _percent(option.hippocampus.rate),
-         f"at least {_percent(goal.wanted)}"),
+         f"at least {_percent(goal.threshold)}"),
         ("ablative rate in the amygdala", _percent(option.amygdala.rate), None),
         ("heated in all", f"{option.ablated_mm3:.0f} mm³", None),
-        ("heated outside hippocampus and amygdala", f"{option.outside_mm3:.0f} mm³", "least"),
-        ("track length", f"{option.length_mm:.1f} mm", f"at most {limits.max_length_mm:g}"),
+        ("heated outside hippocampus and amygdala", f"{option.outside_mm3:.0f} mm³", None),
+        ("track length", f"{option.length_mm:.1f} mm", f"at most {limits.max_length_mm:g} mm"),
         ("angle to the skull", f"{option.angle_deg:.1f}°",
          f"at most {limits.max_angle_deg:g}°"),
         ("clearance of the track", f"{option.clearance_mm:.1f} mm",
-         f"at least {limits.min_clearance_mm:g}"),
+         f"at least {limits.min_clearance_mm:g} mm"),
         ("heat to protected tissue", f"{option.protected_distance_mm:.1f} mm",
-         f"at least {limits.protect_margin_mm:g}"),
+         f"at least {limits.protect_margin_mm:g} mm"),
+        ("entry to a dural sinus", None if sinus is None else f"{sinus:.1f} mm",
+         f"at least {limits.min_sinus_mm:g} mm"),
         ("risk along the track", f"{option.risk_mm:.1f} mm", None),
-        ("threshold reached under placement error", _shaken(option, "reaches"),
-         f"at least {_percent(goal.probability)}"),
-        ("5th percentile of the rate", _shaken(option, "low_rate"), None),
-        ("every limit kept under placement error", _shaken(option, "holds"), None),
-        ("nothing touched under placement error", _shaken(option, "harmless"), None),
     ]  # fmt: skip
+
+
+def signature_picture(t1w: Image, signature: Image, middle_mm: Sequence[float]) -> bytes:
+    """Three planes through the middle of the hippocampus, the signature over them."""
+    layer = Layer(signature, kind="mask", colour="orange", label="signature")
+    return slices(t1w, (layer,), centre_mm=middle_mm)
 
 
 def plan_picture(
@@ -251,16 +382,21 @@ def _options(document: PlanDocument) -> Section:
     rows, flags = [], []
     for n in shown:
         option = options[n]
-        burns = ", ".join(f"{b.radius_mm:g} mm × {b.pull_back_mm:g} mm" for b in option.plan.burns)
-        rows.append((burns, _percent(option.hippocampus.rate),
-                     _percent(option.amygdala.rate), float(option.outside_mm3),
-                     float(option.risk_mm), float(option.clearance_mm),
-                     _shaken(option, "reaches")))  # fmt: skip
-        flags.append("ok" if n == suggested else "")
-    columns = ("burn", "hippocampus", "amygdala", "outside, mm³", "risk, mm", "clearance, mm",
-               "reaches threshold")  # fmt: skip
+        burns = ", ".join(f"{b.radius_mm:g} × {b.pull_back_mm:g}" for b in option.plan.burns)
+        rows.append((n + 1, _shaken(option, "holds"), _shaken(option, "reaches"),
+                     _shaken(option, "harmless"), _outside(option), burns,
+                     _percent(option.hippocampus.rate), _percent(option.amygdala.rate),
+                     f"{option.clearance_mm:.1f}", _coordinates(option.plan.entry_ras_mm),
+                     _coordinates(option.plan.target_ras_mm)))  # fmt: skip
+        shaken = option.robustness
+        flags.append("ok" if shaken is not None and passes(shaken, document.goal) else "")
+    columns = ("plan", "every limit kept", "rate reached", "nothing touched",
+               "outside, mean mm³", "burns, mm", "hippocampus", "amygdala", "clearance, mm",
+               "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = (
-        f"{len(shown)} of {len(options)} plans that no other beats in rate, collateral and risk."
+        f"{len(shown)} of {len(options)} plans that no other beats in the probability of keeping "
+        "every limit, that of reaching the rate, and the mean tissue outside. The probabilities "
+        "are those under placement error; a plan in colour passes what is wanted."
     )
     return Section("Other plans", (Table(columns, rows, caption, flags),))
 
@@ -293,9 +429,20 @@ def _shaken(option: OptionRecord, name: str) -> str | None:
     return None if option.robustness is None else _percent(getattr(option.robustness, name))
 
 
-def _point(point: Sequence[float]) -> str:
-    x, y, z = point
-    across = f"{abs(x):.0f} mm {'left' if x < 0 else 'right'}"
-    along = f"{abs(y):.0f} mm {'behind' if y < 0 else 'before'}"
-    height = f"{abs(z):.0f} mm {'below' if z < 0 else 'above'}"
-    return f"{across}, {along} and {height} of the origin (RAS {x:.1f}, {y:.1f}, {z:.1f})"
+def _interval(shaken: Robustness, name: str) -> str:
+    """Return a share of the misplaced copies with its Monte-Carlo interval."""
+    low, high = shaken.interval(name)
+    return f"{_percent(getattr(shaken, name))} ({100 * low:.1f} to {100 * high:.1f} %)"
+
+
+def _outside(option: OptionRecord) -> float:
+    return option.robustness.outside_mm3 if option.robustness else float(option.outside_mm3)
+
+
+def _coordinates(point: Sequence[float]) -> str:
+    return ", ".join(f"{value:.1f}" for value in point)
+
+
+def _point(point: Sequence[float], template: Sequence[float] | None) -> str:
+    there = "" if template is None else f"; MNI {_coordinates(template)}"
+    return f"RAS {_coordinates(point)} mm of the T1w image{there}"

@@ -8,11 +8,12 @@ Scores are those of :class:`falx.surgery.assess.Assessment`, after Mo et al. 202
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.grid import Side
@@ -20,9 +21,10 @@ from falx.core.possible import Amount, Angle, HemisphereMm3, Share
 from falx.core.tables import table_text
 from falx.images.nifti import Image
 from falx.surgery.assess import Assessment, Tissue
+from falx.surgery.infeasible import compromises
 from falx.surgery.outcome.ablation import AblativeRate
 from falx.surgery.outcome.prognosis import Prognosis
-from falx.surgery.robustness import Robustness
+from falx.surgery.robustness import Robustness, passes
 from falx.surgery.tracks.feasible import Funnel
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.limits import Goal, Limits, Placement
@@ -37,6 +39,7 @@ __all__ = [
     "PlanRecord",
     "Planned",
     "SeededPlacement",
+    "ToTemplate",
     "funnel_record",
     "made_record",
     "option_record",
@@ -46,7 +49,9 @@ __all__ = [
     "plan_record",
 ]
 
-FORMAT = 1
+ToTemplate = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]]
+
+FORMAT = 2
 """Raised when a reader of an older plan file would misunderstand a newer one."""
 
 HEATED_DICE = (0.67, 0.82)
@@ -55,13 +60,15 @@ HEATED_DICE = (0.67, 0.82)
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """Entry, target and burns of a plan."""
+    """Entry, target and burns of a plan; the template's millimetres where there is a map to it."""
 
     entry_ras_mm: tuple[float, ...]
     target_ras_mm: tuple[float, ...]
     entry_lps_mm: tuple[float, ...]
     target_lps_mm: tuple[float, ...]
     burns: tuple[Burn, ...]
+    entry_mni_mm: tuple[float, ...] | None = None
+    target_mni_mm: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,25 @@ class PlanDocument:
     made: MadeRecord | None
 
     @property
+    def passes(self) -> bool:
+        """Whether the chosen plan keeps its limits as planned and passes the goal misplaced."""
+        chosen = self.chosen
+        return (
+            chosen is not None
+            and not chosen.violations
+            and chosen.robustness is not None
+            and passes(chosen.robustness, self.goal)
+        )
+
+    @property
+    def compromises(self) -> dict[str, int]:
+        """Places of the best compromises among the options, where no plan is suggested."""
+        shares = [option.robustness for option in self.options]
+        if self.suggested is not None or None in shares:
+            return {}
+        return compromises([share for share in shares if share is not None], self.goal)
+
+    @property
     def chosen(self) -> OptionRecord | None:
         """The suggested or given plan."""
         return None if self.suggested is None else self.options[self.suggested]
@@ -179,15 +205,27 @@ class Planned:
     labels: Image
 
 
-def plan_record(plan: LaserPlan) -> PlanRecord:
-    """Return entry, target and burns of a plan, in both frames."""
+def plan_record(plan: LaserPlan, to_template: ToTemplate | None = None) -> PlanRecord:
+    """Return entry, target and burns of a plan, in both frames and in the template's.
+
+    Parameters
+    ----------
+    to_template
+        Maps native points of shape (N, 3), mm, to template mm.
+    """
     entry, target = plan.trajectory.entry_mm, plan.trajectory.target_mm
+    there: list[tuple[float, ...] | None] = [None, None]
+    if to_template is not None:
+        places = np.asarray(to_template(np.array([entry, target])))
+        there = [_rounded(place) if np.isfinite(place).all() else None for place in places]
     return PlanRecord(
         entry_ras_mm=_rounded(entry),
         target_ras_mm=_rounded(target),
         entry_lps_mm=_rounded((-entry[0], -entry[1], entry[2])),
         target_lps_mm=_rounded((-target[0], -target[1], target[2])),
         burns=plan.burns,
+        entry_mni_mm=there[0],
+        target_mni_mm=there[1],
     )
 
 
@@ -237,11 +275,15 @@ def _check_frames(record: Mapping[str, Any]) -> None:
             )
 
 
-def option_record(assessment: Assessment, robustness: Robustness | None = None) -> OptionRecord:
+def option_record(
+    assessment: Assessment,
+    robustness: Robustness | None = None,
+    to_template: ToTemplate | None = None,
+) -> OptionRecord:
     """Return a plan with its scores."""
     tissue = assessment.tissue
     return OptionRecord(
-        plan=plan_record(assessment.plan),
+        plan=plan_record(assessment.plan, to_template),
         hippocampus=tissue.hippocampus,
         amygdala=tissue.amygdala,
         ablated_mm3=tissue.ablated_mm3,
@@ -283,6 +325,10 @@ SCORES = ("outside_mm3", "ablated_mm3", "risk_mm", "length_mm", "angle_deg", "cl
           "protected_distance_mm")  # fmt: skip
 
 
+SHARES = ("holds", "reaches", "succeeds", "harmless", "low_rate", "mean_outside_mm3", "draws")
+"""What placement error makes of a plan; it comes first in the table."""
+
+
 def options_csv(options: Sequence[OptionRecord]) -> str:
     """Return plans as a table, one row each, burns joined by semicolons."""
     axes = [
@@ -291,7 +337,7 @@ def options_csv(options: Sequence[OptionRecord]) -> str:
         for end in ("entry", "target")
         for axis in "xyz"
     ]
-    header = [*axes, "burns", "rate_hippocampus", "rate_amygdala", *SCORES, "reaches", "low_rate"]
+    header = [*SHARES, *axes, "burns", "rate_hippocampus", "rate_amygdala", *SCORES]
     return table_text(header, [_cells(option) for option in options], delimiter=",")
 
 
@@ -301,13 +347,23 @@ def _cells(option: OptionRecord) -> list[str]:
     burns = ";".join(
         f"r{b.radius_mm:g} b{b.pull_back_mm:g} s{b.tip_offset_mm:g}" for b in plan.burns
     )
-    values = [
+    shares: list[float | None] = [None] * len(SHARES)
+    if shaken is not None:
+        shares = [
+            *(getattr(shaken, name) for name in SHARES[:5]),
+            shaken.outside_mm3,
+            shaken.draws,
+        ]
+    scores = [
         option.hippocampus.rate,
         option.amygdala.rate,
         *(getattr(option, name) for name in SCORES),
-        *((None, None) if shaken is None else (shaken.reaches, shaken.low_rate)),
     ]
-    return [*map(str, places), burns, *("" if v is None else f"{v:.6g}" for v in values)]
+    return [*map(_short, shares), *map(str, places), burns, *map(_short, scores)]
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 def _rounded(point: Sequence[float]) -> tuple[float, ...]:

@@ -10,7 +10,13 @@ from typing import Any
 from falx import __version__
 from falx.report.figures import GREY, INK, bare_figure
 from falx.report.page import RESEARCH_NOTICE
-from falx.studies.plan.page import made_words, plan_words, score_rows
+from falx.studies.plan.page import (
+    compromise_rows,
+    made_words,
+    plan_words,
+    probability_rows,
+    score_rows,
+)
 from falx.studies.plan.records import PlanDocument
 
 __all__ = ["plan_sheet", "sheet_figure"]
@@ -30,7 +36,7 @@ def plan_sheet(document: PlanDocument, pictures: Sequence[bytes]) -> bytes:
     document
         A plan file's content.
     pictures
-        PNGs of the planes; none where no plan is suggested.
+        PNGs of the planes.
     """
     stream = io.BytesIO()
     figure = sheet_figure(document, pictures)
@@ -50,7 +56,10 @@ def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     for picture in pictures:
         y = _picture(figure, picture, y)
     if document.chosen is not None:
-        y = _table(axis, y, score_rows(document.chosen, document))
+        rows = probability_rows(document.chosen, document)
+        y = _table(axis, y, [*rows, *score_rows(document.chosen, document)])
+    else:
+        y = _table(axis, y, compromise_rows(document))
     expected = document.expected.sentences if document.expected else ()
     said = " ".join([*expected, made_words(document)]).strip()
     y = min(_paragraph(axis, y, said, size=9), FOOT)
@@ -84,7 +93,7 @@ def _picture(figure: Any, picture: bytes, y: float) -> float:
 
 def _table(axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None]]) -> float:
     for what, value, limit in rows:
-        y -= LINE * 1.25
+        y -= LINE * 1.15
         for x, text, weight in ((0.07, what, "normal"), (0.62, value, "bold"),
                                 (0.76, limit, "normal")):  # fmt: skip
             axis.text(x, y, text or "–", fontsize=9.5, weight=weight, color=INK)

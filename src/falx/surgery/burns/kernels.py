@@ -1,4 +1,4 @@
-"""Compiled counting of the planner: points in burns, the Pareto front, misplaced plans.
+"""Compiled counting of the planner: points in burns, the Pareto front.
 
 Every kernel gives the same numbers for every number of threads. The front of three goals is swept
 as in Kung, Luccio & Preparata 1975, J ACM 22:469.
@@ -9,12 +9,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from falx.surgery.tracks.kernels import SURFACE_MM2, clear_walk, to_voxel, trilinear
+from falx.surgery.tracks.kernels import SURFACE_MM2
 
-__all__ = ["burn_counts", "pareto_keep", "shaken"]
-
-CATHETER_RADIUS_MM = 0.825
-"""Half of the 1.65 mm of the laser catheter."""
+__all__ = ["burn_counts", "pareto_keep"]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -105,78 +102,3 @@ def pareto_keep(gain, cost, risk):  # type: ignore[no-untyped-def]
         stair_risk[place + 1 : place + 1 + tail] = moved_risk
         size = place + 1 + tail
     return keep
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _heated(points, target, way, burns):  # type: ignore[no-untyped-def]
-    """How many points any of the burns heats."""
-    count = 0
-    for p in range(points.shape[0]):
-        x, y, z = target[0] - points[p, 0], target[1] - points[p, 1], target[2] - points[p, 2]
-        along = x * way[0] + y * way[1] + z * way[2]
-        across2 = x * x + y * y + z * z - along * along
-        for k in range(burns.shape[0]):
-            beyond = along - min(max(along, burns[k, 0]), burns[k, 1])
-            if across2 + beyond * beyond <= burns[k, 2] * burns[k, 2] + SURFACE_MM2:
-                count += 1
-                break
-    return count
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _protected_gap(space, start, stop, length, burns, step):  # type: ignore[no-untyped-def]
-    """Least distance from any burn to a protected voxel, mm."""
-    least = np.inf
-    for k in range(burns.shape[0]):
-        steps = int(np.ceil((burns[k, 1] - burns[k, 0]) / step - 1e-9))
-        for s in range(steps + 1):
-            f = min(burns[k, 0] + s * step, burns[k, 1]) / length
-            x = stop[0] + f * (start[0] - stop[0])
-            y = stop[1] + f * (start[1] - stop[1])
-            z = stop[2] + f * (start[2] - stop[2])
-            least = min(least, trilinear(space.protected, x, y, z) - burns[k, 2])
-    return least
-
-
-@numba.njit(parallel=True, cache=True, nogil=True)
-def shaken(space, rules, inward, entries, targets, burns, points):  # type: ignore[no-untyped-def]
-    """Coverage and safety of misplaced copies of one plan.
-
-    Parameters
-    ----------
-    inward
-        Inward normal at the planned entry, shape (3,).
-    entries, targets
-        Shape (D, 3): displaced ends, mm.
-    burns
-        Shape (D, B, 3): tip offset, far end and radius of each burn, mm.
-    points
-        Shape (P, 3): signature in the hippocampus, mm.
-
-    Returns
-    -------
-    tuple
-        Heated points, int64 (D,); whether every rule holds with its margin, bool (D,); and
-        whether the catheter touches no obstacle and no protected voxel is heated, bool (D,).
-    """
-    heated = np.zeros(entries.shape[0], np.int64)
-    holds = np.zeros(entries.shape[0], np.bool_)
-    harmless = np.zeros(entries.shape[0], np.bool_)
-    for n in numba.prange(entries.shape[0]):
-        span = targets[n] - entries[n]
-        length = np.sqrt(np.sum(span * span))
-        way = span / length
-        heated[n] = _heated(points, targets[n], way, burns[n])
-        start, stop = to_voxel(space.affine, entries[n]), to_voxel(space.affine, targets[n])
-        gap = _protected_gap(space, start, stop, length, burns[n], rules.step)
-        harmless[n] = gap >= 0.0 and clear_walk(
-            space, start, stop, length, CATHETER_RADIUS_MM, rules.step
-        )
-        holds[n] = (
-            harmless[n]
-            and length <= rules.max_length
-            and np.sum(way * inward) >= rules.min_cosine
-            and gap >= rules.protect_margin
-            and clear_walk(space, start, stop, length, rules.min_clearance, rules.step)
-        )
-    return heated, holds, harmless

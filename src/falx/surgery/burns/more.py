@@ -1,6 +1,6 @@
 """Three and four burns behind each other on one track, where they spare tissue or reach more.
 
-On the tracks of the cheapest pairs every sequence of burns is counted: where one ends and the
+On the most promising tracks every sequence of burns is counted: where one ends and the
 next begins in steps of 5 mm, each with any radius. A point is missed by a sequence if every
 radius is smaller than the least with which that burn reaches it, so a table of these least
 radii, summed from its far corner, counts all radii at once.
@@ -10,7 +10,7 @@ Such a table is the summed area of Crow 1984, Comput Graph 18(3):207, in as many
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -18,15 +18,19 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.surgery.burns.misplaced import WALK_MM, Draws, rooms
+from falx.surgery.burns.pick import picked
 from falx.surgery.burns.single import target_voxels
+from falx.surgery.robustness import inward_normals
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, Space, to_voxel, trilinear
 from falx.surgery.tracks.limits import STEP_MM, Limits
 from falx.surgery.tracks.scene import Fields, Scene
 
-__all__ = ["best_sequences"]
+__all__ = ["sequence_plans"]
 
-ENDS_MM = tuple(5.0 * n for n in range(1, 9))
+STEP_OF_ENDS_MM = 5.0
+ENDS_MM = tuple(STEP_OF_ENDS_MM * n for n in range(1, 9))
 """Where burns may end behind the target."""
 
 SLICE_MM = 0.1
@@ -58,41 +62,86 @@ class _View:
     room_mm: Floats
 
 
-def best_sequences(
+def sequence_plans(
     tracks: Sequence[Trajectory],
     scene: Scene,
     fields: Fields,
     limits: Limits,
-    wanted: float,
+    draws: Draws,
+    threshold: float,
     *,
     burns: int,
 ) -> list[LaserPlan]:
-    """Return for each track the plan of so many burns with the least tissue outside the targets.
+    """Plans of so many burns on some tracks, worth judging by many draws.
 
     Parameters
     ----------
-    wanted
-        Ablative rate in the hippocampus that a plan must reach, 0…1; a track on which none
-        does gives no plan.
+    draws
+        Placement errors, by which the share of kept limits is counted.
+    threshold
+        Ablative rate in the hippocampus about which plans are wanted, 0…1.
     burns
         Burns of a plan, up to :data:`falx.surgery.tracks.limits.MOST_BURNS`;
         neighbours differ in radius.
     """
     radii = np.array(limits.radii_mm)
     volumes = {stops: _volumes_mm3(stops, radii) for stops in _all_stops(burns)}
-    least = wanted * np.count_nonzero(scene.signature & scene.hippocampus)
     points, kinds = target_voxels(scene)
-    plans = []
-    for track in tracks:
+    room = _rooms(tracks, scene, fields, limits, draws)
+    tables, places = [], []
+    for n, track in enumerate(tracks):
         view = _seen_from(track, points, kinds, fields.space, radii.max())
-        costs = {
-            stops: _costs_mm3(stops, volume, view, limits, least, scene.grid.voxel_volume_mm3)
-            for stops, volume in volumes.items()
-        }
-        plan = _cheapest(track, costs, radii)
-        if plan is not None:
-            plans.append(plan)
-    return plans
+        whole = np.count_nonzero(scene.signature & scene.hippocampus)
+        for stops, volume in volumes.items():
+            counted = _counted(stops, volume, view, limits, scene.grid.voxel_volume_mm3)
+            kept = _kept(stops, room[n], radii, draws, limits.protect_margin_mm)
+            rows = np.argwhere(np.isfinite(counted.outside_mm3) & (counted.signature > 0))
+            at = tuple(rows.T)
+            rates = counted.signature[at] / whole
+            tables.append(
+                np.stack([np.full(len(rows), n), rates, kept[at], counted.outside_mm3[at]], axis=1)
+            )
+            places += [(track, stops, tuple(row)) for row in rows.tolist()]
+    if not places:
+        return []
+    table = np.concatenate(tables)
+    rows = picked(table[:, 0].astype(int), table[:, 1], table[:, 2], table[:, 3], threshold)
+    return [_plan(*places[row], radii) for row in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """Heated signature voxels and tissue outside the targets, for every choice of radii."""
+
+    signature: Floats
+    outside_mm3: Floats
+
+
+def _rooms(
+    tracks: Sequence[Trajectory], scene: Scene, fields: Fields, limits: Limits, draws: Draws
+) -> npt.NDArray[np.float32]:
+    entries = np.array([track.entry_mm for track in tracks]).reshape(-1, 3)
+    targets = np.array([track.target_mm for track in tracks]).reshape(-1, 3)
+    return np.asarray(
+        rooms(
+            fields.space, limits.rules(WALK_MM), inward_normals(entries, scene), entries, targets,
+            draws, np.array((0.0, *ENDS_MM)),
+        )
+    )  # fmt: skip
+
+
+def _kept(
+    stops: Stops, room: npt.NDArray[np.float32], radii: Floats, draws: Draws, margin_mm: float
+) -> Floats:
+    """Share of draws in which every burn keeps the protected margin, one axis for each burn."""
+    kept = np.ones((len(room), 1), np.float32)
+    for n, (start, end) in enumerate(pairwise(stops)):
+        first, last = round(start / STEP_OF_ENDS_MM), round(end / STEP_OF_ENDS_MM)
+        piece = room[:, (first + 1 if first else 0) : last + 1].min(axis=1)
+        reach = np.maximum(radii + draws.radii[:, n, None], 0.0) + margin_mm - ROUNDING_MM
+        good = (piece[:, None] >= reach).astype(np.float32)
+        kept = (kept[:, :, None] * good[:, None]).reshape(len(room), -1)
+    return np.asarray(kept.mean(axis=0).reshape((len(radii),) * (len(stops) - 1)), np.float64)
 
 
 def _all_stops(burns: int) -> Iterator[Stops]:
@@ -103,16 +152,16 @@ def _all_stops(burns: int) -> Iterator[Stops]:
         yield (0.0, 0.0, *ends)
 
 
-def _costs_mm3(
-    stops: Stops, volumes: Floats, view: _View, limits: Limits, least: float, voxel_mm3: float
-) -> Floats:
-    """Tissue outside the targets for every choice of radii; infinite where it is not allowed."""
+def _counted(
+    stops: Stops, volumes: Floats, view: _View, limits: Limits, voxel_mm3: float
+) -> _Counted:
+    """Count what every choice of radii heats; infinite outside where no limit allows it."""
     radii = np.array(limits.radii_mm)
     parts = list(pairwise(stops))
     reached = tuple(_least_radius(view, start, end, radii) for start, end in parts)
     signature = _heated(reached, view.signature, len(radii))
     inside = _heated(reached, view.inside, len(radii))
-    allowed = signature >= least
+    allowed = np.ones(signature.shape, bool)
     for n, (start, end) in enumerate(parts):
         room = view.room_mm[round(start / STEP_MM) : round(end / STEP_MM) + 1].min()
         free = radii <= room - limits.protect_margin_mm + ROUNDING_MM
@@ -120,7 +169,7 @@ def _costs_mm3(
     for n in range(len(parts) - 1):
         others = [a for a in range(len(parts)) if a not in (n, n + 1)]
         allowed &= np.expand_dims(~np.eye(len(radii), dtype=bool), others)
-    return np.where(allowed, volumes - inside * voxel_mm3, np.inf)
+    return _Counted(signature, np.where(allowed, volumes - inside * voxel_mm3, np.inf))
 
 
 def _least_radius(view: _View, start: float, end: float, radii: Floats) -> npt.NDArray[np.intp]:
@@ -152,12 +201,7 @@ def _volumes_mm3(stops: Stops, radii: Floats) -> Floats:
     return np.asarray(np.pi * SLICE_MM * wide.sum(axis=-1))
 
 
-def _cheapest(track: Trajectory, costs: Mapping[Stops, Floats], radii: Floats) -> LaserPlan | None:
-    stops = min(costs, key=lambda stops: (round(float(costs[stops].min()), 3), stops))
-    table = costs[stops]
-    if not np.isfinite(table.min()):
-        return None
-    chosen = np.unravel_index(int(table.argmin()), table.shape)
+def _plan(track: Trajectory, stops: Stops, chosen: Sequence[int], radii: Floats) -> LaserPlan:
     burns = tuple(
         Burn(float(radii[r]), end - start, start)
         for r, start, end in zip(chosen, stops[:-1], stops[1:], strict=True)

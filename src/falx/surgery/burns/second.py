@@ -8,87 +8,124 @@ Pairs are counted by summed-area tables (Crow 1984, Comput Graph 18(3):207).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.threads import kernel_threads
-from falx.surgery.burns.single import Candidates, target_voxels
+from falx.surgery.burns.misplaced import WALK_MM, Draws, rooms
+from falx.surgery.burns.pick import picked
+from falx.surgery.burns.single import target_voxels
+from falx.surgery.robustness import inward_normals
 from falx.surgery.tracks.feasible import Tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.kernels import ROUNDING_MM, SURFACE_MM2, to_voxel, trilinear
 from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import Fields, Scene
 
-__all__ = ["PairSettings", "best_pairs", "union_volume_mm3"]
+__all__ = ["pair_plans", "pairs_kept", "union_volume_mm3"]
 
 PROFILE_STEP_MM = 0.05
 
 
-@dataclass(frozen=True)
-class PairSettings:
-    """How far pairs are searched.
+FIRST_MM = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
+SECOND_MM = (5.0, 10.0, 15.0, 20.0, 25.0)
+"""Pull-backs to try for the burn at the tip and for the one behind it."""
 
-    Parameters
-    ----------
-    first_mm, second_mm
-        Pull-backs to try for the burn at the tip and for the one behind it.
-    tracks
-        Tracks on which pairs are tried: half those of the cheapest single burn that reaches
-        the rate, half those of the highest rate.
-    plans
-        Pairs returned, the cheapest first, one a track.
-    """
-
-    first_mm: tuple[float, ...] = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
-    second_mm: tuple[float, ...] = (5.0, 10.0, 15.0, 20.0, 25.0)
-    tracks: int = 400
-    plans: int = 20
+STOPS_MM = tuple(5.0 * n for n in range(11))
+"""Where these burns end behind the tip."""
 
 
-def best_pairs(
+def pair_plans(
     scene: Scene,
     fields: Fields,
     tracks: Tracks,
-    candidates: Candidates,
     limits: Limits,
-    wanted: float,
+    draws: Draws,
+    threshold: float,
     *,
-    settings: PairSettings | None = None,
     threads: int = 1,
 ) -> list[LaserPlan]:
-    """Plans of two burns that reach a rate with the least tissue outside the targets.
+    """Plans of two burns of different radii on some tracks, worth judging by many draws.
 
     Parameters
     ----------
-    candidates
-        The single burns, by which the tracks are chosen.
-    wanted
-        Ablative rate in the hippocampus that a plan must reach, 0…1.
+    draws
+        Placement errors, by which the share of kept limits is counted.
+    threshold
+        Ablative rate in the hippocampus about which plans are wanted, 0…1.
     """
-    settings = settings or PairSettings()
-    rows = _promising(candidates, wanted, settings.tracks)
-    if not len(rows) or len(limits.radii_mm) < 2:
+    if not len(tracks.entries_mm) or len(limits.radii_mm) < 2:
         return []
-    chosen = tracks.take(rows)
     points, kinds = target_voxels(scene)
-    first, second = np.array(settings.first_mm), np.array(settings.second_mm)
+    first, second = np.array(FIRST_MM), np.array(SECOND_MM)
     radii = np.array(limits.radii_mm)
     with kernel_threads(threads):
         counts = pair_counts(
-            chosen.entries_mm, chosen.targets_mm, points, kinds, first, second, radii
+            tracks.entries_mm, tracks.targets_mm, points, kinds, first, second, radii
         )
-        room = pair_room(fields.space, chosen.entries_mm, chosen.targets_mm, first, second)
-    room = room - limits.protect_margin_mm + ROUNDING_MM
-    allowed = (radii[:, None] <= room[..., 0, None, None]) & (radii <= room[..., 1, None, None])
+        nominal = pair_room(fields.space, tracks.entries_mm, tracks.targets_mm, first, second)
+        room = rooms(
+            fields.space, limits.rules(WALK_MM), inward_normals(tracks.entries_mm, scene),
+            tracks.entries_mm, tracks.targets_mm, draws, np.array(STOPS_MM),
+        )  # fmt: skip
+    nominal = nominal - limits.protect_margin_mm + ROUNDING_MM
+    allowed = (radii[:, None] <= nominal[..., 0, None, None]) & (
+        radii <= nominal[..., 1, None, None]
+    )
     allowed &= ~np.eye(len(radii), dtype=bool)
-    reaches = counts[..., 0] >= wanted * np.count_nonzero(kinds & 1)
-    volume = union_volume_mm3(first, second, radii)
-    cost = volume - counts[..., 2] * scene.grid.voxel_volume_mm3
-    cost = np.where(allowed & reaches, cost, np.inf)
-    return _cheapest(cost, chosen, settings, limits)
+    rate = counts[..., 0] / np.count_nonzero(kinds & 1)
+    cost = union_volume_mm3(first, second, radii)
+    cost = cost - counts[..., 2] * scene.grid.voxel_volume_mm3
+    kept = pairs_kept(room, radii, draws.radii, limits.protect_margin_mm)
+    where = np.nonzero(allowed & (rate > 0))
+    rows = picked(where[0], rate[where], kept[where], cost[where], threshold)
+    return [_plan(tracks, limits, *(int(axis[row]) for axis in where)) for row in rows]
+
+
+def pairs_kept(
+    room: npt.NDArray[np.float32],
+    radii_mm: npt.NDArray[np.float64],
+    errors_mm: npt.NDArray[np.float64],
+    margin_mm: float,
+) -> npt.NDArray[np.float64]:
+    """Share of draws in which both burns of a pair keep the protected margin.
+
+    Parameters
+    ----------
+    room
+        From :func:`falx.surgery.burns.misplaced.rooms` at :data:`STOPS_MM`, shape (N, D, S).
+    errors_mm
+        Errors of the radius of each burn, shape (D, 2 or more).
+
+    Returns
+    -------
+    ndarray
+        Shape (N, first, second, radius of the first, radius of the second).
+    """
+    ends = [STOPS_MM.index(stop) for stop in FIRST_MM]
+    lengths = [STOPS_MM.index(stop) for stop in SECOND_MM]
+    reach = [
+        np.maximum(radii_mm + errors_mm[:, n, None], 0.0) + margin_mm - ROUNDING_MM
+        for n in range(2)
+    ]
+    shape = (len(room), len(ends), len(lengths), len(radii_mm), len(radii_mm))
+    kept = np.empty(shape)
+    for a, end in enumerate(ends):
+        front = (room[:, :, : end + 1].min(axis=2)[..., None] >= reach[0]).astype(np.float32)
+        for b, length in enumerate(lengths):
+            first = end + 1 if end else 0
+            behind = room[:, :, first : end + length + 1].min(axis=2)
+            back = (behind[..., None] >= reach[1]).astype(np.float32)
+            kept[:, a, b] = np.matmul(front.swapaxes(1, 2), back)
+    return np.asarray(kept / room.shape[1])
+
+
+def _plan(tracks: Tracks, limits: Limits, row: int, a: int, b: int, r: int, s: int) -> LaserPlan:
+    stop = FIRST_MM[a]
+    burns = (Burn(limits.radii_mm[r], stop), Burn(limits.radii_mm[s], SECOND_MM[b], stop))
+    track = Trajectory(tuple(tracks.entries_mm[row]), tuple(tracks.targets_mm[row]))
+    return LaserPlan(track, burns)
 
 
 def union_volume_mm3(
@@ -122,42 +159,6 @@ def _across2(
     """Squared radius of capsules across their axis, shape (radii, places), mm²."""
     beyond = along - np.clip(along, low, high)
     return np.asarray(np.maximum(radii[:, None] ** 2 - beyond**2, 0.0))
-
-
-def _promising(candidates: Candidates, wanted: float, number: int) -> npt.NDArray[np.intp]:
-    """Tracks worth a second burn, by their best single burns."""
-    if not len(candidates):
-        return np.empty(0, dtype=np.intp)
-    size = int(candidates.track.max()) + 1
-    cost, rate = np.full(size, np.inf), np.zeros(size)
-    reaching = candidates.rate >= wanted
-    np.minimum.at(cost, candidates.track[reaching], candidates.outside_mm3[reaching])
-    np.maximum.at(rate, candidates.track, candidates.rate)
-    cheap = np.argsort(cost, kind="stable")[: number // 2]
-    far = np.argsort(-rate, kind="stable")[: number - number // 2]
-    return np.union1d(cheap[np.isfinite(cost[cheap])], far)
-
-
-def _cheapest(
-    cost: npt.NDArray[np.float64], tracks: Tracks, settings: PairSettings, limits: Limits
-) -> list[LaserPlan]:
-    """Build each track's cheapest pair, the cheapest tracks first."""
-    flat = cost.reshape(len(cost), -1)
-    best = flat.argmin(axis=1)
-    least = np.round(flat[np.arange(len(flat)), best], 3)
-    plans = []
-    for row in np.argsort(least, kind="stable")[: settings.plans]:
-        if not np.isfinite(least[row]):
-            break
-        a, b, r, s = np.unravel_index(int(best[row]), cost.shape[1:])
-        stop = settings.first_mm[a]
-        burns = (
-            Burn(limits.radii_mm[r], stop),
-            Burn(limits.radii_mm[s], settings.second_mm[b], stop),
-        )
-        track = Trajectory(tuple(tracks.entries_mm[row]), tuple(tracks.targets_mm[row]))
-        plans.append(LaserPlan(track, burns))
-    return plans
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)

@@ -12,18 +12,20 @@ import numpy.typing as npt
 
 from falx.core.grid import apply_affine
 from falx.core.threads import kernel_threads
-from falx.surgery.burns.kernels import burn_counts, pareto_keep
+from falx.surgery.burns.kernels import burn_counts
+from falx.surgery.burns.misplaced import WALK_MM, Draws, singles_kept
+from falx.surgery.robustness import inward_normals
 from falx.surgery.tracks.feasible import Tracks
 from falx.surgery.tracks.geometry import capsule_volume_mm3
 from falx.surgery.tracks.kernels import ROUNDING_MM
 from falx.surgery.tracks.limits import Limits
-from falx.surgery.tracks.scene import Scene
+from falx.surgery.tracks.scene import Fields, Scene
 
 __all__ = [
     "Candidates",
     "candidate_burns",
-    "pareto_set",
     "promising_tracks",
+    "shares_kept",
     "target_voxels",
 ]
 
@@ -45,6 +47,8 @@ class Candidates:
         Ablative rate in the hippocampus, shape (N,).
     outside_mm3
         Volume of the capsule outside hippocampus and amygdala.
+    kept
+        Share of some draws of placement that keep every limit; of all of them, without draws.
     """
 
     track: npt.NDArray[np.int64]
@@ -52,15 +56,24 @@ class Candidates:
     radius: npt.NDArray[np.int64]
     rate: npt.NDArray[np.float64]
     outside_mm3: npt.NDArray[np.float64]
+    kept: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.track)
 
 
 def candidate_burns(
-    scene: Scene, tracks: Tracks, limits: Limits, *, threads: int = 1
+    scene: Scene,
+    tracks: Tracks,
+    limits: Limits,
+    *,
+    kept: npt.NDArray[np.float64] | None = None,
+    threads: int = 1,
 ) -> Candidates:
-    """Coverage of every allowed single burn that reaches signature in the hippocampus."""
+    """Coverage of every allowed single burn that reaches signature in the hippocampus.
+
+    `kept` is what :func:`shares_kept` gave for these tracks.
+    """
     points, kinds = target_voxels(scene)
     pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
     with kernel_threads(threads):
@@ -79,17 +92,44 @@ def candidate_burns(
         rate=chosen[:, HIPPOCAMPUS] / whole,
         outside_mm3=volumes[pull_back, radius]
         - chosen[:, STRUCTURE] * scene.grid.voxel_volume_mm3,
+        kept=np.ones(len(track)) if kept is None else kept[track, pull_back, radius],
     )  # fmt: skip
+
+
+def shares_kept(
+    scene: Scene,
+    fields: Fields,
+    tracks: Tracks,
+    limits: Limits,
+    draws: Draws,
+    *,
+    least: float = 0.0,
+    threads: int = 1,
+) -> npt.NDArray[np.float64]:
+    """Share of draws that keep every limit, for every burn at the tip of every track.
+
+    Returns
+    -------
+    ndarray
+        Shape (tracks, pull-backs, radii); a track of less than `least` may have zeros only.
+    """
+    with kernel_threads(threads):
+        counts = singles_kept(
+            fields.space, limits.rules(WALK_MM), inward_normals(tracks.entries_mm, scene),
+            tracks.entries_mm, tracks.targets_mm, draws, np.array(limits.pull_backs_mm),
+            np.array(limits.radii_mm), least,
+        )  # fmt: skip
+    return np.asarray(counts / len(draws.ends))
 
 
 def promising_tracks(
     scene: Scene, tracks: Tracks, limits: Limits, wanted: float, *, keep: int, threads: int = 1
 ) -> Tracks:
-    """Thin tracks to `keep`: half by their cheapest burn that reaches a rate, half evenly.
+    """Thin tracks to `keep`: by their cheapest burn that reaches a rate, by clearance, evenly.
 
     Where a head leaves room for millions of tracks, most are near copies of each other. The
-    ranking counts every 16th voxel; the other half keeps plans of low risk or small burns in
-    the Pareto set.
+    ranking by cost counts every 16th voxel; a third that runs clear of obstacles keeps safe
+    plans, an even third small burns.
     """
     number = len(tracks.entries_mm)
     if number <= keep:
@@ -100,9 +140,10 @@ def promising_tracks(
             for part in np.array_split(np.arange(number), number // CHUNK + 1)
         ]
     )
-    best = np.argsort(cheapest, kind="stable")[: keep // 2]
-    even = np.linspace(0, number - 1, keep - keep // 2).round().astype(int)
-    return tracks.take(np.union1d(best, even))
+    best = np.argsort(cheapest, kind="stable")[: keep // 3]
+    safe = np.argsort(-tracks.clearance_mm, kind="stable")[: keep // 3]
+    even = np.linspace(0, number - 1, keep - 2 * (keep // 3)).round().astype(int)
+    return tracks.take(np.union1d(np.union1d(best, safe), even))
 
 
 def _cheapest(
@@ -134,18 +175,3 @@ def target_voxels(scene: Scene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
         | np.uint8(1 << STRUCTURE)
     )
     return apply_affine(scene.grid.affine, np.argwhere(inside)), kinds.astype(np.uint8)
-
-
-def pareto_set(candidates: Candidates, tracks: Tracks) -> npt.NDArray[np.int64]:
-    """Rows that no other row beats in rate, collateral and risk, by rising collateral.
-
-    Risks are compared to a micrometre, so that rounding decides nothing; equal rows are
-    ordered by length.
-    """
-    risk = np.round(tracks.risk_mm, 3)[candidates.track]
-    length = np.round(tracks.length_mm, 3)[candidates.track]
-    cost = np.round(candidates.outside_mm3, 3)
-    order = np.lexsort((length, risk, cost, -candidates.rate))
-    keep = pareto_keep(candidates.rate[order], cost[order], risk[order])
-    rows = order[keep]
-    return np.asarray(rows[np.lexsort((risk[rows], -candidates.rate[rows], cost[rows]))])

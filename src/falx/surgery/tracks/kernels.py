@@ -57,12 +57,16 @@ class Space(NamedTuple):
         bool (X, Y, Z): where the clearance rule does not hold.
     affine
         4×4, world mm to voxels.
+    sinus
+        float32: distance to the nearest dural sinus, mm, in the same shape; two voxels along
+        each axis that say "far" where no sinus is known.
     """
 
     clearance: npt.NDArray[np.float32]
     protected: npt.NDArray[np.float32]
     exempt: npt.NDArray[np.bool_]
     affine: npt.NDArray[np.float64]
+    sinus: npt.NDArray[np.float32]
 
 
 class Rules(NamedTuple):
@@ -74,6 +78,7 @@ class Rules(NamedTuple):
     protect_margin: float
     risk_far: float
     step: float
+    min_sinus: float
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

@@ -135,13 +135,11 @@ class Scene:
                 found=f"a hippocampus on the {found}, a focus on the {self.side}",
                 do=f"give the structures of the {self.side} side, or correct the side",
             )
-        if not (self.signature & self.hippocampus).any():
-            raise InputError(
-                f"no plan: there is no signature in the {self.side} hippocampus, so nothing to "
-                "ablate is certain",
-                found=f"{int(self.signature.sum())} signature voxels in all",
-                do="look at the page of falx signature; --signature takes another mask",
-            )
+
+    @property
+    def has_target(self) -> bool:
+        """Whether any signature lies in the hippocampus; without any there is nothing to plan."""
+        return bool((self.signature & self.hippocampus).any())
 
 
 def mirrored_scene(scene: Scene) -> Scene:
@@ -179,18 +177,24 @@ class Fields:
         float32 (X, Y, Z): distance to the nearest protected voxel.
     exempt
         Hippocampus and amygdala, where the clearance rule does not hold.
+    sinus_mm
+        float32 (X, Y, Z): distance to the nearest dural sinus; None without a mask of them.
     """
 
     grid: Grid
     clearance_mm: npt.NDArray[np.float32]
     protected_mm: npt.NDArray[np.float32]
     exempt: Mask
+    sinus_mm: npt.NDArray[np.float32] | None = None
 
     @cached_property
     def space(self) -> Space:
         """The same for compiled code."""
         to_voxel = np.asarray(np.linalg.inv(self.grid.affine), dtype=np.float64)
-        return Space(self.clearance_mm, self.protected_mm, self.exempt, to_voxel)
+        sinus = self.sinus_mm
+        if sinus is None:
+            sinus = np.full((2, 2, 2), FAR_MM, dtype=np.float32)
+        return Space(self.clearance_mm, self.protected_mm, self.exempt, to_voxel, sinus)
 
 
 def fields_of(scene: Scene, extra_mm: npt.ArrayLike = ()) -> Fields:
@@ -212,7 +216,15 @@ def fields_of(scene: Scene, extra_mm: npt.ArrayLike = ()) -> Fields:
         clearance_mm=distance_mm(scene.obstacles[window], grid),
         protected_mm=distance_mm(scene.protected[window], grid),
         exempt=np.ascontiguousarray(scene.targets[window]),
+        sinus_mm=_sinus_mm(scene, window),
     )
+
+
+def _sinus_mm(scene: Scene, window: tuple[slice, ...]) -> npt.NDArray[np.float32] | None:
+    """Distance to the nearest sinus of the whole grid: its limit reaches beyond the window."""
+    if scene.sinus is None:
+        return None
+    return np.ascontiguousarray(distance_mm(scene.sinus, scene.grid)[window])
 
 
 def distance_mm(mask: Mask, grid: Grid) -> npt.NDArray[np.float32]:
