@@ -17,7 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,14 @@ from falx.core.errors import InputError
 from falx.engine.lease import check_lease
 from falx.engine.memory import Budget, tree
 from falx.engine.provenance import record_path
-from falx.engine.runner import ended_silently, failure_of, failure_path, note_failure
+from falx.engine.runner import (
+    RAN_OUT,
+    ended_silently,
+    failure_of,
+    failure_path,
+    note_failure,
+    ran_out,
+)
 
 __all__ = ["Pool", "Step"]
 
@@ -99,6 +106,9 @@ class Pool:
                     return not broken
                 step = running.pop(self._wait(running))
                 if not self._is_done(step.job):
+                    if alone := self._alone(step):
+                        waiting[step.job] = alone
+                        continue
                     broken.add(step.job)
                 self.ended(step.job)
         finally:
@@ -156,7 +166,7 @@ class Pool:
             pid, mem_mb = found
             step = running[pid]
             reason = InputError(
-                "the step was ended so that the run keeps to its memory",
+                f"{RAN_OUT} that the run may fill, so the step was ended",
                 where=step.job.replace("/", " "),
                 found=f"{mem_mb:.0f} MB and growing; {step.mem_mb} MB are known to be needed, "
                 f"and all may fill {self.budget.limit_mb:.0f} MB",
@@ -164,6 +174,13 @@ class Pool:
             )
             note_failure(self.out, step.job, str(reason))
             _kill(pid)
+
+    def _alone(self, step: Step) -> Step | None:
+        """Return a step that ran out of its share of memory, so that it runs once more, alone."""
+        limit = self.budget.limit_mb
+        if limit is None or step.mem_mb >= limit or not ran_out(self.out, step.job):
+            return None
+        return replace(step, mem_mb=int(limit))
 
     def _is_done(self, job: str) -> bool:
         """Whether a job that ended has left its record; if it had begun, else a reason."""
