@@ -53,7 +53,7 @@ bench: $(VENV)/.developer
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python scripts/check_sources.py
+	$(BIN)/python scripts/check_house.py
 	$(BIN)/codespell src tests benchmarks examples docs scripts README.md CONTRIBUTING.md
 	$(BIN)/validate-pyproject pyproject.toml
 

@@ -142,19 +142,14 @@ def select_sample(
     for name in selection.columns:
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
-    if selection.blocks and people.header(selection.blocks) is None:
-        raise InputError(
-            "the participants table lacks the column of blocks", found=selection.blocks
-        )
-    blocks = tuple(str(people.cell(s, selection.blocks)) for s in chosen)
-    return Sample(
-        tuple(chosen),
-        tuple(chosen.values()),
-        covariates,
-        left_out,
-        groups,
-        blocks if selection.blocks else None,
-    )
+    blocks = _blocks(chosen, people, selection.blocks) if selection.blocks else None
+    return Sample(tuple(chosen), tuple(chosen.values()), covariates, left_out, groups, blocks)
+
+
+def _blocks(subjects: Collection[str], people: Participants, column: str) -> tuple[str, ...]:
+    if people.header(column) is None:
+        raise InputError("the participants table lacks the column of blocks", found=column)
+    return tuple(str(people.cell(s, column)) for s in subjects)
 
 
 def _measured(

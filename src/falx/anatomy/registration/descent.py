@@ -48,30 +48,21 @@ def descend(
     Raises
     ------
     InputError
-        If the cost, or its gradient, is no number where the search begins. Further on, a step to
-        such a place is cut.
+        If the cost or its gradient is no number at the start; later a step there is cut.
 
     Notes
     -----
-    Nocedal & Wright 2006, Numerical Optimization, algorithm 6.1 and equation 6.17. The path is
-    the same, but for signs, when parameters change their sign together with the cost: a
-    mirrored problem has the mirrored solution.
+    Nocedal & Wright 2006, Numerical Optimization, algorithm 6.1 and equation 6.17. Parameters
+    that change sign together with the cost take the mirrored path to the mirrored solution.
 
     Examples
     --------
-    >>> theta, _ = descend(lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1)), np.eye(2),
-    ...                    tolerance=1e-6)
-    >>> theta.round(6)
+    >>> bowl = lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1))
+    >>> descend(bowl, np.eye(2), tolerance=1e-6)[0].round(6)
     array([1., 1.])
     """
     theta = np.zeros(len(inverse_hessian))
-    value, gradient = cost(theta)
-    if not _is_number(value, gradient):
-        raise InputError(
-            "the images cannot be compared where the search for their position begins",
-            found="a likeness that is no number",
-            do="check that both hold values, and that their headers place them near each other",
-        )
+    value, gradient = _first(cost, theta)
     short = 0
     for _ in range(iterations):
         step = _capped(-inverse_hessian @ gradient)
@@ -89,6 +80,17 @@ def descend(
         if short == 2:
             break
     return theta, inverse_hessian
+
+
+def _first(cost: Callable[[Vector], tuple[float, Vector]], theta: Vector) -> tuple[float, Vector]:
+    value, gradient = cost(theta)
+    if not _is_number(value, gradient):
+        raise InputError(
+            "the images cannot be compared where the search for their position begins",
+            found="a likeness that is no number",
+            do="check that both hold values, and that their headers place them near each other",
+        )
+    return value, gradient
 
 
 def _backtrack(

@@ -1,11 +1,12 @@
-"""Hold docstrings to the house's rule: a formula names its source, an array its shape.
+"""Hold three rules: formulas name their source, arrays their shape, functions fit on a screen.
 
 Counted are the rooms of the science. A module counts if one of its functions does arithmetic or
 takes or gives an array; it names its source by a year, of a paper or of a standard, or says in the
 words "no published source" that it has none. A public function that takes or gives an array says
-its shape, or that it holds a number for each of something. Run by ``make lint``.
+its shape, or that it holds a number for each of something. No function of any room is longer than
+:data:`SCREEN` lines. Run by ``make lint``.
 
-usage: python scripts/check_sources.py
+usage: python scripts/check_house.py
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ ROOMS = (
     "surgery",
 )  # fmt: skip
 LEAST = 0.95
+SCREEN = 60
 YEAR = re.compile(r"\b(18|19|20)\d\d[a-e]?\b")
 NONE = re.compile(r"no published\s+source", re.IGNORECASE)
 SHAPE = re.compile(r"[Ss]hape|\([A-Zn_ ,0-9×a-z]+\)|length|scalar")
@@ -81,6 +83,16 @@ def _shapeless(tree: ast.AST) -> Iterator[tuple[ast.FunctionDef, bool]]:
             yield function, not SHAPE.search(ast.get_docstring(function) or "")
 
 
+def _long() -> list[str]:
+    """Functions that do not fit on a screen, docstring included."""
+    return [
+        f"{path.relative_to(SOURCE).as_posix()}:{function.lineno} {function.name}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for function in _functions(ast.parse(path.read_text(encoding="utf-8")))
+        if function.end_lineno and function.end_lineno - function.lineno >= SCREEN
+    ]
+
+
 def main() -> int:
     """Print what lacks its source or shape; 1 if more than a twentieth does."""
     modules = functions = own = 0
@@ -108,10 +120,12 @@ def main() -> int:
         f"{own} of them that something has none"
     )
     print(f"{functions - len(shapeless)} of {functions} functions of arrays say the shape")
-    for line in (*bare, *shapeless):
+    long = _long()
+    print(f"{len(long)} functions are longer than {SCREEN} lines")
+    for line in (*bare, *shapeless, *long):
         print(f"  {line}")
     share = min(1 - len(bare) / modules, 1 - len(shapeless) / functions)
-    return 0 if share >= LEAST else 1
+    return 0 if share >= LEAST and not long else 1
 
 
 if __name__ == "__main__":
