@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.engine import memory, pool
+from falx.core.files import PART
+from falx.engine import memory, pool, run
 from falx.engine.memory import Budget, resident_mb, tree
 from falx.engine.pool import Pool, Step
 from toy_run import Toy
@@ -173,3 +174,21 @@ def test_the_pool_ends_when_nobody_waits_for_it(toy: Toy) -> None:
     while any(map(resident_mb, others)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(resident_mb, others))
+
+
+def test_half_a_file_of_a_step_that_was_killed_does_not_stay(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the pool kills a step, or an interrupt ends one, in the middle of its record."""
+    toy.image("01").with_name("die").touch()
+    part = toy.out / "provenance" / "sub-01" / f"{PART[0]}x{PART[1]}"
+    real = run.open_manifest
+
+    def opening(out: Path) -> None:
+        real(out)
+        part.parent.mkdir()
+        part.write_text("{")
+
+    monkeypatch.setattr(run, "open_manifest", opening)
+    assert toy.run(parallel=True).code == 1
+    assert not part.exists()

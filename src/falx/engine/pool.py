@@ -36,6 +36,7 @@ from falx.engine.runner import (
 
 __all__ = ["Pool", "Step"]
 
+_PATIENCE_S = 3.0
 _SHORT_S, _LONG_S = 0.002, 0.05
 """Between two looks at the jobs; the longer one bounds what memory may grow unseen."""
 
@@ -112,9 +113,7 @@ class Pool:
                     broken.add(step.job)
                 self.ended(step.job)
         finally:
-            for pid in running:
-                _kill(pid)
-                os.waitpid(pid, 0)
+            _end(list(running))
             os.close(self._begins)
             os.close(self._bound)
 
@@ -216,6 +215,19 @@ def _fork(work: Callable[[], None]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _end(jobs: list[int]) -> None:
+    """End jobs, kindly first, so that they can clean up behind them."""
+    for pid in jobs:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE_S
+    while jobs := [pid for pid in jobs if not os.waitpid(pid, os.WNOHANG)[0]]:
+        if time.monotonic() > deadline:
+            for pid in jobs:
+                _kill(pid)
+        time.sleep(_SHORT_S)
 
 
 def _kill(pid: int) -> None:
