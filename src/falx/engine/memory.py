@@ -1,6 +1,7 @@
 """Memory of running jobs: what each holds, and which must end so that the budget is kept.
 
-A job is admitted by the memory that its stage is known to need. Then two things bind it:
+A job is admitted by the memory that its stage is known to need, and runs again alone if that was
+not enough (:mod:`falx.engine.pool`). Two things bind it:
 
 - Linux lets nobody get more than its limit (``RLIMIT_DATA``, changed from outside by ``prlimit``).
   The limits of all running jobs add up to the budget, and are shared anew when one begins or ends.

@@ -17,7 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +25,18 @@ from falx.core.errors import InputError
 from falx.engine.lease import check_lease
 from falx.engine.memory import Budget, tree
 from falx.engine.provenance import record_path
-from falx.engine.runner import ended_silently, failure_of, failure_path, note_failure
+from falx.engine.runner import (
+    RAN_OUT,
+    ended_silently,
+    failure_of,
+    failure_path,
+    note_failure,
+    ran_out,
+)
 
 __all__ = ["Pool", "Step"]
 
+_PATIENCE_S = 3.0
 _SHORT_S, _LONG_S = 0.002, 0.05
 """Between two looks at the jobs; the longer one bounds what memory may grow unseen."""
 
@@ -99,12 +107,13 @@ class Pool:
                     return not broken
                 step = running.pop(self._wait(running))
                 if not self._is_done(step.job):
+                    if alone := self._alone(step):
+                        waiting[step.job] = alone
+                        continue
                     broken.add(step.job)
                 self.ended(step.job)
         finally:
-            for pid in running:
-                _kill(pid)
-                os.waitpid(pid, 0)
+            _end(list(running))
             os.close(self._begins)
             os.close(self._bound)
 
@@ -156,7 +165,7 @@ class Pool:
             pid, mem_mb = found
             step = running[pid]
             reason = InputError(
-                "the step was ended so that the run keeps to its memory",
+                f"{RAN_OUT} that the run may fill, so the step was ended",
                 where=step.job.replace("/", " "),
                 found=f"{mem_mb:.0f} MB and growing; {step.mem_mb} MB are known to be needed, "
                 f"and all may fill {self.budget.limit_mb:.0f} MB",
@@ -164,6 +173,13 @@ class Pool:
             )
             note_failure(self.out, step.job, str(reason))
             _kill(pid)
+
+    def _alone(self, step: Step) -> Step | None:
+        """Return a step that ran out of its share of memory, so that it runs once more, alone."""
+        limit = self.budget.limit_mb
+        if limit is None or step.mem_mb >= limit or not ran_out(self.out, step.job):
+            return None
+        return replace(step, mem_mb=int(limit))
 
     def _is_done(self, job: str) -> bool:
         """Whether a job that ended has left its record; if it had begun, else a reason."""
@@ -199,6 +215,19 @@ def _fork(work: Callable[[], None]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _end(jobs: list[int]) -> None:
+    """End jobs, kindly first, so that they can clean up behind them."""
+    for pid in jobs:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE_S
+    while jobs := [pid for pid in jobs if not os.waitpid(pid, os.WNOHANG)[0]]:
+        if time.monotonic() > deadline:
+            for pid in jobs:
+                _kill(pid)
+        time.sleep(_SHORT_S)
 
 
 def _kill(pid: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from falx import __version__
 from falx.core.errors import check_extra_library, check_option, collect_notices
+from falx.core.files import remove_parts
 from falx.core.settings import to_toml
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
@@ -132,6 +133,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     prepare_folder(out, request.study.name)
     people = request.dataset.index.subjects
     with hold(out) as lock:
+        whole = False
         cancel_left(out)
         shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         open_manifest(out)
@@ -147,11 +149,14 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
                 note_people(out, subjects, plan)
                 _remove_left_over(plan, out, say)
             finished = _run_rounds(request, plan, out, lock, say)
+            whole = all(result.failure is None for result in finished)
             if request.level == "participant":
                 for sentence in mark_stale(out):
                     say(f"notice: {sentence}")
         finally:
             shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
+            if not whole:  # what was killed may have been writing
+                remove_parts(out)
             if request.level == "participant":
                 write_people(request.study, people, out)
             close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])

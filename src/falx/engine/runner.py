@@ -37,17 +37,22 @@ from falx.engine.provenance import (
 )
 
 __all__ = [
+    "RAN_OUT",
     "Finished",
     "ended_silently",
     "failure_of",
     "failure_path",
     "limit_memory",
     "note_failure",
+    "ran_out",
     "run_job",
 ]
 
 PYTHON_MB = 500
 """Memory that an interpreter with its libraries reserves without using it."""
+
+
+RAN_OUT = "the memory ran out"
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def _attempt(
     except MemoryError:
         return str(
             InputError(
-                "the memory ran out",
+                RAN_OUT,
                 where=job.title,
                 found=f"more than the {job.mem_mb} MB that the stage is known to need",
                 do="use fewer --jobs, or a machine with more memory",
@@ -139,6 +144,11 @@ def _attempt(
             f"the lines above say where, please report them."
         )
     return None
+
+
+def ran_out(out: Path, job_id: str) -> bool:
+    """Whether a job failed for want of memory."""
+    return RAN_OUT in (failure_of(out, job_id) or "")
 
 
 def failure_of(out: Path, job_id: str) -> str | None:
