@@ -8,7 +8,7 @@ VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow test-processors mutation bench lint types layers unused format clean
+.PHONY: help demo test test-slow test-cluster test-processors mutation bench lint types layers unused format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow  the long studies whose figures stand in docs/"
 	@echo "make mutation   whether tests notice changed code; MODULES=\"pet/maps.py …\" or ten at random"
 	@echo "make test-processors     golden and reference numbers as other processors compute them"
+	@echo "make test-cluster    50 faults in a SLURM of three nodes on this host (root, Debian)"
 	@echo "make bench      measured figures beside their targets"
 	@echo "make lint types layers   what CI checks besides the tests"
 
@@ -24,7 +25,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
-	$(PIP) -e "."
+	$(PIP) -e ".[pages,genes]"
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/bin/python pyproject.toml constraints.txt $(VIEWER)
@@ -40,6 +41,9 @@ test: $(VENV)/.developer
 test-slow: $(VENV)/.developer
 	$(BIN)/python -m pytest -m slow
 
+test-cluster: $(VENV)/.developer
+	$(BIN)/python scripts/test_cluster.py
+
 test-processors: $(VENV)/.developer
 	$(BIN)/python scripts/test_processors.py --workers $(WORKERS)
 
@@ -49,6 +53,7 @@ bench: $(VENV)/.developer
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/check_house.py
 	$(BIN)/codespell src tests benchmarks examples docs scripts README.md CONTRIBUTING.md
 	$(BIN)/validate-pyproject pyproject.toml
 

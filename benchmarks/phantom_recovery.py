@@ -19,8 +19,8 @@ import numpy as np
 from falx.anatomy.files import load_matrix
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
+from falx.engine.resources import Resources
 from falx.engine.run import Request, run_study
-from falx.engine.snakemake import Resources
 from falx.images.nifti import load, load_labels
 from falx.pet.pvc import correct, spread_fractions
 from falx.pet.regions import grey_regions, regional_asymmetry

@@ -9,8 +9,8 @@ import toy_study
 from falx.bids.query import parse_filter
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
+from falx.engine.resources import Resources
 from falx.engine.run import Outcome, Request, run_study
-from falx.engine.snakemake import Resources
 
 
 class Toy:
@@ -26,16 +26,18 @@ class Toy:
         self,
         level: str = "participant",
         *,
-        snakemake: bool = False,
+        parallel: bool = False,
         filters: tuple[str, ...] = (),
         subjects: tuple[str, ...] = (),
         dry_run: bool = False,
         enforce_memory: bool = False,
         profile: str = "",
+        executor: str = "",
         **values: Any,
     ) -> Outcome:
         study = self.study
         self.lines = []
+        resources = Resources(2, 4000, profile, enforce_memory, executor)
         request = Request(
             study=study,
             dataset=Dataset.open(
@@ -47,7 +49,7 @@ class Toy:
                 study.configuration, {k.replace("__", "."): v for k, v in values.items()}
             ),
             subjects=subjects,
-            resources=Resources(2, 4000, profile, enforce_memory) if snakemake else None,
+            resources=resources if parallel else None,
             dry_run=dry_run,
         )
         return run_study(request, self.lines.append)

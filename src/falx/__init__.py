@@ -3,7 +3,7 @@
 >>> import falx
 >>> head = falx.segment("t1w.nii.gz")                      # doctest: +SKIP
 >>> pet = falx.correct_pet("pet.nii.gz", head)             # doctest: +SKIP
->>> found = falx.signature(falx.asymmetry(pet, head), head, side="left")  # doctest: +SKIP
+>>> found = falx.signature(falx.asymmetry(pet), side="left")  # doctest: +SKIP
 
 The names below are imported when they are first used; ``examples/`` shows each at work.
 """
@@ -15,12 +15,11 @@ __version__ = "0.2.0.dev0"
 _HOMES = {
     "FalxError": "core.errors",
     "Image": "images.nifti",
-    "ablative_rate": "api.metabolic",
+    "ablative_rate": "api.ablation",
     "asymmetry": "api.metabolic",
-    "coregister": "api.metabolic",
+    "coregister": "api.head",
     "correct_pet": "api.metabolic",
     "enrich": "api.genes",
-    "foci": "api.metabolic",
     "group_map": "api.groups",
     "phantom_genes": "api.demo",
     "phantom_groups": "api.demo",
@@ -33,8 +32,8 @@ _HOMES = {
     "reho": "api.functional",
     "roc": "api.outcome",
     "save": "api.images",
-    "segment": "api.metabolic",
-    "signature": "api.metabolic",
+    "segment": "api.head",
+    "signature": "api.ablation",
 }
 """Public name to the module that holds it."""
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.anatomy.registration.descent import LONGEST_STEP, descend
+from falx.anatomy.registration.descent import LONGEST_STEP, MOST_CUTS, descend
+from falx.core.errors import InputError
 
 
 def bowl(seed, size):
@@ -103,3 +104,27 @@ def test_a_flat_cost_stays_where_it_is():
     theta, inverse = descend(lambda t: (1.0, np.zeros(2)), np.eye(2), tolerance=1e-3)
     np.testing.assert_array_equal(theta, 0.0)
     np.testing.assert_array_equal(inverse, np.eye(2))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_cost_that_is_no_number_is_refused_and_not_searched_for_ever(wrong):
+    with pytest.raises(InputError, match="the images cannot be compared .* no number"):
+        descend(lambda t: (wrong, np.ones(2)), np.eye(2), tolerance=1e-3)
+    with pytest.raises(InputError, match="no number"):
+        descend(lambda t: (1.0, np.array([wrong, 0.0])), np.eye(2), tolerance=1e-3)
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 0.0])
+def test_a_hole_in_the_cost_is_gone_around_in_a_bounded_number_of_steps(tolerance):
+    calls = []
+
+    def holed(theta):
+        calls.append(theta)
+        away = theta - 0.5
+        inside = np.linalg.norm(theta) < 0.9
+        return (float(away @ away) if inside else np.nan), 2 * away
+
+    theta, _ = descend(holed, 20 * np.eye(2), tolerance=tolerance, iterations=5)
+    assert np.isfinite(theta).all()
+    assert holed(theta)[0] < holed(np.zeros(2))[0]
+    assert len(calls) <= 5 * MOST_CUTS + 3

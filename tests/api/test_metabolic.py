@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import falx
 from ellipsoid_head import make_head, pet_grid, rigid
-from falx.api.metabolic import Head
+from falx.api.head import Head
 from falx.core.errors import FalxError, InputError, OptionError
 from falx.core.grid import box_grid
 from falx.images.nifti import Image, as_stored
@@ -46,7 +46,7 @@ def left():
 
 @pytest.fixture(scope="module")
 def found(left):
-    return falx.signature(falx.asymmetry(left[3], **COARSE))
+    return falx.signature(falx.asymmetry(left[3], **COARSE), method="threshold")
 
 
 def test_the_planted_asymmetry_is_recovered_by_region(left) -> None:
@@ -78,12 +78,12 @@ def test_the_side_is_found_and_the_signature_is_on_it(left, found) -> None:
     assert found.image.data.any() and x_mm[found.image.data].max() < 0
     planted = np.isin(made.labels, (17, 18))
     assert (found.image.data & planted).sum() / planted.sum() > 0.8
-    both = falx.signature(found.of, side="left", ipsilateral_only=False)
+    both = falx.signature(found.of, side="left", ipsilateral_only=False, method="threshold")
     assert (both.image.data >= found.image.data).all()
 
 
 def test_a_declared_side_is_kept_and_said_to_be_doubtful(found) -> None:
-    other = falx.signature(found.of, side="right")
+    other = falx.signature(found.of, side="right", method="threshold")
     assert other.side == "right"
     assert any("declared on the right, but the other" in notice for notice in other.notices)
     assert not (other.image.data & found.image.data).any()
@@ -94,7 +94,8 @@ def test_a_declared_side_is_kept_and_said_to_be_doubtful(found) -> None:
 def test_the_unit_of_the_pet_does_not_matter(left, found, gain) -> None:
     _, pet, head, _ = left
     scaled = Image(pet.data * np.float32(gain), pet.affine)
-    again = falx.signature(falx.asymmetry(falx.correct_pet(scaled, head, matrix=MATRIX), **COARSE))
+    corrected = falx.correct_pet(scaled, head, matrix=MATRIX)
+    again = falx.signature(falx.asymmetry(corrected, **COARSE), method="threshold")
     apart = np.count_nonzero(again.image.data != found.image.data)
     assert apart <= 0.005 * np.count_nonzero(found.image.data)
 
@@ -106,7 +107,8 @@ def test_a_mirrored_patient_has_the_mirrored_signature(left, found) -> None:
     seen = left[1]
     pet = Image(seen.data, flip @ seen.affine)
     head = head_of(made)
-    other = falx.signature(falx.asymmetry(falx.correct_pet(pet, head, matrix=turned), **COARSE))
+    corrected = falx.correct_pet(pet, head, matrix=turned)
+    other = falx.signature(falx.asymmetry(corrected, **COARSE), method="threshold")
     assert other.side == "right"
     apart = np.count_nonzero(other.image.data[::-1] != found.image.data)
     assert apart <= 0.02 * np.count_nonzero(found.image.data)
@@ -167,29 +169,31 @@ def test_an_image_that_does_not_reach_the_brain_is_refused(left) -> None:
         falx.plan(falx.signature(falx.asymmetry(left[3], **COARSE)), vessels=small)
 
 
-def test_foci_are_found_with_their_rate_or_refused_in_a_sentence(left) -> None:
-    _, pet, head, corrected = left
+def test_foci_are_found_with_their_rate_or_refused_in_a_sentence(left, found) -> None:
+    _, _, head, corrected = left
     of = falx.asymmetry(corrected, **COARSE)
     choices = {"draws": 20, "maps": 100, "level": 0.1}  # voxels of 4 mm leave P at .06
-    found = falx.foci(pet, of, matrix=corrected, side="left", **choices)
-    assert {focus.side for focus in found.foci} == {"left"}
-    assert all(0.05 < focus.probability <= found.level == 0.1 for focus in found.foci)
-    x_mm = found.of.place.to_template_mm[..., 0]
-    assert found.image.data.any() and (x_mm[found.image.data] < 0).all()
-    assert ((found.probability.data > 0.5) >= found.image.data).all()
-    again = falx.foci(pet, of, matrix=corrected, side="left", **choices)
-    np.testing.assert_array_equal(again.probability.data, found.probability.data)
-    assert "at a familywise rate of 0.1" in repr(found)
-    assert not falx.foci(pet, of, matrix=corrected, side="right", **choices).foci
-    with pytest.raises(InputError, match="foci are found in an asymmetry"):
-        falx.foci(pet, corrected)
+    foci = falx.signature(of, side="left", **choices)
+    assert {focus.side for focus in foci.foci} == {"left"}
+    assert all(focus.probability <= 0.1 for focus in foci.metrics.calibrated.foci)
+    x_mm = of.place.to_template_mm[..., 0]
+    assert foci.image.data.any() and (x_mm[foci.image.data] < 0).all()
+    assert ((foci.probability.data > 0.5) >= foci.image.data).all()
+    again = falx.signature(of, side="left", **choices)
+    np.testing.assert_array_equal(again.probability.data, foci.probability.data)
+    assert "at a familywise rate of 0.1" in repr(foci) and "expected false share" in repr(foci)
+    nothing = falx.signature(of, side="right", **choices)
+    assert not nothing.image.data.any() and nothing.plot().axes
+    empty = falx.signature(of, side="left", **choices | {"level": 0.001})
+    ablation = (head.structures.data == 17, head.structures.affine)
+    rate = falx.ablative_rate(empty, ablation).rates["hippocampus"]
+    assert rate.rate is None and rate.reason == "no signature inside the structure"
     grey = falx.asymmetry(head.gm, head, quantity="gm", **COARSE)
-    with pytest.raises(InputError, match="in the asymmetry of a PET .found: that of grey"):
-        falx.foci(pet, grey, matrix=corrected)
-    with pytest.raises(InputError, match="corrected by mg3, not mg2"):
-        falx.foci(pet, of, matrix=corrected, correction={"method": "mg2"})
-    with pytest.raises(OptionError, match="side"):
-        falx.foci(pet, of, matrix=corrected, side="up")
+    with pytest.raises(
+        InputError, match="without the noise of the PET .found: an asymmetry of grey"
+    ):
+        falx.signature(grey)
+    alone = falx.signature(grey, method="threshold")
+    assert alone.published is None and alone.metrics.published_volume_mm3 is None
     with pytest.raises(OptionError, match="level"):
-        falx.foci(pet, of, matrix=corrected, level=2)
-    assert head is of.head
+        falx.signature(of, level=2)

@@ -128,3 +128,110 @@ def test_bad_input_is_named(rng):
         tissue_signals(np.ones((4, N)), n_components=1)
     with pytest.raises(OptionError, match="compcor_components"):
         tissue_signals(series, n_components=-1)
+
+
+@pytest.mark.parametrize(("side", "eroded"), [((4, 7, 6), True), ((3, 21, 3), False)])
+def test_twenty_voxels_are_enough(side, eroded):
+    """An eroded box of 2 × 5 × 4 has forty voxels, one of 1 × 19 × 1 nineteen."""
+    mask = np.ones((12, 24, 12), bool)
+    fraction = np.zeros(mask.shape)
+    fraction[1 : 1 + side[0], 1 : 1 + side[1], 1 : 1 + side[2]] = 1.0
+    if eroded:
+        rows = tissue_voxels(fraction, mask, threshold=0.5, name="CSF")
+        assert np.count_nonzero(rows) == 40
+        return
+    with pytest.warns(FalxNotice, match=r"used whole .found: 189 voxels"):
+        assert np.count_nonzero(tissue_voxels(fraction, mask, threshold=0.5, name="CSF")) == 189
+
+
+def test_exactly_twenty_voxels_pass_and_nineteen_do_not():
+    mask = np.ones((3, 25, 3), bool)
+    fraction = np.zeros(mask.shape)
+    fraction[:, 1:23] = 1.0  # eroded by one: 1 × 20 × 1
+    assert np.count_nonzero(tissue_voxels(fraction, mask, threshold=0.5, name="CSF")) == 20
+    thin = np.zeros(mask.shape)
+    thin[0, :20, 0] = 1.0
+    with pytest.warns(FalxNotice, match="20 voxels"):
+        assert np.count_nonzero(tissue_voxels(thin, mask, threshold=0.5, name="CSF")) == 20
+    thin[0, 0, 0] = 0.0
+    with pytest.raises(InputError, match=r"19 voxels above 0.5.; lower the threshold or check"):
+        tissue_voxels(thin, mask, threshold=0.5, name="CSF")
+
+
+def test_a_fraction_at_the_threshold_is_outside_and_so_is_what_the_mask_leaves_out():
+    mask = np.ones((9, 9, 9), bool)
+    fraction = np.full(mask.shape, 0.5)
+    fraction[2:7, 2:7, 2:7] = 0.75
+    mask[:, :, 4] = False
+    with pytest.warns(FalxNotice, match="used whole .found: 100 voxels"):
+        rows = tissue_voxels(fraction, mask, threshold=0.5, name="CSF")
+    assert len(rows) == np.count_nonzero(mask)
+    inside = np.zeros(mask.shape, bool)
+    inside[mask] = rows
+    # Two slabs, two planes thick: an erosion would leave nothing.
+    assert not inside[:, :, 4].any()
+    with pytest.raises(InputError, match="0 voxels above 0.75"):
+        tissue_voxels(fraction, mask, threshold=0.75, name="CSF")
+
+
+def test_the_mean_is_taken_in_double_precision():
+    series = np.full((3_000, 2), 16_777_217.0, np.float64).astype(np.float32)
+    series[:, 1] = 1.0
+    found = tissue_signals(series)
+    assert found.voxels == 3_000
+    assert found.columns.shape == (2, 1) and found.columns.dtype == np.float64
+    assert found.columns[:, 0].tolist() == [16_777_216.0, 1.0]
+
+
+def test_trends_of_the_order_asked_for_are_no_component(rng):
+    time = np.linspace(-1, 1, N)
+    curve = rng.normal(size=(80, 1)) * (3 * time**2 - 1) + rng.normal(size=(80, 1)) * time
+    series = 50 + 10 * curve + rng.normal(size=(80, 2)) @ waves(2).T
+    bent = tissue_signals(series, n_components=1, trend_order=1).columns
+    straight = tissue_signals(series, n_components=2, trend_order=2).columns
+    assert within(bent, waves(2))[0] < 0.9
+    design = np.vander(time, 3)
+    planted = waves(2) - design @ np.linalg.lstsq(design, waves(2), rcond=None)[0]
+    np.testing.assert_allclose(within(straight, planted), 1.0, atol=1e-9)
+    # Without an order only the mean goes.
+    level = tissue_signals(50 + 0 * curve + np.outer(np.arange(1, 81), time), n_components=1,
+                           trend_order=0)  # fmt: skip
+    assert within(level.columns, time[:, None])[0] == pytest.approx(1.0)
+
+
+def test_blocks_of_voxels_add_up(rng, monkeypatch):
+    series = rng.normal(100, 5, (130, N))
+    whole = tissue_signals(series, n_components=3)
+    monkeypatch.setattr("falx.bold.tissue._BLOCK", 50)
+    parts = tissue_signals(series, n_components=3)
+    np.testing.assert_allclose(parts.columns, whole.columns, atol=1e-9)
+    assert parts.voxels == whole.voxels == 130
+
+
+def test_shares_are_of_all_voxels_that_vary(rng):
+    planted = waves(2)
+    # 30 voxels with one wave, 10 with the other and 5 with none.
+    series = np.vstack([np.tile(planted[:, 0], (30, 1)), np.tile(planted[:, 1], (10, 1))])
+    found = tissue_signals(np.vstack([series, np.full((5, N), 3.0)]), n_components=2)
+    assert found.voxels == 40
+    assert found.explained_percent == pytest.approx((75.0, 25.0))
+    np.testing.assert_allclose(np.abs((found.columns * planted).sum(axis=0)), 1.0)
+
+
+@pytest.mark.parametrize(("n", "told"), [(51, "0 to 50"), (-1, "0 to 50")])
+def test_as_many_components_as_the_option_allows(n, told, rng):
+    series = rng.normal(size=(200, N))
+    assert tissue_signals(series, n_components=50).columns.shape == (N, 50)
+    with pytest.raises(OptionError, match=f"compcor_components is out of range.*{told}"):
+        tissue_signals(series, n_components=n)
+
+
+def test_the_name_of_the_tissue_stands_in_the_sentence():
+    with pytest.raises(InputError) as caught:
+        tissue_signals(np.outer(np.arange(1.0, 9), waves(1)[:, 0]), n_components=3, name="CSF")
+    assert str(caught.value) == (
+        "the CSF has fewer independent signals than components are asked for (found: 1 of 3 in "
+        "8 voxels); lower compcor_components."
+    )
+    with pytest.raises(InputError, match="the tissue has fewer"):
+        tissue_signals(np.outer(np.arange(1.0, 9), waves(1)[:, 0]), n_components=3)

@@ -238,14 +238,14 @@ def test_a_batch_system_ends_a_run_like_ctrl_c() -> None:
     ("given", "profile", "wanted"), [(2.5, "", 2500), (None, "slurm", None), (1.0, "slurm", 1000)]
 )
 def test_memory_is_as_given_or_left_to_the_cluster(given, profile, wanted) -> None:
-    arguments = argparse.Namespace(mem_gb=given, profile=profile)
+    arguments = argparse.Namespace(mem_gb=given, profile=profile, executor="")
     assert app._memory_mb(arguments) == wanted
 
 
 def test_memory_of_the_machine_is_taken_where_none_is_given() -> None:
-    assert app._memory_mb(argparse.Namespace(mem_gb=None, profile="")) > 100
+    assert app._memory_mb(argparse.Namespace(mem_gb=None, profile="", executor="")) > 100
     with pytest.raises(FalxError, match="--mem-gb is out of range"):
-        app._memory_mb(argparse.Namespace(mem_gb=0.0, profile=""))
+        app._memory_mb(argparse.Namespace(mem_gb=0.0, profile="", executor=""))
 
 
 def test_an_outcome_says_what_failed_and_where_the_log_is(capfd) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import importlib
 import os
 import resource
 import subprocess
@@ -9,8 +12,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import falx as package
 from falx.cli.main import COMMANDS
+from falx.studies.genes.configuration import ExpressionSource
 
 Run = Callable[..., tuple[int, str, str]]
 SOURCE = str(Path(package.__file__).parents[1])
@@ -64,3 +70,81 @@ def test_every_module_of_the_engine_and_bids_imports_without_the_science() -> No
     heavy = "{'numpy', 'snakemake', 'nibabel'}"
     done = python("-c", f"import {modules}, sys; print({heavy} & {{*sys.modules}})")
     assert done.stdout == "set()\n", done.stderr
+
+
+def actions(name: str) -> list[argparse.Action]:
+    """What a command takes, its own ``--help`` left out."""
+    (command,) = [one for one in COMMANDS if one.name == name]
+    parser = argparse.ArgumentParser()
+    importlib.import_module(command.module).add_arguments(parser)
+    return [one for one in parser._actions if one.dest != "help"]
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_every_argument_is_explained(name: str) -> None:
+    silent = {"participant_label", "series"}  # said by their names
+    for action in actions(name):
+        if action.dest in silent:
+            continue
+        assert action.help, action.dest
+        assert not action.help.endswith("."), action.dest
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("genes", {"map": "MAP", "out": "OUT", "atlas": "NIFTI", "labels": "TABLE",
+                   "column": "NAME"}),
+        ("enrich", {"genes": "GENES", "out": "OUT", "universe": "FILE"}),
+        ("degs", {"counts": "COUNTS", "design": "DESIGN", "imaging": "TSV", "threads": "N"}),
+        ("plan", {"out": "OUT", "participant_label": "LABEL", "plan": "FILE", "jobs": "N"}),
+        ("verify", {"out": "OUT", "bids": "BIDS"}),
+        ("demo", {"out": "OUT", "patients": "N", "voxel_mm": "MM", "jobs": "N"}),
+        ("dicom-in", {"dicom": "DICOM", "bids": "BIDS", "t1w": "SERIES", "pet": "SERIES"}),
+        ("dicom-out", {"mask": "NAME=FILE", "burn_in": "NAME", "to": "FOLDER"}),
+        ("fetch", {"name": "NAME", "to": "FOLDER"}),
+        ("reproduce", {"output_dir": "DIR", "resamples": "N"}),
+        ("stage", {"stage": "STAGE", "job": "JOB", "lease": "TOKEN"}),
+        ("signature", {"bids": "BIDS", "derivatives": "DIR", "column": "NAME=HEADER",
+                       "mem_gb": "GB", "config": "FILE"}),
+    ],
+)  # fmt: skip
+def test_arguments_are_called_what_they_take(name: str, taken: dict[str, str]) -> None:
+    found = {action.dest: action.metavar for action in actions(name)}
+    assert {dest: found[dest] for dest in taken} == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("genes", {"map", "out"}),
+        ("enrich", {"genes", "out", "universe"}),
+        ("degs", {"counts", "design", "out"}),
+        ("plan", {"out", "participant_label"}),
+        ("dicom-in", {"dicom", "bids", "participant_label"}),
+        ("dicom-out", {"out", "dicom", "participant_label"}),
+        ("verify", {"out"}),
+        ("demo", {"out"}),
+        ("fetch", set()),
+        ("reproduce", {"study"}),
+        ("stage", {"stage", "job"}),
+        ("signature", {"bids", "out", "level"}),
+        ("resistance", {"bids", "out", "level"}),
+    ],
+)
+def test_what_a_command_cannot_do_without(name: str, needed: set[str]) -> None:
+    assert {action.dest for action in actions(name) if action.required} == needed
+
+
+def test_options_of_genes_stand_in_their_groups() -> None:
+    (command,) = [one for one in COMMANDS if one.name == "genes"]
+    parser = argparse.ArgumentParser()
+    importlib.import_module(command.module).add_arguments(parser)
+    groups = {g.title: {a.dest for a in g._group_actions} for g in parser._action_groups}
+    assert groups["expression"] == {item.name for item in dataclasses.fields(ExpressionSource)}
+    assert {"null", "restore", "seed", "n_maps"} <= groups["study"]
+    assert groups["surface"] == {"surface_labels", "spheres"}
+    assert {"gene_sets", "network", "ontology"} <= groups["knowledge (user-supplied or fetched)"]
+    assert {"degs"} <= groups["options"]
+    flags = [a.option_strings for a in parser._actions if a.dest == "null"]
+    assert flags == [["--null", "--nulls"]]

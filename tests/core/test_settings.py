@@ -43,7 +43,7 @@ VALUES = st.fixed_dictionaries(
         "pet.pvc": st.sampled_from(["none", "mg3"]),
         "pet.sizes": st.lists(st.floats(0, 1e6)).map(tuple),
         "pet.frames": st.integers(-5, 10**9),
-        "general.name": st.text(st.characters(codec="utf-8", exclude_characters="\x7f")),
+        "general.name": st.text(st.characters(codec="utf-8")),
         "general.strict": st.booleans(),
     },
 )

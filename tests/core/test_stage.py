@@ -1,13 +1,17 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TypedDict, Unpack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from falx.core.errors import FalxError
 from falx.core.settings import keys_of, option
-from falx.core.stage import Source, Stage, arguments_of, check_table
+from falx.core.stage import Source, Stage, arguments_of, check_table, gathered
 
 
 def copy(*, image, copied, fwhm_mm):
@@ -107,3 +111,86 @@ def test_an_option_of_the_settings_cannot_be_forgotten_by_the_table() -> None:
         make(run=copy_records, params={})
     with pytest.raises(FalxError, match=r"names \['width'\]"):
         make(run=copy_records, params={"fwhm_mm": "copy.fwhm_mm", "width": "copy.width"})
+
+
+@dataclass(frozen=True)
+class GroupFiles:
+    """Files of a stage that takes a group."""
+
+    image: Path
+    copied: Path
+    scaled: Mapping[str, Path]
+
+
+def copy_group(files: GroupFiles) -> None:
+    names = {key: path.name for key, path in files.scaled.items()}
+    files.copied.write_text(f"{files.image.name} {names}")
+
+
+def make_group(**inputs: str) -> Stage:
+    return make(run=copy_group, inputs={"image": "raw.t1w", **inputs}, params={})
+
+
+MEMBERS = {"scaled.pet": "raw.pet", "scaled.flair": "raw.flair?"}
+
+
+def test_a_group_of_inputs_comes_as_one_mapping_of_what_is_there(tmp_path: Path) -> None:
+    stage = make_group(**MEMBERS)
+    assert stage.sources["scaled.flair"] == Source("raw", "flair", optional=True)
+    here = {"image": tmp_path / "t1w", "copied": tmp_path / "copied"}
+    stage.call({**here, "scaled.pet": tmp_path / "pet", "scaled.flair": None})
+    assert here["copied"].read_text() == "t1w {'pet': 'pet'}"
+    stage.call({**here, "scaled.pet": None, "scaled.flair": None})
+    assert here["copied"].read_text() == "t1w {}"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({}, r"misses \['scaled'\]"),
+        ({**MEMBERS, "other.pet": "raw.pet"}, r"names \['other'\]"),
+        ({**MEMBERS, "scaled": "raw.pet"}, r"scaled is named whole, and in parts by scaled\.pet"),
+        ({"scaled.": "raw.pet"}, r"'scaled\.' names no member"),
+        ({**MEMBERS, ".pet": "raw.pet"}, r"'\.pet' names no member"),
+        ({**MEMBERS, "image.pet": "raw.pet"}, r"image is named whole"),
+    ],
+)
+def test_a_group_that_cannot_be_given_is_refused(inputs: dict[str, str], sentence: str) -> None:
+    with pytest.raises(FalxError, match=sentence):
+        make_group(**inputs)
+
+
+def test_only_inputs_are_grouped_and_only_a_mapping_takes_a_group() -> None:
+    with pytest.raises(FalxError, match="image no mapping"):
+        make(run=copy_records, inputs={"image.pet": "raw.pet"}, params=keys_of("copy", Settings))
+    with pytest.raises(FalxError, match=r"copied\.a is no input"):
+        make(outputs={"copied.a": "sub-{subject}/copy.nii.gz"})
+
+
+NAMES = st.text("abcxyz_", min_size=1, max_size=4)
+VALUES = st.one_of(st.none(), st.integers())
+
+
+@given(st.dictionaries(NAMES, VALUES), st.dictionaries(st.tuples(NAMES, NAMES), VALUES))
+def test_gathering_loses_nothing_but_what_is_not_there(
+    whole: dict[str, int | None], parts: dict[tuple[str, str], int | None]
+) -> None:
+    parts = {pair: value for pair, value in parts.items() if pair[0] not in whole}
+    found = gathered({**whole, **{".".join(pair): value for pair, value in parts.items()}})
+    assert {name: found[name] for name in whole} == whole
+    assert found.keys() == {*whole, *(group for group, _ in parts)}
+    groups = {name: members for name, members in found.items() if name not in whole}
+    flat = {(g, key): value for g, members in groups.items() for key, value in members.items()}
+    assert flat == {pair: value for pair, value in parts.items() if value is not None}
+
+
+@given(st.lists(NAMES, unique=True), st.randoms(use_true_random=False))
+def test_a_group_keeps_the_order_of_the_table(keys: list[str], random: Random) -> None:
+    random.shuffle(keys)
+    found = gathered({f"group.{key}": index for index, key in enumerate(keys)})
+    assert list(found.get("group", {})) == keys
+
+
+@given(st.dictionaries(NAMES, VALUES))
+def test_names_without_a_dot_pass_as_they_are(named: dict[str, int | None]) -> None:
+    assert gathered(named) == named

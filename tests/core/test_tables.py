@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.core.errors import InputError, collect_notices
+from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.files import read_participants, read_record, read_table, write_json, write_table
-from falx.core.tables import decode, is_missing, number, parse_table, table_text
+from falx.core.tables import decode, is_missing, number, parse_table, rows_as, table_text
 
 WORDS = st.text(
     st.characters(blacklist_categories=("C", "Z")),
@@ -133,3 +135,40 @@ def test_a_record_of_another_version_is_named(tmp_path: Path) -> None:
     write_json(tmp_path / "volume.json", {"name": "amygdala", "volume": 3})
     with pytest.raises(InputError, match=r"volume.json.*volume_mm3"):
         read_record(Volume, tmp_path / "volume.json")
+
+
+@dataclass(frozen=True)
+class _Burn:
+    label: str
+    side: Literal["left", "right"]
+    voxels: int
+    t: float
+    p: float | None
+
+
+def test_rows_become_records_with_every_kind_of_cell():
+    text = "name\tside\tVoxels\tt\tp\nA\tleft\t7\t1.5\t0.25\nB\tright\t8.0\tn/a\tNA\n"
+    first, second = rows_as(_Burn, parse_table(text, where="t.tsv"), label="name")
+    assert first == _Burn("A", "left", 7, 1.5, 0.25)
+    assert (second.voxels, second.p) == (8, None) and math.isnan(second.t)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("A\tup\t7\t1\t1", "unknown value for side"),
+        ("A\tleft\t7.5\t1\t1", "voxels is not a whole number"),
+        ("A\tleft\tn/a\t1\t1", "voxels is not a whole number"),
+        ("A\tleft\t7\tmany\t1", "the t is not a number"),
+    ],
+)
+def test_a_cell_that_does_not_fit_its_record_is_named_with_its_line(row, said):
+    table = parse_table(f"label\tside\tvoxels\tt\tp\nA\tleft\t7\t1\t1\n{row}\n", where="t.tsv")
+    with pytest.raises(FalxError, match=said) as caught:
+        rows_as(_Burn, table)
+    assert "t.tsv, line 3" in str(caught.value)
+
+
+def test_a_record_without_its_column_is_refused():
+    with pytest.raises(InputError, match="no column side"):
+        rows_as(_Burn, parse_table("label\nA\n", where="t.tsv"))

@@ -46,13 +46,13 @@ def test_a_bundle_comes_back_from_its_file(toy: Toy, tmp_path: Path) -> None:
     assert all(isinstance(job, Job) for job in read.jobs)
 
 
-def test_the_engine_sees_one_job_a_person_and_each_of_the_group(toy: Toy) -> None:
-    assert toy.run(snakemake=True).ran == 8
+def test_a_cluster_sees_one_job_a_person_and_each_of_the_group(toy: Toy) -> None:
+    assert toy.run(parallel=True, executor="local").ran == 8
     plan = json.loads((toy.out / ".falx" / "plan.json").read_text())
     assert sorted(plan["done"]) == [f".falx/done/sub-0{n}/{PERSON}" for n in (1, 2)]
     assert list(plan["rules"]) == [PERSON]
     assert plan["rules"][PERSON]["needs"] == {"sub-01": [], "sub-02": []}
-    assert toy.run("group", snakemake=True).ran == 1
+    assert toy.run("group", parallel=True, executor="local").ran == 1
     plan = json.loads((toy.out / ".falx" / "plan.json").read_text())
     assert plan["done"] == [".falx/done/group/mean"]
     assert verify_folder(toy.out) == []

@@ -21,12 +21,12 @@ class Rules:
     length_mm: float = 120.0
 
 
-def plan(toy: Toy, **given: Path) -> Path:
+def plan(toy: Toy, text: str = "plan of {}", **given: Path) -> Path:
     """Write a plan of sub-02 from its joined image."""
     read = {"joined": toy.output("02", "joined"), **given}
     page = toy.out / "sub-02" / "anat" / "sub-02_desc-planned_plan.html"
     with by_hand(toy.out, "sub-02/planned", read, {"rules": Rules(), "side": "left"}) as command:
-        page.write_text("plan of " + read["joined"].read_text())
+        page.write_text(text.format(read["joined"].read_text()))
         command.outputs = {"page": page, "mask": page.with_name("never_written.nii.gz")}
         command.notices = ("vessels were not checked",)
     return page
@@ -73,6 +73,49 @@ def test_a_plan_of_a_patient_who_was_computed_again_is_outdated(planned: Toy) ->
     assert repair(planned.out, verify_folder(planned.out)) == []
     plan(planned)
     assert verify_folder(planned.out) == []
+
+
+HTML = '<html><body>\n<main id="main">\nplan of {}</main></body></html>'
+
+
+def test_the_page_of_an_outdated_plan_says_so_until_it_holds_again(toy: Toy) -> None:
+    toy.run()
+    page = plan(toy, text=HTML)
+    sheet = page.with_name("sub-02_desc-planned_plan.pdf")
+    fresh = page.read_bytes()
+    toy.run()
+    assert page.read_bytes() == fresh
+    toy.run(join__weights=(1.0, 2.0))
+    marked = page.read_text()
+    head, mark, rest = marked.partition("</li></ul>")
+    assert mark
+    assert "sub-02: what was planned is outdated, for join was done again since" in head
+    assert 'main">\n' not in head
+    assert rest.lstrip().startswith("plan of")
+    assert any(line.startswith("notice: sub-02: what was planned is outd") for line in toy.lines)
+    mismatches = verify_folder(toy.out)
+    assert {m.job for m in mismatches} == {"sub-02/planned"}
+    assert not any("after it was written" in m.what for m in mismatches)
+    toy.run(join__weights=(1.0, 2.0))
+    assert page.read_text() == marked
+    toy.run()
+    assert page.read_bytes() == fresh
+    assert verify_folder(toy.out) == []
+    toy.run(join__weights=(1.0, 2.0))
+    plan(toy, text=HTML)
+    assert "outdated" not in page.read_text()
+    assert verify_folder(toy.out) == []
+    assert not sheet.exists()
+
+
+def test_a_page_that_was_edited_is_not_written_over(toy: Toy) -> None:
+    toy.run()
+    page = plan(toy, text=HTML)
+    page.write_text(HTML + "my remark")
+    toy.run(join__weights=(1.0, 2.0))
+    assert page.read_text() == HTML + "my remark"
+    said = {m.what for m in verify_folder(toy.out) if m.job == "sub-02/planned"}
+    assert "was changed after it was written" in said
 
 
 def test_an_input_that_rotted_is_refused_before_anything_is_planned(planned: Toy) -> None:

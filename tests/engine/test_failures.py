@@ -20,9 +20,9 @@ def group(make_toy: Callable[..., Toy]) -> Toy:
     return toy
 
 
-@pytest.mark.parametrize("snakemake", [False, True])
-def test_others_go_on_and_the_page_names_the_failure(group: Toy, snakemake: bool) -> None:
-    outcome = group.run("group", snakemake=snakemake, warm__gain=5.0, warm__offset_mm=1.0)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_others_go_on_and_the_page_names_the_failure(group: Toy, parallel: bool) -> None:
+    outcome = group.run("group", parallel=parallel, warm__gain=5.0, warm__offset_mm=1.0)
     assert outcome.code == 1
     assert [failed.job for failed in outcome.failed] == ["group/first"]
     assert outcome.show == (group.out / "group.html",)

@@ -10,8 +10,8 @@ import pytest
 
 import toy_images
 from falx.engine.dataset import Dataset
+from falx.engine.resources import Resources
 from falx.engine.run import Outcome, Request, run_study
-from falx.engine.snakemake import Resources
 
 
 def head() -> np.ndarray:
@@ -25,21 +25,21 @@ def half() -> np.ndarray:
     return data
 
 
-def run(folder: Path, snakemake: bool = False, **heads: np.ndarray) -> Outcome:
+def run(folder: Path, parallel: bool = False, **heads: np.ndarray) -> Outcome:
     request = Request(
         study=toy_images.JUDGED_STUDY,
         dataset=Dataset.open(toy_images.write_images(folder / "bids", **heads)),
         out=folder / "out",
         level="participant",
         configuration=toy_images.Configuration(),
-        resources=Resources(2, 4000) if snakemake else None,
+        resources=Resources(2, 4000) if parallel else None,
     )
     return run_study(request, lambda line: None)
 
 
-@pytest.mark.parametrize("snakemake", [False, True])
-def test_half_a_head_is_refused_and_the_others_go_on(tmp_path: Path, snakemake: bool) -> None:
-    outcome = run(tmp_path, snakemake, a=half(), b=head())
+@pytest.mark.parametrize("parallel", [False, True])
+def test_half_a_head_is_refused_and_the_others_go_on(tmp_path: Path, parallel: bool) -> None:
+    outcome = run(tmp_path, parallel, a=half(), b=head())
     (failed,) = outcome.failed
     sentence = "sub-a: the T1w image shows only a part of the head (found: a cut on the left"
     assert failed.job == "sub-a/image"

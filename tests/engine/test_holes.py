@@ -1,7 +1,7 @@
 """What is known to go wrong with workflow engines, one test for each hole.
 
 Which job is up to date is decided before the engine starts, so those tests run in this
-process; what concerns processes, signals and the shell runs Snakemake.
+process; what concerns processes, signals and the shell runs in others.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def test_4_a_copied_output_folder_keeps_its_records(toy: Toy) -> None:
 
 def test_5_folders_with_spaces_quotes_and_braces(make_toy: Callable[..., Toy]) -> None:
     toy = make_toy(1, folder="it's a {strange} $HOME")
-    assert toy.run(snakemake=True).code == 0
+    assert toy.run(parallel=True).code == 0
     assert toy.ran == ["sub-01 cool", "sub-01 join", "sub-01 tell", "sub-01 warm"]
 
 
@@ -217,7 +217,7 @@ def test_10_what_goes_wrong_in_one_job_stays_there_and_is_named(
     toy.image("02").with_name("die").touch()
     toy.image("03").with_name("greedy").write_text(str(4_000_000_000))
     toy.image("04").with_name("full").touch()
-    outcome = toy.run(snakemake=True, enforce_memory=True)
+    outcome = toy.run(parallel=True, enforce_memory=True)
     reasons = {failed.job: str(failed.failure) for failed in outcome.failed}
     assert outcome.code == 1
     assert "ZeroDivisionError: toy" in reasons["sub-01/warm"]

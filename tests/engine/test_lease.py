@@ -117,7 +117,7 @@ def test_jobs_of_two_runs_do_not_share_a_work_folder(
 
 
 def test_the_command_of_a_job_carries_the_lease(toy: Toy) -> None:
-    toy.run(snakemake=True, subjects=("01",))
+    toy.run(parallel=True, executor="local", subjects=("01",))
     plan = json.loads((toy.out / ".falx" / "plan.json").read_text())
     assert plan["options"].startswith("--lease ")
     assert len(plan["options"].split()[1]) == 32

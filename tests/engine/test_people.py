@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from falx.core.files import read_table
-from falx.engine import snakemake
-from falx.engine.bundle import bundle_path
+from falx.engine import local, snakemake
+from falx.engine.bundle import Bundle, bundle_path
+from falx.engine.job import Job
 from falx.engine.provenance import record_path
 from toy_run import Toy
 
@@ -57,7 +58,7 @@ def test_a_killed_job_loses_nobody(make_toy: Callable[..., Toy], killed: bool) -
     toy = make_toy(3)
     if killed:
         toy.image("02").with_name("die").touch()
-        outcome = toy.run(snakemake=True)
+        outcome = toy.run(parallel=True)
         assert [failed.job for failed in outcome.failed] == ["sub-02/warm"]
     else:
         toy.run()
@@ -106,19 +107,22 @@ def test_the_table_is_written_even_if_the_run_breaks(
     assert {row["status"] for row in table(toy.out).values()} == {"not finished"}
 
 
+@pytest.mark.parametrize("executor", ["", "local"])
 def test_a_step_that_was_never_begun_is_named(
-    make_toy: Callable[..., Toy], monkeypatch: pytest.MonkeyPatch
+    make_toy: Callable[..., Toy], monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
     """As a scheduler does that rejects a job: nothing was begun, and no log was written."""
     toy = make_toy(3)
-    real = snakemake._command
+    runner = snakemake if executor else local
+    real = runner.write_jobs
 
-    def rejecting(out: Path, resources: snakemake.Resources) -> list[str]:
+    def rejecting(jobs: Sequence[Job], out: Path, threads: Mapping[str, int]) -> dict[str, Bundle]:
+        bundles = real(jobs, out, threads)
         bundle_path(out, "sub-02").unlink()
-        return real(out, resources)
+        return bundles
 
-    monkeypatch.setattr(snakemake, "_command", rejecting)
-    outcome = toy.run(snakemake=True)
+    monkeypatch.setattr(runner, "write_jobs", rejecting)
+    outcome = toy.run(parallel=True, executor=executor)
     reasons = {failed.job: str(failed.failure) for failed in outcome.failed}
     assert reasons == {
         f"sub-02/{name}": f"sub-02 {name}: the step was never begun; logs/engine.log may say why."

@@ -18,7 +18,7 @@ from falx.engine.dataset import Dataset
 from falx.engine.job import InputFile, Job
 from falx.engine.plan import Plan
 from falx.engine.plan_participant import plan_participants
-from falx.engine.snakemake import Resources, shared_threads
+from falx.engine.resources import Resources, shared_threads
 from toy_run import Toy
 
 STUDY = toy_study.STUDY

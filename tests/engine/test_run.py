@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -56,12 +57,13 @@ def test_a_failing_subject_stays_alone(toy: Toy) -> None:
     assert toy.ran == ["sub-01 cool", "sub-02 cool", "sub-02 join", "sub-02 tell", "sub-02 warm"]
 
 
-def test_snakemake_gives_what_the_sequential_runner_gives(
-    make_toy: Callable[..., Toy],
+@pytest.mark.parametrize("executor", ["", "local"], ids=["this machine", "cluster"])
+def test_every_runner_gives_what_the_sequential_one_gives(
+    make_toy: Callable[..., Toy], executor: str
 ) -> None:
     here, there = make_toy(folder="here"), make_toy(folder="the re")
     here.run()
-    there.run(snakemake=True)
+    there.run(parallel=True, executor=executor)
     for path in sorted((here.out / "sub-01").rglob("*.*")):
         assert (there.out / path.relative_to(here.out)).read_bytes() == path.read_bytes()
     assert there.ran == here.ran
@@ -99,14 +101,14 @@ def test_a_profile_may_try_again_and_what_counts_is_the_end(toy: Toy, tmp_path: 
     profile.mkdir()
     (profile / "config.yaml").write_text("retries: 1\n")
     toy.image("01").with_name("flaky").touch()
-    outcome = toy.run(snakemake=True, profile=str(profile), subjects=("01",))
+    outcome = toy.run(parallel=True, profile=str(profile), subjects=("01",))
     assert outcome.code == 0
     assert toy.output("01", "joined").exists()
 
 
 def test_a_profile_that_does_not_exist_is_named(toy: Toy) -> None:
     with pytest.raises(FalxError, match=r"--profile nowhere: Snakemake could not run .*no config"):
-        toy.run(snakemake=True, profile="nowhere")
+        toy.run(parallel=True, profile="nowhere")
 
 
 def test_the_record_of_any_output_is_found(toy: Toy) -> None:
@@ -128,3 +130,14 @@ def test_a_pipe_that_closes_early_leaves_no_trace(toy: Toy) -> None:
         text=True,
     )
     assert done.stderr == ""
+
+
+def test_a_library_that_the_study_needs_in_the_end_is_missed_before_the_work(toy: Toy) -> None:
+    toy.study = dataclasses.replace(
+        toy.study, libraries={"no_such": ("pages", "pictures are drawn")}
+    )
+    with pytest.raises(
+        FalxError, match=r"drawn by no_such, which is not installed .*falx\[pages\]"
+    ):
+        toy.run()
+    assert not toy.out.exists()

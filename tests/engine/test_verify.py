@@ -198,15 +198,13 @@ def rot(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.mark.parametrize("snakemake", [False, True])
-def test_a_rotten_intermediate_is_never_used(
-    make_toy: Callable[..., Toy], snakemake: bool
-) -> None:
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_rotten_intermediate_is_never_used(make_toy: Callable[..., Toy], parallel: bool) -> None:
     toy = make_toy()
     toy.run()
     rot(toy.output("02", "warm"))
     assert toy.output("02", "warm").read_text() == "9.0 6.0"
-    outcome = toy.run(snakemake=snakemake, join__weights=(1.0, 2.0))
+    outcome = toy.run(parallel=parallel, join__weights=(1.0, 2.0))
     assert toy.output("02", "joined").read_text() == "8.0 12.0"
     assert outcome.code == 0
     assert any("is not as sub-02 warm left it; it is made again" in line for line in toy.lines)

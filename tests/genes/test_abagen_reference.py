@@ -21,6 +21,7 @@ from falx.core.files import read_table
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
 from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
 from falx.images.nifti import Image
+from genes.brainnetome_counts import check_counts
 
 CASES = [f"{n:02d}" for n in range(1, 19)]
 VOLUME = "data/atlas/BrainnetomeAtlas_BNA_MPM_thr25_1.25mm.nii.gz"
@@ -140,13 +141,17 @@ def test_equal_to_abagen(number, folder, download, tables, atlases, monkeypatch)
     check_case(number, folder, download, tables, atlases)
 
 
-def test_equal_to_abagen_on_the_volume(shared, folder, download, tables, atlases):
-    """Samples find their regions, and regions without any are filled."""
+def test_samples_find_their_regions_on_the_volume(shared, folder, download, tables, atlases):
+    """As abagen found them, filling regions without any, and by the counts of three rules."""
     rows = [LabelRow(r.label, r.name, r.side, r.structure) for r in atlases["full"].regions]
     full = load_atlas(shared / VOLUME, rows)
     sides = {"full": full, "left": full.select(full.labels[full.labels % 2 == 1].tolist())}
     for number in (INTERPOLATED, "10", "14"):
         check_case(number, folder, download, tables, sides)
+    classes = {n: "cortex" if n <= 210 else "subcortex/brainstem" for n in range(1, 247)}
+    check_counts(load_atlas(shared / VOLUME, [
+        LabelRow(n, f"r{n}", "left" if n % 2 else "right", classes[n]) for n in classes
+    ]), shared / "data/ahba")  # fmt: skip
 
 
 def test_stability_needs_two_donors(download, atlases):

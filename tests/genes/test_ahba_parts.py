@@ -10,104 +10,17 @@ import pandas as pd
 import pytest
 
 from falx.atlas.atlas import make_atlas
-from falx.atlas.files import load_atlas
 from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError, OptionError
 from falx.genes.ahba.abagen import AbagenOptions
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
-from falx.genes.ahba.files import RnaSeq, find_ahba, read_coordinates, read_reannotation
-from falx.genes.ahba.matching import labelled_voxels, match_by_class, match_nearest, match_stepwise
+from falx.genes.ahba.files import RnaSeq, find_ahba, read_reannotation
+from falx.genes.ahba.matching import labelled_voxels, match_by_class, match_nearest
 from falx.genes.ahba.matrix import read_matrix
 from falx.genes.ahba.normalise import NORMALISATIONS, normalise, scaled_robust_sigmoid
 from falx.genes.ahba.samples import Samples
 from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_well
 from falx.images.nifti import Image
-
-ORDER = ("2001", "2002", "1009", "1012", "1015", "1016")
-
-
-def read_tissue(folder):
-    coordinates = read_coordinates(folder / "corrected_mni_coordinates.csv.gz")
-    tables = [pd.read_csv(folder / f"H0351.{d}_SampleAnnot.csv") for d in ORDER]
-    assert [len(t) for t in tables] == [946, 893, 363, 529, 470, 501]
-    table = pd.concat(tables, keys=ORDER, names=["donor"]).reset_index("donor")
-    table["corrected"] = [coordinates[w] for w in table["well_id"]]
-    assert table["slab_type"].value_counts().to_dict() == {"CX": 2748, "BS": 586, "CB": 368}
-    return table
-
-
-def points(table, *, corrected=True):
-    if corrected:
-        return np.array(table["corrected"].tolist())
-    return table[["mni_x", "mni_y", "mni_z"]].to_numpy()
-
-
-def left_right(labels):
-    left, right = labels[labels % 2 == 1], labels[(labels > 0) & (labels % 2 == 0)]
-    return len(left), len(set(left.tolist())), len(right), len(set(right.tolist()))
-
-
-def test_samples_meet_regions_by_three_rules(shared):
-    """Counts of notes/genes.md section 3.2, on an atlas that may not be passed on."""
-    table = read_reannotation(shared / "data/ahba/reannotated.csv.gz")
-    assert (len(table.probe_name), table.dropped) == (45821, 71)
-    assert len(set(table.entrez.tolist())) == len(set(table.symbol)) == 20232
-    classes = [("cortex" if n <= 210 else "subcortex/brainstem") for n in range(1, 247)]
-    rows = [
-        LabelRow(n, f"r{n}", "left" if n % 2 else "right", classes[n - 1]) for n in range(1, 247)
-    ]
-    volume = "data/atlas/BrainnetomeAtlas_BNA_MPM_thr25_1.25mm.nii.gz"
-    brainnetome = load_atlas(shared / volume, rows)
-    tissue = read_tissue(shared / "data/ahba")
-    check_nearest_rule(brainnetome, tissue)
-    check_published_rule(brainnetome, tissue)
-    check_stepwise_rule(brainnetome, tissue)
-
-
-def check_nearest_rule(brainnetome, tissue):
-    voxels = labelled_voxels(brainnetome)
-    for within_mm, corrected, expected in (
-        (0.7, True, (1155, 123, 409, 104)),
-        (1.0, True, (1697, 123, 591, 112)),
-        (2.0, True, (1881, 123, 660, 114)),
-        (3.0, True, (1970, 123, 688, 115)),
-        (2.0, False, (1819, 123, 664, 114)),
-    ):
-        labels = match_nearest(points(tissue, corrected=corrected), voxels, within_mm=within_mm)
-        assert left_right(labels) == expected
-    counts = np.bincount(match_nearest(points(tissue), voxels), minlength=247)[1::2]
-    assert (counts < 5).sum() == 5
-    assert counts.min() == 3
-
-
-def check_published_rule(brainnetome, tissue):
-    kept = tissue[tissue["slab_type"] == "CX"]
-    for within_mm, expected in ((2.5, (1832, 123, 641, 114)), (2.0, (1782, 123, 624, 114))):
-        labels = match_by_class(
-            points(kept), kept["structure_name"].tolist(), brainnetome, within_mm=within_mm
-        )
-        assert left_right(labels) == expected
-    left = (labels % 2 == 1) & (labels > 0)
-    assert (left & (labels <= 210)).sum() == 1270
-    per_donor = [(left & (kept["donor"] == d).to_numpy()).sum() for d in ORDER]
-    assert per_donor == [325, 257, 239, 339, 300, 322]
-
-
-def check_stepwise_rule(brainnetome, tissue):
-    mm = points(tissue)
-    left = tissue["structure_name"].str.contains("left").to_numpy()
-    right = tissue["structure_name"].str.contains("right").to_numpy()
-    agrees = (
-        (left & (mm[:, 0] < 0)) | (right & (mm[:, 0] > 0)) | (~left & ~right & (mm[:, 0] == 0))
-    )
-    assert agrees.sum() == 3466
-    voxels = labelled_voxels(brainnetome)
-    for tolerance, expected in ((1, (1625, 122, 526, 113)), (2, (1875, 123, 640, 114))):
-        labels = match_stepwise(mm[agrees], brainnetome, voxels, tolerance_mm=tolerance)
-        assert left_right(labels) == expected
-    donors = tissue["donor"].to_numpy()[agrees]
-    per_donor = [((labels % 2 == 1) & (donors == d)).sum() for d in ORDER]
-    assert per_donor == [329, 268, 259, 367, 310, 342]
 
 
 def test_mirrored_samples_get_mirrored_regions():

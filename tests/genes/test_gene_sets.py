@@ -13,8 +13,6 @@ from falx.core.errors import FalxNotice, InputError
 from falx.data.enigma import gwas_genes
 from falx.genes.association import correlate
 from falx.genes.files import source_text
-from falx.genes.network.interactions import read_network
-from falx.genes.network.mcode import find_modules
 from falx.genes.sets.ensemble import ensemble_enrichment
 from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, read_gmt, restrict
 from falx.genes.sets.ontology import go_sets, read_obo
@@ -45,13 +43,6 @@ LIBRARIES = {
     "ReactomePathways_2024-09-18.gmt.gz": (2694, 11668),
     "trrust_rawdata.human.gmt.gz": (795, None),
 }
-MORE_LIBRARIES = {
-    "c5.bp.v6.2.symbols.gmt": (4436, 15578),
-    "c5.cc.v6.2.symbols.gmt": (580, 12198),
-    "c5.mf.v6.2.symbols.gmt": (901, 14549),
-    "geneset_LAKE.gmt": (30, None),
-    "geneset_Pooled.gmt": (7, None),
-}
 
 
 def check_library(path, n_sets, n_genes):
@@ -65,26 +56,6 @@ def check_library(path, n_sets, n_genes):
 @pytest.mark.parametrize("file", LIBRARIES)
 def test_libraries_in_circulation_are_read(reference, file):
     check_library(reference / "gene_sets" / file, *LIBRARIES[file])
-
-
-def test_files_that_may_not_be_passed_on_are_read(shared):
-    """More gene sets, a table of cell types and two networks, one with its modules."""
-    folder = shared / "data/genesets"
-    for file, counts in MORE_LIBRARIES.items():
-        check_library(folder / file, *counts)
-    cells = read_specificity(source_text(shared / "data/ahba/celltypes_PSP.csv"))
-    assert (len(cells.sets), len(cells.genes)) == (7, 6093)
-    files = ("irefindex9_edge_list", "irefindex9_index_gene")
-    assert read_network([source_text(folder / name) for name in files]).n_edges == 91809
-    files = ("hint_hi2012_edge_list.txt", "hint_hi2012_index_gene.txt")
-    hint = read_network([source_text(folder / name) for name in files])
-    assert (len(hint.neighbours), hint.n_edges) == (9859, 40705)
-    assert (hint.loops, hint.repeated) == (0, 0)
-    found = find_modules(hint.neighbours)
-    assert len(found) == 68
-    assert [(round(m.score, 3), len(m.nodes), m.n_edges) for m in found[:5]] == [
-        (11.571, 15, 81), (8.5, 9, 34), (8.308, 14, 54), (8.0, 9, 32), (7.795, 40, 152),
-    ]  # fmt: skip
 
 
 def test_names_with_commas_stay_whole(reference):

@@ -16,7 +16,7 @@ from falx.core.participants import Participants, participants_of
 from falx.core.tables import parse_table
 from falx.images.nifti import load, save
 from falx.maps.files import group_map_stage
-from falx.maps.sample import encode, factor, of_other_kind, select_sample, without_value
+from falx.maps.sample import Measured, encode, factor, of_other_kind, select_sample, without_value
 from falx.maps.settings import MapModel, SampleSettings, Selection
 
 SHAPE = (7, 7, 7)
@@ -45,7 +45,7 @@ def test_everybody_who_is_not_compared_has_a_reason():
         "sub-01\tDRE\tF\t30\tTLE", "sub-02\tDRE2\tM\t31\tTLE", "sub-03\tn/a\tM\t31\tTLE",
         "sub-05\tHC\tM\t31\tn/a", "sub-06\tdre\tM\t31\tn/a",
     )  # fmt: skip
-    metrics = {"05": {"excluded": True, "reasons": ["12.0 % spikes", "rotation 4.00°"]}}
+    metrics = {"05": Measured({}, True, ("12.0 % spikes", "rotation 4.00°"))}
     found = select_sample(["06", "05", "04", "03", "02", "01"], people, metrics, **OF_GROUPS)
     assert found.subjects == ("01",)
     assert found.left_out == {
@@ -68,14 +68,14 @@ def test_everybody_who_is_not_compared_has_a_reason():
 )
 def test_a_map_is_compared_or_its_owner_left_out(cells, without_row, shuffle):
     subjects = [*cells, *(without_row - cells.keys())]
-    metrics = {s: {"excluded": shuffle.random() < 0.3} for s in subjects}
+    metrics = {s: Measured({}, shuffle.random() < 0.3) for s in subjects}
     shuffle.shuffle(subjects)
     found = select_sample(subjects, people_of(cells), metrics, **OF_GROUPS)
     assert sorted([*found.subjects, *found.left_out]) == sorted(subjects)
     assert all(found.left_out.values())
     assert found.subjects == tuple(sorted(found.subjects))
     assert all(cells[s] == g for s, g in zip(found.subjects, found.groups, strict=True))
-    assert not any(metrics[s]["excluded"] for s in found.subjects)
+    assert not any(metrics[s].excluded for s in found.subjects)
 
 
 def test_people_of_another_kind_are_named_and_controls_stay():
@@ -135,9 +135,10 @@ def test_a_block_is_told_of_everybody_who_has_one():
 
 def test_a_measure_that_somebody_lacks_is_named():
     people = table("sub-01\tDRE\tM\t30\tTLE", "sub-02\tHC\tF\t31\tTLE")
+    found = {"01": 0.1, "02": None}
     with pytest.raises(InputError, match="mean_fd_mm was not measured .found: 02"):
         select_sample(
-            ["01", "02"], people, {"01": {"mean_fd_mm": 0.1}, "02": {"mean_fd_mm": None}},
+            ["01", "02"], people, {s: Measured.of({"mean_fd_mm": v}) for s, v in found.items()},
             **OF_GROUPS, measures=("mean_fd_mm",),
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from falx.core.errors import InputError, OptionError
 from falx.maps.inference.clusters import cluster_maxima, find_clusters, label_clusters
 from falx.maps.inference.neighbours import neighbour_table
-from falx.maps.inference.tfce import tfce
+from falx.maps.inference.tfce import EXTENT_POWER, _integrate, tfce
 
 STRUCTURE = {6: 1, 18: 2, 26: 3}
 
@@ -124,3 +124,22 @@ def test_bad_input_is_named():
         neighbour_table(np.ones((3, 3, 3), bool), 8)
     with pytest.raises(OptionError, match="cluster-forming threshold"):
         label_clusters(np.zeros(27), neighbour_table(np.ones((3, 3, 3), bool)), 0.0)
+
+
+def test_the_order_of_equal_heights_is_fixed_and_moves_nothing_but_the_last_bits():
+    mask = np.ones((16, 16, 16), bool)
+    table = neighbour_table(mask, 26)
+    heights = np.random.default_rng(3).integers(-9, 10, mask.size) / 10.0
+    found = tfce(heights, table)
+
+    def in_order(order):
+        out = np.empty(len(heights))
+        extent = np.arange(len(heights) + 1.0) ** EXTENT_POWER
+        _integrate(heights, np.abs(heights) ** 3.0 / 3.0, order, table, extent, out)
+        return np.copysign(out, heights)
+
+    index = np.arange(len(heights))
+    np.testing.assert_array_equal(found, in_order(np.lexsort((index, -np.abs(heights)))))
+    last_first = in_order(np.lexsort((-index, -np.abs(heights))))
+    assert not np.array_equal(found, last_first)
+    np.testing.assert_allclose(found, last_first, rtol=1e-12)

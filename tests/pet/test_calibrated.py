@@ -8,7 +8,13 @@ import pytest
 from falx.core.errors import OptionError
 from falx.core.grid import box_grid
 from falx.images.smooth import smooth
-from falx.pet.calibrated import Calibration, _grown, calibrated_signature
+from falx.pet.calibrated import (
+    Calibration,
+    ErrorDraws,
+    _grown,
+    calibrated_signature,
+    false_shares,
+)
 from falx.pet.decoy import NullMaps
 from falx.pet.noise import HalfMaps
 from falx.phantom.intensities import smooth_noise
@@ -141,6 +147,42 @@ def test_edges_do_not_leak_through_a_thread():
     assert not grown[11:].any()
     # Without anything deep enough to be opened the core stays alone.
     np.testing.assert_array_equal(_grown(core & (low > 2), np.zeros_like(low), grid), core & False)
+
+
+def test_drawn_false_shares_agree_with_the_stated_one_and_grow_with_the_error(maps):
+    index = planted(np.random.default_rng(1), quiet=0.5)
+    found = sought(index, maps)
+    drawn = [
+        false_shares(found, index, ErrorDraws(maps, factor), 100, np.random.default_rng(3))
+        for factor in (0.2, 1.0, 2.0)
+    ]
+    assert np.mean(drawn[1]) == pytest.approx(found.false_share, abs=0.06)
+    assert [np.mean(d) for d in drawn] == sorted(np.mean(d) for d in drawn)
+    assert np.std(drawn[0]) < np.std(drawn[1])
+    share = 1 - (found.mask & ball()).sum() / found.mask.sum()
+    low, high = np.quantile(drawn[1], [0.025, 0.975])
+    assert low - 0.05 < share < high + 0.05
+    nothing = sought(np.zeros(GRID.shape, np.float32), maps)
+    assert (
+        false_shares(nothing, index, ErrorDraws(maps, 1.0), 5, np.random.default_rng(1)).size == 0
+    )
+
+
+def test_drawn_errors_are_antisymmetric_and_as_wide_as_usual(maps):
+    draws = np.stack([ErrorDraws(maps, 2.0).draw(np.random.default_rng(k)) for k in range(40)])
+    np.testing.assert_array_equal(draws, -draws[:, ::-1])
+    assert draws.std() == pytest.approx(2.0 * np.hypot(0.04, 0.03), rel=0.15)
+
+
+def test_every_voxel_with_a_probability_belongs_to_a_focus(maps):
+    both = ball() | ball((36.0, -18.0, 15.0))
+    found = sought(planted(np.random.default_rng(5), both, 0.35, 0.5), maps, None)
+    np.testing.assert_array_equal(found.regions > 0, found.probability > 0)
+    for number, focus in enumerate(found.foci, start=1):
+        x_mm = GRID.centres_mm()[..., 0][found.regions == number]
+        assert (x_mm < 0).all() if focus.side == "left" else (x_mm > 0).all()
+        core = found.cores == number
+        assert core.any() and found.z[core].min() == pytest.approx(focus.lowest_z)
 
 
 def test_levels_are_checked():

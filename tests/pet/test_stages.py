@@ -21,16 +21,21 @@ from falx.pet.files import (
     AsymmetryFiles,
     CorrectionFiles,
     PlaceFiles,
+    PublishedFiles,
+    ScaledFiles,
     SignatureFiles,
     asymmetry_stage,
     correct_stage,
+    published_stage,
     signature_stage,
 )
 from falx.pet.presets import preset
 from falx.pet.settings import TemplateSettings
-from falx.pet.steps import FLAIR, GM_DENSITY, PET
+from falx.pet.steps import PET
+from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.files import AblationFiles, ablation_stage
 
+QUANTITIES = {modality.key: modality.quantity for modality in MODALITIES}
 TRUE_INDEX = -0.15 / (1 - 0.15 / 2)
 
 
@@ -38,30 +43,44 @@ def place_files(files: dict[str, Path]) -> PlaceFiles:
     return PlaceFiles(**{f.name: files[f.name] for f in fields(PlaceFiles)})
 
 
+BY_THRESHOLD = {"signature.method": "threshold"}
+
+
 def run(
     folder: Path,
     files: dict[str, Path],
     *,
     name: str = "corrected",
-    side: str = "auto",
-    changes: Mapping[str, object] | None = None,
+    side: str | None = None,
+    changes: Mapping[str, object] = BY_THRESHOLD,
 ) -> dict[str, Path]:
     """Run all PET stages as the study does; return every output path."""
     chosen = preset(name, changes)
-    out = {n: folder / f"{n}.json" for n in ("pvc", "asymmetry", "signature", "rates")}
+    names = ("pvc", "asymmetry", "published", "signature", "rates")
+    out = {n: folder / f"{n}.json" for n in names}
     for key in (
         "corrected",
+        "noise",
         "scaled",
         "ai_template",
         "ai_native",
+        "published_scaled",
         "mask_template",
         "mask_native",
         "published_native",
+        "probability_template",
+        "probability_native",
     ):
         out[key] = folder / f"out_{key}.nii.gz"
+    out["foci"] = folder / "foci.tsv"
     tissues = {k: files[k] for k in ("pet", "matrix", "gm", "wm", "csf", "structures")}
-    correct_stage(
-        CorrectionFiles(**tissues, corrected=out["corrected"], metrics=out["pvc"]), chosen.pet
+    written = {"corrected": out["corrected"], "noise": out["noise"], "metrics": out["pvc"]}
+    correct_stage(CorrectionFiles(**tissues, **written), chosen.pet)
+    published_stage(
+        PublishedFiles(files["pet"], files["matrix"], out["published_scaled"], out["published"]),
+        place_files(files),
+        frames="static",
+        voxel_mm=chosen.asymmetry.voxel_mm,
     )
     asymmetry_stage(
         AsymmetryFiles(
@@ -78,13 +97,22 @@ def run(
     )
     signature_stage(
         SignatureFiles(
-            scaled_template=out["scaled"],
-            asymmetry_metrics=out["asymmetry"],
             gm=files["gm"],
             signature_template=out["mask_template"],
             signature_native=out["mask_native"],
             published_native=out["published_native"],
+            probability_template=out["probability_template"],
+            probability_native=out["probability_native"],
+            foci=out["foci"],
             metrics=out["signature"],
+        ),
+        ScaledFiles(
+            scaled_template=out["scaled"],
+            asymmetry_metrics=out["asymmetry"],
+            noise=out["noise"],
+            pet_metrics=out["pvc"],
+            published_scaled=out["published_scaled"],
+            published_metrics=out["published"],
         ),
         place_files(files),
         chosen.signature,
@@ -141,8 +169,10 @@ def rate(folder, case, ablation, matrix=None):
             signature_native=out["mask_native"],
             published_native=out["published_native"],
             signature_metrics=out["signature"],
-            scaled_pet=out["scaled"],
-            pet_metrics=out["asymmetry"],
+            scaled={"pet": out["scaled"]},
+            scaled_metrics={"pet": out["asymmetry"]},
+            published_scaled=out["published_scaled"],
+            published_metrics=out["published"],
             ablation_native=folder / "native.nii.gz",
             ablation_template=folder / "template.nii.gz",
             metrics=folder / "rates.json",
@@ -233,7 +263,7 @@ def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
         AsymmetryFiles(image=files["gm"], **outputs),
         where,
         settings,
-        quantity=GM_DENSITY,
+        quantity=QUANTITIES["gm"],
         reference="brain",
     )
     assert np.abs(nib.load(outputs["asymmetry_template"]).get_fdata()).max() < 1e-4
@@ -247,7 +277,7 @@ def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
         ),
         where,
         settings,
-        quantity=FLAIR,
+        quantity=QUANTITIES["flair"],
         reference="brain",
     )
     structures = facts(outputs["metrics"])["structures"]["hippocampus"]
@@ -258,7 +288,7 @@ def test_flair_and_grey_matter_of_a_symmetric_head(left, tmp_path):
 @pytest.mark.parametrize("name", ["mo2025_script", "mo2025_text"])
 def test_published_presets_run_and_find_the_side(left, tmp_path, name):
     _, files, _ = left
-    out = run(tmp_path, files, name=name)
+    out = run(tmp_path, files, name=name, changes={})
     assert facts(out["asymmetry"])["scale"] == ("z5" if name == "mo2025_script" else "z")
     if name == "mo2025_script":
         assert facts(out["signature"])["side"] == "left"
@@ -270,7 +300,7 @@ def test_published_presets_run_and_find_the_side(left, tmp_path, name):
 @pytest.mark.parametrize("reference", ["cerebellum", "pons"])
 def test_reference_without_its_label_is_refused(left, tmp_path, reference):
     with pytest.raises(InputError, match="reference region for intensity scaling is empty"):
-        run(tmp_path, left[1], changes={"asymmetry.reference": reference})
+        run(tmp_path, left[1], changes={"asymmetry.reference": reference, **BY_THRESHOLD})
 
 
 def test_outputs_are_finite_float_images_with_sidecars(left):

@@ -8,8 +8,18 @@ from falx.anatomy.metrics import AnatomyMetrics, FitMetrics, StructureMetrics, T
 from falx.anatomy.quality import Check
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.grid import Side
+from falx.pet.decoy import DecoyRate
+from falx.pet.foci import FocusRow
+from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
-from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.pet.metrics import (
+    AsymmetryMetrics,
+    CalibratedMetrics,
+    Definition,
+    NoiseMetrics,
+    PetMetrics,
+    SignatureMetrics,
+)
 from falx.pet.signature import DEFAULT_THRESHOLD, PUBLISHED_THRESHOLD
 from falx.studies.signature.numbers import PatientMetrics
 from falx.surgery.metrics import AblationMetrics, InsideAsymmetry
@@ -21,6 +31,7 @@ VOLUMES = {
     "left amygdala": 1500.0,
     "right amygdala": 1250.0,
 }
+DEFINITION = Definition("calibrated", "mg3", "proportional", 0.05)
 CHECKS = (
     Check("sides", 1.0, 0.5, None, True, "left is left"),
     Check("noise", 0.2, None, 0.1, False, "more noise than usual"),
@@ -63,7 +74,37 @@ def ablation(side: Side = "left") -> AblationMetrics:
     published = {name: AblativeRate(200.0, 800.0, 0.25) for name in structures}
     inside = {"pet": InsideAsymmetry("proportional", -0.2, 0.21, -0.19, -0.1, 0.9)}
     rates = {"default": structures, "published": published}
-    return AblationMetrics(side, 4000.0, rates, inside, 0.85, ("from the ablation",))
+    shares = {"hippocampus": 0.55, "amygdala": 0.2, "mesial_temporal": 0.45}
+    return AblationMetrics(
+        side, 4000.0, DEFINITION, rates, shares, inside, 0.85, ("from the ablation",)
+    )
+
+
+def calibrated(side: Side = "left", *, empty: bool = False) -> CalibratedMetrics:
+    """One hippocampal focus of 810 mm³, or none."""
+    x_mm = -30.0 if side == "left" else 30.0
+    focus = FocusRow(
+        side, f"{side} hippocampus", 0.7, 810.0, -0.2, -4.1, 0.005, 0.12, 1.0,
+        (x_mm, 5.0, -9.0), (x_mm, -20.0, -16.0),
+    )  # fmt: skip
+    shares = (None, None, None) if empty else (0.12, 0.04, 0.25)
+    foci = () if empty else (focus,)
+    suggested = SuggestedSide(None, 0.4, "no focus was found") if empty else SuggestedSide(
+        side, 0.005, f"foci were found on the {side} only"
+    )  # fmt: skip
+    return CalibratedMetrics(
+        0.05, (side,), foci, sum(f.volume_mm3 for f in foci), *shares, 0.4 if empty else 0.005,
+        1.0, False, (DecoyRate(-0.06, 40.0, 31.0, 0.8, 0.5, 1.0),), 0.05, 0.04, foci, suggested,
+    )  # fmt: skip
+
+
+def signature(side: Side, found: CalibratedMetrics | None) -> SignatureMetrics:
+    """A calibrated signature; without `found`, the noise of the PET is not known."""
+    return SignatureMetrics(
+        side, "the declared focus", DEFINITION,
+        DEFAULT_THRESHOLD, PUBLISHED_THRESHOLD, 0.0 if found is None else found.volume_mm3,
+        920.0, found,
+    )  # fmt: skip
 
 
 def patient(
@@ -73,14 +114,13 @@ def patient(
     volumes: Mapping[str, float | None] = VOLUMES,
     checks: tuple[Check, ...] = CHECKS,
     ablated: AblationMetrics | None = None,
+    foci: CalibratedMetrics | None = None,
 ) -> PatientMetrics:
     pet = PetMetrics(
         "mg3", 6.0, 0.3, "Bq/mL", {"grey": 4.0},
         {"hippocampus": {"left": -0.3, "right": 0.3}}, {"hippocampus": 0.02},
-        ("from the PET", "from the anatomy"),
+        NoiseMetrics((4.0, 4.0, 4.0), 0.05), ("from the PET", "from the anatomy"),
     )  # fmt: skip
-    found = SignatureMetrics(
-        side, "the declared focus", DEFAULT_THRESHOLD, PUBLISHED_THRESHOLD, 810.0, 920.0
-    )
+    found = signature(side, calibrated(side) if foci is None else foci)
     maps = {"pet": asymmetry("PET", *index), "gm": asymmetry("grey-matter density", 0.1, -0.1)}
     return PatientMetrics(anatomy(volumes, checks), pet, maps, found, ablated)

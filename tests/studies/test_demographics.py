@@ -6,13 +6,16 @@ import json
 
 import numpy as np
 import pytest
+import scipy
 
 from calling import call
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.core.participants import participants_of
+from falx.core.records import record_of
 from falx.core.tables import parse_table
 from falx.studies.resistance.demographics import (
+    PersonMeasures,
     compare_numbers,
     compare_words,
     demographics_of,
@@ -106,7 +109,9 @@ def rows_of(*lines, columns="sex"):
     """Rows by variable of people of groups A and B, from lines of a table."""
     text = "\n".join([f"participant_id\tgroup\t{columns}", *lines]) + "\n"
     people = participants_of(parse_table(text, where="participants.tsv"))
-    found = demographics_of(people, "group", ("A", "B"), {s: {} for s in people.rows}, {}, {})
+    found = demographics_of(
+        people, "group", ("A", "B"), {s: PersonMeasures() for s in people.rows}, {}, {}
+    )
     return {row.variable: row for row in found.rows}
 
 
@@ -141,3 +146,124 @@ def test_nothing_is_no_sex(nothing):
 def test_a_blank_behind_a_group_loses_nobody():
     found = rows_of("sub-01\tA \tM", "sub-02\t A\tF", "sub-03\tB\tF", "sub-04\tC\tM")
     assert found["people"].cells == ("2", "1")
+
+
+def test_numbers_of_two_and_of_three_groups_are_those_of_scipy():
+    a, b, c = [1.0, 4.0, 2.0, 8.0], [5.0, 7.0, 9.0], [2.0, 3.0, 6.0, 10.0, 11.0]
+    two = compare_numbers("duration", [a, b], normal=False)
+    assert (two.variable, two.test) == ("duration", "Mann-Whitney")
+    assert two.p == pytest.approx(scipy.stats.mannwhitneyu(a, b, method="exact").pvalue)
+    assert two.cells == ("3 (1.75, 5)", "7 (6, 8)")
+    three = compare_numbers("duration", [a, b, c], normal=False)
+    assert (three.variable, three.test) == ("duration", "Kruskal-Wallis")
+    assert three.p == pytest.approx(scipy.stats.kruskal(a, b, c).pvalue)
+    normal = compare_numbers("age", [a, b, c], normal=True)
+    assert (normal.variable, normal.test) == ("age", "analysis of variance")
+    assert normal.p == pytest.approx(scipy.stats.f_oneway(a, b, c).pvalue)
+    assert normal.cells[1] == "7.00 ± 2.00"
+
+
+@pytest.mark.parametrize("normal", [True, False])
+def test_a_group_of_one_has_no_spread_and_takes_no_part(normal):
+    row = compare_numbers("age", [[1.0], [2.0, 3.0, 5.0], [4.0, 9.0, 6.0]], normal=normal)
+    without = compare_numbers("age", [[2.0, 3.0, 5.0], [4.0, 9.0, 6.0]], normal=normal)
+    assert row.cells == ("–", *without.cells)
+    assert (row.test, row.p) == (without.test, without.p)
+    assert "–" not in compare_numbers("age", [[1.0, 2.0], [3.0, 4.0]], normal=normal).cells
+
+
+@pytest.mark.parametrize("values", [[[1.0, 2.0], [3.0]], [[2.0, 2.0], [2.0, 2.0]], [[], []]])
+def test_numbers_without_two_groups_or_without_difference_have_no_p(values):
+    row = compare_numbers("age", values, normal=True)
+    assert (row.variable, row.test, row.p) == ("age", "none: one group", None)
+
+
+def test_counts_choose_their_test_by_the_least_expected():
+    # Ten and ten of twenty expect five of each: the Pearson test may be used.
+    words = ["x"] * 6 + ["y"] * 4 + ["x"] * 4 + ["y"] * 6
+    groups = ["a"] * 10 + ["b"] * 10
+    row = compare_words("side", groups, words)
+    assert (row.variable, row.test, row.cells) == ("side (x/y)", "chi2", ("6/4", "4/6"))
+    table = [[6, 4], [4, 6]]
+    assert row.p == pytest.approx(scipy.stats.chi2_contingency(table, correction=False).pvalue)
+    fewer = compare_words("side", groups[1:], words[1:])
+    assert fewer.test == "Fisher"
+    assert fewer.p == pytest.approx(scipy.stats.fisher_exact([[5, 4], [4, 6]]).pvalue)
+
+
+def test_one_kind_of_word_is_no_comparison():
+    row = compare_words("side", ["a", "b"], ["x", "x"])
+    assert (row.variable, row.cells) == ("side (x)", ("1", "1"))
+    assert (row.test, row.p) == ("none: one kind", None)
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        compare_words("side", ["a", "b"], ["x"])
+
+
+def test_groups_stand_in_the_order_that_was_asked_for():
+    row = compare_words("side", ["a"] * 3 + ["b"] * 2, list("xxyyy"), names=("b", "a", "c"))
+    assert row.cells == ("0/2", "2/1", "–")
+    assert compare_words("side", ["b", "a", "b"], list("xyx")).cells == ("2/0", "0/1")
+
+
+def test_columns_of_names_or_remarks_are_no_factor():
+    five = [*("vwxyz" * 4)]
+    assert "site (v/w/x/y/z)" in rows_of(*sexes(*five), columns="site")
+    assert not [v for v in rows_of(*sexes(*five, "six"), columns="site") if v.startswith("site")]
+    assert not [v for v in rows_of(*sexes(*["v"] * 8), columns="site") if v.startswith("site")]
+
+
+def test_the_group_itself_and_the_label_are_not_compared():
+    found = rows_of(*sexes(*["M", "F"] * 6), columns="sex")
+    assert [name.partition(" (")[0] for name in found] == ["people", "sex"]
+
+
+def measured_rows(metrics, moved, reho):
+    lines = ["participant_id\tgroup", *(f"sub-{s}\t{'AB'[int(s) % 2]}" for s in metrics)]
+    people = participants_of(parse_table("\n".join(lines) + "\n", where="p.tsv"))
+    records = [
+        {s: record_of(PersonMeasures, content, where=s) for s, content in measured.items()}
+        for measured in (metrics, moved, reho)
+    ]
+    found = demographics_of(people, "group", ("A", "B"), *records)
+    return {row.variable: row for row in found.rows}
+
+
+def test_what_was_measured_is_compared_in_those_who_have_it():
+    metrics = {str(k): {"tiv_ml": 1000.0 + 100 * k} for k in range(8)}
+    moved = {str(k): {"mean_fd_mm": 0.1 * (k + 1)} for k in range(8)} | {"99": {"mean_fd_mm": 9.0}}
+    reho = {str(k): {"residual_fwhm_mm": [2.0, 4.0, 8.0 * (k + 1)]} for k in range(6)}
+    reho["6"] = {}
+    found = measured_rows(metrics, moved, reho)
+    volume, shift, width = list(found.values())[1:]
+    assert volume.test == "analysis of variance"
+    assert volume.cells == ("1300.00 ± 258.20", "1400.00 ± 258.20")
+    assert (shift.test, width.test) == ("Mann-Whitney", "Mann-Whitney")
+    assert shift.cells == ("0.4 (0.25, 0.55)", "0.5 (0.35, 0.65)")
+    # Geometric means of the axes: the cube root of 64 (k + 1).
+    wide = [4 * (k + 1) ** (1 / 3) for k in range(6)]
+    q1, median, q3 = np.quantile(wide[::2], [0.25, 0.5, 0.75])
+    assert width.cells[0] == f"{median:.4g} ({q1:.4g}, {q3:.4g})"
+    assert width.p == pytest.approx(
+        scipy.stats.mannwhitneyu(wide[::2], wide[1::2], method="exact").pvalue
+    )
+
+
+def test_what_nobody_has_gets_no_row():
+    metrics = {str(k): {"tiv_ml": None} for k in range(4)}
+    assert list(measured_rows(metrics, {}, {})) == ["people"]
+
+
+def test_groups_that_nobody_belongs_to_have_no_column():
+    people = participants_of(
+        parse_table("participant_id\tgroup\nsub-1\tA\nsub-2\tC\nsub-3\tA\n", where="p.tsv")
+    )
+    measured = dict.fromkeys("132", PersonMeasures())
+    found = demographics_of(people, "group", ("B", "A"), measured, {}, {})
+    assert found.groups == ("A",)
+    assert found.rows[0].cells == ("2",)
+    with pytest.raises(InputError) as caught:
+        demographics_of(people, "group", ("X", "Y"), {"1": PersonMeasures()}, {}, {})
+    assert str(caught.value) == (
+        "participants.tsv: nobody belongs to a group (found: column group, groups X, Y); name "
+        "column and groups as the table does."
+    )

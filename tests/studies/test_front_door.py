@@ -34,7 +34,7 @@ def chain(bids):
     head = falx.segment(t1w)
     corrected = falx.correct_pet(nib.load(pet), head, units="Bq/mL")
     asymmetry = falx.asymmetry(corrected)
-    return head, corrected, asymmetry, falx.signature(asymmetry, side="right")
+    return head, corrected, asymmetry, falx.signature(asymmetry, side="right", method="threshold")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,8 @@ def test_pet_asymmetry_and_signature_are_those_of_the_files(chain, out) -> None:
     same(asymmetry.scaled, folder / f"{PET}{space}_desc-scaled_pet.nii.gz")
     same(signature.image, folder / f"{ANAT}space-T1w_desc-signature_mask.nii.gz", load_mask)
     same(signature.template, folder / f"{ANAT}{space}_desc-signature_mask.nii.gz", load_mask)
+    same(signature.probability, folder / f"{ANAT}space-T1w_label-signature_probseg.nii.gz")
+    same(corrected.noise.sd, folder / f"{PET}space-T1w_desc-noise_pet.nii.gz")
     published = folder / f"{ANAT}space-T1w_desc-signaturePublished_mask.nii.gz"
     same(signature.published, published, load_mask)
     assert signature.image.data.any() and (signature.image.data != signature.published.data).any()

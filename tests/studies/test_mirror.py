@@ -29,7 +29,7 @@ def mirrored(tmp_path_factory) -> Path:
     spec = PatientSpec("01", "right", voxel_mm=2.0, head="12", ablative_rate=0.6)
     write_cohort(folder / "bids", [spec], np.random.default_rng(3), mirror=True)
     words = ["signature", str(folder / "bids"), str(folder / "out"), "participant", "--serial"]
-    assert main(words) == 0
+    assert main([*words, "--signature-method", "threshold"]) == 0
     return folder / "out"
 
 
@@ -50,7 +50,9 @@ def test_numbers_are_mirrored(out, mirrored) -> None:
     assert other["side"] == SWAP[own["side"]]
     own.pop("dice_raters")  # the patient in the mirror was drawn by one rater only
     for name, value in own.items():
-        if isinstance(value, float):
+        if name.startswith(("certain_", "asymmetry_")):  # of draws, which are no mirror images
+            assert other[_across(name)] == pytest.approx(value, rel=0.1, abs=0.05), name
+        elif isinstance(value, float):
             assert other[_across(name)] == pytest.approx(value, rel=1e-3, abs=1e-4), name
 
 

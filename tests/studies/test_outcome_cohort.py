@@ -9,15 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.core.errors import FalxNotice, InputError, OptionError, collect_notices
 from falx.core.participants import participants_of
+from falx.core.records import plain
 from falx.core.settings import keys_of, options_of
 from falx.core.tables import parse_table
 from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD, PUBLISHED_RATE_CUT, load_patients
+from falx.pet.metrics import Definition
 from falx.studies.outcome.coding import read_outcomes
-from falx.studies.outcome.cohort import Cohort, join_cohort, published_cohort
+from falx.studies.outcome.cohort import (
+    Cohort,
+    _one_definition,
+    join_cohort,
+    published_cohort,
+)
 from falx.studies.outcome.columns import Columns
-from falx.studies.outcome.outcome import OutcomeSettings
+from falx.studies.outcome.outcome import OutcomeSettings, _published_cuts
 from falx.studies.outcome.patient import (
     PatientCurves,
     PatientNumbers,
@@ -295,3 +302,39 @@ def test_cohorts_know_what_they_have():
     assert not cohort.has("x", "y")
     assert cohort.has()
     assert cohort.complete("x").tolist() == [False, True]
+
+
+CALIBRATED = Definition("calibrated", "mg3", "proportional", 0.05)
+PUBLISHED = Definition("threshold", "none", "z5", PUBLISHED_AI_THRESHOLD)
+
+
+@pytest.mark.parametrize("other", [PUBLISHED, None, replace(CALIBRATED, cut=0.01)])
+def test_rates_of_two_definitions_are_not_joined(other) -> None:
+    one = {"a": PatientNumbers({}, definition=CALIBRATED)}
+    assert _one_definition(one) == CALIBRATED
+    with pytest.raises(InputError, match=r"different definitions.*familywise rate of 0\.05"):
+        _one_definition({**one, "b": PatientNumbers({}, definition=other)})
+
+
+def test_an_empty_signature_is_named_at_the_group_level() -> None:
+    some = {
+        "a": PatientNumbers({"signature_mm3": 0.0}),
+        "b": PatientNumbers({"signature_mm3": 9.0}),
+    }
+    with collect_notices() as notices:
+        _one_definition(some)
+    assert any("1 of 2 patients: sub-a" in notice for notice in notices)
+
+
+def test_the_published_cut_is_kept_from_rates_of_another_definition() -> None:
+    cohort = published_cohort()
+    assert cohort.definition.published and not CALIBRATED.published
+    cut = _published_cuts(cohort)["rate_hippocampus"]
+    assert cut == pytest.approx(0.3979, abs=1e-4)
+    other = _published_cuts(replace(cohort, definition=CALIBRATED))
+    assert other["rate_hippocampus"] is None and other["rate_hippocampus_published"] == cut
+
+
+def test_the_definition_survives_its_record() -> None:
+    found = patient_of({"signature_definition": plain(CALIBRATED)}, where="x")
+    assert found.definition == CALIBRATED

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from falx.core.tables import table_text
+from falx.studies.outcome import page as page_module
+from falx.studies.outcome import tables
 from falx.studies.outcome.cohort import published_cohort
-from falx.studies.outcome.fields import Field, page_table, rows_of
+from falx.studies.outcome.fields import Field, page_lines, page_table, rows_of
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.outcome import study_outcome
+from falx.studies.outcome.page import outcome_page
 from falx.studies.outcome.tables import (
     MODELS,
     TABLE1,
@@ -18,9 +23,12 @@ from falx.studies.outcome.tables import (
     VALIDATIONS,
     characteristics,
     comparison_fields,
+    cut_fields,
+    predictions,
     span,
     validations,
 )
+from falx.studies.signature.study import STUDY
 from studies.outcome_cohort import QUICK
 
 
@@ -60,7 +68,7 @@ def test_every_table_is_rectangular_with_headers_of_its_own(study, name):
     assert "nan" not in table_text(header, rows)
 
 
-@pytest.mark.parametrize("fields", [MODELS, TABLE1, THRESHOLDS, VALIDATIONS])
+@pytest.mark.parametrize("fields", [MODELS, TABLE1, THRESHOLDS, VALIDATIONS, tables.AT_CUT])
 def test_every_field_is_shown_somewhere(fields):
     assert all(field.key or field.heading is not None for field in fields)
     keys = [field.key for field in fields if field.key]
@@ -163,6 +171,52 @@ def test_cuts_say_what_they_are_worth(study):
         assert row["p_best_cut"] == part.permutation.p
     assert rows["rate_hippocampus"]["cut_published"] == 0.39789278
     assert rows["ai_pet"]["cut_published"] == -0.0578157525
+
+
+def test_the_page_has_a_line_for_each_figure_of_a_cut(study):
+    part = study.cuts[0]
+    fields = cut_fields(study)
+    lines = {row[0]: row for row in page_lines(fields, part).rows if row[0]}
+    best, published = part.at_best, part.at_published
+    assert lines["area under the curve"][1:] == [
+        part.area.auc, span(part.area.ci_low, part.area.ci_high), "DeLong",
+    ]  # fmt: skip
+    for title, cut in (("best cut here", best), ("published cut", published)):
+        share = cut.sensitivity
+        interval = span(share.ci_low, share.ci_high)
+        assert lines[f"{title}: sensitivity"][1:3] == [share.value, interval]
+        assert lines[f"{title}: balanced accuracy"][1:] == [
+            cut.balanced_accuracy, None, "same patients",
+        ]  # fmt: skip
+    assert lines["P of the best cut"][1] == part.permutation.p
+    unpublished = {row[0] for row in page_lines(cut_fields(study, ["best"]), part).rows}
+    assert lines.keys() - unpublished == {key for key in lines if key.startswith("published")}
+
+
+def test_a_field_of_a_rule_goes_to_the_table_and_to_the_page(study, monkeypatch):
+    more = Field("youden_{}", lambda c: c.youden, "Youden's index")
+    monkeypatch.setattr(tables, "AT_CUT", (*tables.AT_CUT, more))
+    part = study.cuts[0]
+    row = records(study, "cuts")[0]
+    assert (row["youden_best"], row["youden_published"]) == (
+        part.at_best.youden, part.at_published.youden,
+    )  # fmt: skip
+    text = outcome_page(study)
+    for title in ("best cut here", "published cut"):
+        assert f"{title}: Youden&#39;s index" in text
+
+
+def test_the_page_lays_out_no_table_of_its_own():
+    source = Path(page_module.__file__).read_text(encoding="utf-8")
+    assert "Field(" not in source
+    assert STUDY.stage("outcome").version == tables.VERSION
+
+
+def test_predictions_stand_beside_a_straight_line(study):
+    part = study.additive
+    additive, line = predictions(part)
+    assert (line.model, line.r2) == ("straight line on hippocampus volume", part.baseline_r2)
+    assert additive.r == part.study.r_iterations.mean()
 
 
 def test_patients_are_described_by_outcome(study):

@@ -11,10 +11,9 @@ from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.core.records import plain
-from falx.pet.metrics import SignatureMetrics
-from falx.pet.signature import DEFAULT_THRESHOLD
 from falx.studies.plan.files import NEEDED, OFFERED, find_files
 from falx.studies.signature.study import STUDY
+from studies.signature_metrics import calibrated, signature
 
 
 def write(out, names, *, subject="07"):
@@ -30,9 +29,7 @@ NEEDED_NAMES = [place[:2] for place in NEEDED.values()]
 def test_everything_the_study_writes_is_found(tmp_path):
     write(tmp_path, [*NEEDED_NAMES, *(place[:2] for place in OFFERED.values())])
     metrics = tmp_path / STUDY.stage("signature").outputs["metrics"].format(subject="07")
-    cut = DEFAULT_THRESHOLD
-    found = SignatureMetrics("right", "the declared focus", cut, cut, 900.0, 1000.0)
-    write_json(metrics, plain(found))
+    write_json(metrics, plain(signature("right", calibrated("right"))))
     files = find_files(tmp_path, "07", {})
     assert files.side == "right"
     assert files.t1w.name == "sub-07_desc-biascorrected_T1w.nii.gz"
@@ -91,6 +88,8 @@ def test_a_plan_stands_on_what_the_study_wrote(out, tmp_path, capsys):
     plan = json.loads((copy / "sub-01/anat/sub-01_desc-planned_plan.json").read_text())
     numbers = json.loads((copy / "sub-01/anat/sub-01_desc-numbers_metrics.json").read_text())
     assert plan["side"] == "right"
+    assert plan["expected"] is None and plan["made"]["expected"] is None
+    assert any("modelled on rates of another definition" in said for said in plan["notices"])
     rate = plan["made"]["hippocampus"]["rate"]
     assert rate == pytest.approx(numbers["rate_hippocampus"], abs=1e-6)
     assert (copy / "sub-01/anat/sub-01_desc-planned_plan.html").is_file()

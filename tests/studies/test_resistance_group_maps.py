@@ -10,7 +10,7 @@ from calling import call
 from falx.core.files import write_json
 from falx.images.nifti import save
 from falx.maps.files import group_map_stage
-from falx.studies.resistance.files import group_report_stage
+from falx.studies.resistance.files import GroupReportFiles, group_report_stage
 
 SHAPE = (18, 20, 16)
 AFFINE = np.diag([8.0, 8.0, 8.0, 1.0])
@@ -32,7 +32,10 @@ def page(tmp_path_factory):
         write_json(metrics[subject], {"tiv_ml": 1400.0 + 50.0 * rng.standard_normal()})
         lines.append(f"sub-{subject}\t{group}")
     (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
-    (folder / "exclusions.tsv").write_text("participant_id\treason\nsub-99\tno T1w\n")
+    (folder / "status.tsv").write_text(
+        "participant_id\tstatus\tgroup\tstage\treason\n"
+        "sub-98\tfinished\tincluded\tn/a\tn/a\nsub-99\texcluded\tleft out\tn/a\tno T1w\n"
+    )
     (folder / "failures.tsv").write_text(
         "step\treason\ngrey_resistant_sensitive\tgroup DSE is empty.\n"
     )
@@ -54,25 +57,25 @@ def page(tmp_path_factory):
         voxel_p=0.005, cluster_p=0.05, n_permutations=100, min_region_voxels=2,
         listed_by="extent", seed=1, title="Grey-matter volume", variance="groups", blocks="",
     )  # fmt: skip
-    group_report_stage(
-        demographics=folder / "people.json", exclusions=folder / "exclusions.tsv",
-        failures=folder / "failures.tsv", page=folder / "group.html",
-        results=folder / "results.tsv", bonferroni="contrasts",
-        grey_resistant_sensitive_summary=None, grey_resistant_sensitive_table=None,
-        grey_resistant_sensitive_t_map=None,
-        grey_resistant_controls_summary=outputs["summary"],
-        grey_resistant_controls_table=outputs["table"],
-        grey_resistant_controls_t_map=outputs["t_map"],
-        reho_resistant_controls_summary=None, reho_resistant_controls_table=None,
-        reho_resistant_controls_t_map=None,
-    )  # fmt: skip
+    shown = {role: {"grey_resistant_controls": outputs[role]}
+             for role in ("summary", "table", "t_map")}  # fmt: skip
+    files = GroupReportFiles(
+        demographics=folder / "people.json",
+        people=folder / "status.tsv",
+        failures=folder / "failures.tsv",
+        page=folder / "group.html",
+        results=folder / "results.tsv",
+        **shown,
+    )
+    group_report_stage(files, bonferroni="contrasts")
     return folder, outputs
 
 
 def test_page_shows_people_maps_and_clusters(page):
     folder, outputs = page
     text = (folder / "group.html").read_text()
-    assert "sub-99" in text
+    assert "2 people: 1 included, 1 left out (excluded)." in text
+    assert text.index("sub-99") < text.rindex("Who was compared")
     assert "Grey-matter volume: DRE - HC" in text
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text

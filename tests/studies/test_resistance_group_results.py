@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from falx.core.errors import OptionError
+from falx.core.tables import parse_table, rows_as, table_text
+from falx.maps.cluster_table import ClusterRow
 from falx.maps.group_summary import TSummary
 from falx.studies.resistance.group_results import (
     RESULT_COLUMNS,
@@ -56,8 +58,16 @@ def summary(p):
     return found
 
 
+def lowered(region, t):
+    """One cluster of a table, by the cells that the table of results reads."""
+    header = ClusterRow.columns()
+    cells = {"region": region, "sign": "-1", "t": str(t)}
+    row = [cells.get(name, "contrast" if name == "contrast" else "1") for name in header]
+    return rows_as(ClusterRow, parse_table(table_text(header, [row]), where="clusters.tsv"))[0]
+
+
 def test_p_times_comparisons_stays_a_probability():
-    rows = [{"region": "A", "sign": "-1", "t": "-4.5"}]
+    rows = [lowered("A", -4.5)]
     found = [
         MapContent(step, summary(p), rows, None, "x")
         for step, p in zip(PLANNED[:3], (0.004, 0.5, None), strict=True)

@@ -67,7 +67,8 @@ def test_the_page_shows_the_result_and_no_path(bids, out) -> None:
 
 
 def test_nothing_changed_nothing_runs(bids, out, capsys) -> None:
-    assert main(["signature", str(bids), str(out), "participant", "--serial"]) == 0
+    words = ["signature", str(bids), str(out), "participant", "--serial"]
+    assert main([*words, "--signature-method", "threshold"]) == 0
     assert "steps to do" not in capsys.readouterr().out
 
 
@@ -75,6 +76,7 @@ def test_a_changed_threshold_redoes_only_what_depends_on_it(bids, out, tmp_path,
     copy = tmp_path / "out"
     shutil.copytree(out, copy)
     words = ["signature", str(bids), str(copy), "participant", "--serial"]
+    words += ["--signature-method", "threshold"]
     assert main([*words, "--signature-threshold=-0.1"]) == 0
     said = capsys.readouterr().out
     assert "signature" in said
@@ -86,6 +88,29 @@ def test_a_changed_threshold_redoes_only_what_depends_on_it(bids, out, tmp_path,
         for folder in (out, copy)
     )
     assert after["volume_mm3"] < before["volume_mm3"]
+
+
+def test_an_empty_signature_passes_every_later_stage(bids, out, tmp_path, capsys) -> None:
+    """At 2 mm nothing in this patient is certain: the default says so, and no rate is 0/0."""
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    assert main(["signature", str(bids), str(copy), "participant", "--serial"]) == 0
+    numbers = json.loads((copy / "sub-01/anat/sub-01_desc-numbers_metrics.json").read_text())
+    assert numbers["signature_mm3"] == numbers["certain_mm3"] == numbers["certain_foci"] == 0
+    assert numbers["rate_hippocampus"] is None and numbers["rate_hippocampus_of_mm3"] == 0.0
+    (truth,) = (bids / "derivatives/truth").rglob("*_truth.json")
+    planted = json.loads(truth.read_text())["ablative_rate_hippocampus"]
+    assert numbers["ablated_share_hippocampus"] == pytest.approx(planted, abs=0.1)
+    assert numbers["rate_hippocampus_published"] is not None
+    assert numbers["certain_false_share"] is None and numbers["certain_p"] > 0.05
+    assert numbers["hippocampus_ai_pet_regional_percentile"] < 1
+    page = (copy / "sub-01.html").read_text(encoding="utf-8")
+    assert "Nothing on the right is certain" in page
+    assert "no share of the hippocampus, which holds no signature" in page
+    capsys.readouterr()
+    assert main(["plan", str(copy), "--participant-label", "01", "--draws", "200"]) == 2
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "no plan: there is no signature in the right hippocampus" in said
 
 
 def test_outputs_are_a_valid_derivatives_dataset(out) -> None:

@@ -17,7 +17,8 @@ from falx.studies.outcome.patient import patient_of
 from falx.studies.signature.files import MetricsFiles, numbers_stage, read_metrics
 from falx.studies.signature.numbers import flatten_numbers, structure_numbers
 from falx.surgery.metrics import RatesMetrics, RuleCurves, VolumeCurve
-from studies.signature_metrics import VOLUMES, ablation, patient
+from falx.surgery.outcome.rate_interval import RateInterval
+from studies.signature_metrics import DEFINITION, VOLUMES, ablation, calibrated, patient
 
 SWAP = {"left": "right", "right": "left"}
 mm3 = st.one_of(st.none(), st.floats(1.0, 9000.0))
@@ -111,7 +112,6 @@ def written(folder: Path, metrics) -> MetricsFiles:
     parts = {
         "anatomy": metrics.anatomy.as_json(),
         "pet": plain(metrics.pet),
-        **{f"asymmetry_{name}": plain(found) for name, found in metrics.asymmetry.items()},
         "signature": plain(metrics.signature),
     }
     parts |= {
@@ -121,7 +121,10 @@ def written(folder: Path, metrics) -> MetricsFiles:
     }
     for name, content in parts.items():
         write_json(folder / f"{name}.json", content)
-    return MetricsFiles(**{name: folder / f"{name}.json" for name in parts})
+    asymmetry = {name: folder / f"asymmetry_{name}.json" for name in metrics.asymmetry}
+    for name, path in asymmetry.items():
+        write_json(path, plain(metrics.asymmetry[name]))
+    return MetricsFiles(**{name: folder / f"{name}.json" for name in parts}, asymmetry=asymmetry)
 
 
 def test_what_is_written_is_read_again(tmp_path) -> None:
@@ -141,7 +144,7 @@ def test_curves_by_threshold_go_to_the_group(tmp_path) -> None:
 
     curve = VolumeCurve((100.0, 200.0), (50.0, 80.0))
     rules = {name: RuleCurves("z5", curve, curve, curve) for name in ("default", "published")}
-    rates = RatesMetrics((-0.1, -0.05), rules)
+    rates = RatesMetrics((-0.1, -0.05), rules, {"hippocampus": RateInterval(0.5, 0.8)})
     flat = flatten_numbers(replace(patient(ablated=ablation()), rates=rates))
     assert list(flat["rate_curves"]["thresholds"]) == [-0.1, -0.05]
     assert flat["rate_curves"]["default"]["scale"] == "z5"
@@ -157,3 +160,21 @@ def test_a_metrics_file_of_another_version_is_named(tmp_path) -> None:
     write_json(files.signature, content)
     with pytest.raises(InputError, match=r"signature\.json: .*volume_mm3.*run the step"):
         read_metrics(files)
+
+
+def test_what_is_certain_and_by_which_definition_is_in_the_record() -> None:
+    flat = flatten_numbers(patient(ablated=ablation()))
+    assert flat["signature_definition"] == plain(DEFINITION)
+    assert (flat["certain_mm3"], flat["certain_foci"], flat["certain_p"]) == (810.0, 1, 0.005)
+    assert (flat["certain_false_share_low"], flat["certain_false_share_high"]) == (0.04, 0.25)
+    assert flat["ablated_share_hippocampus"] == 0.55 and flat["ablated_share_amygdala"] == 0.2
+    assert (
+        flat["hippocampus_ai_pet_regional_percentile"] < 1
+        and flat["hippocampus_ai_pet_regional_z"] < -5
+    )
+    assert flat["amygdala_ai_pet_regional_percentile"] is None
+    other = flatten_numbers(patient("right", ablated=ablation("right")))
+    assert other["hippocampus_ai_pet_regional_percentile"] > 99
+    empty = flatten_numbers(patient(foci=calibrated(empty=True)))
+    assert (empty["certain_mm3"], empty["certain_foci"]) == (0.0, 0)
+    assert empty["certain_false_share"] is None and empty["certain_p"] == 0.4

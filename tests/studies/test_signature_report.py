@@ -17,6 +17,7 @@ from falx.core.grid import Grid, apply_affine
 from falx.core.records import plain
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
+from falx.pet.metrics import Definition, NoiseMetrics
 from falx.report.provenance import MadeFile, StageRecord
 from falx.studies.outcome.patient import PatientNumbers
 from falx.studies.signature import page as module
@@ -24,7 +25,7 @@ from falx.studies.signature.files import _one
 from falx.studies.signature.live import live_images
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
 from falx.studies.signature.recovery import Found, Planted, Recovered, compare, render_recovered
-from studies.signature_metrics import CHECKS, ablation, patient
+from studies.signature_metrics import CHECKS, ablation, calibrated, patient, signature
 
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 AFFINE[:3, 3] = (-46.0, -60.0, -40.0)
@@ -88,13 +89,20 @@ def test_the_page_says_what_was_found(page) -> None:
     text = words(page)
     assert "sub-07 · metabolic signature" in text
     assert "Focus on the left, from the declared focus" in text
+    first = (
+        "Certain on the left: 0.8 ml of grey matter is lower than its mirror image by more than "
+        "noise and healthy asymmetry account for, at an expected false-discovery rate of 12% "
+        "(95% interval 4% to 25%), in 1 focus; the most certain, 0.8 ml, 70% of it in the left "
+        "hippocampus"
+    )
     headline = "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 of healthy"
-    assert headline in text
     assert "amygdala: not defined (regional activities" in text
-    assert "On the left, 810 mm³ fall below their mirror image" in text
-    assert "hippocampus -0.200, amygdala -0.200" in text
-    assert text.index(headline) < text.index("Means of the smoothed map") < text.index("810 mm³")
-    assert "Most of what lies below a single threshold can be noise" in text
+    assert "which blur makes smaller: -0.200, -0.200" in text
+    published = "(PET not corrected, z + 5 scale, index ≤ -0.0578, both sides) mark 0.9 ml"
+    assert text.index(first) < text.index(headline) < text.index(published)
+    assert "suggests the left: foci were found on the left only" in text
+    assert "left hippocampus 0.7 0.81 -0.2 -4.1 0.005 0.12 -30, -20, -16 -30, 5, -9" in text
+    assert "noise and healthy asymmetry together give" in text.lower()
     assert "537 cognitively normal, old people" in text
     assert "There is no ablation mask, so no ablative rate." in text
     assert "Ablative rate: signature in the structure" not in text
@@ -112,9 +120,46 @@ def test_the_page_says_what_an_ablation_took(pictures, page) -> None:
     assert "no share of the amygdala, which holds no signature" in text
     assert "has not been confirmed elsewhere" in text
     assert "hippocampus this run 0.6 500" in text
-    assert "mesial temporal published, z + 5 scale 0.25 800" in text
+    assert "mesial temporal published chain 0.25 800" in text
+    assert "signature or not, 55.0% of the hippocampus and 20.0% of the amygdala" in text
+    assert "This run has another definition of it, calibrated (foci at a familywise" in text
     assert "pet -0.2 -0.1" in text and "flair – –" in text
     assert ablated.count("data:image/png") == page.count("data:image/png") + 1
+
+
+def test_an_empty_signature_is_a_result_of_its_own(pictures) -> None:
+    nothing = Image(np.zeros(SHAPE, bool), AFFINE)
+    healthy = patient(foci=calibrated(empty=True), ablated=ablation())
+    text = words(signature_page(results(healthy), replace(pictures, signature=nothing)))
+    assert "Nothing on the left is certain: no cluster of low asymmetry is rarer than 5%" in text
+    assert "(smallest P 0.4). That excludes no focus" in text
+    assert "suggests no side: no focus was found" in text
+    assert "Foci of the whole brain" not in text and "Certain on" not in text
+
+
+def test_a_pet_without_known_noise_has_nothing_certain(pictures) -> None:
+    known = patient()
+    pet = replace(known.pet, noise=NoiseMetrics((), None, "the noise cannot be measured"))
+    blind = replace(known, pet=pet, signature=signature("left", None))
+    text = words(signature_page(results(blind), pictures))
+    assert "Nothing can be called certain: the noise cannot be measured." in text
+    assert "suggests no side: its noise is not known" in text
+
+
+def test_a_threshold_is_said_to_hold_mostly_noise_and_another_side_is_warned_of(pictures) -> None:
+    known = patient()
+    other = replace(
+        known.signature,
+        definition=Definition("threshold", "mg3", "proportional", -0.06),
+        volume_mm3=31_725.0,
+        calibrated=calibrated("right"),
+    )
+    page = signature_page(results(replace(known, signature=other)), pictures)
+    text = words(page)
+    said = "By the definition of this run, threshold (index -0.06 on the proportional scale; PET "
+    assert text.index("Certain on the right: 0.8 ml") < text.index(said)
+    assert "the signature is 31.7 ml; below a single threshold most can be noise" in text
+    assert "suggests the right" in text and "PET corrected by mg3" in text
 
 
 def test_a_failed_gate_withholds_every_result(pictures) -> None:

@@ -192,3 +192,35 @@ def test_noise_in_dicom_files_raises_no_foreign_error(scan: Path) -> None:
     assert [file.name for file in unreadable] == ["IM0003"] or len(planes) == 9
     with pytest.raises(InputError):
         read_series(scan)
+
+
+@pytest.mark.parametrize("change", ["other", "none", "rows"])
+def test_slices_of_other_pixels_are_refused(tmp_path: Path, change: str) -> None:
+    """A converter takes the spacing of one slice for all: half a millimetre off at the edge."""
+    folder = tmp_path / "dicom"
+    write_series(folder, VOLUME, oblique_affine_lps())
+    path = sorted(folder.iterdir())[3]
+    data = pydicom.dcmread(path)
+    if change == "other":
+        data.PixelSpacing = [data.PixelSpacing[0], float(data.PixelSpacing[1]) + 0.05]
+    elif change == "none":
+        del data.PixelSpacing
+    else:
+        data.Rows, data.Columns = data.Columns, data.Rows
+    data.save_as(path)
+    planes, unreadable = survey(folder)
+    with pytest.raises(InputError, match="slices differ in their pixels, or do not say"):
+        check_whole(planes, unreadable, "3", where="dicom")
+
+
+def test_a_slice_of_which_the_first_bytes_are_left_is_not_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "dicom"
+    write_series(folder, VOLUME, oblique_affine_lps())
+    last = max(folder.iterdir())
+    whole = last.read_bytes()
+    for length in (60, 310):
+        last.write_bytes(whole[:length])
+        planes, unreadable = survey(folder)
+        assert [file.name for file in unreadable] == [last.name]
+        with pytest.raises(InputError, match="damaged and may be slices of the series"):
+            check_whole(planes, unreadable, "3", where="dicom")

@@ -208,7 +208,7 @@ def test_bad_plan_files_are_refused(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--side": "left"}, "no signature in the left hippocampus, so nothing to ablate"),
+        ({"--side": "left"}, "in the left hippocampus, so nothing to ablate is certain"),
         ({"--vessels": "other grid"}, "the vessel mask.*grid"),
         ({"--sinuses": "other grid"}, "the sinus mask.*grid"),
         ({"--ablation": "other grid"}, "the ablation is on another grid"),

@@ -172,3 +172,16 @@ def test_an_ablation_that_was_made_in_words():
     assert "took 60.0 % of the signature in the hippocampus, and 123 mm³ outside" in said
     assert made_words(document()) == ""
     assert made_words(document(made=replace(made, hippocampus=TISSUE.amygdala))) == ""
+
+
+@pytest.mark.parametrize("key", ["entry_lps_mm", "target_lps_mm"])
+@pytest.mark.parametrize("change", [lambda p: [-p[0], p[1], p[2]], lambda p: [p[0], p[1], 1e9]])
+def test_a_plan_that_names_two_places_is_refused(key, change):
+    """A mirrored LPS would send a fibre to the other hemisphere, or one of the readers."""
+    content = json.loads(json.dumps(plain(document())))["options"][0]["plan"]
+    content[key] = change(content[key])
+    with pytest.raises(InputError, match=f"the {key.split('_')[0]} in LPS is another place"):
+        plan_of_words(content)
+    content[key] = [float("nan")] * 3
+    with pytest.raises(InputError, match="another place"):
+        plan_of_words(content)

@@ -5,6 +5,8 @@ be fitted to different voxels, and their results differ by what the noise of tho
 Therefore every head is studied with the side on which its intensities weigh more to the right,
 turned over if need be, and the results are turned back. With priors that are mirror
 symmetric the results of an image and of its mirror image are then the same numbers.
+
+No published source: turning heads to one side first was devised for this program in 2026.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_json, write_json
 from falx.core.grid import Grid, normalisation_grid, require_same
+from falx.core.possible import Possible
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.smooth import smooth
@@ -102,7 +103,8 @@ def _save_segmentation(
         (files.brain_mask, result.brain_mask, "Brain"),
         (files.structures, labels, "Segmentation"),
     ):
-        save(path, data, affine, sidecar={**about, "Type": kind})
+        share = Possible(0, 1) if kind == "Probability" else None
+        save(path, data, affine, sidecar={**about, "Type": kind}, possible=share)
     save_map(files.to_template, result.to_template)
     save_map(files.to_native, result.to_native)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,8 @@ from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.structures.delineation import SKIN, SKULL, Structures
 from falx.anatomy.volumes import VolumeAsymmetry, tissue_volume_mm3, volume_asymmetry
 from falx.atlas.numbers import PAIRS
+from falx.core.errors import QualityError
+from falx.core.possible import Amount, BodyMm3, BrainMl, BrainMm3, MutualInformation, Share
 from falx.core.records import plain
 from falx.data.labels import head_labels
 
@@ -46,10 +47,10 @@ CONVENTION = (
 class TissueVolumes:
     """Sums of tissue probabilities, mm³; `tiv` is the sum of the three."""
 
-    gm: float
-    wm: float
-    csf: float
-    tiv: float
+    gm: BrainMm3
+    wm: BrainMm3
+    csf: BrainMm3
+    tiv: BrainMm3
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class StructureMetrics:
 
     name: str
     side: str
-    volume_mm3: float | None
-    confidence: float | None
+    volume_mm3: BodyMm3 | None
+    confidence: Share | None
     origin: str
     reason: str | None = None
     doubts: tuple[str, ...] = ()
@@ -89,7 +90,7 @@ class FitMetrics:
     standard_deviations: tuple[float, ...]
     weights: tuple[float, ...]
     classes: tuple[int, ...]
-    shares: tuple[float, ...]
+    shares: tuple[Share, ...]
     rounds: int
     last_gain_nats_per_sample: float
     jacobian_range: tuple[float, float]
@@ -132,15 +133,14 @@ class AnatomyMetrics:
     alignment_nats: float
     fit: FitMetrics
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the content of the JSON file; reason and doubts only where there are any."""
-        content: dict[str, Any] = plain(self)
-        for entry in content["structures"].values():
-            if entry["reason"] is None:
-                del entry["reason"]
-            if not entry["doubts"]:
-                del entry["doubts"]
-        return content
+        absent: dict[str, object] = {"reason": None, "doubts": []}
+        structures = {
+            number: {k: v for k, v in plain(one).items() if k not in absent or v != absent[k]}
+            for number, one in self.structures.items()
+        }
+        return {**plain(self), "structures": structures}
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ class CoregistrationMetrics:
     matrix: tuple[tuple[float, ...], ...]
     convention: str
     degrees_of_freedom: int
-    nmi_before: float
-    nmi_after: float
-    overlap: float
-    mean_shift_mm: float
+    nmi_before: MutualInformation
+    nmi_after: MutualInformation
+    overlap: Share
+    mean_shift_mm: Amount
     notices: tuple[str, ...]
 
 
@@ -161,11 +161,11 @@ class CoregistrationMetrics:
 class GreyMetrics:
     """Volumes of a head and of its grey matter in template space, mL."""
 
-    tiv_ml: float
-    gm_ml: float
-    wm_ml: float
-    csf_ml: float
-    template_gm_ml: float
+    tiv_ml: BrainMl
+    gm_ml: BrainMl
+    wm_ml: BrainMl
+    csf_ml: BrainMl
+    template_gm_ml: BrainMl
     modulated: bool
     smoothing_fwhm_mm: float
     notices: tuple[str, ...]
@@ -184,6 +184,7 @@ def anatomy_metrics(
         for tissue in (segmentation.gm, segmentation.wm, segmentation.csf)
     )
     table = _structure_table(structures)
+    _check_sizes(table, gm + wm + csf)
     return AnatomyMetrics(
         volumes_mm3=TissueVolumes(gm, wm, csf, gm + wm + csf),
         structures={str(number): entry for number, entry in table.items()},
@@ -195,6 +196,18 @@ def anatomy_metrics(
         alignment_nats=float(segmentation.information),
         fit=_fit_numbers(segmentation),
     )
+
+
+def _check_sizes(table: Mapping[int, StructureMetrics], tiv_mm3: float) -> None:
+    """Raise if a structure of one side is larger than half of the skull's content."""
+    for number in {number for pair in PAIRS.values() for number in pair}:
+        volume_mm3 = table[number].volume_mm3 if number in table else None
+        if volume_mm3 is not None and volume_mm3 > tiv_mm3 / 2:
+            raise QualityError(
+                f"the {table[number].name} is larger than half of what the skull holds",
+                found=f"{volume_mm3:.0f} mm³ of {tiv_mm3 / 2:.0f} mm³",
+                do="check the T1w image and the labels that were given",
+            )
 
 
 def coregistration_metrics(found: Coregistration, notices: Iterable[str]) -> CoregistrationMetrics:

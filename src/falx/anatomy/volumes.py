@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.grid import Grid
+from falx.core.possible import AsymmetryIndex
 
 __all__ = ["VolumeAsymmetry", "count_volumes", "tissue_volume_mm3", "volume_asymmetry"]
 
@@ -27,7 +28,7 @@ class VolumeAsymmetry:
     """
 
     difference_mm3: float
-    ratio: float | None
+    ratio: AsymmetryIndex | None
 
 
 def tissue_volume_mm3(probability: npt.NDArray[np.floating], grid: Grid) -> float:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from falx.api.inputs import numbers_of, settings_of, words_of
 from falx.api.results import Result, new_drawing, percent
+from falx.core.checks import Floats
 from falx.core.errors import InputError, collect_notices
 from falx.genes.association_study import AssociationStudy, Settings, gene_lists, study_map
 from falx.genes.files import source_text
@@ -20,7 +21,7 @@ from falx.genes.nulls.generate import Positions
 from falx.genes.sets.library import GeneSetLibrary, Origin, read_gmt, restrict
 from falx.genes.sets.ora import OraResult, over_representation
 from falx.genes.tables import Joined
-from falx.report.figures import COLOURS
+from falx.report.figures import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,9 +80,9 @@ class GeneMap(Result):
         """Draw the variance that the first component explains, beside that of the null maps."""
         figure, axis = new_drawing()
         chosen = self.study.comparisons[0]
-        axis.hist(100 * chosen.null_r2, bins=40, color=COLOURS["grey"], label="null maps")
+        axis.hist(100 * chosen.null_r2, bins=40, color=GREY, label="null maps")
         share = 100 * float(self.study.model.explained_variance[0])
-        axis.axvline(share, color=COLOURS["orange"], label=f"map, P = {chosen.p:.3g}")
+        axis.axvline(share, color=ORANGE, label=f"map, P = {chosen.p:.3g}")
         axis.set(xlabel="variance explained by the first component, %", ylabel="null maps")
         axis.legend(frameon=False)
         return figure
@@ -144,7 +145,7 @@ class Enrichment(Result):
         axis.barh(
             [row.name[:50] for row in rows],
             [-np.log10(max(row.q, 1e-300)) for row in rows],
-            color=COLOURS["blue"],
+            color=BLUE,
         )
         axis.set(xlabel="-log10 q")
         return figure
@@ -178,20 +179,8 @@ def pls(
         See :class:`falx.genes.association_study.Settings`: ``null``, ``n_maps``, ``n_draws``,
         ``n_components``, ``list_rule``, ``seed``, …
     """
-    X = numbers_of(expression, "expression", ndim=2)
-    y = numbers_of(values, "map")
-    places = numbers_of(centroids_mm, "centroids_mm", ndim=2)
-    n = len(y)
-    if X.shape[0] != n or places.shape != (n, 3):
-        raise InputError(
-            "map, expression and centroids are not of the same regions",
-            found=f"shapes {y.shape}, {X.shape} and {places.shape}",
-            do="give one value, one row of genes and one x, y, z a region",
-        )
-    for name, table in (("map", y), ("expression", X), ("centroids_mm", places)):
-        if not np.isfinite(table).all():
-            raise InputError("values are missing", where=name, do="leave those regions out")
-    symbols = _names(genes, X.shape[1], "gene", "genes")
+    X, y, places = _of_regions(expression, values, centroids_mm)
+    n, symbols = len(y), _names(genes, X.shape[1], "gene", "genes")
     joined = Joined(
         _names(regions, n, "region", "regions"),
         symbols,
@@ -213,6 +202,26 @@ def pls(
         study,
         tuple(notices),
     )
+
+
+def _of_regions(
+    expression: npt.ArrayLike, values: npt.ArrayLike, centroids_mm: npt.ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return expression (n, p), map (n,) and centroids (n, 3) if they are of the same regions."""
+    X = numbers_of(expression, "expression", ndim=2)
+    y = numbers_of(values, "map")
+    places = numbers_of(centroids_mm, "centroids_mm", ndim=2)
+    n = len(y)
+    if X.shape[0] != n or places.shape != (n, 3):
+        raise InputError(
+            "map, expression and centroids are not of the same regions",
+            found=f"shapes {y.shape}, {X.shape} and {places.shape}",
+            do="give one value, one row of genes and one x, y, z a region",
+        )
+    for name, table in (("map", y), ("expression", X), ("centroids_mm", places)):
+        if not np.isfinite(table).all():
+            raise InputError("values are missing", where=name, do="leave those regions out")
+    return X, y, places
 
 
 def enrich(

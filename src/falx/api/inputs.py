@@ -140,7 +140,7 @@ def name_of(given: Any, name: str) -> str:
     return Path(given).name if isinstance(given, str | PathLike) else name
 
 
-def settings_of(kind: type[T], choices: Mapping[str, Any]) -> T:
+def settings_of(kind: type[T], choices: Mapping[str, object]) -> T:
     """Return a settings record with some choices changed.
 
     Raises

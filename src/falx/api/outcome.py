@@ -25,7 +25,7 @@ from falx.clinical.roc.cut_validation import CutOptimism, HeldOut, cut_optimism,
 from falx.clinical.roc.resampling import AucBootstrap, CutStability, bootstrap_auc, cut_stability
 from falx.core.checks import binary_outcome
 from falx.core.errors import InputError, check_range
-from falx.report.figures import COLOURS
+from falx.report.figures import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,11 +93,11 @@ class Roc(Result):
         """Draw the curve and the best cut."""
         figure, axis = new_drawing(4.2, 4.2)
         x, y = 1 - self.curve.specificity, self.curve.sensitivity
-        axis.plot(x, y, color=COLOURS["blue"])  # ties are straight, as the area counts them
-        axis.plot([0, 1], [0, 1], color=COLOURS["grey"], lw=0.8, ls="--")
+        axis.plot(x, y, color=BLUE)  # ties are straight, as the area counts them
+        axis.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--")
         label = f"cut {self.cut.threshold:.3g}"
         at = 1 - self.cut.specificity, self.cut.sensitivity
-        axis.plot(*at, "o", color=COLOURS["orange"], label=label)
+        axis.plot(*at, "o", color=ORANGE, label=label)
         axis.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"area {self.area.auc:.3f}")
         axis.legend(loc="lower right", frameon=False)
         return figure
@@ -117,7 +117,7 @@ def roc(
     Parameters
     ----------
     score
-        One number a patient, such as the ablative rate.
+        Shape (n,): one number a patient, such as the ablative rate.
     outcome
         1 for the event, 0 without, one a patient.
     higher_is_positive

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from falx.api.ablation import SignatureMap
 from falx.api.inputs import mask_of, settings_of
-from falx.api.metabolic import SignatureMap
 from falx.api.results import Result, drawn, percent
 from falx.core.errors import InputError, collect_notices
 from falx.images.nifti import Image, as_stored

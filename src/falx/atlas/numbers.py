@@ -10,20 +10,35 @@ from collections.abc import Mapping
 
 from falx.core.grid import Side
 
-__all__ = ["AMYGDALA", "HIPPOCAMPUS", "MESIAL", "MESIAL_NUMBERS", "PAIRS", "STRIATUM", "sided"]
+__all__ = [
+    "AMYGDALA",
+    "CEREBELLAR_CORTEX",
+    "CEREBRAL_CORTEX",
+    "HIPPOCAMPUS",
+    "MESIAL",
+    "MESIAL_NUMBERS",
+    "PAIRS",
+    "STRIATUM",
+    "THALAMUS",
+    "sided",
+]
+
+THALAMUS = (10, 49)
+CEREBRAL_CORTEX = (3, 42)
+CEREBELLAR_CORTEX = (8, 47)
 
 PAIRS: Mapping[str, tuple[int, int]] = {
     "hippocampus": (17, 53),
     "amygdala": (18, 54),
-    "thalamus": (10, 49),
+    "thalamus": THALAMUS,
     "caudate": (11, 50),
     "putamen": (12, 51),
     "pallidum": (13, 52),
     "lateral ventricle": (4, 43),
     "inferior horn": (5, 44),
-    "cerebral cortex": (3, 42),
+    "cerebral cortex": CEREBRAL_CORTEX,
     "cerebral white matter": (2, 41),
-    "cerebellar cortex": (8, 47),
+    "cerebellar cortex": CEREBELLAR_CORTEX,
 }
 """Paired structures, left and right."""
 
@@ -48,7 +63,7 @@ MESIAL: Mapping[Side, tuple[int, int]] = {
 }
 """Hippocampus and amygdala of each side."""
 
-MESIAL_NUMBERS: tuple[int, ...] = (*MESIAL["left"], *MESIAL["right"])
+MESIAL_NUMBERS: tuple[int, ...] = tuple(n for pair in MESIAL.values() for n in pair)
 """Both hippocampi and both amygdalae."""
 
 STRIATUM = (11, 12, 26, 50, 51, 58)

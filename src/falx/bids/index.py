@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from falx.bids.entities import DATATYPES, BidsName, parse_name, same_value
 from falx.core.errors import InputError
@@ -163,14 +162,14 @@ class Index:
                 return here
         return ()
 
-    def sidecar(self, file: BidsFile) -> dict[str, Any]:
+    def sidecar(self, file: BidsFile) -> dict[str, object]:
         """Return the JSON metadata of a file by the inheritance principle.
 
         Sidecars lie beside the file or in a folder above it, have its suffix, and carry no
         entity that the file does not; values of a nearer sidecar, then of one with more
         entities, win.
         """
-        metadata: dict[str, Any] = {}
+        metadata: dict[str, object] = {}
         folder = self.root
         for part in ("", *file.path.split("/")[:-1]):
             folder = folder / part
@@ -247,7 +246,7 @@ def _sidecars_in(folder: Path, name: BidsName) -> list[str]:
     return [name for _, name in sorted(fitting)]
 
 
-def _read_sidecar(path: Path) -> dict[str, Any]:
+def _read_sidecar(path: Path) -> dict[str, object]:
     content = read_json(path)
     if not isinstance(content, dict):
         raise InputError("the sidecar must hold an object", where=path.name)

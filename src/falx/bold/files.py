@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from falx.bold.tissue import TissueSignals, tissue_signals
 from falx.core.errors import collect_notices
 from falx.core.files import atomic_path, read_record, write_json
 from falx.core.grid import normalisation_grid
+from falx.core.possible import Possible
 from falx.core.records import plain
 from falx.images.nifti import load, load_mask, save
 from falx.images.warp import load_map
@@ -31,6 +33,7 @@ from falx.maps.inference.smoothness import fsl_smoothness
 __all__ = ["MotionFiles", "RehoFiles", "Sidecar", "motion_stage", "reho_stage"]
 
 CARPET_VOXELS = 1500
+SHARE, POSITIVE = Possible(0, 1), Possible(0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def motion_stage(files: MotionFiles, sidecar: Sidecar, settings: MotionSettings)
             found = realign_to_mean(np.moveaxis(run.data, 3, 0), run.affine, average.mean, found)
             average = average_run(run.data, run.affine, found.matrices)
     save(files.reference, average.mean, run.affine)
-    save(files.tsnr, average.tsnr, run.affine)
+    save(files.tsnr, average.tsnr, run.affine, possible=POSITIVE)
     write_json(files.motion, plain(MotionRecord.of(found, run, settings, notices)))
 
 
@@ -150,8 +153,8 @@ def reho_stage(
         )
         maps = homogeneity_maps(cleaned, space.mask, grid, settings, threads=threads)
         smoothness = fsl_smoothness(cleaned.T[:: max(1, len(cleaned.T) // 40)], space.mask)
+    save(files.reho, maps.found.w, grid.affine, possible=SHARE)
     for path, values in (
-        (files.reho, maps.found.w),
         (files.smoothed, maps.z),
         (files.share, maps.share),
         (files.neighbours_used, maps.found.series_used),

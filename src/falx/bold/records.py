@@ -1,9 +1,15 @@
-"""What the BOLD stages hand on as JSON: the motion of a run, and what cleaning and ReHo made."""
+"""What the BOLD stages hand on as JSON: the motion of a run, and what cleaning and ReHo made.
+
+Displacements: Power et al. 2012, NeuroImage 59:2142; Jenkinson et al. 2002, NeuroImage 17:825; Van
+Dijk et al. 2012, NeuroImage 59:431.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +29,7 @@ from falx.bold.reho import RehoMap
 from falx.bold.reho_run import Nuisance
 from falx.bold.run import BoldRun
 from falx.bold.settings import MotionSettings, RehoSettings
+from falx.core.possible import Amount, Percent, Possible, Share
 
 __all__ = ["Histogram", "MotionRecord", "RehoRecord"]
 
@@ -46,7 +53,7 @@ class MotionRecord:
         Volumes whose displacement exceeds the threshold.
     """
 
-    repetition_time_s: float
+    repetition_time_s: Amount
     dropped_volumes: int
     volumes: int
     reference: str
@@ -54,18 +61,18 @@ class MotionRecord:
     matrices: npt.NDArray[np.float64]
     parameters: npt.NDArray[np.float64]
     residual: npt.NDArray[np.float64]
-    fd_power_mm: npt.NDArray[np.float64]
-    fd_jenkinson_mm: npt.NDArray[np.float64]
-    fd_van_dijk_mm: npt.NDArray[np.float64]
+    fd_power_mm: Annotated[npt.NDArray[np.float64], Possible(0, math.inf)]
+    fd_jenkinson_mm: Annotated[npt.NDArray[np.float64], Possible(0, math.inf)]
+    fd_van_dijk_mm: Annotated[npt.NDArray[np.float64], Possible(0, math.inf)]
     spikes: tuple[int, ...]
     fd_threshold_mm: float
-    mean_fd_mm: float
-    spike_percent: float
+    mean_fd_mm: Amount
+    spike_percent: Percent
     volumes_above_0_5_mm: int
-    largest_translation_mm: float
-    largest_rotation_deg: float
-    mean_fd_jenkinson_mm: float
-    mean_fd_van_dijk_mm: float
+    largest_translation_mm: Amount
+    largest_rotation_deg: Amount
+    mean_fd_jenkinson_mm: Amount
+    mean_fd_van_dijk_mm: Amount
     beyond_limits: tuple[BeyondLimit, ...]
     excluded: bool
     reasons: tuple[str, ...]
@@ -149,16 +156,16 @@ class RehoRecord:
     dof_left: int
     nuisance_columns: Mapping[str, int]
     tissue_voxels: Mapping[str, int]
-    explained_percent: Mapping[str, tuple[float, ...]]
+    explained_percent: Mapping[str, tuple[Percent, ...]]
     mask_voxels: int
-    mean_reho: float
-    reho_quantiles: npt.NDArray[np.float64]
+    mean_reho: Share
+    reho_quantiles: Annotated[npt.NDArray[np.float64], Possible(0, 1)]
     reho_histogram: Histogram
     voxels_by_neighbours: Mapping[str, int]
-    coverage_percent: float
-    residual_fwhm_mm: npt.NDArray[np.float64]
+    coverage_percent: Percent
+    residual_fwhm_mm: Annotated[npt.NDArray[np.float64], Possible(0, math.inf)]
     notices: tuple[str, ...]
-    mean_fd_mm: float
+    mean_fd_mm: Amount
     excluded: bool
     reasons: tuple[str, ...]
 
@@ -175,7 +182,7 @@ class RehoRecord:
         residual_fwhm_mm: npt.NDArray[np.float64],
         notices: list[str],
     ) -> RehoRecord:
-        """Describe the maps of one run."""
+        """Describe the maps of one run; the three widths, shape (3,), are those of its noise."""
         values, used = found.w[found.computed], found.series_used[found.computed]
         counts, edges = np.histogram(values, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
         tissues = nuisance.tissues.items()

@@ -54,7 +54,7 @@ class Nuisance:
         parts = {"motion": friston24(parameters), "spikes": beside}
         parts |= {name: found.columns for name, found in tissues.items()}
         if settings.global_signal:
-            parts["global signal"] = series.mean(axis=0, dtype=np.float64)[:, None]
+            parts |= {"global signal": series.mean(axis=0, dtype=np.float64)[:, None]}
         return cls(parts, tissues)
 
     @property

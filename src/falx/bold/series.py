@@ -1,4 +1,8 @@
-"""The series of a run at the covered brain voxels of a template grid."""
+"""The series of a run at the covered brain voxels of a template grid.
+
+Every volume is interpolated once, its motion and both registrations taken together, as in the
+minimal pipelines of Glasser et al. 2013, NeuroImage 80:105.
+"""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from falx.cli.options import add_configuration, configuration_from
 from falx.core.errors import OptionError, check_option, check_range
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
+from falx.engine.resources import Resources
 from falx.engine.run import Outcome, Request, run_study
-from falx.engine.snakemake import Resources
 
 __all__ = ["add_study_arguments", "print_outcome", "run_command"]
 
@@ -45,7 +45,10 @@ def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
         )  # fmt: skip
     machine = parser.add_argument_group("machine")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine.add_argument("--jobs", type=int, default=cores, metavar="N", help="cores to use")
+    machine.add_argument(
+        "--jobs", "--n-procs", "--nprocs", "--cores", type=int, default=cores, metavar="N",
+        help="cores to use; jobs at a time on a cluster",
+    )  # fmt: skip
     machine.add_argument("--mem-gb", type=float, metavar="GB", help="memory to use; all if absent")
     machine.add_argument(
         "--enforce-memory", action="store_true",
@@ -54,7 +57,12 @@ def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
     machine.add_argument(
         "--serial", action="store_true", help="one step after the other, all in this process"
     )
-    machine.add_argument("--profile", default="", help="Snakemake profile of a cluster")
+    machine.add_argument(
+        "--profile", default="", help="Snakemake profile of a cluster (falx[cluster])"
+    )
+    machine.add_argument(
+        "--executor", default="", metavar="NAME", help="Snakemake executor, as slurm"
+    )
     machine.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
     add_configuration(parser, study)
 
@@ -78,7 +86,9 @@ def run_command(arguments: argparse.Namespace, study: Study) -> int:
         preset=getattr(arguments, "preset", ""),
         resources=None
         if arguments.serial
-        else Resources(arguments.jobs, mem_mb, arguments.profile, arguments.enforce_memory),
+        else Resources(
+            arguments.jobs, mem_mb, arguments.profile, arguments.enforce_memory, arguments.executor
+        ),
         dry_run=arguments.dry_run,
     )
     outcome = run_study(request, say)
@@ -128,7 +138,7 @@ def _memory_mb(arguments: argparse.Namespace) -> int | None:
     """Memory that jobs may share; on a cluster its scheduler decides unless the user does."""
     if arguments.mem_gb is not None:
         return int(check_range("--mem-gb", arguments.mem_gb, 0.1, 1e6, unit="GB") * 1000)
-    if arguments.profile:
+    if arguments.profile or arguments.executor:
         return None
     import psutil
 

@@ -14,8 +14,8 @@ from falx.cli.app import print_outcome, say
 from falx.core.errors import FalxError, check_range
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
+from falx.engine.resources import Resources
 from falx.engine.run import Request, run_study
-from falx.engine.snakemake import Resources
 from falx.phantom.cohort import simulate_cohort
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec

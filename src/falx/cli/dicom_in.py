@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from falx import __version__
 from falx.bids.derivative import description
@@ -22,7 +21,7 @@ TARGETS: dict[str, tuple[str, str, dict[str, str]]] = {
 }
 """Role to BIDS folder, suffix and entities."""
 
-PET_FIELDS: dict[str, Any] = {
+PET_FIELDS: dict[str, object] = {
     "TracerName": "FDG", "TracerRadionuclide": "F18", "TimeZero": "00:00:00", "ScanStart": 0,
     "InjectionStart": 0, "FrameTimesStart": [0], "FrameDuration": [1],
     "InjectedRadioactivityUnits": "MBq", "InjectedMass": "n/a",
@@ -98,7 +97,7 @@ def _name(label: str, session: str, role: str) -> Path:
     return Path(folder_of(entities, datatype)) / format_name(entities, suffix, ".nii.gz")
 
 
-def _pet_fields(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+def _pet_fields(sidecar: Mapping[str, object]) -> dict[str, object]:
     if "InjectedRadioactivity" not in sidecar:
         notify(
             "the DICOM files do not say how much activity was injected, which BIDS asks for",

@@ -65,12 +65,12 @@ def options_from(arguments: argparse.Namespace, settings: type[T]) -> T:
     return resolve(settings, _given(arguments, settings))  # type: ignore[no-any-return]
 
 
-def _given(arguments: argparse.Namespace, settings: type[Any]) -> dict[str, Any]:
+def _given(arguments: argparse.Namespace, settings: type[Any]) -> dict[str, object]:
     return {key: getattr(arguments, key) for key in options_of(settings) if key in arguments}
 
 
 def configuration_from(
-    arguments: argparse.Namespace, study: Study, further: Mapping[str, Any]
+    arguments: argparse.Namespace, study: Study, further: Mapping[str, object]
 ) -> Any:
     """Resolve the configuration: defaults, preset, file, options, and `further` in this order."""
     preset = getattr(arguments, "preset", "")

@@ -9,6 +9,7 @@ from falx.core.errors import InputError
 from falx.engine.bundle import PERSON, Bundle, run_bundle, send_output_to
 from falx.engine.job import Job
 from falx.engine.lease import holds_lease
+from falx.engine.local import EVERYTHING, work_off
 from falx.engine.runner import limit_memory, run_job
 
 
@@ -32,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the job; everything it prints, libraries included, goes to its log."""
     path = arguments.job.absolute()
     out = path.parents[3]
+    if arguments.stage == EVERYTHING:
+        return 0 if work_off(path, out, arguments.lease) else 1
     try:
         bundle = _read(path)
     except (OSError, ValueError, KeyError, TypeError) as error:

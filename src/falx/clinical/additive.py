@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from falx.clinical.stumps import boost
 from falx.core.checks import Floats, design_matrix, vector
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = [
     "AdditiveStudy",
@@ -65,7 +66,7 @@ class AdditiveStudy:
     interval_low: Floats
     interval_high: Floats
     r: float
-    p: float
+    p: Probability
     r_iterations: Floats
     r2: float
     mean_absolute_shapley: Floats
@@ -94,7 +95,7 @@ class PermutedFit:
     observed: float
     null_mean: float
     null_sd: float
-    p: float
+    p: Probability
     permutations: int
 
 

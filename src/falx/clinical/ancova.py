@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from falx.core.checks import Floats, binary_outcome, design_matrix, vector
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = ["Ancova", "ancova"]
 
@@ -25,11 +26,11 @@ class Ancova:
     """
 
     f_group: float
-    p_group: float
+    p_group: Probability
     f_model: float
     df_model: int
     df_residual: int
-    p_model: float
+    p_model: Probability
     difference: float
     ci_low: float
     ci_high: float

@@ -18,6 +18,7 @@ from scipy.special import gammaln
 
 from falx.core.checks import Floats
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = [
     "ChiSquare",
@@ -37,7 +38,7 @@ class ChiSquare:
 
     statistic: float
     df: int
-    p: float
+    p: Probability
     smallest_expected: float
     method: str
 
@@ -46,7 +47,7 @@ class ChiSquare:
 class FisherTest:
     """Fisher's exact test; `standard_error` is that of a sampled P, None when enumerated."""
 
-    p: float
+    p: Probability
     tables: int
     standard_error: float | None = None
 

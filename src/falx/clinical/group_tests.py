@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from falx.core.checks import Floats, vector
 from falx.core.errors import InputError, check_option
+from falx.core.possible import Probability
 
 __all__ = [
     "LeveneTest",
@@ -36,7 +37,7 @@ class TTest:
 
     t: float
     df: float
-    p: float
+    p: Probability
     difference: float
     ci_low: float
     ci_high: float
@@ -53,7 +54,7 @@ class RankTest:
     """
 
     u: float
-    p: float
+    p: Probability
     effect: float
     z_from_p: float
     exact: bool
@@ -64,7 +65,7 @@ class LeveneTest:
     """Levene's test of equal spread about the group medians (Brown and Forsythe)."""
 
     f: float
-    p: float
+    p: Probability
     sd_a: float
     sd_b: float
 

@@ -26,6 +26,7 @@ from falx.clinical.roc.curve import DelongTest, auc, delong_test
 from falx.clinical.roc.decision import DecisionCurve, decision_curve
 from falx.core.checks import Bools, Floats, binary_outcome, vector
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = ["AreaDifference", "Increment", "Slope", "area_difference", "increment", "slope_test"]
 
@@ -45,8 +46,8 @@ class Slope:
     odds_ratio: float
     ci_low: float
     ci_high: float
-    p: float | None
-    p_penalised: float
+    p: Probability | None
+    p_penalised: Probability
     penalised_only: bool
 
 
@@ -74,7 +75,7 @@ class Increment:
     n: int
     events: int
     r: float
-    p_r: float
+    p_r: Probability
     alone: Slope
     adjusted: Slope
     measure_alone: Slope

@@ -17,7 +17,8 @@ from falx.clinical.logistic.batch import BatchFit, fit_batch
 from falx.clinical.logistic.splines import place_knots, spline_basis, spline_derivative
 from falx.clinical.roc.cut_validation import correct_632_plus
 from falx.core.checks import Bools, Floats, binary_outcome, vector
-from falx.core.errors import InputError
+from falx.core.errors import InputError, check_option
+from falx.core.possible import Probability, Share
 
 __all__ = [
     "CurvePeak",
@@ -42,11 +43,11 @@ class ModelValidation:
     """
 
     model: str
-    auc: float
+    auc: Probability
     auc_harrell: float
     auc_632: float
     auc_folds: float
-    auc_leave_one_out: float
+    auc_leave_one_out: Probability
     brier: float
     brier_harrell: float
     brier_null: float
@@ -68,7 +69,7 @@ class CurvePeak:
     ci_low: float
     ci_high: float
     median: float
-    share_inside: float
+    share_inside: Share
     resamples: int
     skipped: int
 
@@ -248,6 +249,7 @@ def bootstrap_peak(
     Of a predictor (n,) every resample's curve is followed on 401 points over its range. Resamples
     without a turning point contribute the end of the range that is highest or lowest.
     """
+    check_option("kind", kind, ("maximum", "minimum"))
     event = binary_outcome(outcome)
     x = vector(predictor, "the predictor", at_least=len(event))
     grid = np.linspace(x.min(), x.max(), 401)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from falx.core.errors import InputError
+from falx.core.possible import Possible
 
-__all__ = ["Bools", "Floats", "binary_outcome", "complete_cases", "design_matrix", "vector"]
+__all__ = [
+    "Bools",
+    "Floats",
+    "Probabilities",
+    "binary_outcome",
+    "complete_cases",
+    "design_matrix",
+    "vector",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Probabilities = Annotated[Floats, Possible(0, 1)]
+"""P or Q, any shape."""
 
 
 def vector(values: ArrayLike, name: str, *, at_least: int = 1) -> Floats:

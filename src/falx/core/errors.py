@@ -8,11 +8,13 @@ prints them.
 from __future__ import annotations
 
 import difflib
+import importlib
+import importlib.util
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +26,12 @@ __all__ = [
     "InputError",
     "OptionError",
     "QualityError",
+    "check_extra_library",
     "check_option",
     "check_range",
     "check_same_grid",
     "collect_notices",
+    "extra_library",
     "notify",
 ]
 
@@ -117,7 +121,7 @@ def collect_notices() -> Iterator[list[str]]:
             )
 
 
-def check_option(name: str, value: str, allowed: Iterable[str]) -> str:
+def check_option(name: str, value: str, allowed: Iterable[str], *, where: str = "") -> str:
     """Return `value` if it is one of `allowed`, else raise and name the nearest.
 
     Examples
@@ -132,6 +136,7 @@ def check_option(name: str, value: str, allowed: Iterable[str]) -> str:
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise OptionError(
         f"unknown value for {name}",
+        where=where,
         found=repr(value),
         do=f"{hint}choose one of {', '.join(map(repr, options))}",
     )
@@ -148,6 +153,41 @@ def check_range(
         f"{name} is out of range",
         found=f"{value}{unit}",
         do=f"give a value from {low:g} to {high:g}{unit}",
+    )
+
+
+def extra_library(name: str, *, extra: str, does: str) -> Any:
+    """Return a library that an extra of the installation brings.
+
+    Parameters
+    ----------
+    extra
+        ``pip install 'falx[extra]'`` brings it.
+    does
+        What is done with it, for the sentence.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise _not_installed(name, str(error.name), extra, does) from None
+
+
+def check_extra_library(name: str, *, extra: str, does: str) -> None:
+    """Raise as :func:`extra_library` does, without loading the library."""
+    if importlib.util.find_spec(name) is None:
+        raise _not_installed(name, name, extra, does)
+
+
+def _not_installed(name: str, found: str, extra: str, does: str) -> InputError:
+    return InputError(
+        f"{does} by {name.partition('.')[0]}, which is not installed",
+        found=f"no {found}",
+        do=f"pip install 'falx[{extra}]' and run the same command again",
     )
 
 

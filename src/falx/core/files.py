@@ -20,6 +20,7 @@ from falx.core.records import record_of
 from falx.core.tables import Table, decode, parse_table, table_text
 
 __all__ = [
+    "PART",
     "atomic_path",
     "flush",
     "flush_folders",
@@ -28,12 +29,16 @@ __all__ = [
     "read_record",
     "read_table",
     "read_text",
+    "remove_parts",
     "write_json",
     "write_table",
     "write_text",
 ]
 
 T = TypeVar("T")
+
+PART = (".falx-", ".part")
+"""How the name of a file begins and ends that is not whole yet."""
 
 
 def read_text(path: Path | str) -> str:
@@ -82,15 +87,26 @@ def read_json(path: Path | str) -> Any:
     Raises
     ------
     InputError
-        If the file is missing or not JSON.
+        If the file is missing or not JSON, or a key stands twice in one object: JSON does not say
+        which of the two counts.
     """
     path = Path(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(
             "the file is not JSON that can be read", where=path.name, found=str(error)
         ) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, whose keys must differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{', '.join(twice[:3])} twice")
+    return found
 
 
 def read_record(kind: type[T], path: Path | str) -> T:
@@ -104,7 +120,7 @@ def write_table(path: Path | str, header: Sequence[str], rows: Iterable[Sequence
     write_text(path, table_text(header, rows, delimiter=delimiter))
 
 
-def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
+def write_json(path: Path | str, content: Mapping[str, object]) -> None:
     """Write JSON atomically; numbers that are not finite become null."""
     write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
 
@@ -126,7 +142,7 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         it a loss of power may leave a name without content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=PART[0], suffix=PART[1], dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -140,6 +156,12 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete files that a process was writing when it was killed."""
+    for path in folder.rglob(f"{PART[0]}*{PART[1]}"):
+        path.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

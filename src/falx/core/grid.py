@@ -102,7 +102,7 @@ def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np
 
 
 def check_affine(affine: npt.NDArray[np.floating], *, where: object = None) -> None:
-    """Raise unless the affine is finite, invertible and has voxels of a plausible size."""
+    """Raise unless the affine, shape (4, 4), is finite, invertible and of plausible voxels."""
     linear = np.asarray(affine, dtype=np.float64)[:3, :3]
     if not np.all(np.isfinite(affine)):
         found = "values that are not finite"
@@ -211,7 +211,7 @@ def opposite(side: Side) -> Side:
 
 
 def hemisphere(grid: Grid, side: Side) -> npt.NDArray[np.bool_]:
-    """Mask of the voxels whose centre lies strictly on one side, by x in mm."""
+    """Mask, shape (X, Y, Z), of the voxels whose centre lies strictly on one side, by x in mm."""
     i, j, k = np.ogrid[: grid.shape[0], : grid.shape[1], : grid.shape[2]]
     a = grid.affine[0]
     x_mm = i * a[0] + j * a[1] + k * a[2] + a[3]
@@ -219,7 +219,7 @@ def hemisphere(grid: Grid, side: Side) -> npt.NDArray[np.bool_]:
 
 
 def side_of(mask: npt.NDArray[np.generic], grid: Grid) -> Side:
-    """Side on which the centroid of a mask lies, by x in mm."""
+    """Side on which the centroid of a mask of shape (X, Y, Z) lies, by x in mm."""
     voxels = np.argwhere(mask)
     if len(voxels) == 0:
         raise GridError("an empty mask has no side")

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from falx.core.errors import InputError
+from falx.core.possible import check_possible
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -44,6 +45,11 @@ def _is_array(kind: Any) -> bool:
 def plain(record: Any) -> Any:
     """Return a record as mappings, lists and plain values that JSON can hold.
 
+    Raises
+    ------
+    QualityError
+        If a number of the record is one that cannot be; see :mod:`falx.core.possible`.
+
     Examples
     --------
     >>> from dataclasses import dataclass
@@ -53,10 +59,12 @@ def plain(record: Any) -> Any:
     >>> plain(Volume(3.5))
     {'volume_mm3': 3.5}
     """
+    for one in record if isinstance(record, list | tuple) else [record]:
+        check_possible(one)
     return _converter().unstructure(record)
 
 
-def record_of(kind: type[T], content: Mapping[str, Any], *, where: str) -> T:
+def record_of(kind: type[T], content: Mapping[str, object], *, where: str) -> T:
     """Return the record that some JSON content holds.
 
     Parameters
@@ -69,7 +77,8 @@ def record_of(kind: type[T], content: Mapping[str, Any], *, where: str) -> T:
     Raises
     ------
     InputError
-        If a key is missing or holds something else; the sentence names it.
+        If a key is missing, or holds something else or a number that cannot be; the sentence
+        names it.
 
     Examples
     --------
@@ -84,7 +93,9 @@ def record_of(kind: type[T], content: Mapping[str, Any], *, where: str) -> T:
     from cattrs.v import transform_error
 
     try:
-        return _converter().structure(content, kind)
+        record = _converter().structure(content, kind)
+        check_possible(record, where=where)
+        return record
     except (BaseValidationError, TypeError, ValueError, KeyError) as error:
         wrong = transform_error(error, path=kind.__name__)
         raise InputError(

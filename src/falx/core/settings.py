@@ -38,6 +38,20 @@ __all__ = [
 ]
 
 
+_DECLARED = "falx"
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a field of a section carries: all of an option but its key, type and default."""
+
+    help: str
+    unit: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+
+
 def option(
     default: Any,
     *,
@@ -62,8 +76,8 @@ def option(
     choices
         Accepted words; a ``Literal`` type gives them as well.
     """
-    shown = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
-    return dataclasses.field(default=default, metadata={"falx": shown})
+    shown = _Shown(help, unit, low, high, choices)
+    return dataclasses.field(default=default, metadata={_DECLARED: shown})
 
 
 def with_default(settings: type[Any], name: str, default: Any, **shown: Any) -> Any:
@@ -89,9 +103,8 @@ def with_default(settings: type[Any], name: str, default: Any, **shown: Any) -> 
     3.0
     """
     (declared,) = (item for item in dataclasses.fields(settings) if item.name == name)
-    return dataclasses.field(
-        default=default, metadata={"falx": {**declared.metadata["falx"], **shown}}
-    )
+    changed = dataclasses.replace(declared.metadata[_DECLARED], **shown)
+    return dataclasses.field(default=default, metadata={_DECLARED: changed})
 
 
 @dataclass(frozen=True)
@@ -152,13 +165,20 @@ class Option:
         if self.kind is Path:
             if not isinstance(value, str | Path):
                 raise self._wrong(value, "a path")
-            path = Path(value).expanduser().absolute()
-            if not path.is_file():
-                raise InputError(f"the file that {self.key} names does not exist", where=value)
-            return path
+            return self._file(value)
         if not isinstance(value, str):
             raise self._wrong(value, "a text")
         return check_option(self.key, value, self.choices) if self.choices else value
+
+    def _file(self, value: str | Path) -> Path:
+        try:
+            path = Path(value).expanduser().absolute()
+            there = path.is_file()
+        except (OSError, RuntimeError, ValueError):  # a name that no disk takes, a home of nobody
+            there = False
+        if not there:
+            raise InputError(f"the file that {self.key} names does not exist", where=value)
+        return path
 
     def _number(self, value: Any) -> float:
         whole = self.kind is int
@@ -167,8 +187,10 @@ class Option:
         try:
             number = float(value)
         except OverflowError:  # a whole number beyond all that a float holds
+            if self.high == float("inf"):
+                raise self._wrong(value, "a whole number of at most 300 digits") from None
             number = float("inf")
-        if whole and not number.is_integer():
+        if whole and not isinstance(value, numbers.Integral) and not number.is_integer():
             raise self._wrong(value, "a whole number")
         check_range(self.key, number, self.low, self.high, unit=self.unit)
         return self.kind(value)  # type: ignore[no-any-return]
@@ -194,7 +216,7 @@ def options_of(settings: type[Any]) -> dict[str, Option]:
     """
     found: dict[str, Option] = {}
     for item, hint in _typed_fields(settings):
-        if "falx" in item.metadata:
+        if _DECLARED in item.metadata:
             found[item.name] = _option(item.name, item, hint)
         elif dataclasses.is_dataclass(hint):
             own = options_of(hint)  # type: ignore[arg-type]
@@ -211,9 +233,9 @@ def _typed_fields(kind: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], Any
 
 
 def _option(key: str, item: dataclasses.Field[Any], hint: Any) -> Option:
-    shown = item.metadata["falx"]
+    shown: _Shown = item.metadata[_DECLARED]
     nullable = many = False
-    choices = shown["choices"]
+    choices = shown.choices
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         nullable = type(None) in typing.get_args(hint)
         (hint,) = (arm for arm in typing.get_args(hint) if arm is not type(None))
@@ -228,10 +250,10 @@ def _option(key: str, item: dataclasses.Field[Any], hint: Any) -> Option:
         item.default,
         many,
         nullable,
-        shown["help"],
-        shown["unit"],
-        shown["low"],
-        shown["high"],
+        shown.help,
+        shown.unit,
+        shown.low,
+        shown.high,
         choices,
     )
 
@@ -250,7 +272,7 @@ def keys_of(section: str, settings: type[Any]) -> dict[str, str]:
     >>> keys_of("pet", Smoothing)
     {'fwhm_mm': 'pet.fwhm_mm'}
     """
-    names = [item.name for item in dataclasses.fields(settings) if "falx" in item.metadata]
+    names = [item.name for item in dataclasses.fields(settings) if _DECLARED in item.metadata]
     return {name: f"{section}.{name}" for name in names}
 
 
@@ -300,12 +322,12 @@ def check_settings(settings: Any) -> None:
     falx.core.errors.OptionError: fwhm_mm is out of range (found: -1.0 mm); give ... 0 to 20 mm.
     """
     for item, hint in _typed_fields(type(settings)):
-        if "falx" in item.metadata:
+        if _DECLARED in item.metadata:
             declared = _option(item.name, item, hint)
             object.__setattr__(settings, item.name, declared.check(getattr(settings, item.name)))
 
 
-def resolve(configuration: type[Any], *layers: Mapping[str, Any]) -> Any:
+def resolve(configuration: type[Any], *layers: Mapping[str, object]) -> Any:
     """Build a configuration from its defaults and layers of values; the last layer wins.
 
     Parameters
@@ -319,7 +341,7 @@ def resolve(configuration: type[Any], *layers: Mapping[str, Any]) -> Any:
         For an unknown key, naming the nearest, or a value of the wrong type or range.
     """
     known = options_of(configuration)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for layer in layers:
         for key, value in layer.items():
             if key not in known:
@@ -328,11 +350,11 @@ def resolve(configuration: type[Any], *layers: Mapping[str, Any]) -> Any:
     return _built(configuration, values)
 
 
-def _built(kind: type[Any], values: Mapping[str, Any]) -> Any:
+def _built(kind: type[Any], values: Mapping[str, object]) -> Any:
     """Put values by key together; keys with a point belong to sections."""
     given = {key: value for key, value in values.items() if "." not in key}
     for section, hint in _typed_fields(kind):
-        if "falx" not in section.metadata and dataclasses.is_dataclass(hint):
+        if _DECLARED not in section.metadata and dataclasses.is_dataclass(hint):
             prefix = f"{section.name}."
             own = {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
             given[section.name] = _built(hint, own)  # type: ignore[arg-type]
@@ -347,17 +369,17 @@ def _unknown(key: str, known: list[str]) -> OptionError:
     )
 
 
-def flatten(configuration: Any) -> dict[str, Any]:
+def flatten(configuration: Any) -> dict[str, object]:
     """Return every value of a configuration by key."""
     return {
         f"{section.name}.{item.name}": getattr(getattr(configuration, section.name), item.name)
         for section in dataclasses.fields(configuration)
         for item in dataclasses.fields(getattr(configuration, section.name))
-        if "falx" in item.metadata
+        if _DECLARED in item.metadata
     }
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, object]:
     """Read a configuration file into values by key; its tables are the sections."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -367,7 +389,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError("the configuration file is not TOML", where=path, found=error) from None
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for section, items in content.items():
         if not isinstance(items, dict):
             raise OptionError(
@@ -403,4 +425,4 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, int | float):
         return repr(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # not TOML

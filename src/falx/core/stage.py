@@ -17,7 +17,7 @@ from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 from falx.core.errors import FalxError
 
-__all__ = ["Source", "Stage", "arguments_of", "check_table"]
+__all__ = ["Source", "Stage", "arguments_of", "check_table", "gathered"]
 
 ENGINE_ORIGINS = ("raw", "config", "provenance", "study")
 
@@ -45,6 +45,7 @@ class Source:
     ``"provenance.all"`` passes a mapping of stage name to provenance record, for every
     earlier stage that this subject has; reports print notices, parameters and versions from
     them. ``"study.exclusions"`` passes the table of subjects that were left out, and why;
+    ``"study.people"`` that of everybody with what happened;
     ``"study.failures"``, at the group level, that of steps that failed: an optional input
     from such a step is ``None``, and the stage runs without it.
     """
@@ -89,7 +90,9 @@ class Stage:
         that is no option may be left out of the table.
     inputs
         Argument name to source, in the notation of :meth:`Source.parse`. A subject that
-        lacks a required raw input does not get this stage.
+        lacks a required raw input does not get this stage. Names with a dot are a group:
+        ``"scaled.pet"`` and ``"scaled.flair"`` come as the one argument ``scaled``, a mapping of
+        ``pet`` and ``flair`` to their paths, without those that are ``None``.
     outputs
         Argument name to path below the output folder; ``{subject}`` stands for the label.
         All outputs of a stage are always written.
@@ -132,7 +135,8 @@ class Stage:
         self._check_signature()
 
     def _check_signature(self) -> None:
-        named = {*self.inputs, *self.outputs, *self.params}
+        _check_groups(self)
+        named = {*gathered(self.inputs), *self.outputs, *self.params}
         takes = arguments_of(self.run)
         if takes is None:
             return
@@ -143,11 +147,11 @@ class Stage:
                 f"does not take, and misses {sorted(needs - named)} that it does."
             )
 
-    def call(self, arguments: Mapping[str, Any], *, threads: int = 1) -> None:
+    def call(self, arguments: Mapping[str, object], *, threads: int = 1) -> None:
         """Call the function with values by name; those of a record are put together first."""
         function, bound = _unwrapped(self.run)
-        left = dict(arguments)
-        given: dict[str, Any] = {}
+        left = gathered(arguments)
+        given: dict[str, object] = {}
         for name, kind in _records(function).items():
             if name not in bound:
                 own = [f for f in dataclasses.fields(kind) if f.name in left]
@@ -160,6 +164,54 @@ class Stage:
     def sources(self) -> dict[str, Source]:
         """Argument name to parsed source."""
         return {role: Source.parse(text) for role, text in self.inputs.items()}
+
+
+def gathered(named: Mapping[str, object]) -> dict[str, object]:
+    """Put what is named ``group.key`` into one mapping a group, without what is ``None``.
+
+    Examples
+    --------
+    >>> gathered({"t1w": 1, "scaled.pet": 2, "scaled.flair": None, "scaled.gm": 3})
+    {'t1w': 1, 'scaled': {'pet': 2, 'gm': 3}}
+    """
+    found: dict[str, object] = {}
+    groups: dict[str, dict[str, object]] = {}
+    for name, value in named.items():
+        group, dot, key = name.partition(".")
+        if not dot:
+            found[name] = value
+            continue
+        found[group] = members = groups.setdefault(group, {})
+        if value is not None:
+            members[key] = value
+    return found
+
+
+def _check_groups(stage: Stage) -> None:
+    """Raise unless groups are of inputs, complete in themselves, and taken as a mapping."""
+    kinds = _types(stage.run)
+    for name in (*stage.outputs, *stage.params):
+        if "." in name:
+            raise FalxError(
+                f"stage {stage.name}: {name} is no input, and only inputs are grouped."
+            )
+    for name in stage.inputs:
+        group, dot, key = name.partition(".")
+        if dot and not (group.isidentifier() and key):
+            raise FalxError(f"stage {stage.name}: the input {name!r} names no member of a group.")
+        if dot and group in {*stage.inputs, *stage.outputs, *stage.params}:
+            raise FalxError(f"stage {stage.name}: {group} is named whole, and in parts by {name}.")
+        if dot and get_origin(kinds.get(group, Mapping[str, object])) is not Mapping:
+            raise FalxError(f"stage {stage.name}: {name} is of a group, but {group} no mapping.")
+
+
+def _types(run: Callable[..., None]) -> dict[str, object]:
+    """Type of every argument by name, as far as declared; of a record, those of its fields."""
+    function, _ = _unwrapped(run)
+    own = dict(get_type_hints(function)) if hasattr(function, "__annotations__") else {}
+    for kind in _records(function).values():
+        own |= get_type_hints(kind)
+    return own
 
 
 def arguments_of(run: Callable[..., None]) -> set[str] | None:
@@ -187,7 +239,7 @@ def arguments_of(run: Callable[..., None]) -> set[str] | None:
     return takes - {"threads", *bound}
 
 
-def _unwrapped(run: Callable[..., None]) -> tuple[Callable[..., None], Mapping[str, Any]]:
+def _unwrapped(run: Callable[..., None]) -> tuple[Callable[..., None], Mapping[str, object]]:
     """Return the function behind a partial, and what is bound to it."""
     return (run.func, run.keywords) if isinstance(run, partial) else (run, {})
 

@@ -56,6 +56,9 @@ class RawInput:
     judged
         Refuse an image that cannot be of its kind (:mod:`falx.images.plausible`) before the
         first stage that reads it.
+    judged_as
+        BIDS suffix whose limits it is judged by, where its own has none: ``"T1w"`` for
+        another image of the head that an MR scanner makes.
     """
 
     what: str
@@ -70,6 +73,7 @@ class RawInput:
     dataset_file: str = ""
     required: bool = False
     judged: bool = True
+    judged_as: str = ""
 
     def __post_init__(self) -> None:
         for name in ("entities", "without"):
@@ -215,6 +219,9 @@ class Study:
         Name to configuration values that differ from the defaults, by key.
     show
         Output to look at in the end, per level: ``{"participant": "report.page"}``.
+    libraries
+        Library that an extra of the installation brings to that extra and what it does, for
+        those that every run of the study needs in the end: looked for before the work begins.
     """
 
     name: str
@@ -222,8 +229,9 @@ class Study:
     stages: tuple[Stage, ...]
     raw: Mapping[str, RawInput]
     configuration: type[Any]
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     show: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_table(self.stages)
@@ -257,7 +265,9 @@ class Study:
         if origin == "subject":
             return name == "label" and stage.level == "participant"
         if origin in ("provenance", "study"):
-            return where in ("provenance.all", "study.exclusions", "study.failures")
+            return where in (
+                "provenance.all", "study.exclusions", "study.failures", "study.people"
+            )  # fmt: skip
         return where in keys
 
     def stage(self, name: str) -> Stage:

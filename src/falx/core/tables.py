@@ -12,11 +12,11 @@ import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from falx.core.errors import InputError, notify
+from falx.core.errors import InputError, check_option, notify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,11 @@ __all__ = [
     "number",
     "parse_matrix",
     "parse_table",
+    "rows_as",
     "table_text",
 ]
+
+T = TypeVar("T")
 
 MISSING = frozenset({"", "n/a", "na", "nan", "null", "#n/a"})
 """Entries that stand for no value, case ignored; BIDS asks for ``n/a``, R writes ``NA``."""
@@ -67,7 +70,7 @@ def number(text: str | None, *, where: str, what: str = "value") -> float:
     Raises
     ------
     InputError
-        If the cell holds a word.
+        If the cell holds a word, or a number that is infinite.
 
     Examples
     --------
@@ -77,9 +80,12 @@ def number(text: str | None, *, where: str, what: str = "value") -> float:
     if text is None or is_missing(text):
         return math.nan
     try:
-        return float(_clean(text))
+        value = float(_clean(text))
     except ValueError:
         raise InputError(f"the {what} is not a number", where=where, found=repr(text)) from None
+    if math.isinf(value):
+        raise InputError(f"the {what} is infinite", where=where, found=repr(text))
+    return value
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,65 @@ class Table:
     def records(self) -> list[dict[str, str]]:
         """Return each row as cells by header."""
         return [dict(zip(self.header, row, strict=True)) for row in self.rows]
+
+
+def rows_as(kind: type[T], table: Table, **headers: str) -> list[T]:
+    r"""Return the rows of a table as records whose fields name the columns.
+
+    Parameters
+    ----------
+    kind
+        A dataclass. Its fields hold text, numbers or one of some words, or such or None; a float
+        is NaN and an optional field None where the cell holds nothing.
+    headers
+        The column of a field that is called otherwise.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a cell does not fit; the sentence names its line.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Peak:
+    ...     region: str
+    ...     voxels: int
+    ...     t: float
+    >>> rows_as(Peak, parse_table("name\tvoxels\tt\nA\t7\tn/a\n", where="t.tsv"), region="name")
+    [Peak(region='A', voxels=7, t=nan)]
+    """
+    hints = get_type_hints(kind)
+    wanted = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    columns = [table.texts(table.need(headers.get(name, name))) for name in wanted]
+    kinds = [hints[name] for name in wanted]
+    return [
+        kind(
+            **{
+                name: _cell_as(hint, text, f"{table.where}, line {line}", name)
+                for hint, text, name in zip(kinds, cells, wanted, strict=True)
+            }
+        )
+        for line, *cells in zip(table.lines, *columns, strict=True)
+    ]
+
+
+def _cell_as(hint: Any, text: str, where: str, what: str) -> object:
+    """Return a cell as text, a number or one of some words."""
+    if type(None) in get_args(hint):
+        kept = next(kind for kind in get_args(hint) if kind is not type(None))
+        return None if is_missing(text) else _cell_as(kept, text, where, what)
+    if get_origin(hint) is Literal:
+        return check_option(what, text, get_args(hint), where=where)
+    if hint is str:
+        return text
+    value = number(text, where=where, what=what)
+    if hint is float:
+        return value
+    if not value.is_integer():
+        raise InputError(f"the {what} is not a whole number", where=where, found=repr(text))
+    return int(value)
 
 
 def decode(data: bytes, *, where: str) -> str:
@@ -353,7 +418,8 @@ def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = 
     Raises
     ------
     InputError
-        If there is no row, rows differ in length, or a cell holds a word.
+        If there is no row, rows differ in length, a row or a column has no name, or a cell holds
+        a word.
 
     Examples
     --------
@@ -386,12 +452,22 @@ def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = 
         columns = tuple(map(str, range(1, width)))
     else:
         columns = tuple(map(_clean, header[len(header) + 1 - width :]))
+    if not all(names) or not all(columns):
+        raise InputError(
+            "a row or a column has no name",
+            where=where,
+            found=", ".join(f"row {i}" for i, name in enumerate(names, 1) if not name)
+            or f"{columns.count('')} of {len(columns)} columns",
+            do="name it, or remove it",
+        )
     return Matrix(tuple(names), columns, np.array(values).reshape(len(names), len(columns)))
 
 
 def _row_of_numbers(cells: Sequence[str], where: str, what: str) -> list[float]:
     try:
-        return list(map(float, cells))
+        found = list(map(float, cells))
+        if math.inf not in map(abs, found):
+            return found
     except ValueError:  # an empty cell, or a word
         pass
     try:

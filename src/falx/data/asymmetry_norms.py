@@ -4,6 +4,8 @@ Mean, standard deviation and percentiles of 2 (L - R)/(L + R) in 25 pairs of reg
 cognitively normal people whose regional values the MIT package fdg-neurosegmenter 1.0.1 ships. The
 people are old, the means are scaled by the pons, and nothing is corrected for partial volume; one
 site's own controls are better wherever there are enough of them.
+
+No published source for the tails, nor for the fields: both were devised for this program in 2026.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import ndtr
 
-from falx.atlas.numbers import PAIRS
+from falx.atlas.numbers import CEREBELLAR_CORTEX, CEREBRAL_CORTEX, PAIRS
 from falx.core.errors import GridError, check_range
 from falx.core.grid import Grid, is_symmetric
-from falx.core.tables import parse_table
+from falx.core.tables import parse_table, rows_as
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 
 __all__ = [
@@ -63,15 +65,24 @@ class RegionNorm:
         How many.
     mean, sd
         Over the people.
-    quantiles
-        At 2.5, 25, 50, 75 and 97.5 %.
+    q025, q250, median, q750, q975
+        Values below which 2.5, 25, 50, 75 and 97.5 % of them lie.
     """
 
     region: str
     people: int
     mean: float
     sd: float
-    quantiles: tuple[float, ...]
+    q025: float
+    q250: float
+    median: float
+    q750: float
+    q975: float
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """At 2.5, 25, 50, 75 and 97.5 %."""
+        return self.q025, self.q250, self.median, self.q750, self.q975
 
     @property
     def about_zero(self) -> float:
@@ -119,13 +130,8 @@ def asymmetry_norms() -> Mapping[str, RegionNorm]:
     """
     where = "fdg_asymmetry_norms.tsv"
     text = (resources.files("falx.data") / where).read_text("utf-8")
-    norms = {}
-    for row in parse_table(text, where=where).records():
-        quantiles = tuple(float(row[name]) for name in ("q025", "q250", "median", "q750", "q975"))
-        norms[row["region"]] = RegionNorm(
-            row["region"], int(row["n"]), float(row["mean"]), float(row["sd"]), quantiles
-        )
-    return MappingProxyType(norms)
+    table = parse_table(text, where=where)
+    return MappingProxyType({n.region: n for n in rows_as(RegionNorm, table, people="n")})
 
 
 def healthy_sd(labels: npt.NDArray[np.integer], grid: Grid) -> Floats:
@@ -147,8 +153,8 @@ def healthy_sd(labels: npt.NDArray[np.integer], grid: Grid) -> Floats:
     values = np.zeros(grid.shape, dtype=np.float32)
     for name in SUBCORTICAL:
         values[np.isin(labels, PAIRS[name])] = spread[name]
-    values[np.isin(labels, PAIRS["cerebellar cortex"])] = spread[CEREBELLUM]
-    values[np.isin(labels, PAIRS["cerebral cortex"])] = cortex
+    values[np.isin(labels, CEREBELLAR_CORTEX)] = spread[CEREBELLUM]
+    values[np.isin(labels, CEREBRAL_CORTEX)] = cortex
     known = (values > 0).astype(np.float32)
     weight = smooth(known, grid.voxel_sizes_mm, EDGE_FWHM_MM)
     total = smooth(values, grid.voxel_sizes_mm, EDGE_FWHM_MM)

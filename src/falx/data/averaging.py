@@ -3,6 +3,9 @@
 Used by ``scripts/build_priors.py`` and by leave-one-out studies; registration itself is not
 here. Every head is averaged together with its mirror image, sides swapped, so that the result
 is symmetric to the last bit.
+
+Averages of heads and their mirror images: Fonov et al. 2011, NeuroImage 54:313, for the symmetric
+template to which the heads are registered.
 """
 
 from __future__ import annotations

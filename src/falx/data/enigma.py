@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from falx.core.errors import check_option
 from falx.core.grid import Side
-from falx.core.tables import Table, decode, parse_table
+from falx.core.tables import Table, decode, parse_table, rows_as
 
 __all__ = [
     "SYNDROMES",
@@ -44,7 +44,31 @@ class EnigmaRegion:
     name: str
     side: Side
     block: str
-    centroid_mm: tuple[float, float, float]
+    x_mm: float
+    y_mm: float
+    z_mm: float
+
+    @property
+    def centroid_mm(self) -> tuple[float, float, float]:
+        """RAS+ millimetres."""
+        return self.x_mm, self.y_mm, self.z_mm
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """What the toolbox's tables say of one region."""
+
+    region: str
+    cohens_d: float
+    p: float
+    n_controls: int
+    n_patients: int
+
+
+@dataclass(frozen=True)
+class _Associated:
+    phenotype: str
+    gene: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +101,7 @@ def enigma_regions() -> tuple[EnigmaRegion, ...]:
     >>> len(regions), regions[0].name, regions[0].side
     (82, 'L_bankssts', 'left')
     """
-    rows = _table("regions.tsv").records()
-    return tuple(
-        EnigmaRegion(
-            row["region"],
-            "left" if row["side"] == "left" else "right",
-            row["block"],
-            (float(row["x_mm"]), float(row["y_mm"]), float(row["z_mm"])),
-        )
-        for row in rows
-    )
+    return tuple(rows_as(EnigmaRegion, _table("regions.tsv"), name="region"))
 
 
 def load_enigma(syndrome: str) -> EnigmaMap:
@@ -98,20 +113,21 @@ def load_enigma(syndrome: str) -> EnigmaMap:
         A key of :data:`SYNDROMES`.
     """
     check_option("syndrome", syndrome, SYNDROMES)
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, _Effect] = {}
     for kind in ("CortThick", "SubVol"):
         # Two of the files end in columns without a name.
         table = _table(f"{syndrome}_case-controls_{kind}.csv")
-        found |= {row["Structure"]: row for row in table.records()}
+        effects = rows_as(_Effect, table, region="Structure", cohens_d="d_icv", p="pobs")
+        found |= {effect.region: effect for effect in effects}
     regions = enigma_regions()
     rows = [found[region.name] for region in regions]
     return EnigmaMap(
         syndrome,
         regions,
-        np.array([float(row["d_icv"]) for row in rows]),
-        np.array([float(row["pobs"]) for row in rows]),
-        np.array([int(float(row["n_controls"])) for row in rows]),
-        np.array([int(float(row["n_patients"])) for row in rows]),
+        np.array([row.cohens_d for row in rows]),
+        np.array([row.p for row in rows]),
+        np.array([row.n_controls for row in rows]),
+        np.array([row.n_patients for row in rows]),
     )
 
 
@@ -123,16 +139,19 @@ def gwas_genes(phenotype: str | None = None) -> tuple[str, ...]:
     phenotype
         One of the study's phenotypes, or None for all of them together.
     """
-    rows = _table("ilae_gwas_genes.tsv").records()
     if phenotype is not None:
         check_option("phenotype", phenotype, gwas_phenotypes())
-        rows = [row for row in rows if row["phenotype"] == phenotype]
-    return tuple(sorted({row["gene"] for row in rows}))
+    rows = _associated()
+    return tuple(sorted({row.gene for row in rows if phenotype in (None, row.phenotype)}))
 
 
 def gwas_phenotypes() -> tuple[str, ...]:
     """Return the phenotypes of the genome-wide association study, sorted."""
-    return tuple(sorted({row["phenotype"] for row in _table("ilae_gwas_genes.tsv").records()}))
+    return tuple(sorted({row.phenotype for row in _associated()}))
+
+
+def _associated() -> list[_Associated]:
+    return rows_as(_Associated, _table("ilae_gwas_genes.tsv"))
 
 
 def _table(name: str) -> Table:

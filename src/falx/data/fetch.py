@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from falx.core.errors import InputError, check_option
-from falx.core.tables import parse_table
+from falx.core.tables import parse_table, rows_as
 
 __all__ = ["Download", "Fetched", "catalogue", "fetch", "groups", "matches"]
 
@@ -64,19 +64,8 @@ class Fetched:
 def catalogue() -> tuple[Download, ...]:
     """Return everything that can be fetched, in the order of the catalogue."""
     text = (resources.files("falx.data") / "downloads.tsv").read_text(encoding="utf-8")
-    rows = parse_table(text, where="downloads.tsv").records()
-    return tuple(
-        Download(
-            row["group"],
-            row["path"],
-            int(row["bytes"]) if row["bytes"] else None,
-            row["checksum"],
-            row["licence"],
-            row["url"],
-            row["note"],
-        )
-        for row in rows
-    )
+    table = parse_table(text, where="downloads.tsv")
+    return tuple(rows_as(Download, table, n_bytes="bytes"))
 
 
 def groups(name: str) -> tuple[Download, ...]:

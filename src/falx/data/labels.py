@@ -3,6 +3,9 @@
 The numbers follow FreeSurfer for the brain. Those from 502 to 530 name parts of the head and
 are *not* FreeSurfer's (there 502-508 were hippocampal subfields); see ``docs/methods/priors.md``
 for how each was established.
+
+Numbers: Fischl et al. 2002, Neuron 33:341. Heads and T1w intensities: Billot et al. 2023, Medical
+Image Analysis 86:102789.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -221,14 +221,14 @@ def write_structures(priors: npt.NDArray[np.floating], grid: Grid, folder: Path)
     """
     labels, ids = head_labels(), structure_ids()
     side = dict(zip(labels.index.tolist(), labels.side, strict=True))
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, npt.NDArray[np.uint8]] = {}
     for values, structure in zip(priors, ids, strict=True):
         coded = np.rint(values * 255).astype(np.uint8)
         if side[structure] != "right" and coded.any():
             low, box = _crop(coded)
             arrays["_".join(map(str, (structure, *low)))] = box
     with atomic_path(folder / STRUCTURE_FILE) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     _write_atlas(priors, grid, folder)
 
 

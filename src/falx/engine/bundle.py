@@ -1,28 +1,32 @@
-"""A job is a person: one process runs all stages of a person that are outdated.
-
-Libraries are loaded once, and every stage runs in a fork of that process: it has memory, log,
-record and failure of its own, gives its memory back when it ends, and takes no other with it when
-it is killed. Nothing is computed before the fork, so no thread of a kernel is lost in it.
-"""
+"""A job of a cluster is a person: one process runs all stages of a person that are outdated."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from falx.core.files import write_text
 from falx.core.study import load_study
-from falx.engine.job import Job
+from falx.engine.job import GROUP, Job
 from falx.engine.lease import check_lease
+from falx.engine.pool import Pool, Step
 from falx.engine.provenance import record_path
-from falx.engine.runner import ended_silently, failure_of, limit_memory, note_failure, run_job
+from falx.engine.runner import limit_memory, run_job
 
-__all__ = ["PERSON", "Bundle", "bundle_path", "run_bundle", "send_output_to"]
+__all__ = [
+    "PERSON",
+    "Bundle",
+    "bundle_path",
+    "bundles_of",
+    "read_job",
+    "run_bundle",
+    "run_in_fork",
+    "send_output_to",
+    "write_jobs",
+]
 
 PERSON = "person-level"
 """Name of the bundles of people; no stage is called so, for it is no identifier."""
@@ -43,14 +47,13 @@ class Bundle:
 
     def write(self, path: Path) -> None:
         """Write it for the process that runs it."""
-        content = {"jobs": [job.to_json() for job in self.jobs], "threads": dict(self.threads)}
-        write_text(path, json.dumps(content))
+        write_text(path, json.dumps([dict(self.threads), *(job.to_json() for job in self.jobs)]))
 
     @classmethod
     def read(cls, path: Path) -> Bundle:
         """Read what :meth:`write` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(tuple(Job.from_json(text) for text in content["jobs"]), content["threads"])
+        threads, *jobs = json.loads(path.read_text(encoding="utf-8"))
+        return cls(tuple(map(Job.from_json, jobs)), threads)
 
 
 def bundle_path(out: Path, unit: str) -> Path:
@@ -61,55 +64,28 @@ def bundle_path(out: Path, unit: str) -> Path:
 def run_bundle(
     bundle: Bundle, out: Path, *, lease: str = "", enforce_memory: bool = False
 ) -> bool:
-    """Run what is not done yet; return whether everything is.
+    """Run what is not done yet, one stage after the other; return whether everything is.
 
     A stage that takes from a failed one is passed over, the others run.
     """
     check_lease(out, lease)
     for study in {job.study for job in bundle.jobs}:
         load_study(study)
-    broken: set[str] = set()
-    for job in bundle.jobs:
-        if record_path(out, job.id).exists():
-            continue  # by an earlier attempt of the same bundle
-        if not job.needs & broken:
-            _in_fork(_runner(job, out, bundle.threads[job.stage], lease, enforce_memory))
-            if record_path(out, job.id).exists():
-                continue
-            if failure_of(out, job.id) is None:
-                check_lease(out, lease)
-                note_failure(out, job.id, ended_silently(job))
-        broken.add(job.id)
-    return not broken
+    jobs = {job.id: job for job in bundle.jobs if not record_path(out, job.id).exists()}
+
+    def work(job_id: str) -> None:
+        job = jobs[job_id]
+        run_in_fork(job, out, bundle.threads[job.stage], lease, enforce_memory)
+
+    return Pool(work, out, lease).run(Step(job.id, tuple(job.needs)) for job in jobs.values())
 
 
-def _runner(
-    job: Job, out: Path, threads: int, lease: str, enforce_memory: bool
-) -> Callable[[], None]:
-    def work() -> None:
-        send_output_to(out / job.log)
-        if enforce_memory:
-            limit_memory(job.mem_mb)
-        run_job(job, out, threads=threads, lease=lease)
-
-    return work
-
-
-def _in_fork(work: Callable[[], None]) -> None:
-    """Run work in a fork of this process and wait for its end, however it ends."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of threads that idle in libraries: see above
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    os.waitpid(child, 0)
+def run_in_fork(job: Job, out: Path, threads: int, lease: str, enforce_memory: bool) -> None:
+    """Run a job in a process that is its own: all that is printed goes to its log."""
+    send_output_to(out / job.log)
+    if enforce_memory:
+        limit_memory(job.mem_mb)
+    run_job(job, out, threads=threads, lease=lease)
 
 
 def send_output_to(log: Path) -> None:
@@ -127,3 +103,26 @@ def bundles_of(jobs: Sequence[Job], threads: Mapping[str, int]) -> dict[str, Bun
     for job in jobs:
         units.setdefault(job.unit, []).append(job)
     return {unit: Bundle(tuple(own), threads) for unit, own in units.items()}
+
+
+def write_jobs(jobs: Sequence[Job], out: Path, threads: Mapping[str, int]) -> dict[str, Bundle]:
+    """Write jobs for the processes that run them, and return the bundles of the people."""
+    bundles = bundles_of([job for job in jobs if job.unit != GROUP], threads)
+    for unit, bundle in bundles.items():
+        bundle.write(bundle_path(out, unit))
+    for job in jobs:
+        if job.unit == GROUP:
+            write_text(_group_path(out, job.id), job.to_json())
+    return bundles
+
+
+def read_job(out: Path, job_id: str) -> Job:
+    """Read one of the jobs that :func:`write_jobs` wrote."""
+    unit = job_id.partition("/")[0]
+    if unit == GROUP:
+        return Job.from_json(_group_path(out, job_id).read_text(encoding="utf-8"))
+    return next(job for job in Bundle.read(bundle_path(out, unit)).jobs if job.id == job_id)
+
+
+def _group_path(out: Path, job_id: str) -> Path:
+    return out / ".falx" / "jobs" / f"{job_id}.json"

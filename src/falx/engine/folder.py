@@ -13,6 +13,7 @@ from falx import __version__
 from falx.bids.derivative import IGNORED, description
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
+from falx.engine.digest import read_private
 from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 
@@ -168,17 +169,17 @@ def _made_once(out: Path) -> _Made | None:
         found=".falx/folder.json",
         do="falx verify says whether anything else is",
     )
+    content = read_private(out / "dataset_description.json")
     try:
-        content = json.loads((out / "dataset_description.json").read_text(encoding="utf-8"))
         study = str(content["GeneratedBy"][0]["Description"]).removeprefix("falx ")
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (KeyError, TypeError, IndexError):
         study = ""
     return _Made(study, __version__, LAYOUT)
 
 
 def _made(out: Path) -> _Made | None:
+    content = read_private(out / ".falx" / "folder.json")
     try:
-        content = json.loads((out / ".falx" / "folder.json").read_text(encoding="utf-8"))
         return _Made(str(content["study"]), str(content["falx"]), int(content["layout"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return None

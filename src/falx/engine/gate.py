@@ -32,7 +32,8 @@ def judge_inputs(job: Job, study: Study, out: Path) -> None:
         with warnings.catch_warnings():
             if _first_reader(study, source.role) is not stage:
                 warnings.simplefilter("ignore", FalxNotice)
-            judge_file(out / file.path, wanted.suffix, what=wanted.what, where=job.unit)
+            kind = wanted.judged_as or wanted.suffix
+            judge_file(out / file.path, kind, what=wanted.what, where=job.unit)
 
 
 def _first_reader(study: Study, role: str) -> Stage:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from falx.core.errors import InputError
+from falx.engine.digest import read_private
 
 __all__ = ["LOCK", "check_lease", "holds_lease", "lease_of"]
 
@@ -14,10 +14,7 @@ LOCK = ".falx/lock.json"
 
 def lease_of(out: Path) -> str:
     """Return the token of the run that holds the folder; empty if none does."""
-    try:
-        return str(json.loads((out / LOCK).read_text(encoding="utf-8"))["lease"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    return str(read_private(out / LOCK).get("lease", ""))
 
 
 def holds_lease(out: Path, lease: str) -> bool:

@@ -6,7 +6,6 @@ failed, was left out, or was ended without a word; nobody drops out by a record 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from falx.core.files import write_table, write_text
 from falx.core.study import Study
+from falx.engine.digest import seal, unseal
 from falx.engine.job import Job, unit_of
 from falx.engine.plan import Plan
 from falx.engine.provenance import record_path
@@ -34,7 +34,8 @@ class Standing:
     ----------
     status
         ``"finished"``, ``"excluded"`` before any stage, ``"failed"``, ``"not finished"`` for a
-        step that was never begun or ended without a word, or ``"not run"``.
+        step that was never begun or ended without a word, ``"not run"``, or ``"not known"`` where
+        the note of what was planned is lost.
     stage
         The first stage that is not done.
     reason
@@ -62,7 +63,7 @@ def note_people(out: Path, planned: Iterable[str], plan: Plan) -> None:
         own[omission.stage] = omission.reason
     for exclusion in plan.excluded:
         noted[exclusion.subject] = {"excluded": exclusion.reason}
-    write_text(out / _NOTED, json.dumps(noted, ensure_ascii=False), durable=True)
+    write_text(out / _NOTED, seal({"people": noted}), durable=True)
 
 
 def excluded_people(out: Path) -> dict[str, str]:
@@ -124,6 +125,9 @@ def _standing(
         return Standing("not finished", missing[0], f"{reason} again.")
     if not done:
         return Standing("not run", "", "was not run")
+    if noted is None and len(done) < len(names):
+        reason = f"{unit}: the note of what was planned is lost; run the participant level again."
+        return Standing("not known", "", reason)
     return Standing("finished")
 
 
@@ -150,8 +154,9 @@ def _lack_reason(lacks: list[str], noted: Mapping[str, Any]) -> str:
 
 
 def _noted(out: Path) -> dict[str, dict[str, Any]]:
+    """Return what is noted of each person; nothing if the note is lost or damaged."""
     try:
-        content = json.loads((out / _NOTED).read_text(encoding="utf-8"))
+        content = unseal((out / _NOTED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(label): dict(noted) for label, noted in content.items()}
+    return {} if content is None else dict(content["people"])

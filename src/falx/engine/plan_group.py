@@ -12,13 +12,18 @@ from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
+from falx.engine.digest import Values
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
-from falx.engine.people import EXCLUSIONS, excluded_people
+from falx.engine.people import EXCLUSIONS, STATUS, excluded_people
 from falx.engine.plan import Exclusion, Plan, config_file, make_job
 from falx.engine.provenance import Record, read_record
 
 __all__ = ["plan_group"]
+
+
+TABLES = {"exclusions": EXCLUSIONS, "failures": FAILURES, "people": STATUS}
+"""Tables that the engine keeps, by the name that stages give them."""
 
 
 class _LackingError(InputError):
@@ -60,9 +65,7 @@ def _gathers(job: Job) -> bool:
 class _Group:
     """The plan of the group level, grown stage by stage."""
 
-    def __init__(
-        self, study: Study, dataset: Dataset, values: Mapping[str, Any], out: Path
-    ) -> None:
+    def __init__(self, study: Study, dataset: Dataset, values: Values, out: Path) -> None:
         self.study, self.dataset, self.values, self.out = study, dataset, values, out
         self.excluded = excluded_people(out)
         self.jobs: dict[str, Job] = {}
@@ -96,7 +99,7 @@ class _Group:
         if source.origin == "config":
             return config_file(self.values, source)
         if source.origin == "study":
-            name = FAILURES if source.role == "failures" else EXCLUSIONS
+            name = TABLES[source.role]
             return InputFile(str(self.out / name), name)
         if source.origin == "provenance":
             return {

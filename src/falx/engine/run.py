@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from falx import __version__
-from falx.core.errors import check_option, collect_notices
+from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.settings import to_toml
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
@@ -18,6 +18,7 @@ from falx.engine.failures import rescued, write_failures
 from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
+from falx.engine.local import run_here
 from falx.engine.lock import hold
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
 from falx.engine.people import note_people, write_people
@@ -25,9 +26,11 @@ from falx.engine.plan import Exclusion, Plan
 from falx.engine.plan_group import plan_group
 from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import discard, read_record, record_path
+from falx.engine.resources import Resources
 from falx.engine.runner import Finished
 from falx.engine.sequential import run_sequentially
-from falx.engine.snakemake import Resources, run_with_snakemake
+from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
+from falx.engine.stale import mark_stale
 from falx.engine.state import outdated
 
 __all__ = ["Outcome", "Request", "run_study"]
@@ -112,6 +115,10 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     """
     out = request.out.absolute()
     check_option("level", request.level, ["participant", "group"])
+    for library, (extra, does) in request.study.libraries.items():
+        check_extra_library(library, extra=extra, does=does)
+    if request.resources is not None:
+        check_installed(request.resources)
     with collect_notices() as notices:
         check_folder(out, request.dataset.index.root, request.study.name)
     for notice in notices:
@@ -125,8 +132,9 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     prepare_folder(out, request.study.name)
     people = request.dataset.index.subjects
     with hold(out) as lock:
-        open_manifest(out)
+        cancel_left(out)
         shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
+        open_manifest(out)
         try:
             _write_configuration(request, out)
             write_people(request.study, people, out)
@@ -139,6 +147,9 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
                 note_people(out, subjects, plan)
                 _remove_left_over(plan, out, say)
             finished = _run_rounds(request, plan, out, lock, say)
+            if request.level == "participant":
+                for sentence in mark_stale(out):
+                    say(f"notice: {sentence}")
         finally:
             shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
             if request.level == "participant":
@@ -231,7 +242,8 @@ def _run(
 ) -> list[Finished]:
     if request.resources is None:
         return run_sequentially(jobs, out, progress=progress, lease=lease_of(out))
-    return run_with_snakemake(jobs, out, lock=lock, resources=request.resources, progress=progress)
+    runner = run_with_snakemake if request.resources.elsewhere else run_here
+    return runner(jobs, out, lock=lock, resources=request.resources, progress=progress)
 
 
 class _Progress:

@@ -20,6 +20,7 @@ from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.files import flush, flush_folders, write_text
 from falx.core.study import load_study
 from falx.core.threads import blas_threads
+from falx.engine.digest import read_private
 from falx.engine.disk import explain
 from falx.engine.gate import judge_inputs
 from falx.engine.job import GROUP, InputFile, Job
@@ -142,10 +143,8 @@ def _attempt(
 
 def failure_of(out: Path, job_id: str) -> str | None:
     """Return the sentence of a job that failed, ``None`` if it did not."""
-    try:
-        return str(json.loads(failure_path(out, job_id).read_text(encoding="utf-8"))["reason"])
-    except (OSError, ValueError, KeyError):
-        return None
+    reason = read_private(failure_path(out, job_id)).get("reason")
+    return None if reason is None else str(reason)
 
 
 def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
@@ -290,9 +289,10 @@ def _log(path: Path) -> Iterator[Callable[[str], None]]:
         yield log
 
 
-def ended_silently(job: Job) -> str:
+def ended_silently(job_id: str) -> str:
     """Return the sentence of a job whose process is gone and left none itself."""
-    return f"{job.title}: the process ended without a word; was it killed?"
+    title = job_id.replace("/", " ")
+    return f"{title}: the process ended without a word; was it killed?"
 
 
 def failure_path(out: Path, job_id: str) -> Path:

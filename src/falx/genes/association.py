@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError, check_option
 from falx.core.multiplicity import TIE, benjamini_hochberg
 
@@ -56,9 +57,9 @@ class GeneCorrelations:
 
     r: Array
     reached: npt.NDArray[np.int64]
-    p: Array
-    q: Array
-    p_max: Array
+    p: Probabilities
+    q: Probabilities
+    p_max: Probabilities
     n_maps: int
     correlation: Correlation
 
@@ -68,8 +69,8 @@ class Tally:
     """How often profiles reached their observed product on null maps, each of shape (g,)."""
 
     reached: npt.NDArray[np.int64]
-    p: Array
-    p_max: Array
+    p: Probabilities
+    p_max: Probabilities
 
 
 @numba.njit(cache=True)

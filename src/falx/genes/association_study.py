@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from falx.core.errors import FalxNotice
 from falx.core.multiplicity import monte_carlo_p
+from falx.core.possible import Probability
 from falx.core.settings import check_settings, option
 from falx.genes.association import Correlation, GeneCorrelations, correlate, gene_correlations
 from falx.genes.nulls.generate import (
@@ -105,7 +106,7 @@ class NullComparison:
 
     method: str
     null_r2: Array
-    p: float
+    p: Probability
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,7 @@ class AssociationStudy:
     data: Joined
     settings: Settings
     model: PlsModel
-    component_p: tuple[float, ...]
+    component_p: tuple[Probability, ...]
     comparisons: tuple[NullComparison, ...]
     weights: BootstrapWeights
     genes: GeneCorrelations

@@ -218,7 +218,7 @@ def source_text(path: Path | str) -> SourceText:
     Raises
     ------
     InputError
-        If there is no such file, or it is a folder, damaged or not text.
+        If there is no such file, or it is a folder, empty, damaged or not text.
     """
     path = Path(path)
     if not path.exists():
@@ -226,8 +226,11 @@ def source_text(path: Path | str) -> SourceText:
     if path.is_dir():
         raise InputError("a file is needed, not a folder", where=path, do="name a file in it")
     raw = path.read_bytes()
+    if not raw:
+        raise InputError("the file is empty", where=path.name, do="copy or fetch it again")
+    packed = raw[:2] == b"\x1f\x8b" or path.suffix == ".gz"
     try:
-        data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        data = gzip.decompress(raw) if packed else raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             "the file is truncated or damaged", where=path.name, do="copy or fetch it again"

@@ -148,6 +148,6 @@ def as_csv(expression: Expression) -> str:
 def false_positive_share(
     found: npt.NDArray[np.bool_], genes: tuple[str, ...], planted: tuple[str, ...]
 ) -> float:
-    """Share of genes that are not planted but found."""
+    """Share of genes that are not planted but found; `found` has shape (n_genes,)."""
     truth = np.isin(np.array(genes), planted)
     return float(found[~truth].mean())

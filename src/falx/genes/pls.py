@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError, check_option, check_range
 from falx.core.multiplicity import benjamini_hochberg, two_sided_normal_p
 
@@ -72,8 +73,8 @@ class BootstrapWeights:
     weight: Array
     standard_error: Array
     z: Array
-    p: Array
-    q: Array
+    p: Probabilities
+    q: Probabilities
     convention: Convention
     n_draws: int
 

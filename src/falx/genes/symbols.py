@@ -16,8 +16,8 @@ from falx.core.errors import InputError, notify
 __all__ = ["SymbolMatch", "check_gene_list", "match_symbols", "repair_symbol"]
 
 _DATE = re.compile(
-    r"^(?:(?P<day>\d{1,2})-(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-    r"|(?P<month2>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-(?P<day2>\d{1,2}))(?:-\d{2,4})?$",
+    r"^(?:(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    r"|(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-(\d{1,2}))(?:-\d{2,4})?$",
     re.IGNORECASE,
 )
 _FAMILIES = {"sep": ("SEPT", range(1, 15)), "mar": ("MARCH", range(3, 12))}
@@ -70,9 +70,9 @@ def repair_symbol(symbol: str) -> str | None:
     date = _DATE.match(symbol)
     if date is None:
         return symbol
-    month = (date["month"] or date["month2"]).lower()
-    day = int(date["day"] or date["day2"])
-    family, members = _FAMILIES.get(month, ("", range(0)))
+    day_first, month_behind, month_first, day_behind = date.groups()
+    family, members = _FAMILIES.get((month_behind or month_first).lower(), ("", range(0)))
+    day = int(day_first or day_behind)
     return f"{family}{day}" if day in members else None
 
 

@@ -151,6 +151,8 @@ def read_region_table(source: SourceText, *, column: str | None = None) -> Regio
     names = table.texts(region)
     if len(set(names)) != len(names):
         raise InputError("a region occurs twice", where=source.name)
+    if not all(names):
+        raise InputError("a region has no name", where=source.name, do="name or remove its line")
     places = [table.find(name) for name in ("x_mm", "y_mm", "z_mm")]
     known = [table.numbers(name) for name in places if name is not None]
     n = len(names)

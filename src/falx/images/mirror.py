@@ -1,4 +1,7 @@
-"""Mirror images about x = 0 mm, whose arrays still run to the right."""
+"""Mirror images about x = 0 mm, whose arrays still run to the right.
+
+No published source: affine algebra.
+"""
 
 from __future__ import annotations
 

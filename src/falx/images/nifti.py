@@ -1,4 +1,7 @@
-"""Reading and writing image files; the only place that touches image formats."""
+"""Reading and writing image files; the only place that touches image formats.
+
+NIfTI-1: Cox et al. 2004, 10th Annual Meeting of the Organization for Human Brain Mapping.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ import numpy.typing as npt
 from falx.core.errors import FalxError, FalxNotice, GridError, InputError, notify
 from falx.core.files import atomic_path, write_json
 from falx.core.grid import Grid, check_affine, reorient_to_ras
+from falx.core.possible import Possible
 
 __all__ = [
     "Image",
@@ -99,7 +103,7 @@ def as_stored(
     ndim: int = 3,
     where: object = None,
 ) -> Image:
-    """Return values as they come back from a file of :func:`save`.
+    """Return values, shape (X, Y, Z) or with time last, as a file of :func:`save` gives them.
 
     Floats and the affine are rounded to single precision and axes are turned to RAS+, so that
     what is computed in memory equals what is computed by way of files, bit for bit. Integers
@@ -164,8 +168,9 @@ def save(
     data: npt.NDArray[Any],
     affine: npt.NDArray[np.floating],
     *,
-    sidecar: Mapping[str, Any] | None = None,
+    sidecar: Mapping[str, object] | None = None,
     repetition_time_s: float | None = None,
+    possible: Possible | None = None,
 ) -> None:
     """Write a NIfTI image atomically, with a JSON sidecar if one is given.
 
@@ -177,8 +182,17 @@ def save(
     ----------
     repetition_time_s
         Step of the fourth axis, s; headers that do not know it hold 1.
+    possible
+        What a value can be; NaN passes.
+
+    Raises
+    ------
+    QualityError
+        If a value cannot be; nothing is written.
     """
     path = Path(path)
+    if possible is not None:
+        possible.check("a value of the image", np.asarray(data), where=path.name)
     image = nib.nifti1.Nifti1Image(_storable(np.asarray(data)), np.asarray(affine))
     image.header.set_xyzt_units("mm", "sec")
     if repetition_time_s is not None:

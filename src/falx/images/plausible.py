@@ -65,12 +65,11 @@ class Limits:
 
 LIMITS: Mapping[str, Limits] = {
     "T1w": Limits(),
-    "FLAIR": Limits(),
     "pet": Limits(pet=True),
     "bold": Limits(voxel_mm=(0.5, 16.0), view_mm=30.0),
     "mask": Limits(),
 }
-"""By BIDS suffix; images of other kinds are not judged."""
+"""By BIDS suffix; images of other kinds are not judged, unless as one of these."""
 
 MOST_MASK_MM3 = 600_000.0
 """Half of a brain: no ablation and no resection is larger."""

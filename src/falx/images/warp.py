@@ -1,4 +1,8 @@
-"""Deformations as plain coordinate maps: for every voxel, where its point lies elsewhere."""
+"""Deformations as plain coordinate maps: for every voxel, where its point lies elsewhere.
+
+Deformations as maps of coordinates, which compose by sampling one at the other: Ashburner 2007,
+NeuroImage 38:95.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design
 from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
@@ -48,8 +49,8 @@ class EffectCluster:
     """A cluster of F beyond the threshold, with its familywise permutation probabilities."""
 
     cluster: Cluster
-    p_extent: float | None
-    p_mass: float | None
+    p_extent: Probability | None
+    p_mass: Probability | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas
 from falx.core.grid import Grid, apply_affine
+from falx.core.possible import Percent, Probability
 from falx.images.resample import sample
 from falx.maps.anova import EffectCluster, EffectMap
 from falx.maps.group_maps import ClusterInference, GroupMap
@@ -74,9 +75,9 @@ class RegionRow:
     cluster: int
     cluster_voxels: int
     cluster_ml: float
-    p_extent: float | None
+    p_extent: Probability | None
     error_extent: float | None
-    p_mass: float | None
+    p_mass: Probability | None
     error_mass: float | None
     region: str
     code: int
@@ -84,7 +85,7 @@ class RegionRow:
     y_mm: float
     z_mm: float
     voxels: int
-    percent_of_region: float | None
+    percent_of_region: Percent | None
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
@@ -97,13 +98,13 @@ class ClusterRow(RegionRow):
     """One region inside one cluster of t."""
 
     sign: int
-    p_fsl: float
-    p_spm: float
+    p_fsl: Probability
+    p_spm: Probability
     t: float
     z: float
     hedges_g: float
-    q: float
-    p_tfce: float | None
+    q: Probability
+    p_tfce: Probability | None
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class EffectRow(RegionRow):
     """One region inside one cluster of F."""
 
     f: float
-    q: float
-    p_voxel: float | None
+    q: Probability
+    p_voxel: Probability | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +154,7 @@ def cluster_table(
     """
     return tuple(
         ClusterRow(
-            contrast=contrast,
-            **part,
+            **vars(part),
             sign=found.cluster.sign,
             p_fsl=found.p_fsl,
             p_spm=found.p_spm,
@@ -164,7 +164,7 @@ def cluster_table(
             q=float(result.q[peak]),
             p_tfce=None if result.p_tfce is None else float(result.p_tfce[peak]),
         )
-        for found, part, peak in _parts(clusters, result.fit.t, space, result.plan)
+        for found, part, peak in _parts(clusters, result.fit.t, space, result.plan, contrast)
     )
 
 
@@ -174,13 +174,12 @@ def effect_table(
     """List clusters of F region by region, as :func:`cluster_table`."""
     return tuple(
         EffectRow(
-            contrast=contrast,
-            **part,
+            **vars(part),
             f=float(result.fit.f[peak]),
             q=float(result.q[peak]),
             p_voxel=None if result.p_voxel is None else float(result.p_voxel[peak]),
         )
-        for _, part, peak in _parts(clusters, result.fit.f, space, result.plan)
+        for _, part, peak in _parts(clusters, result.fit.f, space, result.plan, contrast)
     )
 
 
@@ -192,36 +191,39 @@ def _parts(
     statistic: npt.NDArray[np.floating],
     space: TableSpace,
     plan: PermutationPlan | None,
-) -> Iterator[tuple[Found, dict[str, Any], int]]:
+    contrast: str,
+) -> Iterator[tuple[Found, RegionRow, int]]:
     """Yield each region of each cluster: its cluster, its part of the row, its peak."""
     points_mm = apply_affine(space.grid.affine, np.argwhere(space.mask))
     codes = sample(space.atlas.image, points_mm, how="nearest").astype(np.int64)
     sizes = dict(zip(*np.unique(codes, return_counts=True), strict=True))
     voxel_ml = space.grid.voxel_volume_mm3 / 1000.0
     for number, found in enumerate(clusters, start=1):
-        whole = {
-            "cluster": number,
-            "cluster_voxels": found.cluster.extent,
-            "cluster_ml": found.cluster.extent * voxel_ml,
-            "p_extent": found.p_extent,
-            "error_extent": _error(plan, found.p_extent),
-            "p_mass": found.p_mass,
-            "error_mass": _error(plan, found.p_mass),
-        }
         for code, members in regions_of(found.cluster.rows, codes, space.min_region_voxels):
             # argmax takes the first of equal values, so ties go to the lowest linear index.
             peak = int(members[np.argmax(np.abs(statistic[members]))])
             x, y, z = (float(value) for value in points_mm[peak])
-            part = {
-                "region": region_name(code, points_mm[peak], space.atlas),
-                "code": code,
-                "x_mm": x,
-                "y_mm": y,
-                "z_mm": z,
-                "voxels": len(members),
-                "percent_of_region": 100.0 * len(members) / sizes[code] if code else None,
-            }
-            yield found, whole | part, peak
+            yield (
+                found,
+                RegionRow(
+                    contrast=contrast,
+                    cluster=number,
+                    cluster_voxels=found.cluster.extent,
+                    cluster_ml=found.cluster.extent * voxel_ml,
+                    p_extent=found.p_extent,
+                    error_extent=_error(plan, found.p_extent),
+                    p_mass=found.p_mass,
+                    error_mass=_error(plan, found.p_mass),
+                    region=region_name(code, points_mm[peak], space.atlas),
+                    code=code,
+                    x_mm=x,
+                    y_mm=y,
+                    z_mm=z,
+                    voxels=len(members),
+                    percent_of_region=100.0 * len(members) / sizes[code] if code else None,
+                ),
+                peak,
+            )
 
 
 def _error(plan: PermutationPlan | None, p: float | None) -> float | None:

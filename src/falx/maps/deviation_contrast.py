@@ -1,4 +1,7 @@
-"""Whether two groups of patients deviate differently from the controls."""
+"""Whether two groups of patients deviate differently from the controls.
+
+Permutation of labels and flipping of signs: Winkler et al. 2014, NeuroImage 92:381.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import notify
+from falx.core.possible import Amount, Percent, Probability
 from falx.maps.deviation import Deviation, control_deviation, leave_one_out_deviation
 from falx.maps.linear import t_to_z
 from falx.maps.map_sample import MapSample
@@ -21,6 +22,7 @@ __all__ = [
     "BEYOND_Z",
     "Cell",
     "DeviationDifference",
+    "DeviationRow",
     "DeviationSummary",
     "Deviations",
     "MeanDeviation",
@@ -72,11 +74,23 @@ class Deviations:
     z: npt.NDArray[np.float64]
     rows: tuple[int, ...]
     dof: int
-    controls_beyond_percent: float
+    controls_beyond_percent: Percent
 
     def of(self, *cells: Cell) -> list[int]:
         """Return the rows of `z` of the patients of some cells."""
         return [k for k, row in enumerate(self.rows) if any(row in c.rows for c in cells)]
+
+
+@dataclass(frozen=True)
+class DeviationRow:
+    """One patient: the file of the map, and which share of voxels lies beyond, in percent."""
+
+    participant_id: str
+    group: str
+    kind: str | None
+    map: str
+    below: float
+    above: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +127,8 @@ class DeviationDifference:
     n: tuple[int, int]
     dof: float
     t: float
-    p: float
-    p_error: float
+    p: Probability
+    p_error: Amount
     peak_mm: npt.NDArray[np.float64]
     region: str
     region_distance_mm: float
@@ -133,7 +147,7 @@ class DeviationSummary:
     dof: int
     covariates: tuple[str, ...]
     beyond_z: float
-    controls_beyond_percent: float
+    controls_beyond_percent: Percent
     left_out: Mapping[str, str]
     means: tuple[MeanDeviation, ...]
     differences: tuple[DeviationDifference, ...]

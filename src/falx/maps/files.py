@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from falx.core.errors import InputError, collect_notices
 from falx.core.files import read_json, read_participants, write_json, write_table
 from falx.core.grid import Grid, require_same
 from falx.core.participants import Participants
+from falx.core.possible import Possible, check_possible
 from falx.core.records import plain
 from falx.core.table_formats import TextTable, write_forms
 from falx.data.priors import ATLAS_FILE, DATA
@@ -45,6 +45,7 @@ from falx.maps.deviation_sample import (
     BEYOND_Z,
     Cell,
     DeviationDifference,
+    DeviationRow,
     Deviations,
     DeviationSummary,
     MeanDeviation,
@@ -55,13 +56,16 @@ from falx.maps.deviation_sample import (
 from falx.maps.group_maps import GroupMap, common_mask, compare
 from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summary
 from falx.maps.map_sample import MapSample, adjusted_sample, sample_described
-from falx.maps.sample import Sample, encode, of_other_kind, select_sample, without_value
+from falx.maps.sample import Measured, Sample, encode, of_other_kind, select_sample, without_value
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 
 __all__ = [
+    "Cases",
     "DeviationFiles",
+    "DeviationTest",
     "FFiles",
     "MapFiles",
+    "Pair",
     "SampleFiles",
     "Subgroup",
     "TFiles",
@@ -205,14 +209,21 @@ class Subgroup:
     controls: str
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two groups that are compared; t is positive where the first is larger."""
+
+    first: str
+    second: str
+
+
 def group_map_stage(
     files: TFiles,
     sample: SampleSettings,
     options: InferenceOptions,
     listing: Listing,
+    pair: Pair,
     *,
-    first: str,
-    second: str,
     title: str,
     seed: int,
     threads: int = 1,
@@ -221,15 +232,13 @@ def group_map_stage(
 
     Parameters
     ----------
-    first, second
-        Groups; t is positive where the first is larger.
     title
         What the maps show, for printed tables.
     seed
         Of the permutations.
     """
     question = _Question(title, options, listing, seed, threads)
-    _compare_two(files, sample, question, (first, second), read_participants(files.participants))
+    _compare_two(files, sample, question, pair, read_participants(files.participants))
 
 
 def subgroup_map_stage(
@@ -238,9 +247,8 @@ def subgroup_map_stage(
     options: InferenceOptions,
     listing: Listing,
     kept: Subgroup,
+    pair: Pair,
     *,
-    first: str,
-    second: str,
     title: str,
     seed: int,
     threads: int = 1,
@@ -249,7 +257,7 @@ def subgroup_map_stage(
     people = read_participants(files.participants)
     out = of_other_kind(files.maps, people, group_column=sample.group_column, **asdict(kept))
     question = _Question(title, options, listing, seed, threads)
-    _compare_two(files, sample, question, (first, second), people, out)
+    _compare_two(files, sample, question, pair, people, out)
 
 
 def regression_map_stage(
@@ -338,38 +346,59 @@ def anova_stage(
     _write_listed(files, title, EffectRow, rows, summary)
 
 
-def deviation_stage(
-    files: DeviationFiles,
-    sample: SampleSettings,
-    *,
-    patients: tuple[str, ...],
-    controls: str,
-    deviation: str,
-    subgroup_column: str,
-    kinds: tuple[str, ...],
-    n_permutations: int,
-    variance: str,
-    seed: int,
-    threads: int = 1,
-) -> None:
-    """Write how far every patient lies from the controls, and whether two groups differ in it.
+@dataclass(frozen=True)
+class Cases:
+    """Patients who are each compared with the controls.
 
     Parameters
     ----------
     patients
         Groups of patients, one or two.
-    deviation
-        ``adjusted``: single-subject t turned into z, covariates fitted in the controls;
-        ``plain``: (x - mean) / sd of the controls without covariates, as published.
+    controls
+        Group of controls.
     subgroup_column, kinds
         Column of the participants table that tells kinds of patients, empty if none does, and
         its entries.
-    n_permutations, seed
+    """
+
+    patients: tuple[str, ...]
+    controls: str
+    subgroup_column: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeviationTest:
+    """How patients are compared with controls, and two groups of them in that.
+
+    Parameters
+    ----------
+    deviation
+        ``adjusted``: single-subject t turned into z, covariates fitted in the controls;
+        ``plain``: (x - mean) / sd of the controls without covariates, as published.
+    n_permutations
         Of the labels of patients; 1 switches the test off.
     variance
         As in :class:`falx.maps.settings.InferenceOptions`.
     """
-    as_published = deviation == "plain"
+
+    deviation: str
+    n_permutations: int
+    variance: str
+
+
+def deviation_stage(
+    files: DeviationFiles,
+    sample: SampleSettings,
+    cases: Cases,
+    asked: DeviationTest,
+    *,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write how far every patient lies from the controls, and whether two groups differ in it."""
+    patients, controls = cases.patients, cases.controls
+    as_published = asked.deviation == "plain"
     if as_published:
         size = "none" if sample.head_size == "ancova" else sample.head_size
         sample = replace(sample, columns=(), measures=(), head_size=size)
@@ -377,18 +406,17 @@ def deviation_stage(
     with collect_notices() as notices:
         stacked = read_maps(files, sample, people, (*patients, controls))
         found = deviations_of(stacked, controls, as_published=as_published)
-    kind_of = {s: people.cell(s, subgroup_column) or "" for s in stacked.sample.subjects}
+    kind_of = {s: people.cell(s, cases.subgroup_column) or "" for s in stacked.sample.subjects}
     stem = files.index.name.removesuffix(INDEX_END)
     to = _DeviationWriter(files.index.parent, stem, stacked, found)
-    header = ("participant_id", "group", "kind", "map", "below", "above")
-    write_table(files.index, header, to.patients(kind_of))
-    cells = cells_of(stacked, patients, kind_of, kinds)
-    test = _LabelTest(
-        read_atlas(files.atlas, files.atlas_labels), n_permutations, variance, seed, threads
-    )
+    header = [item.name for item in fields(DeviationRow)]
+    write_table(files.index, header, map(astuple, to.patients(kind_of)))
+    cells = cells_of(stacked, patients, kind_of, cases.kinds)
+    atlas = read_atlas(files.atlas, files.atlas_labels)
+    test = _LabelTest(atlas, asked.n_permutations, asked.variance, seed, threads)
     summary = DeviationSummary(
         controls=controls,
-        deviation=deviation,
+        deviation=asked.deviation,
         n_controls=stacked.sample.groups.count(controls),
         dof=found.dof,
         covariates=tuple(stacked.covariates),
@@ -396,7 +424,7 @@ def deviation_stage(
         controls_beyond_percent=found.controls_beyond_percent,
         left_out=stacked.sample.left_out,
         means=tuple(to.mean(cell) for cell in cells),
-        differences=to.differences(cells, test) if n_permutations > 1 else (),
+        differences=to.differences(cells, test) if asked.n_permutations > 1 else (),
         notices=tuple(notices),
     )
     write_json(files.summary, plain(summary))
@@ -438,8 +466,8 @@ def read_maps(
     return _read_sample(files, settings, sample, measured)
 
 
-def _measured(files: SampleFiles) -> dict[str, dict[str, Any]]:
-    return {subject: read_json(path) for subject, path in files.metrics.items()}
+def _measured(files: SampleFiles) -> dict[str, Measured]:
+    return {subject: Measured.of(read_json(path)) for subject, path in files.metrics.items()}
 
 
 def _chosen(
@@ -447,7 +475,7 @@ def _chosen(
     settings: SampleSettings,
     people: Participants,
     groups: Sequence[str],
-    measured: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Measured],
     out: Mapping[str, str] | None,
 ) -> Sample:
     return select_sample(
@@ -465,7 +493,7 @@ def _read_sample(
     files: SampleFiles,
     settings: SampleSettings,
     sample: Sample,
-    measured: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Measured],
 ) -> MapSample:
     """Read the maps of chosen people inside their common mask."""
     group_design(sample.groups, sample.covariates)  # sees what is collinear before any image
@@ -535,14 +563,14 @@ def _compare_two(
     files: TFiles,
     settings: SampleSettings,
     question: _Question,
-    pair: tuple[str, str],
+    pair: Pair,
     people: Participants,
     out: Mapping[str, str] | None = None,
 ) -> None:
     """Compare two groups, without some people, and write what was found."""
-    first, second = pair
+    first, second = pair.first, pair.second
     with collect_notices() as notices:
-        stacked = read_maps(files, settings, people, pair, out=out)
+        stacked = read_maps(files, settings, people, (first, second), out=out)
         design = two_sample_design(stacked.sample.groups, first, second, stacked.covariates)
         found = question.answer(f"{first} - {second}", stacked, design, files)
     _write(files, found, settings.head_size, notices)
@@ -603,6 +631,8 @@ def _write_listed(
     summary: MapSummary,
 ) -> None:
     """Write the summary, and below lines taken from it the table in its three forms."""
+    for row in rows:
+        check_possible(row, where=title)
     table = TextTable(
         f"{title}: {summary.contrast}",
         kind.columns(),
@@ -633,7 +663,7 @@ def _save_p(
     volume = stacked.volume(np.nan if p is None else p, outside=np.nan)
     told = NO_P if p is None else P_IS.format(statistic=statistic)
     said = {"Description": told, "Units": "probability", **sidecar}
-    save(path, volume, stacked.grid.affine, sidecar=said)
+    save(path, volume, stacked.grid.affine, sidecar=said, possible=Possible(0, 1))
 
 
 def _profile(result: GroupMap, stacked: MapSample, atlas: Atlas) -> list[tuple[object, ...]]:
@@ -673,16 +703,16 @@ class _DeviationWriter:
     stacked: MapSample
     found: Deviations
 
-    def patients(self, kinds: Mapping[str, str]) -> list[tuple[object, ...]]:
+    def patients(self, kinds: Mapping[str, str]) -> list[DeviationRow]:
         """Write one map a patient; return the rows of the index, shares in percent."""
-        written: list[tuple[object, ...]] = []
+        written = []
         for z, row in zip(self.found.z, self.found.rows, strict=True):
             subject = self.stacked.sample.subjects[row]
             name = f"sub-{subject}_{self.stem}_zmap.nii.gz"
             _save_volume(self.folder / name, z, self.stacked)
             shares = (float(100 * (z < -BEYOND_Z).mean()), float(100 * (z > BEYOND_Z).mean()))
             group, kind = self.stacked.sample.groups[row], kinds[subject] or None
-            written.append((f"sub-{subject}", group, kind, name, *shares))
+            written.append(DeviationRow(f"sub-{subject}", group, kind, name, *shares))
         return written
 
     def mean(self, cell: Cell) -> MeanDeviation:

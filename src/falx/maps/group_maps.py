@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError, check_option, notify
+from falx.core.possible import Probability
 from falx.maps.design import Design, partition
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
@@ -68,10 +69,10 @@ class ClusterInference:
     """
 
     cluster: Cluster
-    p_fsl: float
-    p_spm: float
-    p_extent: float | None
-    p_mass: float | None
+    p_fsl: Probability
+    p_spm: Probability
+    p_extent: Probability | None
+    p_mass: Probability | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,66 +177,92 @@ def compare(
         Block of every image: those of one block depend on each other.
     """
     chosen = options or InferenceOptions()
-    residual_dof = design.dof
-    if residual_dof < LEAST_DOF:
-        raise InputError(
-            "the design leaves too few degrees of freedom for a corrected map",
-            found=f"{residual_dof}: {len(data)} people, columns {', '.join(design.names)}",
-            do="compare more people or use fewer covariates",
-        )
-    ratios = () if groups is None else variance_ratios(data, design, groups)
-    _warn_of_spread(ratios, groups or (), chosen)
-    unequal = groups if groups and chosen.variance == "groups" and len(set(groups)) > 1 else None
-    if unequal and chosen.n_permutations > 1:
-        _refuse_few(unequal)
+    _check_dof(design, len(data))
+    ratios = _spread(data, design, groups or (), chosen)
+    unequal = _unequal(groups or (), chosen)
     fit = fit_contrast(data, design, contrast, unequal)
-    fsl, spm, test, resels = _random_fields(data, mask, design, residual_dof, chosen)
+    fsl, spm, test, resels = _random_fields(data, mask, design, chosen)
     neighbours = neighbour_table(mask, chosen.connectivity)
     threshold = critical_t(chosen.voxel_p, fit.dof, two_tailed=chosen.two_tailed)
     enhanced = tfce(fit.t, neighbours) if chosen.enhance else None
     null = None
     if chosen.n_permutations > 1:
-        if unequal or _one_sample(design, contrast):
-            plan = sign_plan(len(data), chosen.n_permutations, rng, blocks=blocks)
-        else:
-            labels = _exchangeable(design, contrast)
-            plan = permutation_plan(
-                len(data), chosen.n_permutations, rng, labels=labels, blocks=blocks
-            )
+        plan = _plan(len(data), design, contrast, rng, unequal, blocks, chosen.n_permutations)
         spatial = SpatialStatistics(neighbours, (threshold,), chosen.enhance)
         null = permutation_null(
             data, design, contrast, plan, spatial=spatial, groups=unequal, threads=threads
         )
-    field = SpmField(resels, "T", fit.dof)
-    clusters = tuple(
-        _judge(cluster, test, field, threshold, spm, null, chosen)
-        for cluster in find_clusters(fit.t, neighbours, threshold)
-    )
-    tails = 2 if chosen.two_tailed else 1
     return GroupMap(
         fit=fit,
-        q=np.asarray(scipy.stats.false_discovery_control(fit.p * tails)),
+        q=scipy.stats.false_discovery_control(fit.p * (2 if chosen.two_tailed else 1)),
         p_voxel=None if null is None else null.p_value(np.abs(fit.t), null.t),
-        p_tfce=None
-        if null is None or null.tfce is None or enhanced is None
-        else null.p_value(np.abs(enhanced), null.tfce),
+        p_tfce=_p_enhanced(enhanced, null),
         tfce=enhanced,
         critical_t=threshold,
         fsl=fsl,
         spm=spm,
         resels=resels,
         fsl_test=test,
-        clusters=clusters,
+        clusters=tuple(
+            _judge(cluster, test, SpmField(resels, "T", fit.dof), threshold, spm, null, chosen)
+            for cluster in find_clusters(fit.t, neighbours, threshold)
+        ),
         null=null,
         options=chosen,
         variance=ratios,
     )
 
 
-def _warn_of_spread(
-    ratios: Sequence[VarianceRatio], groups: Sequence[str], options: InferenceOptions
-) -> None:
-    """Issue a notice where one variance is assumed and the groups plainly have two."""
+def _check_dof(design: Design, people: int) -> None:
+    if design.dof < LEAST_DOF:
+        raise InputError(
+            "the design leaves too few degrees of freedom for a corrected map",
+            found=f"{design.dof}: {people} people, columns {', '.join(design.names)}",
+            do="compare more people or use fewer covariates",
+        )
+
+
+def _unequal(groups: Sequence[str], options: InferenceOptions) -> Sequence[str] | None:
+    """Return the groups where each has a variance of its own, else None."""
+    if options.variance != "groups" or len(set(groups)) < 2:
+        return None
+    if options.n_permutations > 1:
+        _refuse_few(groups)
+    return groups
+
+
+def _plan(
+    people: int,
+    design: Design,
+    contrast: npt.NDArray[np.floating],
+    rng: np.random.Generator,
+    unequal: Sequence[str] | None,
+    blocks: Sequence[str] | None,
+    n: int,
+) -> PermutationPlan:
+    """Draw flips of signs for groups of unequal variance and for a mean, else permutations."""
+    if unequal or _one_sample(design, contrast):
+        return sign_plan(people, n, rng, blocks=blocks)
+    return permutation_plan(people, n, rng, labels=_exchangeable(design, contrast), blocks=blocks)
+
+
+def _p_enhanced(
+    enhanced: npt.NDArray[np.float64] | None, null: MaximaNull | None
+) -> npt.NDArray[np.float64] | None:
+    """Return the familywise P of TFCE, shape (V,), where both were computed."""
+    if null is None or null.tfce is None or enhanced is None:
+        return None
+    return null.p_value(np.abs(enhanced), null.tfce)
+
+
+def _spread(
+    data: npt.NDArray[np.floating],
+    design: Design,
+    groups: Sequence[str],
+    options: InferenceOptions,
+) -> tuple[VarianceRatio, ...]:
+    """Return how groups differ in variance; a notice where one is assumed and plainly is not."""
+    ratios = variance_ratios(data, design, groups) if groups else ()
     for one in ratios if options.variance == "equal" else ():
         n = groups.count(one.first), groups.count(one.second)
         unlike = max(one.median, 1 / max(one.median, 1e-12)) > UNLIKE_VARIANCE
@@ -249,6 +276,7 @@ def _warn_of_spread(
                 ".21 to .57 in place of .05 where 6 of 33 people spread 1.25 to 1.5 times as "
                 "far, and .18 where 16 of 43 did",
             )
+    return ratios
 
 
 def _refuse_few(groups: Sequence[str]) -> None:
@@ -275,11 +303,10 @@ def _random_fields(
     data: npt.NDArray[np.floating],
     mask: npt.NDArray[np.bool_],
     design: Design,
-    dof: int,
     options: InferenceOptions,
 ) -> tuple[FslSmoothness, SpmSmoothness, FslClusterTest, npt.NDArray[np.float64]]:
     """Smoothness from residuals in both flavours, and what follows from it."""
-    residuals = standardised_residuals(data, design)
+    residuals, dof = standardised_residuals(data, design), design.dof
     fsl, spm = fsl_smoothness(residuals, mask, dof), spm_smoothness(residuals, mask, dof)
     if fsl.fwhm_voxels.min() < LEAST_FWHM_VOXELS:
         notify(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.grid import Grid
+from falx.core.possible import Amount, Probability
 from falx.maps.anova import EffectMap
 from falx.maps.design import Orthogonality
 from falx.maps.group_maps import GroupMap
@@ -75,11 +76,11 @@ class MapSummary(SampleSummary, Asked):
         How the groups differ in it, the first against every other.
     """
 
-    dof: float
+    dof: Amount
     mask_voxels: int
     options: InferenceOptions
     clusters: int
-    least_p: Mapping[str, float | None]
+    least_p: Mapping[str, Probability | None]
     permutations: int | None
     exhaustive: bool
     monte_carlo_error: float | None

@@ -190,7 +190,10 @@ def check_data(data: npt.NDArray[np.floating], design: Design) -> None:
 
 
 def _check_spread(sd: npt.NDArray[np.float64], data: npt.NDArray[np.floating]) -> None:
-    flat = ~(sd > 1e-12 * np.maximum(np.abs(data).max(), 1e-30))
+    largest = np.abs(data).max()
+    if not np.isfinite(largest):  # of the others, so that only voxels with a hole are counted
+        largest = np.abs(data[np.isfinite(data)]).max(initial=0.0)
+    flat = ~((sd > 1e-12 * np.maximum(largest, 1e-30)) & np.isfinite(sd))
     if flat.any():
         raise InputError(
             "some voxels do not vary or are not finite over the images",

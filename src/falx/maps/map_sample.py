@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,11 @@ from falx.core.errors import InputError
 from falx.core.grid import Grid
 from falx.maps.head_size import adjust_for_tiv, sample_homogeneity
 from falx.maps.motion_correlation import MotionCorrelation, motion_correlation
-from falx.maps.sample import Sample
+from falx.maps.sample import NOT_MEASURED, Measured, Sample
 
 __all__ = ["MapSample", "SampleSummary", "adjusted_sample", "sample_described"]
+
+TIV = "tiv_ml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ def adjusted_sample(
     stack: npt.NDArray[np.float32],
     mask: npt.NDArray[np.bool_],
     grid: Grid,
-    metrics: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Measured],
     head_size: str,
 ) -> MapSample:
     """Account for head size in maps of shape (n, X, Y, Z), at the voxels of the mask.
@@ -92,15 +93,16 @@ def adjusted_sample(
         If intracranial volume is asked for and missing.
     """
     data, covariates = stack[:, mask], dict(sample.covariates)
+    measured = [metrics.get(subject, NOT_MEASURED).numbers for subject in sample.subjects]
     if head_size != "none":
-        tiv = [metrics.get(subject, {}).get("tiv_ml") for subject in sample.subjects]
+        tiv = [numbers.get(TIV) for numbers in measured]
         if None in tiv:
-            raise InputError("tiv_ml was not measured", do="choose none for head size")
+            raise InputError(f"{TIV} was not measured", do="choose none for head size")
         adjusted = adjust_for_tiv(data, np.array(tiv, dtype=float), head_size)
         data = adjusted.maps
         if adjusted.covariate is not None:
-            covariates["tiv_ml"] = adjusted.covariate
-    moved = [metrics.get(subject, {}).get("mean_fd_mm") for subject in sample.subjects]
+            covariates[TIV] = adjusted.covariate
+    moved = [numbers.get("mean_fd_mm") for numbers in measured]
     mean_fd_mm = None if None in moved else np.array(moved, dtype=np.float64)
     return MapSample(sample, data, mask, grid, covariates, mean_fd_mm)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import special
 
 from falx.core.errors import InputError
+from falx.core.possible import Percent
 
 __all__ = ["MotionCorrelation", "motion_correlation"]
 
@@ -38,7 +39,7 @@ class MotionCorrelation:
     low: float
     high: float
     limit: float
-    beyond_percent: float
+    beyond_percent: Percent
 
 
 def motion_correlation(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,53 @@ from falx.core.errors import InputError, notify
 from falx.core.participants import Participants
 from falx.maps.settings import Selection
 
-__all__ = ["Sample", "encode", "factor", "of_other_kind", "select_sample", "without_value"]
+__all__ = [
+    "Measured",
+    "Sample",
+    "encode",
+    "factor",
+    "of_other_kind",
+    "select_sample",
+    "without_value",
+]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the participant level measured of one person, and whether that counts.
+
+    Parameters
+    ----------
+    numbers
+        By name, such as ``tiv_ml`` and ``mean_fd_mm``; what has no value is left out.
+    excluded, reasons
+        The decision about the run.
+    """
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    excluded: bool = False
+    reasons: tuple[str, ...] = ("excluded",)
+
+    @classmethod
+    def of(cls, content: Mapping[str, object]) -> Measured:
+        """Take a stage's JSON, whichever stage it is, by its single numbers.
+
+        Examples
+        --------
+        >>> Measured.of({"tiv_ml": 1400, "fd_mm": [0.1, 0.2], "excluded": False}).numbers
+        {'tiv_ml': 1400.0}
+        """
+        numbers = {
+            name: float(value)
+            for name, value in content.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        reasons = content.get("reasons", cls.reasons)
+        told = tuple(map(str, reasons)) if isinstance(reasons, Sequence) else cls.reasons
+        return cls(numbers, bool(content.get("excluded")), told)
+
+
+NOT_MEASURED = Measured()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +90,7 @@ class Sample:
 def select_sample(
     subjects: Collection[str],
     people: Participants,
-    metrics: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Measured],
     *,
     selection: Selection,
     groups: tuple[str, ...],
@@ -59,8 +104,7 @@ def select_sample(
     subjects
         Those who have a map; each of them is chosen or has a reason in `left_out`.
     metrics
-        By subject: what the participant level measured; ``excluded`` and ``reasons`` decide
-        about the run.
+        By subject.
     selection, measures
         Covariates from the table (numbers, or words: M and F, or any number of sites) and
         from the metrics (``mean_fd_mm``, ``tiv_ml``).
@@ -72,15 +116,15 @@ def select_sample(
     needed = (*selection.columns, *filter(None, [selection.blocks]))
     for subject in sorted(subjects):
         group = people.cell(subject, selection.group_column)
-        measured = metrics.get(subject, {})
+        measured = metrics.get(subject, NOT_MEASURED)
         if already_out and subject in already_out:
             left_out[subject] = already_out[subject]
         elif group is None:
             left_out[subject] = f"no {selection.group_column} in the participants table"
         elif group not in groups:
             left_out[subject] = f"{selection.group_column} {group!r} is not compared"
-        elif measured.get("excluded"):
-            left_out[subject] = "; ".join(measured.get("reasons", ["excluded"]))
+        elif measured.excluded:
+            left_out[subject] = "; ".join(measured.reasons)
         else:
             chosen[subject] = group
     for column in needed:
@@ -98,29 +142,25 @@ def select_sample(
     for name in selection.columns:
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
-    if selection.blocks and people.header(selection.blocks) is None:
-        raise InputError(
-            "the participants table lacks the column of blocks", found=selection.blocks
-        )
-    blocks = tuple(str(people.cell(s, selection.blocks)) for s in chosen)
-    return Sample(
-        tuple(chosen),
-        tuple(chosen.values()),
-        covariates,
-        left_out,
-        groups,
-        blocks if selection.blocks else None,
-    )
+    blocks = _blocks(chosen, people, selection.blocks) if selection.blocks else None
+    return Sample(tuple(chosen), tuple(chosen.values()), covariates, left_out, groups, blocks)
+
+
+def _blocks(subjects: Collection[str], people: Participants, column: str) -> tuple[str, ...]:
+    if people.header(column) is None:
+        raise InputError("the participants table lacks the column of blocks", found=column)
+    return tuple(str(people.cell(s, column)) for s in subjects)
 
 
 def _measured(
-    name: str, subjects: Sequence[str], metrics: Mapping[str, Mapping[str, Any]]
+    name: str, subjects: Sequence[str], metrics: Mapping[str, Measured]
 ) -> npt.NDArray[np.float64]:
     """Return a measure of everybody, shape (n,)."""
-    missing = [s for s in subjects if metrics.get(s, {}).get(name) is None]
+    values = {s: metrics.get(s, NOT_MEASURED).numbers.get(name) for s in subjects}
+    missing = [s for s, value in values.items() if value is None]
     if missing:
         raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
-    return np.array([float(metrics[s][name]) for s in subjects])
+    return np.array(list(values.values()), dtype=np.float64)
 
 
 def without_value(subjects: Collection[str], people: Participants, column: str) -> dict[str, str]:
@@ -173,6 +213,8 @@ def of_other_kind(
 
 def factor(name: str, cells: Mapping[str, str | None]) -> dict[str, npt.NDArray[np.float64]]:
     """Turn a column into columns of a design: numbers and two words into one, k words into k - 1.
+
+    Each has the shape (n,).
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError
+from falx.core.possible import Percent
 from falx.maps.design import Design, partition
 
 __all__ = [
@@ -75,8 +76,8 @@ class VarianceRatio:
     second: str
     median: float
     limit: float
-    beyond_percent: float
-    by_chance_percent: float
+    beyond_percent: Percent
+    by_chance_percent: Percent
 
 
 def members_of(groups: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
@@ -116,6 +117,8 @@ def studentised_form(
     permuted: bool,
 ) -> StudentisedForm:
     """Bring Welch's t into closed form, for residuals that are rearranged.
+
+    The contrast has the shape (p,).
 
     Parameters
     ----------

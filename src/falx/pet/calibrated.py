@@ -9,7 +9,10 @@ docs/methods/signature.md). Growth may not leak through threads of noise: what a
 :data:`THREAD_MM` cuts off from the core goes.
 
 The probability of a voxel is that of its index being beyond that edge without noise and healthy
-asymmetry, times the probability that the focus is one.
+asymmetry, times the probability that the focus is one. :func:`false_shares` draws both once more,
+all voxels and the edge together, which gives the false share its interval.
+
+Mass of a cluster: Bullmore et al. 1999, IEEE TMI 18:32. Edge and growth have no published source.
 """
 
 from __future__ import annotations
@@ -39,7 +42,15 @@ from falx.pet.decoy import (
     widening,
 )
 
-__all__ = ["Calibrated", "Calibration", "Focus", "calibrated_signature"]
+__all__ = [
+    "EDGE",
+    "Calibrated",
+    "Calibration",
+    "ErrorDraws",
+    "Focus",
+    "calibrated_signature",
+    "false_shares",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,6 +76,7 @@ class Calibration:
     )
     draws: int = option(40, help="draws of noise and of healthy asymmetry", low=20, high=1000)
     maps: int = option(400, help="null maps of the familywise test", low=100, high=100000)
+    seed: int = option(1, help="of the draws of noise and healthy asymmetry", low=0, high=2**31)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -86,6 +98,8 @@ class Focus:
         On the template grid, within its edge.
     peak_mm
         Template mm of its lowest z.
+    lowest_z
+        Index there in its standard deviations.
     decoy_rate
         False-discovery rate by the patient's own decoy clusters; with a single focus it cannot
         be below one, and says nothing against it.
@@ -96,6 +110,7 @@ class Focus:
     depth: float
     volume_mm3: float
     peak_mm: tuple[float, float, float]
+    lowest_z: float
     decoy_rate: float
 
 
@@ -111,6 +126,9 @@ class Calibrated:
         Where it exceeds a half.
     z
         Index in its standard deviations.
+    regions, cores
+        Shape (X, Y, Z): number of the focus, from 1 in the order of `foci`, that a voxel's
+        probability belongs to, and of the focus whose core it is in; zero elsewhere.
     foci
         The most certain first.
     false_share
@@ -129,6 +147,8 @@ class Calibrated:
     probability: Floats
     mask: Mask
     z: Floats
+    regions: npt.NDArray[np.int16]
+    cores: npt.NDArray[np.int16]
     foci: tuple[Focus, ...]
     false_share: float | None
     widened: float
@@ -172,20 +192,18 @@ def calibrated_signature(
     refuting = settings.level if side is not None else 0.0
     checks = [widening(s.z(half_of(index, s.side)), s, null, refuting) for s in searches]
     factor, refuted = max(f for f, _ in checks), any(r for _, r in checks)
-    z_map, probability = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
-    foci: list[Focus] = []
+    z_map = np.zeros(grid.shape, np.float32)
+    grown: list[_Grown] = []
     every: list[float] = []
     for search in searches:
         wider = Search(search.side, search.mask, search.sd * np.float32(factor))
         half = _Half.of(np.asarray(half_of(index, search.side)), wider, grid)
         half_of(z_map, search.side)[...] = half.z
-        every += [null.probability(mass) for mass in half.low.mass]
-        for number, p in enumerate(every[len(every) - len(half.low.mass) :], start=1):
-            if p <= settings.level:
-                focus, chance = half.focus(number, p)
-                foci.append(focus)
-                part = half_of(probability, search.side)
-                np.maximum(part, chance, out=part)
+        chances = [null.probability(mass) for mass in half.low.mass]
+        every += chances
+        grown += [half.grow(n, p) for n, p in enumerate(chances, 1) if p <= settings.level]
+    grown.sort(key=lambda one: (one.focus.probability, -one.focus.volume_mm3))
+    probability, regions, cores = _painted(grown, grid)
     mask = probability > 0.5
     inside = np.concatenate([half_of(index, s.side)[s.mask] for s in searches])
     resel = voxels_per_resel(maps.noise, maps.healthy)
@@ -193,13 +211,97 @@ def calibrated_signature(
         probability=probability,
         mask=mask,
         z=z_map,
-        foci=tuple(sorted(foci, key=lambda focus: (focus.probability, -focus.volume_mm3))),
+        regions=regions,
+        cores=cores,
+        foci=tuple(one.focus for one in grown),
         false_share=float(1.0 - probability[mask].mean()) if mask.any() else None,
         widened=factor,
         refuted=refuted,
         by_voxel=tuple(decoy_rate(inside, threshold, resel) for threshold in THRESHOLDS),
         smallest_probability=min(every, default=1.0),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Grown:
+    """A focus with its core and the probability of each voxel, on its half."""
+
+    focus: Focus
+    core: Mask
+    chance: Floats
+
+
+def _painted(
+    grown: list[_Grown], grid: Grid
+) -> tuple[Floats, npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """Probability, number of its focus, and number of the core, on the whole grid."""
+    probability = np.zeros(grid.shape, np.float32)
+    regions, cores = np.zeros(grid.shape, np.int16), np.zeros(grid.shape, np.int16)
+    for number, one in enumerate(grown, start=1):
+        side = one.focus.side
+        part = half_of(probability, side)
+        more = one.chance > part
+        half_of(regions, side)[more] = number
+        half_of(cores, side)[one.core] = number
+        part[more] = one.chance[more]
+    return probability, regions, cores
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorDraws:
+    """Draws of what noise and healthy asymmetry add to the index of a patient.
+
+    Parameters
+    ----------
+    maps
+        Null maps of the patient.
+    widened
+        Factor that his decoys ask for.
+    """
+
+    maps: NullMaps
+    widened: float
+
+    def draw(self, rng: np.random.Generator) -> Floats:
+        """Draw one, shape (X, Y, Z), antisymmetric; zero where the index is not defined."""
+        noise, healthy = self.maps.noise, self.maps.healthy
+        pair = rng.integers(noise.count), rng.integers(healthy.count)
+        own, other = rng.choice(np.array([-1, 1], dtype=np.float32), 2) * np.float32(self.widened)
+        half = np.zeros(noise.where.shape, dtype=np.float32)
+        half[noise.where] = own * noise.values[pair[0]] + other * healthy.values[pair[1]]
+        whole = np.zeros(noise.grid.shape, dtype=np.float32)
+        whole[: len(half)] = half
+        whole[len(whole) - len(half) :] = -half[::-1]
+        return whole
+
+
+def false_shares(
+    found: Calibrated,
+    index: npt.NDArray[np.floating],
+    errors: ErrorDraws,
+    count: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.float64]:
+    """Draw the share of the mask that is no focus, shape (count,); empty for an empty mask.
+
+    In each draw the error is taken off the index, of the voxels and of the core that sets the
+    edge, and a focus is none at all with its familywise probability.
+    """
+    if not found.mask.any():
+        return np.empty(0)
+    wholes = [
+        (found.cores == number, np.asarray(found.mask & (found.regions == number)), focus)
+        for number, focus in enumerate(found.foci, start=1)
+    ]
+    shares = np.empty(count)
+    for row in range(count):
+        error, real = errors.draw(rng), 0
+        for core, mask, focus in wholes:
+            edge = EDGE * (focus.depth - float(error[core].mean()))
+            if rng.random() > focus.probability:
+                real += int(np.count_nonzero(index[mask] - error[mask] <= edge))
+        shares[row] = 1.0 - real / np.count_nonzero(found.mask)
+    return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,8 +320,8 @@ class _Half:
         z = search.z(index)
         return cls(index, z, search, low_clusters(z), low_clusters(-z), grid)
 
-    def focus(self, number: int, p: float) -> tuple[Focus, Floats]:
-        """Accept a cluster; return it and the probability of each voxel of this side."""
+    def grow(self, number: int, p: float) -> _Grown:
+        """Accept a cluster: find its edge, and the probability of each voxel of this side."""
         search, grid = self.search, self.grid
         core = self.low.labels == number
         depth = float(self.index[core].mean())
@@ -234,11 +336,12 @@ class _Half:
             depth=depth,
             volume_mm3=float(np.count_nonzero(extent) * grid.voxel_volume_mm3),
             peak_mm=self._peak_mm(core),
+            lowest_z=float(self.z[core].min()),
             decoy_rate=cluster_decoy_rate(
                 self.low.mass, self.high.mass, float(self.low.mass[number - 1])
             ),
         )
-        return focus, np.where(near & search.mask, chance, 0.0).astype(np.float32)
+        return _Grown(focus, core, np.where(near & search.mask, chance, 0.0).astype(np.float32))
 
     def _peak_mm(self, core: Mask) -> tuple[float, float, float]:
         """Template mm of the lowest z of a core."""

@@ -285,6 +285,8 @@ def cluster_decoy_rate(
 ) -> float:
     """False-discovery rate of the clusters of at least a mass; 1 where there is none.
 
+    Masses of targets and decoys have the shapes (n,) and (m,).
+
     Examples
     --------
     >>> cluster_decoy_rate(np.array([5.0, 9.0, 1.0]), np.array([2.0]), 4.0)

@@ -5,41 +5,57 @@ The stages of Mo et al. 2025 between the PET and the signature; :mod:`falx.pet.s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
-from falx.core.files import read_json, read_record, write_json
+from falx.core.files import read_json, read_record, write_json, write_table
 from falx.core.grid import Grid, normalisation_grid, require_same
+from falx.core.possible import Possible
 from falx.core.records import plain
-from falx.images.nifti import load, load_labels, load_mask, save
+from falx.images.nifti import as_stored, load, load_labels, load_mask, save
 from falx.images.warp import load_map
+from falx.pet.finding import ScaledPet, find_signature
+from falx.pet.foci import foci_table
 from falx.pet.frames import Pet, average_frames, check_pet
 from falx.pet.maps import Place
-from falx.pet.metrics import AsymmetryMetrics
+from falx.pet.metrics import AsymmetryMetrics, PetMetrics
+from falx.pet.noise import Noise
 from falx.pet.scaling import Scaled
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
-from falx.pet.steps import Quantity, Tissues, correct_measured, find_signature, image_asymmetry
+from falx.pet.steps import (
+    Quantity,
+    Tissues,
+    correct_measured,
+    image_asymmetry,
+    published_asymmetry,
+)
 
 __all__ = [
     "NATIVE",
     "AsymmetryFiles",
     "CorrectionFiles",
     "PlaceFiles",
+    "PublishedFiles",
+    "ScaledFiles",
     "SignatureFiles",
     "asymmetry_stage",
     "correct_stage",
+    "published_stage",
     "read_pet",
     "read_place",
     "read_scaled",
+    "read_scaled_pet",
     "signature_stage",
 ]
 
 NATIVE = "native T1w space of the pre-operative session"
+INDEX = Possible(-2, 2)
+"""Asymmetry of two amounts, which z-scores are not."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,9 @@ class CorrectionFiles:
     corrected
         Output: the corrected PET in T1w space. Its voxels are those of the PET; the rigid
         matrix stands in the affine, so nothing is interpolated. Zero where not defined.
+    noise
+        Output: standard deviation of its noise, in its unit and on its voxels; zero where it
+        is not defined, and everywhere if the noise could not be measured.
     metrics
         Output: JSON of :class:`falx.pet.metrics.PetMetrics`.
     """
@@ -70,18 +89,28 @@ class CorrectionFiles:
     csf: Path
     structures: Path
     corrected: Path
+    noise: Path
     metrics: Path
 
 
-def correct_stage(files: CorrectionFiles, settings: Correction, *, threads: int = 1) -> None:
-    """Correct the PET for partial volume on its own voxels."""
+def correct_stage(
+    files: CorrectionFiles, settings: Correction, *, seed: int = 1, threads: int = 1
+) -> None:
+    """Correct the PET for partial volume on its own voxels, and measure its noise.
+
+    Parameters
+    ----------
+    seed
+        Of the draws that calibrate the noise.
+    """
     with collect_notices() as notices:
         measured = read_pet(files.pet, frames=settings.frames)
         to_t1 = np.linalg.inv(load_matrix(files.matrix))
         tissues = Tissues(
             load(files.gm), load(files.wm), load(files.csf), load_labels(files.structures)
         )
-        found = correct_measured(measured, to_t1, tissues, settings, threads=threads)
+        rng = np.random.default_rng(seed)
+        found = correct_measured(measured, to_t1, tissues, settings, rng=rng, threads=threads)
     metrics = replace(found.metrics, notices=tuple(notices))
     sidecar = {
         "Description": f"PET after partial-volume correction ({metrics.method})",
@@ -90,6 +119,15 @@ def correct_stage(files: CorrectionFiles, settings: Correction, *, threads: int 
         "Units": metrics.units,
     }
     save(files.corrected, found.image.data, found.image.affine, sidecar=sidecar)
+    noise = {
+        "Description": "standard deviation of the noise of the corrected PET, measured in its "
+        "residuals; zero where the image is not defined",
+        "NoiseFilterFWHM": list(metrics.noise.fwhm_mm),
+        "SkullStripped": metrics.method != "none",
+        "SpatialReference": NATIVE,
+        "Units": metrics.units,
+    }
+    save(files.noise, found.noise.sd.data, found.noise.sd.affine, sidecar=noise)
     write_json(files.metrics, plain(metrics))
 
 
@@ -171,10 +209,99 @@ def asymmetry_stage(
     index = {"Description": f"asymmetry index of {quantity.name}", **common}
     intensity = {"Description": f"{quantity.name} on the {settings.scale} scale", **common}
     save(files.scaled_template, found.scaled.image, grid.affine, sidecar=intensity)
-    save(files.asymmetry_template, found.index, grid.affine, sidecar=index)
+    limits = None if settings.scale == "z" else INDEX
+    save(files.asymmetry_template, found.index, grid.affine, sidecar=index, possible=limits)
     placed = {**index, "SpatialReference": NATIVE}
-    save(files.asymmetry_native, found.native, place.native.affine, sidecar=placed)
+    save(
+        files.asymmetry_native,
+        found.native,
+        place.native.affine,
+        sidecar=placed,
+        possible=limits,
+    )
     write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
+
+
+@dataclass(frozen=True)
+class PublishedFiles:
+    """Files of :func:`published_stage`.
+
+    Parameters
+    ----------
+    pet, matrix
+        Inputs: the measured PET, and JSON of its coregistration, T1w mm → PET mm.
+    scaled_template
+        Output: the PET in template space, neither corrected nor smoothed, on the z + 5 scale.
+    metrics
+        Output: JSON of :class:`falx.pet.metrics.AsymmetryMetrics`.
+    """
+
+    pet: Path
+    matrix: Path
+    scaled_template: Path
+    metrics: Path
+
+
+def published_stage(
+    files: PublishedFiles, where: PlaceFiles, *, frames: str, voxel_mm: float, threads: int = 1
+) -> None:
+    """Asymmetry of the PET as the scripts of Mo 2025 take it, whatever the run's own choices.
+
+    Parameters
+    ----------
+    frames
+        Of a dynamic PET; see :func:`read_pet`.
+    voxel_mm
+        Of the template grid.
+    """
+    place = read_place(where, normalisation_grid(voxel_mm), threads)
+    with collect_notices() as notices:
+        to_t1 = np.linalg.inv(load_matrix(files.matrix))
+        measured = read_pet(files.pet, frames=frames).image
+        image = as_stored(measured.data, to_t1 @ measured.affine)
+        found = published_asymmetry(image, place)
+    sidecar = {
+        "Description": "PET on the z + 5 scale, neither corrected nor smoothed (Mo 2025, scripts)",
+        "SkullStripped": True,
+        "Units": "1",
+    }
+    save(files.scaled_template, found.scaled.image, place.template.affine, sidecar=sidecar)
+    write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
+
+
+@dataclass(frozen=True)
+class ScaledFiles:
+    """Inputs: a PET in template space with all that its signature rests on.
+
+    Parameters
+    ----------
+    scaled_template, asymmetry_metrics
+        Outputs of :func:`asymmetry_stage`. The asymmetry is taken anew from the scaled image, on
+        the scale that each threshold belongs to.
+    noise, pet_metrics
+        Outputs of :func:`correct_stage`.
+    published_scaled, published_metrics
+        Outputs of :func:`published_stage`.
+    """
+
+    scaled_template: Path
+    asymmetry_metrics: Path
+    noise: Path
+    pet_metrics: Path
+    published_scaled: Path
+    published_metrics: Path
+
+
+def read_scaled_pet(files: ScaledFiles) -> tuple[ScaledPet, Grid]:
+    """Read a PET in template space, and that grid."""
+    scaled, grid, facts = read_scaled(files.scaled_template, files.asymmetry_metrics)
+    published, other, _ = read_scaled(files.published_scaled, files.published_metrics)
+    require_same("scaled PET", grid, "PET of the published chain", other)
+    correction = read_record(PetMetrics, files.pet_metrics)
+    noise = None
+    if correction.noise.reason is None:
+        noise = Noise(load(files.noise), np.array(correction.noise.fwhm_mm))
+    return ScaledPet(scaled, facts, correction, noise, published), grid
 
 
 @dataclass(frozen=True)
@@ -183,53 +310,71 @@ class SignatureFiles:
 
     Parameters
     ----------
-    scaled_template, asymmetry_metrics
-        Inputs: outputs of :func:`asymmetry_stage`. The asymmetry is taken anew from the scaled
-        image, on the scale that each threshold belongs to.
     gm
         Input on the T1w grid.
     signature_template, signature_native
-        Outputs: masks at the chosen threshold.
+        Outputs: masks by the definition of this run.
     published_native
-        Output: mask at the published threshold, z + 5 scale, both sides, no grey-matter floor.
+        Output: mask by the definition of Mo 2025 (scripts), in the PET of the published chain.
+    probability_template, probability_native
+        Outputs: probability of belonging to a calibrated focus, whatever the definition.
+    foci
+        Output: TSV of the foci of both sides.
     metrics
         Output: JSON of :class:`falx.pet.metrics.SignatureMetrics`.
     """
 
-    scaled_template: Path
-    asymmetry_metrics: Path
     gm: Path
     signature_template: Path
     signature_native: Path
     published_native: Path
+    probability_template: Path
+    probability_native: Path
+    foci: Path
     metrics: Path
 
 
 def signature_stage(
     files: SignatureFiles,
+    pet: ScaledFiles,
     where: PlaceFiles,
     settings: SignatureRule,
     *,
     side: str | None,
     threads: int = 1,
 ) -> None:
-    """Personalised signature of the PET, at the chosen and at the published threshold.
+    """Personalised signature of the PET, and that of the publication beside it.
 
     Parameters
     ----------
     side
-        Declared side of the focus, ``"left"`` or ``"right"``; ``None`` where none is declared:
-        the side whose mesial temporal lobe is lower.
+        Declared side of the focus, ``"left"`` or ``"right"``; ``None`` where none is declared.
     """
-    scaled, grid, facts = read_scaled(files.scaled_template, files.asymmetry_metrics)
+    of, grid = read_scaled_pet(pet)
     place, grey = read_place(where, grid, threads), load(files.gm)
     with collect_notices() as notices:
-        found = find_signature(scaled, facts, place, grey, settings, side=side)
-    what = {"SpatialReference": NATIVE, "Type": "ROI"}
-    save(files.signature_template, found.chosen.template, grid.affine, sidecar={"Type": "ROI"})
-    save(files.signature_native, found.chosen.native, place.native.affine, sidecar=what)
-    save(files.published_native, found.published.native, place.native.affine, sidecar=what)
-    write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
+        rng = np.random.default_rng(settings.seed)
+        found = find_signature(of, place, grey, settings, side=side, rng=rng)
+    metrics = replace(found.metrics, notices=tuple(notices))
+    what = {"Type": "ROI", "Description": f"signature, {metrics.definition}"}
+    placed = {"SpatialReference": NATIVE}
+    native = place.native.affine
+    save(files.signature_template, found.chosen.template, grid.affine, sidecar=what)
+    save(files.signature_native, found.chosen.native, native, sidecar=what | placed)
+    published = {"Type": "ROI", "Description": "signature as the scripts of Mo 2025 define it"}
+    assert found.published is not None  # read_scaled_pet always gives its image
+    save(files.published_native, found.published.native, native, sidecar=published | placed)
+    chance = {
+        "Description": "probability of belonging to a focus that neither noise nor healthy "
+        "asymmetry accounts for; zero away from foci"
+        + ("" if metrics.calibrated else "; the noise of this PET is not known: all zero"),
+        "Units": "1",
+    }
+    save(files.probability_template, found.probability_template, grid.affine, sidecar=chance)
+    save(files.probability_native, found.probability, native, sidecar=chance | placed)
+    foci = () if metrics.calibrated is None else metrics.calibrated.everywhere
+    write_table(files.foci, *foci_table(foci))
+    write_json(files.metrics, plain(metrics))
 
 
 def read_scaled(image: Path, metrics: Path) -> tuple[Scaled, Grid, AsymmetryMetrics]:
@@ -277,9 +422,10 @@ def read_pet(path: Path, *, frames: str = "static") -> Pet:
         if "3D image is needed" not in str(error):
             raise
         image = average_frames(
-            load(path, ndim=4), frames, sidecar.get("FrameDuration"), where=path.name
+            load(path, ndim=4), frames, _durations(sidecar, path.name), where=path.name
         )
-    units = sidecar.get("Units")
+    told = sidecar.get("Units")
+    units = str(told) if told else None
     if units is None:
         notify(
             "the PET has no unit; asymmetry does not depend on its scale, activities are in "
@@ -289,7 +435,24 @@ def read_pet(path: Path, *, frames: str = "static") -> Pet:
     return Pet(check_pet(image, where=path.name), units)
 
 
-def _sidecar(path: Path) -> dict[str, Any]:
+def _durations(sidecar: Mapping[str, object], where: str) -> list[float] | None:
+    """Return what the sidecar says of the frames, None if it says nothing."""
+    durations = sidecar.get("FrameDuration")
+    if durations is None:
+        return None
+    listed = durations if isinstance(durations, list) else [durations]
+    numbers = [float(d) for d in listed if isinstance(d, int | float)]
+    if len(numbers) != len(listed):
+        raise InputError(
+            "FrameDuration is no list of numbers",
+            where=where,
+            found=repr(durations)[:60],
+            do="write the seconds of every frame into the sidecar, such as [300, 300]",
+        )
+    return numbers
+
+
+def _sidecar(path: Path) -> dict[str, object]:
     beside = path.with_name(path.name.split(".nii")[0] + ".json")
     if not beside.exists():
         return {}

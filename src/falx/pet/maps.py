@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option
 from falx.core.grid import Grid, Side, mirror
+from falx.core.possible import AsymmetryIndex
 from falx.images.nifti import Image
 from falx.images.resample import Interpolation, pull
 from falx.images.smooth import smooth
@@ -100,8 +101,8 @@ class StructureAsymmetry:
         The structure in template space against its mirror.
     """
 
-    mean_asymmetry: float | None
-    ratio_of_means: float | None
+    mean_asymmetry: AsymmetryIndex | None
+    ratio_of_means: AsymmetryIndex | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from falx.core.grid import Side
+from falx.core.possible import (
+    Amount,
+    AsymmetryIndex,
+    BrainMm3,
+    Probability,
+    Share,
+)
+from falx.pet.decoy import DecoyRate
+from falx.pet.foci import FocusRow
+from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
-from falx.pet.signature import Threshold
+from falx.pet.signature import PUBLISHED_THRESHOLD, Threshold
 
-__all__ = ["AsymmetryMetrics", "PetMetrics", "SignatureMetrics"]
+__all__ = [
+    "AsymmetryMetrics",
+    "CalibratedMetrics",
+    "Definition",
+    "NoiseMetrics",
+    "PetMetrics",
+    "SignatureMetrics",
+]
+
+
+@dataclass(frozen=True)
+class NoiseMetrics:
+    """Of the noise of a PET, measured in its own residuals (:mod:`falx.pet.noise`).
+
+    Parameters
+    ----------
+    fwhm_mm
+        Of the filter that it is seen through, along each voxel axis; empty where the noise could
+        not be measured.
+    share
+        Median standard deviation in grey matter, over the mean activity there; ``None`` likewise.
+    reason
+        Why it could not be measured; ``None`` where it was.
+    """
+
+    fwhm_mm: tuple[float, ...]
+    share: Amount | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,15 +72,18 @@ class PetMetrics:
         Structure to side to asymmetry of the activities.
     regional_asymmetry_se
         Structure to the standard error that the noise gives it.
+    noise
+        Of the image before the correction.
     """
 
     method: str
-    effective_psf_fwhm_mm: float
-    floor: float
+    effective_psf_fwhm_mm: Amount
+    floor: Share
     units: str
     activity: Mapping[str, float]
-    regional_asymmetry: Mapping[str, Mapping[Side, float]]
-    regional_asymmetry_se: Mapping[str, float]
+    regional_asymmetry: Mapping[str, Mapping[Side, AsymmetryIndex]]
+    regional_asymmetry_se: Mapping[str, Amount]
+    noise: NoiseMetrics
     notices: tuple[str, ...] = ()
 
 
@@ -65,6 +105,9 @@ class AsymmetryMetrics:
         Of the unscaled image in the reference.
     structures
         Structure to side to asymmetry.
+    field_index
+        Index that the receive field alone would make, the 95th percentile of its size in the
+        brain; ``None`` where no field was taken out.
     """
 
     quantity: str
@@ -73,9 +116,105 @@ class AsymmetryMetrics:
     smoothing_fwhm_mm: float
     least: float | None
     mean: float
-    sd: float
+    sd: Amount
     structures: Mapping[str, Mapping[Side, StructureAsymmetry]]
     notices: tuple[str, ...] = ()
+    field_index: Amount | None = None
+
+    @property
+    def unbounded(self) -> tuple[str, ...]:
+        """Fields that may be anything: z-scores are no amounts, and their mean may be zero."""
+        return ("structures",) if self.scale == "z" else ()
+
+
+@dataclass(frozen=True)
+class Definition:
+    """By which rule a mask is a signature; rates of two definitions are not comparable.
+
+    Parameters
+    ----------
+    method
+        ``"calibrated"`` or ``"threshold"``.
+    correction
+        Partial-volume correction of the PET.
+    scale
+        Intensity scale that the rule is applied on.
+    cut
+        Familywise level of ``calibrated``, asymmetry index of ``threshold``.
+    """
+
+    method: str
+    correction: str
+    scale: str
+    cut: float
+
+    @property
+    def published(self) -> bool:
+        """Whether it is that of the scripts of Mo 2025, which cuts and models belong to."""
+        return self.method == "threshold" and (self.correction, self.scale, self.cut) == (
+            "none",
+            PUBLISHED_THRESHOLD.scale,
+            PUBLISHED_THRESHOLD.value,
+        )
+
+    def __str__(self) -> str:
+        """Say it in a clause."""
+        rule = f"index {self.cut:g} on the {self.scale} scale"
+        if self.method == "calibrated":
+            rule = f"foci at a familywise rate of {self.cut:g}"
+        pvc = "without partial-volume correction"
+        if self.correction != "none":
+            pvc = f"PET corrected by {self.correction}"
+        return f"{self.method} ({rule}; {pvc})"
+
+
+@dataclass(frozen=True)
+class CalibratedMetrics:
+    """Of the calibrated signature.
+
+    Parameters
+    ----------
+    level
+        Familywise rate of false foci that was accepted.
+    searched
+        Sides that foci were sought on.
+    foci
+        Of the mask, the most certain first.
+    volume_mm3
+        Of the mask on the T1w grid.
+    false_share, false_share_low, false_share_high
+        Expected share of the mask that is no focus, with an interval of 95 %; ``None`` for an
+        empty mask.
+    smallest_probability
+        Of any cluster, accepted or not; 1 without any.
+    widened, refuted
+        See :class:`falx.pet.calibrated.Calibrated`.
+    by_voxel
+        False-discovery rates of thresholds by the patient's own decoys.
+    noise_sd, healthy_sd
+        Median standard deviation of the index in the grey matter that was searched, by the noise
+        and by healthy people's asymmetry.
+    everywhere
+        Foci sought on both sides, the most certain first.
+    suggested
+        Side that the image suggests of itself.
+    """
+
+    level: Probability
+    searched: tuple[Side, ...]
+    foci: tuple[FocusRow, ...]
+    volume_mm3: BrainMm3
+    false_share: Share | None
+    false_share_low: Share | None
+    false_share_high: Share | None
+    smallest_probability: Probability
+    widened: float
+    refuted: bool
+    by_voxel: tuple[DecoyRate, ...]
+    noise_sd: Amount
+    healthy_sd: Amount
+    everywhere: tuple[FocusRow, ...]
+    suggested: SuggestedSide
 
 
 @dataclass(frozen=True)
@@ -86,16 +225,23 @@ class SignatureMetrics:
     ----------
     side, side_from
         Side of the focus, and whether it was declared or found in the asymmetry.
+    definition
+        By which rule the mask is a signature.
     threshold, published_threshold
         Of the run and of the publication.
     volume_mm3, published_volume_mm3
-        Volume of the signature on the T1w grid at either.
+        Volume on the T1w grid of the signature, and of that which the publication defines;
+        ``None`` where the measured PET is not known.
+    calibrated
+        ``None`` where the noise of the PET is not known.
     """
 
     side: Side
     side_from: str
+    definition: Definition
     threshold: Threshold
     published_threshold: Threshold
-    volume_mm3: float
-    published_volume_mm3: float
+    volume_mm3: BrainMm3
+    published_volume_mm3: BrainMm3 | None
+    calibrated: CalibratedMetrics | None
     notices: tuple[str, ...] = ()

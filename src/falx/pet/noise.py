@@ -24,11 +24,11 @@ from scipy import ndimage
 
 from falx.core.errors import InputError
 from falx.core.grid import Grid, mirror
-from falx.images.nifti import Image
+from falx.images.nifti import Image, as_stored
 from falx.images.resample import sample
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 from falx.pet.maps import MOST, Place
-from falx.pet.pvc import Spread
+from falx.pet.pvc import Spread, tissue_spill
 
 __all__ = [
     "Chain",
@@ -86,6 +86,20 @@ class Noise:
         unit = _unit_noise(self.sd.grid, self.fwhm_mm, rng)
         return np.asarray(unit * self.sd.data, dtype=np.float32)
 
+    def stored(self) -> Noise:
+        """Return it as it comes back from files, whose axes run to the right, front and top.
+
+        Examples
+        --------
+        >>> turned = np.eye(4)[[2, 0, 1, 3]]
+        >>> Noise(Image(np.ones((2, 3, 4)), turned), np.array([5.0, 6.0, 7.0])).stored().fwhm_mm
+        array([6., 7., 5.])
+        """
+        sd = as_stored(self.sd.data, self.sd.affine)
+        alike = np.abs(sd.affine[:3, :3].T @ self.sd.affine[:3, :3])
+        sizes = np.linalg.norm(self.sd.affine[:3, :3], axis=0)
+        return Noise(sd, self.fwhm_mm[np.argmax(alike / sizes, axis=1)])
+
 
 def measure_noise(
     observed: npt.NDArray[np.floating],
@@ -113,11 +127,8 @@ def measure_noise(
         If the image holds no noise that could be measured: it is rounded or heavily filtered.
     """
     fit = _LocalFit(spread, grid)
-    spill = (
-        activities["wm"] * spread.wm
-        + activities["csf"] * spread.csf
-        + activities.get("surroundings", 0.0) * np.clip(1.0 - spread.brain, 0.0, None)
-    )
+    around = np.clip(1.0 - spread.brain, 0.0, None)
+    spill = tissue_spill(spread, activities) + activities.get("surroundings", 0.0) * around
     model, residual = fit(np.asarray(observed, dtype=np.float32), np.asarray(spill, np.float32))
     level = float(np.abs(model[fit.inside]).mean())
     roughness = float(residual[fit.inside].std()) / max(level, 1e-12)
@@ -278,7 +289,7 @@ class HalfMaps:
 
 
 def unfold(half: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
-    """Symmetric map on the whole grid from its half at x < 0; a middle plane stays zero."""
+    """Symmetric map, shape (X, Y, Z), from its half at x < 0; a middle plane stays zero."""
     whole = np.zeros(grid.shape, dtype=half.dtype)
     whole[: len(half)] = half
     whole[len(whole) - len(half) :] = half[::-1]
@@ -322,11 +333,11 @@ class Chain:
 
     @cached_property
     def weight(self) -> Floats:
-        """Share of the smoothing kernel inside the image."""
+        """Share of the smoothing kernel inside the image, shape (X, Y, Z)."""
         return np.maximum(self._smooth(self.defined.astype(np.float32)), np.float32(1e-6))
 
     def smooth(self, values: Floats) -> Floats:
-        """Smooth a map of the template grid as the PET was, inside it."""
+        """Smooth a map of shape (X, Y, Z), the template's, as the PET was, inside it."""
         return np.asarray(self._smooth(np.where(self.defined, values, 0)) / self.weight)
 
     def _smooth(self, values: npt.NDArray[np.floating]) -> Floats:

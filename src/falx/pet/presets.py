@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from falx.core.errors import check_option
 from falx.core.settings import resolve
@@ -14,15 +13,16 @@ from falx.pet.signature import PUBLISHED_THRESHOLD
 
 __all__ = ["PRESETS", "PetSettings", "preset"]
 
-_PUBLISHED: Mapping[str, Any] = {
+_PUBLISHED: Mapping[str, object] = {
     "asymmetry.smoothing_fwhm_mm": 0.0,
+    "signature.method": "threshold",
     "signature.threshold": PUBLISHED_THRESHOLD.value,
     "signature.threshold_scale": PUBLISHED_THRESHOLD.scale,
     "signature.gm_floor": 0.0,
     "signature.ipsilateral_only": False,
 }
 
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "corrected": {},
         "mo2025_script": {**_PUBLISHED, "pet.method": "none", "asymmetry.scale": "z5"},
@@ -44,7 +44,7 @@ class PetSettings:
     signature: SignatureRule = field(default_factory=SignatureRule)
 
 
-def preset(name: str, changes: Mapping[str, Any] | None = None) -> PetSettings:
+def preset(name: str, changes: Mapping[str, object] | None = None) -> PetSettings:
     """Return the choices of a preset, single ones changed by key.
 
     Examples

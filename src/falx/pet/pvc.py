@@ -31,6 +31,7 @@ __all__ = [
     "region_based",
     "regional_activities",
     "spread_fractions",
+    "tissue_spill",
 ]
 
 METHODS = ("none", "mg2", "mg3", "gtm")
@@ -159,14 +160,24 @@ def spread_fractions(
     check_range("psf_fwhm_mm", fwhm_mm, 0.0, 30.0, unit="mm")
     total = np.maximum(gm.data + wm.data + csf.data, 1.0)
     parts = {name: gm.data / total * mask for name, mask in regions.items()}
-    parts["cortex"] = gm.data / total - sum(parts.values())
-    parts["wm"], parts["csf"] = wm.data / total, csf.data / total
-    spread = {
-        name: _spread(Image(part, gm.affine), grid, matrix, fwhm_mm, threads)
-        for name, part in parts.items()
-    }
-    white, fluid = spread.pop("wm"), spread.pop("csf")
-    return Spread(sum(spread.values(), np.zeros(grid.shape, np.float32)), white, fluid, spread)
+    parts |= {"cortex": gm.data / total - sum(parts.values())}
+
+    def spread(part: Volume) -> npt.NDArray[np.float32]:
+        return _spread(Image(part, gm.affine), grid, matrix, fwhm_mm, threads)
+
+    seen = {name: spread(part) for name, part in parts.items()}
+    whole = sum(seen.values(), np.zeros(grid.shape, np.float32))
+    return Spread(whole, spread(wm.data / total), spread(csf.data / total), seen)
+
+
+def tissue_spill(
+    spread: Spread, activities: Mapping[str, float], *, compartments: int = 3
+) -> Volume:
+    """Spill-in ``C_WM (h*p_WM) + C_CSF (h*p_CSF)``, shape (X, Y, Z); with two, without CSF."""
+    spill = activities["wm"] * spread.wm
+    if compartments == 3:
+        spill = spill + activities["csf"] * spread.csf
+    return spill
 
 
 def regional_activities(observed: Volume, spread: Spread) -> dict[str, float]:
@@ -244,9 +255,7 @@ def muller_gaertner(
         it is.
     """
     check_range("floor", floor, 0.0, 1.0)
-    spill = activities["wm"] * spread.wm
-    if compartments == 3:
-        spill = spill + activities["csf"] * spread.csf
+    spill = tissue_spill(spread, activities, compartments=compartments)
     defined = spread.gm > floor
     image = np.where(defined, (observed - spill) / np.maximum(spread.gm, 1e-3), 0.0)
     return np.asarray(image, dtype=np.float32), defined
@@ -263,7 +272,7 @@ def region_based(
     are as in :func:`muller_gaertner`, (X, Y, Z).
     """
     model = sum((activities.get(k, 0.0) * p for k, p in spread.regions.items()), 0.0)
-    spill = activities["wm"] * spread.wm + activities["csf"] * spread.csf
+    spill = tissue_spill(spread, activities)
     defined = spread.gm > floor
     weight = np.maximum(spread.gm, 1e-3)
     # Within the grey matter the regions' own activities, mixed as the voxel sees them.
@@ -275,7 +284,7 @@ def region_based(
 def correct(
     observed: Volume, spread: Spread, *, method: str = "mg3", floor: float = FLOOR
 ) -> Corrected:
-    """Correct a PET by one of :data:`METHODS`; regional activities are always estimated."""
+    """Correct a PET, (X, Y, Z), by one of :data:`METHODS`; activities are always estimated."""
     check_option("pvc method", method, METHODS)
     activities = regional_activities(observed, spread)
     if method == "none":

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL, PAIRS, STRIATUM
+from falx.atlas.numbers import AMYGDALA, CEREBELLAR_CORTEX, HIPPOCAMPUS, MESIAL, STRIATUM, THALAMUS
 from falx.core.grid import SIDES, Side
 from falx.pet.asymmetry import ratio_of_means
 from falx.pet.pvc import Spread
@@ -36,13 +36,11 @@ STRUCTURE_LABELS: dict[str, dict[Side, tuple[int, ...]]] = {
 """FreeSurfer label numbers of the structures that the ablation concerns."""
 
 REGION_LABELS: dict[str, tuple[int, ...]] = {
-    "hippocampus_left": (HIPPOCAMPUS["left"],),
-    "hippocampus_right": (HIPPOCAMPUS["right"],),
-    "amygdala_left": (AMYGDALA["left"],),
-    "amygdala_right": (AMYGDALA["right"],),
-    "cerebellum": PAIRS["cerebellar cortex"],
+    **{f"hippocampus_{side}": (HIPPOCAMPUS[side],) for side in SIDES},
+    **{f"amygdala_{side}": (AMYGDALA[side],) for side in SIDES},
+    "cerebellum": CEREBELLAR_CORTEX,
     "striatum": STRIATUM,
-    "thalamus": PAIRS["thalamus"],
+    "thalamus": THALAMUS,
 }
 """Regions of one activity each; all other grey matter is cortex."""
 

@@ -9,12 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from falx.core.settings import check_settings, option
+from falx.pet.calibrated import Calibration
 from falx.pet.maps import REFERENCES
 from falx.pet.pvc import FLOOR, METHODS
 from falx.pet.scaling import SCALES
 from falx.pet.signature import COMPARISONS, DEFAULT_THRESHOLD
 
-__all__ = ["AsymmetrySettings", "Correction", "CutRule", "SignatureRule", "TemplateSettings"]
+__all__ = [
+    "SIGNATURE_METHODS",
+    "AsymmetrySettings",
+    "Correction",
+    "CutRule",
+    "SignatureRule",
+    "TemplateSettings",
+]
+
+SIGNATURE_METHODS = ("calibrated", "threshold")
+"""``calibrated``: the foci that noise and healthy asymmetry do not account for; ``threshold``: all
+that passes one threshold (Mo et al. 2025)."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +90,13 @@ class CutRule:
 
 
 @dataclass(frozen=True)
-class SignatureRule(CutRule):
+class SignatureRule(Calibration, CutRule):
     """What counts as the signature."""
 
+    method: str = option(
+        "calibrated",
+        help="what counts as signature: calibrated foci, or all beyond the threshold",
+        choices=SIGNATURE_METHODS,
+    )
     threshold: float = option(DEFAULT_THRESHOLD.value, help="asymmetry index", low=-2, high=0)
     ipsilateral_only: bool = option(True, help="keep to the side of the focus")

@@ -1,4 +1,7 @@
-"""The personalised signature: tissue whose asymmetry passes a threshold that knows its scale."""
+"""The personalised signature: tissue whose asymmetry passes a threshold that knows its scale.
+
+Mo et al. 2025; source data and scripts: Zenodo 10.5281/zenodo.17042331.
+"""
 
 from __future__ import annotations
 

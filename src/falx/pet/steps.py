@@ -1,6 +1,6 @@
-"""The steps from a measured PET to its signature, in memory; stages and notebooks take them.
+"""The steps from a measured PET to its asymmetry, in memory; stages and notebooks take them.
 
-Mo et al. 2025: correction for partial volume, asymmetry in template space, signature. Every
+Mo et al. 2025: correction for partial volume, asymmetry in template space. Every
 function takes what an earlier one returned, as its files would carry it
 (:func:`falx.images.nifti.as_stored`).
 """
@@ -12,48 +12,39 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError
-from falx.core.grid import SIDES, Side, require_same
+from falx.core.errors import InputError, notify
+from falx.core.grid import Grid, require_same
 from falx.core.threads import blas_threads
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
 from falx.pet.asymmetry import asymmetry_index
-from falx.pet.calibrated import Calibrated, Calibration, calibrated_signature
-from falx.pet.decoy import NullMaps
 from falx.pet.frames import Pet
-from falx.pet.maps import Place, normalise, reference_mask, scaled_asymmetry, structure_means
-from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
-from falx.pet.noise import Chain, Noise, corrected_noise, measure_noise, noise_maps
-from falx.pet.norms import healthy_maps
-from falx.pet.precision import asymmetry_standard_errors
-from falx.pet.pvc import Spread, correct, effective_fwhm_mm, spread_fractions
-from falx.pet.regions import grey_regions, regional_asymmetry
-from falx.pet.scaling import Scaled, convert
-from falx.pet.settings import Correction, SignatureRule, TemplateSettings
-from falx.pet.signature import (
-    PUBLISHED_THRESHOLD,
-    Rule,
-    SignatureMasks,
-    Threshold,
-    resolve_side,
-    signature_in_both_spaces,
+from falx.pet.maps import (
+    Place,
+    TemplateImage,
+    normalise,
+    reference_mask,
+    scaled_asymmetry,
+    structure_means,
 )
+from falx.pet.metrics import AsymmetryMetrics, NoiseMetrics, PetMetrics
+from falx.pet.noise import Noise, corrected_noise, measure_noise
+from falx.pet.precision import asymmetry_standard_errors
+from falx.pet.pvc import Corrected, Spread, correct, effective_fwhm_mm, spread_fractions
+from falx.pet.receive_field import receive_field
+from falx.pet.regions import grey_regions, regional_asymmetry
+from falx.pet.scaling import Scaled
+from falx.pet.settings import Correction, TemplateSettings
 
 __all__ = [
-    "FLAIR",
-    "GM_DENSITY",
     "PET",
-    "Correctable",
     "CorrectedPet",
-    "Foci",
     "ImageAsymmetry",
     "Quantity",
-    "Signature",
     "Tissues",
     "correct_measured",
-    "find_foci",
-    "find_signature",
     "image_asymmetry",
+    "published_asymmetry",
 ]
 
 Matrix = npt.NDArray[np.floating]
@@ -71,21 +62,37 @@ class Tissues:
 
 @dataclass(frozen=True, eq=False)
 class CorrectedPet:
-    """A PET after correction, on its own voxels, the affine to T1w mm; and its numbers."""
+    """A PET after correction, on its own voxels, the affine to T1w mm; and its numbers.
+
+    Parameters
+    ----------
+    noise
+        Of the corrected image; its standard deviation is zero where the image is not defined,
+        and everywhere if the noise is not known.
+    """
 
     image: Image
+    noise: Noise
     metrics: PetMetrics
 
 
 def correct_measured(
-    measured: Pet, to_t1: Matrix, tissues: Tissues, settings: Correction, *, threads: int = 1
+    measured: Pet,
+    to_t1: Matrix,
+    tissues: Tissues,
+    settings: Correction,
+    *,
+    rng: np.random.Generator,
+    threads: int = 1,
 ) -> CorrectedPet:
-    """Correct a PET for partial volume on its own voxels.
+    """Correct a PET for partial volume on its own voxels, and measure its noise.
 
     Parameters
     ----------
     to_t1
         Shape (4, 4), PET mm → T1w mm. It goes into the affine, so nothing is interpolated.
+    rng
+        For the draws that calibrate the noise.
     """
     grid = measured.image.grid
     fwhm_mm = effective_fwhm_mm(settings.psf_fwhm_mm, settings.smoothing_fwhm_mm)
@@ -94,6 +101,9 @@ def correct_measured(
     with blas_threads(1):  # sums of several threads differ in their last digits
         result = correct(observed, spread, method=settings.method, floor=settings.floor)
         errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
+        noise, reason = _noise(observed, grid, spread, result, rng)
+    share = np.ones(grid.shape, np.float32) if settings.method == "none" else spread.gm
+    after = corrected_noise(noise, share, result.defined, np.asarray(to_t1, np.float64)).stored()
     metrics = PetMetrics(
         method=settings.method,
         effective_psf_fwhm_mm=fwhm_mm,
@@ -102,8 +112,40 @@ def correct_measured(
         activity=result.activities,
         regional_asymmetry=regional_asymmetry(result.activities, spread),
         regional_asymmetry_se=errors,
+        noise=_noise_metrics(after, observed, noise, spread, reason),
     )
-    return CorrectedPet(Image(result.image, to_t1 @ grid.affine), metrics)
+    return CorrectedPet(Image(result.image, to_t1 @ grid.affine), after, metrics)
+
+
+def _noise(
+    observed: npt.NDArray[np.floating],
+    grid: Grid,
+    spread: Spread,
+    result: Corrected,
+    rng: np.random.Generator,
+) -> tuple[Noise, str | None]:
+    """Noise of the image that was corrected, or none and why it cannot be measured."""
+    try:
+        return measure_noise(observed, grid, spread, result.activities, rng), None
+    except InputError as error:
+        reason = f"{error.what} (found: {error.found})"
+        notify(f"{reason}; nothing in the asymmetry can be called certain", do=error.do)
+        return Noise(Image(np.zeros(grid.shape, np.float32), grid.affine), np.zeros(3)), reason
+
+
+def _noise_metrics(
+    after: Noise,
+    observed: npt.NDArray[np.floating],
+    before: Noise,
+    spread: Spread,
+    reason: str | None,
+) -> NoiseMetrics:
+    """How the noise stands to the activity of grey matter, and its widths as in the file."""
+    grey = spread.gm > 0.5
+    if reason is not None or not grey.any():
+        return NoiseMetrics((), None, reason or "the image holds no voxel that is mostly grey")
+    share = float(np.median(before.sd.data[grey]) / np.abs(observed[grey]).mean())
+    return NoiseMetrics(tuple(after.fwhm_mm.tolist()), share)
 
 
 def _spread(
@@ -137,16 +179,17 @@ class Quantity:
     least
         Where the smoothed mean of both sides is below it the index is not defined: it would be
         noise over next to nothing.
+    receive_field
+        The image has a slow field of coils, which is taken out (:mod:`falx.pet.receive_field`).
     """
 
     name: str
     zero_is_missing: bool = False
     least: float | None = None
+    receive_field: bool = False
 
 
 PET = Quantity("PET", zero_is_missing=True)
-FLAIR = Quantity("FLAIR")
-GM_DENSITY = Quantity("grey-matter density", least=0.1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +238,12 @@ def image_asymmetry(
     if quantity.least is not None:
         normalised = normalised.above(quantity.least)
     labels = place.to_template(place.labels, how="nearest")
+    field_index = None
+    if quantity.receive_field:
+        normalised, field_index = _without_field(normalised, labels, quantity.name)
     region = reference_mask(reference, normalised.defined, labels, place.template)
     scaled, asymmetry = scaled_asymmetry(normalised, region, settings.scale)
+    _check_scale(scaled, normalised.defined)
     native, native_valid = place.to_native(asymmetry.index, asymmetry.valid)
     metrics = AsymmetryMetrics(
         quantity=quantity.name,
@@ -207,151 +254,56 @@ def image_asymmetry(
         mean=scaled.mean,
         sd=scaled.sd,
         structures=structure_means(scaled.image, native, native_valid, place),
+        field_index=field_index,
     )
     return ImageAsymmetry(scaled, asymmetry.index, native, metrics)
 
 
-@dataclass(frozen=True, eq=False)
-class Signature:
-    """The signature at the chosen and at the published threshold, and its numbers."""
-
-    chosen: SignatureMasks
-    published: SignatureMasks
-    metrics: SignatureMetrics
-
-
-def find_signature(
-    scaled: Scaled,
-    facts: AsymmetryMetrics,
-    place: Place,
-    grey: Image,
-    settings: SignatureRule,
-    *,
-    side: str | None,
-) -> Signature:
-    """Cut the asymmetry of a scaled PET, taken anew on the scale of each threshold.
-
-    Parameters
-    ----------
-    grey
-        Grey-matter fraction on the T1w grid.
-    side
-        Declared side of the focus; ``None`` where none is declared: the side whose mesial
-        temporal lobe is lower.
-    """
-    cut = Threshold(
-        settings.threshold,
-        settings.threshold_scale,
-        settings.threshold_comparison,
-        "chosen for this run",
-    )
-    focus = resolve_side(side or "auto", *_mesial_temporal(facts))
-    only = focus if settings.ipsilateral_only else None
-    rule = Rule(settings.gm_floor, only, settings.minimum_cluster_mm3)
-    chosen = signature_in_both_spaces(scaled, cut, rule, place, grey)
-    published = signature_in_both_spaces(scaled, PUBLISHED_THRESHOLD, Rule(), place, grey)
-    voxel_mm3 = place.native.voxel_volume_mm3
-    metrics = SignatureMetrics(
-        side=focus,
-        side_from="the asymmetry" if side is None else "the declared focus",
-        threshold=cut,
-        published_threshold=PUBLISHED_THRESHOLD,
-        volume_mm3=np.count_nonzero(chosen.native) * voxel_mm3,
-        published_volume_mm3=np.count_nonzero(published.native) * voxel_mm3,
-    )
-    return Signature(chosen, published, metrics)
-
-
-def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:
-    """Asymmetry of both mesial temporal lobes, left first."""
-    sides: dict[Side, float] = {
-        side: found.mean_asymmetry
-        for side, found in facts.structures["mesial_temporal"].items()
-        if found.mean_asymmetry is not None
-    }
-    if len(sides) < len(SIDES):
-        raise InputError(
-            "the mesial temporal structures hold no asymmetry",
-            do="check the structures and the field of view of the PET",
+def _without_field(
+    image: TemplateImage, labels: npt.NDArray[np.integer], name: str
+) -> tuple[TemplateImage, float | None]:
+    """Divide an image by its receive field; also the index that the field alone would make."""
+    field = receive_field(image.data, image.defined, labels, image.grid)
+    if field is None:
+        notify(
+            f"the receive field of the {name} was left in it: there is too little white matter to "
+            "fit it",
+            do="read its asymmetry with care",
         )
-    return sides["left"], sides["right"]
-
-
-@dataclass(frozen=True, eq=False)
-class Correctable:
-    """A measured PET with all that :func:`correct_measured` takes."""
-
-    measured: Pet
-    to_t1: Matrix
-    tissues: Tissues
-    settings: Correction
-
-
-@dataclass(frozen=True, eq=False)
-class Foci:
-    """The calibrated signature, and its place on the T1w grid.
-
-    Parameters
-    ----------
-    found
-        On the template grid.
-    probability, mask
-        Shape (X, Y, Z) of the T1w grid: of belonging to a focus, and where that exceeds a half in
-        grey matter.
-    """
-
-    found: Calibrated
-    probability: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
-
-
-def find_foci(
-    pet: Correctable,
-    scaled: Scaled,
-    facts: AsymmetryMetrics,
-    place: Place,
-    settings: Calibration,
-    *,
-    side: Side | None,
-    rng: np.random.Generator,
-    gm_floor: float = 0.2,
-) -> Foci:
-    """Find the tissue whose asymmetry neither noise nor healthy people account for.
-
-    See :mod:`falx.pet.calibrated`. The noise is that of the measured image, sent through the
-    correction and the way to the template that its own asymmetry took.
-
-    Parameters
-    ----------
-    scaled, facts
-        What :func:`image_asymmetry` returned of the corrected image.
-    side
-        Declared side of the focus; ``None`` seeks on both.
-    gm_floor
-        Least grey-matter fraction of a focus.
-    """
-    noise = _noise_of(pet, place, rng)
-    defined = scaled.image != 0
-    image = np.where(defined, convert(scaled, "proportional").image, np.float32(0))
-    chain = Chain(place, image * scaled.mean, facts.smoothing_fwhm_mm)
-    maps = NullMaps(
-        noise_maps(noise, chain, settings.draws, rng), healthy_maps(chain, settings.draws, rng)
+        return image, None
+    alone = asymmetry_index(field, image.grid, image.defined)
+    largest = (
+        float(np.quantile(np.abs(alone.index[alone.valid]), 0.95)) if alone.valid.any() else 0
     )
-    index = asymmetry_index(image, place.template, defined)
-    grey = place.to_template(pet.tissues.gm) > gm_floor
-    found = calibrated_signature(index.index, grey, maps, settings, side=side, rng=rng)
-    native, _ = place.to_native(found.probability, index.valid)
-    mask = (native > 0.5) & (pet.tissues.gm.data > gm_floor)
-    return Foci(found, native, np.asarray(mask))
+    flat = np.where(image.defined, image.data / field, np.float32(0))
+    return TemplateImage(flat, image.defined, image.grid), float(largest)
 
 
-def _noise_of(pet: Correctable, place: Place, rng: np.random.Generator) -> Noise:
-    """Noise of the corrected image, in T1w mm."""
-    how, image = pet.settings, pet.measured.image
-    fwhm_mm = effective_fwhm_mm(how.psf_fwhm_mm, how.smoothing_fwhm_mm)
-    spread = _spread(pet.measured, pet.to_t1, pet.tissues, fwhm_mm, place.threads)
-    observed = smooth(image.data, image.grid.voxel_sizes_mm, how.smoothing_fwhm_mm)
-    result = correct(observed, spread, method=how.method, floor=how.floor)
-    share = np.ones(image.grid.shape, np.float32) if how.method == "none" else spread.gm
-    noise = measure_noise(observed, image.grid, spread, result.activities, rng)
-    return corrected_noise(noise, share, result.defined, np.asarray(pet.to_t1, dtype=np.float64))
+def _check_scale(scaled: Scaled, defined: npt.NDArray[np.bool_]) -> None:
+    """Say where the z + 5 scale is negative: the index changes its sign there, or has no bound."""
+    if scaled.scale != "z5" or not scaled.mean > 5.0 * scaled.sd:
+        return
+    share = float(np.mean(scaled.image[defined] <= 0)) if defined.any() else 0.0
+    notify(
+        "the mean of this image is more than five of its standard deviations, so that the z + 5 "
+        "scale holds negative values, where the asymmetry index has no bound and may change its "
+        "sign",
+        found=f"mean over standard deviation {scaled.mean / scaled.sd:.1f}, {share:.1%} of the "
+        "voxels",
+        do="read nothing on that scale for this image; choose asymmetry.scale proportional",
+    )
+
+
+def published_asymmetry(image: Image, place: Place) -> ImageAsymmetry:
+    """Take the asymmetry as the scripts of Mo 2025 do, whatever this run's own choices are.
+
+    The PET is neither corrected nor smoothed and is put on the z + 5 scale by the brain; it is
+    what the preset ``mo2025_script`` takes.
+
+    Parameters
+    ----------
+    image
+        The measured PET, its affine to T1w mm, as stored.
+    """
+    settings = TemplateSettings(scale="z5", smoothing_fwhm_mm=0.0)
+    return image_asymmetry(image, place, settings, quantity=PET, reference="brain")

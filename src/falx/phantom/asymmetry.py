@@ -1,4 +1,7 @@
-"""Phantoms as asymmetric as people: a healthy person's asymmetry put into an activity map."""
+"""Phantoms as asymmetric as people: a healthy person's asymmetry put into an activity map.
+
+No published source: the field is that of :mod:`falx.data.asymmetry_norms`.
+"""
 
 from __future__ import annotations
 

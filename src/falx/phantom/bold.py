@@ -1,4 +1,8 @@
-"""Resting BOLD with known motion and a known map of local coherence."""
+"""Resting BOLD with known motion and a known map of local coherence.
+
+Coherent low-frequency fluctuations: Biswal et al. 1995, Magn Reson Med 34:537. No published source
+for the run itself; it is made so that motion and coherence are known exactly.
+"""
 
 from __future__ import annotations
 

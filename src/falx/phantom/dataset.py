@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ PARTICIPANT_COLUMNS = {
     },
 }
 
-PET_SIDECAR: dict[str, Any] = {
+PET_SIDECAR: Mapping[str, object] = {
     "Modality": "PT",
     "Manufacturer": "Falx",
     "ManufacturersModelName": "phantom",
@@ -162,7 +161,7 @@ def _write_truth(root: Path, patient: Patient) -> None:
     write_json(root / name, _numbers(patient))
 
 
-def _numbers(patient: Patient) -> dict[str, Any]:
+def _numbers(patient: Patient) -> dict[str, object]:
     spec, truth = patient.spec, patient.truth
     return {
         "side": spec.side,
@@ -189,7 +188,7 @@ def _write(
     datatype: str,
     suffix: str,
     image: Image,
-    sidecar: dict[str, Any],
+    sidecar: Mapping[str, object],
 ) -> None:
     save(root / _path(entities, datatype, suffix), image.data, image.affine, sidecar=sidecar)
 

@@ -1,4 +1,8 @@
-"""Heads made of labels: the shipped ones, made symmetric, and new ones by smooth deformations."""
+"""Heads made of labels: the shipped ones, made symmetric, and new ones by smooth deformations.
+
+Label maps: Billot et al. 2023, Medical Image Analysis 86:102789. The midsagittal plane and the
+mirroring have no published source.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What disease and surgery do to a head: atrophy, and the cavity of a laser ablation."""
+"""What disease and surgery do to a head: atrophy, and the cavity of a laser ablation.
+
+No published source: shapes simple enough for their volumes to be known.
+"""
 
 from __future__ import annotations
 

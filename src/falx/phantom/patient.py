@@ -1,4 +1,7 @@
-"""One patient: every image of the signature study, with the truth behind it."""
+"""One patient: every image of the signature study, with the truth behind it.
+
+The images are those of Mo et al. 2025; no published source for how they are simulated.
+"""
 
 from __future__ import annotations
 

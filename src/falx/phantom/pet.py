@@ -1,4 +1,7 @@
-"""FDG-PET of a head: activity by structure, a planted deficit, point spread, noise, own grid."""
+"""FDG-PET of a head: activity by structure, a planted deficit, point spread, noise, own grid.
+
+No published source: usual ratios of uptake, to be known and not to be true.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas.numbers import MESIAL, MESIAL_NUMBERS, PAIRS, STRIATUM
+from falx.atlas.numbers import (
+    CEREBELLAR_CORTEX,
+    CEREBRAL_CORTEX,
+    MESIAL,
+    MESIAL_NUMBERS,
+    STRIATUM,
+    THALAMUS,
+)
 from falx.core.errors import check_range
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
@@ -27,10 +37,10 @@ __all__ = [
 Floats = npt.NDArray[np.float32]
 
 ACTIVITY: tuple[tuple[tuple[int, ...], float], ...] = (
-    (PAIRS["cerebral cortex"], 4.0),
-    (PAIRS["cerebellar cortex"], 3.4),
+    (CEREBRAL_CORTEX, 4.0),
+    (CEREBELLAR_CORTEX, 3.4),
     (STRIATUM, 4.6),
-    (PAIRS["thalamus"], 4.2),
+    (THALAMUS, 4.2),
     (MESIAL_NUMBERS, 3.2),
 )
 """FDG uptake of grey matter by structure, relative to white matter; other tissues below."""

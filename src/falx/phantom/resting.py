@@ -1,4 +1,8 @@
-"""One person of the resistance study: T1w and resting BOLD with planted changes."""
+"""One person of the resistance study: T1w and resting BOLD with planted changes.
+
+Places and directions are those that Liu et al. 2024 print, NeuroImage 303:120908; no published
+source for their size.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Scanners: where the head lies in them, and the grid of their own that they measure on."""
+"""Scanners: where the head lies in them, and the grid of their own that they measure on.
+
+No published source: rigid motion and sampling.
+"""
 
 from __future__ import annotations
 

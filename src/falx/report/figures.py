@@ -8,27 +8,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from falx.core.errors import extra_library
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
-__all__ = ["COLOURS", "new_figure", "paletted", "png", "svg"]
+__all__ = [
+    "BLUE",
+    "COLOURS",
+    "CYAN",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "bare_figure",
+    "new_figure",
+    "paletted",
+    "png",
+    "svg",
+]
 
 # Orange and cyan can be told apart with any colour vision, unlike red and green.
+ORANGE, CYAN, BLUE, YELLOW = "#f28e2b", "#17b3c9", "#2f6db5", "#f2d02b"
+INK, GREY = "#1b2330", "#8a94a3"
+
 COLOURS: Mapping[str, str] = {
-    "orange": "#f28e2b",
-    "cyan": "#17b3c9",
-    "ink": "#1b2330",
-    "grey": "#8a94a3",
-    "blue": "#2f6db5",
-    "yellow": "#f2d02b",
-}
+    "orange": ORANGE, "cyan": CYAN, "ink": INK, "grey": GREY, "blue": BLUE, "yellow": YELLOW,
+}  # fmt: skip
+"""Colours by the names that a layer of a picture gives."""
 
 
 def new_figure(width: float = 8.0, height: float = 4.0, **options: Any) -> MatplotlibFigure:
     """Return a matplotlib figure that belongs to nobody: no global state, no display."""
-    from matplotlib.figure import Figure
+    return bare_figure(figsize=(width, height), layout="constrained", **options)
 
-    return Figure(figsize=(width, height), layout="constrained", **options)
+
+def bare_figure(**options: Any) -> MatplotlibFigure:
+    """Return a figure of matplotlib as that makes it.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed. With its fonts and Pillow it takes 99 of 580 MB, and
+        nothing but pictures needs it, so that it is an extra of the installation.
+    """
+    matplotlib = extra_library("matplotlib.figure", extra="pages", does="pictures are drawn")
+    figure: MatplotlibFigure = matplotlib.Figure(**options)
+    return figure
 
 
 def png(figure: MatplotlibFigure, *, dpi: int = 110) -> bytes:

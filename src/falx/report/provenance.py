@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from falx.report.page import Details, Table, Text
 
@@ -27,7 +26,7 @@ class StageRecord:
     seconds: float = 0.0
     falx: str | None = None
     python: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
     inputs: Mapping[str, MadeFile] = field(default_factory=dict)
     outputs: Mapping[str, MadeFile] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)

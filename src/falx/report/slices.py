@@ -18,7 +18,7 @@ from falx.core.errors import check_option
 from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
 from falx.images.resample import resample
-from falx.report.figures import COLOURS, paletted
+from falx.report.figures import COLOURS, bare_figure, paletted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -236,7 +236,7 @@ class _Mosaic:
         return cls(tuple(placed), (sum(heights), sum(widths)), max(*heights, *widths))
 
     def fill(self, image: Image) -> npt.NDArray[np.float32]:
-        """Sample an image on every plane."""
+        """Sample an image on every plane; shape of the picture."""
         pixels = np.zeros(self.size, np.float32)
         for cell in self.cells:
             high, wide = cell.size
@@ -246,7 +246,7 @@ class _Mosaic:
         return np.nan_to_num(pixels)
 
     @property
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """How the drawing library shows the pixels."""
         extent = (0, self.size[1], 0, self.size[0])
         return {
@@ -266,12 +266,10 @@ def _plane(box: npt.NDArray[np.float64], plane: str, at_mm: float, spacing_mm: f
 
 def _canvas(mosaic: _Mosaic, n_bars: int, *, with_legend: bool) -> tuple[MatplotlibFigure, Any]:
     """Return a black figure and an axis that fills what bars and legend leave of it."""
-    from matplotlib.figure import Figure
-
     high, wide = (CELL_INCHES * n / mosaic.cell_size for n in mosaic.size)
     legend = LEGEND_INCHES * with_legend
     size = (wide + BAR_INCHES * n_bars, high + legend)
-    figure = Figure(figsize=size, facecolor="black")
+    figure = bare_figure(figsize=size, facecolor="black")
     axis = figure.add_axes((0.0, legend / size[1], wide / size[0], high / size[1]))
     axis.set_axis_off()
     axis.set_xlim(0, mosaic.size[1])

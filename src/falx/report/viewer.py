@@ -90,8 +90,8 @@ class WhatIf:
         Ablative rate that a plan should reach, 0…1.
     """
 
-    plan: Mapping[str, Any]
-    scene: Mapping[str, Any]
+    plan: Mapping[str, object]
+    scene: Mapping[str, object]
     arrays: Mapping[str, npt.NDArray[Any]]
     wanted: float
 
@@ -124,7 +124,7 @@ def is_built() -> bool:
 
 def live_view(viewer: Viewer) -> Live:
     """Return the live view; :func:`is_built` says whether there is one to return."""
-    setup: dict[str, Any] = {
+    setup: dict[str, object] = {
         "label": viewer.label,
         "centre": [float(v) for v in viewer.centre_mm],
         "azimuth": AZIMUTH[viewer.side],
@@ -159,7 +159,7 @@ def _text(name: str) -> str:
     return _asset(name).read_text(encoding="utf-8")
 
 
-def _record(layer: VolumeLayer) -> dict[str, Any]:
+def _record(layer: VolumeLayer) -> dict[str, object]:
     solid = not isinstance(layer.colour, str)
     return {
         "id": f"falx-layer-{layer.name}",

@@ -6,7 +6,7 @@ al. 2017, Int J Comput Assist Radiol Surg 12:123.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -190,20 +190,18 @@ def assess(
     apart = np.linalg.norm(scene.entries_mm - entry, axis=1)
     nearest = int(apart.argmin())
     cosine = float(np.clip(-scene.outward[nearest] @ track.direction, -1, 1))
-    measured = {
-        "risk_mm": float(risk),
-        "length_mm": track.length_mm,
-        "angle_deg": float(np.degrees(np.arccos(cosine))),
-        "clearance_mm": float(clearance),
-        "protected_mm": _protected_mm(plan, fields, limits),
-        "sinus_mm": _sinus_mm(entry[0], scene),
-    }
-    return Assessment(
+    found = Assessment(
         plan=plan,
         tissue=_tissue(ablation_voxels(plan, scene.grid), scene),
-        violations=_violations(measured, float(apart[nearest]), limits),
-        **measured,  # type: ignore[arg-type]
+        risk_mm=float(risk),
+        length_mm=track.length_mm,
+        angle_deg=float(np.degrees(np.arccos(cosine))),
+        clearance_mm=float(clearance),
+        protected_mm=_protected_mm(plan, fields, limits),
+        sinus_mm=_sinus_mm(entry[0], scene),
+        violations=(),
     )
+    return replace(found, violations=_violations(found, float(apart[nearest]), limits))
 
 
 def _check_inside(ends: npt.NDArray[np.float64], scene: Scene) -> None:
@@ -250,18 +248,18 @@ def _sinus_mm(entry: npt.NDArray[np.float64], scene: Scene) -> float | None:
 
 
 def _violations(
-    measured: dict[str, float | None], off_entry_mm: float, limits: Limits
+    measured: Assessment, off_entry_mm: float, limits: Limits
 ) -> tuple[Violation, ...]:
     """Name what is broken; plans that lie exactly on a limit are kept."""
     above = (
-        ("track length", measured["length_mm"], limits.max_length_mm, "mm"),
-        ("angle to the skull", measured["angle_deg"], limits.max_angle_deg, "degrees"),
+        ("track length", measured.length_mm, limits.max_length_mm, "mm"),
+        ("angle to the skull", measured.angle_deg, limits.max_angle_deg, "degrees"),
         ("distance from the entry region", off_entry_mm, ENTRY_TOLERANCE_MM, "mm"),
     )
     below = (
-        ("clearance of the track", measured["clearance_mm"], limits.min_clearance_mm, "mm"),
-        ("distance to protected tissue", measured["protected_mm"], limits.protect_margin_mm, "mm"),
-        ("distance to a dural sinus", measured["sinus_mm"], limits.min_sinus_mm, "mm"),
+        ("clearance of the track", measured.clearance_mm, limits.min_clearance_mm, "mm"),
+        ("distance to protected tissue", measured.protected_mm, limits.protect_margin_mm, "mm"),
+        ("distance to a dural sinus", measured.sinus_mm, limits.min_sinus_mm, "mm"),
     )
     broken = [
         Violation(name, value, limit, unit)

@@ -15,14 +15,25 @@ import numpy.typing as npt
 from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_record, write_json
-from falx.core.grid import Grid, require_same
+from falx.core.grid import Grid, Side, require_same
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.files import NATIVE, PlaceFiles, read_place, read_scaled
+from falx.pet.calibrated import ErrorDraws
+from falx.pet.files import (
+    NATIVE,
+    PlaceFiles,
+    ScaledFiles,
+    read_place,
+    read_scaled,
+    read_scaled_pet,
+)
+from falx.pet.finding import FociSearch, ScaledPet
+from falx.pet.maps import Place
 from falx.pet.metrics import SignatureMetrics
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
-from falx.pet.settings import CutRule
+from falx.pet.scaling import Scaled
+from falx.pet.settings import CutRule, SignatureRule
 from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
 from falx.surgery.metrics import (
     AblationMetrics,
@@ -32,8 +43,15 @@ from falx.surgery.metrics import (
     VolumeCurve,
 )
 from falx.surgery.outcome.ablation import bring_mask, check_side, dice
-from falx.surgery.outcome.made import Drawn, bring_drawn, inside_asymmetry, structure_rates
+from falx.surgery.outcome.made import (
+    Drawn,
+    ablated_shares,
+    bring_drawn,
+    inside_asymmetry,
+    structure_rates,
+)
 from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
+from falx.surgery.outcome.rate_interval import RateErrors, RateInterval, rate_intervals
 
 __all__ = ["AblationFiles", "RateFiles", "ablation_stage", "rate_curve_stage"]
 
@@ -57,8 +75,10 @@ class AblationFiles:
         Input: coordinate map, template grid → T1w mm.
     signature_native, published_native, signature_metrics
         Inputs: outputs of the signature stage; the side of the focus is taken from them.
-    scaled_pet, pet_metrics, scaled_flair, flair_metrics, scaled_gm, gm_metrics
-        Inputs: outputs of the asymmetry stages; those of FLAIR and grey matter are optional.
+    scaled, scaled_metrics
+        Inputs: modality to the outputs of its asymmetry stage; that of ``pet`` is needed.
+    published_scaled, published_metrics
+        Inputs: the PET as the published chain takes it.
     ablation_native, ablation_template
         Outputs: the mask on the pre-operative T1w grid and on the template grid.
     metrics
@@ -71,27 +91,15 @@ class AblationFiles:
     signature_native: Path
     published_native: Path
     signature_metrics: Path
-    scaled_pet: Path
-    pet_metrics: Path
+    scaled: Mapping[str, Path]
+    scaled_metrics: Mapping[str, Path]
+    published_scaled: Path
+    published_metrics: Path
     ablation_native: Path
     ablation_template: Path
     metrics: Path
     second_ablation: Path | None = None
     matrix: Path | None = None
-    scaled_flair: Path | None = None
-    flair_metrics: Path | None = None
-    scaled_gm: Path | None = None
-    gm_metrics: Path | None = None
-
-    @property
-    def scaled(self) -> dict[str, tuple[Path, Path]]:
-        """Modality to scaled image and its metrics, as far as there."""
-        pairs = {
-            "pet": (self.scaled_pet, self.pet_metrics),
-            "flair": (self.scaled_flair, self.flair_metrics),
-            "gm": (self.scaled_gm, self.gm_metrics),
-        }
-        return {n: (a, b) for n, (a, b) in pairs.items() if a is not None and b is not None}
 
 
 def ablation_stage(
@@ -119,12 +127,22 @@ def ablation_stage(
                 files.second_ablation, files.matrix, second_drawn_on, labels.grid, threads
             )
             agreement = dice(drawn.native, other.native)
-        side = read_record(SignatureMetrics, files.signature_metrics).side
-        _, grid, _ = read_scaled(files.scaled_pet, files.pet_metrics)
+        of = read_record(SignatureMetrics, files.signature_metrics)
+        side = of.side
+        _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
-        asymmetry = {n: _inside(template, *pair) for n, pair in files.scaled.items()}
+        published, _, _ = read_scaled(files.published_scaled, files.published_metrics)
+        asymmetry = {
+            name: _inside(
+                template,
+                path,
+                files.scaled_metrics[name],
+                published if name == "pet" else None,
+            )
+            for name, path in files.scaled.items()
+        }
         rates = {
             name: structure_rates(load_mask(path), drawn.native, labels, side)
             for name, path in (
@@ -136,7 +154,16 @@ def ablation_stage(
     save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
     save(files.ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
     volume_mm3 = np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3
-    found = AblationMetrics(side, volume_mm3, rates, asymmetry, agreement, tuple(notices))
+    found = AblationMetrics(
+        side=side,
+        volume_mm3=volume_mm3,
+        definition=of.definition,
+        rates=rates,
+        shares=ablated_shares(drawn.native, labels, side),
+        asymmetry=asymmetry,
+        dice_raters=agreement,
+        notices=tuple(notices),
+    )
     write_json(files.metrics, plain(found))
 
 
@@ -146,28 +173,31 @@ class RateFiles:
 
     Parameters
     ----------
-    scaled_template, asymmetry_metrics
-        Inputs: the scaled PET in template space.
-    ablation_native, ablation_metrics
-        Inputs: outputs of :func:`ablation_stage`.
+    ablation_native, ablation_metrics, signature_metrics
+        Inputs: outputs of :func:`ablation_stage` and of the signature stage.
     gm
         Input on the T1w grid.
     metrics
         Output: JSON of :class:`falx.surgery.metrics.RatesMetrics`.
     """
 
-    scaled_template: Path
-    asymmetry_metrics: Path
     ablation_native: Path
     ablation_metrics: Path
+    signature_metrics: Path
     gm: Path
     metrics: Path
 
 
 def rate_curve_stage(
-    files: RateFiles, where: PlaceFiles, settings: CutRule, *, threads: int = 1
+    files: RateFiles,
+    pet: ScaledFiles,
+    where: PlaceFiles,
+    settings: SignatureRule,
+    errors: RateErrors,
+    *,
+    threads: int = 1,
 ) -> None:
-    """Ablative rate at every threshold, for the run's rule and for the published one.
+    """Interval of the ablative rate; and the rate at every threshold, by two rules.
 
     The curve knows no clusters.
     """
@@ -178,27 +208,80 @@ def rate_curve_stage(
                 found=f"clusters below {settings.minimum_cluster_mm3:g} mm³ are dropped from the "
                 "signature",
             )
-        scaled, grid, _ = read_scaled(files.scaled_template, files.asymmetry_metrics)
+        of, grid = read_scaled_pet(pet)
         place = read_place(where, grid, threads)
         grey, ablated = load(files.gm), load_mask(files.ablation_native)
         require_same("grey matter", grey.grid, "ablation", ablated.grid)
         side = read_record(AblationMetrics, files.ablation_metrics).side
-        published = PUBLISHED_THRESHOLD
-        everywhere = np.ones(grey.data.shape, dtype=bool)
-        grey_enough = grey.data > settings.gm_floor if settings.gm_floor > 0 else everywhere
-        curves: dict[str, RuleCurves] = {}
-        for rule, scale, comparison, allowed in (
-            ("default", settings.threshold_scale, settings.threshold_comparison, grey_enough),
-            ("published", published.scale, published.comparison, everywhere),
-        ):
-            asymmetry = index_on_scale(scaled, grid, scaled.image != 0, scale)
-            index, _ = place.to_native(asymmetry.index, asymmetry.valid)
-            masks = {
-                name: structure_mask(place.labels.data, name, side) & allowed
-                for name in STRUCTURE_LABELS
-            }
-            curves[rule] = RuleCurves(scale, **_curves(index, ablated, masks, comparison))
-    write_json(files.metrics, plain(RatesMetrics(THRESHOLDS, curves, tuple(notices))))
+        structures = {
+            name: structure_mask(place.labels.data, name, side) for name in STRUCTURE_LABELS
+        }
+        curves = _rule_curves(of, place, grey, ablated, structures, settings)
+        searched = read_record(SignatureMetrics, files.signature_metrics).calibrated
+        intervals = _intervals(
+            of, place, grey, ablated, structures, settings, errors,
+            None if searched is None else searched.searched,
+        )  # fmt: skip
+    write_json(files.metrics, plain(RatesMetrics(THRESHOLDS, curves, intervals, tuple(notices))))
+
+
+def _rule_curves(
+    pet: ScaledPet,
+    place: Place,
+    grey: Image,
+    ablated: Image,
+    structures: Mapping[str, npt.NDArray[np.bool_]],
+    settings: CutRule,
+) -> dict[str, RuleCurves]:
+    """Curves by the rule of the run and by the published one."""
+    published = PUBLISHED_THRESHOLD
+    everywhere = np.ones(grey.data.shape, dtype=bool)
+    grey_enough = grey.data > settings.gm_floor if settings.gm_floor > 0 else everywhere
+    rules = [("default", pet.scaled, settings.threshold_scale, settings.threshold_comparison,
+              grey_enough)]  # fmt: skip
+    if pet.published is not None:
+        rules.append(
+            ("published", pet.published, published.scale, published.comparison, everywhere)
+        )
+    curves: dict[str, RuleCurves] = {}
+    for rule, of, scale, comparison, allowed in rules:
+        asymmetry = index_on_scale(of, place.template, of.image != 0, scale)
+        index, _ = place.to_native(asymmetry.index, asymmetry.valid)
+        masks = {name: mask & allowed for name, mask in structures.items()}
+        curves[rule] = RuleCurves(scale, **_curves(index, ablated, masks, comparison))
+    return curves
+
+
+def _intervals(
+    pet: ScaledPet,
+    place: Place,
+    grey: Image,
+    ablated: Image,
+    structures: Mapping[str, npt.NDArray[np.bool_]],
+    settings: SignatureRule,
+    errors: RateErrors,
+    searched: tuple[Side, ...] | None,
+) -> dict[str, RateInterval]:
+    """Intervals of the rate of a calibrated signature, from the draws that made it."""
+    if settings.method != "calibrated" or searched is None:
+        why = "the noise of the PET is not known"
+        if settings.method != "calibrated":
+            why = "an interval is stated for the method calibrated only"
+        return dict.fromkeys(structures, RateInterval(None, None, why))
+    rng = np.random.default_rng(settings.seed)
+    search = FociSearch(pet, place, grey, settings, rng)
+    foci = search.on(searched[0] if len(searched) == 1 else None)
+    allowed = grey.data > settings.gm_floor
+    return rate_intervals(
+        foci,
+        ErrorDraws(search.maps, foci.found.widened),
+        search.native_index,
+        place,
+        ablated,
+        {name: mask & allowed for name, mask in structures.items()},
+        errors,
+        np.random.default_rng([settings.seed, 1]),
+    )
 
 
 def _curves(
@@ -239,6 +322,8 @@ def _needed(matrix: Path | None, drawn_on: str | None, *, where: str) -> Path | 
     return matrix
 
 
-def _inside(mask: npt.NDArray[np.bool_], image: Path, metrics: Path) -> InsideAsymmetry:
+def _inside(
+    mask: npt.NDArray[np.bool_], image: Path, metrics: Path, published: Scaled | None
+) -> InsideAsymmetry:
     scaled, grid, _ = read_scaled(image, metrics)
-    return inside_asymmetry(mask, scaled, grid, where=image.name)
+    return inside_asymmetry(mask, scaled, grid, published=published, where=image.name)

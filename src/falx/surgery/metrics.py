@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from falx.core.grid import Side
+from falx.core.possible import AsymmetryIndex, HemisphereMm3, Share
+from falx.pet.metrics import Definition
 from falx.surgery.outcome.ablation import AblativeRate
+from falx.surgery.outcome.rate_interval import RateInterval
 
 __all__ = [
     "AblationMetrics",
@@ -39,11 +42,16 @@ class InsideAsymmetry:
     """
 
     scale: str
-    ipsilateral: float | None = None
-    contralateral: float | None = None
-    ratio_of_means: float | None = None
-    ipsilateral_z5: float | None = None
-    defined_share: float | None = None
+    ipsilateral: AsymmetryIndex | None = None
+    contralateral: AsymmetryIndex | None = None
+    ratio_of_means: AsymmetryIndex | None = None
+    ipsilateral_z5: AsymmetryIndex | None = None
+    defined_share: Share | None = None
+
+    @property
+    def unbounded(self) -> tuple[str, ...]:
+        """Fields that may be anything: z-scores are no amounts, and their mean may be zero."""
+        return ("ipsilateral", "contralateral", "ratio_of_means") if self.scale == "z" else ()
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,13 @@ class AblationMetrics:
         Side of the focus.
     volume_mm3
         Volume of the ablation on the T1w grid.
+    definition
+        Of the signature that the rates ``"default"`` are of.
     rates
-        ``"default"`` and ``"published"``, the threshold's rule, to structure to rate.
+        ``"default"`` and ``"published"``, the signature's definition, to structure to rate.
+    shares
+        Structure to the share of it that was ablated, signature or not; ``None`` without the
+        structure.
     asymmetry
         ``"pet"``, ``"flair"`` and ``"gm"``, as far as there, to the asymmetry inside.
     dice_raters
@@ -65,10 +78,12 @@ class AblationMetrics:
     """
 
     side: Side
-    volume_mm3: float
+    volume_mm3: HemisphereMm3
+    definition: Definition
     rates: Mapping[str, Mapping[str, AblativeRate]]
+    shares: Mapping[str, Share | None]
     asymmetry: Mapping[str, InsideAsymmetry]
-    dice_raters: float | None
+    dice_raters: Share | None
     notices: tuple[str, ...] = ()
 
 
@@ -76,8 +91,8 @@ class AblationMetrics:
 class VolumeCurve:
     """Signature inside a structure, and what of it was ablated, at every threshold, mm³."""
 
-    signature_mm3: tuple[float, ...]
-    ablated_mm3: tuple[float, ...]
+    signature_mm3: tuple[HemisphereMm3, ...]
+    ablated_mm3: tuple[HemisphereMm3, ...]
 
 
 @dataclass(frozen=True)
@@ -100,8 +115,11 @@ class RatesMetrics:
         Cuts on the asymmetry index, ascending.
     curves
         ``"default"`` and ``"published"`` to the curves of that rule.
+    intervals
+        Structure to the interval of the rate by this run's definition.
     """
 
     thresholds: tuple[float, ...]
     curves: Mapping[str, RuleCurves]
+    intervals: Mapping[str, RateInterval]
     notices: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.grid import apply_affine
+from falx.core.possible import Share
 from falx.core.threads import kernel_threads
 from falx.surgery.burns.kernels import shaken
 from falx.surgery.tracks.geometry import LaserPlan
@@ -45,11 +46,11 @@ class Robustness:
         What was asked.
     """
 
-    reaches: float
-    low_rate: float
-    median_rate: float
-    holds: float
-    harmless: float
+    reaches: Share
+    low_rate: Share
+    median_rate: Share
+    holds: Share
+    harmless: Share
     threshold: float
     draws: int
 

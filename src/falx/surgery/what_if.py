@@ -48,7 +48,7 @@ def what_if_arrays(scene: Scene, fields: Fields) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def what_if_scene(scene: Scene, fields: Fields, limits: Limits) -> dict[str, Any]:
+def what_if_scene(scene: Scene, fields: Fields, limits: Limits) -> dict[str, object]:
     """Return grids, limits and whole counts."""
     parts = scene.signature[scene.hippocampus], scene.signature[scene.amygdala]
     return {
@@ -59,7 +59,7 @@ def what_if_scene(scene: Scene, fields: Fields, limits: Limits) -> dict[str, Any
     }
 
 
-def what_if_plan(plan: LaserPlan) -> dict[str, Any]:
+def what_if_plan(plan: LaserPlan) -> dict[str, object]:
     """Return a plan in the words of the page, rounded as a plan file is."""
     track = plan.trajectory
     return {
@@ -72,7 +72,7 @@ def what_if_plan(plan: LaserPlan) -> dict[str, Any]:
     }
 
 
-def _grid(grid: Grid) -> dict[str, Any]:
+def _grid(grid: Grid) -> dict[str, object]:
     return {
         "shape": list(grid.shape),
         "toWorld": grid.affine.tolist(),

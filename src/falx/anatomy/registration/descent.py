@@ -7,12 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.errors import InputError
+
 __all__ = ["descend"]
 
 Vector = npt.NDArray[np.float64]
 
 LONGEST_STEP = 10.0
 """A step is cut to this length, in the parameters' unit."""
+
+MOST_CUTS = 100
+"""A step that was cut in half so often moves nothing any more."""
 
 
 def descend(
@@ -40,21 +45,24 @@ def descend(
     theta, inverse_hessian
         The minimum and the last inverse Hessian.
 
+    Raises
+    ------
+    InputError
+        If the cost or its gradient is no number at the start; later a step there is cut.
+
     Notes
     -----
-    Nocedal & Wright 2006, Numerical Optimization, algorithm 6.1 and equation 6.17. The path is
-    the same, but for signs, when parameters change their sign together with the cost: a
-    mirrored problem has the mirrored solution.
+    Nocedal & Wright 2006, Numerical Optimization, algorithm 6.1 and equation 6.17. Parameters
+    that change sign together with the cost take the mirrored path to the mirrored solution.
 
     Examples
     --------
-    >>> theta, _ = descend(lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1)), np.eye(2),
-    ...                    tolerance=1e-6)
-    >>> theta.round(6)
+    >>> bowl = lambda t: (float((t - 1) @ (t - 1)), 2 * (t - 1))
+    >>> descend(bowl, np.eye(2), tolerance=1e-6)[0].round(6)
     array([1., 1.])
     """
     theta = np.zeros(len(inverse_hessian))
-    value, gradient = cost(theta)
+    value, gradient = _first(cost, theta)
     short = 0
     for _ in range(iterations):
         step = _capped(-inverse_hessian @ gradient)
@@ -74,6 +82,17 @@ def descend(
     return theta, inverse_hessian
 
 
+def _first(cost: Callable[[Vector], tuple[float, Vector]], theta: Vector) -> tuple[float, Vector]:
+    value, gradient = cost(theta)
+    if not _is_number(value, gradient):
+        raise InputError(
+            "the images cannot be compared where the search for their position begins",
+            found="a likeness that is no number",
+            do="check that both hold values, and that their headers place them near each other",
+        )
+    return value, gradient
+
+
 def _backtrack(
     cost: Callable[[Vector], tuple[float, Vector]],
     theta: Vector,
@@ -84,15 +103,22 @@ def _backtrack(
 ) -> tuple[Vector, float, Vector] | None:
     """Shorten the step until it lowers the cost enough; ``None`` if no useful step does."""
     slope = float(step @ gradient)
-    while True:
+    for _ in range(MOST_CUTS):
         new_value, new_gradient = cost(theta + step)
-        if new_value <= value + 1e-4 * slope:
+        known = _is_number(new_value, new_gradient)
+        if known and new_value <= value + 1e-4 * slope:
             return step, new_value, new_gradient
         if np.linalg.norm(step) < tolerance:
             return None
         # Minimum of the parabola through both values and the first slope, kept in 0.1 … 0.5.
-        factor = float(np.clip(-slope / (2 * (new_value - value - slope)), 0.1, 0.5))
+        rise = 2 * (new_value - value - slope)
+        factor = float(np.clip(-slope / rise, 0.1, 0.5)) if known else 0.1
         step, slope = step * factor, slope * factor
+    return None
+
+
+def _is_number(value: float, gradient: Vector) -> bool:
+    return bool(np.isfinite(value) and np.isfinite(gradient).all())
 
 
 def _capped(step: Vector) -> Vector:

@@ -1,4 +1,7 @@
-"""What an image must be before it is segmented, and what is put right with a notice."""
+"""What an image must be before it is segmented, and what is put right with a notice.
+
+No published source: the limits are those of adult heads and of T1w images at 1 to 3 mm.
+"""
 
 from __future__ import annotations
 

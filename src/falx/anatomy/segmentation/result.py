@@ -1,4 +1,8 @@
-"""What a segmented head is."""
+"""What a segmented head is.
+
+Unified segmentation: Ashburner & Friston 2005, NeuroImage 26:839; the Jacobian is that of the
+modulation of Good et al. 2001, NeuroImage 14:21.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from falx.clinical.logistic.likelihood import maximise
 from falx.clinical.logistic.separation import check_not_separated
 from falx.core.checks import Bools, Floats, binary_outcome, design_matrix
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = [
     "Z95",
@@ -43,7 +44,7 @@ class ChiSquareTest:
 
     statistic: float
     df: int
-    p: float
+    p: Probability
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class LogisticFit:
 
     @property
     def se(self) -> Floats:
-        """Standard errors, (p + 1,)."""
+        """Standard errors, shape (p + 1,)."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
@@ -97,7 +98,7 @@ def standard_design(predictors: Floats) -> StandardDesign:
 
 
 def null_log_likelihood(event: Bools) -> float:
-    """Log likelihood of the model with an intercept only."""
+    """Log likelihood of the model with an intercept only; `event` has shape (n,)."""
     n, k = len(event), int(event.sum())
     return k * math.log(k / n) + (n - k) * math.log(1 - k / n)
 

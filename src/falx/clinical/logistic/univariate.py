@@ -22,6 +22,7 @@ from falx.clinical.logistic.fit import (
 from falx.clinical.logistic.separation import SeparatedError
 from falx.core.checks import Bools, Floats, complete_cases
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = ["OddsRatio", "UnivariateModel", "univariate_logistic"]
 
@@ -37,8 +38,8 @@ class OddsRatio:
     odds_ratio: float
     ci_low: float
     ci_high: float
-    p_wald: float
-    p_ratio: float
+    p_wald: Probability
+    p_ratio: Probability
     profile_low: float
     profile_high: float
 

@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from falx.clinical.logistic.fit import Z95
-from falx.core.checks import Bools, Floats, binary_outcome, vector
+from falx.core.checks import Bools, Floats, Probabilities, binary_outcome, vector
 from falx.core.errors import InputError
+from falx.core.possible import Amount, Probability
 
 __all__ = [
     "Auc",
@@ -41,8 +42,8 @@ class RocCurve:
     """
 
     thresholds: Floats
-    sensitivity: Floats
-    specificity: Floats
+    sensitivity: Probabilities
+    specificity: Probabilities
     higher_is_positive: bool
 
 
@@ -53,12 +54,12 @@ class Auc:
     `note` says why an interval is missing (None) or degenerate.
     """
 
-    auc: float
-    variance: float | None
-    ci_low: float | None
-    ci_high: float | None
-    logit_low: float | None
-    logit_high: float | None
+    auc: Probability
+    variance: Amount | None
+    ci_low: Probability | None
+    ci_high: Probability | None
+    logit_low: Probability | None
+    logit_high: Probability | None
     note: str = ""
 
 
@@ -68,7 +69,7 @@ class DelongTest:
 
     difference: float
     z: float
-    p: float
+    p: Probability
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class YoudenCut:
     """
 
     threshold: float
-    sensitivity: float
-    specificity: float
+    sensitivity: Probability
+    specificity: Probability
     youden: float
     tied: tuple[float, ...]
     higher_is_positive: bool

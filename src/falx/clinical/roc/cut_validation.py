@@ -14,6 +14,7 @@ from falx.clinical.counts import bootstrap_counts, bootstrap_rows, fold_labels, 
 from falx.clinical.roc.curve import scored
 from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError
+from falx.core.possible import Probability
 
 __all__ = [
     "CutOptimism",
@@ -32,9 +33,9 @@ class HeldOut:
     Means over repeats; `balanced_accuracy_sd` is the SD over repeats (0 for leave-one-out).
     """
 
-    sensitivity: float
-    specificity: float
-    balanced_accuracy: float
+    sensitivity: Probability
+    specificity: Probability
+    balanced_accuracy: Probability
     balanced_accuracy_sd: float
     repeats: int
     skipped: int

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from falx.clinical.contingency import ChiSquare, FisherTest, chi_square, fisher_exact
 from falx.core.checks import Floats, binary_outcome, vector
 from falx.core.errors import InputError, check_option
+from falx.core.possible import Probability
 
 __all__ = [
     "OPERATORS",
@@ -33,8 +34,8 @@ class Proportion:
 
     hits: int
     n: int
-    ci_low: float
-    ci_high: float
+    ci_low: Probability
+    ci_high: Probability
 
     @property
     def value(self) -> float:
@@ -62,8 +63,8 @@ class CutPerformance:
     sensitivity: Proportion
     specificity: Proportion
     accuracy: Proportion
-    balanced_accuracy: float
-    accuracy_p: float
+    balanced_accuracy: Probability
+    accuracy_p: Probability
     pearson: ChiSquare | None
     yates: ChiSquare | None
     fisher: FisherTest | None

@@ -16,6 +16,7 @@ from falx.clinical.counts import areas, bootstrap_counts, bootstrap_rows, many_c
 from falx.clinical.roc.curve import scored
 from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError
+from falx.core.possible import Probability, Share
 
 __all__ = [
     "AucBootstrap",
@@ -32,9 +33,9 @@ __all__ = [
 class AucBootstrap:
     """Bootstrap intervals of an area; `skipped` resamples had one outcome only."""
 
-    auc: float
-    percentile_low: float
-    percentile_high: float
+    auc: Probability
+    percentile_low: Probability
+    percentile_high: Probability
     bca_low: float
     bca_high: float
     resamples: int
@@ -57,7 +58,7 @@ class CutStability:
     q1: float
     q3: float
     near: float
-    share_near: float
+    share_near: Share
     leave_one_out: tuple[float, float]
     resamples: int
     skipped: int
@@ -68,7 +69,7 @@ class MaximalTest:
     """Permutation P of a statistic that was maximised over all cuts or directions."""
 
     observed: float
-    p: float
+    p: Probability
     permutations: int
 
 

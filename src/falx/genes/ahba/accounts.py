@@ -82,7 +82,7 @@ def chosen_donors(folder: AhbaFolder, asked: tuple[str, ...] | None) -> tuple[st
 def drop_samples(
     samples: Samples, keep: npt.NDArray[np.bool_], step: str, ledger: Ledger
 ) -> Samples:
-    """Keep some samples and write the others down."""
+    """Keep some samples, `keep` of shape (n_samples,), and write the others down."""
     reasons = {
         "similarity": "the sample is unlike the donor's others",
         "side": "the side of the structure and the sign of x disagree",
@@ -138,7 +138,11 @@ def finish(
     probes: dict[tuple[str, ...], dict[str, int]],
     ledger: Ledger,
 ) -> AhbaExpression:
-    """Drop genes with a hole in a covered region, count samples, and close the accounts."""
+    """Drop genes with a hole in a covered region, count samples, and close the accounts.
+
+    `values` has the shape (n_regions, n_genes), `by_donor`
+    (n_donors, n_regions, n_genes).
+    """
     found = np.isfinite(values)
     covered: list[bool] = np.asarray(found.any(axis=1)).tolist()
     if not any(covered):

@@ -2,6 +2,8 @@
 
 About one sample in eight changes its region with the rule (docs/methods/genes.md): the rule is
 part of the result. All distances are millimetres.
+
+Rules: Arnatkevičiūtė et al. 2019, NeuroImage 189:353, and Markello et al. 2021, eLife 10:e72129.
 """
 
 from __future__ import annotations

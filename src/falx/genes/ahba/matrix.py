@@ -2,6 +2,8 @@
 
 Full size is four gigabytes of decimal numbers. Only the probes that are wanted are parsed; the
 other lines are skipped, and the file passes through memory in pieces.
+
+The atlas: Hawrylycz et al. 2012, Nature 489:391.
 """
 
 from __future__ import annotations
@@ -113,7 +115,7 @@ def read_matrix(
     where: object,
     dtype: npt.DTypeLike = np.float64,
 ) -> npt.NDArray[np.float64]:
-    """Read chosen rows of a matrix, in the order of `row_ids`.
+    """Read chosen rows of a matrix, in the order of `row_ids`; shape (n_rows, n_columns).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Probes: re-annotation and the intensity filter."""
+"""Probes: re-annotation and the intensity filter.
+
+Both steps: Arnatkevičiūtė et al. 2019, NeuroImage 189:353.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Probes:
         return Probes(self.ids[chosen], self.symbols[chosen], self.entrez[chosen])
 
     def genes(self, key: str) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.intp]]:
-        """Sorted genes (by ``symbols`` or ``entrez``) and the gene number of each probe."""
+        """Sorted genes, by ``symbols`` or ``entrez``, and each probe's number, (n_probes,)."""
         names, number = np.unique(getattr(self, key), return_inverse=True)
         return names, number.astype(np.intp)
 

@@ -71,7 +71,7 @@ def aggregate(
     over: str = "donors",
     metric: str = "mean",
 ) -> Array:
-    """Region × gene matrix; regions without any sample are NaN.
+    """Matrix of shape (n_regions, n_genes); regions without any sample are NaN.
 
     Parameters
     ----------

@@ -1,4 +1,8 @@
-"""Tissue samples: where they are, on which side, and which are kept."""
+"""Tissue samples: where they are, on which side, and which are kept.
+
+Copies on the other side and samples unlike the others are options of Markello et al. 2021, eLife
+10:e72129.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError, OptionError, check_option
 from falx.core.settings import check_settings, option
 from falx.core.tables import Table
@@ -44,8 +45,8 @@ class Fit:
     log2_fold_change: Array
     lfc_se: Array
     stat: Array
-    p: Array
-    p_adjusted: Array
+    p: Probabilities
+    p_adjusted: Probabilities
     size_factors: Array
     dispersion: Array
 

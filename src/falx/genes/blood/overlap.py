@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError
 from falx.core.multiplicity import benjamini_hochberg
+from falx.core.possible import Probability
 from falx.genes.sets.ora import hypergeometric_tail
 
 __all__ = [
@@ -52,7 +54,7 @@ class Overlap:
     n_second: int
     n_universe: int
     expected: float
-    p: float
+    p: Probability
     odds_ratio: float
     interval: tuple[float, float]
 
@@ -71,7 +73,7 @@ class DirectionAgreement:
 
     cells: tuple[int, int, int, int]
     agree: float | None
-    p: float | None
+    p: Probability | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ class PathwayOverlap:
 
     pairs: tuple[tuple[str, str], ...]
     overlaps: tuple[Overlap, ...]
-    q: Array
+    q: Probabilities
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,9 @@ class SpatialOverlap:
     """
 
     overlap: int
-    p_overlap: float
+    p_overlap: Probability
     mean_statistic: float
-    p_mean: float
+    p_mean: Probability
     n_maps: int
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.core.errors import InputError
+from falx.core.errors import InputError, extra_library
 from falx.core.multiplicity import TIE
+from falx.core.possible import Probability
 from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import over_representation
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = [
     "AnnotatedModule",
@@ -42,7 +46,7 @@ class EdgeEnrichment:
 
     observed: int
     expected: float
-    p: float
+    p: Probability
     n_lists: int
 
 
@@ -60,8 +64,8 @@ class ModuleChance:
         Modules in a random list: 2.5 % quantile, median, 97.5 % quantile.
     """
 
-    p: tuple[float, ...]
-    p_count: float
+    p: tuple[Probability, ...]
+    p_count: Probability
     counts: tuple[float, float, float]
     n_lists: int
 
@@ -202,9 +206,13 @@ def sif(network: Network) -> str:
     return "".join(f"{a}\tpp\t{b}\n" for a, b in network.edges())
 
 
+def _networkx() -> Any:
+    return extra_library("networkx", extra="genes", does="networks are laid out and written")
+
+
 def _graph(network: Network) -> nx.Graph[str]:
     """Return the network as a graph of networkx, nodes and edges in alphabetical order."""
-    graph: nx.Graph[str] = nx.Graph()
+    graph: nx.Graph[str] = _networkx().Graph()
     graph.add_nodes_from(sorted(network.neighbours))
     graph.add_edges_from(network.edges())
     return graph
@@ -214,6 +222,7 @@ def graphml(network: Network, modules: Sequence[Module] = ()) -> str:
     """GraphML with the number of each node's module, 0 for none."""
     graph = _graph(network)
     number = {node: i for i, m in reversed(list(enumerate(modules, 1))) for node in m.nodes}
+    nx = _networkx()
     nx.set_node_attributes(graph, {node: number.get(node, 0) for node in graph}, "module")
     return "\n".join(nx.generate_graphml(graph)) + "\n"
 
@@ -227,7 +236,7 @@ def layout(network: Network) -> dict[str, tuple[float, float]]:
     angle = 2.0 * np.pi * np.arange(n) / n
     # A spiral as the start: no two nodes coincide and nothing is random.
     start = np.column_stack([np.cos(angle), np.sin(angle)]) * np.linspace(0.3, 1.0, n)[:, None]
-    places = nx.spring_layout(
+    places = _networkx().spring_layout(
         _graph(network), pos=dict(zip(names, start, strict=True)), iterations=150, seed=1
     )
     found = np.array([places[name] for name in names])

@@ -6,7 +6,7 @@ Das and Yu 2012 (BMC Syst. Biol. 6:92).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from falx.core.errors import InputError, check_range, notify
@@ -69,11 +69,13 @@ def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
     Raises
     ------
     InputError
-        If no edge is left.
+        If no edge is left, or one lacks a gene.
     """
     neighbours: dict[str, set[str]] = {}
     loops = repeated = 0
     for a, b in pairs:
+        if not a.strip() or not b.strip():
+            raise InputError("an edge lacks a gene", where=origin.name, found=f"{a!r} and {b!r}")
         if a == b:
             loops += 1
         elif b in neighbours.get(a, ()):
@@ -118,23 +120,47 @@ def read_edge_list(source: SourceText) -> Network:
 def read_indexed(edges: SourceText, index: SourceText) -> Network:
     """Read HINT or iRefIndex lists: edges as numbers from 1, and number to gene."""
     names = {}
-    for line in index.text.splitlines():
-        if line.strip():
-            number, gene = line.split()[:2]
-            names[int(number)] = gene
+    for words in _words(index):
+        names[_whole(words[0], index)] = words[1]
     pairs = []
-    for line in edges.text.splitlines():
-        if line.strip():
-            a, b = (int(word) for word in line.split()[:2])
-            if a not in names or b not in names:
-                raise InputError(
-                    "an edge has no name in the index",
-                    where=edges.name,
-                    found=line.strip(),
-                    do="use the index of the same list",
-                )
-            pairs.append((names[a], names[b]))
+    for words in _words(edges):
+        a, b = (_whole(word, edges) for word in words[:2])
+        if a not in names or b not in names:
+            raise InputError(
+                "an edge has no name in the index",
+                where=edges.name,
+                found=" ".join(words),
+                do="use the index of the same list",
+            )
+        pairs.append((names[a], names[b]))
     return make_network(pairs, edges.origin())
+
+
+def _words(source: SourceText, *, least: int = 2) -> Iterator[list[str]]:
+    """Words of every line that has any; raise where there are fewer than a reader needs."""
+    for number, line in enumerate(source.text.splitlines(), 1):
+        words = line.split()
+        if words and len(words) < least:
+            raise InputError(
+                "a line is not whole",
+                where=f"{source.name}, line {number}",
+                found=line.strip(),
+                do="copy or fetch the file again",
+            )
+        if words:
+            yield words
+
+
+def _whole(word: str, source: SourceText) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise InputError(
+            "a number is needed where a word stands",
+            where=source.name,
+            found=repr(word),
+            do="copy or fetch the file again",
+        ) from None
 
 
 def read_string(
@@ -152,8 +178,7 @@ def read_string(
         Combined score, 0 to 1000, that an edge must exceed.
     """
     check_range("STRING score", score_above, 0, 1000)
-    rows = links.text.splitlines()
-    header = rows[0].split() if rows else []
+    header = links.text.partition("\n")[0].split()
     if header[:2] != ["protein1", "protein2"] or "combined_score" not in header:
         raise InputError(
             "the file is not a STRING links table",
@@ -165,11 +190,10 @@ def read_string(
     column = header.index("combined_score")
     pairs = set()
     foreign = 0
-    for row in rows[1:]:
-        words = row.split()
+    for words in list(_words(links, least=column + 1))[1:]:
         if not words[0].startswith(f"{HUMAN}."):
             foreign += 1
-        elif int(words[column]) > score_above:
+        elif _whole(words[column], links) > score_above:
             a, b = (names.get(w, w.removeprefix(f"{HUMAN}.")) for w in words[:2])
             pairs.add((min(a, b), max(a, b)))
     if foreign:

@@ -4,6 +4,8 @@ The choice of null decides the answer: shuffling regions at random rejects a tru
 of smooth maps at a nominal 5 % (range 25 mm, docs/methods/genes.md). So a random permutation
 exists only for comparison with what is published, and says so; so do the two spins that reject
 too often as published.
+
+Null models beside each other: Markello & Misic 2021, NeuroImage 236:118052.
 """
 
 from __future__ import annotations

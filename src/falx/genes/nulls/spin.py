@@ -91,7 +91,9 @@ def centroid_points(
         rows = np.flatnonzero(cortical & np.array([s == side for s in sides]))
         if len(rows) > 1:
             away = xyz[rows] - xyz[rows].mean(axis=0)
-            out[rows] = away / np.linalg.norm(away, axis=1, keepdims=True)
+            length = np.linalg.norm(away, axis=1, keepdims=True)
+            # A region in the very middle has no direction.
+            out[rows] = np.where(length > 0, away / np.where(length > 0, length, 1.0), np.nan)
     return out
 
 

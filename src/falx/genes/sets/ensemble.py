@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError, check_option
 from falx.core.multiplicity import benjamini_hochberg, two_sided_normal_p
 from falx.genes.association import CORRELATIONS, Correlation, tally, unit_columns
@@ -45,10 +46,10 @@ class EnsembleResult:
     names: tuple[str, ...]
     score: Array
     z: Array
-    p: Array
-    q: Array
-    p_gaussian: Array
-    p_max: Array
+    p: Probabilities
+    q: Probabilities
+    p_gaussian: Probabilities
+    p_max: Probabilities
     n_maps: int
 
 

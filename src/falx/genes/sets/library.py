@@ -127,7 +127,7 @@ def read_gmt(
     Raises
     ------
     InputError
-        If no set is found, a line has no tab, or a set name occurs twice.
+        If no set is found, a line has no tab or no name, or a set name occurs twice.
     """
     sets: dict[str, tuple[str, ...]] = {}
     descriptions = {}
@@ -143,6 +143,10 @@ def read_gmt(
                 do="give set name, description and genes separated by tabs",
             )
         title = fields[0].strip()
+        if not title:
+            raise InputError(
+                "a gene set has no name", where=f"{source.name}, line {number}", do="name it"
+            )
         if title in sets:
             raise InputError("a set name occurs twice", where=source.name, found=title)
         sets[title] = tuple(dict.fromkeys(g.strip() for g in fields[2:] if g.strip()))

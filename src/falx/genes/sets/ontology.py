@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import networkx as nx
-import obonet
-
-from falx.core.errors import InputError, check_option
+from falx.core.errors import InputError, check_option, extra_library
 from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["ASPECTS", "Ontology", "go_sets", "read_gaf", "read_obo"]
 
@@ -50,7 +51,8 @@ class Ontology:
         if term not in self.graph:
             return frozenset()
         # Edges lead from a term to what is above it.
-        return frozenset(nx.descendants(self.graph, term)) | {term}
+        networkx = extra_library("networkx", extra="genes", does="ontologies are walked")
+        return frozenset(networkx.descendants(self.graph, term)) | {term}
 
     @property
     def namespace(self) -> str:
@@ -71,6 +73,7 @@ def read_obo(source: SourceText) -> Ontology:
     InputError
         If the file cannot be read or holds no term.
     """
+    obonet = extra_library("obonet", extra="genes", does="ontologies are read")
     try:
         graph = obonet.read_obo(io.StringIO(source.text))
     except (ValueError, KeyError, AssertionError) as error:

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError, notify
 from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import TestedSets
@@ -45,8 +46,8 @@ class OraResult:
     overlap: npt.NDArray[np.int64]
     set_size: npt.NDArray[np.int64]
     factor: Array
-    p: Array
-    q: Array
+    p: Probabilities
+    q: Probabilities
     list_size: int
     universe_size: int
 

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError
 from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import TestedSets
@@ -41,8 +42,8 @@ class RankedResult:
     names: tuple[str, ...]
     score: Array
     normalised: Array
-    p: Array
-    q: Array
+    p: Probabilities
+    q: Probabilities
 
 
 @numba.njit(cache=True)
@@ -65,7 +66,7 @@ def _walk(
         gene = order[rank]
         for j in range(set_start[gene], set_start[gene + 1]):
             s = set_of[j]
-            miss = (rank - count[s]) / (n - size[s])
+            miss = (rank - count[s]) / max(n - size[s], 1)  # a set may hold every gene
             low[s] = min(low[s], hit[s] - miss)
             hit[s] += weight[gene] / total[s]
             count[s] += 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError
 from falx.core.multiplicity import benjamini_hochberg
 from falx.genes.sets.library import GeneSetLibrary, Origin, SourceText, read_gmt
@@ -61,8 +62,8 @@ class SignedRegulators:
     factors: tuple[str, ...]
     consistent: npt.NDArray[np.int64]
     opposed: npt.NDArray[np.int64]
-    p: npt.NDArray[np.float64]
-    q: npt.NDArray[np.float64]
+    p: Probabilities
+    q: Probabilities
 
 
 def read_trrust(source: SourceText) -> tuple[tuple[Regulation, ...], Origin]:

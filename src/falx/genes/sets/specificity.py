@@ -58,6 +58,12 @@ def tissue_specificity(
     x = np.asarray(expression, dtype=np.float64)
     if x.shape != (len(genes), len(tissues)):
         raise InputError("names do not fit the table", found=f"shape {x.shape}")
+    if len(tissues) < 2:
+        raise InputError(
+            "specificity needs at least two tissues",
+            found=len(tissues),
+            do="give a table of several; of one alone every gene would be specific",
+        )
     if np.any(x < 0) or not np.isfinite(x).all():
         raise InputError(
             "expression must be finite and not negative",

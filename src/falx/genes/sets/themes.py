@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from falx.core.checks import Probabilities
 from falx.core.errors import InputError
 from falx.core.multiplicity import benjamini_hochberg, cauchy_combination
+from falx.core.possible import Probability
 from falx.genes.sets.library import TestedSets
 from falx.genes.sets.ora import OraResult, over_representation
 
@@ -40,8 +42,8 @@ class Theme:
     """A group of similar terms; `terms` from smallest P, the first is the representative."""
 
     terms: tuple[str, ...]
-    p: float
-    q: float
+    p: Probability
+    q: Probability
 
     @property
     def representative(self) -> str:
@@ -86,10 +88,10 @@ class ListComparison:
 
     lists: tuple[str, ...]
     results: Mapping[str, OraResult]
-    p_best: Array
-    q_best: Array
-    p_combined: Array
-    q_combined: Array
+    p_best: Probabilities
+    q_best: Probabilities
+    p_combined: Probabilities
+    q_combined: Probabilities
     gene_overlap: Array
     term_overlap: Array
 

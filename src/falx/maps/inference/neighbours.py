@@ -1,4 +1,8 @@
-"""Which voxels of a mask touch which, so that maps can stay vectors."""
+"""Which voxels of a mask touch which, so that maps can stay vectors.
+
+6, 18 and 26 neighbours: Kong & Rosenfeld 1989, Computer Vision, Graphics, and Image Processing
+48:357.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def tfce(
     """
     values = np.ascontiguousarray(statistic, dtype=np.float64)
     height = np.abs(values)
-    order = np.argsort(-height)
+    order = np.argsort(-height, kind="stable")  # the order of ties moves the last bits
     extent = np.arange(len(values) + 1, dtype=np.float64) ** extent_power
     primitive = height ** (height_power + 1.0) / (height_power + 1.0)
     out = np.empty(len(values))

@@ -16,7 +16,7 @@ from falx.genes.sets.library import Origin
 from falx.genes.sets.ora import OraResult
 from falx.genes.sets.themes import Themes, theme_network
 from falx.genes.tables import Joined
-from falx.report.figures import COLOURS, new_figure, png, svg
+from falx.report.figures import BLUE, GREY, INK, ORANGE, new_figure, png, svg
 
 __all__ = [
     "heat_map",
@@ -46,7 +46,7 @@ def map_figure(data: Joined) -> bytes:
     for axis, (name_a, a, name_b, b) in zip(axes, VIEWS, strict=True):
         drawn = axis.scatter(
             xyz[:, a], xyz[:, b], c=data.values, cmap="PuOr_r", vmin=-largest, vmax=largest,
-            s=32, edgecolors=COLOURS["ink"], linewidths=0.3,
+            s=32, edgecolors=INK, linewidths=0.3,
         )  # fmt: skip
         axis.set(xlabel=f"{name_a}, mm", ylabel=f"{name_b}, mm", aspect="equal")
         _plain(axis)
@@ -62,7 +62,7 @@ def null_figure(study: AssociationStudy) -> bytes:
     for comparison, colour in zip(study.comparisons, PALETTE, strict=False):
         axis.hist(comparison.null_r2, bins, histtype="step", color=colour,
                   label=f"{comparison.method}, P = {comparison.p:.3g}")  # fmt: skip
-    axis.axvline(float(study.model.explained_variance[0]), color=COLOURS["ink"])
+    axis.axvline(float(study.model.explained_variance[0]), color=INK)
     axis.set(xlabel="explained variance of component 1", ylabel="null maps")
     axis.legend(frameon=False)
     _plain(axis)
@@ -74,7 +74,7 @@ def weight_figure(study: AssociationStudy) -> bytes:
     figure = new_figure(6.0, 3.6)
     axis = figure.subplots()
     found = study.genes.q < 0.05
-    colour = np.where(found, COLOURS["orange"], COLOURS["grey"])
+    colour = np.where(found, ORANGE, GREY)
     axis.scatter(study.genes.r, study.weights.z, c=colour, s=4, linewidths=0)
     axis.set(xlabel="correlation with the map", ylabel="bootstrap Z of the weight")
     _plain(axis)
@@ -92,7 +92,7 @@ def term_bars(result: OraResult, *, n_terms: int = 15) -> bytes:
     figure = new_figure(8.0, 0.6 + 0.26 * len(rows))
     axis = figure.subplots()
     height = -np.log10(np.maximum(result.p[rows], 1e-300))
-    colour = [COLOURS["blue"] if result.q[i] < 0.05 else COLOURS["grey"] for i in rows]
+    colour = [BLUE if result.q[i] < 0.05 else GREY for i in rows]
     axis.barh([_short(result.names[i]) for i in rows], height, color=colour)
     axis.set_xlabel("-log10 P (blue: q < 0.05)")
     _plain(axis)
@@ -105,10 +105,10 @@ def _draw_network(network: Network, colour: dict[str, str], size: float, labels:
     axis = figure.subplots()
     for a, b in network.edges():
         x, y = zip(places[a], places[b], strict=True)
-        axis.plot(x, y, color=COLOURS["grey"], linewidth=0.5, zorder=1)
+        axis.plot(x, y, color=GREY, linewidth=0.5, zorder=1)
     names = list(places)
     xy = np.array([places[n] for n in names])
-    fill = [colour.get(n, COLOURS["grey"]) for n in names]
+    fill = [colour.get(n, GREY) for n in names]
     axis.scatter(xy[:, 0], xy[:, 1], c=fill, s=size, zorder=2, linewidths=0)
     if labels:
         for name, place in places.items():
@@ -159,10 +159,10 @@ def volcano(result: DifferentialExpression, corrected: Selection) -> bytes:
     taken = np.isin(np.array(result.genes), corrected.genes)[known]
     height = -np.log10(np.maximum(fit.p[known], 1e-300))
     axis.scatter(fit.log2_fold_change[known], height, s=4, linewidths=0,
-                 c=np.where(taken, COLOURS["orange"], COLOURS["grey"]))  # fmt: skip
+                 c=np.where(taken, ORANGE, GREY))  # fmt: skip
     for x in (-1.0, 1.0):
-        axis.axvline(x, color=COLOURS["ink"], linewidth=0.5, linestyle=":")
-    axis.axhline(-np.log10(0.05), color=COLOURS["ink"], linewidth=0.5, linestyle=":")
+        axis.axvline(x, color=INK, linewidth=0.5, linestyle=":")
+    axis.axhline(-np.log10(0.05), color=INK, linewidth=0.5, linestyle=":")
     axis.set(
         xlabel=f"log2 fold change, {result.contrast[0]} over {result.contrast[1]}",
         ylabel="-log10 P",

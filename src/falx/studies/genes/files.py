@@ -12,6 +12,7 @@ from falx.atlas.atlas import Atlas
 from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, check_option, collect_notices
 from falx.core.files import read_table, write_json, write_text
+from falx.core.possible import check_possible
 from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
@@ -234,6 +235,7 @@ def genes_stage(
         read_known(knowledge),
         _blood(files.degs),
     )
+    check_possible(found)
     write_text(files.report, found.page)
     write_text(files.genes, genes_tsv(found.study, found.lists))
     write_text(files.left_out, left_out_tsv(found.study.data.left_out))
@@ -357,6 +359,7 @@ def _expression(given: ExpressionSource, atlas: Atlas | None, out: Path) -> Expr
 
 def write_findings(found: GenesFindings, out: Path) -> None:
     """Write tables and one report into a folder."""
+    check_possible(found)
     write_text(out / "genes.tsv", genes_tsv(found.study, found.lists))
     write_text(out / "left_out.tsv", left_out_tsv(found.study.data.left_out))
     write_json(out / "components.json", components_json(found.study))

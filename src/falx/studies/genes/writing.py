@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -92,7 +91,7 @@ def left_out_tsv(reasons: Mapping[str, str]) -> str:
     return table_text(("region", "reason"), reasons.items())
 
 
-def components_json(study: AssociationStudy) -> dict[str, Any]:
+def components_json(study: AssociationStudy) -> dict[str, object]:
     """Components, nulls and smoothness, for a JSON file."""
     return {
         "map_regions": len(study.data.regions),

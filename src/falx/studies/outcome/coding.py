@@ -15,8 +15,12 @@ _WORDS = {
     "yes": 1, "y": 1, "true": 1, "sf": 1, "seizure free": 1, "seizure-free": 1,
     "no": 0, "n": 0, "false": 0, "nsf": 0, "not seizure free": 0, "not seizure-free": 0,
 }  # fmt: skip
-_ILAE = re.compile(r"(?:ilae)?[\s_-]*(?:class)?[\s_-]*([1-6])(?:\.0+)?a?")
-"""ILAE class with or without its name; 1a, never any seizure, is part of class 1."""
+_ILAE = re.compile(r"(?:ilae[\s_-]*)?(?:class[\s_-]*)?([1-6])(?:\.0+)?a?")
+"""ILAE class with or without its name; 1a, never any seizure, is part of class 1.
+
+A dash parts a number from a name; before the number alone it is a sign, and -1 stands for what is
+not known in many tables.
+"""
 
 
 def read_outcomes(

@@ -12,7 +12,8 @@ from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError, notify
 from falx.core.participants import Participants
 from falx.core.study import Column, columns_of
-from falx.data.mo2025 import MO2025_SOURCE, load_patients
+from falx.data.mo2025 import MO2025_SOURCE, PUBLISHED_AI_THRESHOLD, load_patients
+from falx.pet.metrics import Definition
 from falx.studies.outcome.coding import read_outcomes
 from falx.studies.outcome.columns import NUMBERS, Columns
 from falx.studies.outcome.patient import PatientNumbers
@@ -49,6 +50,8 @@ class Cohort:
         Subject to the reason why it is not here.
     curves
         Ablative rates by threshold, by rule; absent where only the rates are known.
+    definition
+        By which rule the signatures and their rates were made; ``None`` where it is not stated.
     """
 
     subjects: tuple[str, ...]
@@ -57,6 +60,7 @@ class Cohort:
     source: str
     excluded: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, RateCurves] = field(default_factory=dict)
+    definition: Definition | None = None
 
     def has(self, *names: str) -> bool:
         """Whether every named column exists with at least one number."""
@@ -74,7 +78,13 @@ def published_cohort() -> Cohort:
     """Return the 30 published patients."""
     patients = load_patients()
     values = {k: v for k, v in patients.values.items() if k != "seizure_free"}
-    return Cohort(patients.labels, patients["seizure_free"] == 1, values, MO2025_SOURCE)
+    return Cohort(
+        patients.labels,
+        patients.seizure_free == 1,
+        values,
+        MO2025_SOURCE,
+        definition=Definition("threshold", "none", "z5", PUBLISHED_AI_THRESHOLD),
+    )
 
 
 def join_cohort(
@@ -104,7 +114,8 @@ def join_cohort(
     Raises
     ------
     InputError
-        Without a column of outcomes, or with one that is empty or cannot be read.
+        Without a column of outcomes, or with one that is empty or cannot be read; and if the
+        signatures follow different definitions.
     """
     headers = _headers(participants, columns or Columns())
     left_out = dict(excluded or {})
@@ -136,7 +147,28 @@ def join_cohort(
         f"{len(kept)} patients of this dataset",
         left_out,
         gather_curves(list(kept.values())),
+        _one_definition(kept),
     )
+
+
+def _one_definition(patients: Mapping[str, PatientNumbers]) -> Definition | None:
+    """Definition that all signatures share; those that hold no certain tissue are named."""
+    found = {patient.definition for patient in patients.values()}
+    if len(found) > 1:
+        several = sorted("not stated" if one is None else str(one) for one in found)
+        raise InputError(
+            "the signatures of these patients follow different definitions, and their rates "
+            "cannot be compared",
+            found="; ".join(several),
+            do="run the participant level of all of them with one configuration",
+        )
+    empty = [name for name, one in patients.items() if one.values.get("signature_mm3") == 0]
+    if empty:
+        notify(
+            "the signature holds nothing, so that there is no ablative rate",
+            found=f"{len(empty)} of {len(patients)} patients: sub-{', sub-'.join(empty)}",
+        )
+    return next(iter(found), None)
 
 
 def _headers(participants: Participants, chosen: Columns) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from falx.core.errors import OptionError
 from falx.core.multiplicity import holm
+from falx.core.possible import Probability
 from falx.studies.outcome.parts import CutPart, GroupComparison, IncrementPart
 
 __all__ = ["FAMILY", "Member", "adjust_family", "check_family"]
@@ -34,7 +35,7 @@ class Member:
 
     kind: str
     name: str
-    p: float | None
+    p: Probability | None
     holm: float | None
 
     @property

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from falx.report.page import Table
 
-__all__ = ["Field", "page_table", "rows_of"]
+__all__ = ["Field", "page_lines", "page_table", "rows_of"]
 
 T = TypeVar("T")
 
@@ -27,12 +27,16 @@ class Field(Generic[T]):
         Header on the page; ``None``: not there.
     shown
         Takes what the page shows, where that is another form of the number.
+    interval, how
+        Where the page has a line for each number: its interval, and what gave both.
     """
 
     key: str
     value: Callable[[T], object]
     heading: str | None = None
     shown: Callable[[T], object] | None = None
+    interval: Callable[[T], str | None] | None = None
+    how: Callable[[T], str] | None = None
 
 
 def rows_of(
@@ -51,3 +55,18 @@ def page_table(fields: Sequence[Field[T]], results: Iterable[T], caption: str = 
     kept = [field for field in fields if field.heading is not None]
     rows = [[(field.shown or field.value)(result) for field in kept] for result in results]
     return Table([str(field.heading) for field in kept], rows, caption)
+
+
+def page_lines(fields: Sequence[Field[T]], result: T) -> Table:
+    """Return one result as a table of the page, a line a number."""
+    rows: list[list[object]] = [
+        [
+            field.heading,
+            (field.shown or field.value)(result),
+            field.interval and field.interval(result),
+            field.how and field.how(result),
+        ]
+        for field in fields
+        if field.heading is not None
+    ]
+    return Table(["", "value", "95 % interval", "how"], rows)

@@ -17,7 +17,7 @@ from falx.clinical.roc.curve import Auc, RocCurve, YoudenCut
 from falx.clinical.roc.cuts import CutPerformance
 from falx.clinical.roc.decision import DecisionCurve
 from falx.core.checks import Bools, Floats
-from falx.report.figures import COLOURS, new_figure, png
+from falx.report.figures import BLUE, CYAN, GREY, INK, ORANGE, new_figure, png
 from falx.report.page import Figure
 from falx.studies.outcome.labels import label, p_text
 
@@ -33,7 +33,7 @@ __all__ = [
     "spline_figure",
 ]
 
-FREE, NOT_FREE = COLOURS["cyan"], COLOURS["orange"]
+FREE, NOT_FREE = CYAN, ORANGE
 
 
 def _clean(axis: Any) -> None:
@@ -59,7 +59,7 @@ def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str 
         for place, (box, part) in enumerate(zip(boxes["boxes"], parts, strict=True), start=1):
             colour = (NOT_FREE, FREE)[place - 1]
             box.set(facecolor=colour, alpha=0.35)
-            boxes["medians"][place - 1].set_color(COLOURS["ink"])
+            boxes["medians"][place - 1].set_color(INK)
             spread = np.linspace(-0.16, 0.16, len(part))[
                 np.argsort(np.argsort(part, kind="stable")) * 7 % len(part)
             ]
@@ -93,7 +93,7 @@ def forest_figure(models: Sequence[UnivariateModel]) -> Figure:
         assert ratio is not None
         value, low, high = ratio
         sure = low > 1 or high < 1
-        colour = COLOURS["blue"] if sure else COLOURS["grey"]
+        colour = BLUE if sure else GREY
         axis.plot([max(low, 1e-2), min(high, 1e2)], [row, row], color=colour, lw=1.8)
         axis.plot(value, row, "s", color=colour, ms=6)
         axis.text(
@@ -108,7 +108,7 @@ def forest_figure(models: Sequence[UnivariateModel]) -> Figure:
             clear.append(label(model.name))
     names = [label(m.name) + (" *" if m.status == "separated" else "") for m, _ in reversed(shown)]
     axis.set_yticks(range(len(shown)), names)
-    axis.axvline(1, color=COLOURS["ink"], lw=0.8, ls="--")
+    axis.axvline(1, color=INK, lw=0.8, ls="--")
     axis.set_xscale("log")
     axis.set_xlabel("odds ratio of seizure freedom per standard deviation (95 % interval)")
     _clean(axis)
@@ -148,13 +148,11 @@ def spline_figure(
     axis.plot(curve.x, _visible(curve.odds_ratio), color=FREE, lw=2, label="unadjusted, 95 % band")
     if adjusted is not None:
         other = odds_ratio_curve(adjusted, curve.x)
-        axis.plot(
-            other.x, _visible(other.odds_ratio), color=COLOURS["grey"], ls="--", label="adjusted"
-        )
-    axis.axhline(1, color=COLOURS["ink"], lw=0.7)
+        axis.plot(other.x, _visible(other.odds_ratio), color=GREY, ls="--", label="adjusted")
+    axis.axhline(1, color=INK, lw=0.7)
     axis.axvline(
         curve.reference,
-        color=COLOURS["ink"],
+        color=INK,
         lw=0.7,
         ls=":",
         label=f"reference value (median) {curve.reference:.4g}",
@@ -207,7 +205,7 @@ def roc_figure(name: str, curve: RocCurve, area: Auc, best: YoudenCut, nested: f
     figure = new_figure(4.2, 4.0)
     axis = figure.subplots()
     axis.plot(1 - curve.specificity, curve.sensitivity, color=FREE, lw=2)
-    axis.plot([0, 1], [0, 1], color=COLOURS["grey"], ls=":")
+    axis.plot([0, 1], [0, 1], color=GREY, ls=":")
     axis.plot(1 - best.specificity, best.sensitivity, "o", color=NOT_FREE, ms=8)
     axis.annotate(
         f" cut {best.threshold:.4g}",
@@ -293,7 +291,7 @@ def dependence_figure(curve: PartialDependence, x: Floats, y: Floats) -> Figure:
     axis = figure.subplots()
     axis.fill_between(curve.x, curve.low, curve.high, color=FREE, alpha=0.2, lw=0)
     axis.plot(curve.x, curve.mean, color=FREE, lw=2)
-    axis.plot(x, y, "o", color=COLOURS["grey"], ms=4)
+    axis.plot(x, y, "o", color=GREY, ms=4)
     axis.set_xlabel(f"{label(curve.name)} (mm³)")
     axis.set_ylabel("asymmetry of PET")
     _clean(axis)
@@ -318,7 +316,7 @@ def prediction_figure(study: AdditiveStudy, response: Floats) -> Figure:
         color=FREE, alpha=0.3, lw=3,
     )  # fmt: skip
     axis.plot(place, study.prediction[order], "_", color=FREE, ms=9, mew=2, label="predicted")
-    axis.plot(place, response[order], "o", color=COLOURS["ink"], ms=4, label="actual")
+    axis.plot(place, response[order], "o", color=INK, ms=4, label="actual")
     axis.set_xlabel("patients, ranked by prediction")
     axis.set_ylabel("asymmetry of PET")
     axis.legend(fontsize=8, frameon=False)
@@ -358,7 +356,7 @@ def increment_figure(name: str, measure: str, found: Increment) -> Figure:
         axis.plot(curve.threshold, curve.model, style, color=FREE, lw=2, label=shown)
     everybody = found.decision_score.treat_all
     axis.plot(found.decision_score.threshold, everybody, color=NOT_FREE, label="all")
-    axis.axhline(0, color=COLOURS["grey"], label="nobody")
+    axis.axhline(0, color=GREY, label="nobody")
     axis.set_ylim(-0.3, max(0.05, float(everybody.max())) + 0.05)
     axis.set_xlabel("threshold probability of seizure freedom")
     axis.set_ylabel("net benefit per patient")
@@ -379,7 +377,7 @@ def decision_figure(name: str, curve: DecisionCurve) -> Figure:
     axis = figure.subplots()
     axis.plot(curve.threshold, curve.model, color=FREE, lw=2, label="model, held out")
     axis.plot(curve.threshold, curve.treat_all, color=NOT_FREE, label="all")
-    axis.axhline(0, color=COLOURS["grey"], label="nobody")
+    axis.axhline(0, color=GREY, label="nobody")
     axis.set_ylim(-0.3, max(0.05, float(curve.treat_all.max())) + 0.05)
     axis.set_xlabel("threshold probability of seizure freedom")
     axis.set_ylabel("net benefit per patient")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from falx.core.errors import collect_notices
 from falx.core.files import (
@@ -16,7 +15,9 @@ from falx.core.files import (
     write_table,
     write_text,
 )
+from falx.core.possible import check_possible
 from falx.data.mo2025 import PUBLISHED_RATE_CUT
+from falx.report.people import people_section
 from falx.studies.outcome.cohort import Cohort, join_cohort
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
@@ -39,6 +40,8 @@ class OutcomeFiles:
         Input: ``participants.tsv``.
     exclusions
         Input: table of the subjects that did not get through the participant level.
+    people
+        Input: table of everybody with what happened at the participant level.
     report
         Output: the page.
     results
@@ -50,6 +53,7 @@ class OutcomeFiles:
     numbers: Mapping[str, Path]
     participants: Path
     exclusions: Path
+    people: Path
     report: Path
     results: Path
     patients: Path
@@ -71,7 +75,9 @@ def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettin
             files.numbers, files.participants, files.exclusions, columns, settings
         )
         study = study_outcome(cohort, settings)
-    write_text(files.report, outcome_page(study, notices=notices))
+    check_possible(study)
+    people = people_section(read_table(files.people).records(), cohort.excluded)
+    write_text(files.report, outcome_page(study, notices=notices, people=people))
     for name, table in TABLES.items():
         write_table(getattr(files, name), *table(study))
     write_json(files.results, _results(study, notices))
@@ -101,7 +107,7 @@ def read_cohort(
     )
 
 
-def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, Any]:
+def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, object]:
     cohort, chosen = study.cohort, study.settings
     return {
         "settings": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from falx.studies.signature.modalities import MODALITIES
+
 __all__ = ["LABELS", "label", "p_text"]
 
 LABELS: Mapping[str, str] = {
@@ -18,9 +20,7 @@ LABELS: Mapping[str, str] = {
     "ablation_per_tiv": "ablation volume / intracranial volume",
     "ablation_per_volume": "ablation volume / structure volume",
     "ablated_share_hippocampus": "ablated share of the hippocampus",
-    "ai_gm": "asymmetry of grey matter",
-    "ai_flair": "asymmetry of FLAIR",
-    "ai_pet": "asymmetry of PET",
+    **{f"ai_{modality.key}": f"asymmetry of {modality.label}" for modality in MODALITIES},
     "ai_pet_z5": "asymmetry of PET (z + 5 scale)",
     "rate_hippocampus": "ablative rate of the hippocampus",
     "rate_hippocampus_published": "ablative rate of the hippocampus (published threshold)",

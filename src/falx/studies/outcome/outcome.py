@@ -32,13 +32,12 @@ from falx.studies.outcome.parts import (
 )
 from falx.studies.outcome.rates import CohortThreshold, cohort_threshold
 from falx.studies.outcome.sound import kept_numbers, too_few
+from falx.studies.signature.modalities import MODALITIES
 
 __all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
 
 SCALES: Mapping[str, tuple[float, str]] = {
-    "ai_pet": (100, "percentage point"),
-    "ai_flair": (100, "percentage point"),
-    "ai_gm": (100, "percentage point"),
+    **{f"ai_{modality.key}": (100, "percentage point") for modality in MODALITIES},
     "ai_pet_z5": (100, "percentage point"),
     "rate_hippocampus": (100, "percentage point"),
     "rate_hippocampus_published": (100, "percentage point"),
@@ -58,7 +57,7 @@ COUNTED = ("sex", "left_side", "seeg")
 ABLATED = ("ablation_voxels", "ablation_mm3", "ablation_per_tiv", "ablation_per_volume")
 ANATOMY = ("ablation_mm3", "ablation_voxels", "ablated_share_hippocampus")
 """What every surgeon knows without a signature; a score must say more than these."""
-MODALITIES = ("ai_gm", "ai_flair", "ai_pet")
+ASYMMETRIES = tuple(f"ai_{modality.key}" for modality in reversed(MODALITIES))
 HIPPOCAMPAL = ("rate_hippocampus", "rate_hippocampus_published", "rate_hippocampus_own")
 """Rate at the run's threshold, at the published one, and at the cohort's own."""
 RATES = (*HIPPOCAMPAL, "rate_amygdala", "rate_mesial_temporal")
@@ -150,6 +149,12 @@ class OutcomeStudy:
                 "declared family."
             ),
         ]
+        if _of_another_definition(self.cohort):
+            said.append(
+                f"Signatures and rates are {self.cohort.definition}; the published cut of "
+                f"{PUBLISHED_RATE_CUT:.2%} is of another definition and is tried on the rates of "
+                "the published chain only."
+            )
         sizes = [part.sizes for part in self.splines if part.sizes]
         needed = min((s.needed for s in sizes), default=0)
         if n < needed:
@@ -180,7 +185,7 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
     whole = _with_own_rate(cohort, thresholds)
     cohort, left_out = kept_numbers(whole)
     refused.extend(left_out)
-    modalities = _comparisons(cohort, MODALITIES, refused, adjusted=True)
+    modalities = _comparisons(cohort, ASYMMETRIES, refused, adjusted=True)
     rates = _comparisons(cohort, RATES, refused)
     cuts = tuple(_cuts(cohort, chosen, refused))
     increments = tuple(_increments(cohort, chosen, refused))
@@ -272,7 +277,7 @@ def _counts(cohort: Cohort, refused: list[str]) -> list[CountComparison]:
 
 def _models(cohort: Cohort) -> list[UnivariateModel]:
     found = []
-    for name in (*CLINICAL, *ABLATED, *MODALITIES, *RATES):
+    for name in (*CLINICAL, *ABLATED, *ASYMMETRIES, *RATES):
         if cohort.has(name):
             scale, unit = SCALES.get(name, (1, "unit"))
             outcome = cohort.seizure_free.astype(float)
@@ -293,7 +298,7 @@ def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
             n_resamples=settings.resamples,
             rng=_generator(settings, 10 + i),
         )
-        for i, name in enumerate((*MODALITIES, *HIPPOCAMPAL))
+        for i, name in enumerate((*ASYMMETRIES, *HIPPOCAMPAL))
         if cohort.has(name)
     ]
 
@@ -342,13 +347,23 @@ def _increments(
     return found
 
 
+def _of_another_definition(cohort: Cohort) -> bool:
+    """Whether rates of this cohort are known to be made by another rule than the published."""
+    return cohort.definition is not None and not cohort.definition.published
+
+
 def _published_cuts(cohort: Cohort) -> dict[str, float | None]:
-    """Scores to cut, each with the published cut; that of the asymmetry is on the z + 5 scale."""
+    """Scores to cut, each with the published cut where it is of the published definition.
+
+    That of the asymmetry is on the z + 5 scale.
+    """
     other_scale = cohort.has("ai_pet_z5")
+    own = None if _of_another_definition(cohort) else PUBLISHED_RATE_CUT
     return {
-        **dict.fromkeys(HIPPOCAMPAL[:2], PUBLISHED_RATE_CUT),
+        HIPPOCAMPAL[0]: own,
+        HIPPOCAMPAL[1]: PUBLISHED_RATE_CUT,
         "ai_pet": None if other_scale else PUBLISHED_AI_THRESHOLD,
-        HIPPOCAMPAL[2]: PUBLISHED_RATE_CUT,
+        HIPPOCAMPAL[2]: own,
         "ai_pet_z5": PUBLISHED_AI_THRESHOLD,
         "rate_mesial_temporal": None,
     }

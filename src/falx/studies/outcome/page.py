@@ -6,24 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from falx.clinical.ancova import Ancova
 from falx.report.page import Block, Notice, Section, Table, Text, render
 from falx.studies.outcome import figures as pictures
-from falx.studies.outcome.fields import Field, page_table
+from falx.studies.outcome.fields import page_lines, page_table
 from falx.studies.outcome.labels import LABELS, label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
 from falx.studies.outcome.summary import summary_lines
 from falx.studies.outcome.tables import (
+    ADJUSTED,
     FAMILY_TABLE,
     INCREMENTS,
     MODELS,
+    PREDICTIONS,
+    RULES,
     TABLE1,
     THRESHOLDS,
     VALIDATIONS,
     characteristics,
     comparison_fields,
-    span,
+    cut_fields,
+    predictions,
     validations,
 )
 
@@ -35,11 +38,21 @@ def outcome_page(
     *,
     title: str = "Seizure outcome of the group",
     notices: Sequence[str] = (),
+    people: Section | None = None,
 ) -> str:
-    """Return the page as one HTML document; `notices` are those of reading the cohort."""
+    """Return the page as one HTML document.
+
+    Parameters
+    ----------
+    notices
+        Those of reading the cohort.
+    people
+        Who is in the cohort, who is not, and why; printed first.
+    """
     free = int(study.cohort.seizure_free.sum())
     subtitle = f"{study.cohort.source}: {len(study.cohort.subjects)} patients, {free} seizure free"
-    return render(title, outcome_sections(study, notices), subtitle=subtitle)
+    sections = outcome_sections(study, notices)
+    return render(title, sections if people is None else [people, *sections], subtitle=subtitle)
 
 
 def outcome_sections(study: OutcomeStudy, notices: Sequence[str] = ()) -> list[Section]:
@@ -141,18 +154,6 @@ def _compared(study: OutcomeStudy, compared: Sequence[GroupComparison], unit: st
     ]
 
 
-ADJUSTED: Sequence[Field[tuple[str, str, Ancova]]] = (
-    Field("", lambda a: label(a[0]), ""),
-    Field("", lambda a: a[1], "adjusted for"),
-    Field("", lambda a: a[2].difference, "difference"),
-    Field("", lambda a: span(a[2].ci_low, a[2].ci_high, ".3g"), "95 % interval"),
-    Field("", lambda a: a[2].f_group, "F group"),
-    Field("", lambda a: a[2].p_group, "P group"),
-    Field("", lambda a: a[2].f_model, "F whole model"),
-    Field("", lambda a: a[2].p_model, "P whole model"),
-)
-
-
 def _groups(study: OutcomeStudy) -> list[Block]:
     blocks = _compared(study, study.modalities, "asymmetry index")
     adjusted = [(c.name, name, a) for c in study.modalities for name, a in c.adjusted]
@@ -199,41 +200,13 @@ def _thresholds(study: OutcomeStudy) -> list[Block]:
 
 
 def _cut(part: CutPart, study: OutcomeStudy) -> list[Block]:
+    named = {rule: (title, of(part)) for rule, (title, of) in RULES.items()}
+    there = {rule: (title, cut) for rule, (title, cut) in named.items() if cut is not None}
     nested = study.held_out(part)
-    how = "cut chosen inside each of 5 folds"
-    if nested is not part.nested:
-        how = "threshold of the signature and cut chosen inside each of 5 folds"
-    rules = [("best cut here", part.at_best)]
-    if part.at_published is not None:
-        rules.append(("published cut", part.at_published))
-    rows: list[list[object]] = [
-        ["area under the curve", part.area.auc, span(part.area.ci_low, part.area.ci_high),
-         "DeLong"],
-        ["", part.area.auc, span(part.resampled_area.bca_low, part.resampled_area.bca_high),
-         "bootstrap, BCa"],
-        ["cut (fraction of 1)", part.stability.cut,
-         span(part.stability.ci_low, part.stability.ci_high),
-         f"bootstrap; leave-one-out {span(*part.stability.leave_one_out)}"],
-    ]  # fmt: skip
-    for title, rule in rules:
-        for name, share in (("sensitivity", rule.sensitivity), ("specificity", rule.specificity),
-                            ("accuracy", rule.accuracy)):  # fmt: skip
-            interval = span(share.ci_low, share.ci_high)
-            rows.append([f"{title}: {name}", share.value, interval, "exact; same patients"])
-        rows.append([f"{title}: balanced accuracy", rule.balanced_accuracy, None,
-                     "same patients"])  # fmt: skip
-    rows += [
-        ["balanced accuracy, corrected", part.optimism.harrell, None, "Harrell"],
-        ["", part.optimism.plus_632, None, ".632+"],
-        ["", nested.balanced_accuracy, f"± {nested.balanced_accuracy_sd:.3f}", how],
-        ["", part.leave_one_out.balanced_accuracy, None, "leave-one-out"],
-        ["P of the best cut", part.permutation.p, None, "permutation, best cut sought anew"],
-        ["P of the area", part.area_permutation.p, None, "permutation"],
-    ]  # fmt: skip
     return [
         pictures.roc_figure(part.name, part.curve, part.area, part.best, nested.balanced_accuracy),
-        pictures.bar_figure(part.name, rules),
-        Table(["", "value", "95 % interval", "how"], rows),
+        pictures.bar_figure(part.name, list(there.values())),
+        page_lines(cut_fields(study, list(there)), part),
         pictures.decision_figure(part.name, part.decision),
     ]
 
@@ -241,10 +214,6 @@ def _cut(part: CutPart, study: OutcomeStudy) -> list[Block]:
 def _additive(part: AdditivePart) -> list[Block]:
     study = part.study
     leading = study.names.index(part.dependence.name)
-    rows = [
-        ["additive model", float(study.r_iterations.mean()), study.r2],
-        [f"straight line on {label(part.baseline_name)}", part.baseline_r, part.baseline_r2],
-    ]
     better = part.baseline_r2 >= study.r2
     said = (
         f"A straight line on the {label(part.baseline_name)} alone predicts "
@@ -256,6 +225,6 @@ def _additive(part: AdditivePart) -> list[Block]:
         pictures.shapley_figure(study),
         pictures.dependence_figure(part.dependence, part.predictors[:, leading], part.response),
         pictures.prediction_figure(study, part.response),
-        Table(["model", "r, mean over repeats", "R²"], rows, "Five-fold cross-validation."),
+        page_table(PREDICTIONS, predictions(part), "Five-fold cross-validation."),
         Text(said),
     ]

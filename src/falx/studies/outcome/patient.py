@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from falx.core.records import record_of
+from falx.pet.metrics import Definition
 
 __all__ = ["PatientCurves", "PatientNumbers", "RuleCurve", "StructureCurve", "patient_of"]
 
@@ -52,6 +53,8 @@ class PatientNumbers:
         Intensity scale of ``ai_pet``.
     curves
         Ablative rates by threshold; absent without an ablation.
+    definition
+        By which rule the signature and its rates were made; absent where it is not stated.
     """
 
     values: Mapping[str, float]
@@ -59,6 +62,7 @@ class PatientNumbers:
     failed_checks: tuple[str, ...] = ()
     ai_pet_scale: str | None = None
     curves: PatientCurves | None = None
+    definition: Definition | None = None
 
     def asymmetry(self, scale: str) -> float:
         """Mean asymmetry of the PET in the ablation on a scale, NaN where it is not known.
@@ -81,9 +85,10 @@ class _Told:
     failed_checks: tuple[str, ...] = ()
     ai_pet_scale: str | None = None
     rate_curves: Mapping[str, Any] = field(default_factory=dict)
+    signature_definition: Definition | None = None
 
 
-def patient_of(content: Mapping[str, Any], *, where: str) -> PatientNumbers:
+def patient_of(content: Mapping[str, object], *, where: str) -> PatientNumbers:
     """Read a record as :func:`falx.studies.signature.numbers.flatten_numbers` makes it."""
     told = record_of(_Told, content, where=where)
     values = {
@@ -96,7 +101,14 @@ def patient_of(content: Mapping[str, Any], *, where: str) -> PatientNumbers:
     if rules:
         thresholds = tuple(float(cut) for cut in rules.pop("thresholds"))
         curves = PatientCurves(thresholds, {n: _rule(rule, where) for n, rule in rules.items()})
-    return PatientNumbers(values, told.side, told.failed_checks, told.ai_pet_scale, curves)
+    return PatientNumbers(
+        values,
+        told.side,
+        told.failed_checks,
+        told.ai_pet_scale,
+        curves,
+        told.signature_definition,
+    )
 
 
 def _rule(content: Mapping[str, Any], where: str) -> RuleCurve:

@@ -1,40 +1,60 @@
-"""Results of the outcome study field by field, for the TSV tables and the page alike."""
+"""Results of the outcome study field by field, for the TSV tables and the page alike.
+
+The version of the stage stands here, for it rises with every field that changes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from falx.clinical.contingency import ChiSquare
+from falx.clinical.ancova import Ancova
 from falx.clinical.group_tests import Summary
 from falx.clinical.increment import Slope
 from falx.clinical.logistic.univariate import UnivariateModel
 from falx.clinical.model_validation import ModelValidation
-from falx.clinical.roc.cuts import CutPerformance
+from falx.clinical.roc.cuts import CutPerformance, Proportion
 from falx.studies.outcome.family import Member
 from falx.studies.outcome.fields import Field, rows_of
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
-from falx.studies.outcome.parts import CutPart, GroupComparison, IncrementPart, SplinePart
+from falx.studies.outcome.parts import (
+    AdditivePart,
+    CutPart,
+    GroupComparison,
+    IncrementPart,
+    SplinePart,
+)
 from falx.studies.outcome.rates import CohortThreshold
 
 __all__ = [
+    "ADJUSTED",
     "FAMILY_TABLE",
     "INCREMENTS",
     "MODELS",
+    "PREDICTIONS",
+    "RULES",
     "TABLE1",
     "TABLES",
     "THRESHOLDS",
     "VALIDATIONS",
+    "VERSION",
     "Characteristic",
+    "Prediction",
     "characteristics",
     "comparison_fields",
+    "cut_fields",
+    "predictions",
     "span",
     "validations",
 ]
+
+VERSION = 7
+"""Of the stage `outcome`: raised whenever a number changes, or a field comes or goes."""
 
 Rows = tuple[list[str], list[list[object]]]
 
@@ -302,41 +322,139 @@ INCREMENTS: Sequence[Field[IncrementPart]] = (
 """A score beside a measure of anatomy; odds ratios are per one unit of `score_per`."""
 
 
-def _cut_fields(study: OutcomeStudy) -> Sequence[Field[CutPart]]:
+def _share(
+    key: str, heading: str, share_of: Callable[[CutPerformance], Proportion]
+) -> Field[CutPerformance]:
+    """Build a field of a share with its exact interval."""
+    return Field(
+        key,
+        lambda c: share_of(c).value,
+        heading,
+        interval=lambda c: span(share_of(c).ci_low, share_of(c).ci_high),
+        how=lambda _: "exact; same patients",
+    )
+
+
+AT_CUT: Sequence[Field[CutPerformance]] = (
+    _share("", "sensitivity", lambda c: c.sensitivity),
+    _share("", "specificity", lambda c: c.specificity),
+    _share("", "accuracy", lambda c: c.accuracy),
+    Field("", lambda c: c.balanced_accuracy, "balanced accuracy", how=lambda _: "same patients"),
+    Field("cut_{}", lambda c: c.cut),
+    Field("chi_square_{}", lambda c: c.pearson and c.pearson.statistic),
+    Field("p_chi_square_{}", lambda c: c.pearson and c.pearson.p),
+)
+"""Of a rule; braces in a key stand for ``best`` or ``published``.
+
+Pearson's P ignores that the best cut was chosen on the same patients."""
+
+RULES: Mapping[str, tuple[str, Callable[[CutPart], CutPerformance | None]]] = {
+    "best": ("best cut here", lambda part: part.at_best),
+    "published": ("published cut", lambda part: part.at_published),
+}
+"""Name of a rule to its heading and where it stands."""
+
+
+def _of_rule(field: Field[CutPerformance], rule: str) -> Field[CutPart]:
+    """One field of a rule as a field of the score that it cuts."""
+    heading, found = RULES[rule]
+
+    def taken(take: Callable[[CutPerformance], object] | None) -> Callable[[CutPart], Any]:
+        def value(part: CutPart) -> object:
+            cut = found(part)
+            return None if cut is None or take is None else take(cut)
+
+        return value
+
+    return Field(
+        field.key.format(rule),
+        taken(field.value),
+        None if field.heading is None else f"{heading}: {field.heading}",
+        taken(field.shown or field.value),
+        taken(field.interval),
+        taken(field.how),
+    )
+
+
+def cut_fields(
+    study: OutcomeStudy, rules: Sequence[str] = tuple(RULES)
+) -> Sequence[Field[CutPart]]:
+    """Fields of a score cut in two, at the rules that are named."""
     holm = {m.name: m.holm for m in study.family if m.kind == "cut"}
+
+    def nested_how(part: CutPart) -> str:
+        own = study.held_out(part) is not part.nested
+        return f"{'threshold of the signature and ' * own}cut chosen inside each of 5 folds"
+
     return (
         Field("score", lambda p: p.name),
-        Field("auc", lambda p: p.area.auc),
+        Field("auc", lambda p: p.area.auc, "area under the curve",
+              interval=lambda p: span(p.area.ci_low, p.area.ci_high), how=lambda _: "DeLong"),
         Field("auc_low", lambda p: p.area.ci_low),
         Field("auc_high", lambda p: p.area.ci_high),
+        Field("", lambda p: p.area.auc, "",
+              interval=lambda p: span(p.resampled_area.bca_low, p.resampled_area.bca_high),
+              how=lambda _: "bootstrap, BCa"),
+        Field("", lambda p: p.stability.cut, "cut (fraction of 1)",
+              interval=lambda p: span(p.stability.ci_low, p.stability.ci_high),
+              how=lambda p: f"bootstrap; leave-one-out {span(*p.stability.leave_one_out)}"),
         Field("cut_low", lambda p: p.stability.ci_low),
         Field("cut_high", lambda p: p.stability.ci_high),
         Field("sensitivity", lambda p: p.best.sensitivity),
         Field("specificity", lambda p: p.best.specificity),
         Field("balanced_accuracy_apparent", lambda p: p.at_best.balanced_accuracy),
         Field("balanced_accuracy_nested", lambda p: study.held_out(p).balanced_accuracy),
-        *_chi_square("best", lambda p: p.at_best),
-        *_chi_square("published", lambda p: p.at_published),
-        Field("balanced_accuracy_632_plus", lambda p: p.optimism.plus_632),
-        Field("p_best_cut", lambda p: p.permutation.p),
+        *(_of_rule(field, rule) for rule in rules for field in AT_CUT),
+        Field("", lambda p: p.optimism.harrell, "balanced accuracy, corrected",
+              how=lambda _: "Harrell"),
+        Field("balanced_accuracy_632_plus", lambda p: p.optimism.plus_632, "",
+              how=lambda _: ".632+"),
+        Field("", lambda p: study.held_out(p).balanced_accuracy, "",
+              interval=lambda p: f"± {study.held_out(p).balanced_accuracy_sd:.3f}",
+              how=nested_how),
+        Field("", lambda p: p.leave_one_out.balanced_accuracy, "", how=lambda _: "leave-one-out"),
+        Field("p_best_cut", lambda p: p.permutation.p, "P of the best cut",
+              how=lambda _: "permutation, best cut sought anew"),
         Field("p_best_cut_holm", lambda p: holm.get(p.name)),
-    )
+        Field("", lambda p: p.area_permutation.p, "P of the area", how=lambda _: "permutation"),
+    )  # fmt: skip
 
 
-def _chi_square(
-    name: str, cut_of: Callable[[CutPart], CutPerformance | None]
-) -> tuple[Field[CutPart], ...]:
-    """Pearson's test at a cut; its P ignores that the cut was chosen on the same patients."""
+ADJUSTED: Sequence[Field[tuple[str, str, Ancova]]] = (
+    Field("", lambda a: label(a[0]), ""),
+    Field("", lambda a: a[1], "adjusted for"),
+    Field("", lambda a: a[2].difference, "difference"),
+    Field("", lambda a: span(a[2].ci_low, a[2].ci_high, ".3g"), "95 % interval"),
+    Field("", lambda a: a[2].f_group, "F group"),
+    Field("", lambda a: a[2].p_group, "P group"),
+    Field("", lambda a: a[2].f_model, "F whole model"),
+    Field("", lambda a: a[2].p_model, "P whole model"),
+)
+"""Number, names of its covariates, and the comparison at equal covariates."""
 
-    def test_of(part: CutPart) -> ChiSquare | None:
-        cut = cut_of(part)
-        return None if cut is None else cut.pearson
 
-    return (
-        Field(f"cut_{name}", lambda p: getattr(cut_of(p), "cut", None)),
-        Field(f"chi_square_{name}", lambda p: getattr(test_of(p), "statistic", None)),
-        Field(f"p_chi_square_{name}", lambda p: getattr(test_of(p), "p", None)),
-    )
+@dataclass(frozen=True)
+class Prediction:
+    """How well a model predicts the asymmetry in patients it has not seen."""
+
+    model: str
+    r: float
+    r2: float
+
+
+PREDICTIONS: Sequence[Field[Prediction]] = (
+    Field("", lambda p: p.model, "model"),
+    Field("", lambda p: p.r, "r, mean over repeats"),
+    Field("", lambda p: p.r2, "R²"),
+)
+
+
+def predictions(part: AdditivePart) -> Iterator[Prediction]:
+    """Return the additive model, and the straight line beside it."""
+    study = part.study
+    yield Prediction("additive model", float(study.r_iterations.mean()), study.r2)
+    line = f"straight line on {label(part.baseline_name)}"
+    yield Prediction(line, part.baseline_r, part.baseline_r2)
 
 
 def _patients(study: OutcomeStudy) -> Rows:
@@ -390,7 +508,7 @@ TABLES: Mapping[str, Callable[[OutcomeStudy], Rows]] = {
     "models": lambda study: rows_of(MODELS, study.models),
     "curves": lambda study: rows_of(CURVES, study.splines),
     "thresholds": lambda study: rows_of(THRESHOLDS, study.thresholds),
-    "cuts": lambda study: rows_of(_cut_fields(study), study.cuts),
+    "cuts": lambda study: rows_of(cut_fields(study), study.cuts),
     "volumes": _volumes,
     "increments": lambda study: rows_of(INCREMENTS, study.increments),
     "family": lambda study: rows_of(FAMILY_TABLE, study.family),

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from falx.core.errors import InputError
 from falx.core.grid import Side
+from falx.core.possible import Amount, Angle, HemisphereMm3, Share
 from falx.core.tables import table_text
 from falx.images.nifti import Image
 from falx.surgery.assess import Assessment, Tissue
@@ -69,16 +71,16 @@ class OptionRecord:
     plan: PlanRecord
     hippocampus: AblativeRate
     amygdala: AblativeRate
-    ablated_mm3: float
-    outside_mm3: float
-    protected_heated_mm3: float
-    parahippocampal_share: float | None
-    risk_mm: float
-    length_mm: float
-    angle_deg: float
+    ablated_mm3: HemisphereMm3
+    outside_mm3: HemisphereMm3
+    protected_heated_mm3: HemisphereMm3
+    parahippocampal_share: Share | None
+    risk_mm: Amount
+    length_mm: Amount
+    angle_deg: Angle
     clearance_mm: float
     protected_distance_mm: float
-    sinus_distance_mm: float | None
+    sinus_distance_mm: Amount | None
     violations: tuple[str, ...]
     robustness: Robustness | None
 
@@ -89,10 +91,10 @@ class MadeRecord:
 
     hippocampus: AblativeRate
     amygdala: AblativeRate
-    ablated_mm3: float
-    outside_mm3: float
-    protected_heated_mm3: float
-    parahippocampal_share: float | None
+    ablated_mm3: HemisphereMm3
+    outside_mm3: HemisphereMm3
+    protected_heated_mm3: HemisphereMm3
+    parahippocampal_share: Share | None
     expected: Prognosis | None
 
 
@@ -202,12 +204,13 @@ def plan_of_words(content: Mapping[str, Any]) -> LaserPlan:
     ------
     InputError
         For values that are no plan.
-    AttributeError, IndexError, KeyError, TypeError, ValueError
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError
         Where a part of the plan is missing.
     """
     if isinstance(content.get("suggested"), int):
         content = content["options"][content["suggested"]]
     record = content.get("plan", content)
+    _check_frames(record)
     burns = tuple(
         Burn(
             float(burn["radius_mm"]),
@@ -217,6 +220,21 @@ def plan_of_words(content: Mapping[str, Any]) -> LaserPlan:
         for burn in record["burns"]
     )
     return LaserPlan(Trajectory(record["entry_ras_mm"], record["target_ras_mm"]), burns)
+
+
+def _check_frames(record: Mapping[str, Any]) -> None:
+    """Raise if a plan names two places: LPS is RAS with the first two signs turned."""
+    for end in ("entry", "target"):
+        ras, lps = record[f"{end}_ras_mm"], record.get(f"{end}_lps_mm")
+        if lps is None:
+            continue
+        apart_mm = np.abs(np.array(lps, dtype=float) * (-1, -1, 1) - np.array(ras, dtype=float))
+        if not apart_mm.max() <= 10.0**-PLACES:
+            raise InputError(
+                f"the {end} in LPS is another place than in RAS",
+                found=f"{end}_lps_mm {list(lps)}, {end}_ras_mm {list(ras)}",
+                do="give one of them, as entry_ras_mm and target_ras_mm, and burns",
+            )
 
 
 def option_record(assessment: Assessment, robustness: Robustness | None = None) -> OptionRecord:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from falx import __version__
-from falx.report.figures import COLOURS
+from falx.report.figures import GREY, INK, bare_figure
 from falx.report.page import RESEARCH_NOTICE
 from falx.studies.plan.page import made_words, plan_words, score_rows
 from falx.studies.plan.records import PlanDocument
@@ -40,14 +40,12 @@ def plan_sheet(document: PlanDocument, pictures: Sequence[bytes]) -> bytes:
 
 def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     """Return the page as a matplotlib figure; every sentence and number is that of the HTML."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=A4_INCHES)
+    figure = bare_figure(figsize=A4_INCHES)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     axis.set(xlim=(0, 1), ylim=(0, 1))
-    axis.text(0.07, 0.955, "Laser plan", fontsize=20, weight="bold", color=COLOURS["ink"])
-    axis.text(0.93, 0.957, document.label, fontsize=13, ha="right", color=COLOURS["ink"])
+    axis.text(0.07, 0.955, "Laser plan", fontsize=20, weight="bold", color=INK)
+    axis.text(0.93, 0.957, document.label, fontsize=13, ha="right", color=INK)
     y = _paragraph(axis, 0.93, plan_words(document), size=10.5)
     for picture in pictures:
         y = _picture(figure, picture, y)
@@ -57,18 +55,18 @@ def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     said = " ".join([*expected, made_words(document)]).strip()
     y = min(_paragraph(axis, y, said, size=9), FOOT)
     foot = " ".join([RESEARCH_NOTICE, *document.notices, f"Falx {__version__}."])
-    axis.plot((0.07, 0.93), (y, y), color=COLOURS["grey"], linewidth=0.6)
-    _paragraph(axis, y - LINE / 2, foot, size=7.5, colour="grey")
+    axis.plot((0.07, 0.93), (y, y), color=GREY, linewidth=0.6)
+    _paragraph(axis, y - LINE / 2, foot, size=7.5, colour=GREY)
     return figure
 
 
-def _paragraph(axis: Any, y: float, text: str, *, size: float, colour: str = "ink") -> float:
+def _paragraph(axis: Any, y: float, text: str, *, size: float, colour: str = INK) -> float:
     """Write wrapped text below `y` and return where the next block starts."""
     lines = textwrap.wrap(text, width=int(960 / size))
     height = LINE * size / 9
     for line in lines:
         y -= height
-        axis.text(0.07, y, line, fontsize=size, color=COLOURS[colour])
+        axis.text(0.07, y, line, fontsize=size, color=colour)
     return y - height * 0.6
 
 
@@ -89,6 +87,6 @@ def _table(axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None
         y -= LINE * 1.25
         for x, text, weight in ((0.07, what, "normal"), (0.62, value, "bold"),
                                 (0.76, limit, "normal")):  # fmt: skip
-            axis.text(x, y, text or "–", fontsize=9.5, weight=weight, color=COLOURS["ink"])
+            axis.text(x, y, text or "–", fontsize=9.5, weight=weight, color=INK)
         axis.plot((0.07, 0.93), (y - LINE * 0.35,) * 2, color="#d8dde6", linewidth=0.5)
     return y - LINE

@@ -8,6 +8,7 @@ from falx.clinical.ancova import ancova
 from falx.clinical.group_tests import mann_whitney, student_t, welch_t
 from falx.clinical.logistic.spline_model import SplineFit, fit_spline, turning_points
 from falx.clinical.logistic.univariate import univariate_logistic
+from falx.core.checks import Floats
 from falx.core.multiplicity import holm
 from falx.data.mo2025 import Patients
 from falx.studies.reproduce.items import REPRODUCED, Item, Value, compare
@@ -29,13 +30,12 @@ def asymmetry_items(patients: Patients) -> list[Item]:
 
 
 def _group_tests(patients: Patients) -> list[Item]:
-    free = patients["seizure_free"] == 1
+    free = patients.seizure_free == 1
     items, students = [], []
-    for number, name, column, printed in (
-        (9, "grey matter", "ai_gm", (-0.00, 1.00)),
-        (10, "FLAIR", "ai_flair", (-1.96, 0.05)),
+    for number, name, x, printed in (
+        (9, "grey matter", patients.ai_gm, (-0.00, 1.00)),
+        (10, "FLAIR", patients.ai_flair, (-1.96, 0.05)),
     ):
-        x = patients[column]
         rank = mann_whitney(x[~free], x[free])
         t, welch = student_t(x[~free], x[free]), welch_t(x[~free], x[free])
         students.append(t.p)
@@ -48,7 +48,7 @@ def _group_tests(patients: Patients) -> list[Item]:
                     convention=True),
             "the printed “U” is the normal quantile of the exact P / 2, so its sign says nothing",
         ))  # fmt: skip
-    x = patients["ai_pet"]
+    x = patients.ai_pet
     t, welch = student_t(x[~free], x[free]), welch_t(x[~free], x[free])
     rank = mann_whitney(x[~free], x[free])
     corrected = holm([*students, t.p])[2]
@@ -64,12 +64,12 @@ def _group_tests(patients: Patients) -> list[Item]:
 
 def _adjusted(patients: Patients) -> list[Item]:
     items = []
-    for number, name, column, f, p, decimals in (
-        (12, "intracranial volume", "tiv_mm3", 4.38, 0.02, 2),
-        (13, "volume of hippocampus and amygdala", "both_mm3", 8.85, 0.001, 3),
-        (14, "volume difference", "both_difference_mm3", 4.25, 0.03, 2),
+    for number, name, covariate, f, p, decimals in (
+        (12, "intracranial volume", patients.tiv_mm3, 4.38, 0.02, 2),
+        (13, "volume of hippocampus and amygdala", patients.both_mm3, 8.85, 0.001, 3),
+        (14, "volume difference", patients.both_difference_mm3, 4.25, 0.03, 2),
     ):
-        found = ancova(patients["ai_pet_full"], patients["seizure_free"], patients[column])
+        found = ancova(patients.ai_pet_full, patients.seizure_free, covariate)
         values = [Value(f, found.f_model)]
         reason = "the F of the whole model with 2 and 27 degrees of freedom, not of the groups"
         if number == 14:
@@ -88,7 +88,7 @@ def _adjusted(patients: Patients) -> list[Item]:
 
 def _odds_ratio(patients: Patients) -> Item:
     model = univariate_logistic(
-        100 * patients["ai_pet"], patients["seizure_free"], "PET", unit="percentage point"
+        100 * patients.ai_pet, patients.seizure_free, "PET", unit="percentage point"
     )
     ml, firth = model.likelihood, model.firth
     assert ml is not None
@@ -107,15 +107,16 @@ def _odds_ratio(patients: Patients) -> Item:
 
 
 def _others(patients: Patients) -> Item:
-    names = {
-        "left_side": "side", "seeg": "SEEG", "onset_years": "onset", "duration_years": "duration",
-        "ablation_voxels": "ablation", "ablation_per_tiv": "ablation / intracranial volume",
-        "ablation_per_volume": "ablation / structures", "ai_gm": "grey matter",
-        "ai_flair": "FLAIR",
+    columns = {
+        "side": patients.left_side, "SEEG": patients.seeg, "onset": patients.onset_years,
+        "duration": patients.duration_years, "ablation": patients.ablation_voxels,
+        "ablation / intracranial volume": patients.ablation_per_tiv,
+        "ablation / structures": patients.ablation_per_volume, "grey matter": patients.ai_gm,
+        "FLAIR": patients.ai_flair,
     }  # fmt: skip
     wald, ratio = {}, {}
-    for column, name in names.items():
-        model = univariate_logistic(patients[column], patients["seizure_free"], name)
+    for name, column in columns.items():
+        model = univariate_logistic(column, patients.seizure_free, name)
         assert model.likelihood is not None
         wald[name], ratio[name] = model.likelihood.p_wald, model.likelihood.p_ratio
     agreed = all(p >= 0.05 for p in wald.values())
@@ -128,10 +129,10 @@ def _others(patients: Patients) -> Item:
     )  # fmt: skip
 
 
-def _fits(patients: Patients, column: str, scale: float) -> tuple[SplineFit, SplineFit, SplineFit]:
+def _fits(patients: Patients, asymmetry: Floats) -> tuple[SplineFit, SplineFit, SplineFit]:
     """Unadjusted with quantile and with rms knots, and adjusted with quantile knots."""
-    x, y = scale * patients[column], patients["seizure_free"]
-    covariates = np.column_stack([patients[c] for c in ("left_side", "seeg", "onset_years")])
+    x, y = 100 * asymmetry, patients.seizure_free
+    covariates = np.column_stack([patients.left_side, patients.seeg, patients.onset_years])
     return (
         fit_spline(x, y, rule="quantile"),
         fit_spline(x, y, rule="rms"),
@@ -148,10 +149,10 @@ def _three_tests(fit: SplineFit) -> str:
 
 def _curves(patients: Patients) -> list[Item]:
     items = []
-    for number, name, column, printed in (
-        (17, "grey matter", "ai_gm", 0.96), (18, "FLAIR", "ai_flair", 0.39)
+    for number, name, asymmetry, printed in (
+        (17, "grey matter", patients.ai_gm, 0.96), (18, "FLAIR", patients.ai_flair, 0.39)
     ):  # fmt: skip
-        plain, rms, adjusted = _fits(patients, column, 100)
+        plain, rms, adjusted = _fits(patients, asymmetry)
         items.append(Item(
             number, CURVES, f"Curvature of {name}", f"P = {printed}",
             f"Wald P = {plain.nonlinear_wald.p:.4f} (quantile knots), "
@@ -160,7 +161,7 @@ def _curves(patients: Patients) -> list[Item]:
             compare([Value(printed, plain.nonlinear_wald.p)], convention=True),
             "the unadjusted model, although the methods say adjusted",
         ))  # fmt: skip
-    plain, rms, adjusted = _fits(patients, "ai_pet", 100)
+    plain, rms, adjusted = _fits(patients, patients.ai_pet)
     items.append(Item(
         19, CURVES, "Curvature of PET", "P = .04",
         f"likelihood ratio {rms.nonlinear_ratio.p:.4f} (rms knots)",
@@ -170,9 +171,10 @@ def _curves(patients: Patients) -> list[Item]:
         "for the other curves gives .19. Either the tests were mixed, or the value is a misprint",
     ))  # fmt: skip
     medians = [
-        float(np.median(patients[c])) for c in ("ai_gm_full", "ai_flair_full", "ai_pet_full")
+        float(np.median(column))
+        for column in (patients.ai_gm_full, patients.ai_flair_full, patients.ai_pet_full)
     ]
-    rate = float(np.median(patients["rate_hippocampus"]))
+    rate = float(np.median(patients.rate_hippocampus))
     turn = turning_points(plain)[0]
     items.append(Item(
         20, CURVES, "“Inflection points” of grey matter, FLAIR, PET, rate",

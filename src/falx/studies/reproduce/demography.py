@@ -18,12 +18,12 @@ INTEGER_AGES = "the source data hold whole years; the paper used exact ages"
 
 def demography_items(patients: Patients) -> list[Item]:
     """Return ages, durations and the categorical rows."""
-    free = patients["seizure_free"] == 1
+    free = patients.seizure_free == 1
     return [*_onset(patients, free), *_duration(patients, free), _age(), *_counts(load_table1())]
 
 
 def _onset(patients: Patients, free: Bools) -> list[Item]:
-    x = patients["onset_years"]
+    x = patients.onset_years
     whole, nsf, sf = summarise(x), summarise(x[~free]), summarise(x[free])
     t, welch = student_t(x[~free], x[free]), welch_t(x[~free], x[free])
     rank = mann_whitney(x[~free], x[free])
@@ -55,7 +55,7 @@ def _onset(patients: Patients, free: Bools) -> list[Item]:
 
 
 def _duration(patients: Patients, free: Bools) -> list[Item]:
-    x = patients["duration_years"]
+    x = patients.duration_years
     groups = [summarise(part) for part in (x, x[~free], x[free])]
     text = "; ".join(f"{s.median:g} ({s.q1:g}–{s.q3:g})" for s in groups)
     printed = ((10, 5, 18), (11, 7, 20), (7, 5, 18))

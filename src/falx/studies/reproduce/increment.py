@@ -21,10 +21,10 @@ UNSAID = "not examined"
 
 def increment_items(patients: Patients, rng: np.random.Generator, n_resamples: int) -> list[Item]:
     """Return asymmetry and rate beside the volume of the ablation."""
-    volume, outcome = patients["ablation_voxels"] / 1000, patients["seizure_free"]
+    volume, outcome = patients.ablation_voxels / 1000, patients.seizure_free
     pet, rate = (
-        increment(100 * patients[name], volume, outcome, n_resamples=n_resamples, rng=rng)
-        for name in ("ai_pet", "rate_hippocampus")
+        increment(100 * score, volume, outcome, n_resamples=n_resamples, rng=rng)
+        for score in (patients.ai_pet, patients.rate_hippocampus)
     )
     return [
         Item(
@@ -72,10 +72,10 @@ def reading_items(patients: Patients) -> list[Item]:
 
 def _counts(patients: Patients) -> Item:
     rows = {row.variable: row.counts[1] for row in load_table1()}
-    outcome = patients["seizure_free"] == 1
-    columns = {"side of the focus": "left_side", "SEEG implantation": "seeg"}
+    outcome = patients.seizure_free == 1
+    columns = {"side of the focus": patients.left_side, "SEEG implantation": patients.seeg}
     found = {
-        name: tuple(int(patients[column][outcome == free].sum()) for free in (False, True))
+        name: tuple(int(column[outcome == free].sum()) for free in (False, True))
         for name, column in columns.items()
     }
     values = [
@@ -96,7 +96,7 @@ def _counts(patients: Patients) -> Item:
 
 
 def _shape(patients: Patients) -> Item:
-    turns = turning_points(fit_spline(patients["rate_hippocampus"], patients["seizure_free"]))
+    turns = turning_points(fit_spline(patients.rate_hippocampus, patients.seizure_free))
     told = ", ".join(f"{turn.kind} at {turn.x:.1%}" for turn in turns) or "no turning point"
     upright = [turn.kind for turn in turns] == ["minimum"]
     return Item(

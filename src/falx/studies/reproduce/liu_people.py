@@ -75,11 +75,12 @@ def _extreme(n: int, quartiles: tuple[float, float, float], *, up: bool) -> Floa
 
 
 def _sizes() -> Item:
-    patients = GROUP_SIZES["DRE"] + GROUP_SIZES["DSE"]
+    resistant, sensitive, controls = GROUP_SIZES.values()
+    patients = resistant + sensitive
     return Item(
         1, TABLE, "Patients and controls", "47 and 27",
-        f"{patients} and {GROUP_SIZES['HC']}", "same",
-        compare([Value(47, patients, 0), Value(27, GROUP_SIZES["HC"], 0)]),
+        f"{patients} and {controls}", "same",
+        compare([Value(47, patients, 0), Value(27, controls, 0)]),
         "22 resistant and 25 sensitive patients",
     )  # fmt: skip
 
@@ -123,9 +124,10 @@ def _sex_test() -> Item:
 
 
 def _ranks() -> list[Item]:
+    resistant, sensitive, _ = GROUP_SIZES.values()
     items = []
     for number, name, quartiles in ((5, "Duration", DURATION), (6, "Age at onset", ONSET)):
-        low, high = rank_p_bounds(quartiles, (GROUP_SIZES["DRE"], GROUP_SIZES["DSE"]))
+        low, high = rank_p_bounds(quartiles, (resistant, sensitive))
         within = low <= quartiles.p <= high
         items.append(Item(
             number, TABLE, f"{name}, Mann–Whitney test", f"P = {quartiles.p:.3f}",
@@ -138,7 +140,7 @@ def _ranks() -> list[Item]:
 
 
 def _syndromes() -> list[Item]:
-    totals = {name: sum(counts) for name, counts in SYNDROMES.items()}
+    temporal, generalised = (sum(counts) for counts in SYNDROMES.values())
     resistant, sensitive = (sum(c[i] for c in SYNDROMES.values()) for i in (0, 1))
     table = np.array(list(SYNDROMES.values()))
     exact, plain = fisher_exact(table), chi_square(table)
@@ -146,12 +148,12 @@ def _syndromes() -> list[Item]:
     return [
         Item(
             7, SUBGROUPS, "Patients with temporal lobe epilepsy", "27 (16 and 9)",
-            f"{totals['TLE']}", "same", compare([Value(27, totals["TLE"], 0)]),
+            f"{temporal}", "same", compare([Value(27, temporal, 0)]),
             "16 and 9 are 25; with 27 and 22 there would be 49 patients, not 47",
         ),
         Item(
             8, SUBGROUPS, "Patients with generalised epilepsy", "22 (6 and 16)",
-            f"{totals['IGE']}", "same", compare([Value(22, totals["IGE"], 0)]), "6 and 16",
+            f"{generalised}", "same", compare([Value(22, generalised, 0)]), "6 and 16",
         ),
         Item(
             9, SUBGROUPS, "Syndromes add up to the groups", "22 and 25",

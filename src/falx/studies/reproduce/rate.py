@@ -30,13 +30,12 @@ def rate_items(patients: Patients, rng: np.random.Generator, n_resamples: int) -
 
 
 def _tests(patients: Patients) -> list[Item]:
-    free = patients["seizure_free"] == 1
+    free = patients.seizure_free == 1
     items = []
-    for number, name, column, t_printed, p_printed in (
-        (21, "hippocampus", "rate_hippocampus", -2.61, 0.01),
-        (22, "amygdala", "rate_amygdala", -0.38, 0.71),
+    for number, name, x, t_printed, p_printed in (
+        (21, "hippocampus", patients.rate_hippocampus, -2.61, 0.01),
+        (22, "amygdala", patients.rate_amygdala, -0.38, 0.71),
     ):
-        x = patients[column]
         groups = x[~free], x[free]
         t, welch, rank = student_t(*groups), welch_t(*groups), mann_whitney(*groups)
         spread = levene(*groups)
@@ -52,10 +51,10 @@ def _tests(patients: Patients) -> list[Item]:
 
 
 def _curve(patients: Patients, rng: np.random.Generator, n_resamples: int) -> list[Item]:
-    x, y = patients["rate_hippocampus"], patients["seizure_free"]
+    x, y = patients.rate_hippocampus, patients.seizure_free
     plain = fit_spline(x, y)
     hazen = fit_spline(x, y, knots=np.quantile(x, [0.1, 0.5, 0.9], method="hazen"))
-    covariates = np.column_stack([patients[c] for c in ("left_side", "seeg", "onset_years")])
+    covariates = np.column_stack([patients.left_side, patients.seeg, patients.onset_years])
     adjusted = fit_spline(x, y, covariates=covariates)
     turn = turning_points(plain)[0]
     peak = bootstrap_peak(x, y, kind=turn.kind, n_resamples=n_resamples, rng=rng)
@@ -90,9 +89,9 @@ def _curve(patients: Patients, rng: np.random.Generator, n_resamples: int) -> li
 
 
 def _area(patients: Patients, rng: np.random.Generator, n_resamples: int) -> list[Item]:
-    x, y = patients["rate_hippocampus"], patients["seizure_free"]
+    x, y = patients.rate_hippocampus, patients.seizure_free
     area, best = auc(x, y), youden_cut(x, y)
-    paired = delong_test(x, patients["ai_pet"], y)
+    paired = delong_test(x, patients.ai_pet, y)
     rule = cut_performance(x, y, PUBLISHED_RATE_CUT)
     moves = cut_stability(x, y, n_resamples=n_resamples, rng=rng)
     held = nested_cut(x, y, rng=rng)
@@ -137,7 +136,7 @@ def _area(patients: Patients, rng: np.random.Generator, n_resamples: int) -> lis
 
 
 def _cuts(patients: Patients, rng: np.random.Generator, n_resamples: int) -> list[Item]:
-    x, y = patients["rate_hippocampus"], patients["seizure_free"]
+    x, y = patients.rate_hippocampus, patients.seizure_free
     at_cut = cut_performance(x, y, PUBLISHED_RATE_CUT)
     at_best = cut_performance(x, y, youden_cut(x, y).threshold)
     at_median = cut_performance(x, y, 0.5865)

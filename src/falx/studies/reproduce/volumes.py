@@ -43,7 +43,7 @@ def _study(
 ) -> AdditiveStudy:
     x = np.column_stack([patients[name] for name in names])
     return cross_validate_additive(
-        x, patients["ai_pet_full"], names=names, n_iterations=n_iterations, rng=rng
+        x, patients.ai_pet_full, names=names, n_iterations=n_iterations, rng=rng
     )
 
 
@@ -51,7 +51,7 @@ def _correlation(
     patients: Patients, seven: AdditiveStudy, rng: np.random.Generator, n_iterations: int
 ) -> Item:
     r, r2, _ = cross_validate_linear(
-        patients["hippocampus_mm3"], patients["ai_pet_full"], n_iterations=n_iterations, rng=rng
+        patients.hippocampus_mm3, patients.ai_pet_full, n_iterations=n_iterations, rng=rng
     )
     return Item(
         32, SECTION, "Actual against predicted", "r = 0.47, P < .01",
@@ -73,7 +73,7 @@ def _shapley(seven: AdditiveStudy, five: AdditiveStudy) -> list[Item]:
     return [
         Item(
             33, SECTION, "Shapley value of the hippocampus", "-0.026", f"{first:.4f}",
-            f"mean absolute value over all patients: {mean['hippocampus_mm3']:.3f}",
+            f"mean absolute value over all patients: {seven.mean_absolute_shapley[0]:.3f}",
             compare([Value(-0.026, first, 3, allowance=0.0035)], convention=True),
             "the value of one patient, with the smallest hippocampus, in the last fold; not an "
             "importance over patients",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from falx.anatomy.morphometry import GreySettings
 from falx.anatomy.settings import SegmentationSettings
@@ -98,7 +97,7 @@ class ResistanceConfiguration:
     genes: Genes = field(default_factory=Genes)
 
 
-PUBLISHED: Mapping[str, Any] = {
+PUBLISHED: Mapping[str, object] = {
     "grey.smoothing_fwhm_mm": 3.0,
     "grey.head_size": "residual",
     "bold.slice_padding": "spm",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import scipy
@@ -13,10 +13,12 @@ from falx.clinical.contingency import chi_square, fisher_exact
 from falx.clinical.group_tests import mann_whitney, summarise
 from falx.core.errors import InputError
 from falx.core.participants import Participants
+from falx.core.possible import Probability
 
 __all__ = [
     "DemographicRow",
     "Demographics",
+    "PersonMeasures",
     "compare_numbers",
     "compare_words",
     "demographics_of",
@@ -37,13 +39,29 @@ SMOOTHNESS = "smoothness of the cleaned runs (FWHM), mm"
 
 
 @dataclass(frozen=True)
+class PersonMeasures:
+    """What the records of a person's stages say that is compared; each says a part of it.
+
+    Parameters
+    ----------
+    residual_fwhm_mm
+        Width of the noise that cleaning leaves, by axis.
+    """
+
+    tiv_ml: float | None = None
+    mean_fd_mm: float | None = None
+    residual_fwhm_mm: tuple[float, ...] | None = None
+    excluded: bool = False
+
+
+@dataclass(frozen=True)
 class DemographicRow:
     """One variable: a text for every group, the test and its P."""
 
     variable: str
     cells: tuple[str, ...]
     test: str
-    p: float | None
+    p: Probability | None
 
 
 @dataclass(frozen=True)
@@ -130,9 +148,9 @@ def demographics_of(
     people: Participants,
     group_column: str,
     names: Sequence[str],
-    metrics: Mapping[str, Mapping[str, Any]],
-    moved: Mapping[str, Mapping[str, Any]],
-    reho: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, PersonMeasures],
+    moved: Mapping[str, PersonMeasures],
+    reho: Mapping[str, PersonMeasures],
 ) -> Demographics:
     """Compare the groups of those who have maps.
 
@@ -158,20 +176,23 @@ def demographics_of(
     own = {"participant_id", group_column.casefold()}
     columns = [column for column in people.columns if column.casefold() not in own]
     sizes = tuple(str(list(group_of.values()).count(name)) for name in known)
+    measured = partial(_measured, group_of=group_of, names=known)
     found = [
         DemographicRow("people", sizes, "", None),
         *(_compare(column, known, people, group_of) for column in columns),
-        _measured("intracranial volume, mL", metrics, "tiv_ml", group_of, known),
-        _measured("mean FD, mm", moved, "mean_fd_mm", group_of, known),
-        _measured(SMOOTHNESS, reho, "residual_fwhm_mm", group_of, known),
+        measured("intracranial volume, mL", metrics, lambda of: of.tiv_ml, normal=True),
+        measured("mean FD, mm", moved, lambda of: of.mean_fd_mm, normal=False),
+        measured(SMOOTHNESS, reho, _width, normal=False),
     ]
     return Demographics(tuple(known), tuple(row for row in found if row is not None))
 
 
 def _measured(
     variable: str,
-    measured: Mapping[str, Mapping[str, Any]],
-    key: str,
+    measured: Mapping[str, PersonMeasures],
+    value_of: Callable[[PersonMeasures], float | None],
+    *,
+    normal: bool,
     group_of: Mapping[str, str],
     names: Sequence[str],
 ) -> DemographicRow | None:
@@ -181,13 +202,20 @@ def _measured(
     """
     values: dict[str, list[float]] = {name: [] for name in names}
     for subject, found in measured.items():
-        value = found.get(key)
-        if value is not None and subject in group_of and not found.get("excluded"):
-            number = scipy.stats.gmean(value) if isinstance(value, list) else value
-            values[group_of[subject]].append(float(number))
+        value = value_of(found)
+        if value is not None and subject in group_of and not found.excluded:
+            values[group_of[subject]].append(value)
     if not any(values.values()):
         return None
-    return compare_numbers(variable, list(values.values()), normal=key == "tiv_ml")
+    return compare_numbers(variable, list(values.values()), normal=normal)
+
+
+def _width(measured: PersonMeasures) -> float | None:
+    """Geometric mean of the three axes; None where one of them is not known."""
+    widths = measured.residual_fwhm_mm
+    if widths is None or not np.isfinite(widths).all():
+        return None
+    return float(scipy.stats.gmean(widths))
 
 
 def _compare(

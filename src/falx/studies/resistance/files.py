@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,15 @@ from falx.core.files import (
     write_text,
 )
 from falx.core.records import plain
+from falx.core.tables import rows_as
 from falx.images.nifti import load
 from falx.images.warp import load_map
-from falx.maps.deviation_sample import DeviationSummary
+from falx.maps.cluster_table import ClusterRow, EffectRow
+from falx.maps.deviation_sample import DeviationRow, DeviationSummary
 from falx.maps.files import (
+    Cases,
     DeviationFiles,
+    DeviationTest,
     FFiles,
     TFiles,
     anova_stage,
@@ -36,17 +40,23 @@ from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import render
 from falx.report.provenance import StageRecord
 from falx.studies.resistance.configuration import Kinds, Roles
-from falx.studies.resistance.demographics import Demographics, demographics_of
+from falx.studies.resistance.demographics import (
+    Demographics,
+    PersonMeasures,
+    demographics_of,
+)
 from falx.studies.resistance.group_page import GroupContent, group_sections
 from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
 from falx.studies.resistance.group_sections import DeviationContent, MapContent
 from falx.studies.resistance.person_page import PersonContent, RunContent, person_sections
-from falx.studies.resistance.steps import STEPS, Step
+from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, Step
 
 __all__ = [
     "SHOWN",
     "DemographicFiles",
+    "GroupReportFiles",
     "PersonFiles",
+    "StepFiles",
     "demographics_stage",
     "group_report_stage",
     "role_anova_stage",
@@ -54,9 +64,6 @@ __all__ = [
     "role_regression_stage",
     "run_report_stage",
 ]
-
-SHOWN = ("summary", "table", "t_map", "f_map", "index")
-"""Outputs of group maps that the page of the group takes."""
 
 
 def role_regression_stage(
@@ -114,27 +121,15 @@ def role_deviation_stage(
     sample: SampleSettings,
     roles: Roles,
     kinds: Kinds,
+    asked: DeviationTest,
     *,
-    deviation: str,
-    n_permutations: int,
-    variance: str,
     seed: int,
     threads: int = 1,
 ) -> None:
     """Compare every patient with the controls, and the two groups of patients in that."""
-    deviation_stage(
-        files,
-        sample,
-        patients=roles.patients,
-        controls=roles.controls,
-        deviation=deviation,
-        subgroup_column=kinds.subgroup_column,
-        kinds=(kinds.temporal, kinds.generalised),
-        n_permutations=n_permutations,
-        variance=variance,
-        seed=seed,
-        threads=threads,
-    )
+    entries = (kinds.temporal, kinds.generalised)
+    cases = Cases(roles.patients, roles.controls, kinds.subgroup_column, entries)
+    deviation_stage(files, sample, cases, asked, seed=seed, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -165,7 +160,7 @@ class DemographicFiles:
 def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: str) -> None:
     """Compare the groups of those who have maps."""
     measured = [
-        {subject: read_json(path) for subject, path in (paths or {}).items()}
+        {s: read_record(PersonMeasures, path) for s, path in (paths or {}).items()}
         for paths in (files.metrics, files.moved, files.reho)
     ]
     people = read_participants(files.participants)
@@ -173,65 +168,99 @@ def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: s
     write_json(files.demographics, plain(found))
 
 
-def group_report_stage(
-    *,
-    demographics: Path | None,
-    exclusions: Path,
-    failures: Path,
-    page: Path,
-    results: Path,
-    bonferroni: str,
-    expression: Path | None = None,
-    ahba: str = "",
-    **files: Path | None,
-) -> None:
-    """Write the page of the group and its first table.
+@dataclass(frozen=True)
+class StepFiles:
+    """Outputs of one comparison that the page of the group takes; ``None`` where there is none."""
+
+    summary: Path | None
+    table: Path | None
+    t_map: Path | None
+    f_map: Path | None
+    index: Path | None
+
+
+SHOWN = tuple(item.name for item in fields(StepFiles))
+"""Outputs of group maps that the page of the group takes."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A comparison that failed, and why."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class GroupReportFiles:
+    """Files of :func:`group_report_stage`.
 
     Parameters
     ----------
     demographics
         Input: JSON of the comparison of age, sex and the like.
-    exclusions
-        Input: who is left out, and why.
+    people
+        Input: everybody, with what happened.
     failures
         Input: comparisons that failed, and why.
     page
         Output: one HTML file.
     results
         Output: what each comparison found, and its P for their number (TSV).
+    summary, table, t_map, f_map, index
+        Inputs: step to its output; `f_map` of an analysis of variance, `index` of deviation
+        maps. A step is absent where a group is or the comparison failed.
+    expression
+        Input: expression table of the gene stages.
+    """
+
+    demographics: Path | None
+    people: Path
+    failures: Path
+    page: Path
+    results: Path
+    summary: Mapping[str, Path] = field(default_factory=dict)
+    table: Mapping[str, Path] = field(default_factory=dict)
+    t_map: Mapping[str, Path] = field(default_factory=dict)
+    f_map: Mapping[str, Path] = field(default_factory=dict)
+    index: Mapping[str, Path] = field(default_factory=dict)
+    expression: Path | None = None
+
+    def of(self, step: Step) -> StepFiles:
+        """Return the outputs of a step, as far as there."""
+        return StepFiles(**{role: getattr(self, role).get(step.name) for role in SHOWN})
+
+
+def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = "") -> None:
+    """Write the page of the group and its first table.
+
+    Parameters
+    ----------
     bonferroni
         See :func:`falx.studies.resistance.group_results.comparisons_of`.
-    expression, ahba
-        Expression table or Allen download of the gene stages; neither: they are not planned.
-    files
-        Inputs: ``NAME_summary``, ``NAME_table`` and ``NAME_t_map`` of every comparison,
-        ``NAME_f_map`` in place of the last of an analysis of variance, ``NAME_index`` of
-        deviation maps; absent where a group is or the comparison failed.
+    ahba
+        Allen download of the gene stages; neither it nor an expression table: they are not
+        planned.
     """
-    of_step = {
-        step: {role: files.get(f"{name}_{role}") for role in SHOWN} for name, step in STEPS.items()
-    }
-    maps = [_map_content(step, own) for step, own in of_step.items() if own["table"]]
-    apart = [_deviation_content(step, own) for step, own in of_step.items() if own["index"]]
-    broken = {row["step"]: row["reason"] for row in read_table(failures).records()}
-    planned = [
-        step
-        for name, step in STEPS.items()
-        if of_step[step]["table"] or (name in broken and f"{name}_table" in files)
-    ]
+    of_step = {step: files.of(step) for step in (*GROUP_MAPS, *DEVIATIONS)}
+    maps = [_map_content(step, own) for step, own in of_step.items() if own.table]
+    apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
+    broken = dict(map(astuple, rows_as(Failure, read_table(files.failures))))
+    planned = [step for step in GROUP_MAPS if of_step[step].table or step.name in broken]
     listed = group_results(maps, planned, bonferroni)
+    people = files.demographics
     content = GroupContent(
         results=listed,
         broken=broken,
         bonferroni=bonferroni,
-        people=None if demographics is None else read_record(Demographics, demographics),
-        left_out=read_table(exclusions).rows,
+        people=None if people is None else read_record(Demographics, people),
+        everybody=read_table(files.people).records(),
         maps=maps,
         deviations=apart,
-        genes_asked=bool(expression or ahba),
+        genes_asked=bool(files.expression or ahba),
     )
-    write_table(results, RESULT_COLUMNS, result_rows(listed))
-    write_text(page, render("Grey matter and ReHo by group", group_sections(content)))
+    write_table(files.results, RESULT_COLUMNS, result_rows(listed))
+    write_text(files.page, render("Grey matter and ReHo by group", group_sections(content)))
 
 
 def _present(path: Path | None) -> Path:
@@ -240,25 +269,24 @@ def _present(path: Path | None) -> Path:
     return path
 
 
-def _map_content(step: Step, files: Mapping[str, Path | None]) -> MapContent:
+def _map_content(step: Step, files: StepFiles) -> MapContent:
     """Read a map of t or F with its summary and table."""
-    table = _present(files["table"])
-    summary, of_f = _present(files["summary"]), step.what == "anova"
-    return MapContent(
-        step,
-        read_record(FSummary, summary) if of_f else read_record(TSummary, summary),
-        read_table(table).records(),
-        load(_present(files["f_map" if of_f else "t_map"])),
-        table.stem,
-    )
+    table, summary = _present(files.table), _present(files.summary)
+    rows, name = read_table(table), table.stem
+    if step.what == "anova":
+        f_map = load(_present(files.f_map))
+        found = read_record(FSummary, summary)
+        return MapContent(step, found, rows_as(EffectRow, rows), f_map, name)
+    t_map = load(_present(files.t_map))
+    return MapContent(step, read_record(TSummary, summary), rows_as(ClusterRow, rows), t_map, name)
 
 
-def _deviation_content(step: Step, files: Mapping[str, Path | None]) -> DeviationContent:
+def _deviation_content(step: Step, files: StepFiles) -> DeviationContent:
     """Read the summary of deviations, its index and the mean maps beside that."""
-    index = _present(files["index"])
-    summary = read_record(DeviationSummary, _present(files["summary"]))
+    index = _present(files.index)
+    summary = read_record(DeviationSummary, _present(files.summary))
     means = {mean.map: load(index.with_name(mean.map)) for mean in summary.means}
-    return DeviationContent(step, summary, read_table(index).records(), means)
+    return DeviationContent(step, summary, rows_as(DeviationRow, read_table(index)), means)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from falx.data.priors import template
 from falx.images.nifti import Image
-from falx.report.figures import COLOURS, new_figure, png
+from falx.report.figures import BLUE, CYAN, GREY, INK, ORANGE, new_figure, png
 from falx.report.slices import Layer, slices
 
 __all__ = ["design_figure", "glass_brain", "homogeneity_figure", "montage", "peak_planes"]
@@ -34,7 +34,7 @@ def glass_brain(image: Image, threshold: float, *, label: str = "t") -> bytes:
     views = ((0, "from the right"), (1, "from behind, L left"), (2, "from above, L left"))
     for axis, (along, title) in zip(figure.subplots(1, 3), views, strict=True):
         outline = brain.data.max(axis=along).T
-        axis.contour(outline, levels=[0.5], colors=[COLOURS["grey"]], extent=_extent(brain, along))
+        axis.contour(outline, levels=[0.5], colors=[GREY], extent=_extent(brain, along))
         flat = np.take_along_axis(
             image.data, np.abs(image.data).argmax(axis=along, keepdims=True), axis=along
         )  # fmt: skip
@@ -80,14 +80,14 @@ def design_figure(matrix: npt.NDArray[np.float64], columns: Sequence[str]) -> by
 
 def homogeneity_figure(z: Mapping[str, float], groups: Mapping[str, str]) -> bytes:
     """Draw how alike each person's map is to all others, as z, coloured by group; PNG."""
-    colours = dict(zip(dict.fromkeys(groups.values()), ("orange", "cyan", "blue"), strict=False))
+    colours = dict(zip(dict.fromkeys(groups.values()), (ORANGE, CYAN, BLUE), strict=False))
     figure = new_figure(8.0, 2.4)
     axis = figure.subplots()
     for group, colour in colours.items():
         places = [k for k, subject in enumerate(z) if groups[subject] == group]
         heights = [list(z.values())[k] for k in places]
-        axis.bar(places, heights, color=COLOURS[colour], label=group)
-    axis.axhline(-3.0, color=COLOURS["ink"], lw=1, ls="--")
+        axis.bar(places, heights, color=colour, label=group)
+    axis.axhline(-3.0, color=INK, lw=1, ls="--")
     axis.set_xticks(range(len(z)), list(z), rotation=90, fontsize=7)
     axis.set_ylabel("z")
     axis.legend(frameon=False, fontsize=8, ncols=3)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from falx.report.page import Block, Notice, Section, Table, Text
+from falx.report.people import people_section
 from falx.studies.resistance.demographics import Demographics
 from falx.studies.resistance.genes_links import genes_links
 from falx.studies.resistance.group_results import GroupResult, result_table
@@ -28,8 +29,8 @@ class GroupContent:
     ----------
     broken
         Name of a step that failed, and why.
-    left_out
-        Subject and reason.
+    everybody
+        Rows of ``participants_status.tsv``.
     genes_asked
         Whether expression is configured.
     """
@@ -38,7 +39,7 @@ class GroupContent:
     broken: Mapping[str, str]
     bonferroni: str
     people: Demographics | None
-    left_out: Sequence[Sequence[str]]
+    everybody: Sequence[Mapping[str, str]]
     maps: Sequence[MapContent]
     deviations: Sequence[DeviationContent]
     genes_asked: bool
@@ -53,6 +54,7 @@ def group_sections(content: GroupContent) -> list[Section]:
         if found.step.what != "anova"
     ]
     return [
+        people_section(content.everybody),
         Section("Result", list(_result(content))),
         Section("Who was compared", list(_people(content))),
         *shown,
@@ -85,5 +87,3 @@ def _people(content: GroupContent) -> Iterator[Block]:
             caption="Mean ± sd where variance is analysed, counts, or median (quartiles). FD and "
             "smoothness are those of the runs that count.",
         )
-    if content.left_out:
-        yield Table(("subject", "left out because"), [list(row) for row in content.left_out])

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from falx.core.errors import check_option
+from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.group_summary import FLAVOURS, FSummary, TSummary
 from falx.report.page import Table
 from falx.studies.resistance.configuration import BONFERRONI
@@ -143,11 +144,11 @@ def result_rows(results: Sequence[GroupResult]) -> list[tuple[object, ...]]:
     return [astuple(result) for result in results]
 
 
-def _largest(rows: Sequence[Mapping[str, str]]) -> str:
+def _largest(rows: Sequence[ClusterRow] | Sequence[EffectRow]) -> str:
     if not rows:
         return ""
     first = rows[0]
-    if "sign" not in first:
-        return f"{first['region']}, F {float(first['f']):.1f}"
-    direction = "higher" if int(first["sign"]) > 0 else "lower"
-    return f"{first['region']}, {direction}, t {float(first['t']):.2f}"
+    if isinstance(first, EffectRow):
+        return f"{first.region}, F {first.f:.1f}"
+    direction = "higher" if first.sign > 0 else "lower"
+    return f"{first.region}, {direction}, t {first.t:.2f}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from falx.images.nifti import Image
-from falx.maps.cluster_table import HEADINGS
+from falx.maps.cluster_table import HEADINGS, ClusterRow, EffectRow, RegionRow
 from falx.maps.design import Orthogonality
-from falx.maps.deviation_sample import DeviationDifference, DeviationSummary
+from falx.maps.deviation_sample import DeviationDifference, DeviationRow, DeviationSummary
 from falx.maps.group_summary import FSummary, MapSummary, TSummary, facts
 from falx.maps.motion_correlation import MotionCorrelation
 from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
@@ -34,8 +35,11 @@ CLUSTER = ("cluster", "sign", "cluster_voxels", "p_fsl", "p_extent", "p_mass")
 REGION = ("region", PEAK, "voxels", "t", "f", "hedges_g", "p_voxel", "p_tfce")
 """Columns that belong to a region of it."""
 
-ERRORS = {"p_extent": "error_extent", "p_mass": "error_mass"}
-"""Permutation P and its Monte-Carlo error, printed behind it."""
+PROBABILITIES = {
+    "p_fsl": "", "p_spm": "", "p_extent": "error_extent", "p_mass": "error_mass", "p_voxel": "",
+    "p_tfce": "",
+}  # fmt: skip
+"""Columns of P, and the Monte-Carlo error that is printed behind it."""
 
 SHOWN_CLUSTERS = 3
 LEAST_P = 0.001
@@ -54,7 +58,7 @@ class MapContent:
 
     step: Step
     summary: TSummary | FSummary
-    rows: Sequence[Mapping[str, str]]
+    rows: Sequence[ClusterRow] | Sequence[EffectRow]
     image: Image
     table: str
 
@@ -65,7 +69,7 @@ class DeviationContent:
 
     step: Step
     summary: DeviationSummary
-    rows: Sequence[Mapping[str, str]]
+    rows: Sequence[DeviationRow]
     means: Mapping[str, Image]
 
 
@@ -134,9 +138,7 @@ def deviation_section(content: DeviationContent) -> Section:
         blocks.append(
             Figure(glass_brain(content.means[mean.map], SHOWN_Z, label="mean z"), caption)
         )
-    keys = ("participant_id", "group", "kind", "below", "above", "map")
-    rows = [[_cell(row[key]) if key in keys[2:5] else row[key] for key in keys]
-            for row in content.rows]  # fmt: skip
+    rows = [[r.participant_id, r.group, r.kind, r.below, r.above, r.map] for r in content.rows]
     head = ("person", "group", "kind", f"% below -{beyond}", f"% above {beyond}", "map")
     blocks.append(Details("Every patient", [Table(head, rows)]))
     blocks += _left_out(summary.left_out)
@@ -180,14 +182,14 @@ def _notices(notices: Sequence[str]) -> Iterator[Block]:
 
 
 def _peaks(
-    rows: Sequence[Mapping[str, str]], image: Image, threshold: float, label: str
+    rows: Sequence[RegionRow], image: Image, threshold: float, label: str
 ) -> Iterator[Block]:
     """Planes through the peaks of the first clusters, or through the largest value."""
-    first = {row["cluster"]: row for row in reversed(rows)}
-    chosen = sorted(first.values(), key=lambda row: int(row["cluster"]))[:SHOWN_CLUSTERS]
+    first = {row.cluster: row for row in reversed(rows)}
+    chosen = [first[number] for number in sorted(first)][:SHOWN_CLUSTERS]
     for row in chosen:
-        point = [float(row[f"{axis}_mm"]) for axis in "xyz"]
-        caption = f"Cluster {row['cluster']}: planes through its peak in {row['region']}."
+        point = [row.x_mm, row.y_mm, row.z_mm]
+        caption = f"Cluster {row.cluster}: planes through its peak in {row.region}."
         yield Figure(peak_planes(image, threshold, point, label=label), caption)
     if not chosen:
         peak = np.unravel_index(np.abs(image.data).argmax(), image.data.shape)
@@ -206,13 +208,14 @@ def _clusters(content: MapContent) -> Iterator[Block]:
     if not rows:
         yield Text("No cluster passes the correction by which clusters are listed.")
         return
-    whole = [key for key in CLUSTER if key in rows[0]]
-    part = [key for key in REGION if key == PEAK or key in rows[0]]
-    lines, before = [], ""
-    for row in rows:
-        own = [_shown(key, row) if row["cluster"] != before else "" for key in whole]
-        lines.append([*own, *(_shown(key, row) for key in part)])
-        before = row["cluster"]
+    cells = [_shown(row) for row in rows]
+    whole = [key for key in CLUSTER if key in cells[0]]
+    part = [key for key in REGION if key in cells[0]]
+    lines, before = [], 0
+    for row, shown in zip(rows, cells, strict=True):
+        own = [shown[key] if row.cluster != before else "" for key in whole]
+        lines.append([*own, *(shown[key] for key in part)])
+        before = row.cluster
     yield Table(
         [HEADINGS.get(key, key) for key in (*whole, *part)],
         lines,
@@ -266,23 +269,21 @@ def _motion(motion: MotionCorrelation) -> str:
     )
 
 
-def _shown(key: str, row: Mapping[str, str]) -> object:
-    """Cell of a cluster table: a small P as its bound, a permuted P with its error."""
-    if key == PEAK:
-        return ",\N{NO-BREAK SPACE}".join(f"{float(row[f'{axis}_mm']):.0f}" for axis in "xyz")
-    value = _cell(row[key])
-    if key == "sign":
-        return "higher" if value == 1 else "lower"
-    if not key.startswith("p_") or not isinstance(value, int | float):
-        return value
-    if value < LEAST_P:
+def _shown(row: ClusterRow | EffectRow) -> dict[str, object]:
+    """Cells of a cluster table by column, those of P with their Monte-Carlo errors."""
+    cells = asdict(row)
+    for name in cells.keys() & PROBABILITIES.keys():
+        cells[name] = _probability(cells[name], cells.get(PROBABILITIES[name]))
+    if isinstance(row, ClusterRow):
+        cells["sign"] = "higher" if row.sign == 1 else "lower"
+    peak = (f"{value:.0f}" for value in (row.x_mm, row.y_mm, row.z_mm))
+    return {**cells, PEAK: ",\N{NO-BREAK SPACE}".join(peak)}
+
+
+def _probability(p: float | None, error: float | None) -> str | None:
+    """Write a small P as its bound, a permuted one with its error."""
+    if p is None or math.isnan(p):
+        return None
+    if p < LEAST_P:
         return f"< {LEAST_P:g}"
-    error = _cell(row[ERRORS[key]]) if key in ERRORS else None
-    return f"{value:.3g} ± {error:.2g}" if error else value
-
-
-def _cell(text: str) -> object:
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:
-        return None if text == "n/a" else text
+    return f"{p:.3g} ± {error:.2g}" if error else f"{p:.3g}"

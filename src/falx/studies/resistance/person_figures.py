@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.bold.records import MotionRecord, RehoRecord
-from falx.report.figures import COLOURS, new_figure, png
+from falx.report.figures import BLUE, INK, ORANGE, new_figure, png
 
 __all__ = ["carpet_figure", "homogeneity_figure", "motion_figure"]
 
@@ -19,10 +19,10 @@ def motion_figure(motion: MotionRecord) -> bytes:
     for column, name in enumerate("xyz"):
         shift.plot(parameters[:, column], lw=1, label=name)
         turn.plot(np.rad2deg(parameters[:, 3 + column]), lw=1, label=name)
-    displaced.plot(motion.fd_power_mm, lw=1, color=COLOURS["ink"])
-    displaced.axhline(motion.fd_threshold_mm, color=COLOURS["orange"], lw=1)
+    displaced.plot(motion.fd_power_mm, lw=1, color=INK)
+    displaced.axhline(motion.fd_threshold_mm, color=ORANGE, lw=1)
     spikes = list(motion.spikes)
-    displaced.plot(spikes, np.array(motion.fd_power_mm)[spikes], "o", color=COLOURS["orange"])
+    displaced.plot(spikes, np.array(motion.fd_power_mm)[spikes], "o", color=ORANGE)
     for axis, label in ((shift, "shift, mm"), (turn, "turn, degrees"), (displaced, "FD, mm")):
         axis.set_ylabel(label)
     shift.legend(ncols=3, frameon=False, loc="upper right")
@@ -31,7 +31,7 @@ def motion_figure(motion: MotionRecord) -> bytes:
 
 
 def carpet_figure(before: npt.NDArray[np.floating], after: npt.NDArray[np.floating]) -> bytes:
-    """Draw series of voxels as grey values, before and after cleaning; PNG."""
+    """Draw series, shape (V, T), as grey values, before and after cleaning; PNG."""
     figure = new_figure(9.0, 5.5)
     for axis, values, title in zip(
         figure.subplots(2, 1, sharex=True), (before, after), ("before", "after"), strict=True
@@ -53,14 +53,14 @@ def homogeneity_figure(reho: RehoRecord) -> bytes:
     left, right = figure.subplots(1, 2)
     edges = np.array(reho.reho_histogram.edges)
     voxels = np.array(reho.reho_histogram.voxels)
-    left.stairs(voxels, edges, fill=True, color=COLOURS["blue"])
-    left.axvline(reho.reho_quantiles[2], color=COLOURS["ink"], lw=1, label="median")
-    left.axvline(1 / reho.neighbours, color=COLOURS["orange"], lw=1, label="chance")
+    left.stairs(voxels, edges, fill=True, color=BLUE)
+    left.axvline(reho.reho_quantiles[2], color=INK, lw=1, label="median")
+    left.axvline(1 / reho.neighbours, color=ORANGE, lw=1, label="chance")
     left.set(xlim=(0, edges[1:][voxels > 0].max()), xlabel="Kendall's W", ylabel="voxels")
     left.legend(frameon=False)
     used = {int(k): n for k, n in reho.voxels_by_neighbours.items()}
     share = 100.0 * np.array(list(used.values())) / reho.mask_voxels
-    right.bar(list(used), share, color=COLOURS["blue"])
+    right.bar(list(used), share, color=BLUE)
     right.set(xlabel="series in the neighbourhood, K", ylabel="voxels, %")
     right.set_xlim(0, reho.neighbours + 1)
     return png(figure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.files import load_matrix
-from falx.core.files import read_json, read_table
+from falx.bold.records import MotionRecord
+from falx.core.files import read_record, read_table
 from falx.core.grid import apply_affine
+from falx.core.tables import rows_as
 from falx.images.nifti import load_mask
 from falx.images.warp import load_map
+from falx.maps.cluster_table import ClusterRow
 from falx.phantom.resting import PLACES
 
 __all__ = ["CohortRecovery", "FoundChange", "compare_cohort", "render_cohort"]
@@ -27,6 +30,25 @@ PLANTED = (
 
 NEAR_MM = 10.0
 """A peak this near to a planted voxel is in its place, given maps of 3 and 4 mm."""
+
+
+MOTION = "*_desc-motion_metrics.json"
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedRun:
+    """What the phantom's truth says of a run.
+
+    Parameters
+    ----------
+    matrices
+        Shape (T, 4, 4), mm: pose of every volume.
+    t1w_to_bold
+        Shape (4, 4), mm.
+    """
+
+    matrices: npt.NDArray[np.float64]
+    t1w_to_bold: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -84,7 +106,8 @@ def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> Cohor
     changes = []
     for modality, place, sign, what in PLANTED:
         table = _one(outputs / "group", f"*{modality}resistantcontrols_clusters.tsv")
-        changes.append(_found(what, place, sign, points[place], read_table(table).records()))
+        rows = rows_as(ClusterRow, read_table(table))
+        changes.append(_found(what, place, sign, points[place], rows))
     motion = [_motion_error_um(truth, outputs, s) for s in subjects]
     apart = [_coregistration_mm(truth, outputs, s) for s in subjects]
     return CohortRecovery(tuple(changes), float(np.mean(motion)), float(np.mean(apart)))
@@ -117,21 +140,17 @@ def _found(
     place: str,
     sign: int,
     points: Sequence[npt.NDArray[np.float64]],
-    rows: Sequence[Mapping[str, str]],
+    rows: Sequence[ClusterRow],
 ) -> FoundChange:
     """Take the row of a cluster table with the largest |t| in a place, if there is one."""
     middle = tuple(np.mean([some.mean(axis=0) for some in points], axis=0).tolist())
     everywhere = np.concatenate(list(points))
     best = FoundChange(what, place, middle)
     for row in rows:
-        peak = np.array([float(row[f"{axis}_mm"]) for axis in "xyz"])
+        peak = (row.x_mm, row.y_mm, row.z_mm)
         apart = float(np.linalg.norm(everywhere - peak, axis=1).min())
-        t = float(row["t"])
-        if int(row["sign"]) == sign and apart < NEAR_MM and abs(t) > abs(best.t or 0.0):
-            best = FoundChange(
-                what, place, middle, tuple(peak.tolist()), row["region"], t,
-                float(row["p_extent"]),
-            )  # fmt: skip
+        if row.sign == sign and apart < NEAR_MM and abs(row.t) > abs(best.t or 0.0):
+            best = FoundChange(what, place, middle, peak, row.region, row.t, row.p_extent)
     return best
 
 
@@ -148,11 +167,11 @@ def _place_mm(truth: Path, outputs: Path, subject: str, place: str) -> npt.NDArr
 
 def _motion_error_um(truth: Path, outputs: Path, subject: str) -> float:
     """Mean error of the estimated motion over a sphere of 50 mm about the head, µm."""
-    found = read_json(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json"))
-    planted = read_json(_one(truth / f"sub-{subject}", "*_truth.json"))
-    matrices = np.array(planted["matrices"])[found["dropped_volumes"] :]
+    found = read_record(MotionRecord, _one(outputs / f"sub-{subject}", MOTION))
+    planted = read_record(PlantedRun, _one(truth / f"sub-{subject}", "*_truth.json"))
+    matrices = planted.matrices[found.dropped_volumes :]
     exact = matrices @ np.linalg.inv(matrices[0])
-    apart = np.array(found["matrices"]) - exact
+    apart = found.matrices - exact
     points = 50.0 * np.vstack([np.eye(3), -np.eye(3)])
     moved = np.einsum("tij,nj->tni", apart[:, :3, :3], points) + apart[:, None, :3, 3]
     return float(1000.0 * np.linalg.norm(moved, axis=2).mean())
@@ -160,11 +179,10 @@ def _motion_error_um(truth: Path, outputs: Path, subject: str) -> float:
 
 def _coregistration_mm(truth: Path, outputs: Path, subject: str) -> float:
     """Mean distance of the planted places' voxels from where coregistration puts them."""
-    planted = read_json(_one(truth / f"sub-{subject}", "*_truth.json"))
+    planted = read_record(PlantedRun, _one(truth / f"sub-{subject}", "*_truth.json"))
     found = load_matrix(_one(outputs / f"sub-{subject}", "*_to-boldref_mode-image_xfm.json"))
-    moved = read_json(_one(outputs / f"sub-{subject}", "*_desc-motion_metrics.json"))
-    first = np.array(planted["matrices"])[moved["dropped_volumes"]]
-    exact = first @ np.array(planted["t1w_to_bold"])
+    moved = read_record(MotionRecord, _one(outputs / f"sub-{subject}", MOTION))
+    exact = planted.matrices[moved.dropped_volumes] @ planted.t1w_to_bold
     mask = load_mask(next((truth / f"sub-{subject}").rglob("*_mask.nii.gz")))
     points = apply_affine(mask.affine, np.argwhere(mask.data))
     apart = apply_affine(found, points) - apply_affine(exact, points)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 from falx.anatomy.files import coregister_stage, grey_volume_stage
 from falx.anatomy.morphometry import GreySettings
@@ -79,7 +79,9 @@ MOTION = Stage(
     version=2,
 )
 
-FROM_T1W_TO_RUN: dict[str, Any] = {"from": "T1w", "to": "boldref", "mode": "image"}
+Moved = TypedDict("Moved", {"from": str, "to": str, "mode": str})  # from is a word of Python
+
+FROM_T1W_TO_RUN: Moved = {"from": "T1w", "to": "boldref", "mode": "image"}
 
 COREGISTER = Stage(
     "coregister_bold",
@@ -280,11 +282,11 @@ GROUP_REPORT = Stage(
     group_report_stage,
     inputs={
         "demographics": "demographics.demographics?",
-        "exclusions": "study.exclusions",
+        "people": "study.people",
         "expression": "config.genes.expression?",
         "failures": "study.failures",
         **{
-            f"{stage.name}_{role}": f"{stage.name}.{role}?"
+            f"{role}.{stage.name}": f"{stage.name}.{role}?"
             for stage in (*GROUP_STAGES, *DEVIATION_STAGES)
             for role in SHOWN
             if role in stage.outputs
@@ -296,7 +298,7 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=4,
+    version=5,
     mem_mb=900,
 )
 
@@ -334,5 +336,6 @@ STUDY = Study(
     },
     configuration=ResistanceConfiguration,
     presets={"liu2024": PUBLISHED},
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
 )

@@ -44,14 +44,12 @@ EVERY = 2003
 
 @dataclass(frozen=True)
 class MetricsFiles:
-    """Inputs: metrics of the stages; those of FLAIR, ablation and rates are optional."""
+    """Inputs: metrics of the stages; `asymmetry` by modality, ablation and rates optional."""
 
     anatomy: Path
     pet: Path
-    asymmetry_pet: Path
-    asymmetry_gm: Path
+    asymmetry: Mapping[str, Path]
     signature: Path
-    asymmetry_flair: Path | None = None
     ablation: Path | None = None
     rates: Path | None = None
 
@@ -90,17 +88,15 @@ class ReportFiles:
     ----------
     records
         Inputs: provenance of the earlier stages, for notices, parameters and versions.
-    coregister_pet, coregister_flair, coregister_postop
-        Inputs: coregistrations; only that of the PET is needed.
+    coregistrations
+        Inputs: image to its coregistration.
     page
         Output: one HTML file.
     """
 
     records: Mapping[str, Path]
-    coregister_pet: Path
+    coregistrations: Mapping[str, Path]
     page: Path
-    coregister_flair: Path | None = None
-    coregister_postop: Path | None = None
 
 
 def numbers_stage(files: MetricsFiles, *, numbers: Path) -> None:
@@ -111,13 +107,7 @@ def numbers_stage(files: MetricsFiles, *, numbers: Path) -> None:
 def read_metrics(files: MetricsFiles) -> PatientMetrics:
     """Read what the stages found in a patient."""
     asymmetry = {
-        modality: read_record(AsymmetryMetrics, path)
-        for modality, path in (
-            ("pet", files.asymmetry_pet),
-            ("flair", files.asymmetry_flair),
-            ("gm", files.asymmetry_gm),
-        )
-        if path is not None
+        modality: read_record(AsymmetryMetrics, path) for modality, path in files.asymmetry.items()
     }
     return PatientMetrics(
         read_record(AnatomyMetrics, files.anatomy),
@@ -139,12 +129,7 @@ def signature_report_stage(
     """Write the page of one patient, `subject` being the pseudonym."""
     coregistrations = {
         name: read_record(CoregistrationMetrics, path)
-        for name, path in (
-            ("pet", files.coregister_pet),
-            ("flair", files.coregister_flair),
-            ("postop", files.coregister_postop),
-        )
-        if path is not None
+        for name, path in files.coregistrations.items()
     }
     records = {name: read_record(StageRecord, path) for name, path in files.records.items()}
     results = SignatureResults(subject, read_metrics(metrics), coregistrations, records)
@@ -190,9 +175,10 @@ def compare_patient(truth: Path, outputs: Path, subject: str) -> list[Recovered]
         _map_mean(exact, made),
         {
             name: load_matrix(_one(made, f"*_to-{name}_mode-image_xfm.json"))
-            for name in ("FDG", "FLAIR", "postop")
+            for name in planted.matrices
         },
         apply_affine(labels.affine, brain),
+        *_overlap(exact, made),
     )
     return compare(subject, planted, found)
 
@@ -204,6 +190,17 @@ def _map_mean(exact: Path, made: Path) -> float | None:
     require_same("truth", planted.grid, "asymmetry map", index.grid, where=made.name)
     inside = planted.data & (index.data != 0)
     return float(index.data[inside].mean()) if inside.any() else None
+
+
+def _overlap(exact: Path, made: Path) -> tuple[float | None, float | None]:
+    """Share of the signature that was planted, and share of the planted that is signature."""
+    planted = load_mask(_one(exact, "*_desc-signature_mask.nii.gz"))
+    found = load_mask(_one(made, "*_space-T1w_desc-signature_mask.nii.gz"))
+    require_same("truth", planted.grid, "signature", found.grid, where=made.name)
+    both = np.count_nonzero(planted.data & found.data)
+    sizes = (np.count_nonzero(found.data), np.count_nonzero(planted.data))
+    precision, sensitivity = (both / size if size else None for size in sizes)
+    return precision, sensitivity
 
 
 def _one(folder: Path, pattern: str) -> Path:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from falx.anatomy.metrics import AnatomyMetrics
 from falx.anatomy.quality import STOPPING, Check
 from falx.core.grid import SIDES, Side, opposite
+from falx.core.possible import Amount, AsymmetryIndex
 from falx.core.records import plain
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.pet.norms import percentile_of
+from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = [
-    "MODALITIES",
     "STRUCTURES",
     "PatientMetrics",
     "StructureNumbers",
@@ -23,7 +24,10 @@ __all__ = [
 ]
 
 STRUCTURES = ("hippocampus", "amygdala")
-MODALITIES = ("pet", "flair", "gm")
+PET = "pet"
+"""Key of the modality that the signature is of."""
+
+Numbers = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class PatientMetrics:
     Parameters
     ----------
     asymmetry
-        By modality: ``pet``, ``gm``, and ``flair`` if there is one.
+        By the key of its modality, as far as there.
     ablation, rates
         ``None`` without an ablation.
     """
@@ -76,10 +80,10 @@ class StructureNumbers:
     right_mm3: float | None
     ipsi_mm3: float | None
     difference_mm3: float | None
-    asymmetry: float | None
+    asymmetry: AsymmetryIndex | None
     index: Mapping[str, float | None]
-    regional: float | None
-    regional_se: float | None
+    regional: AsymmetryIndex | None
+    regional_se: Amount | None
 
 
 def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbers:
@@ -98,7 +102,7 @@ def structure_numbers(metrics: PatientMetrics, structure: str) -> StructureNumbe
         ipsi,
         difference,
         asymmetry,
-        {modality: _index(metrics, modality, structure) for modality in MODALITIES},
+        {modality.key: _index(metrics, modality.key, structure) for modality in MODALITIES},
         metrics.pet.regional_asymmetry.get(structure, {}).get(side),
         metrics.pet.regional_asymmetry_se.get(structure),
     )
@@ -111,7 +115,7 @@ def _index(metrics: PatientMetrics, modality: str, structure: str) -> float | No
     return found.structures[structure][metrics.side].mean_asymmetry
 
 
-def flatten_numbers(metrics: PatientMetrics) -> dict[str, Any]:
+def flatten_numbers(metrics: PatientMetrics) -> dict[str, object]:
     """Gather the numbers of one patient.
 
     Returns
@@ -120,28 +124,53 @@ def flatten_numbers(metrics: PatientMetrics) -> dict[str, Any]:
         Name with unit to number, ``None`` where there is none. Asymmetries in the ablation
         (``ai_pet``, ``ai_flair``, ``ai_gm``) are ipsilateral means on the run's scale, those
         that end in ``_z5`` on the scale of the published threshold; differences are
-        ipsilateral minus contralateral. Two entries are not numbers: ``failed_checks`` names
-        the quality checks that forbid a result, ``rate_curves`` holds the rate by threshold.
+        ipsilateral minus contralateral. Three entries are not numbers: ``failed_checks`` names
+        the quality checks that forbid a result, ``signature_definition`` says by which rule the
+        signature and its rates were made, ``rate_curves`` holds the rate by threshold.
     """
-    flat: dict[str, Any] = {
+    volumes = plain(metrics.anatomy.volumes_mm3)
+    flat: dict[str, object] = {
         "side": metrics.side,
         "failed_checks": [check.name for check in metrics.failed],
+        **{f"{name}_mm3": volume for name, volume in volumes.items()},
+        **_structures(metrics),
+        **_signature(metrics.signature),
     }
-    flat |= {f"{name}_mm3": volume for name, volume in plain(metrics.anatomy.volumes_mm3).items()}
-    flat |= _structures(metrics)
-    flat["signature_mm3"] = metrics.signature.volume_mm3
-    flat["signature_published_mm3"] = metrics.signature.published_volume_mm3
     if metrics.ablation is not None:
         flat |= _ablation(metrics.ablation)
     if metrics.rates is not None:
         curves = plain(metrics.rates.curves)
-        flat["rate_curves"] = {"thresholds": metrics.rates.thresholds, **curves}
+        flat |= {"rate_curves": {"thresholds": metrics.rates.thresholds, **curves}}
+        for structure, interval in metrics.rates.intervals.items():
+            flat |= {f"rate_{structure}_low": interval.low}
+            flat |= {f"rate_{structure}_high": interval.high}
     return flat
 
 
-def _structures(metrics: PatientMetrics) -> dict[str, Any]:
+def _signature(found: SignatureMetrics) -> dict[str, object]:
+    """Volumes, definition, and what is certain, ``None`` where the noise is not known."""
+    flat: dict[str, object] = {
+        "signature_mm3": found.volume_mm3,
+        "signature_published_mm3": found.published_volume_mm3,
+        "signature_definition": plain(found.definition),
+    }
+    known = found.calibrated
+    return flat | {
+        "certain_mm3": known and known.volume_mm3,
+        "certain_foci": None if known is None else len(known.foci),
+        "certain_p": known and known.smallest_probability,
+        "certain_false_share": known and known.false_share,
+        "certain_false_share_low": known and known.false_share_low,
+        "certain_false_share_high": known and known.false_share_high,
+        "certain_level": known and known.level,
+        "asymmetry_noise_sd": known and known.noise_sd,
+        "asymmetry_healthy_sd": known and known.healthy_sd,
+    }
+
+
+def _structures(metrics: PatientMetrics) -> Numbers:
     known = {name: structure_numbers(metrics, name) for name in (*STRUCTURES, "mesial_temporal")}
-    flat: dict[str, Any] = {}
+    flat: Numbers = {}
     for name in STRUCTURES:
         found = known[name]
         flat |= {
@@ -151,25 +180,32 @@ def _structures(metrics: PatientMetrics) -> dict[str, Any]:
             f"{name}_difference_mm3": found.difference_mm3,
             f"{name}_asymmetry": found.asymmetry,
         }
-    flat |= {f"{s}_ai_{m}": known[s].index[m] for m in MODALITIES for s in STRUCTURES}
+    flat |= {f"{s}_ai_{m.key}": known[s].index[m.key] for m in MODALITIES for s in STRUCTURES}
     for name, found in known.items():
         flat[f"{name}_ai_pet_regional"] = found.regional
         flat[f"{name}_ai_pet_regional_se"] = found.regional_se
+        among = None
+        if found.regional is not None:
+            among = percentile_of(name, found.regional, side=metrics.side)
+        flat[f"{name}_ai_pet_regional_percentile"] = None if among is None else among.percentile
+        flat[f"{name}_ai_pet_regional_z"] = None if among is None else among.z
     return flat
 
 
-def _ablation(found: AblationMetrics) -> dict[str, Any]:
-    flat: dict[str, Any] = {
+def _ablation(found: AblationMetrics) -> dict[str, object]:
+    told = {
         "ablation_mm3": found.volume_mm3,
         "dice_raters": found.dice_raters,
-        "ai_pet_scale": found.asymmetry["pet"].scale,
+        "ai_pet_scale": found.asymmetry[PET].scale,
     }
+    flat: Numbers = {}
     for modality in MODALITIES:
-        inside = found.asymmetry.get(modality)
-        flat[f"ai_{modality}"] = inside and inside.ipsilateral
-        flat[f"ai_{modality}_z5"] = inside and inside.ipsilateral_z5
+        inside = found.asymmetry.get(modality.key)
+        flat[f"ai_{modality.key}"] = None if inside is None else inside.ipsilateral
+        flat[f"ai_{modality.key}_z5"] = None if inside is None else inside.ipsilateral_z5
     for preset, ending in (("default", ""), ("published", "_published")):
         for structure, rate in found.rates[preset].items():
             flat[f"rate_{structure}{ending}"] = rate.rate
             flat[f"rate_{structure}{ending}_of_mm3"] = rate.denominator_mm3
-    return flat
+    flat |= {f"ablated_share_{structure}": share for structure, share in found.shares.items()}
+    return {**told, **flat}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -20,28 +20,28 @@ from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
+from falx.studies.signature.belief import (
+    certain,
+    doubts,
+    foci_table,
+    other_definitions,
+    side_of_itself,
+)
 from falx.studies.signature.live import live_images
+from falx.studies.signature.modalities import MODALITIES
 from falx.studies.signature.numbers import (
-    MODALITIES,
     STRUCTURES,
     PatientMetrics,
     StructureNumbers,
     structure_numbers,
 )
-from falx.surgery.metrics import AblationMetrics
+from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
 
 THRESHOLD_NOTICE = (
     "The published cut of 39.79 % ablated comes from 30 patients treated at one centre, 21 of "
     "them seizure-free, and has not been confirmed elsewhere."
-)
-
-
-NOISE_NOTICE = (
-    "Most of what lies below a single threshold can be noise: in phantoms four fifths of what "
-    "-0.06 marks on the side of the focus are. Only what hangs together in and around the "
-    "structures that are lower as a whole should be believed."
 )
 
 
@@ -154,29 +154,42 @@ def _structure(labels: Image, number: int) -> Image:
 def _result(results: SignatureResults) -> Iterator[Block]:
     metrics, side = results.metrics, results.side
     hippocampus, amygdala = (structure_numbers(metrics, name) for name in STRUCTURES)
+    yield Text(certain(metrics.signature, metrics.pet))
     yield Text(
         f"PET asymmetry of the {side} hippocampus: "
         f"{_regional(hippocampus, 'hippocampus', side)}; amygdala: "
         f"{_regional(amygdala, 'amygdala', side)} (regional activities, negative: lower than the "
-        f"other side; the error is that of the noise)."
+        f"other side; the error is that of the noise). Means of the smoothed map, which blur "
+        f"makes smaller: {_index(hippocampus.index['pet'])}, {_index(amygdala.index['pet'])}."
     )
-    yield Text(
-        f"Means of the smoothed map, which blur makes smaller: hippocampus "
-        f"{_index(hippocampus.index['pet'])}, amygdala {_index(amygdala.index['pet'])}. On the "
-        f"{side}, {metrics.signature.volume_mm3:.0f} mm³ fall below their mirror image by more "
-        f"than the threshold; this is no count of diseased tissue."
-    )
-    yield Notice([NOISE_NOTICE, f"Percentiles are those of {LIMITS}."], "note")
+    suggested, contradicts = side_of_itself(metrics.signature)
+    yield Notice([suggested], "warn") if contradicts else Text(suggested)
+    yield Text(other_definitions(metrics.signature))
     if metrics.ablation is not None:
-        hippocampus_rate, amygdala_rate = (_rate(metrics.ablation, name) for name in STRUCTURES)
-        yield Text(
-            f"The ablation of {metrics.ablation.volume_mm3:.0f} mm³ took {hippocampus_rate} and "
-            f"{amygdala_rate}."
-        )
-        yield Notice([THRESHOLD_NOTICE], "note")
+        yield from _taken(metrics.ablation, metrics.rates)
     else:
         yield Text("There is no ablation mask, so no ablative rate.")
+    yield Notice([*doubts(metrics.signature), f"Percentiles are those of {LIMITS}."], "note")
     yield Notice(results.notices)
+    table = foci_table(metrics.signature)
+    if table is not None:
+        yield table
+
+
+def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Block]:
+    hippocampus, amygdala = (_rate(ablation, rates, name) for name in STRUCTURES)
+    shares = " and ".join(
+        f"{share:.1%} of the {name}" for name in STRUCTURES
+        if (share := ablation.shares.get(name)) is not None
+    )  # fmt: skip
+    yield Text(
+        f"The ablation of {ablation.volume_mm3:.0f} mm³ took {hippocampus} and {amygdala}; of the "
+        f"structures themselves, signature or not, {shares or 'nothing that is known'}."
+    )
+    said = THRESHOLD_NOTICE
+    if not ablation.definition.published:
+        said += f" This run has another definition of it, {ablation.definition}."
+    yield Notice([said], "note")
 
 
 def _regional(found: StructureNumbers, structure: str, side: Side) -> str:
@@ -193,26 +206,31 @@ def _index(value: float | None) -> str:
     return "not defined" if value is None else f"{value:+.3f}"
 
 
-def _rate(ablation: AblationMetrics, structure: str) -> str:
+def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str) -> str:
     found = ablation.rates["default"][structure]
     rate, whole = found.rate, found.denominator_mm3
     if rate is None:
         return f"no share of the {structure}, which holds no signature"
+    interval = None if rates is None else rates.intervals.get(structure)
+    spread = ""
+    if interval is not None and interval.low is not None and interval.high is not None:
+        spread = f", 95% interval {interval.low:.0%} to {interval.high:.0%}"
     return (
-        f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³)"
+        f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³"
+        f"{spread})"
     )
 
 
 def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterator[Block]:
     centre = _centre_mm(pictures.structures, results.side)
-    shown: dict[str, Any] = {"centre_mm": centre, "offsets_mm": (-8.0, 0.0, 8.0)}
+    shown = partial(slices, pictures.t1w, centre_mm=centre, offsets_mm=(-8.0, 0.0, 8.0))
     signature = Layer(pictures.signature, "contour", "cyan", label="signature")
     layers = [
         Layer(pictures.asymmetry, "map", "RdBu_r", -0.3, 0.3, 0.03, "asymmetry index"),
         signature,
     ]
     yield Figure(
-        slices(pictures.t1w, layers, **shown),
+        shown(layers),
         "Asymmetry of the PET over the T1w, through the hippocampus of the focus. Blue: lower "
         "than the mirror image; red: higher. The signature is outlined.",
     )
@@ -222,7 +240,7 @@ def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterato
             Layer(pictures.ablation, "contour", "orange", label="ablation"),
         ]
         yield Figure(
-            slices(pictures.t1w, taken, **shown),
+            shown(taken),
             "What the ablation (outlined) took of the signature (filled).",
         )
     yield Figure(
@@ -315,9 +333,9 @@ def _numbers(results: SignatureResults) -> Iterator[Block]:
 
 
 def _ablation(ablation: AblationMetrics) -> Iterator[Block]:
-    rules = (("this run", "default"), ("published, z + 5 scale", "published"))
+    rules = (("this run", "default"), ("published chain", "published"))
     yield Table(
-        ("structure", "threshold", "ablated share", "signature, mm³"),
+        ("structure", "signature by", "ablated share", "signature, mm³"),
         [
             [structure.replace("_", " "), name, found.rate, found.denominator_mm3]
             for structure in ("hippocampus", "amygdala", "mesial_temporal")
@@ -325,9 +343,9 @@ def _ablation(ablation: AblationMetrics) -> Iterator[Block]:
             for found in (ablation.rates[rule][structure],)
         ],
         caption="Ablative rate: signature in the structure that the ablation covers, over all "
-        "signature in the structure.",
+        f"signature in the structure. This run: {ablation.definition}.",
     )
-    inside = {name: ablation.asymmetry.get(name) for name in MODALITIES}
+    inside = {m.key: ablation.asymmetry.get(m.key) for m in MODALITIES}
     yield Table(
         ("modality", "asymmetry in the ablation", "the same, z + 5 scale"),
         [

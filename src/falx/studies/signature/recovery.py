@@ -40,6 +40,15 @@ class Planted:
     t1w_to_flair: Matrix
     t1w_to_postop: Matrix
 
+    @property
+    def matrices(self) -> dict[str, Matrix]:
+        """Tag of each moved image to the matrix from T1w mm."""
+        return {
+            "FDG": self.t1w_to_pet,
+            "FLAIR": self.t1w_to_flair,
+            "postop": self.t1w_to_postop,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -50,15 +59,20 @@ class Found:
     map_mean
         Mean of the asymmetry map over the planted region; ``None`` where it is not defined.
     matrices
-        ``FDG``, ``FLAIR`` and ``postop`` to the matrix from T1w mm, shape (4, 4).
+        By the tags of `Planted.matrices`, the matrix from T1w mm, shape (4, 4).
     brain_mm
         Points of the brain, shape (N, 3), RAS+ mm of the T1w.
+    precision, sensitivity
+        Share of the signature that was planted, ``None`` for an empty one, and share of the
+        planted region that is signature.
     """
 
     numbers: PatientNumbers
     map_mean: float | None
     matrices: Mapping[str, npt.NDArray[np.float64]]
     brain_mm: npt.NDArray[np.float64]
+    precision: float | None = None
+    sensitivity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Recovered:
 
     subject: str
     what: str
-    planted: float | str
+    planted: float | str | None
     found: float | str | None
     standard_error: float | None = None
 
@@ -90,6 +104,14 @@ def compare(subject: str, planted: Planted, found: Found) -> list[Recovered]:
             planted.asymmetry,
             found.map_mean,
         ),
+        Recovered(subject, "signature: share that was planted", 1.0, found.precision),
+        Recovered(subject, "planted region: share in the signature", 1.0, found.sensitivity),
+        Recovered(
+            subject,
+            "signature: share that was not planted, as stated",
+            None if found.precision is None else 1.0 - found.precision,
+            values.get("certain_false_share"),
+        ),
     ]
     rows += [
         Recovered(subject, f"ablative rate, {where}", rate, values.get(f"rate_{name}"))
@@ -107,12 +129,7 @@ def compare(subject: str, planted: Planted, found: Found) -> list[Recovered]:
         )
         for which in (side, opposite(side))
     ]
-    exact = {
-        "FDG": planted.t1w_to_pet,
-        "FLAIR": planted.t1w_to_flair,
-        "postop": planted.t1w_to_postop,
-    }
-    for name, matrix in exact.items():
+    for name, matrix in planted.matrices.items():
         apart = apply_affine(found.matrices[name], found.brain_mm)
         apart -= apply_affine(matrix, found.brain_mm)
         away_mm = float(np.linalg.norm(apart, axis=1).mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,19 +13,20 @@ from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
-from falx.pet.files import asymmetry_stage, correct_stage, signature_stage
+from falx.pet.files import asymmetry_stage, correct_stage, published_stage, signature_stage
 from falx.pet.presets import PRESETS
-from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
-from falx.pet.steps import FLAIR, GM_DENSITY, PET
+from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
-from falx.studies.outcome.tables import TABLES
+from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
     SignatureConfiguration,
 )
 from falx.studies.signature.files import numbers_stage, signature_report_stage
+from falx.studies.signature.modalities import MODALITIES, PREOP, Modality
 from falx.surgery.files import ablation_stage, rate_curve_stage
+from falx.surgery.outcome.rate_interval import RateErrors
 
 __all__ = ["STUDY"]
 
@@ -42,9 +43,9 @@ def _xfm(source: str, target: str, *, extension: str = ".nii.gz") -> str:
     return _anat("xfm", extension=extension, **entities)
 
 
-def _coregister(name: str, role: str, target: str) -> Stage:
+def _coregister(role: str, target: str) -> Stage:
     return Stage(
-        name,
+        f"coregister_{role}",
         coregister_stage,
         inputs={
             "fixed": "anatomy.corrected",
@@ -56,6 +57,16 @@ def _coregister(name: str, role: str, target: str) -> Stage:
         threads=2,
         version=2,
     )
+
+
+RAW = {m.key: m.raw for m in MODALITIES if m.raw is not None}
+"""Modality to its file of the dataset; these are coregistered."""
+
+
+def _of_each(group: str, stage: str, role: str) -> dict[str, str]:
+    """Take an output of the same stage of every modality, as one group of inputs."""
+    chosen = [m for m in MODALITIES if m.key in RAW] if stage == "coregister" else MODALITIES
+    return {f"{group}.{m.key}": f"{stage}_{m.key}.{role}{m.mark}" for m in chosen}
 
 
 PLACE = {
@@ -96,74 +107,76 @@ CORRECT = Stage(
         "matrix": "coregister_pet.matrix",
         **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "structures")},
     },
-    outputs={"corrected": _pet(space="T1w", desc="pvc"), "metrics": _metrics("pet")},
-    params=keys_of("pet", Correction),
+    outputs={
+        "corrected": _pet(space="T1w", desc="pvc"),
+        "noise": _pet(space="T1w", desc="noise"),
+        "metrics": _metrics("pet"),
+    },
+    params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 
-def _asymmetry(
-    name: str,
-    run: Callable[..., None],
-    path: Callable[..., str],
-    inputs: Mapping[str, str],
-    *,
-    of: str,
-    label: str = "",
-    params: Mapping[str, str] | None = None,
-) -> Stage:
+def _asymmetry(of: Modality) -> Stage:
     """Build the row of one image's asymmetry."""
+    raw = {"image": f"raw.{of.key}", "matrix": f"coregister_{of.key}.matrix"}
+    image = {"image": of.source} if of.source else raw
+    run: Callable[..., None] = partial(asymmetry_stage, quantity=of.quantity)
+    chosen = {"reference": "asymmetry.reference"}
+    if of.reference is not None:
+        run, chosen = partial(run, reference=of.reference), {}
     return Stage(
-        name,
+        f"asymmetry_{of.key}",
         run,
-        inputs={**inputs, **PLACE},
+        inputs={**image, **PLACE},
         outputs={
-            "scaled_template": path(space=TEMPLATE_SPACE, desc=f"scaled{label}"),
-            "asymmetry_template": path(space=TEMPLATE_SPACE, desc=f"asymmetry{label}"),
-            "asymmetry_native": path(space="T1w", desc=f"asymmetry{label}"),
-            "metrics": _metrics(f"asymmetry{of}"),
+            "scaled_template": of.names(space=TEMPLATE_SPACE, desc=f"scaled{of.ending}"),
+            "asymmetry_template": of.names(space=TEMPLATE_SPACE, desc=f"asymmetry{of.ending}"),
+            "asymmetry_native": of.names(space="T1w", desc=f"asymmetry{of.ending}"),
+            "metrics": _metrics(f"asymmetry{of.tag}"),
         },
-        params={**keys_of("asymmetry", TemplateSettings), **(params or {})},
+        params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1500,
         threads=2,
-        version=3,
+        version=4 if of.quantity.receive_field else 3,
     )
 
 
-PET_ASYMMETRY = _asymmetry(
-    "asymmetry_pet",
-    partial(asymmetry_stage, quantity=PET),
-    _pet,
-    {"image": "pet.corrected"},
-    of="PET",
-    params={"reference": "asymmetry.reference"},
+PUBLISHED = Stage(
+    "asymmetry_published",
+    published_stage,
+    inputs={"pet": "raw.pet", "matrix": "coregister_pet.matrix", **PLACE},
+    outputs={
+        "scaled_template": _pet(space=TEMPLATE_SPACE, desc="scaledPublished"),
+        "metrics": _metrics("asymmetryPublished"),
+    },
+    params={"frames": "pet.frames", "voxel_mm": "asymmetry.voxel_mm"},
+    mem_mb=1500,
+    threads=2,
 )
 
-FLAIR_ASYMMETRY = _asymmetry(
-    "asymmetry_flair",
-    partial(asymmetry_stage, quantity=FLAIR, reference="brain"),
-    partial(_anat, "FLAIR"),
-    {"image": "raw.flair", "matrix": "coregister_flair.matrix"},
-    of="FLAIR",
-)
+PUBLISHED_SCALED = {
+    "published_scaled": "asymmetry_published.scaled_template",
+    "published_metrics": "asymmetry_published.metrics",
+}
+"""The PET as the scripts of Mo 2025 take it, beside that of the run."""
 
-GM_ASYMMETRY = _asymmetry(
-    "asymmetry_gm",
-    partial(asymmetry_stage, quantity=GM_DENSITY, reference="brain"),
-    partial(_anat, "T1w"),
-    {"image": "anatomy.gm"},
-    of="GM",
-    label="GM",
-)
+SCALED_PET = {
+    "scaled_template": "asymmetry_pet.scaled_template",
+    "asymmetry_metrics": "asymmetry_pet.metrics",
+    "noise": "pet.noise",
+    "pet_metrics": "pet.metrics",
+    **PUBLISHED_SCALED,
+}
+"""The PET in template space with all that its signature rests on."""
 
 SIGNATURE = Stage(
     "signature",
     signature_stage,
     inputs={
-        "scaled_template": "asymmetry_pet.scaled_template",
-        "asymmetry_metrics": "asymmetry_pet.metrics",
+        **SCALED_PET,
         "gm": "anatomy.gm",
         **PLACE,
     },
@@ -171,12 +184,15 @@ SIGNATURE = Stage(
         "signature_template": _anat("mask", space=TEMPLATE_SPACE, desc="signature"),
         "signature_native": _anat("mask", space="T1w", desc="signature"),
         "published_native": _anat("mask", space="T1w", desc="signaturePublished"),
+        "probability_template": _anat("probseg", space=TEMPLATE_SPACE, label="signature"),
+        "probability_native": _anat("probseg", space="T1w", label="signature"),
+        "foci": _anat("foci", extension=".tsv", desc="signature"),
         "metrics": _metrics("signature"),
     },
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=3,
+    version=4,
 )
 
 ABLATION = Stage(
@@ -191,12 +207,9 @@ ABLATION = Stage(
         "signature_native": "signature.signature_native",
         "published_native": "signature.published_native",
         "signature_metrics": "signature.metrics",
-        "scaled_pet": "asymmetry_pet.scaled_template",
-        "pet_metrics": "asymmetry_pet.metrics",
-        "scaled_flair": "asymmetry_flair.scaled_template?",
-        "flair_metrics": "asymmetry_flair.metrics?",
-        "scaled_gm": "asymmetry_gm.scaled_template",
-        "gm_metrics": "asymmetry_gm.metrics",
+        **_of_each("scaled", "asymmetry", "scaled_template"),
+        **_of_each("scaled_metrics", "asymmetry", "metrics"),
+        **PUBLISHED_SCALED,
     },
     outputs={
         "ablation_native": _anat("mask", space="T1w", label="ablation"),
@@ -204,7 +217,7 @@ ABLATION = Stage(
         "metrics": _metrics("ablation"),
     },
     params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
-    version=2,
+    version=3,
     mem_mb=1200,
     threads=2,
 )
@@ -213,36 +226,35 @@ RATES = Stage(
     "rates",
     rate_curve_stage,
     inputs={
-        "scaled_template": "asymmetry_pet.scaled_template",
-        "asymmetry_metrics": "asymmetry_pet.metrics",
+        **SCALED_PET,
+        "signature_metrics": "signature.metrics",
         "ablation_native": "ablation.ablation_native",
         "ablation_metrics": "ablation.metrics",
         "gm": "anatomy.gm",
         **PLACE,
     },
     outputs={"metrics": _metrics("rates")},
-    params=keys_of("signature", CutRule),
+    params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=2,
+    version=3,
 )
 
 METRICS = {
     "anatomy": "anatomy.metrics",
     "pet": "pet.metrics",
-    "asymmetry_pet": "asymmetry_pet.metrics",
-    "asymmetry_flair": "asymmetry_flair.metrics?",
-    "asymmetry_gm": "asymmetry_gm.metrics",
+    **_of_each("asymmetry", "asymmetry", "metrics"),
     "signature": "signature.metrics",
     "ablation": "ablation.metrics?",
+    "rates": "rates.metrics?",
 }
 
 NUMBERS = Stage(
     "numbers",
     numbers_stage,
-    inputs={**METRICS, "rates": "rates.metrics?"},
+    inputs=METRICS,
     outputs={"numbers": _metrics("numbers")},
-    version=3,
+    version=4,
     mem_mb=300,
 )
 
@@ -252,9 +264,8 @@ REPORT = Stage(
     inputs={
         "records": "provenance.all",
         **METRICS,
-        "coregister_pet": "coregister_pet.matrix",
-        "coregister_flair": "coregister_flair.matrix?",
-        "coregister_postop": "coregister_postop.matrix?",
+        **_of_each("coregistrations", "coregister", "matrix"),
+        "coregistrations.postop": "coregister_postop.matrix?",
         "t1w": "anatomy.corrected",
         "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
@@ -269,7 +280,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=4,
+    version=5,
 )
 
 
@@ -284,6 +295,7 @@ OUTCOME = Stage(
         "numbers": "numbers.numbers*",
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
+        "people": "study.people",
     },
     outputs={
         "report": "group.html",
@@ -294,25 +306,21 @@ OUTCOME = Stage(
         **keys_of("columns", Columns),
         **keys_of("group", OutcomeSettings),
     },
-    version=4,
+    version=VERSION,
     mem_mb=600,
     level="group",
 )
-
-PREOP: tuple[str | None, ...] = ("preop", None)
 
 STUDY = Study(
     name="signature",
     reference="falx.studies.signature.study:STUDY",
     stages=(
         ANATOMY,
-        _coregister("coregister_pet", "pet", "FDG"),
-        _coregister("coregister_flair", "flair", "FLAIR"),
-        _coregister("coregister_postop", "postop", "postop"),
+        *(_coregister(m.key, m.space or m.tag) for m in MODALITIES if m.key in RAW),
+        _coregister("postop", "postop"),
         CORRECT,
-        PET_ASYMMETRY,
-        FLAIR_ASYMMETRY,
-        GM_ASYMMETRY,
+        *map(_asymmetry, MODALITIES),
+        PUBLISHED,
         SIGNATURE,
         ABLATION,
         RATES,
@@ -328,15 +336,7 @@ STUDY = Study(
             sessions=PREOP,
             required=True,
         ),
-        "pet": RawInput(
-            "FDG-PET image",
-            suffix="pet",
-            datatype="pet",
-            sessions=PREOP,
-            entities={"trc": "FDG"},
-            required=True,
-        ),
-        "flair": RawInput("FLAIR image", suffix="FLAIR", datatype="anat", sessions=PREOP),
+        **RAW,
         "postop": RawInput(
             "post-operative T1w image", suffix="T1w", datatype="anat", sessions=("postop",)
         ),
@@ -370,5 +370,6 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
 )

@@ -46,6 +46,8 @@ class Plane:
         Slices that the series should have by its own header; 0 where it does not say.
     complete
         Whether the file holds all of its pixels.
+    pixels
+        Rows, columns and the spacing of both, mm; None where the header lacks the spacing.
     """
 
     series: str
@@ -56,6 +58,7 @@ class Plane:
     instance: int = 0
     expected: int = 0
     complete: bool = True
+    pixels: tuple[float, ...] | None = (1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,16 @@ def _check_stack(planes: list[Plane], where: str) -> None:
             where=where,
             found=f"{len(planes) - len(placed)} of {len(planes)} without position or orientation",
             do="export the series again with its geometry; it cannot be guessed",
+        )
+    sizes = {plane.pixels for plane in planes}
+    if len(sizes) > 1 or None in sizes:
+        told = sorted("unknown" if s is None else "{:g} × {:g} of {:g} × {:g} mm".format(*s)
+                      for s in sizes)  # fmt: skip
+        raise InputError(
+            "slices differ in their pixels, or do not say how large these are",
+            where=where,
+            found="; ".join(told[:3]),
+            do=again,
         )
     turns = np.array([plane.orientation for plane in placed], dtype=float)
     if np.abs(turns - turns[0]).max() > TURNED:

@@ -57,15 +57,21 @@ def convert(folder: Path, into: Path) -> tuple[Converted, ...]:
 def survey(folder: Path) -> tuple[tuple[Plane, ...], tuple[Unreadable, ...]]:
     """Read where every slice below `folder` lies, and name files that are damaged.
 
-    Files that are no DICOM at all are passed over, but for those that are empty.
+    Files that are no DICOM at all are passed over, but for those that are empty or named like the
+    DICOM files beside them: a slice of which the first bytes are left looks so.
     """
     planes: list[Plane] = []
     unreadable: list[Unreadable] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    known = {path for path in paths if _is_dicom(path)}
+    endings = {(path.parent, path.suffix.lower()) for path in known}
+    for path in paths:
         if path.stat().st_size == 0:
             unreadable.append(Unreadable(path.name, "is empty"))
             continue
-        if not _is_dicom(path):
+        if path not in known:
+            if (path.parent, path.suffix.lower()) in endings:
+                unreadable.append(Unreadable(path.name, "is no DICOM file"))
             continue
         try:
             planes += _planes(path)
@@ -87,9 +93,11 @@ def _planes(path: Path) -> list[Plane]:
         warnings.simplefilter("ignore")  # of values that break a rule, which many exports do
         data = pydicom.dcmread(path)
         if "Rows" not in data:
+            if "Image" in data.file_meta.MediaStorageSOPClassUID.name:
+                raise ValueError("it breaks off before its image")
             return []
         frames = int(data.get("NumberOfFrames", 1))
-        places = _places(data, frames)
+        places, spacings = _places(data, frames), _spacings(data, frames)
         return [
             Plane(
                 series=str(data.get("SeriesInstanceUID", "")),
@@ -100,8 +108,9 @@ def _planes(path: Path) -> list[Plane]:
                 instance=int(data.get("InstanceNumber") or 0) if frames == 1 else 0,
                 expected=int(data.get("NumberOfSlices") or 0) if frames == 1 else 0,
                 complete=_complete(data, frames),
+                pixels=None if spacing is None else (int(data.Rows), int(data.Columns), *spacing),
             )
-            for position, orientation in places
+            for (position, orientation), spacing in zip(places, spacings, strict=True)
         ]
 
 
@@ -118,6 +127,16 @@ def _places(data: Any, frames: int) -> list[tuple[Any, Any]]:
         turn = _of_group("PlaneOrientationSequence", "ImageOrientationPatient", item, shared[0])
         found.append((position, turn))
     return found
+
+
+def _spacings(data: Any, frames: int) -> list[tuple[float, ...] | None]:
+    """Return the distance of rows and of columns of each frame, mm, by PS3.3 10.7.1.3."""
+    each = data.get("PerFrameFunctionalGroupsSequence")
+    if frames == 1 or not each:
+        return [_values(data, "PixelSpacing")] * frames
+    shared = data.get("SharedFunctionalGroupsSequence") or [{}]
+    group = "PixelMeasuresSequence", "PixelSpacing"
+    return [_of_group(*group, item, shared[0]) or _values(data, "PixelSpacing") for item in each]
 
 
 def _of_group(sequence: str, name: str, *items: Any) -> tuple[float, ...] | None:
@@ -143,7 +162,7 @@ def _complete(data: Any, frames: int) -> bool:
 
 def _converted(image: Path) -> Converted:
     path = image.with_suffix(".json")
-    full: dict[str, Any] = read_json(path) if path.exists() else {}
+    full: dict[str, object] = read_json(path) if path.exists() else {}
     return Converted(
         image=str(image),
         number=str(full.get("SeriesNumber", "")),
@@ -152,7 +171,7 @@ def _converted(image: Path) -> Converted:
     )
 
 
-def store(series: Converted, path: Path, *, extra: Mapping[str, Any] | None = None) -> None:
+def store(series: Converted, path: Path, *, extra: Mapping[str, object] | None = None) -> None:
     """Write image and sidecar under a BIDS name; voxels and affine stay as converted.
 
     Free text of the header is emptied and extensions are dropped; equal input gives equal

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -57,10 +56,10 @@ class Converted:
     image: str
     number: str
     description: str
-    sidecar: Mapping[str, Any]
+    sidecar: Mapping[str, object]
 
 
-def kept_fields(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+def kept_fields(sidecar: Mapping[str, object]) -> dict[str, object]:
     """Return what of a sidecar may be kept, see :data:`KEPT_FIELDS`."""
     return {name: sidecar[name] for name in KEPT_FIELDS if name in sidecar}
 

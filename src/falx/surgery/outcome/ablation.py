@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, check_same_grid, notify
 from falx.core.grid import Grid, Side, side_of
+from falx.core.possible import HemisphereMm3, Share
 from falx.images.nifti import Image
 from falx.images.resample import pull, resample
 
@@ -43,9 +44,9 @@ class AblativeRate:
         What limits the rate.
     """
 
-    numerator_mm3: float
-    denominator_mm3: float
-    rate: float | None
+    numerator_mm3: HemisphereMm3
+    denominator_mm3: HemisphereMm3
+    rate: Share | None
     reason: str | None = None
     notice: str | None = None
 

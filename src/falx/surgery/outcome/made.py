@@ -17,7 +17,7 @@ from falx.pet.signature import index_on_scale
 from falx.surgery.metrics import InsideAsymmetry
 from falx.surgery.outcome.ablation import AblativeRate, ablative_rate, bring_mask, check_arrival
 
-__all__ = ["Drawn", "bring_drawn", "inside_asymmetry", "structure_rates"]
+__all__ = ["Drawn", "ablated_shares", "bring_drawn", "inside_asymmetry", "structure_rates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,33 @@ def structure_rates(
     return rates
 
 
+def ablated_shares(
+    ablation: npt.NDArray[np.bool_], labels: Image, side: Side
+) -> dict[str, float | None]:
+    """Share of every structure of the side of the focus that was ablated, signature or not.
+
+    It is what an ablative rate has to say more than; ``None`` where there is no structure.
+
+    Parameters
+    ----------
+    ablation
+        Shape (X, Y, Z) of the grid of `labels`, FreeSurfer numbers.
+    """
+    shares: dict[str, float | None] = {}
+    for structure in STRUCTURE_LABELS:
+        inside = structure_mask(labels.data, structure, side)
+        whole = np.count_nonzero(inside)
+        shares[structure] = float(np.count_nonzero(inside & ablation) / whole) if whole else None
+    return shares
+
+
 def inside_asymmetry(
-    mask: npt.NDArray[np.bool_], scaled: Scaled, grid: Grid, *, where: object = None
+    mask: npt.NDArray[np.bool_],
+    scaled: Scaled,
+    grid: Grid,
+    *,
+    published: Scaled | None = None,
+    where: object = None,
 ) -> InsideAsymmetry:
     """Mean asymmetry inside the ablation and its mirror, on the run's and the z + 5 scale.
 
@@ -96,10 +121,13 @@ def inside_asymmetry(
     ----------
     mask
         Shape (X, Y, Z) of the template grid.
+    published
+        The image as the published chain takes it, for the z + 5 scale; the image of the run
+        where there is none.
     """
-    defined = scaled.image != 0
-    own = index_on_scale(scaled, grid, defined, scaled.scale)
-    z5 = index_on_scale(scaled, grid, defined, "z5")
+    own = index_on_scale(scaled, grid, scaled.image != 0, scaled.scale)
+    other = scaled if published is None else published
+    z5 = index_on_scale(other, grid, other.image != 0, "z5")
     inside = mask & own.valid
     if not inside.any():
         notify("no asymmetry inside the ablation", where=where)
@@ -110,6 +138,10 @@ def inside_asymmetry(
         ipsilateral=float(own.index[inside].mean()),
         contralateral=float(own.index[mirror(inside, grid)].mean()),
         ratio_of_means=ratio_of_means(float(here[inside].mean()), float(there[inside].mean())),
-        ipsilateral_z5=float(z5.index[inside & z5.valid].mean()),
+        ipsilateral_z5=_mean(z5.index, mask & z5.valid),
         defined_share=float(np.count_nonzero(inside) / np.count_nonzero(mask)),
     )
+
+
+def _mean(values: npt.NDArray[np.floating], inside: npt.NDArray[np.bool_]) -> float | None:
+    return float(values[inside].mean()) if inside.any() else None

@@ -22,6 +22,7 @@ from falx.clinical.model_validation import ModelValidation, validate_model
 from falx.clinical.roc.curve import Auc, auc
 from falx.core.checks import Floats, binary_outcome, vector
 from falx.core.errors import InputError, check_range
+from falx.core.possible import Probability, Share
 from falx.data.mo2025 import MO2025_SOURCE, load_patients
 
 __all__ = ["Prognosis", "PrognosisModel", "fit_prognosis", "prognosis", "published_prognosis"]
@@ -71,19 +72,19 @@ class Prognosis:
         What must be said with the number.
     """
 
-    rate: float
-    probability: float
-    ci_low: float
-    ci_high: float
-    planning_probability: float
+    rate: Share
+    probability: Probability
+    ci_low: Probability
+    ci_high: Probability
+    planning_probability: Probability
     n: int
     events: int
     cohort_low: float
     cohort_high: float
     source: str
-    auc: float
-    auc_low: float | None
-    auc_high: float | None
+    auc: Probability
+    auc_low: Probability | None
+    auc_high: Probability | None
     auc_corrected: float | None
     inside_range: bool
     sentences: tuple[str, ...]
@@ -137,7 +138,7 @@ def published_prognosis(*, rng: np.random.Generator) -> PrognosisModel:
     """Return the model of the 30 published patients."""
     patients = load_patients()
     return fit_prognosis(
-        patients["rate_hippocampus"], patients["seizure_free"], source=MO2025_SOURCE, rng=rng
+        patients.rate_hippocampus, patients.seizure_free, source=MO2025_SOURCE, rng=rng
     )
 
 

@@ -136,15 +136,12 @@ def scene_from_labels(
 
     Raises
     ------
-    GridError
-        If signature, vessels or sinuses are on another grid.
-    InputError
-        If the structures of the side, the signature or possible entries are missing.
+    GridError, InputError
+        If an image is on another grid; if structures, signature or entries are missing.
     """
-    for name, image in (
-        ("signature", signature), ("vessel mask", vessels), ("sinus mask", sinuses)
-    ):  # fmt: skip
-        _check_grid(name, image, labels)
+    _check_grid("signature", signature, labels)
+    _check_grid("vessel mask", vessels, labels)
+    _check_grid("sinus mask", sinuses, labels)
     window = _one_side(labels, side)
     grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
     brain = brain_of_labels(values)
@@ -156,10 +153,8 @@ def scene_from_labels(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
-    obstacles = sulci(brain, hull, grid) | np.isin(values, VENTRICLES)
-    for image in (vessels, sinuses):
-        if image is not None:
-            obstacles = obstacles | window.take(image).astype(bool)
+    obstacles = [sulci(brain, hull, grid), np.isin(values, VENTRICLES)]
+    obstacles += [window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None]
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
@@ -167,7 +162,7 @@ def scene_from_labels(
         signature=signature_mask.astype(bool),
         hippocampus=values == HIPPOCAMPUS[side],
         amygdala=values == AMYGDALA[side],
-        obstacles=obstacles,
+        obstacles=np.logical_or.reduce(obstacles),
         protected=np.isin(values, PROTECTED),
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],

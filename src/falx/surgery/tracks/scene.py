@@ -137,9 +137,10 @@ class Scene:
             )
         if not (self.signature & self.hippocampus).any():
             raise InputError(
-                f"there is no signature in the {self.side} hippocampus, so nothing to ablate",
+                f"no plan: there is no signature in the {self.side} hippocampus, so nothing to "
+                "ablate is certain",
                 found=f"{int(self.signature.sum())} signature voxels in all",
-                do="look at the signature before planning",
+                do="look at the page of falx signature; --signature takes another mask",
             )
 
 

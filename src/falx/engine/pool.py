@@ -1,0 +1,208 @@
+"""Jobs in forks of one process, side by side as cores and memory allow.
+
+The libraries of a study are loaded once, for everybody. Every job runs in a fork: it has
+memory, log, record and failure of its own, gives its memory back when it ends, and takes no other
+with it when it is killed. Nothing is computed before a fork, so no thread of a kernel is lost.
+
+On this machine one such process runs all that is to do (:mod:`falx.engine.local`); on a cluster
+one runs the stages of a person (:mod:`falx.engine.bundle`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from falx.core.errors import InputError
+from falx.engine.lease import check_lease
+from falx.engine.memory import Budget, tree
+from falx.engine.provenance import record_path
+from falx.engine.runner import ended_silently, failure_of, failure_path, note_failure
+
+__all__ = ["Pool", "Step"]
+
+_SHORT_S, _LONG_S = 0.002, 0.05
+"""Between two looks at the jobs; the longer one bounds what memory may grow unseen."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What must be known of a job to run it at its time.
+
+    Parameters
+    ----------
+    job
+        Its id.
+    needs
+        Ids of the jobs it takes from; those that are not in the pool are done.
+    """
+
+    job: str
+    needs: tuple[str, ...] = ()
+    threads: int = 1
+    mem_mb: int = 1
+
+
+@dataclass
+class Pool:
+    """Runs steps, each after those it needs; what needs a failed one is passed over.
+
+    Parameters
+    ----------
+    work
+        Runs one job, in a process of its own.
+    out
+        Output folder, where jobs leave records and failures.
+    lease
+        Token of the run, see :func:`falx.engine.runner.run_job`.
+    cores
+        Threads of all jobs that run at a time; one with more of them runs alone.
+    budget
+        Memory of all jobs that run at a time; one that needs more runs alone.
+    ended
+        Called with the id of every job that ended.
+    check
+        Called at every look; raises if all must end.
+    """
+
+    work: Callable[[str], None]
+    out: Path
+    lease: str = ""
+    cores: int = 1
+    budget: Budget = field(default_factory=lambda: Budget(None))
+    ended: Callable[[str], None] = lambda _: None
+    check: Callable[[], None] = lambda: None
+    _begins: int = -1
+    _bound: int = -1
+
+    def run(self, steps: Iterable[Step]) -> bool:
+        """Run all and return whether every one is done."""
+        waiting = {step.job: step for step in steps}
+        running: dict[int, Step] = {}
+        broken: set[str] = set()
+        self._begins, self._bound = os.pipe()
+        try:
+            while True:
+                before = set(running)
+                self._start(waiting, running, broken)
+                self.budget.bind(_needs(running))
+                os.write(self._bound, b"." * len(running.keys() - before))
+                if not running:
+                    return not broken
+                step = running.pop(self._wait(running))
+                if not self._is_done(step.job):
+                    broken.add(step.job)
+                self.ended(step.job)
+        finally:
+            for pid in running:
+                _kill(pid)
+                os.waitpid(pid, 0)
+            os.close(self._begins)
+            os.close(self._bound)
+
+    def _begin(self, job: str) -> None:
+        """Work, in the fork, once its memory is bound; not at all if its parent is gone."""
+        os.close(self._bound)
+        if os.read(self._begins, 1):
+            self.work(job)
+
+    def _start(self, waiting: dict[str, Step], running: dict[int, Step], broken: set[str]) -> None:
+        """Start what can; the first in order that fits comes first, people thus one by one."""
+        under_way = {step.job for step in running.values()}
+        for step in list(waiting.values()):
+            if sum(other.threads for other in running.values()) >= self.cores:
+                return
+            if not broken.isdisjoint(step.needs):
+                broken.add(step.job)
+                del waiting[step.job]
+            elif (
+                under_way.isdisjoint(step.needs)
+                and waiting.keys().isdisjoint(step.needs)
+                and self._fits(step, running)
+            ):
+                del waiting[step.job]
+                under_way.add(step.job)
+                running[_fork(partial(self._begin, step.job))] = step
+
+    def _fits(self, step: Step, running: dict[int, Step]) -> bool:
+        together = [step, *running.values()]
+        return not running or (
+            sum(other.threads for other in together) <= self.cores
+            and self.budget.fits(step.mem_mb, _needs(running))
+        )
+
+    def _wait(self, running: dict[int, Step]) -> int:
+        """Wait for the end of one job and return its process."""
+        pause = _SHORT_S
+        while True:
+            for pid in running:
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    return pid
+            self.check()
+            self._watch(running)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONG_S)
+
+    def _watch(self, running: dict[int, Step]) -> None:
+        if found := self.budget.beyond(_needs(running)):
+            pid, mem_mb = found
+            step = running[pid]
+            reason = InputError(
+                "the step was ended so that the run keeps to its memory",
+                where=step.job.replace("/", " "),
+                found=f"{mem_mb:.0f} MB and growing; {step.mem_mb} MB are known to be needed, "
+                f"and all may fill {self.budget.limit_mb:.0f} MB",
+                do="give more --mem-gb, or a machine with more memory",
+            )
+            note_failure(self.out, step.job, str(reason))
+            _kill(pid)
+
+    def _is_done(self, job: str) -> bool:
+        """Whether a job that ended has left its record; if it had begun, else a reason."""
+        if record_path(self.out, job).exists():
+            failure_path(self.out, job).unlink(missing_ok=True)
+            return True
+        begun = (self.out / "logs" / f"{job}.log").exists()
+        if begun and failure_of(self.out, job) is None:
+            check_lease(self.out, self.lease)
+            note_failure(self.out, job, ended_silently(job))
+        return False
+
+
+def _needs(running: dict[int, Step]) -> dict[int, float]:
+    return {pid: float(step.mem_mb) for pid, step in running.items()}
+
+
+def _fork(work: Callable[[], None]) -> int:
+    """Run work in a fork of this process and return its id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads that idle in libraries: see above
+        child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        work()
+        code = 0
+    except Exception:  # noqa: BLE001 - the fork must not go on as its parent
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _kill(pid: int) -> None:
+    """End a job and what it has started."""
+    for process in reversed(tree(pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

@@ -1,0 +1,144 @@
+"""What the page may say of a signature: what is certain, how certain, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from falx.pet.foci import FocusRow
+from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
+from falx.report.page import Table
+
+__all__ = ["certain", "doubts", "foci_table", "other_definitions", "side_of_itself"]
+
+MISSED = (
+    "That excludes no focus: of 40 phantoms whose hippocampus and amygdala were 25 % lower, 5 had "
+    "none found."
+)
+"""Seeds 100 to 109 with healthy asymmetry: docs/methods/signature.md."""
+
+
+def certain(signature: SignatureMetrics, pet: PetMetrics) -> str:
+    """Say in one sentence or two what of the asymmetry is certain."""
+    found = signature.calibrated
+    if found is None:
+        return f"Nothing can be called certain: {pet.noise.reason}."
+    where = f"on the {found.searched[0]}" if len(found.searched) == 1 else "on either side"
+    if not found.foci:
+        return (
+            f"Nothing {where} is certain: no cluster of low asymmetry is rarer than "
+            f"{found.level:.0%} in images without a focus (smallest P "
+            f"{found.smallest_probability:.2g}). {MISSED}"
+        )
+    first = found.foci[0]
+    return (
+        f"Certain {where}: {_ml(found.volume_mm3)} of grey matter is lower than its mirror image "
+        f"by more than noise and healthy asymmetry account for, {_false_share(found)}, in "
+        f"{_count(found.foci)}; the most certain, {_ml(first.volume_mm3)}, {_held(first)}, mean "
+        f"asymmetry {first.mean_asymmetry:+.3f}, P = {first.probability:.2g} that an image "
+        "without a focus holds as much."
+    )
+
+
+def _held(focus: FocusRow) -> str:
+    """Say how much of a focus lies in the structure that holds most of it."""
+    return f"{focus.region_share:.0%} of it in the {focus.region}"
+
+
+def _count(foci: Sequence[FocusRow]) -> str:
+    return "1 focus" if len(foci) == 1 else f"{len(foci)} foci"
+
+
+def _ml(volume_mm3: float) -> str:
+    return f"{volume_mm3 / 1000:.1f} ml"
+
+
+def _false_share(found: CalibratedMetrics) -> str:
+    if found.false_share is None:
+        return "with a false share that is not known"
+    said = f"at an expected false-discovery rate of {found.false_share:.0%}"
+    if found.false_share_low is None or found.false_share_high is None:
+        return said
+    return f"{said} (95% interval {found.false_share_low:.0%} to {found.false_share_high:.0%})"
+
+
+def doubts(signature: SignatureMetrics) -> list[str]:
+    """Say what limits that certainty; nothing where nothing is certain."""
+    found = signature.calibrated
+    if found is None:
+        return []
+    usual = (found.noise_sd**2 + found.healthy_sd**2) ** 0.5
+    limits = (
+        f"Noise and healthy asymmetry together give the index of a voxel an SD of {usual:.3f} "
+        f"(noise {found.noise_sd:.3f}). The healthy part is that of old people, with an assumed "
+        "smoothness; error rates were measured on phantoms only."
+    )
+    said = [limits]
+    if found.refuted:
+        said.append(
+            "The other side holds low places that noise and healthy asymmetry do not account for "
+            f"either; the null was widened by a factor of {found.widened:.2f}."
+        )
+    elif found.widened > 1.05:
+        said.append(
+            f"This image has more asymmetry everywhere than expected; the null was widened by a "
+            f"factor of {found.widened:.2f}."
+        )
+    return said
+
+
+def other_definitions(signature: SignatureMetrics) -> str:
+    """Say what the run's definition, where it is another, and that of the publication mark."""
+    said = []
+    if signature.definition.method != "calibrated":
+        said.append(
+            f"By the definition of this run, {signature.definition}, the signature is "
+            f"{_ml(signature.volume_mm3)}; below a single threshold most can be noise."
+        )
+    published = signature.published_volume_mm3
+    if published is not None:
+        said.append(
+            f"The scripts of Mo 2025 (PET not corrected, z + 5 scale, index ≤ "
+            f"{signature.published_threshold.value:.4f}, both sides) mark {_ml(published)}, "
+            "without a statement of error."
+        )
+    return " ".join(said)
+
+
+def side_of_itself(signature: SignatureMetrics) -> tuple[str, bool]:
+    """Say which side the image suggests of itself, and whether the declared one is another."""
+    found = signature.calibrated
+    if found is None:
+        return "The image suggests no side: its noise is not known.", False
+    side = found.suggested.side
+    if side is None:
+        return f"Of itself the image suggests no side: {found.suggested.reason}.", False
+    chance = found.suggested.probability
+    rarely = "" if chance is None else f"; without a focus as much is seen with P = {chance:.2g}"
+    said = (
+        f"Of itself the image suggests the {side}: {found.suggested.reason}{rarely}. That is not "
+        "the probability that the side is right."
+    )
+    return said, signature.side_from == "the declared focus" and side != signature.side
+
+
+def foci_table(signature: SignatureMetrics) -> Table | None:
+    """Foci of the whole brain, the most certain first; ``None`` where there are none."""
+    found = signature.calibrated
+    if found is None or not found.everywhere:
+        return None
+    return Table(
+        ("region", "share there", "volume, ml", "mean asymmetry", "lowest z", "P, familywise",
+         "expected false share", "MNI, mm", "scanner, mm"),
+        [
+            [f.region, f.region_share, f.volume_mm3 / 1000, f.mean_asymmetry, f.lowest_z,
+             f.probability, f.false_share, _place(f.peak_mni_mm), _place(f.peak_scanner_mm)]
+            for f in found.everywhere
+        ],
+        caption="Foci of the whole brain, sought on both sides, the most certain first. P: that "
+        "an image without a focus holds as much anywhere; places are those of the lowest z. "
+        "Cortex is not parted into gyri.",
+    )  # fmt: skip
+
+
+def _place(mm: tuple[float, float, float]) -> str:
+    return ", ".join(f"{value:.0f}" for value in mm)
