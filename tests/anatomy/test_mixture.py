@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from falx.anatomy.segmentation.mixture import class_evidence, fit_mixture, initial_mixture, split
 
@@ -54,3 +57,25 @@ def test_values_beyond_the_table_are_as_bright_as_its_end(rng):
     odd = np.array([fitted.top, 1e6 * fitted.top], dtype=np.float32)
     evidence = class_evidence(fitted, odd)
     np.testing.assert_array_equal(evidence[0], evidence[1])
+
+
+def test_a_class_that_no_prior_allows_keeps_its_share(rng):
+    """Its share grew in a brain-extracted image until it took ventricles and thalamus."""
+    values = np.concatenate([rng.normal(60, 5, 4000), rng.normal(120, 5, 4000)]).astype(np.float32)
+    priors = np.full((8000, 3), 0.5, np.float32)
+    priors[:, 2] = 0.0
+    start = split(initial_mixture(values, priors), (1, 1, 2))
+    start = replace(start, means=np.array([70.0, 110.0, 0.0, 0.0]))
+    found = fit_mixture(start, values, priors, most=300, tolerance=0.0)
+    assert np.all(np.isfinite(found.shares))
+    assert found.shares[2] > 0.05
+    np.testing.assert_allclose(found.means[:2], [60, 120], atol=1.0)
+
+
+def test_moments_are_those_of_the_whole_mixture(rng):
+    values = np.concatenate([rng.normal(60, 5, 4000), rng.normal(80, 5, 4000)]).astype(np.float32)
+    priors = np.ones((8000, 1), np.float32)
+    fitted = fit_mixture(split(initial_mixture(values, priors), (2,)), values, priors, most=200)
+    mean, variance = fitted.moments()[:, 0]
+    assert mean == pytest.approx(values.mean(), abs=0.1)
+    assert variance == pytest.approx(values.var(), rel=0.02)

@@ -111,7 +111,8 @@ def test_what_is_no_prior_is_refused(raw, message):
 
 def test_nowhere_else_than_brain_in_an_extracted_brain(probabilities):
     brain = brain_only(as_priors(probabilities, np.eye(4))).probabilities
-    assert brain[..., 3:].max() < 1.1 * FLOOR
+    assert np.all(brain[..., 3:] == 0.0)
+    np.testing.assert_allclose(brain.sum(axis=-1), 1.0, rtol=1e-5)
     ratio = probabilities[..., 0] / probabilities[..., 1]
     np.testing.assert_allclose(brain[..., 0] / brain[..., 1], ratio, rtol=1e-4)
 

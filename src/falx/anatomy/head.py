@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.metrics import LEAST_CONFIDENCE, AnatomyMetrics, anatomy_metrics
-from falx.anatomy.quality import check_segmentation, stop_on_failure
+from falx.anatomy.quality import Check, check_segmentation, stop_on_failure
 from falx.anatomy.refinement import Register, refine
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.segmentation.unified import segment
@@ -83,7 +83,7 @@ def segment_head(
     result = segment(t1w, priors, settings, threads=threads, where=where)
     checks = check_segmentation(result, priors)
     stop_on_failure(checks, where=where)
-    found = _structures(result, given, threads)
+    found = _structures(result, given, threads, where)
     if settings.refine and register is not None:
         # After the structures: the template is an average, whose nuclei are nobody's.
         result = refine(result, template("gm"), template("wm"), register, threads=threads)
@@ -91,7 +91,9 @@ def segment_head(
     return SegmentedHead(result, labels, anatomy_metrics(result, found, checks, (), settings))
 
 
-def _structures(result: Segmentation, given: GivenLabels | None, threads: int) -> Structures:
+def _structures(
+    result: Segmentation, given: GivenLabels | None, threads: int, where: str
+) -> Structures:
     """Built-in structures, with a site's labels in their place where there are any."""
     own = segment_structures(result, structure_priors(), threads=threads)
     if given is not None:
@@ -108,4 +110,16 @@ def _structures(result: Segmentation, given: GivenLabels | None, threads: int) -
                 found=f"label {number}, expected overlap {confidence:.2f}",
                 do="give a manual or FreeSurfer label",
             )
+    if own.doubts:
+        notify(
+            "structures are doubtful: another look at the same head disagrees with the labels",
+            where=where,
+            found="; ".join(_said(checks) for checks in own.doubts.values()),
+            do="look at their outlines before using their volumes",
+        )
     return own
+
+
+def _said(checks: tuple[Check, ...]) -> str:
+    """Names of failed checks with their values."""
+    return ", ".join(f"{check.name} {check.value:.3g}" for check in checks)

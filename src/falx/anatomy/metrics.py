@@ -69,6 +69,8 @@ class StructureMetrics:
         ``"falx"`` or ``"given"``.
     reason
         Why there is no volume.
+    doubts
+        Names of the checks, independent of the model, that failed.
     """
 
     name: str
@@ -77,6 +79,7 @@ class StructureMetrics:
     confidence: Share | None
     origin: str
     reason: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class AnatomyMetrics:
     asymmetry
         By name of the pair, where both sides have a volume.
     quality
-        Every check, passed or not.
+        Every check of the whole, passed or not, and those of structures that failed.
     notices
         Sentences that were said on the way.
     settings
@@ -131,9 +134,10 @@ class AnatomyMetrics:
     fit: FitMetrics
 
     def as_json(self) -> dict[str, object]:
-        """Return the content of the JSON file; a reason stands only where there is one."""
+        """Return the content of the JSON file; reason and doubts only where there are any."""
+        absent: dict[str, object] = {"reason": None, "doubts": []}
         structures = {
-            number: {k: v for k, v in plain(one).items() if k != "reason" or v is not None}
+            number: {k: v for k, v in plain(one).items() if k not in absent or v != absent[k]}
             for number, one in self.structures.items()
         }
         return {**plain(self), "structures": structures}
@@ -185,7 +189,7 @@ def anatomy_metrics(
         volumes_mm3=TissueVolumes(gm, wm, csf, gm + wm + csf),
         structures={str(number): entry for number, entry in table.items()},
         asymmetry=_asymmetries({number: entry.volume_mm3 for number, entry in table.items()}),
-        quality=tuple(checks),
+        quality=(*checks, *_failed(structures)),
         notices=tuple(notices),
         settings=settings,
         affine_native_to_template=_rows(segmentation.affine),
@@ -244,8 +248,14 @@ def _structure_table(structures: Structures) -> dict[int, StructureMetrics]:
             )
             if low
             else None,
+            doubts=tuple(check.name for check in structures.doubts.get(number, ())),
         )
     return table
+
+
+def _failed(structures: Structures) -> tuple[Check, ...]:
+    """Return every failed check of a structure once."""
+    return tuple(dict.fromkeys(check for own in structures.doubts.values() for check in own))
 
 
 def _asymmetries(volumes_mm3: Mapping[int, float | None]) -> dict[str, VolumeAsymmetry]:

@@ -74,10 +74,17 @@ def coarsened(priors: TissuePriors, factor: int, fwhm_mm: float) -> TissuePriors
 
 
 def brain_only(priors: TissuePriors) -> TissuePriors:
-    """Priors for a brain-extracted image: everywhere grey, white or fluid."""
+    """Priors for a brain-extracted image: everywhere grey, white or fluid.
+
+    The classes of the head are impossible, not improbable: with a prior of a ten-thousandth
+    their global shares grew until they took the ventricles and the thalamus.
+    """
     values = priors.probabilities.copy()
     values[..., 3:] = 0.0
-    return as_priors(values, priors.affine)
+    brain = as_priors(values, priors.affine).probabilities
+    brain[..., 3:] = 0.0
+    brain /= brain.sum(axis=-1, keepdims=True)
+    return TissuePriors(brain, priors.affine)
 
 
 @numba.njit(cache=True)

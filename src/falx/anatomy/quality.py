@@ -43,13 +43,21 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
         ),
     ),
     "total intracranial volume": (
-        900.0,
-        2200.0,
-        "ml; adults lie between 1,100 and 2,000 (Mo 2025: 1,206 to 1,911)",
+        1000.0,
+        2000.0,
+        "ml; adults lie between 1,000 and 2,000 (Mo 2025: 1,206 to 1,911)",
     ),
-    "grey matter volume": (350.0, 1100.0, "ml; adults lie between 450 and 950"),
+    "grey matter volume": (
+        400.0,
+        950.0,
+        "ml; adults lie between 400 and 950 (432 to 794 in the heads behind the priors)",
+    ),
     "white matter volume": (330.0, 700.0, "ml; adults lie between 330 and 700"),
-    "cerebrospinal fluid volume": (50.0, 900.0, "ml; wide, for it grows with age and atrophy"),
+    "cerebrospinal fluid volume": (
+        100.0,
+        800.0,
+        "ml; adults lie between 100 and 800 (288 to 624 in the heads behind the priors)",
+    ),
     "smallest Jacobian": (0.2, None, "least local change of volume in the brain; 0 is a fold"),
     "largest Jacobian": (None, 5.0, "largest local change of volume in the brain"),
     "T1 contrast": (
@@ -210,12 +218,7 @@ def tissue_separation(mixture: Mixture) -> float:
 
     |m_a - m_b| / √((s_a² + s_b²) / 2), with the moments of each class's mixture.
     """
-    means, variances = [], []
-    for k in range(3):
-        own = mixture.classes == k
-        w, m = mixture.weights[own], mixture.means[own]
-        means.append(float(w @ m))
-        variances.append(float(w @ (mixture.variances[own] + m**2)) - means[-1] ** 2)
+    means, variances = mixture.moments()
     apart = [
         abs(means[0] - means[k]) / max(np.sqrt(0.5 * (variances[0] + variances[k])), 1e-9)
         for k in (1, 2)

@@ -25,7 +25,15 @@ from falx.core.errors import QualityError
 from falx.core.grid import Grid
 from falx.images.nifti import Image
 
-__all__ = ["Fit", "Start", "corrected_values", "fit_model", "wrapped"]
+__all__ = [
+    "Fit",
+    "Start",
+    "corrected_values",
+    "fit_model",
+    "priors_at",
+    "refit_intensities",
+    "wrapped",
+]
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -170,6 +178,36 @@ def _round(
         state.warp, samples, evidence, mixture.shares, priors, elastic, factor=factor
     )
     return _State(mixture, bias, warp), gain
+
+
+def refit_intensities(
+    image: Image,
+    mask: npt.NDArray[np.bool_],
+    priors: TissuePriors,
+    affine: Vector,
+    fit: Fit,
+    settings: SegmentationSettings,
+) -> Fit:
+    """Fit the Gaussians to an image whose field and map were found in a copy of it.
+
+    Parameters
+    ----------
+    mask
+        Shape (X, Y, Z): voxels with a measured intensity.
+    affine
+        4×4, native mm to template mm.
+    """
+    samples = take_samples(image, settings.sampling_mm, mask=mask)
+    at_samples = priors_at(samples, priors, affine, fit)
+    values = corrected_values(samples, fit.bias)
+    return replace(fit, mixture=fit_mixture(fit.mixture, values, at_samples, most=20))
+
+
+def priors_at(samples: Samples, priors: TissuePriors, affine: Vector, fit: Fit) -> Floats:
+    """Warped priors at the samples of a fit, shape (n, K)."""
+    to_prior = np.linalg.inv(priors.affine) @ affine @ samples.grid.affine
+    field = np.ascontiguousarray(fit.displacement_mm.transpose(3, 0, 1, 2))
+    return warped_priors(Warp(field, to_prior, samples.grid.voxel_sizes_mm), samples, priors)
 
 
 def corrected_values(samples: Samples, bias: BiasField) -> Floats:

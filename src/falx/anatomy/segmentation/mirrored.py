@@ -21,13 +21,16 @@ def mirror_segmentation(segmentation: Segmentation) -> Segmentation:
     studied.
     """
     grid = segmentation.grid
+    corrected = turned_over(segmentation.corrected)
+    same = segmentation.seen is segmentation.corrected
     return replace(
         segmentation,
         gm=turned_over(segmentation.gm),
         wm=turned_over(segmentation.wm),
         csf=turned_over(segmentation.csf),
         classes=turned_over(segmentation.classes),
-        corrected=turned_over(segmentation.corrected),
+        corrected=corrected,
+        seen=corrected if same else turned_over(segmentation.seen),
         jacobian=turned_over(segmentation.jacobian),
         grid=Grid(grid.shape, mirror_affine(grid.affine, grid.shape[0])),
         affine=FLIP @ segmentation.affine @ FLIP,

@@ -99,6 +99,13 @@ class Mixture:
         factor = self.weights / np.sqrt(2.0 * np.pi * self.variances)
         return np.asarray(factor[:, None] * np.exp(-0.5 * away**2 / self.variances[:, None]))
 
+    def moments(self) -> Vector:
+        """Mean and variance of every class's mixture, shape (2, K)."""
+        member = self.classes == np.arange(len(self.shares))[:, None]
+        means = member @ (self.weights * self.means)
+        squares = member @ (self.weights * (self.variances + self.means**2))
+        return np.stack([means, squares - means**2])
+
     def by_class(self, values: Vector) -> Vector:
         """Sum rows of shape (J, ...) over the Gaussians of each class, times its share."""
         member = (self.classes == np.arange(len(self.shares))[:, None]) * self.shares[:, None]
@@ -281,7 +288,8 @@ def _maximise(mixture: Mixture, histograms: Vector, prior_mass: Vector) -> Mixtu
     spread = (mass_at * away**2).sum(axis=1) / mass
     variances = np.clip(spread, mixture.floor, mixture.ceiling)
     class_mass = np.bincount(mixture.classes, weights=mass, minlength=len(prior_mass))
-    shares = (class_mass + 1e-6) / (prior_mass + 1e-6)
+    # A class that no prior allows keeps its share: nothing is known of it.
+    shares = np.where(prior_mass > 0.0, (class_mass + 1e-6) / (prior_mass + 1e-6), mixture.shares)
     return replace(
         mixture,
         means=means,

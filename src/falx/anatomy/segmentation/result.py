@@ -32,6 +32,9 @@ class Segmentation:
         Shape (X, Y, Z), uint8, most probable of the six classes before clean-up.
     corrected
         Shape (X, Y, Z), float32, bias-corrected intensities.
+    seen
+        Shape (X, Y, Z), float32: what maps and structures are found in. It is `corrected`
+        itself, or where the image was noisy a denoised copy.
     grid
         Native grid.
     affine
@@ -53,6 +56,7 @@ class Segmentation:
     csf: Floats
     classes: npt.NDArray[np.uint8]
     corrected: Floats
+    seen: Floats
     grid: Grid
     affine: npt.NDArray[np.float64]
     to_template: CoordinateMap

@@ -17,9 +17,8 @@ from falx.anatomy.priors import TissuePriors
 from falx.anatomy.quality import LIMITS, tissue_separation, within
 from falx.anatomy.registration.affine import SizePrior
 from falx.anatomy.registration.alignment import Alignment, align
-from falx.anatomy.registration.deformation import Warp, warped_priors
 from falx.anatomy.samples import take_samples
-from falx.anatomy.segmentation.fitting import Fit, Start, corrected_values, fit_model
+from falx.anatomy.segmentation.fitting import Fit, Start, corrected_values, fit_model, priors_at
 from falx.anatomy.segmentation.mixture import class_evidence, from_certain, from_moments
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import notify
@@ -125,9 +124,7 @@ def appraise(
         4×4, native mm to template mm.
     """
     samples = take_samples(image, settings.sampling_mm, mask=mask)
-    to_prior = np.linalg.inv(priors.affine) @ affine @ samples.grid.affine
-    field = np.ascontiguousarray(fit.displacement_mm.transpose(3, 0, 1, 2))
-    expected = warped_priors(Warp(field, to_prior, samples.grid.voxel_sizes_mm), samples, priors)
+    expected = priors_at(samples, priors, affine, fit)
     values = corrected_values(samples, fit.bias)
     found = class_evidence(fit.mixture, values) * expected
     found /= found.sum(axis=1, keepdims=True)

@@ -11,18 +11,20 @@ Prior times intensity likelihood after Fischl et al. 2002 (Neuron 33:341).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from falx.anatomy.facing import faces_left, rounded
+from falx.anatomy.quality import Check
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
+from falx.anatomy.structures.trust import doubts_of, gather, lowered
 from falx.anatomy.structures.warp import fit_structure_warp
 from falx.core.grid import Grid
 from falx.core.threads import kernel_threads
@@ -63,13 +65,17 @@ class Structures:
     volumes_mm3
         Sum of probabilities times the voxel volume, by label.
     confidence
-        Expected Dice overlap of a label with the truth under the model, by label: 1 where
-        every voxel is certain.
+        Expected Dice overlap of a label with the truth, by label: 1 where every voxel is certain
+        under the model, lowered by each doubt.
+    doubts
+        Failed checks that do not come from the model, by label, see
+        :mod:`falx.anatomy.structures.trust`.
     """
 
     labels: Labels
     volumes_mm3: Mapping[int, float]
     confidence: Mapping[int, float]
+    doubts: Mapping[int, tuple[Check, ...]] = field(default_factory=dict)
 
 
 def segment_structures(
@@ -87,31 +93,39 @@ def segment_structures(
         The result does not depend on it.
     """
     if faces_left(segmentation.corrected):
-        return _mirrored(_labelled(mirror_segmentation(segmentation), priors, threads))
-    return _labelled(segmentation, priors, threads)
+        turned, groups = _labelled(mirror_segmentation(segmentation), priors, threads)
+        found = _mirrored(turned)
+    else:
+        found, groups = _labelled(segmentation, priors, threads)
+    doubts = doubts_of(gather(segmentation, found.labels, found.volumes_mm3, groups))
+    return replace(found, confidence=lowered(found.confidence, doubts), doubts=doubts)
 
 
-def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int) -> Structures:
+def _labelled(
+    segmentation: Segmentation, priors: StructurePriors, threads: int
+) -> tuple[Structures, Mixture]:
+    """Structures before any doubt, and the intensities of their groups."""
     table = _laid_out(priors)
     grid = Grid(segmentation.grid.shape, rounded(segmentation.grid.affine))
-    corrected, brain = segmentation.corrected, segmentation.brain_mask
+    brain = segmentation.brain_mask
     voxels = np.argwhere(brain).astype(np.int32)
-    values = np.ascontiguousarray(corrected[brain], dtype=np.float32)
+    values = np.ascontiguousarray(segmentation.seen[brain], dtype=np.float32)
     with kernel_threads(threads) as allowed:
         to_template = fit_structure_warp(
-            corrected,
+            segmentation.seen,
             brain,
             grid,
             segmentation.to_template,
             segmentation.affine,
             priors,
+            segmentation.fit.mixture,
             threads=allowed,
         )
         to_node = np.linalg.inv(to_template.affine) @ grid.affine
-        field = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
-        mixture = _fit_groups(values, voxels, to_node, field, table)
+        nodes = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
+        mixture = _fit_groups(values, voxels, to_node, nodes, table, segmentation.fit.mixture)
         evidence = class_evidence(mixture, values)
-        found, certainty, mass = label_voxels(voxels, to_node, field, table, evidence)
+        found, certainty, mass = label_voxels(voxels, to_node, nodes, table, evidence)
     labels = np.zeros(grid.shape, dtype=np.int32)
     ids = np.array([*priors.ids, 0], dtype=np.int32)
     named = ids[found]
@@ -120,7 +134,7 @@ def _labelled(segmentation: Segmentation, priors: StructurePriors, threads: int)
     named[missing] = np.array(UNLABELLED)[right.astype(int), evidence[missing, :3].argmax(axis=1)]
     labels[brain] = named
     labels = _widened_ventricles(labels, grid, to_template, priors)
-    return _summary(labels, found, certainty, mass.sum(axis=0), grid, priors)
+    return _summary(labels, found, certainty, mass.sum(axis=0), grid, priors), mixture
 
 
 def _mirrored(structures: Structures) -> Structures:
@@ -165,13 +179,14 @@ def _fit_groups(
     values: Floats,
     voxels: npt.NDArray[np.int32],
     to_node: npt.NDArray[np.float64],
-    field: Floats,
+    nodes: Floats,
     table: PriorTable,
+    tissues: Mixture,
 ) -> Mixture:
     """Gaussians of every group, from every other voxel along each axis."""
     chosen = np.all(voxels % FIT_STRIDE == 0, axis=1)
-    at_voxels = prior_of_groups(voxels[chosen], to_node, field, table, N_GROUPS)
-    return fit_groups(np.ascontiguousarray(values[chosen]), at_voxels)
+    at_voxels = prior_of_groups(voxels[chosen], to_node, nodes, table, N_GROUPS)
+    return fit_groups(np.ascontiguousarray(values[chosen]), at_voxels, tissues)
 
 
 def _widened_ventricles(

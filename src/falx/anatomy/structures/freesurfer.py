@@ -165,7 +165,8 @@ def adopt(own: Structures, labels: Image, grid: Grid, *, where: object = None) -
     merged = np.where(site > 0, site, _filled(merged, replaced, own.labels))
     volumes = {**own.volumes_mm3, **counted}
     confidence = {k: v for k, v in own.confidence.items() if k not in counted}
-    return Structures(merged.astype(np.int32), volumes, confidence)
+    doubts = {k: v for k, v in own.doubts.items() if k not in counted}
+    return Structures(merged.astype(np.int32), volumes, confidence, doubts)
 
 
 def _filled(

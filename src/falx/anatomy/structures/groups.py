@@ -35,8 +35,8 @@ N_GROUPS = len(GROUPS)
 GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 FEWEST_VOXELS = 20
 MOST_STEPS, FURTHER_STEPS = 60, 10
-WIDEST = 2.25
-"""Largest variance of a group, relative to the narrower of grey and white matter at the start:
+WIDEST = 1.25
+"""Largest variance of a group, relative to the narrower of grey and white matter of the tissues:
 noise is alike everywhere, and a deep nucleus must not swallow the ventricle beside it."""
 
 PRIOR_FLOOR = np.float32(1e-4)
@@ -50,7 +50,9 @@ def group_of(structure: int) -> int:
     raise InputError("no intensity group for a structure of the priors", found=structure)
 
 
-def fit_groups(values: Floats, priors: Floats, start: Mixture | None = None) -> Mixture:
+def fit_groups(
+    values: Floats, priors: Floats, tissues: Mixture, start: Mixture | None = None
+) -> Mixture:
     """Fit the Gaussians of every group by expectation-maximisation.
 
     Parameters
@@ -59,21 +61,26 @@ def fit_groups(values: Floats, priors: Floats, start: Mixture | None = None) -> 
         Shape (n,), bias-corrected intensities.
     priors
         Shape (n, groups).
+    tissues
+        Intensities of the segmentation, whose first three classes are grey, white and fluid.
     start
         Gaussians to go on from, a few steps only; found anew if absent.
     """
     possible = np.maximum(priors, PRIOR_FLOOR)
     most = MOST_STEPS if start is None else FURTHER_STEPS
-    first = start or split(_robust_start(values, possible), GAUSSIANS)
+    first = start or split(_robust_start(values, possible, tissues), GAUSSIANS)
     # Small groups, such as the pallidum, would run off with the proportions if free.
     return fit_mixture(first, values, possible, most=most, tolerance=1e-5, fixed_shares=True)
 
 
-def _robust_start(values: Floats, priors: Floats) -> Mixture:
-    """One Gaussian per group, from the voxels where the group is the most probable.
+def _robust_start(values: Floats, priors: Floats, tissues: Mixture) -> Mixture:
+    """One Gaussian per group; grey, white and fluid are those of the tissues.
 
-    Median and median deviation: moments would mix in the neighbours across the border, and
-    a broad start stays broad.
+    The others start at median and median deviation of the voxels where they are the most
+    probable: moments would mix in the neighbours across the border, and a broad start stays
+    broad. Grey and white matter started in the same way until, under noise and in a head of wide
+    sulci, the voxels where cortex was expected were half fluid: its Gaussian came to lie between
+    the two, twice as wide as the noise, and took hippocampus and thalamus with it.
     """
     mixture = initial_mixture(values, priors)
     likely = priors.argmax(axis=1)
@@ -84,6 +91,7 @@ def _robust_start(values: Floats, priors: Floats) -> Mixture:
             means[group] = np.median(own)
             spread = float(np.median(np.abs(own - means[group])))
             variances[group] = max(spread**2, mixture.floor)
+    means[:3], variances[:3] = tissues.moments()[:, :3]
     ceiling = WIDEST * float(variances[:2].min())
     variances = np.minimum(variances, ceiling)
     return replace(mixture, means=means, variances=variances, ceiling=ceiling)

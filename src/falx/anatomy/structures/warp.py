@@ -54,6 +54,7 @@ def fit_structure_warp(
     to_template: CoordinateMap,
     affine: npt.NDArray[np.float64],
     priors: StructurePriors,
+    tissues: Mixture,
     *,
     threads: int,
 ) -> CoordinateMap:
@@ -73,6 +74,8 @@ def fit_structure_warp(
         4×4, its affine part.
     priors
         Probability of every structure in template space.
+    tissues
+        Intensities of the tissues.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def fit_structure_warp(
     for _ in range(ROUNDS):
         at_samples = warped_priors(warp, samples, grouped)
         own = np.ascontiguousarray(at_samples[:, :-1])
-        mixture = fit_groups(samples.values, own, mixture)
+        mixture = fit_groups(samples.values, own, tissues, mixture)
         evidence = np.full(at_samples.shape, ELSEWHERE, dtype=np.float32)
         evidence[:, :-1] = class_evidence(mixture, samples.values)
         warp, gain = improve_warp(warp, samples, evidence, shares, grouped, elastic, factor=1.0)

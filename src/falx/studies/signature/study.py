@@ -96,7 +96,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=5,
+    version=6,
 )
 
 CORRECT = Stage(

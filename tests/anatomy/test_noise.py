@@ -1,0 +1,65 @@
+"""Noise: its level is found, borders stay, and only a noisy image is fitted in a copy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anatomy import head_model
+from falx.anatomy.segmentation.noise import NOISY, denoised, noise_level
+from falx.anatomy.segmentation.unified import _less_noisy
+from falx.core.errors import FalxNotice
+from falx.images.nifti import Image
+
+
+def two_halves(rng, sd):
+    clean = np.full((24, 20, 18), 100.0, np.float32)
+    clean[12:] = 160.0
+    return clean, (clean + sd * rng.standard_normal(clean.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sd", [4.0, 12.0])
+def test_the_level_of_noise_is_found(rng, sd):
+    _, noisy = two_halves(rng, sd)
+    found, bright = noise_level(noisy, np.ones(noisy.shape, bool))
+    assert found == pytest.approx(sd, rel=0.15)
+    assert bright == pytest.approx(160.0, rel=0.15)
+
+
+def test_nothing_measured_has_no_noise():
+    empty = np.zeros((6, 6, 6), np.float32)
+    assert noise_level(empty, np.zeros(empty.shape, bool)) == (0.0, 0.0)
+    assert denoised(empty, np.ones(empty.shape, bool), 0.0) is empty
+
+
+def test_noise_goes_and_the_border_stays(rng):
+    clean, noisy = two_halves(rng, 12.0)
+    found = denoised(noisy, np.ones(noisy.shape, bool), 12.0)
+    assert (found - clean)[4:-4].std() < 0.55 * (noisy - clean)[4:-4].std()
+    step = found[12:14].mean() - found[10:12].mean()
+    assert step == pytest.approx(60.0, abs=4.0)
+
+
+def test_what_was_not_measured_neither_changes_nor_counts(rng):
+    clean, noisy = two_halves(rng, 10.0)
+    mask = np.ones(noisy.shape, bool)
+    mask[:, :4] = False
+    spoilt = np.where(mask, noisy, np.float32(5000))
+    found = denoised(spoilt, mask, 10.0)
+    np.testing.assert_array_equal(found[:, :4], 5000)
+    # Surroundings reach one voxel over the border; from there on nothing is known of it.
+    assert np.abs(found[:, 4:] - clean[:, 4:]).max() < 60
+
+
+def test_only_a_noisy_image_is_copied(rng):
+    usual, _, _ = head_model.t1w(rng, voxel_mm=4.0, noise=1.0, bias=0.0)
+    flat = Image(np.full((20, 20, 20), 100, np.float32), usual.affine)
+    assert _less_noisy(flat, flat.data > 0, None) is flat
+    noisy = Image(
+        (flat.data + 2.0 * NOISY * 100 * rng.standard_normal(flat.data.shape)).astype(np.float32),
+        usual.affine,
+    )
+    with pytest.warns(FalxNotice, match=r"T1w\.nii: the image is noisy"):
+        copy = _less_noisy(noisy, noisy.data > 0, "T1w.nii")
+    assert copy is not noisy
+    assert copy.data.std() < noisy.data.std()

@@ -1,0 +1,145 @@
+"""Doubts that do not come from the model: each is planted, names itself, and costs confidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from falx.anatomy.quality import LIMITS
+from falx.anatomy.structures import trust
+from falx.anatomy.structures.trust import DOUBTFUL, Evidence, doubts_of, gather, lowered
+from falx.data.volumes import expected_structures, faces, shape_factor
+
+BRAIN_MM3 = 1.1e6
+N = max(expected_structures()) + 1
+
+
+def usual():
+    """Evidence of a head that is like the population in everything."""
+    volumes, area = np.zeros(N), np.zeros(N)
+    for number, expected in expected_structures().items():
+        volumes[number] = BRAIN_MM3 * np.exp(expected.log_share)
+        area[number] = expected.shape * volumes[number] ** (2 / 3)
+    return Evidence(
+        volumes_mm3=volumes,
+        brain_mm3=BRAIN_MM3,
+        area_mm2=area,
+        counted_mm3=volumes.copy(),
+        grey=np.ones(N),
+        fluid=np.zeros(N),
+        contrast=np.full(N, 2.0),
+        shift=0.1,
+    )
+
+
+def planted(field, number, value):
+    found = usual()
+    changed = getattr(found, field).copy()
+    changed[number] = value * changed[number] if field in ("volumes_mm3", "area_mm2") else value
+    return doubts_of(replace(found, **{field: changed}))
+
+
+def test_a_usual_head_raises_no_doubt():
+    assert doubts_of(usual()) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "number", "value", "name"),
+    [
+        ("volumes_mm3", 10, 0.3, "left thalamus: volume"),
+        ("volumes_mm3", 49, 1.4, "right thalamus: volume"),
+        ("volumes_mm3", 16, 0.5, "brainstem: volume"),
+        ("area_mm2", 49, 2.0, "right thalamus: shape"),
+        ("fluid", 17, 0.3, "left hippocampus: fluid"),
+        ("grey", 54, 0.7, "right amygdala: grey"),
+        ("contrast", 13, -1.0, "left pallidum: contrast"),
+    ],
+)
+def test_a_planted_failure_names_itself(field, number, value, name):
+    found = planted(field, number, value)
+    assert name in [check.name for check in found[number]]
+    assert all(not check.passed and check.why for check in found[number])
+    assert set(found) == {number}
+
+
+def test_an_atrophic_hippocampus_is_no_failure():
+    assert planted("volumes_mm3", 17, 0.6) == {}
+
+
+def test_the_side_that_is_further_from_the_population_is_doubted():
+    found = planted("volumes_mm3", 10, 0.78)
+    assert [check.name for check in found[10]] == ["left thalamus: sides"]
+    assert found[10][0].value == pytest.approx(np.log(0.78))
+    assert 49 not in found
+
+
+def test_sides_are_judged_alike_in_the_mirror_image():
+    left, right = planted("volumes_mm3", 10, 0.78), planted("volumes_mm3", 49, 0.78)
+    assert left[10][0].value == pytest.approx(right[49][0].value)
+
+
+def test_intensities_that_moved_cast_doubt_on_every_structure():
+    found = doubts_of(replace(usual(), shift=1.6))
+    assert {17, 53, 10, 49, 16} <= set(found)
+    assert len({check.name for checks in found.values() for check in checks}) == 1
+
+
+def test_confidence_falls_with_every_doubt():
+    one = planted("fluid", 17, 0.3)
+    found = lowered({17: 0.95, 53: 0.95}, one)
+    assert found[17] < DOUBTFUL < found[53] == 0.95
+    both = replace(usual(), fluid=np.full(N, 0.3), grey=np.full(N, 0.6))
+    assert lowered({17: 0.95}, doubts_of(both))[17] < 0.6
+
+
+def test_evidence_is_measured_on_the_labels(case):
+    labels = np.zeros(case.result.grid.shape, np.int32)
+    labels[:30][case.result.csf[:30] > 0.9] = 17
+    labels[30:][case.result.gm[30:] > 0.9] = 53
+    groups = case.result.fit.mixture
+    found = gather(case.result, labels, {17: 3000.0}, _ten_groups(groups))
+    assert found.fluid[17] > 0.9
+    assert found.grey[53] > 0.9
+    assert found.volumes_mm3[17] == 3000.0
+    voxel_mm3 = case.result.grid.voxel_volume_mm3
+    assert found.counted_mm3[17] == pytest.approx((labels == 17).sum() * voxel_mm3)
+    assert found.shift == pytest.approx(0.0, abs=1e-9)
+
+
+def _ten_groups(tissues):
+    means, variances = tissues.moments()
+    order = [0, 1, 2, 0, 1, 0, 0, 1, 1, 1]
+    return replace(
+        tissues,
+        means=means[order],
+        variances=variances[order],
+        weights=np.ones(10),
+        classes=np.arange(10),
+        shares=np.ones(10),
+    )
+
+
+def test_faces_of_a_box_and_its_shape():
+    labels = np.zeros((8, 8, 8), int)
+    labels[2:4, 2:5, 2:6] = 1
+    area = faces(labels, np.array([1.0, 2.0, 0.5]), 2)
+    assert area[1] == pytest.approx(2 * (6 * 2.0 + 2 * 4 * 0.5 + 12 * 1.0))
+    assert area[0] == area[1]
+    assert shape_factor(6.0, 1.0) == pytest.approx(6.0)
+
+
+def test_ranges_that_are_printed_are_applied():
+    for name in ("grey matter volume", "white matter volume", "total intracranial volume"):
+        low, high, why = LIMITS[name]
+        assert f"between {low:,.0f} and {high:,.0f}" in why
+
+
+def test_every_kind_of_check_says_why():
+    found = replace(
+        usual(), grey=np.zeros(N), fluid=np.ones(N), contrast=np.full(N, -1.0), shift=9.0,
+        area_mm2=np.full(N, 1e9), volumes_mm3=np.linspace(1.0, 1e6, N),
+    )  # fmt: skip
+    kinds = {c.name.split(": ")[1] for checks in doubts_of(found).values() for c in checks}
+    assert kinds == set(trust.WHY)
