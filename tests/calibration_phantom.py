@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage
 
 from falx.atlas.numbers import MESIAL, PAIRS
 from falx.core.grid import Grid, Side, apply_affine, normalisation_grid
 from falx.images.nifti import Image
+from falx.images.resample import sample
 from falx.images.smooth import smooth
 from falx.pet.calibrated import (
     Calibrated,
@@ -19,6 +21,7 @@ from falx.pet.calibrated import (
     false_shares,
 )
 from falx.pet.decoy import NullMaps
+from falx.pet.finding import Foci
 from falx.pet.maps import Place, normalise, scaled_asymmetry
 from falx.pet.noise import Chain, corrected_noise, measure_noise, noise_maps
 from falx.pet.norms import healthy_maps
@@ -30,9 +33,24 @@ from falx.phantom.intensities import smooth_noise
 from falx.phantom.lesion import atrophy
 from falx.phantom.pet import ACTIVITY, PetQuality, activity, mesial_region
 from falx.phantom.scan import rescan, rigid
+from falx.surgery.outcome.rate_interval import (
+    RateErrors,
+    RateInterval,
+    rate_intervals,
+    signed_distance_mm,
+)
 
 GM_FLOOR, SMOOTHING_MM, PSF_MM, VOXEL_MM = 0.2, 6.0, 6.0, 2.0
 SETTINGS = Calibration()
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Ablative rate of the hippocampus: by the mask, its interval, and of what was planted."""
+
+    point: float | None
+    interval: RateInterval
+    true: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +65,7 @@ class Found:
     sensitivity: float
     marked: float
     shares: np.ndarray
+    rate: Rate
 
 
 class Phantom:
@@ -125,9 +144,36 @@ class Phantom:
         native, _ = self.place.to_native(found.probability, asymmetry.valid)
         mask = (native > 0.5) & (self.gm.data > GM_FLOOR)
         shares = false_shares(found, asymmetry.index, ErrorDraws(maps, found.widened), 200, rng)
-        return self._scored(found, mask, shares)
+        errors = ErrorDraws(maps, found.widened)
+        index, _ = self.place.to_native(asymmetry.index, asymmetry.valid)
+        rate = self._rate(Foci(found, native, mask, ()), errors, index, rng)
+        return self._scored(found, mask, shares, rate)
 
-    def _scored(self, found: Calibrated, mask: np.ndarray, shares: np.ndarray) -> Found:
+    def _rate(
+        self, foci: Foci, errors: ErrorDraws, index: np.ndarray, rng: np.random.Generator
+    ) -> Rate:
+        """Ablate the front of the hippocampus; what was really burnt lies a little beside it."""
+        settings, affine = RateErrors(), self.head.affine
+        hippocampus = self.head.mask(MESIAL[self.side][0])
+        y_mm = self.head.grid.centres_mm()[..., 1]
+        front = hippocampus & (y_mm > np.quantile(y_mm[hippocampus], rng.uniform(0.2, 0.6)))
+        drawn = Image(ndimage.binary_dilation(front, iterations=1), affine)
+        at = self.head.grid.centres_mm()[hippocampus & self.planted]
+        shift = settings.shift_sd_mm * rng.standard_normal(3)
+        edge = settings.edge_sd_mm * rng.standard_normal()
+        burnt = sample(signed_distance_mm(drawn), at - shift, outside=1e3) <= edge
+        allowed = hippocampus & (self.gm.data > GM_FLOOR)
+        interval = rate_intervals(
+            foci, errors, index, self.place, drawn, {"hippocampus": allowed}, settings, rng
+        )["hippocampus"]
+        inside = foci.mask & hippocampus
+        whole = np.count_nonzero(inside)
+        point = np.count_nonzero(inside & drawn.data) / whole if whole else None
+        return Rate(point, interval, float(burnt.mean()) if burnt.size else 0.0)
+
+    def _scored(
+        self, found: Calibrated, mask: np.ndarray, shares: np.ndarray, rate: Rate
+    ) -> Found:
         hit = np.count_nonzero(mask & self.planted)
         x_mm = self.place.to_template_mm[..., 0]
         own = (x_mm < 0) if self.side == "left" else (x_mm > 0)
@@ -138,4 +184,5 @@ class Phantom:
             hit / max(np.count_nonzero(self.planted), 1),
             np.count_nonzero(mask & normal) / np.count_nonzero(normal),
             shares,
+            rate,
         )

@@ -72,7 +72,10 @@ def head(shape=(10, 12, 9)) -> types.SimpleNamespace:
 def signature_of(shape=(10, 12, 9)) -> SignatureMap:
     mask = Image(np.ones(shape, bool), CUBE)
     metrics = some(side="left", notices=())
-    return SignatureMap(mask, mask, mask, some(head=head(shape)), metrics)
+    return SignatureMap(
+        image=mask, published=mask, template=mask, probability=mask,
+        of=some(head=head(shape)), metrics=metrics,
+    )  # fmt: skip
 
 
 def planned(**changed: object) -> LaserPlanning:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -129,3 +130,14 @@ def test_a_pipe_that_closes_early_leaves_no_trace(toy: Toy) -> None:
         text=True,
     )
     assert done.stderr == ""
+
+
+def test_a_library_that_the_study_needs_in_the_end_is_missed_before_the_work(toy: Toy) -> None:
+    toy.study = dataclasses.replace(
+        toy.study, libraries={"no_such": ("pages", "pictures are drawn")}
+    )
+    with pytest.raises(
+        FalxError, match=r"drawn by no_such, which is not installed .*falx\[pages\]"
+    ):
+        toy.run()
+    assert not toy.out.exists()

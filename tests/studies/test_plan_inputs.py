@@ -88,6 +88,8 @@ def test_a_plan_stands_on_what_the_study_wrote(out, tmp_path, capsys):
     plan = json.loads((copy / "sub-01/anat/sub-01_desc-planned_plan.json").read_text())
     numbers = json.loads((copy / "sub-01/anat/sub-01_desc-numbers_metrics.json").read_text())
     assert plan["side"] == "right"
+    assert plan["expected"] is None and plan["made"]["expected"] is None
+    assert any("modelled on rates of another definition" in said for said in plan["notices"])
     rate = plan["made"]["hippocampus"]["rate"]
     assert rate == pytest.approx(numbers["rate_hippocampus"], abs=1e-6)
     assert (copy / "sub-01/anat/sub-01_desc-planned_plan.html").is_file()

@@ -98,7 +98,9 @@ def test_an_empty_signature_passes_every_later_stage(bids, out, tmp_path, capsys
     numbers = json.loads((copy / "sub-01/anat/sub-01_desc-numbers_metrics.json").read_text())
     assert numbers["signature_mm3"] == numbers["certain_mm3"] == numbers["certain_foci"] == 0
     assert numbers["rate_hippocampus"] is None and numbers["rate_hippocampus_of_mm3"] == 0.0
-    assert numbers["ablated_share_hippocampus"] == pytest.approx(0.6, abs=0.05)
+    (truth,) = (bids / "derivatives/truth").rglob("*_truth.json")
+    planted = json.loads(truth.read_text())["ablative_rate_hippocampus"]
+    assert numbers["ablated_share_hippocampus"] == pytest.approx(planted, abs=0.1)
     assert numbers["rate_hippocampus_published"] is not None
     assert numbers["certain_false_share"] is None and numbers["certain_p"] > 0.05
     assert numbers["hippocampus_ai_pet_regional_percentile"] < 1

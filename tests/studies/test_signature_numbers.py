@@ -17,6 +17,7 @@ from falx.studies.outcome.patient import patient_of
 from falx.studies.signature.files import MetricsFiles, numbers_stage, read_metrics
 from falx.studies.signature.numbers import flatten_numbers, structure_numbers
 from falx.surgery.metrics import RatesMetrics, RuleCurves, VolumeCurve
+from falx.surgery.outcome.rate_interval import RateInterval
 from studies.signature_metrics import DEFINITION, VOLUMES, ablation, calibrated, patient
 
 SWAP = {"left": "right", "right": "left"}
@@ -143,7 +144,7 @@ def test_curves_by_threshold_go_to_the_group(tmp_path) -> None:
 
     curve = VolumeCurve((100.0, 200.0), (50.0, 80.0))
     rules = {name: RuleCurves("z5", curve, curve, curve) for name in ("default", "published")}
-    rates = RatesMetrics((-0.1, -0.05), rules)
+    rates = RatesMetrics((-0.1, -0.05), rules, {"hippocampus": RateInterval(0.5, 0.8)})
     flat = flatten_numbers(replace(patient(ablated=ablation()), rates=rates))
     assert list(flat["rate_curves"]["thresholds"]) == [-0.1, -0.05]
     assert flat["rate_curves"]["default"]["scale"] == "z5"

@@ -92,7 +92,8 @@ def test_the_page_says_what_was_found(page) -> None:
     first = (
         "Certain on the left: 0.8 ml of grey matter is lower than its mirror image by more than "
         "noise and healthy asymmetry account for, at an expected false-discovery rate of 12% "
-        "(95 % interval 4% to 25%), in 1 focus; the most certain, left hippocampus, 0.8 ml"
+        "(95% interval 4% to 25%), in 1 focus; the most certain, 0.8 ml, 70% of it in the left "
+        "hippocampus"
     )
     headline = "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 of healthy"
     assert "amygdala: not defined (regional activities" in text

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from falx.api.inputs import numbers_of, settings_of, words_of
 from falx.api.results import Result, new_drawing, percent
+from falx.core.checks import Floats
 from falx.core.errors import InputError, collect_notices
 from falx.genes.association_study import AssociationStudy, Settings, gene_lists, study_map
 from falx.genes.files import source_text
@@ -178,12 +179,8 @@ def pls(
         See :class:`falx.genes.association_study.Settings`: ``null``, ``n_maps``, ``n_draws``,
         ``n_components``, ``list_rule``, ``seed``, …
     """
-    X = numbers_of(expression, "expression", ndim=2)
-    y = numbers_of(values, "map")
-    places = numbers_of(centroids_mm, "centroids_mm", ndim=2)
-    n = len(y)
-    _check_regions(X, y, places)
-    symbols = _names(genes, X.shape[1], "gene", "genes")
+    X, y, places = _of_regions(expression, values, centroids_mm)
+    n, symbols = len(y), _names(genes, X.shape[1], "gene", "genes")
     joined = Joined(
         _names(regions, n, "region", "regions"),
         symbols,
@@ -207,21 +204,24 @@ def pls(
     )
 
 
-def _check_regions(
-    expression: npt.NDArray[np.float64],
-    values: npt.NDArray[np.float64],
-    places: npt.NDArray[np.float64],
-) -> None:
-    n = len(values)
-    if expression.shape[0] != n or places.shape != (n, 3):
+def _of_regions(
+    expression: npt.ArrayLike, values: npt.ArrayLike, centroids_mm: npt.ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return expression (n, p), map (n,) and centroids (n, 3) if they are of the same regions."""
+    X = numbers_of(expression, "expression", ndim=2)
+    y = numbers_of(values, "map")
+    places = numbers_of(centroids_mm, "centroids_mm", ndim=2)
+    n = len(y)
+    if X.shape[0] != n or places.shape != (n, 3):
         raise InputError(
             "map, expression and centroids are not of the same regions",
-            found=f"shapes {values.shape}, {expression.shape} and {places.shape}",
+            found=f"shapes {y.shape}, {X.shape} and {places.shape}",
             do="give one value, one row of genes and one x, y, z a region",
         )
-    for name, table in (("map", values), ("expression", expression), ("centroids_mm", places)):
+    for name, table in (("map", y), ("expression", X), ("centroids_mm", places)):
         if not np.isfinite(table).all():
             raise InputError("values are missing", where=name, do="leave those regions out")
+    return X, y, places
 
 
 def enrich(

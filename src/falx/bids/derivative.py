@@ -20,6 +20,7 @@ IGNORED: tuple[str, ...] = (
     "**/*.html",
     "**/*_xfm.*",
     "**/*_metrics.json",
+    "**/*_foci.tsv",
     "**/*_plan.*",
     "**/dicom",
     "figures",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ __all__ = [
     "InputError",
     "OptionError",
     "QualityError",
+    "check_extra_library",
     "check_option",
     "check_range",
     "check_same_grid",
@@ -172,11 +174,21 @@ def extra_library(name: str, *, extra: str, does: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"{does} by {name.partition('.')[0]}, which is not installed",
-            found=f"no {error.name}",
-            do=f"pip install 'falx[{extra}]' and run the same command again",
-        ) from None
+        raise _not_installed(name, str(error.name), extra, does) from None
+
+
+def check_extra_library(name: str, *, extra: str, does: str) -> None:
+    """Raise as :func:`extra_library` does, without loading the library."""
+    if importlib.util.find_spec(name) is None:
+        raise _not_installed(name, name, extra, does)
+
+
+def _not_installed(name: str, found: str, extra: str, does: str) -> InputError:
+    return InputError(
+        f"{does} by {name.partition('.')[0]}, which is not installed",
+        found=f"no {found}",
+        do=f"pip install 'falx[{extra}]' and run the same command again",
+    )
 
 
 def check_same_grid(

@@ -219,6 +219,9 @@ class Study:
         Name to configuration values that differ from the defaults, by key.
     show
         Output to look at in the end, per level: ``{"participant": "report.page"}``.
+    libraries
+        Library that an extra of the installation brings to that extra and what it does, for
+        those that every run of the study needs in the end: looked for before the work begins.
     """
 
     name: str
@@ -228,6 +231,7 @@ class Study:
     configuration: type[Any]
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     show: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_table(self.stages)

@@ -47,14 +47,13 @@ class Bundle:
 
     def write(self, path: Path) -> None:
         """Write it for the process that runs it."""
-        content = {"jobs": [job.to_json() for job in self.jobs], "threads": dict(self.threads)}
-        write_text(path, json.dumps(content))
+        write_text(path, json.dumps([dict(self.threads), *(job.to_json() for job in self.jobs)]))
 
     @classmethod
     def read(cls, path: Path) -> Bundle:
         """Read what :meth:`write` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(tuple(Job.from_json(text) for text in content["jobs"]), content["threads"])
+        threads, *jobs = json.loads(path.read_text(encoding="utf-8"))
+        return cls(tuple(map(Job.from_json, jobs)), threads)
 
 
 def bundle_path(out: Path, unit: str) -> Path:

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from falx.core.errors import InputError
 from falx.core.files import flush, flush_folders
 from falx.core.records import plain
-from falx.engine.digest import digest_value
+from falx.engine.digest import Values, digest_value
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest, read_manifest
 from falx.engine.provenance import (
@@ -51,7 +50,7 @@ class Command:
 
 @contextmanager
 def by_hand(
-    out: Path, job_id: str, inputs: Mapping[str, Path | None], params: Mapping[str, Any]
+    out: Path, job_id: str, inputs: Mapping[str, Path | None], params: Values
 ) -> Iterator[Command]:
     """Hold the output folder for a command, and record what it wrote once it has ended well.
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from falx.core.files import write_text
 
-__all__ = ["DigestCache", "digest_file", "digest_value", "read_private", "seal", "stamp", "unseal"]
+__all__ = [
+    "DigestCache", "Values", "digest_file", "digest_value", "read_private", "read_sealed", "seal",
+    "stamp", "unseal",
+]  # fmt: skip
+
+Values = Mapping[str, Any]
+"""Values by name, of any kind that JSON holds: parameters of stages, and what files keep."""
 
 _SEAL = ',\n "seal": "'
 
@@ -43,7 +49,7 @@ def digest_text(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
 
 
-def seal(content: Mapping[str, Any]) -> str:
+def seal(content: Values) -> str:
     """Write JSON whose last key is the digest of all that stands before it.
 
     Examples
@@ -57,7 +63,7 @@ def seal(content: Mapping[str, Any]) -> str:
     return f'{body}{_SEAL}{digest_text(body)}"\n}}\n'
 
 
-def unseal(text: str) -> dict[str, Any] | None:
+def unseal(text: str) -> Values | None:
     """Return what was sealed; ``None`` if a single character is another one since."""
     body, mark, end = text.rpartition(_SEAL)
     if not mark or end != f'{digest_text(body)}"\n}}\n':
@@ -65,7 +71,15 @@ def unseal(text: str) -> dict[str, Any] | None:
     return dict(json.loads(body + "\n}"))
 
 
-def read_private(path: Path) -> dict[str, Any]:
+def read_sealed(path: Path) -> Values | None:
+    """Return what :func:`seal` has written to a file; ``None`` if missing or damaged."""
+    try:
+        return unseal(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def read_private(path: Path) -> Values:
     """Return an object of JSON that the engine keeps for itself; empty if missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from falx.core.errors import InputError
 __all__ = ["existing_parent", "explain", "free_mb"]
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ)
 NO_PERMISSION = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -27,6 +28,14 @@ def explain(error: OSError, *, where: object) -> InputError | None:
             "there is no space left on the disk of the output folder",
             where=where,
             do="free some and run the same command again; nothing half-written is left",
+        )
+    if error.errno in NO_NAME:
+        name = str(error.filename or "")
+        return InputError(
+            "a path is none that this disk can hold",
+            where=where,
+            found=f"{error.strerror}: {name[:40]}{' …' if len(name) > 40 else ''}",
+            do="check the path",
         )
     if error.errno in NO_PERMISSION:
         name = Path(str(error.filename or "a file")).name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from falx.engine.digest import read_private
 from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 
-__all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder", "sweep"]
+__all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder"]
 
 LAYOUT = 2
 """Raised when the engine's own files change so that an older or newer Falx misreads them."""
@@ -84,14 +83,6 @@ def prepare_folder(out: Path, study: str) -> None:
     }
     for name, text in texts.items():
         keep_text(out / name, text)
-
-
-def sweep(out: Path) -> None:
-    """Delete what killed processes have left half-written; outputs are written elsewhere first."""
-    shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
-    for folder in (".", ".falx", "provenance", "provenance/*"):
-        for part in out.glob(f"{folder}/.*.part"):
-            part.unlink(missing_ok=True)
 
 
 def keep_text(path: Path, text: str) -> None:

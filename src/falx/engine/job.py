@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from falx.engine.digest import Values
 
 __all__ = ["GROUP", "InputFile", "Job", "unit_of"]
 
@@ -72,7 +74,7 @@ class Job:
     unit: str
     inputs: Mapping[str, Input]
     outputs: Mapping[str, str]
-    params: Mapping[str, Any]
+    params: Values
     recipe: str
     threads: int = 1
     mem_mb: int = 1000
@@ -117,12 +119,12 @@ class Job:
         return json.dumps(vars(self), ensure_ascii=False, default=_plain)
 
     @classmethod
-    def from_json(cls, text: str) -> Job:
+    def from_json(cls, text: str) -> Self:
         """Read a job; lists become tuples again."""
-        content = json.loads(text)
-        content["inputs"] = {k: _input(v) for k, v in content["inputs"].items()}
-        content["params"] = {k: _tuples(v) for k, v in content["params"].items()}
-        return cls(**content)
+        read = cls(**json.loads(text))
+        inputs = {name: _input(value) for name, value in read.inputs.items()}
+        params = {name: _tuples(value) for name, value in read.params.items()}
+        return replace(read, inputs=inputs, params=params)
 
 
 def unit_of(subject: str | None) -> str:
@@ -143,7 +145,7 @@ def _plain(value: Any) -> Any:
 def _input(value: Any) -> Input:
     if value is None:
         return None
-    if "uri" in value and isinstance(value["uri"], str):
+    if isinstance(value.get("uri"), str):
         return InputFile(**value)
     return {label: InputFile(**file) for label, file in value.items()}
 

@@ -3,7 +3,7 @@
 Why a runner of our own, and Snakemake only for clusters (:mod:`falx.engine.snakemake`), which
 schedules as well. Measured in November 2026 with Snakemake 9.15:
 
-- It brings 55 packages and 63 MB, a tenth of the installation.
+- It brings 36 packages and 63 MB, a tenth of the installation.
 - It does not deduct a lone ready job from ``mem_mb`` (``job_scheduler.py``), so jobs of 1000 and
   900 MB ran together under 1000 MB. Here nothing runs but what fits, and what outgrows its due is
   ended (:mod:`falx.engine.memory`).

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,18 @@ from falx.engine.lease import LOCK
 __all__ = ["end_group", "hold", "register_child"]
 
 _PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who holds a folder: a process with its host and birth, its lease, and its process group."""
+
+    pid: int = 0
+    host: str = ""
+    born: float = 0.0
+    lease: str = ""
+    child: int = 0
+    child_born: float = 0.0
 
 
 @contextmanager
@@ -38,69 +51,75 @@ def hold(out: Path) -> Iterator[Path]:
     """
     path = out / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "born": _born(os.getpid()),
-        "lease": uuid.uuid4().hex,
-    }
-    while not _create(path, content):
-        _free(path, read_private(path))
+    pid = os.getpid()
+    own = Lock(pid, socket.gethostname(), _born(pid), uuid.uuid4().hex)
+    while not _create(path, own):
+        _free(path, _read(path))
     try:
         yield path
     finally:
-        if read_private(path).get("lease") == content["lease"]:
+        if _read(path).lease == own.lease:
             path.unlink(missing_ok=True)
 
 
 def register_child(path: Path, pid: int) -> None:
     """Note the process group that works for the holder of the lock."""
-    content = read_private(path) | {"child": pid, "child_born": _born(pid)}
+    lock = replace(_read(path), child=pid, child_born=_born(pid))
     temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.write_text(_text(lock), encoding="utf-8")
     temporary.replace(path)
 
 
-def _create(path: Path, content: dict[str, Any]) -> bool:
+def _create(path: Path, lock: Lock) -> bool:
     complete = path.with_name(f"lock.{os.getpid()}")
-    complete.write_text(json.dumps(content), encoding="utf-8")
+    complete.write_text(_text(lock), encoding="utf-8")
     try:
         path.hardlink_to(complete)  # appears whole or not at all, on network disks as well
     except FileExistsError:
         return False
     except OSError:  # a disk without hard links
-        return _create_plainly(path, content)
+        return _create_plainly(path, lock)
     finally:
         complete.unlink()
     return True
 
 
-def _create_plainly(path: Path, content: dict[str, Any]) -> bool:
+def _create_plainly(path: Path, lock: Lock) -> bool:
     try:
         with path.open("x", encoding="utf-8") as stream:
-            json.dump(content, stream)
+            stream.write(_text(lock))
     except FileExistsError:
         return False
     return True
 
 
-def _free(path: Path, lock: dict[str, Any]) -> None:
-    if lock:
-        here = lock.get("host") == socket.gethostname()
-        if not here or _alive(lock.get("pid"), lock.get("born")):
+def _text(lock: Lock) -> str:
+    return json.dumps(asdict(lock))
+
+
+def _read(path: Path) -> Lock:
+    """Return the lock that is there; one that says nothing if it is missing or damaged."""
+    known = {field.name for field in fields(Lock)}
+    return Lock(**{name: value for name, value in read_private(path).items() if name in known})
+
+
+def _free(path: Path, lock: Lock) -> None:
+    if lock != Lock():
+        here = lock.host == socket.gethostname()
+        if not here or _alive(lock.pid, lock.born):
             raise InputError(
                 "another run is working in the output folder",
                 where=path.parent.parent,
-                found=f"process {lock.get('pid')} on {lock.get('host')}",
+                found=f"process {lock.pid} on {lock.host}",
                 do="wait for it" if here else f"wait for it; if it is gone, delete {path}",
             )
         if _left_behind(lock):
-            end_group(int(lock["child"]))
+            end_group(lock.child)
         remove_parts(path.parent.parent)
     path.unlink(missing_ok=True)
 
 
-def _left_behind(lock: dict[str, Any]) -> bool:
+def _left_behind(lock: Lock) -> bool:
     """Whether jobs of the dead holder still run.
 
     A process id is not given out again while its group has members, so a group whose leader
@@ -108,10 +127,9 @@ def _left_behind(lock: dict[str, Any]) -> bool:
     """
     import psutil
 
-    child = lock.get("child")
-    if not isinstance(child, int):
+    if not isinstance(lock.child, int) or not lock.child:
         return False
-    return _alive(child, lock.get("child_born")) or not bool(psutil.pid_exists(child))
+    return _alive(lock.child, lock.child_born) or not bool(psutil.pid_exists(lock.child))
 
 
 def end_group(leader: int) -> None:

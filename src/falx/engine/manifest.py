@@ -9,12 +9,11 @@ It lies among the records, for a folder that is passed on without ``.falx`` is t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from falx.core.files import remove_parts, write_text
-from falx.engine.digest import digest_file, seal, stamp, unseal
+from falx.engine.digest import digest_file, read_sealed, seal, stamp
 
 __all__ = ["MANIFEST", "OWN_FILES", "Manifest", "close_manifest", "open_manifest", "read_manifest"]
 
@@ -53,17 +52,12 @@ class Manifest:
 
 def read_manifest(out: Path) -> Manifest | None:
     """Return the manifest, ``None`` where it is missing or damaged."""
+    content = read_sealed(out / MANIFEST)
     try:
-        content = unseal((out / MANIFEST).read_text(encoding="utf-8"))
-        if content is None:
-            return None
-        records: dict[str, Any] = content["records"]
-        return Manifest(
-            {job: (str(d), int(size), int(time)) for job, (d, size, time) in records.items()},
-            dict(content["files"]),
-            bool(content["complete"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = Manifest(**(content or {}))
+        records = {job: (str(d), int(n), int(t)) for job, (d, n, t) in found.records.items()}
+        return None if content is None else replace(found, records=records)
+    except (ValueError, TypeError, AttributeError):
         return None
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from falx.core.errors import InputError
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
-from falx.engine.digest import digest_value
+from falx.engine.digest import Values, digest_value
 from falx.engine.job import Input, InputFile, Job, unit_of
 
 __all__ = ["Exclusion", "Plan", "config_file", "make_job"]
@@ -44,7 +43,7 @@ class Plan:
     omitted: tuple[Exclusion, ...] = ()
 
 
-def config_file(values: Mapping[str, Any], source: Source) -> Input:
+def config_file(values: Values, source: Source) -> Input:
     """Return a file that the configuration names, or several of them by number."""
     named = values[source.role]
     if not named:
@@ -65,7 +64,7 @@ def make_job(
     stage: Stage,
     subject: str | None,
     inputs: Mapping[str, Input],
-    params: Mapping[str, Any],
+    params: Values,
     recipes: Mapping[str, str],
 ) -> Job:
     """Join a stage with its paths and values, and compute its recipe."""

@@ -12,6 +12,7 @@ from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
+from falx.engine.digest import Values
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
 from falx.engine.people import EXCLUSIONS, STATUS, excluded_people
@@ -64,9 +65,7 @@ def _gathers(job: Job) -> bool:
 class _Group:
     """The plan of the group level, grown stage by stage."""
 
-    def __init__(
-        self, study: Study, dataset: Dataset, values: Mapping[str, Any], out: Path
-    ) -> None:
+    def __init__(self, study: Study, dataset: Dataset, values: Values, out: Path) -> None:
         self.study, self.dataset, self.values, self.out = study, dataset, values, out
         self.excluded = excluded_people(out)
         self.jobs: dict[str, Job] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from falx.bids.index import Index
@@ -12,6 +12,7 @@ from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
+from falx.engine.digest import Values
 from falx.engine.job import Input, InputFile, Job
 from falx.engine.plan import Exclusion, Plan, config_file, make_job
 
@@ -48,9 +49,7 @@ def plan_participants(
 class _Subject:
     """The plan of one subject, grown stage by stage."""
 
-    def __init__(
-        self, study: Study, dataset: Dataset, values: Mapping[str, Any], subject: str
-    ) -> None:
+    def __init__(self, study: Study, dataset: Dataset, values: Values, subject: str) -> None:
         self.study, self.dataset, self.values, self.subject = study, dataset, values, subject
         self.jobs: dict[str, Job] = {}
         self.raw: dict[str, Found | None] = {}

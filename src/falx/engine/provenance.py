@@ -15,11 +15,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from falx import __version__
 from falx.core.files import write_text
-from falx.engine.digest import digest_file, digest_value, seal, stamp, unseal
+from falx.engine.digest import Values, digest_file, digest_value, read_sealed, seal, stamp
 
 __all__ = [
     "BY_HAND",
@@ -89,7 +88,7 @@ class Record:
     version: int
     unit: str
     recipe: str
-    params: Mapping[str, Any]
+    params: Values
     inputs: Mapping[str, FileRecord]
     outputs: Mapping[str, FileRecord]
     notices: tuple[str, ...]
@@ -101,6 +100,16 @@ class Record:
     python: str = field(default_factory=platform.python_version)
     packages: Mapping[str, str] = field(default_factory=dict)
     above: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take what JSON has made of the records of files, and of notices."""
+        for name in ("inputs", "outputs"):
+            files = {
+                key: file if isinstance(file, FileRecord) else FileRecord(**file)
+                for key, file in getattr(self, name).items()
+            }
+            object.__setattr__(self, name, files)
+        object.__setattr__(self, "notices", tuple(self.notices))
 
     @property
     def digest(self) -> str:
@@ -147,15 +156,10 @@ def record_path(out: Path, job_id: str) -> Path:
 
 def read_record(path: Path) -> Record | None:
     """Read a record; ``None`` where there is none or it is damaged."""
+    content = read_sealed(path)
     try:
-        content = unseal(path.read_text(encoding="utf-8"))
-        if content is None:
-            return None
-        for name in ("inputs", "outputs"):
-            content[name] = {key: FileRecord(**value) for key, value in content[name].items()}
-        content["notices"] = tuple(content["notices"])
-        return Record(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Record(**content) if content is not None else None
+    except (TypeError, ValueError, AttributeError):
         return None
 
 

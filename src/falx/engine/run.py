@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from falx import __version__
-from falx.core.errors import check_option, collect_notices
+from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.settings import to_toml
 from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
-from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder, sweep
+from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
 from falx.engine.local import run_here
@@ -115,6 +115,8 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     """
     out = request.out.absolute()
     check_option("level", request.level, ["participant", "group"])
+    for library, (extra, does) in request.study.libraries.items():
+        check_extra_library(library, extra=extra, does=does)
     if request.resources is not None:
         check_installed(request.resources)
     with collect_notices() as notices:
@@ -131,7 +133,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     people = request.dataset.index.subjects
     with hold(out) as lock:
         cancel_left(out)
-        sweep(out)
+        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         open_manifest(out)
         try:
             _write_configuration(request, out)

@@ -123,6 +123,7 @@ def correct_stage(
         "Description": "standard deviation of the noise of the corrected PET, measured in its "
         "residuals; zero where the image is not defined",
         "NoiseFilterFWHM": list(metrics.noise.fwhm_mm),
+        "SkullStripped": metrics.method != "none",
         "SpatialReference": NATIVE,
         "Units": metrics.units,
     }

@@ -8,6 +8,7 @@ definition of Mo et al. 2025 stands beside either.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ from falx.pet.signature import (
     signature_in_both_spaces,
 )
 
-__all__ = ["Foci", "ScaledPet", "Signature", "find_signature", "null_maps"]
+__all__ = ["Foci", "FociSearch", "ScaledPet", "Signature", "find_signature", "null_maps"]
 
 SHARE_DRAWS = 200
 """Draws behind the interval of the false share."""
@@ -144,7 +145,7 @@ def find_signature(
     rng
         Draws noise and healthy asymmetry.
     """
-    found = _Search(pet, place, grey, settings, rng) if pet.noise is not None else None
+    found = FociSearch(pet, place, grey, settings, rng) if pet.noise is not None else None
     focus = _focus_side(pet, found, settings.method, side)
     foci = told = None
     if found is not None:
@@ -226,7 +227,7 @@ def _nothing(place: Place, kind: type[Any]) -> tuple[npt.NDArray[Any], npt.NDArr
     return np.zeros(place.native.shape, kind), np.zeros(place.template.shape, kind)
 
 
-def _focus_side(pet: ScaledPet, found: _Search | None, method: str, side: str | None) -> Side:
+def _focus_side(pet: ScaledPet, found: FociSearch | None, method: str, side: str | None) -> Side:
     """Side of the focus: as declared, as suggested, or that of the lower mesial temporal lobe."""
     left, right = _mesial_temporal(pet.facts)
     if side is not None or found is None or method == "threshold":
@@ -248,8 +249,11 @@ def _focus_side(pet: ScaledPet, found: _Search | None, method: str, side: str | 
     return lower
 
 
-class _Search:
-    """Foci of one patient, sought on one side or on both in the same null maps."""
+class FociSearch:
+    """Foci of one patient, sought on one side or on both in the same null maps.
+
+    Each part draws from its own stream, so that a part found again later is the same.
+    """
 
     def __init__(
         self,
@@ -259,11 +263,18 @@ class _Search:
         settings: SignatureRule,
         rng: np.random.Generator,
     ) -> None:
-        self.pet, self.place, self.grey, self.settings, self.rng = pet, place, grey, settings, rng
-        self.maps, self.index = null_maps(pet, place, settings, rng)
+        self.pet, self.place, self.grey, self.settings = pet, place, grey, settings
+        streams = rng.spawn(5)
+        self.streams = dict(zip((None, *SIDES), streams[:3], strict=True))
+        self.shares_rng = streams[3]
+        self.maps, self.index = null_maps(pet, place, settings, streams[4])
         self.allowed = place.to_template(grey) > settings.gm_floor
         self.native_index, _ = place.to_native(self.index.index, self.index.valid)
-        self.everywhere = self._sought(None)
+
+    @cached_property
+    def everywhere(self) -> Foci:
+        """Foci of both sides."""
+        return self._sought(None)
 
     def on(self, side: Side | None) -> Foci:
         """Foci of one side, or of both."""
@@ -272,7 +283,12 @@ class _Search:
     def _sought(self, side: Side | None) -> Foci:
         place = self.place
         found = calibrated_signature(
-            self.index.index, self.allowed, self.maps, self.settings, side=side, rng=self.rng
+            self.index.index,
+            self.allowed,
+            self.maps,
+            self.settings,
+            side=side,
+            rng=self.streams[side],
         )
         native, _ = place.to_native(found.probability, self.index.valid)
         mask = remove_small_clusters(
@@ -298,7 +314,7 @@ class _Search:
         """Numbers of the foci that became the signature."""
         found, maps = foci.found, self.maps
         shares = false_shares(
-            found, self.index.index, ErrorDraws(maps, found.widened), SHARE_DRAWS, self.rng
+            found, self.index.index, ErrorDraws(maps, found.widened), SHARE_DRAWS, self.shares_rng
         )
         low, high = np.quantile(shares, [0.025, 0.975]).tolist() if shares.size else (None, None)
         searched = self.allowed & self.index.valid

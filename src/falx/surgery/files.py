@@ -15,15 +15,25 @@ import numpy.typing as npt
 from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
 from falx.core.files import read_record, write_json
-from falx.core.grid import Grid, require_same
+from falx.core.grid import Grid, Side, require_same
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.files import NATIVE, PlaceFiles, read_place, read_scaled
+from falx.pet.calibrated import ErrorDraws
+from falx.pet.files import (
+    NATIVE,
+    PlaceFiles,
+    ScaledFiles,
+    read_place,
+    read_scaled,
+    read_scaled_pet,
+)
+from falx.pet.finding import FociSearch, ScaledPet
+from falx.pet.maps import Place
 from falx.pet.metrics import SignatureMetrics
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
 from falx.pet.scaling import Scaled
-from falx.pet.settings import CutRule
+from falx.pet.settings import CutRule, SignatureRule
 from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
 from falx.surgery.metrics import (
     AblationMetrics,
@@ -41,6 +51,7 @@ from falx.surgery.outcome.made import (
     structure_rates,
 )
 from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
+from falx.surgery.outcome.rate_interval import RateErrors, RateInterval, rate_intervals
 
 __all__ = ["AblationFiles", "RateFiles", "ablation_stage", "rate_curve_stage"]
 
@@ -158,32 +169,31 @@ class RateFiles:
 
     Parameters
     ----------
-    scaled_template, asymmetry_metrics
-        Inputs: the scaled PET in template space.
-    published_scaled, published_metrics
-        Inputs: the same as the published chain takes it.
-    ablation_native, ablation_metrics
-        Inputs: outputs of :func:`ablation_stage`.
+    ablation_native, ablation_metrics, signature_metrics
+        Inputs: outputs of :func:`ablation_stage` and of the signature stage.
     gm
         Input on the T1w grid.
     metrics
         Output: JSON of :class:`falx.surgery.metrics.RatesMetrics`.
     """
 
-    scaled_template: Path
-    asymmetry_metrics: Path
-    published_scaled: Path
-    published_metrics: Path
     ablation_native: Path
     ablation_metrics: Path
+    signature_metrics: Path
     gm: Path
     metrics: Path
 
 
 def rate_curve_stage(
-    files: RateFiles, where: PlaceFiles, settings: CutRule, *, threads: int = 1
+    files: RateFiles,
+    pet: ScaledFiles,
+    where: PlaceFiles,
+    settings: SignatureRule,
+    errors: RateErrors,
+    *,
+    threads: int = 1,
 ) -> None:
-    """Ablative rate at every threshold, for the run's rule and for the published one.
+    """Interval of the ablative rate; and the rate at every threshold, by two rules.
 
     The curve knows no clusters.
     """
@@ -194,29 +204,80 @@ def rate_curve_stage(
                 found=f"clusters below {settings.minimum_cluster_mm3:g} mm³ are dropped from the "
                 "signature",
             )
-        scaled, grid, _ = read_scaled(files.scaled_template, files.asymmetry_metrics)
-        other, _, _ = read_scaled(files.published_scaled, files.published_metrics)
+        of, grid = read_scaled_pet(pet)
         place = read_place(where, grid, threads)
         grey, ablated = load(files.gm), load_mask(files.ablation_native)
         require_same("grey matter", grey.grid, "ablation", ablated.grid)
         side = read_record(AblationMetrics, files.ablation_metrics).side
-        published = PUBLISHED_THRESHOLD
-        everywhere = np.ones(grey.data.shape, dtype=bool)
-        grey_enough = grey.data > settings.gm_floor if settings.gm_floor > 0 else everywhere
-        curves: dict[str, RuleCurves] = {}
-        for rule, of, scale, comparison, allowed in (
-            ("default", scaled, settings.threshold_scale, settings.threshold_comparison,
-             grey_enough),
-            ("published", other, published.scale, published.comparison, everywhere),
-        ):  # fmt: skip
-            asymmetry = index_on_scale(of, grid, of.image != 0, scale)
-            index, _ = place.to_native(asymmetry.index, asymmetry.valid)
-            masks = {
-                name: structure_mask(place.labels.data, name, side) & allowed
-                for name in STRUCTURE_LABELS
-            }
-            curves[rule] = RuleCurves(scale, **_curves(index, ablated, masks, comparison))
-    write_json(files.metrics, plain(RatesMetrics(THRESHOLDS, curves, tuple(notices))))
+        structures = {
+            name: structure_mask(place.labels.data, name, side) for name in STRUCTURE_LABELS
+        }
+        curves = _rule_curves(of, place, grey, ablated, structures, settings)
+        searched = read_record(SignatureMetrics, files.signature_metrics).calibrated
+        intervals = _intervals(
+            of, place, grey, ablated, structures, settings, errors,
+            None if searched is None else searched.searched,
+        )  # fmt: skip
+    write_json(files.metrics, plain(RatesMetrics(THRESHOLDS, curves, intervals, tuple(notices))))
+
+
+def _rule_curves(
+    pet: ScaledPet,
+    place: Place,
+    grey: Image,
+    ablated: Image,
+    structures: Mapping[str, npt.NDArray[np.bool_]],
+    settings: CutRule,
+) -> dict[str, RuleCurves]:
+    """Curves by the rule of the run and by the published one."""
+    published = PUBLISHED_THRESHOLD
+    everywhere = np.ones(grey.data.shape, dtype=bool)
+    grey_enough = grey.data > settings.gm_floor if settings.gm_floor > 0 else everywhere
+    rules = [("default", pet.scaled, settings.threshold_scale, settings.threshold_comparison,
+              grey_enough)]  # fmt: skip
+    if pet.published is not None:
+        rules.append(
+            ("published", pet.published, published.scale, published.comparison, everywhere)
+        )
+    curves: dict[str, RuleCurves] = {}
+    for rule, of, scale, comparison, allowed in rules:
+        asymmetry = index_on_scale(of, place.template, of.image != 0, scale)
+        index, _ = place.to_native(asymmetry.index, asymmetry.valid)
+        masks = {name: mask & allowed for name, mask in structures.items()}
+        curves[rule] = RuleCurves(scale, **_curves(index, ablated, masks, comparison))
+    return curves
+
+
+def _intervals(
+    pet: ScaledPet,
+    place: Place,
+    grey: Image,
+    ablated: Image,
+    structures: Mapping[str, npt.NDArray[np.bool_]],
+    settings: SignatureRule,
+    errors: RateErrors,
+    searched: tuple[Side, ...] | None,
+) -> dict[str, RateInterval]:
+    """Intervals of the rate of a calibrated signature, from the draws that made it."""
+    if settings.method != "calibrated" or searched is None:
+        why = "the noise of the PET is not known"
+        if settings.method != "calibrated":
+            why = "an interval is stated for the method calibrated only"
+        return dict.fromkeys(structures, RateInterval(None, None, why))
+    rng = np.random.default_rng(settings.seed)
+    search = FociSearch(pet, place, grey, settings, rng)
+    foci = search.on(searched[0] if len(searched) == 1 else None)
+    allowed = grey.data > settings.gm_floor
+    return rate_intervals(
+        foci,
+        ErrorDraws(search.maps, foci.found.widened),
+        search.native_index,
+        place,
+        ablated,
+        {name: mask & allowed for name, mask in structures.items()},
+        errors,
+        np.random.default_rng([settings.seed, 1]),
+    )
 
 
 def _curves(

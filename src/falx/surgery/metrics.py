@@ -12,6 +12,7 @@ from falx.core.grid import Side
 from falx.core.possible import AsymmetryIndex, HemisphereMm3, Share
 from falx.pet.metrics import Definition
 from falx.surgery.outcome.ablation import AblativeRate
+from falx.surgery.outcome.rate_interval import RateInterval
 
 __all__ = [
     "AblationMetrics",
@@ -114,8 +115,11 @@ class RatesMetrics:
         Cuts on the asymmetry index, ascending.
     curves
         ``"default"`` and ``"published"`` to the curves of that rule.
+    intervals
+        Structure to the interval of the rate by this run's definition.
     """
 
     thresholds: tuple[float, ...]
     curves: Mapping[str, RuleCurves]
+    intervals: Mapping[str, RateInterval]
     notices: tuple[str, ...] = ()

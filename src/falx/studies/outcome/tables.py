@@ -53,7 +53,7 @@ __all__ = [
     "validations",
 ]
 
-VERSION = 6
+VERSION = 7
 """Of the stage `outcome`: raised whenever a number changes, or a field comes or goes."""
 
 Rows = tuple[list[str], list[list[object]]]

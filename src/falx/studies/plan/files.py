@@ -16,7 +16,7 @@ from falx.core.grid import SIDES, Side
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.metrics import SignatureMetrics
+from falx.pet.metrics import Definition, SignatureMetrics
 from falx.studies.plan.live import PlanImages, plan_page, sheet
 from falx.studies.plan.records import (
     FORMAT,
@@ -102,6 +102,8 @@ class PatientFiles:
         Masks of what a track must keep away from.
     user_plan
         A plan file to be scored instead of a search.
+    signature_metrics
+        Says by which definition the signature was made; absent for a mask that was given.
     """
 
     side: str
@@ -115,6 +117,7 @@ class PatientFiles:
     vessels: Path | None = None
     sinuses: Path | None = None
     user_plan: Path | None = None
+    signature_metrics: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,9 @@ def find_files(
     offered = {name: _offered(place, subject, name, given.get(name)) for name in OFFERED}
     chosen = side or _side_of_metrics(place / _written("signature", "metrics", subject))
     found: dict[str, Path | None] = {**given, **needed, **offered}
+    metrics = place / _written("signature", "metrics", subject)
+    if given.get("signature") is None and metrics.is_file():
+        found["signature_metrics"] = metrics
     return PatientFiles(side=chosen, **found)  # type: ignore[arg-type]
 
 
@@ -320,7 +326,8 @@ def plan_stage(
         vessels=None if files.vessels is None else load_mask(files.vessels),
         sinuses=None if files.sinuses is None else load_mask(files.sinuses),
     )
-    made = None if files.ablation is None else _made(files.ablation, scene)
+    other = _other_definition(files.signature_metrics)
+    made = None if files.ablation is None else _made(files.ablation, scene, other)
     if files.user_plan is None:
         found, plan = _searched(scene, choices, threads)
     else:
@@ -332,7 +339,11 @@ def plan_stage(
         side=side,
         vessels_checked=scene.vessels_checked,
         sinuses_checked=scene.sinus is not None,
-        notices=(NOTICE, *(() if scene.vessels_checked else ("Vessels were not checked.",))),
+        notices=(
+            NOTICE,
+            *(() if scene.vessels_checked else ("Vessels were not checked.",)),
+            *(() if other is None else (_of_another(other),)),
+        ),
         limits=choices.limits,
         goal=choices.goal,
         placement=placement,
@@ -341,7 +352,7 @@ def plan_stage(
         suggested=found.suggested,
         explanation=found.explanation,
         options=found.options,
-        expected=_expected(found),
+        expected=None if other is not None else _expected(found),
         made=made,
     )
     planned = Planned(document, plan, scene, labels)
@@ -436,10 +447,25 @@ def _expected(found: _Found) -> Prognosis | None:
     return _prognosis(found.options[found.suggested].hippocampus.rate)
 
 
-def _made(path: Path, scene: Scene) -> MadeRecord:
+def _other_definition(metrics: Path | None) -> Definition | None:
+    """Definition of the signature, if it is known and not that of the published model."""
+    if metrics is None:
+        return None
+    found = read_record(SignatureMetrics, metrics).definition
+    return None if found.published else found
+
+
+def _of_another(definition: Definition) -> str:
+    return (
+        f"The signature is {definition}. Outcomes were modelled on rates of another definition: "
+        "none is predicted, and the goal of this plan is a convention, no threshold of outcome."
+    )
+
+
+def _made(path: Path, scene: Scene, other: Definition | None) -> MadeRecord:
     """Score an ablation that was really made, by the same rules as a planned one."""
     tissue = tissue_of_image(load_mask(path), scene, where=path.name)
-    return made_record(tissue, _prognosis(tissue.hippocampus.rate))
+    return made_record(tissue, None if other else _prognosis(tissue.hippocampus.rate))
 
 
 def _prognosis(rate: float | None) -> Prognosis | None:

@@ -148,7 +148,8 @@ def _outcome(document: PlanDocument) -> list[Section]:
             ("in protected tissue", f"{made.protected_heated_mm3:.0f} mm³", None),
         ]
         expected = made.expected
-        said = " ".join(expected.sentences) if expected else str(made.hippocampus.reason)
+        why = made.hippocampus.reason or "no outcome is predicted"
+        said = " ".join(expected.sentences) if expected else why
         table = Table(("what", "value", "of the signature"), rows)
         said = f"{made_words(document)} {said}".strip()
         sections.append(Section("The ablation that was made", (table, Text(said))))

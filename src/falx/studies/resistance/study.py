@@ -336,5 +336,6 @@ STUDY = Study(
     },
     configuration=ResistanceConfiguration,
     presets={"liu2024": PUBLISHED},
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
 )

@@ -33,10 +33,15 @@ def certain(signature: SignatureMetrics, pet: PetMetrics) -> str:
     return (
         f"Certain {where}: {_ml(found.volume_mm3)} of grey matter is lower than its mirror image "
         f"by more than noise and healthy asymmetry account for, {_false_share(found)}, in "
-        f"{_count(found.foci)}; the most certain, {first.region}, {_ml(first.volume_mm3)}, mean "
+        f"{_count(found.foci)}; the most certain, {_ml(first.volume_mm3)}, {_held(first)}, mean "
         f"asymmetry {first.mean_asymmetry:+.3f}, P = {first.probability:.2g} that an image "
         "without a focus holds as much."
     )
+
+
+def _held(focus: FocusRow) -> str:
+    """Say how much of a focus lies in the structure that holds most of it."""
+    return f"{focus.region_share:.0%} of it in the {focus.region}"
 
 
 def _count(foci: Sequence[FocusRow]) -> str:
@@ -53,7 +58,7 @@ def _false_share(found: CalibratedMetrics) -> str:
     said = f"at an expected false-discovery rate of {found.false_share:.0%}"
     if found.false_share_low is None or found.false_share_high is None:
         return said
-    return f"{said} (95 % interval {found.false_share_low:.0%} to {found.false_share_high:.0%})"
+    return f"{said} (95% interval {found.false_share_low:.0%} to {found.false_share_high:.0%})"
 
 
 def doubts(signature: SignatureMetrics) -> list[str]:
@@ -122,7 +127,7 @@ def foci_table(signature: SignatureMetrics) -> Table | None:
     if found is None or not found.everywhere:
         return None
     return Table(
-        ("region", "its share", "volume, ml", "mean asymmetry", "lowest z", "P, familywise",
+        ("region", "share there", "volume, ml", "mean asymmetry", "lowest z", "P, familywise",
          "expected false share", "MNI, mm", "scanner, mm"),
         [
             [f.region, f.region_share, f.volume_mm3 / 1000, f.mean_asymmetry, f.lowest_z,

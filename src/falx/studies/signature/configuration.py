@@ -8,6 +8,7 @@ from falx.anatomy.settings import SegmentationSettings
 from falx.pet.settings import AsymmetrySettings, Correction, SignatureRule
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.outcome import OutcomeSettings
+from falx.surgery.outcome.rate_interval import RateErrors
 
 __all__ = ["SignatureConfiguration"]
 
@@ -20,5 +21,6 @@ class SignatureConfiguration:
     pet: Correction = field(default_factory=Correction)
     asymmetry: AsymmetrySettings = field(default_factory=AsymmetrySettings)
     signature: SignatureRule = field(default_factory=SignatureRule)
+    ablation: RateErrors = field(default_factory=RateErrors)
     columns: Columns = field(default_factory=Columns)
     group: OutcomeSettings = field(default_factory=OutcomeSettings)

@@ -141,6 +141,9 @@ def flatten_numbers(metrics: PatientMetrics) -> dict[str, object]:
     if metrics.rates is not None:
         curves = plain(metrics.rates.curves)
         flat |= {"rate_curves": {"thresholds": metrics.rates.thresholds, **curves}}
+        for structure, interval in metrics.rates.intervals.items():
+            flat |= {f"rate_{structure}_low": interval.low}
+            flat |= {f"rate_{structure}_high": interval.high}
     return flat
 
 

@@ -35,7 +35,7 @@ from falx.studies.signature.numbers import (
     StructureNumbers,
     structure_numbers,
 )
-from falx.surgery.metrics import AblationMetrics
+from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
 
@@ -166,7 +166,7 @@ def _result(results: SignatureResults) -> Iterator[Block]:
     yield Notice([suggested], "warn") if contradicts else Text(suggested)
     yield Text(other_definitions(metrics.signature))
     if metrics.ablation is not None:
-        yield from _taken(metrics.ablation)
+        yield from _taken(metrics.ablation, metrics.rates)
     else:
         yield Text("There is no ablation mask, so no ablative rate.")
     yield Notice([*doubts(metrics.signature), f"Percentiles are those of {LIMITS}."], "note")
@@ -176,8 +176,8 @@ def _result(results: SignatureResults) -> Iterator[Block]:
         yield table
 
 
-def _taken(ablation: AblationMetrics) -> Iterator[Block]:
-    hippocampus, amygdala = (_rate(ablation, name) for name in STRUCTURES)
+def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Block]:
+    hippocampus, amygdala = (_rate(ablation, rates, name) for name in STRUCTURES)
     shares = " and ".join(
         f"{share:.1%} of the {name}" for name in STRUCTURES
         if (share := ablation.shares.get(name)) is not None
@@ -206,13 +206,18 @@ def _index(value: float | None) -> str:
     return "not defined" if value is None else f"{value:+.3f}"
 
 
-def _rate(ablation: AblationMetrics, structure: str) -> str:
+def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str) -> str:
     found = ablation.rates["default"][structure]
     rate, whole = found.rate, found.denominator_mm3
     if rate is None:
         return f"no share of the {structure}, which holds no signature"
+    interval = None if rates is None else rates.intervals.get(structure)
+    spread = ""
+    if interval is not None and interval.low is not None and interval.high is not None:
+        spread = f", 95% interval {interval.low:.0%} to {interval.high:.0%}"
     return (
-        f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³)"
+        f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³"
+        f"{spread})"
     )
 
 

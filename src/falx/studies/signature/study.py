@@ -15,7 +15,7 @@ from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.pet.files import asymmetry_stage, correct_stage, published_stage, signature_stage
 from falx.pet.presets import PRESETS
-from falx.pet.settings import Correction, CutRule, SignatureRule, TemplateSettings
+from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage
 from falx.studies.outcome.outcome import OutcomeSettings
@@ -26,6 +26,7 @@ from falx.studies.signature.configuration import (
 from falx.studies.signature.files import numbers_stage, signature_report_stage
 from falx.studies.signature.modalities import MODALITIES, PREOP, Modality
 from falx.surgery.files import ablation_stage, rate_curve_stage
+from falx.surgery.outcome.rate_interval import RateErrors
 
 __all__ = ["STUDY"]
 
@@ -162,15 +163,20 @@ PUBLISHED_SCALED = {
 }
 """The PET as the scripts of Mo 2025 take it, beside that of the run."""
 
+SCALED_PET = {
+    "scaled_template": "asymmetry_pet.scaled_template",
+    "asymmetry_metrics": "asymmetry_pet.metrics",
+    "noise": "pet.noise",
+    "pet_metrics": "pet.metrics",
+    **PUBLISHED_SCALED,
+}
+"""The PET in template space with all that its signature rests on."""
+
 SIGNATURE = Stage(
     "signature",
     signature_stage,
     inputs={
-        "scaled_template": "asymmetry_pet.scaled_template",
-        "asymmetry_metrics": "asymmetry_pet.metrics",
-        "noise": "pet.noise",
-        "pet_metrics": "pet.metrics",
-        **PUBLISHED_SCALED,
+        **SCALED_PET,
         "gm": "anatomy.gm",
         **PLACE,
     },
@@ -220,16 +226,15 @@ RATES = Stage(
     "rates",
     rate_curve_stage,
     inputs={
-        "scaled_template": "asymmetry_pet.scaled_template",
-        "asymmetry_metrics": "asymmetry_pet.metrics",
-        **PUBLISHED_SCALED,
+        **SCALED_PET,
+        "signature_metrics": "signature.metrics",
         "ablation_native": "ablation.ablation_native",
         "ablation_metrics": "ablation.metrics",
         "gm": "anatomy.gm",
         **PLACE,
     },
     outputs={"metrics": _metrics("rates")},
-    params=keys_of("signature", CutRule),
+    params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
     version=3,
@@ -241,12 +246,13 @@ METRICS = {
     **_of_each("asymmetry", "asymmetry", "metrics"),
     "signature": "signature.metrics",
     "ablation": "ablation.metrics?",
+    "rates": "rates.metrics?",
 }
 
 NUMBERS = Stage(
     "numbers",
     numbers_stage,
-    inputs={**METRICS, "rates": "rates.metrics?"},
+    inputs=METRICS,
     outputs={"numbers": _metrics("numbers")},
     version=4,
     mem_mb=300,
@@ -364,5 +370,6 @@ STUDY = Study(
     },
     configuration=SignatureConfiguration,
     presets=PRESETS,
+    libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
 )

@@ -136,10 +136,8 @@ def scene_from_labels(
 
     Raises
     ------
-    GridError
-        If signature, vessels or sinuses are on another grid.
-    InputError
-        If the structures of the side, the signature or possible entries are missing.
+    GridError, InputError
+        If an image is on another grid; if structures, signature or entries are missing.
     """
     _check_grid("signature", signature, labels)
     _check_grid("vessel mask", vessels, labels)
@@ -148,11 +146,15 @@ def scene_from_labels(
     grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
     brain = brain_of_labels(values)
     hull = brain_hull(brain, grid)
-    entries = _entries(skull_surface(hull, grid), box or EntryBox(), side, to_template)
-    obstacles = sulci(brain, hull, grid) | np.isin(values, VENTRICLES)
-    for image in (vessels, sinuses):
-        if image is not None:
-            obstacles = obstacles | window.take(image).astype(bool)
+    surface = skull_surface(hull, grid)
+    allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
+    if not allowed.any():
+        raise InputError(
+            f"no entry on the {side} lies in the posterior entry box",
+            do="check the registration to the template, or widen the box",
+        )
+    obstacles = [sulci(brain, hull, grid), np.isin(values, VENTRICLES)]
+    obstacles += [window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None]
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
@@ -160,30 +162,14 @@ def scene_from_labels(
         signature=signature_mask.astype(bool),
         hippocampus=values == HIPPOCAMPUS[side],
         amygdala=values == AMYGDALA[side],
-        obstacles=obstacles,
+        obstacles=np.logical_or.reduce(obstacles),
         protected=np.isin(values, PROTECTED),
-        entries_mm=entries.points_mm,
-        outward=entries.outward,
+        entries_mm=surface.points_mm[allowed],
+        outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
         sinus=None if sinuses is None else window.take(sinuses).astype(bool),
         parahippocampal=gyrus if gyrus.any() else None,
     )
-
-
-def _entries(
-    surface: Surface,
-    box: EntryBox,
-    side: Side,
-    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
-) -> Surface:
-    """Points of the skull through which a track may come."""
-    allowed = box.holds(np.asarray(to_template(surface.points_mm)), side)
-    if not allowed.any():
-        raise InputError(
-            f"no entry on the {side} lies in the posterior entry box",
-            do="check the registration to the template, or widen the box",
-        )
-    return Surface(surface.points_mm[allowed], surface.outward[allowed])
 
 
 def _check_grid(name: str, image: Image | None, labels: Image) -> None:

@@ -1,0 +1,175 @@
+"""What an ablative rate may be, given what is not known of signature and ablation.
+
+In each draw noise and healthy asymmetry are taken off the index, the ablation is shifted and its
+edge moved, and the rate is taken anew: the tissue whose remaining index is beyond the edge of its
+focus, and the part of it that was ablated. The interval is that of the rates of all draws.
+
+The edge: independent raters of Mo et al. 2025 overlap at a Dice of .83, which a common shift of
+either's edge by about 1 mm explains on an ablation of 4 ml; some of it is local. The structure is
+taken as known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from falx.core.possible import Share
+from falx.core.settings import check_settings, option
+from falx.images.nifti import Image
+from falx.images.resample import sample
+from falx.pet.calibrated import EDGE, Calibrated, ErrorDraws
+from falx.pet.finding import Foci
+from falx.pet.foci import numbers_on_t1w
+from falx.pet.maps import Place
+
+__all__ = ["RateErrors", "RateInterval", "rate_intervals", "signed_distance_mm"]
+
+Mask = npt.NDArray[np.bool_]
+
+MOSTLY = 0.95
+"""Share of draws that must hold signature for an interval to be stated."""
+
+
+@dataclass(frozen=True)
+class RateErrors:
+    """What is not known of an ablation, and how often it is drawn."""
+
+    edge_sd_mm: float = option(
+        0.7, help="standard deviation of the edge of the ablation", unit="mm", low=0, high=5
+    )
+    shift_sd_mm: float = option(
+        0.5, help="standard deviation of its place along each axis", unit="mm", low=0, high=5
+    )
+    rate_draws: int = option(300, help="draws of the ablative rate", low=50, high=10000)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class RateInterval:
+    """Interval of 95 % of an ablative rate.
+
+    Parameters
+    ----------
+    low, high
+        ``None`` where there is no interval.
+    reason
+        Why there is none.
+    """
+
+    low: Share | None
+    high: Share | None
+    reason: str | None = None
+
+
+def signed_distance_mm(mask: Image) -> Image:
+    """Distance from the edge of a mask, mm, negative inside; shape (X, Y, Z).
+
+    The edge lies halfway between the voxels that are in and those that are out.
+    """
+    inside = np.asarray(mask.data, dtype=bool)
+    sizes_mm = mask.grid.voxel_sizes_mm
+    out, own = (
+        ndimage.distance_transform_edt(part, sampling=sizes_mm) for part in (~inside, inside)
+    )
+    half_mm = 0.5 * float(np.min(sizes_mm))
+    distance = np.where(inside, half_mm - own, out - half_mm)
+    return Image(np.asarray(distance, dtype=np.float32), mask.affine)
+
+
+def rate_intervals(
+    foci: Foci,
+    errors: ErrorDraws,
+    native_index: npt.NDArray[np.floating],
+    place: Place,
+    ablation: Image,
+    structures: Mapping[str, Mask],
+    settings: RateErrors,
+    rng: np.random.Generator,
+) -> dict[str, RateInterval]:
+    """Draw the ablative rate of a calibrated signature in every structure.
+
+    Parameters
+    ----------
+    errors
+        Draws of noise and healthy asymmetry, template grid.
+    native_index
+        Shape (X, Y, Z) of the T1w grid: asymmetry index.
+    ablation, structures
+        Masks on the T1w grid; the latter in grey matter.
+    """
+    if not foci.found.foci:
+        return dict.fromkeys(
+            structures, RateInterval(None, None, "no signature to take a rate of")
+        )
+    everywhere = np.any(list(structures.values()), axis=0)
+    real = _Tissue.of(foci.found, everywhere, native_index, place)
+    distance_mm, points_mm = signed_distance_mm(ablation), place.native.centres_mm()[everywhere]
+    parts = {name: mask[everywhere] for name, mask in structures.items()}
+    rates: dict[str, list[float]] = {name: [] for name in structures}
+    for _ in range(settings.rate_draws):
+        tissue = real.draw(errors, rng)
+        shift_mm = settings.shift_sd_mm * rng.standard_normal(3)
+        edge_mm = settings.edge_sd_mm * rng.standard_normal()
+        taken = sample(distance_mm, points_mm - shift_mm, outside=1e3) <= edge_mm
+        for name, part in parts.items():
+            whole = np.count_nonzero(tissue & part)
+            if whole:
+                rates[name].append(np.count_nonzero(tissue & part & taken) / whole)
+    return {name: _interval(drawn, settings.rate_draws) for name, drawn in rates.items()}
+
+
+def _interval(drawn: list[float], count: int) -> RateInterval:
+    share = len(drawn) / count
+    if share < MOSTLY:
+        why = f"in {1.0 - share:.0%} of the draws the structure holds no signature"
+        return RateInterval(None, None, why)
+    low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
+    return RateInterval(low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tissue:
+    """Voxels that may be signature, n of them: index, focus, and where they are sampled."""
+
+    found: Calibrated
+    index: npt.NDArray[np.floating]
+    focus: npt.NDArray[np.int16]
+    points_mm: npt.NDArray[np.floating]
+    share: npt.NDArray[np.floating]
+    affine: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        found: Calibrated,
+        inside: Mask,
+        native_index: npt.NDArray[np.floating],
+        place: Place,
+    ) -> _Tissue:
+        """Choose the voxels of a mask; those away from every focus belong to none."""
+        points = place.to_template_mm[inside]
+        affine = place.template.affine
+        near = sample(Image((found.regions > 0).astype(np.float32), affine), points) > 0
+        focus = np.where(near, numbers_on_t1w(found, inside, place)[inside], np.int16(0))
+        defined = Image((found.z != 0).astype(np.float32), affine)
+        share = np.maximum(sample(defined, points), np.float32(0.25))
+        return cls(found, native_index[inside], focus, points, share, affine)
+
+    def draw(self, errors: ErrorDraws, rng: np.random.Generator) -> Mask:
+        """Draw which of them are signature, shape (n,)."""
+        error = errors.draw(rng)
+        here = sample(Image(error, self.affine), self.points_mm) / self.share
+        tissue = np.zeros(self.index.shape, dtype=bool)
+        for number, focus in enumerate(self.found.foci, start=1):
+            if rng.random() <= focus.probability:
+                continue
+            edge = EDGE * (focus.depth - float(error[self.found.cores == number].mean()))
+            tissue |= (self.focus == number) & (self.index - here <= edge)
+        return tissue
