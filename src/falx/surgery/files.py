@@ -122,8 +122,10 @@ def ablation_stage(
         labels = load_labels(files.structures)
         drawn = _drawn(files.ablation, files.matrix, drawn_on, labels.grid, threads)
         agreement = None
-        if (second := files.second_ablation) is not None:
-            other = _drawn(second, files.matrix, second_drawn_on, labels.grid, threads)
+        if files.second_ablation is not None:
+            other = _drawn(
+                files.second_ablation, files.matrix, second_drawn_on, labels.grid, threads
+            )
             agreement = dice(drawn.native, other.native)
         of = read_record(SignatureMetrics, files.signature_metrics)
         side = of.side
@@ -141,10 +143,12 @@ def ablation_stage(
             )
             for name, path in files.scaled.items()
         }
-        signatures = {"default": files.signature_native, "published": files.published_native}
         rates = {
             name: structure_rates(load_mask(path), drawn.native, labels, side)
-            for name, path in signatures.items()
+            for name, path in (
+                ("default", files.signature_native),
+                ("published", files.published_native),
+            )
         }
     what = {"SpatialReference": NATIVE, "Type": "Lesion"}
     save(files.ablation_native, drawn.native, labels.affine, sidecar=what)

@@ -129,9 +129,10 @@ def scene_from_labels(
         Boolean, same grid.
     to_template
         Maps native points of shape (N, 3), mm, to template mm; used for the entry box only.
-    vessels, sinuses
-        Boolean, same grid; tracks keep away from both, entries from the dural sinuses. Without
-        the first the plan says that vessels were not checked.
+    vessels
+        Boolean, same grid; without it the plan says that vessels were not checked.
+    sinuses
+        Boolean, same grid: dural sinuses, from which entries and tracks keep away.
 
     Raises
     ------
