@@ -21,12 +21,12 @@ from falx.core.multiplicity import monte_carlo_p
 from falx.genes.association import gene_correlations
 from falx.genes.nulls.gaussian import fit_field
 from falx.genes.nulls.generate import Positions, distances, null_maps
-from falx.genes.nulls.moran import inverse_distance_weights, moran_eigenvectors, moran_maps
-from falx.genes.nulls.restore import (
+from falx.genes.nulls.lost_smoothness import (
     covariance_after_moran,
     covariance_after_spins,
     restoring_matrix,
 )
+from falx.genes.nulls.moran import inverse_distance_weights, moran_eigenvectors, moran_maps
 from falx.genes.nulls.spin import centroid_points, parcel_points, spin_assignments
 from falx.genes.pls import explained_variance
 

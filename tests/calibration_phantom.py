@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from falx.atlas.numbers import MESIAL, PAIRS
+from falx.atlas.freesurfer_numbers import MESIAL, PAIRS
 from falx.core.grid import Grid, Side, apply_affine, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.resample import sample

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falx.anatomy.facing import faces_left, rounded
+from falx.anatomy.mirror_invariance import faces_left, rounded
 from falx.anatomy.samples import block_means, take_samples
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image

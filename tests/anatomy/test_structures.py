@@ -16,7 +16,7 @@ from falx.anatomy.structures.groups import N_GROUPS, group_of
 from falx.anatomy.structures.kernels import label_voxels, prior_of_groups
 from falx.anatomy.structures.warp import group_priors
 from falx.anatomy.volumes import count_volumes, tissue_volume_mm3, volume_asymmetry
-from falx.atlas.numbers import PAIRS
+from falx.atlas.freesurfer_numbers import PAIRS
 from falx.core.errors import InputError
 from falx.core.grid import Grid, apply_affine, box_grid
 from falx.data.labels import head_labels

@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 
 from falx.atlas.atlas import check_sides, make_atlas, region_means
 from falx.atlas.files import load_atlas, read_label_table
+from falx.atlas.freesurfer_numbers import (
+    AMYGDALA,
+    HIPPOCAMPUS,
+    MESIAL,
+    MESIAL_NUMBERS,
+    PAIRS,
+    STRIATUM,
+)
 from falx.atlas.label_table import LabelRow, name_words, side_in_name
-from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL, MESIAL_NUMBERS, PAIRS, STRIATUM
 from falx.core.errors import FalxNotice, InputError
 from falx.core.grid import apply_affine
 from falx.data.labels import head_labels

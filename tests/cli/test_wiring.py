@@ -21,7 +21,7 @@ from falx.studies.genes import files as genes_files
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.reproduce import files as reproduced
 from falx.studies.reproduce import liu2024, mo2025
-from falx.studies.reproduce.items import REPRODUCED, Item
+from falx.studies.reproduce.comparison import REPRODUCED, Item
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -326,7 +326,8 @@ class Series(types.SimpleNamespace):
 
 
 def converted(heard, series: dict[str, Series | None]) -> tuple[Heard, Heard, Heard]:
-    from falx.surgery.dicom import completeness, files, inward
+    from falx.surgery.dicom import completeness, files
+    from falx.surgery.dicom import converted_series as inward
 
     heard(files, "convert", list(filter(None, series.values())))
     planes = [types.SimpleNamespace(number=n) for n in (3, 5, 5, 9)]

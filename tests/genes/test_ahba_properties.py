@@ -13,7 +13,7 @@ from falx.atlas.label_table import LabelRow
 from falx.core.errors import InputError, OptionError
 from falx.core.tables import parse_table
 from falx.genes.ahba.files import Ontology, Reannotation
-from falx.genes.ahba.ledger import Ledger
+from falx.genes.ahba.losses import Ledger
 from falx.genes.ahba.matching import labelled_voxels, match_nearest, match_stepwise
 from falx.genes.ahba.probes import annotate
 from falx.genes.ahba.regions import DonorSamples, aggregate, fill_missing, region_values

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from falx.core.errors import FalxNotice, InputError, OptionError
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.generate import Positions, distances, null_maps
+from falx.genes.nulls.lost_smoothness import (
+    covariance_after_moran,
+    covariance_after_spins,
+    restoring_matrix,
+)
 from falx.genes.nulls.moran import (
     inverse_distance_weights,
     moran_eigenvectors,
     moran_index,
     moran_maps,
-)
-from falx.genes.nulls.restore import (
-    covariance_after_moran,
-    covariance_after_spins,
-    restoring_matrix,
 )
 from falx.genes.nulls.spin import (
     centroid_points,

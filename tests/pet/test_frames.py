@@ -100,3 +100,10 @@ def test_absent_unit_is_said(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_pet(tmp_path / "none.nii.gz")
+
+
+@pytest.mark.parametrize("durations", [["10", "20"], {"first": 10}, "10 s"])
+def test_durations_that_are_no_numbers_are_refused_in_a_sentence(tmp_path, durations):
+    path = stored(tmp_path, np.ones((*SHAPE, 2)), Units="Bq/mL", FrameDuration=durations)
+    with pytest.raises(InputError, match=r"FrameDuration is no list of numbers.*\[300, 300\]"):
+        read_pet(path, frames="all")

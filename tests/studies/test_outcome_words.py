@@ -20,7 +20,7 @@ from falx.studies.outcome.rates import RateCurves, cohort_threshold, nested_thre
 from falx.studies.outcome.sound import LEAST, kept_numbers, too_few
 from falx.studies.outcome.summary import summary_lines
 from falx.studies.reproduce.answer import FLAGS, item_sections, items_as_text, summary
-from falx.studies.reproduce.items import (
+from falx.studies.reproduce.comparison import (
     CONTRADICTED,
     CONVENTION,
     EXTENSION,

@@ -13,7 +13,7 @@ from falx.core.files import read_table
 from falx.core.records import record_of
 from falx.studies.outcome.fields import page_table, rows_of
 from falx.studies.reproduce import answer, files, mo2025
-from falx.studies.reproduce.items import (
+from falx.studies.reproduce.comparison import (
     CONTRADICTED,
     CONVENTION,
     EXTENSION,

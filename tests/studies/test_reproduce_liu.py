@@ -15,7 +15,7 @@ from falx.core.files import read_table
 from falx.data.liu2024 import DURATION, PEAKS, Quartiles
 from falx.maps.inference.random_fields import FslClusterTest
 from falx.studies.reproduce import files, liu2024
-from falx.studies.reproduce.items import CONTRADICTED, CONVENTION, REPRODUCED, UNAVAILABLE
+from falx.studies.reproduce.comparison import CONTRADICTED, CONVENTION, REPRODUCED, UNAVAILABLE
 from falx.studies.reproduce.liu_genes import overlap_p
 from falx.studies.reproduce.liu_maps import largest_smoothness, lattice_misfit
 from falx.studies.reproduce.liu_people import anova_p, rank_p_bounds

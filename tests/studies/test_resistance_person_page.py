@@ -15,7 +15,7 @@ from falx.core.grid import normalisation_grid
 from falx.core.records import record_of
 from falx.images.nifti import Image, save
 from falx.images.warp import CoordinateMap, save_map
-from falx.report.in_template import in_template
+from falx.report.template_space import in_template
 from falx.studies.resistance.files import run_report_stage
 from falx.studies.resistance.person_figures import homogeneity_figure
 

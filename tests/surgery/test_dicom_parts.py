@@ -13,7 +13,13 @@ from hypothesis.extra import numpy as hnp
 from falx.core.errors import InputError, collect_notices
 from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
-from falx.surgery.dicom.inward import KEPT_FIELDS, Converted, kept_fields, pick, without_free_text
+from falx.surgery.dicom.converted_series import (
+    KEPT_FIELDS,
+    Converted,
+    kept_fields,
+    pick,
+    without_free_text,
+)
 from falx.surgery.dicom.segmentation import check_masks
 from falx.surgery.dicom.series import LPS, DonorSeries, chosen_series, onto_series, series_grid
 from falx.surgery.dicom.structure_set import inner_border, slice_contours

@@ -25,7 +25,7 @@ from falx.anatomy.structures.freesurfer import (
     merge_subfields,
     side_in_name,
 )
-from falx.atlas.numbers import MESIAL_NUMBERS
+from falx.atlas.freesurfer_numbers import MESIAL_NUMBERS
 from falx.core.errors import notify
 from falx.data.priors import structure_priors, template, tissue_priors
 from falx.images.nifti import Image

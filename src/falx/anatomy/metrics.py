@@ -14,7 +14,7 @@ from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.structures.delineation import SKIN, SKULL, Structures
 from falx.anatomy.volumes import VolumeAsymmetry, tissue_volume_mm3, volume_asymmetry
-from falx.atlas.numbers import PAIRS
+from falx.atlas.freesurfer_numbers import PAIRS
 from falx.core.errors import QualityError
 from falx.core.possible import Amount, BodyMm3, BrainMl, BrainMm3, MutualInformation, Share
 from falx.core.records import plain

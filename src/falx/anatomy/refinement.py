@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.facing import faces_left
+from falx.anatomy.mirror_invariance import faces_left
 from falx.anatomy.registration.inverse import jacobian_determinants
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.result import Segmentation

@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert, choose, and write; print what was written and what to check."""
     from falx.surgery.dicom.completeness import check_patient, check_whole
+    from falx.surgery.dicom.converted_series import pick
     from falx.surgery.dicom.files import convert, store, survey, temporary_folder
-    from falx.surgery.dicom.inward import pick
 
     label = arguments.participant_label.removeprefix("sub-")
     written = []

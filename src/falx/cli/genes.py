@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from falx.cli.knowledge import add_knowledge
+from falx.cli.gene_sources import add_knowledge
 from falx.cli.options import add_options, options_from
 from falx.genes.association_study import Settings
 from falx.genes.files import Knowledge, Surface

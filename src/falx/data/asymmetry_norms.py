@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import ndtr
 
-from falx.atlas.numbers import CEREBELLAR_CORTEX, CEREBRAL_CORTEX, PAIRS
+from falx.atlas.freesurfer_numbers import CEREBELLAR_CORTEX, CEREBRAL_CORTEX, PAIRS
 from falx.core.errors import GridError, check_range
 from falx.core.grid import Grid, is_symmetric
 from falx.core.tables import parse_table, rows_as

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.atlas.numbers import PAIRS
+from falx.atlas.freesurfer_numbers import PAIRS
 from falx.core.grid import Grid, mirror
 
 __all__ = ["receive_field"]

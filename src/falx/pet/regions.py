@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.atlas.numbers import AMYGDALA, CEREBELLAR_CORTEX, HIPPOCAMPUS, MESIAL, STRIATUM, THALAMUS
+from falx.atlas.freesurfer_numbers import (
+    AMYGDALA,
+    CEREBELLAR_CORTEX,
+    HIPPOCAMPUS,
+    MESIAL,
+    STRIATUM,
+    THALAMUS,
+)
 from falx.core.grid import SIDES, Side
 from falx.pet.asymmetry import ratio_of_means
 from falx.pet.pvc import Spread

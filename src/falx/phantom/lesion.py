@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.atlas.numbers import MESIAL
+from falx.atlas.freesurfer_numbers import MESIAL
 from falx.core.errors import InputError, check_range
 from falx.core.grid import Side, apply_affine
 from falx.phantom.heads import Head

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas.numbers import MESIAL
+from falx.atlas.freesurfer_numbers import MESIAL
 from falx.core.errors import check_option, check_range
 from falx.core.grid import SIDES, Side, opposite
 from falx.images.mirror import FLIP, mirror_image

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from falx.atlas.numbers import (
+from falx.atlas.freesurfer_numbers import (
     CEREBELLAR_CORTEX,
     CEREBRAL_CORTEX,
     MESIAL,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 from scipy import ndimage
 
-from falx.anatomy.facing import faces_left, rounded
+from falx.anatomy.mirror_invariance import faces_left, rounded
 from falx.anatomy.registration.descent import descend
 from falx.anatomy.registration.mutual_information import BINS, Evaluation, nmi
 from falx.core.errors import InputError, check_same_grid
@@ -162,7 +162,7 @@ def point_distance_mm(
 
 
 def _facing(image: Image, *, over: bool) -> Image:
-    """Finite values, turned over if asked; see :mod:`falx.anatomy.facing`."""
+    """Finite values, turned over if asked; see :mod:`falx.anatomy.mirror_invariance`."""
     facing = mirror_image(image) if over else image
     return _finite(Image(facing.data, rounded(facing.affine)))
 

@@ -1,4 +1,4 @@
-"""A segmented head turned over about the midsagittal plane; see :mod:`falx.anatomy.facing`."""
+"""A segmented head turned over; see :mod:`falx.anatomy.mirror_invariance`."""
 
 from __future__ import annotations
 

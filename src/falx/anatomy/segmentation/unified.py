@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.facing import faces_left, rounded
+from falx.anatomy.mirror_invariance import faces_left, rounded
 from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.anatomy.facing import faces_left, rounded
+from falx.anatomy.mirror_invariance import faces_left, rounded
 from falx.anatomy.quality import Check
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mixture import Mixture, class_evidence

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from falx.anatomy.structures.delineation import Structures
 from falx.anatomy.volumes import count_volumes
-from falx.atlas.numbers import MESIAL, MESIAL_NUMBERS, PAIRS
+from falx.atlas.freesurfer_numbers import MESIAL, MESIAL_NUMBERS, PAIRS
 from falx.core.errors import InputError
 from falx.core.grid import Grid, Side
 from falx.images.nifti import Image

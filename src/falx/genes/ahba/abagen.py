@@ -11,17 +11,8 @@ import numpy.typing as npt
 from falx.atlas.atlas import Atlas
 from falx.core.errors import check_option
 from falx.core.grid import Side
-from falx.genes.ahba.accounts import (
-    AhbaExpression,
-    Coordinates,
-    chosen_donors,
-    drop_samples,
-    filter_probes,
-    finish,
-    read_arrays,
-)
 from falx.genes.ahba.files import AhbaFolder, Ontology, Reannotation
-from falx.genes.ahba.ledger import Ledger
+from falx.genes.ahba.losses import Ledger
 from falx.genes.ahba.matching import LabelledVoxels, labelled_voxels, match_stepwise
 from falx.genes.ahba.normalise import NORMALISATIONS, normalise
 from falx.genes.ahba.probes import Probes, annotate
@@ -43,6 +34,15 @@ from falx.genes.ahba.samples import (
     unlike_samples,
 )
 from falx.genes.ahba.selection import SELECTIONS, Microarray, choose_probes, rnaseq_by_structure
+from falx.genes.ahba.shared_steps import (
+    AhbaExpression,
+    Coordinates,
+    chosen_donors,
+    drop_samples,
+    filter_probes,
+    finish,
+    read_arrays,
+)
 
 __all__ = ["AbagenOptions", "abagen_expression"]
 

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas
 from falx.core.errors import InputError, check_option
-from falx.genes.ahba.accounts import (
+from falx.genes.ahba.files import AhbaFolder, Reannotation
+from falx.genes.ahba.losses import Ledger
+from falx.genes.ahba.matching import labelled_voxels, match_by_class, match_nearest
+from falx.genes.ahba.normalise import normalise
+from falx.genes.ahba.probes import Probes, annotate
+from falx.genes.ahba.regions import DonorSamples, aggregate, region_values
+from falx.genes.ahba.samples import Samples, read_samples
+from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_well
+from falx.genes.ahba.shared_steps import (
     AhbaExpression,
     Coordinates,
     chosen_donors,
@@ -19,14 +27,6 @@ from falx.genes.ahba.accounts import (
     finish,
     read_arrays,
 )
-from falx.genes.ahba.files import AhbaFolder, Reannotation
-from falx.genes.ahba.ledger import Ledger
-from falx.genes.ahba.matching import labelled_voxels, match_by_class, match_nearest
-from falx.genes.ahba.normalise import normalise
-from falx.genes.ahba.probes import Probes, annotate
-from falx.genes.ahba.regions import DonorSamples, aggregate, region_values
-from falx.genes.ahba.samples import Samples, read_samples
-from falx.genes.ahba.selection import Microarray, choose_probes, rnaseq_by_well
 
 __all__ = ["BLOCKS", "BmhlabOptions", "bmhlab_expression"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from falx.core.errors import InputError
 from falx.core.tables import Table
 from falx.genes.ahba.files import AhbaFolder, Reannotation, whole_numbers
-from falx.genes.ahba.ledger import Ledger
+from falx.genes.ahba.losses import Ledger
 from falx.genes.ahba.samples import Samples
 
 __all__ = ["Probes", "above_background", "annotate"]

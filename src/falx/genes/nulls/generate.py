@@ -20,16 +20,16 @@ import numpy.typing as npt
 from falx.core.errors import InputError, check_option, check_range, notify
 from falx.core.grid import Side
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
+from falx.genes.nulls.lost_smoothness import (
+    covariance_after_moran,
+    covariance_after_spins,
+    restoring_matrix,
+)
 from falx.genes.nulls.moran import (
     inverse_distance_weights,
     moran_eigenvectors,
     moran_index,
     moran_maps,
-)
-from falx.genes.nulls.restore import (
-    covariance_after_moran,
-    covariance_after_spins,
-    restoring_matrix,
 )
 from falx.genes.nulls.spin import SpinMethod, spin_assignments
 from falx.genes.nulls.variogram import make_variogram, variogram_maps
@@ -169,7 +169,7 @@ def null_maps(
         ``{"cortex": "spin_hungarian", "subcortex": "moran"}``. A spin covers cortex only.
     restore
         Give spun maps, and maps made block by block, back the smoothness that they lose; see
-        :mod:`falx.genes.nulls.restore`. Without it spins are as published.
+        :mod:`falx.genes.nulls.lost_smoothness`. Without it spins are as published.
 
     Raises
     ------

@@ -49,8 +49,7 @@ from falx.studies.genes.configuration import (
 )
 from falx.studies.genes.enigma import enigma_table
 from falx.studies.genes.lists import blood_report, enrich_lists, imaging_genes, read_gene_list
-from falx.studies.genes.study import GenesFindings, relate
-from falx.studies.genes.writing import (
+from falx.studies.genes.output_tables import (
     components_json,
     degs_tsv,
     genes_tsv,
@@ -59,6 +58,7 @@ from falx.studies.genes.writing import (
     regulators_tsv,
     terms_tsv,
 )
+from falx.studies.genes.study import GenesFindings, relate
 
 __all__ = [
     "ExpressionFiles",

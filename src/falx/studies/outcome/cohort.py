@@ -133,10 +133,7 @@ def join_cohort(
     _check_outcomes(outcomes, len(patients))
     for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
-    found = [
-        _measured(patient) | _clinical(participants.rows[s], headers, s)
-        for s, patient in kept.items()
-    ]
+    found = [_measured(p) | _clinical(participants.rows[s], headers, s) for s, p in kept.items()]
     names = sorted({name for row in found for name in row})
     return Cohort(
         tuple(kept),

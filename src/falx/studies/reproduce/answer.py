@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from falx.report.page import Notice, Section
 from falx.studies.outcome.fields import Field, page_table
-from falx.studies.reproduce.items import (
+from falx.studies.reproduce.comparison import (
     CONTRADICTED,
     CONVENTION,
     EXTENSION,

@@ -11,7 +11,7 @@ from falx.clinical.logistic.univariate import univariate_logistic
 from falx.core.checks import Floats
 from falx.core.multiplicity import holm
 from falx.data.mo2025 import Patients
-from falx.studies.reproduce.items import REPRODUCED, Item, Value, compare
+from falx.studies.reproduce.comparison import REPRODUCED, Item, Value, compare
 
 __all__ = ["asymmetry_items"]
 

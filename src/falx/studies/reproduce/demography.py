@@ -8,7 +8,7 @@ from falx.clinical.contingency import fisher_exact
 from falx.clinical.group_tests import mann_whitney, student_t, summarise, welch_t
 from falx.core.checks import Bools
 from falx.data.mo2025 import CountRow, Patients, load_table1
-from falx.studies.reproduce.items import Item, Value, compare
+from falx.studies.reproduce.comparison import Item, Value, compare
 
 __all__ = ["demography_items"]
 

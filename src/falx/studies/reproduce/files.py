@@ -10,7 +10,7 @@ from falx.core.files import write_table, write_text
 from falx.core.records import plain
 from falx.studies.outcome.fields import rows_of
 from falx.studies.reproduce.answer import FIELDS
-from falx.studies.reproduce.items import Item
+from falx.studies.reproduce.comparison import Item
 
 __all__ = ["as_json", "write_reproduction"]
 

@@ -11,7 +11,14 @@ import numpy as np
 from falx.clinical.increment import increment
 from falx.clinical.logistic.spline_model import fit_spline, turning_points
 from falx.data.mo2025 import Patients, load_table1
-from falx.studies.reproduce.items import CONTRADICTED, EXTENSION, REPRODUCED, Item, Value, compare
+from falx.studies.reproduce.comparison import (
+    CONTRADICTED,
+    EXTENSION,
+    REPRODUCED,
+    Item,
+    Value,
+    compare,
+)
 
 __all__ = ["increment_items", "reading_items"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from falx.data.liu2024 import LIU2024_SOURCE
 from falx.report.page import render
 from falx.studies.reproduce.answer import item_sections, items_as_text
-from falx.studies.reproduce.items import Item
+from falx.studies.reproduce.comparison import Item
 from falx.studies.reproduce.liu_genes import gene_items
 from falx.studies.reproduce.liu_maps import map_items
 from falx.studies.reproduce.liu_people import people_items

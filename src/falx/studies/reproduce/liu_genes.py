@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from falx.data.liu2024 import OVERLAPS, PEAKS, ListOverlap
 from falx.genes.sets.ora import hypergeometric_tail
-from falx.studies.reproduce.items import (
+from falx.studies.reproduce.comparison import (
     CONTRADICTED,
     CONVENTION,
     REPRODUCED,

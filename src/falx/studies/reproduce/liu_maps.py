@@ -13,7 +13,7 @@ import scipy
 
 from falx.data.liu2024 import CONTRASTS, GROUP_SIZES, PEAKS, Contrast, Peak
 from falx.maps.inference.random_fields import FslClusterTest
-from falx.studies.reproduce.items import CONTRADICTED, CONVENTION, REPRODUCED, Item
+from falx.studies.reproduce.comparison import CONTRADICTED, CONVENTION, REPRODUCED, Item
 
 __all__ = ["largest_smoothness", "lattice_misfit", "map_items"]
 

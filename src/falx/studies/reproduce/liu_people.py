@@ -26,7 +26,7 @@ from falx.data.liu2024 import (
     SYNDROMES,
     Quartiles,
 )
-from falx.studies.reproduce.items import (
+from falx.studies.reproduce.comparison import (
     CONTRADICTED,
     REPRODUCED,
     UNAVAILABLE,

@@ -13,9 +13,9 @@ from falx.studies.outcome.outcome import OutcomeSettings, study_outcome
 from falx.studies.outcome.page import outcome_sections
 from falx.studies.reproduce.answer import item_sections, items_as_text
 from falx.studies.reproduce.asymmetry import asymmetry_items
+from falx.studies.reproduce.comparison import Item
 from falx.studies.reproduce.demography import demography_items
 from falx.studies.reproduce.increment import increment_items, reading_items
-from falx.studies.reproduce.items import Item
 from falx.studies.reproduce.rate import rate_items
 from falx.studies.reproduce.volumes import volume_items
 

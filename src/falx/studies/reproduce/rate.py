@@ -12,7 +12,7 @@ from falx.clinical.roc.cut_validation import nested_cut
 from falx.clinical.roc.cuts import cut_performance
 from falx.clinical.roc.resampling import cut_stability, permute_youden
 from falx.data.mo2025 import PUBLISHED_RATE_CUT, Patients
-from falx.studies.reproduce.items import CONTRADICTED, REPRODUCED, Item, Value, compare
+from falx.studies.reproduce.comparison import CONTRADICTED, REPRODUCED, Item, Value, compare
 
 __all__ = ["rate_items"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from falx.clinical.additive import AdditiveStudy, cross_validate_additive, cross_validate_linear
 from falx.data.mo2025 import Patients
-from falx.studies.reproduce.items import CONTRADICTED, UNAVAILABLE, Item, Value, compare
+from falx.studies.reproduce.comparison import CONTRADICTED, UNAVAILABLE, Item, Value, compare
 
 __all__ = ["volume_items"]
 

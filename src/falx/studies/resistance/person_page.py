@@ -13,10 +13,10 @@ from falx.bold.records import MotionRecord, RehoRecord
 from falx.data.priors import template
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
-from falx.report.in_template import in_template
 from falx.report.page import Block, Figure, Notice, Section, Table, Text
 from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
+from falx.report.template_space import in_template
 from falx.studies.resistance.person_figures import carpet_figure, homogeneity_figure, motion_figure
 
 __all__ = ["PersonContent", "RunContent", "person_sections"]

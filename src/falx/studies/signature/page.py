@@ -10,16 +10,16 @@ import numpy as np
 
 from falx.anatomy.metrics import CoregistrationMetrics
 from falx.anatomy.quality import STOPPING
-from falx.atlas.numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
+from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
 from falx.pet.norms import LIMITS, percentile_of
-from falx.report.in_template import in_template
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
+from falx.report.template_space import in_template
 from falx.studies.signature.belief import (
     certain,
     doubts,

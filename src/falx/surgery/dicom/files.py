@@ -18,8 +18,8 @@ from falx.core.files import atomic_path, read_json, write_json
 from falx.images.nifti import Image
 from falx.surgery.dicom.burned_in import mr_series
 from falx.surgery.dicom.completeness import Plane, Unreadable
+from falx.surgery.dicom.converted_series import Converted, kept_fields, without_free_text
 from falx.surgery.dicom.identity import Identity
-from falx.surgery.dicom.inward import Converted, kept_fields, without_free_text
 from falx.surgery.dicom.segmentation import segmentation_object
 from falx.surgery.dicom.series import DonorSeries, chosen_series, onto_series, series_grid
 from falx.surgery.dicom.structure_set import structure_set

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from falx.atlas.atlas import Atlas
 from falx.core.errors import InputError, check_option
 from falx.genes.ahba.files import AhbaFolder
-from falx.genes.ahba.ledger import Ledger
+from falx.genes.ahba.losses import Ledger
 from falx.genes.ahba.probes import Probes, above_background
 from falx.genes.ahba.samples import Samples
 from falx.genes.ahba.selection import Microarray
