@@ -53,7 +53,7 @@ from falx.maps.sample import Measured, Sample
 from falx.maps.settings import InferenceOptions, MapModel, SampleSettings, Selection
 from falx.maps.unequal import group_weights, members_of, variance_ratios, welch
 
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=8, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 GROUPS = ["a"] * 5 + ["b"] * 6 + ["c"] * 4
 TWO = ["a"] * 6 + ["b"] * 8
