@@ -31,7 +31,7 @@ from falx.report.figures import BLUE, GREY, ORANGE
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, ablation_mask
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=4, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 CUBE = np.diag([2.0, 2.0, 2.0, 1.0])
 
@@ -457,7 +457,7 @@ def test_results_and_series_are_written_as_they_are(name, tmp_path) -> None:
 # Data to try on
 
 
-@few
+@settings(max_examples=3, deadline=None)
 @given(SEEDS, st.sampled_from([0.0, 1.0, 3.0]))
 def test_patients_are_lower_by_what_was_asked(seed, effect) -> None:
     plain = falx.phantom_groups(seed=seed, people=3, effect=0.0)

@@ -20,7 +20,7 @@ from falx.clinical.model_validation import (
 from falx.clinical.roc.cut_validation import correct_632_plus
 from falx.core.errors import InputError, OptionError
 
-few = settings(max_examples=6, deadline=None)
+few = settings(max_examples=3, deadline=None)
 SEEDS = st.integers(0, 10_000)
 
 

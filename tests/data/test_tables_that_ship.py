@@ -272,7 +272,7 @@ def test_a_structure_has_its_own_spread_and_the_rest_that_of_its_neighbours():
     assert healthy_sd(0 * labels + 3, grid)[5, 5, 5] == pytest.approx(rms / 0.7)
 
 
-@few
+@settings(max_examples=4, deadline=None)
 @given(SEEDS, st.sampled_from([6.0, 15.0]))
 def test_fields_have_the_spread_that_was_asked_for(seed, fwhm):
     grid = Grid(

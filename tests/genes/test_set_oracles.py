@@ -35,7 +35,7 @@ from falx.genes.sets.regulators import Regulation, signed_regulators
 from falx.genes.sets.specificity import specific_sets, tissue_specificity
 from falx.genes.sets.themes import compare_lists, find_themes, kappa_matrix, theme_network
 
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=12, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 GENES = tuple(f"G{i:02d}" for i in range(30))
 
@@ -168,7 +168,7 @@ def test_ranks_that_say_nothing_are_refused():
 # The ensemble
 
 
-@few
+@settings(max_examples=4, deadline=None)
 @given(SEEDS, st.sampled_from(["pearson", "spearman"]))
 def test_ensemble_z_is_of_the_null_scores_themselves(seed, method):
     rng = np.random.default_rng(seed)

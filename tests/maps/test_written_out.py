@@ -49,11 +49,11 @@ from falx.maps.head_size import adjust_for_tiv, sample_homogeneity
 from falx.maps.linear import critical_t, fit_contrast, fit_f, standardised_residuals, t_to_z
 from falx.maps.map_sample import MapSample, adjusted_sample, sample_described
 from falx.maps.motion_correlation import motion_correlation
-from falx.maps.sample import Sample
+from falx.maps.sample import Measured, Sample
 from falx.maps.settings import InferenceOptions, MapModel, SampleSettings, Selection
 from falx.maps.unequal import group_weights, members_of, variance_ratios, welch
 
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=8, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 GROUPS = ["a"] * 5 + ["b"] * 6 + ["c"] * 4
 TWO = ["a"] * 6 + ["b"] * 8
@@ -382,11 +382,13 @@ def grid_of(shape):
 
 
 def stacked(rng, groups=TWO, tiv="none", metrics=None, **covariates):
+    """Maps of a sample; `metrics` are the numbers measured by subject."""
+    measured = {subject: Measured(numbers) for subject, numbers in (metrics or {}).items()}
     stack = rng.normal(5, 1, (len(groups), 3, 2, 2)).astype(np.float32)
     mask = np.ones((3, 2, 2), bool)
     mask[0, 0, 0] = False
     return adjusted_sample(
-        sample_of(groups, **covariates), stack, mask, grid_of(mask.shape), metrics or {}, tiv
+        sample_of(groups, **covariates), stack, mask, grid_of(mask.shape), measured, tiv
     )
 
 

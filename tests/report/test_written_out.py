@@ -49,7 +49,7 @@ from falx.report.viewer import (
     live_view,
 )
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=5, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
