@@ -21,7 +21,7 @@ from falx.anatomy.quality import Check, within
 from falx.anatomy.segmentation.mixture import Mixture
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.structures.groups import group_of
-from falx.atlas.numbers import MESIAL_NUMBERS
+from falx.atlas.freesurfer_numbers import MESIAL_NUMBERS
 from falx.data.labels import head_labels
 from falx.data.volumes import Expected, expected_structures, faces, shape_factor
 
