@@ -147,4 +147,4 @@ def test_a_peak_lies_where_it_was_planted(kind, sign) -> None:
 def test_an_extreme_is_a_maximum_or_a_minimum() -> None:
     x, event = drawn(1)
     with pytest.raises(OptionError, match="kind.*did you mean 'maximum'"):
-        bootstrap_peak(x, event, kind="maximum", rng=np.random.default_rng(0))
+        bootstrap_peak(x, event, kind="maximums", rng=np.random.default_rng(0))

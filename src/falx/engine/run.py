@@ -116,10 +116,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     """
     out = request.out.absolute()
     check_option("level", request.level, ["participant", "group"])
-    for library, (extra, does) in request.study.libraries.items():
-        check_extra_library(library, extra=extra, does=does)
-    if request.resources is not None:
-        check_installed(request.resources)
+    _check_libraries(request)
     with collect_notices() as notices:
         check_folder(out, request.dataset.index.root, request.study.name)
     for notice in notices:
@@ -163,6 +160,13 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(request.study, plan, finished, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
+
+
+def _check_libraries(request: Request) -> None:
+    for library, (extra, does) in request.study.libraries.items():
+        check_extra_library(library, extra=extra, does=does)
+    if request.resources is not None:
+        check_installed(request.resources)
 
 
 def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
