@@ -2,7 +2,7 @@
 
 ``scripts/build_volumes.py`` writes the table. Its thirteen heads (Apache-2.0, see
 ``docs/methods/priors.md``) differ in age from young to atrophic, and in how hippocampus and
-amygdala were traced, so the spread is wide there.
+amygdala were traced, so the spread is wide there. The table has no published source.
 """
 
 from __future__ import annotations

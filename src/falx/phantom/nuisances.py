@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from falx.core.errors import check_option, check_range
+from falx.core.errors import check_range
 from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
 from falx.images.resample import resample
@@ -23,7 +23,7 @@ from falx.phantom.heads import Head
 from falx.phantom.intensities import MrQuality, t1w
 from falx.phantom.lesion import atrophy
 
-__all__ = ["NUISANCES", "Observed", "observe", "regridded"]
+__all__ = ["NUISANCES", "Observed", "regridded"]
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -67,12 +67,6 @@ def regridded(head: Head, voxel_mm: npt.ArrayLike) -> Head:
     affine[:3, 3] += head.affine[:3, :3] @ (0.5 * (factor - 1.0))
     labels = resample(Image(head.labels, head.affine), Grid((x, y, z), affine), how="nearest")
     return Head(np.asarray(labels, dtype=np.int16), affine)
-
-
-def observe(head: Head, nuisance: str, rng: np.random.Generator) -> Observed:
-    """Image a head under one nuisance of :data:`NUISANCES`."""
-    check_option("nuisance", nuisance, tuple(NUISANCES))
-    return NUISANCES[nuisance](head, rng)
 
 
 def _imaged(head: Head, rng: np.random.Generator, **quality: float) -> Observed:

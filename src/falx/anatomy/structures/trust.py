@@ -5,8 +5,8 @@ that was 41 % too large. So every structure is also held against the population
 (:mod:`falx.data.volumes`), against its partner on the other side, and against the segmentation
 of the tissues, which knows nothing of structures and has other priors and another map.
 
-The limits were set on a few phantoms under :mod:`falx.phantom.nuisances`; what is known of their
-rates stands in ``docs/methods/anatomy.md``.
+There is no published source of these checks. The limits were set on a few phantoms under
+:mod:`falx.phantom.nuisances`; what is known of their rates stands in ``docs/methods/anatomy.md``.
 """
 
 from __future__ import annotations

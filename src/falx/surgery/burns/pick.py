@@ -2,7 +2,8 @@
 
 Counting gives every burn its planned rate, its planned cost and, by few draws, a share of
 placements that keep the limits. A plan worth judging is the cheapest, or the safest, of those that
-reach some rate and keep some share: it lies near the front of rate, share and cost.
+reach some rate and keep some share: it lies near the front of rate, share and cost. The thinning
+has no published source.
 """
 
 from __future__ import annotations

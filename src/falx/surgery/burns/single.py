@@ -72,7 +72,7 @@ def candidate_burns(
 ) -> Candidates:
     """Coverage of every allowed single burn that reaches signature in the hippocampus.
 
-    `kept` is what :func:`shares_kept` gave for these tracks.
+    `kept`, shape (tracks, pull-backs, radii), is what :func:`shares_kept` gave for these tracks.
     """
     points, kinds = target_voxels(scene)
     pull_backs, radii = np.array(limits.pull_backs_mm), np.array(limits.radii_mm)
