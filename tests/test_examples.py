@@ -16,7 +16,7 @@ SAYS = {
     "genes_behind_a_map": ("Genes behind a map", "planted programme"),
     "group_map": ("patients - controls", "peak_mm"),
     "outcome": ("Receiver operating characteristic", "nested cross-validation"),
-    "plan": ("Laser plan", "entry, RAS+ mm"),
+    "plan": ("Laser plan", "plans to choose from"),
     "reho": ("Regional homogeneity", "degrees of freedom left"),
     "signature": ("Metabolic signature", "Ablative rate"),
 }

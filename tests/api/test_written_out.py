@@ -56,7 +56,10 @@ def assessed(rate: float | None = 0.512) -> types.SimpleNamespace:
 
 
 def searched(*, suggested: bool, shaken: bool = True) -> types.SimpleNamespace:
-    option = some(assessment=assessed(), robustness=some(reaches=0.913) if shaken else None)
+    option = some(
+        assessment=assessed(),
+        robustness=some(reaches=0.913, holds=0.857, harmless=0.964) if shaken else None,
+    )
     return some(
         funnel=some(pairs=4000, feasible=35), options=[option] * 3,
         suggested=option if suggested else None, explanation=None if suggested else "too deep",
@@ -94,7 +97,9 @@ def test_a_suggested_plan_prints_its_track_burns_and_scores() -> None:
         "heated outside the targets, mm³": "1234",
         "length, mm": "71.25",
         "clearance, mm": "3.142",
+        "keeps every limit when misplaced": "85.7 %",
         "reaches the threshold when misplaced": "91.3 %",
+        "touches nothing when misplaced": "96.4 %",
         "notice": "look",
     }.items():
         (row,) = [line for line in text.split("\n") if line.strip().startswith(what)]
@@ -138,8 +143,8 @@ def test_a_search_gets_every_choice_where_it_belongs(looked) -> None:
     vessels = np.zeros((10, 12, 9), np.float32)
     vessels[4, 5, 6] = 1
     result = falx.plan(
-        found, vessels=(vessels, CUBE), threads=3, max_length_mm=80, threshold=0.5, margin=0.1,
-        draws=200, max_burns=1, seed=9,
+        found, vessels=(vessels, CUBE), threads=3, max_length_mm=80, threshold=0.5,
+        keep_probability=0.7, draws=200, max_burns=1, seed=9,
     )  # fmt: skip
     (structures, image, side, at), masks = looked[1]
     assert (structures, image, side, at) == (
@@ -148,7 +153,7 @@ def test_a_search_gets_every_choice_where_it_belongs(looked) -> None:
     assert masks["vessels"].data.sum() == 1 and masks["sinuses"] is None
     (scene, limits, goal), how = looked[2]
     assert scene == "scene"
-    assert limits == Limits(max_length_mm=80) and goal == Goal(threshold=0.5, margin=0.1)
+    assert limits == Limits(max_length_mm=80) and goal == Goal(threshold=0.5, keep_probability=0.7)
     assert how["placement"] == Placement(draws=200)
     assert (how["max_burns"], how["threads"]) == (1, 3)
     assert how["rng"].integers(1000) == np.random.default_rng(9).integers(1000)
@@ -173,8 +178,8 @@ def test_what_is_no_signature_and_no_choice_is_refused() -> None:
         falx.plan(signature_of(), max_lenght_mm=80)
     with pytest.raises(OptionError, match="threshold is out of range"):
         falx.plan(signature_of(), threshold=1.5)
-    assert planning._rules({"seed": 4, "margin": 0.2}) == (
-        Limits(), Goal(margin=0.2), Placement(), Search(seed=4),
+    assert planning._rules({"seed": 4, "keep_probability": 0.2}) == (
+        Limits(), Goal(keep_probability=0.2), Placement(), Search(seed=4),
     )  # fmt: skip
 
 

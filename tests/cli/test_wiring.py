@@ -263,8 +263,8 @@ def no_record(monkeypatch) -> list[tuple]:
     return asked
 
 
-@pytest.mark.parametrize(("suggested", "code"), [("A", 0), (None, 1)])
-def test_no_suggested_plan_gives_code_1(
+@pytest.mark.parametrize(("suggested", "code"), [("A", 0), (None, 0)])
+def test_no_suggested_plan_is_an_answer(
     falx: Run, heard, no_record, tmp_path, suggested, code
 ) -> None:
     found, staged = planned(heard, suggested)

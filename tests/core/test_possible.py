@@ -148,9 +148,10 @@ RECORDS = (
 WORDS = ("p_", "_p", "share", "percent", "rate", "asymmetry", "dice", "overlap", "_mm3", "reho",
          "probability", "auc", "confidence")  # fmt: skip
 UNBOUNDED = {
-    "Burn.tip_offset_mm", "FitMetrics.last_gain_nats_per_sample", "Goal.probability",
+    "Burn.tip_offset_mm", "FitMetrics.last_gain_nats_per_sample", "Goal.harmless_probability",
+    "Goal.keep_probability", "Goal.probability",
     "InferenceOptions.cluster_p", "InferenceOptions.voxel_p", "Prognosis.auc_corrected",
-    "SeededPlacement.tip_sd_mm", "VolumeAsymmetry.difference_mm3",
+    "VolumeAsymmetry.difference_mm3",
 }  # fmt: skip
 """Signed differences, an area less its optimism, and settings, which have ranges elsewhere."""
 

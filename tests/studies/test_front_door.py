@@ -134,7 +134,7 @@ def test_results_print_and_draw_themselves(chain, rates, tmp_path) -> None:
 def test_a_plan_is_that_of_the_stage(chain, out, tmp_path) -> None:
     given = dict.fromkeys((*NEEDED, *OFFERED, "vessels", "sinuses", "user_plan"))
     outputs = PlanOutputs.below(tmp_path, "01", scored=False)
-    goal = Goal(threshold=0.2, probability=0.5, keep_probability=0.2, harmless_probability=0.2)
+    goal = Goal(threshold=0.2, probability=0.5, keep_probability=0.0, harmless_probability=0.0)
     choices = PlanChoices(
         Limits(max_angle_deg=45), goal, Placement(draws=200), Search(max_burns=1)
     )
@@ -144,7 +144,7 @@ def test_a_plan_is_that_of_the_stage(chain, out, tmp_path) -> None:
     document = json.loads(outputs.plan_json.read_text(encoding="utf-8"))
     found = falx.plan(
         chain[-1], max_burns=1, draws=200, max_angle_deg=45,
-        threshold=0.2, probability=0.5, keep_probability=0.2, harmless_probability=0.2,
+        threshold=0.2, probability=0.5, keep_probability=0.0, harmless_probability=0.0,
     )  # fmt: skip
     assert len(found.found.options) == len(document["options"]) > 0
     assert found.found.candidates == document["candidates"]

@@ -61,7 +61,7 @@ def test_spin_needs_to_know_the_cortex(made, genes):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "the table is empty"),
+        (b"", "the file is empty"),
         (b"region,G1,G2\nr0,1,2\nr1,1,2,3\n", "line 3 has 4 cells, others have 3"),
         (bytes(range(256)), "not a text that can be read"),
         (b"\x1f\x8b\x08\x00\x00", "truncated or damaged"),
@@ -121,5 +121,5 @@ def test_a_folder_is_no_map(genes):
 @pytest.mark.parametrize("content", [b"", bytes(range(256))])
 def test_counts_that_cannot_be_read(tmp_path, content):
     (tmp_path / "counts.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"counts\.csv: the (table is empty|table is not a text)"):
+    with pytest.raises(InputError, match=r"counts\.csv: the (file is empty|table is not a text)"):
         read_counts(source_text(tmp_path / "counts.csv"))

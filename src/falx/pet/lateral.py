@@ -48,7 +48,7 @@ def regional_chance(asymmetry: float, standard_error: float) -> float:
     Examples
     --------
     >>> round(regional_chance(-0.15, 0.02), 4), round(regional_chance(0.05, 0.02), 2)
-    (0.0002, 0.22)
+    (0.0002, 0.21)
     """
     usual = float(np.hypot(standard_error, asymmetry_norms()["hippocampus"].about_zero))
     return 2.0 * float(ndtr(-abs(asymmetry) / usual))

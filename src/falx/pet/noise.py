@@ -97,7 +97,7 @@ class Noise:
         --------
         >>> turned = np.eye(4)[[2, 0, 1, 3]]
         >>> Noise(Image(np.ones((2, 3, 4)), turned), np.array([5.0, 6.0, 7.0])).stored().fwhm_mm
-        array([6., 7., 5.])
+        array([7., 5., 6.])
         """
         sd = as_stored(self.sd.data, self.sd.affine)
         alike = np.abs(sd.affine[:3, :3].T @ self.sd.affine[:3, :3])

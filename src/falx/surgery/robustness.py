@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.grid import apply_affine
-from falx.core.possible import Share
+from falx.core.possible import BrainMm3, Share
 from falx.core.threads import kernel_threads
 from falx.surgery.burns.misplaced import BITS, TOUCHED, WALK_MM, Draws, judged, outside_mm3
 from falx.surgery.tracks.geometry import LaserPlan
@@ -98,7 +98,7 @@ class Robustness:
     harmless: Share
     low_rate: Share
     median_rate: Share
-    outside_mm3: float
+    outside_mm3: BrainMm3
     broken: Broken
     threshold: float
     draws: int
