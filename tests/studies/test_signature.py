@@ -108,9 +108,9 @@ def test_an_empty_signature_passes_every_later_stage(bids, out, tmp_path, capsys
     assert "Nothing on the right is certain" in page
     assert "no share of the hippocampus, which holds no signature" in page
     capsys.readouterr()
-    assert main(["plan", str(copy), "--participant-label", "01", "--draws", "200"]) == 2
-    said = capsys.readouterr().err.replace("\n", " ")
-    assert "no plan: there is no signature in the right hippocampus" in said
+    assert main(["plan", str(copy), "--participant-label", "01", "--draws", "200"]) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "No plan is suggested. The signature is empty" in said
 
 
 def test_outputs_are_a_valid_derivatives_dataset(out) -> None:

@@ -322,7 +322,8 @@ def _resel_voxels(maps: HalfMaps) -> float:
             second = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
             both = maps.where[first] & maps.where[second]
             a, b = half[first][both].astype(np.float64), half[second][both].astype(np.float64)
-            products[axis] += a @ b, a @ a, b @ b
+            # Not by dot products, whose sums depend on the number of threads.
+            products[axis] += np.sum(a * b), np.sum(a * a), np.sum(b * b)
     correlation = products[:, 0] / np.sqrt(products[:, 1] * products[:, 2])
     bounded = np.clip(correlation, 1e-3, 0.9999)
     widths = np.sqrt(8.0 * np.log(2.0)) / np.sqrt(-4.0 * np.log(bounded))

@@ -191,7 +191,9 @@ class _LocalFit:
             second = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
             both = self.inside[first] & self.inside[second]
             a, b = (residual[part][both].astype(np.float64) for part in (first, second))
-            found[axis] = float(a @ b) / max(float(np.sqrt((a @ a) * (b @ b))), 1e-12)
+            # Not by dot products, whose sums depend on the number of threads.
+            power = np.sum(a * a) * np.sum(b * b)
+            found[axis] = float(np.sum(a * b)) / max(float(np.sqrt(power)), 1e-12)
         return found
 
 

@@ -95,7 +95,9 @@ def _filter_sigma_mm(noise: Floats, domain: npt.NDArray[np.bool_], grid: Grid) -
         second = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
         both = domain[first] & domain[second]
         a, b = noise[first][both].astype(np.float64), noise[second][both].astype(np.float64)
-        correlation = float(a @ b) / max(float(np.sqrt((a @ a) * (b @ b))), 1e-12)
+        # Not by dot products, whose sums depend on the number of threads.
+        power = np.sum(a * a) * np.sum(b * b)
+        correlation = float(np.sum(a * b)) / max(float(np.sqrt(power)), 1e-12)
         if correlation > 0.0:
             sigmas[axis] = size_mm / np.sqrt(-4.0 * np.log(min(correlation, 0.99)))
     return sigmas

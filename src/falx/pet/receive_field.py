@@ -62,11 +62,13 @@ def receive_field(
     weights = np.ones(len(values))
     for _ in range(ROUNDS):
         weighted = terms * weights[:, None]
-        solution = np.linalg.lstsq(weighted.T @ terms, weighted.T @ values, rcond=1e-10)[0]
-        residual = values - terms @ solution
+        # Summed by einsum, since the sums of a matrix product depend on the number of threads.
+        square, right = np.einsum("ni,nj->ij", weighted, terms), weighted.T * values
+        solution = np.linalg.lstsq(square, right.sum(axis=1), rcond=1e-10)[0]
+        residual = values - np.einsum("ni,i->n", terms, solution)
         spread = max(float(np.median(np.abs(residual))) / 0.6745, 1e-6)
         weights = np.clip(1.0 - (residual / (TUKEY * spread)) ** 2, 0.0, None) ** 2
-    field = (_terms(at.reshape(-1, 3)) @ solution).reshape(grid.shape)
+    field = np.einsum("ni,i->n", _terms(at.reshape(-1, 3)), solution).reshape(grid.shape)
     field -= float(np.average(field[chosen], weights=weights))
     cut = np.clip(field, -np.log(3.0), np.log(3.0))
     return np.asarray(np.exp(cut), dtype=np.float32)
