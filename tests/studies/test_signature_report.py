@@ -90,12 +90,14 @@ def test_the_page_says_what_was_found(page) -> None:
     assert "sub-07 · metabolic signature" in text
     assert "Focus on the left, from the declared focus" in text
     first = (
-        "Certain on the left: 0.8 ml of grey matter is lower than its mirror image by more than "
+        "Found on the left: 0.8 ml of grey matter is lower than its mirror image by more than "
         "noise and healthy asymmetry account for, at an expected false-discovery rate of 12% "
         "(95% interval 4% to 25%), in 1 focus; the most certain, 0.8 ml, 70% of it in the left "
         "hippocampus"
     )
     headline = "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 of healthy"
+    assert "held the truth in 14 of 17: it is rather too narrow" in text
+    assert "the ablative rate too high: by .085 on average" in text
     assert "amygdala: not defined (regional activities" in text
     assert "which blur makes smaller: -0.200, -0.200" in text
     published = "(PET not corrected, z + 5 scale, index ≤ -0.0578, both sides) mark 0.9 ml"
@@ -134,7 +136,7 @@ def test_an_empty_signature_is_a_result_of_its_own(pictures) -> None:
     assert "Nothing on the left is certain: no cluster of low asymmetry is rarer than 5%" in text
     assert "(smallest P 0.4). That excludes no focus" in text
     assert "suggests no side: no focus was found" in text
-    assert "Foci of the whole brain" not in text and "Certain on" not in text
+    assert "Foci of the whole brain" not in text and "Found on" not in text
 
 
 def test_a_pet_without_known_noise_has_nothing_certain(pictures) -> None:
@@ -157,7 +159,7 @@ def test_a_threshold_is_said_to_hold_mostly_noise_and_another_side_is_warned_of(
     page = signature_page(results(replace(known, signature=other)), pictures)
     text = words(page)
     said = "By the definition of this run, threshold (index -0.06 on the proportional scale; PET "
-    assert text.index("Certain on the right: 0.8 ml") < text.index(said)
+    assert text.index("Found on the right: 0.8 ml") < text.index(said)
     assert "the signature is 31.7 ml; below a single threshold most can be noise" in text
     assert "suggests the right" in text and "PET corrected by mg3" in text
 

@@ -31,7 +31,7 @@ def certain(signature: SignatureMetrics, pet: PetMetrics) -> str:
         )
     first = found.foci[0]
     return (
-        f"Certain {where}: {_ml(found.volume_mm3)} of grey matter is lower than its mirror image "
+        f"Found {where}: {_ml(found.volume_mm3)} of grey matter is lower than its mirror image "
         f"by more than noise and healthy asymmetry account for, {_false_share(found)}, in "
         f"{_count(found.foci)}; the most certain, {_ml(first.volume_mm3)}, {_held(first)}, mean "
         f"asymmetry {first.mean_asymmetry:+.3f}, P = {first.probability:.2g} that an image "
@@ -70,7 +70,10 @@ def doubts(signature: SignatureMetrics) -> list[str]:
     limits = (
         f"Noise and healthy asymmetry together give the index of a voxel an SD of {usual:.3f} "
         f"(noise {found.noise_sd:.3f}). The healthy part is that of old people, with an assumed "
-        "smoothness; error rates were measured on phantoms only."
+        "smoothness; error rates were measured on phantoms only. With healthy asymmetry in them, "
+        "the interval of the false share held the truth in 14 of 17: it is rather too narrow. "
+        "A mask that keeps to what is sure makes the ablative rate too high: by .085 on average, "
+        "by .205 at worst; the share of the structure itself was nearer the truth."
     )
     said = [limits]
     if found.refuted:
