@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,14 @@ from falx.maps.inference.smoothness import (
     spm_smoothness,
 )
 from falx.maps.inference.tfce import tfce
-from falx.maps.linear import ContrastFit, critical_t, fit_contrast, standardised_residuals
+from falx.maps.inference.true_discoveries import TrueDiscoveries, calibrated, tail_table
+from falx.maps.linear import (
+    ContrastFit,
+    critical_t,
+    fit_contrast,
+    standardised_residuals,
+    two_tailed,
+)
 from falx.maps.settings import CORRECTIONS, InferenceOptions
 from falx.maps.unequal import VarianceRatio, variance_ratios
 
@@ -93,6 +101,8 @@ class GroupMap:
         All clusters beyond it, the largest first.
     variance
         How the groups differ in it; empty where no groups were told.
+    true_discoveries
+        What bounds the voxels of any set that truly differ; None without permutations.
     """
 
     fit: ContrastFit
@@ -109,6 +119,13 @@ class GroupMap:
     null: MaximaNull | None
     options: InferenceOptions
     variance: tuple[VarianceRatio, ...] = ()
+    true_discoveries: TrueDiscoveries | None = None
+
+    def at_least(self, rows: npt.NDArray[np.integer]) -> int | None:
+        """Voxels that at least differ among some, shape (s,), which may be chosen afterwards."""
+        if self.true_discoveries is None:
+            return None
+        return self.true_discoveries.at_least(two_tailed(self.fit.t[rows], self.fit.dof))
 
     @property
     def plan(self) -> PermutationPlan | None:
@@ -185,13 +202,15 @@ def compare(
     neighbours = neighbour_table(mask, chosen.connectivity)
     threshold = critical_t(chosen.voxel_p, fit.dof, two_tailed=chosen.two_tailed)
     enhanced = tfce(fit.t, neighbours) if chosen.enhance else None
-    null = None
+    null = found = None
     if chosen.n_permutations > 1:
         plan = _plan(len(data), design, contrast, rng, unequal, blocks, chosen.n_permutations)
-        spatial = SpatialStatistics(neighbours, (threshold,), chosen.enhance)
+        tails = tail_table(partial(two_tailed, dof=fit.dof))
+        spatial = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails)
         null = permutation_null(
             data, design, contrast, plan, spatial=spatial, groups=unequal, threads=threads
         )
+        found = calibrated(null.ratios, data.shape[1], chosen.cluster_p)
     return GroupMap(
         fit=fit,
         q=scipy.stats.false_discovery_control(fit.p * (2 if chosen.two_tailed else 1)),
@@ -210,6 +229,7 @@ def compare(
         null=null,
         options=chosen,
         variance=ratios,
+        true_discoveries=found,
     )
 
 

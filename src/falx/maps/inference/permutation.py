@@ -40,6 +40,7 @@ from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
 from falx.maps.inference.clusters import cluster_maxima
 from falx.maps.inference.tfce import tfce
+from falx.maps.inference.true_discoveries import least_ratio
 from falx.maps.linear import check_data
 from falx.maps.unequal import StudentisedForm, studentised_form
 
@@ -53,6 +54,7 @@ __all__ = [
     "permuted_rows",
     "permuted_t",
     "sign_plan",
+    "spatial_null",
     "studentised_t",
     "unit_residuals",
 ]
@@ -125,11 +127,15 @@ class SpatialStatistics:
         Cluster-forming thresholds of |t|.
     enhance
         Whether the maximum of TFCE is recorded.
+    tails
+        Shape (bins,): :func:`falx.maps.inference.true_discoveries.tail_table` of the statistic,
+        where true discoveries are to be bounded.
     """
 
     neighbours: npt.NDArray[np.int32]
     thresholds: tuple[float, ...] = ()
     enhance: bool = False
+    tails: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +150,8 @@ class MaximaNull:
         Shape (N, thresholds): largest cluster in voxels, heaviest in t above threshold.
     tfce
         Shape (N,): largest TFCE, or None.
+    ratios
+        Shape (N,): what bounds true discoveries, or None.
     """
 
     t: npt.NDArray[np.float64]
@@ -151,6 +159,7 @@ class MaximaNull:
     mass: npt.NDArray[np.float64]
     tfce: npt.NDArray[np.float64] | None
     plan: PermutationPlan
+    ratios: npt.NDArray[np.float64] | None = None
 
     @staticmethod
     def p_value(observed: npt.ArrayLike, null: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -298,7 +307,7 @@ def permutation_null(
         if spatial is None:
             t = _max_studentised(unit, form, plan, threads)
             return MaximaNull(t, np.empty((len(plan), 0)), np.empty((len(plan), 0)), None, plan)
-        return _spatial_null(partial(studentised_t, unit, form, plan), plan, spatial, threads)
+        return spatial_null(partial(studentised_t, unit, form, plan), plan, spatial, threads)
     moving = moving_nuisance(parts.nuisance)
     if spatial is None:
         r2 = _max_r2(unit, parts.effect, moving, plan.orders, threads)
@@ -308,7 +317,7 @@ def permutation_null(
     def maps(chosen: slice) -> npt.NDArray[np.float64]:
         return permuted_t(unit, parts, moving, plan.orders[chosen])
 
-    return _spatial_null(maps, plan, spatial, threads)
+    return spatial_null(maps, plan, spatial, threads)
 
 
 def _relabelings(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -521,14 +530,14 @@ def _square_studentised(product, effect, taken, squares):  # type: ignore[no-unt
             first[v] = x * x / (rest[v] - b * last[v] * last[v] + FLOOR * kept[v])
 
 
-def _spatial_null(
+def spatial_null(
     maps: Callable[[slice], npt.NDArray[np.float64]],
     plan: PermutationPlan,
     spatial: SpatialStatistics,
     threads: int,
 ) -> MaximaNull:
     """Whole maps of t, a few at a time, with what is asked of their clusters."""
-    t_max, enhanced = np.empty(len(plan)), np.zeros(len(plan))
+    t_max, enhanced, ratios = np.empty(len(plan)), np.zeros(len(plan)), np.zeros(len(plan))
     extent = np.zeros((len(plan), len(spatial.thresholds)))
     mass = np.zeros_like(extent)
 
@@ -539,7 +548,16 @@ def _spatial_null(
                 extent[k, j], mass[k, j] = cluster_maxima(t, spatial.neighbours, threshold)
             if spatial.enhance:
                 enhanced[k] = np.abs(tfce(t, spatial.neighbours)).max()
+            if spatial.tails is not None:
+                ratios[k] = least_ratio(t, spatial.tails)
 
     with blas_threads(1):
         over_blocks(scan, len(plan), block=_MAPS, threads=threads)
-    return MaximaNull(t_max, extent, mass, enhanced if spatial.enhance else None, plan)
+    return MaximaNull(
+        t_max,
+        extent,
+        mass,
+        enhanced if spatial.enhance else None,
+        plan,
+        None if spatial.tails is None else ratios,
+    )
