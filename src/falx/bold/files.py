@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.files import load_matrix
+from falx.bold.measures import measure
 from falx.bold.motion import realign, realign_to_mean
 from falx.bold.normalise import average_run
-from falx.bold.records import MotionRecord, RehoRecord
+from falx.bold.records import MeasureRecord, MotionRecord, RehoRecord
 from falx.bold.reho_run import Nuisance, cleaned_series, homogeneity_maps
 from falx.bold.run import BoldRun, check_repetition_time, slice_order
 from falx.bold.series import TemplateSeries
-from falx.bold.settings import MotionSettings, RehoSettings, SliceShift
+from falx.bold.settings import MeasureSettings, MotionSettings, RehoSettings, SliceShift
 from falx.bold.tissue import TissueSignals, tissue_signals
 from falx.core.errors import collect_notices
 from falx.core.files import atomic_path, read_record, write_json
@@ -30,7 +31,16 @@ from falx.images.nifti import load, load_mask, save
 from falx.images.warp import load_map
 from falx.maps.inference.smoothness import fsl_smoothness
 
-__all__ = ["MotionFiles", "RehoFiles", "Sidecar", "motion_stage", "reho_stage"]
+__all__ = [
+    "MeasureFiles",
+    "MotionFiles",
+    "RehoFiles",
+    "RunFiles",
+    "Sidecar",
+    "measure_stage",
+    "motion_stage",
+    "reho_stage",
+]
 
 CARPET_VOXELS = 1500
 SHARE, POSITIVE = Possible(0, 1), Possible(0, math.inf)
@@ -71,8 +81,8 @@ class MotionFiles:
 
 
 @dataclass(frozen=True)
-class RehoFiles:
-    """Files of the ReHo stage.
+class RunFiles:
+    """What a run is brought to template space with.
 
     Parameters
     ----------
@@ -84,6 +94,23 @@ class RehoFiles:
         Input: coordinate map, template grid → T1w mm.
     brain_mask, wm, csf
         Inputs on the T1w grid.
+    """
+
+    bold: Path
+    motion: Path
+    matrix: Path
+    to_native: Path
+    brain_mask: Path
+    wm: Path
+    csf: Path
+
+
+@dataclass(frozen=True)
+class RehoFiles(RunFiles):
+    """Files of the ReHo stage.
+
+    Parameters
+    ----------
     reho, smoothed, share
         Outputs in template space: Kendall's W, and smoothed its z map and its share of the
         mean (zReHo and mReHo).
@@ -95,19 +122,38 @@ class RehoFiles:
         Output: JSON of :class:`falx.bold.records.RehoRecord`.
     """
 
-    bold: Path
-    motion: Path
-    matrix: Path
-    to_native: Path
-    brain_mask: Path
-    wm: Path
-    csf: Path
     reho: Path
     smoothed: Path
     share: Path
     neighbours_used: Path
     mask: Path
     carpet: Path
+    metrics: Path
+
+
+@dataclass(frozen=True)
+class MeasureFiles(RunFiles):
+    """Files of the stage of further measures.
+
+    Parameters
+    ----------
+    alff, falff, degree, vmhc, seed
+        Outputs in template space: smoothed maps on the scale of
+        :data:`falx.bold.measures.MEASURES`; zero outside the brain.
+    mask, vmhc_mask
+        Outputs in template space: voxels that have values, and those whose mirrored voxel has
+        one too.
+    metrics
+        Output: JSON of :class:`falx.bold.records.MeasureRecord`.
+    """
+
+    alff: Path
+    falff: Path
+    degree: Path
+    vmhc: Path
+    seed: Path
+    mask: Path
+    vmhc_mask: Path
     metrics: Path
 
 
@@ -143,11 +189,7 @@ def reho_stage(
     moved = read_record(MotionRecord, files.motion)
     grid = normalisation_grid(settings.voxel_mm)
     with collect_notices() as notices:
-        space = _series(files, moved, sidecar, shift, settings, threads)
-        spikes = np.zeros(moved.volumes, bool)
-        spikes[list(moved.spikes)] = True
-        tissues = _tissues(space, files, settings)
-        nuisance = Nuisance.of_run(moved.parameters, spikes, tissues, space.series, settings)
+        space, nuisance = _in_template(files, moved, sidecar, shift, settings, threads)
         cleaned, basis = cleaned_series(
             space.series, nuisance.columns, moved.repetition_time_s, settings, threads=threads
         )
@@ -175,8 +217,56 @@ def reho_stage(
     write_json(files.metrics, plain(record))
 
 
+def measure_stage(
+    files: MeasureFiles,
+    sidecar: Sidecar,
+    shift: SliceShift,
+    cleaning: RehoSettings,
+    settings: MeasureSettings,
+    *,
+    threads: int = 1,
+) -> None:
+    """Measure amplitudes and connectivities of the run that regional homogeneity is taken of."""
+    moved = read_record(MotionRecord, files.motion)
+    grid = normalisation_grid(cleaning.voxel_mm)
+    with collect_notices() as notices:
+        space, nuisance = _in_template(files, moved, sidecar, shift, cleaning, threads)
+        found = measure(
+            space.series,
+            nuisance.columns,
+            space.mask,
+            grid,
+            moved.repetition_time_s,
+            cleaning,
+            settings,
+            threads=threads,
+        )
+    maps = found.maps(space.mask, grid, cleaning)
+    for name, volume in maps.items():
+        save(getattr(files, name), np.nan_to_num(volume), grid.affine)
+    save(files.mask, space.mask, grid.affine)
+    save(files.vmhc_mask, space.mask & np.isfinite(maps["vmhc"]), grid.affine)
+    write_json(files.metrics, plain(MeasureRecord.of(found, settings, moved, notices)))
+
+
+def _in_template(
+    files: RunFiles,
+    moved: MotionRecord,
+    sidecar: Sidecar,
+    shift: SliceShift,
+    settings: RehoSettings,
+    threads: int,
+) -> tuple[TemplateSeries, Nuisance]:
+    """Bring a run to the template, with the signals to take out."""
+    space = _series(files, moved, sidecar, shift, settings, threads)
+    spikes = np.zeros(moved.volumes, bool)
+    spikes[list(moved.spikes)] = True
+    tissues = _tissues(space, files, settings)
+    return space, Nuisance.of_run(moved.parameters, spikes, tissues, space.series, settings)
+
+
 def _series(
-    files: RehoFiles,
+    files: RunFiles,
     moved: MotionRecord,
     sidecar: Sidecar,
     shift: SliceShift,
@@ -200,7 +290,7 @@ def _series(
 
 
 def _tissues(
-    space: TemplateSeries, files: RehoFiles, settings: RehoSettings
+    space: TemplateSeries, files: RunFiles, settings: RehoSettings
 ) -> dict[str, TissueSignals]:
     """Signals of white matter and CSF."""
     asked = (

@@ -113,7 +113,7 @@ class Stage:
     level
         ``"participant"`` or ``"group"``.
     needs
-        Group stages only: configuration keys; where one is empty, the stage is left out.
+        Configuration keys; where one is empty or off, the stage is left out.
         ``"genes.expression|genes.ahba"`` asks for either.
     """
 
@@ -159,6 +159,10 @@ class Stage:
         if "threads" in inspect.signature(function).parameters:
             left["threads"] = threads
         self.run(**given, **left)
+
+    def wanted(self, values: Mapping[str, object]) -> bool:
+        """Tell whether the configuration, values by key, asks for the stage."""
+        return all(any(values[key] for key in need.split("|")) for need in self.needs)
 
     @property
     def sources(self) -> dict[str, Source]:

@@ -44,7 +44,7 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
     group = _Group(study, dataset, values, out)
     lacks: dict[str, _LackingError] = {}
     for stage in study.at("group"):
-        if all(any(values[key] for key in need.split("|")) for need in stage.needs):
+        if stage.wanted(values):
             try:
                 group.add(stage)
             except _LackingError as lack:

@@ -74,6 +74,8 @@ class _Subject:
     def plan(self) -> tuple[list[Job], list[Exclusion]]:
         omitted = []
         for stage in self.study.at("participant"):
+            if not stage.wanted(self.values):
+                continue
             try:
                 self.jobs[stage.name] = self._job(stage)
             except _LackingError as lack:

@@ -29,7 +29,7 @@ from falx.maps.inference.permutation import (
     spatial_null,
     unit_residuals,
 )
-from falx.maps.inference.true_discoveries import TrueDiscoveries, calibrated, tail_table
+from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
 from falx.maps.linear import FFit, effect_space, fit_f
 from falx.maps.settings import InferenceOptions
 from falx.maps.unequal import VarianceRatio, variance_ratios
@@ -86,7 +86,7 @@ class EffectMap:
     true_discoveries: TrueDiscoveries | None = None
 
     def at_least(self, rows: npt.NDArray[np.integer]) -> int | None:
-        """Voxels that at least differ among some, as :meth:`GroupMap.at_least`."""
+        """Voxels that at least differ among some, shape (s,), as :meth:`GroupMap.at_least`."""
         if self.true_discoveries is None:
             return None
         f = scipy.stats.f(self.fit.dof_effect, self.fit.dof_error)
@@ -169,9 +169,7 @@ def compare_groups(
         plan=None if null is None else null.plan,
         options=chosen,
         variance=() if groups is None else variance_ratios(data, design, groups),
-        true_discoveries=None
-        if null is None
-        else calibrated(null.ratios, data.shape[1], chosen.cluster_p),
+        true_discoveries=None if null is None else null.discoveries(chosen.cluster_p),
     )
 
 

@@ -32,7 +32,7 @@ from falx.maps.inference.smoothness import (
     spm_smoothness,
 )
 from falx.maps.inference.tfce import tfce
-from falx.maps.inference.true_discoveries import TrueDiscoveries, calibrated, tail_table
+from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
 from falx.maps.linear import (
     ContrastFit,
     critical_t,
@@ -202,15 +202,12 @@ def compare(
     neighbours = neighbour_table(mask, chosen.connectivity)
     threshold = critical_t(chosen.voxel_p, fit.dof, two_tailed=chosen.two_tailed)
     enhanced = tfce(fit.t, neighbours) if chosen.enhance else None
-    null = found = None
+    null = None
     if chosen.n_permutations > 1:
         plan = _plan(len(data), design, contrast, rng, unequal, blocks, chosen.n_permutations)
         tails = tail_table(partial(two_tailed, dof=fit.dof))
-        spatial = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails)
-        null = permutation_null(
-            data, design, contrast, plan, spatial=spatial, groups=unequal, threads=threads
-        )
-        found = calibrated(null.ratios, data.shape[1], chosen.cluster_p)
+        seen = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails)
+        null = permutation_null(data, design, contrast, plan, seen, unequal, threads)
     return GroupMap(
         fit=fit,
         q=scipy.stats.false_discovery_control(fit.p * (2 if chosen.two_tailed else 1)),
@@ -229,7 +226,7 @@ def compare(
         null=null,
         options=chosen,
         variance=ratios,
-        true_discoveries=found,
+        true_discoveries=None if null is None else null.discoveries(chosen.cluster_p),
     )
 
 

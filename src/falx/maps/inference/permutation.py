@@ -40,7 +40,7 @@ from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
 from falx.maps.inference.clusters import cluster_maxima
 from falx.maps.inference.tfce import tfce
-from falx.maps.inference.true_discoveries import least_ratio
+from falx.maps.inference.true_discoveries import TrueDiscoveries, calibrated, least_ratio
 from falx.maps.linear import check_data
 from falx.maps.unequal import StudentisedForm, studentised_form
 
@@ -151,7 +151,7 @@ class MaximaNull:
     tfce
         Shape (N,): largest TFCE, or None.
     ratios
-        Shape (N,): what bounds true discoveries, or None.
+        Shape (N,): what bounds true discoveries in maps of so many `voxels`, or None.
     """
 
     t: npt.NDArray[np.float64]
@@ -160,6 +160,11 @@ class MaximaNull:
     tfce: npt.NDArray[np.float64] | None
     plan: PermutationPlan
     ratios: npt.NDArray[np.float64] | None = None
+    voxels: int = 0
+
+    def discoveries(self, alpha: float) -> TrueDiscoveries | None:
+        """Return what bounds true discoveries with a confidence of 1 - alpha."""
+        return None if self.ratios is None else calibrated(self.ratios, self.voxels, alpha)
 
     @staticmethod
     def p_value(observed: npt.ArrayLike, null: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -282,7 +287,6 @@ def permutation_null(
     design: Design,
     contrast: npt.NDArray[np.floating],
     plan: PermutationPlan,
-    *,
     spatial: SpatialStatistics | None = None,
     groups: Sequence[str] | None = None,
     threads: int = 1,
@@ -536,7 +540,7 @@ def spatial_null(
     spatial: SpatialStatistics,
     threads: int,
 ) -> MaximaNull:
-    """Whole maps of t, a few at a time, with what is asked of their clusters."""
+    """Record what is asked of whole maps, shape (N, V) from `maps`, a few at a time."""
     t_max, enhanced, ratios = np.empty(len(plan)), np.zeros(len(plan)), np.zeros(len(plan))
     extent = np.zeros((len(plan), len(spatial.thresholds)))
     mass = np.zeros_like(extent)
@@ -560,4 +564,5 @@ def spatial_null(
         enhanced if spatial.enhance else None,
         plan,
         None if spatial.tails is None else ratios,
+        len(spatial.neighbours),
     )

@@ -97,15 +97,13 @@ def least_ratio(statistic, tails):  # type: ignore[no-untyped-def]
     return ratio
 
 
-def calibrated(
-    ratios: npt.NDArray[np.float64] | None, voxels: int, alpha: float
-) -> TrueDiscoveries | None:
+def calibrated(ratios: npt.NDArray[np.float64], voxels: int, alpha: float) -> TrueDiscoveries:
     """Choose λ so that at most a share alpha of the rearrangements, shape (N,), lie below it.
 
     Parameters
     ----------
     ratios
-        λ_k of every rearrangement, the identity included; None where they were not recorded.
+        λ_k of every rearrangement, the identity included.
     voxels
         m.
 
@@ -114,7 +112,5 @@ def calibrated(
     >>> calibrated(np.linspace(0.01, 1, 100), 5000, 0.05)
     TrueDiscoveries(slope=0.06, voxels=5000, confidence=0.95)
     """
-    if ratios is None:
-        return None
     ordered = np.sort(ratios)
     return TrueDiscoveries(float(ordered[int(np.floor(alpha * len(ordered)))]), voxels, 1 - alpha)

@@ -9,8 +9,9 @@ from typing import TypedDict
 from falx.anatomy.files import coregister_stage, grey_volume_stage
 from falx.anatomy.morphometry import GreySettings
 from falx.bids.derivative import output_path
-from falx.bold.files import motion_stage, reho_stage
-from falx.bold.settings import MotionSettings, RehoSettings, SliceShift
+from falx.bold.files import measure_stage, motion_stage, reho_stage
+from falx.bold.measures import MEASURES
+from falx.bold.settings import MeasureSettings, MotionSettings, RehoSettings, SliceShift
 from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
@@ -124,6 +125,22 @@ REHO = Stage(
     version=2,
 )
 
+MEASURED = Stage(
+    "measures",
+    measure_stage,
+    inputs=REHO.inputs,
+    outputs={
+        **{n: _func("boldmap", space=TEMPLATE_SPACE, desc=n) for n in MEASURES},
+        "mask": _func("mask", space=TEMPLATE_SPACE, desc="measures"),
+        "vmhc_mask": _func("mask", space=TEMPLATE_SPACE, desc="vmhc"),
+        "metrics": _func("metrics", extension=".json", desc="measures"),
+    },
+    params={**REHO.params, **keys_of("measures", MeasureSettings)},
+    mem_mb=1500,
+    threads=2,
+    needs=("measures.compute",),
+)
+
 REPORT = Stage(
     "report",
     run_report_stage,
@@ -157,8 +174,16 @@ MAPS: dict[str, dict[str, str]] = {
         "metrics": "grey.metrics*",
     },
     "reho": {"maps": "reho.smoothed*", "masks": "reho.mask*", "metrics": "reho.metrics*"},
+    **{
+        name: {
+            "maps": f"measures.{name}*",
+            "masks": f"measures.{'vmhc_mask' if name == 'vmhc' else 'mask'}*",
+            "metrics": "measures.metrics*",
+        }
+        for name in MEASURES
+    },
 }
-"""Section of the configuration to what its group maps gather."""
+"""Modality to what its group maps gather."""
 
 ATLAS = {"atlas": "config.groups.atlas?", "atlas_labels": "config.groups.atlas_labels?"}
 
@@ -203,7 +228,7 @@ def _map_stage(
         outputs={role: named(suffix, extension=end) for role, (suffix, end) in files.items()},
         params={
             **keys_of("groups", Selection),
-            **keys_of(step.modality, MapModel),
+            **keys_of(step.section, MapModel),
             "seed": "groups.seed",
             **params,
         },
@@ -211,7 +236,7 @@ def _map_stage(
         mem_mb=2500,
         disk_mb=disk_mb,
         threads=2,
-        needs=tuple(f"groups.{key}" for key in needs),
+        needs=(*step.needs, *(f"groups.{key}" for key in needs)),
         version=version,
     )
 
@@ -311,6 +336,7 @@ STUDY = Study(
         MOTION,
         COREGISTER,
         REHO,
+        MEASURED,
         REPORT,
         *GROUP_STAGES,
         *DEVIATION_STAGES,
