@@ -35,15 +35,19 @@ def plan_participants(
     jobs: list[Job] = []
     excluded: list[Exclusion] = []
     omitted: list[Exclusion] = []
+    images: dict[str, dict[str, Found | None]] = {}
     for subject in subjects:
+        images[subject] = {}
         try:
-            own, left_out = _Subject(study, dataset, values, subject).plan()
+            person = _Subject(study, dataset, values, subject)
+            images[subject] = person.raw
+            own, left_out = person.plan()
         except FalxError as error:
             excluded.append(Exclusion(subject, str(error)))
         else:
             jobs += own
             omitted += left_out
-    return Plan(study, "participant", tuple(jobs), tuple(excluded), tuple(omitted))
+    return Plan(study, "participant", tuple(jobs), tuple(excluded), tuple(omitted), images)
 
 
 class _Subject:

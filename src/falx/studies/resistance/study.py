@@ -34,6 +34,7 @@ from falx.studies.resistance.files import (
     run_report_stage,
 )
 from falx.studies.resistance.genes import EXPRESSION, gene_stages
+from falx.studies.resistance.preflight import preflight
 from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, Step
 from falx.studies.signature.study import ANATOMY
 
@@ -362,6 +363,7 @@ STUDY = Study(
     },
     configuration=ResistanceConfiguration,
     presets={"liu2024": PUBLISHED},
+    preflight=preflight,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
 )
