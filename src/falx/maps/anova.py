@@ -21,14 +21,12 @@ from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
     MaximaNull,
-    PermutationPlan,
     SpatialStatistics,
     moving_nuisance,
-    permutation_plan,
-    sign_plan,
     spatial_null,
     unit_residuals,
 )
+from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
 from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
 from falx.maps.linear import FFit, effect_space, fit_f
 from falx.maps.settings import InferenceOptions

@@ -15,7 +15,7 @@ from falx.core.possible import Percent, Probability
 from falx.images.resample import sample
 from falx.maps.anova import EffectCluster, EffectMap
 from falx.maps.group_maps import ClusterInference, GroupMap
-from falx.maps.inference.permutation import PermutationPlan
+from falx.maps.inference.rearrangements import PermutationPlan
 
 __all__ = [
     "HEADINGS",

@@ -15,15 +15,9 @@ from falx.core.possible import Probability
 from falx.maps.design import Design, partition
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
-from falx.maps.inference.permutation import (
-    MaximaNull,
-    PermutationPlan,
-    SpatialStatistics,
-    permutation_null,
-    permutation_plan,
-    sign_plan,
-)
+from falx.maps.inference.permutation import MaximaNull, SpatialStatistics, permutation_null
 from falx.maps.inference.random_fields import FslClusterTest, SpmField, warn_if_liberal
+from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
 from falx.maps.inference.smoothness import (
     FslSmoothness,
     SpmSmoothness,

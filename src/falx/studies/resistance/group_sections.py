@@ -11,7 +11,7 @@ import numpy as np
 from falx.images.nifti import Image
 from falx.maps.cluster_table import HEADINGS, ClusterRow, EffectRow, RegionRow
 from falx.maps.design import Orthogonality
-from falx.maps.deviation_sample import DeviationDifference, DeviationRow, DeviationSummary
+from falx.maps.deviations.sample import DeviationDifference, DeviationRow, DeviationSummary
 from falx.maps.group_summary import FSummary, MapSummary, TSummary, facts
 from falx.maps.motion_correlation import MotionCorrelation
 from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
