@@ -233,6 +233,34 @@ def copy(whole, tmp_path) -> Path:
     return bids
 
 
+def fmriprep(bids: Path, subject: str) -> None:
+    """Add what fMRIPrep writes of one run."""
+    folder = bids / "derivatives" / "fmriprep" / f"sub-{subject}" / "func"
+    space = f"sub-{subject}_task-rest_space-MNI152NLin2009cAsym_desc-"
+    write_image(folder / f"{space}preproc_bold.nii.gz", (4, 4, 4, 110), (3, 3, 3, TR_S))
+    write_image(folder / f"{space}brain_mask.nii.gz", (4, 4, 4), (3, 3, 3))
+    (folder / f"sub-{subject}_task-rest_desc-confounds_timeseries.tsv").write_text("csf\n")
+
+
+def test_a_preprocessed_run_is_taken_instead_of_the_raw_one(copy, capsys):
+    """No coregistration is planned for it; with the switch off, all is as without it."""
+    rewrite(copy, {s: person(int(s)) for s in SUBJECTS})
+    for subject in SUBJECTS:
+        fmriprep(copy, subject)
+    told = dry_run(copy, (), capsys)
+    assert "coregister_bold" not in told and told.count(" reho: ") == len(SUBJECTS)
+    assert "check:" not in told
+    told = dry_run(copy, ("--no-bold-prepared",), capsys)
+    assert told.count("coregister_bold: ") == len(SUBJECTS)
+
+
+def test_a_cohort_of_raw_and_preprocessed_runs_is_named(copy, capsys):
+    rewrite(copy, {s: person(int(s)) for s in SUBJECTS})
+    fmriprep(copy, "02")
+    told = dry_run(copy, (), capsys)
+    assert re.search("check: .*1 preprocessed and 23 raw runs.*--no-bold-prepared", told), told
+
+
 def test_a_whole_dataset_has_nothing_to_check(copy, capsys):
     rewrite(copy, {s: person(int(s)) for s in SUBJECTS})
     told = dry_run(copy, ("--groups-subgroup-column", "kind"), capsys)

@@ -115,6 +115,9 @@ class Stage:
     needs
         Configuration keys; where one is empty or off, the stage is left out.
         ``"genes.expression|genes.ahba"`` asks for either.
+    given
+        Participant stages only: roles of raw inputs; ``"bold|prepared"`` asks for either,
+        ``"!prepared"`` that there is none. A stage for which that does not hold is left out.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Stage:
     threads: int = 1
     level: str = "participant"
     needs: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "params"):

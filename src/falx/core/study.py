@@ -56,6 +56,8 @@ class RawInput:
     judged
         Refuse an image that cannot be of its kind (:mod:`falx.images.plausible`) before the
         first stage that reads it.
+    switch
+        Configuration key that must be on for it to be looked for; empty: always.
     judged_as
         BIDS suffix whose limits it is judged by, where its own has none: ``"T1w"`` for
         another image of the head that an MR scanner makes.
@@ -74,6 +76,7 @@ class RawInput:
     required: bool = False
     judged: bool = True
     judged_as: str = ""
+    switch: str = ""
 
     def __post_init__(self) -> None:
         for name in ("entities", "without"):

@@ -58,6 +58,9 @@ class _Subject:
         self.jobs: dict[str, Job] = {}
         self.raw: dict[str, Found | None] = {}
         for role, wanted in study.raw.items():
+            if wanted.switch and not values[wanted.switch]:
+                self.raw[role] = None
+                continue
             self.raw[role] = find_one(
                 role,
                 wanted,
@@ -78,7 +81,7 @@ class _Subject:
     def plan(self) -> tuple[list[Job], list[Exclusion]]:
         omitted = []
         for stage in self.study.at("participant"):
-            if not stage.wanted(self.values):
+            if not stage.wanted(self.values) or self._shunned(stage):
                 continue
             try:
                 self.jobs[stage.name] = self._job(stage)
@@ -86,7 +89,15 @@ class _Subject:
                 omitted.append(Exclusion(self.subject, str(lack), stage.name))
         return list(self.jobs.values()), omitted
 
+    def _shunned(self, stage: Stage) -> bool:
+        """Tell whether the subject has what makes the stage unnecessary."""
+        return any(self.raw[n[1:]] is not None for n in stage.given if n.startswith("!"))
+
     def _job(self, stage: Stage) -> Job:
+        for need in (n for n in stage.given if not n.startswith("!")):
+            roles = need.split("|")
+            if all(self.raw[role] is None for role in roles):
+                raise _LackingError(f"no {self.study.raw[roles[0]].what}")
         inputs = {name: self._input(source) for name, source in stage.sources.items()}
         params = {name: self._value(where) for name, where in stage.params.items()}
         recipes = {job.id: job.recipe for job in self.jobs.values()}

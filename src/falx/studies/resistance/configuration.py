@@ -24,6 +24,15 @@ class Grey(MapModel, GreySettings):
 
 
 @dataclass(frozen=True)
+class Bold(MotionSettings):
+    """The resting run, and who has preprocessed it."""
+
+    prepared: bool = option(
+        True, help="take the run that fMRIPrep has preprocessed, where there is one"
+    )
+
+
+@dataclass(frozen=True)
 class Reho(MapModel, RehoSettings):
     """Cleaning, regional homogeneity and its group maps."""
 
@@ -109,7 +118,7 @@ class ResistanceConfiguration:
 
     anatomy: SegmentationSettings = field(default_factory=SegmentationSettings)
     grey: Grey = field(default_factory=Grey)
-    bold: MotionSettings = field(default_factory=MotionSettings)
+    bold: Bold = field(default_factory=Bold)
     reho: Reho = field(default_factory=Reho)
     measures: Further = field(default_factory=Further)
     groups: Groups = field(default_factory=Groups)

@@ -43,10 +43,22 @@ def preflight(
     images
         By subject and role; of a subject without any, only the design is judged.
     """
+    prepared = [s for s, found in images.items() if found.get("prepared") is not None]
+    raw = {s: found.get("bold") for s, found in images.items() if s not in prepared}
     return (
         *check_design(people, tuple(images), configuration),
-        *check_runs({s: found.get("bold") for s, found in images.items()}, configuration),
+        *_mixed(len(prepared), sum(run is not None for run in raw.values())),
+        *check_runs(raw, configuration),
     )
+
+
+def _mixed(prepared: int, raw: int) -> Iterator[str]:
+    if prepared and raw:
+        yield (
+            f"{prepared} preprocessed and {raw} raw runs: their maps lie on other grids and "
+            "cannot be compared; preprocess all of them in one way, or take all raw runs with "
+            "--no-bold-prepared"
+        )
 
 
 def check_design(

@@ -66,7 +66,11 @@ TIMES = {
 MOTION = Stage(
     "motion",
     motion_stage,
-    inputs={"bold": "raw.bold"},
+    inputs={
+        "bold": "raw.bold?",
+        "prepared": "raw.prepared?",
+        "confounds": "raw.confounds?",
+    },
     outputs={
         "reference": _func("boldref", desc="realigned"),
         "tsnr": _func("boldmap", desc="tsnr"),
@@ -79,6 +83,7 @@ MOTION = Stage(
     },
     mem_mb=1500,
     version=2,
+    given=("bold|prepared",),
 )
 
 Moved = TypedDict("Moved", {"from": str, "to": str, "mode": str})  # from is a word of Python
@@ -96,15 +101,19 @@ COREGISTER = Stage(
     outputs={"matrix": _anat("xfm", extension=".json", **FROM_T1W_TO_RUN)},
     mem_mb=900,
     threads=2,
+    given=("!prepared",),
 )
 
 REHO = Stage(
     "reho",
     reho_stage,
     inputs={
-        "bold": "raw.bold",
+        "bold": "raw.bold?",
+        "prepared": "raw.prepared?",
+        "prepared_mask": "raw.prepared_mask?",
+        "confounds": "raw.confounds?",
         "motion": "motion.motion",
-        "matrix": "coregister_bold.matrix",
+        "matrix": "coregister_bold.matrix?",
         **{n: f"anatomy.{n}" for n in ("to_native", "brain_mask", "wm", "csf")},
     },
     outputs={
@@ -328,6 +337,9 @@ GROUP_REPORT = Stage(
     mem_mb=900,
 )
 
+PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
+"""What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
+
 STUDY = Study(
     name="resistance",
     reference="falx.studies.resistance.study:STUDY",
@@ -350,6 +362,32 @@ STUDY = Study(
         "t1w": RawInput("T1w image", suffix="T1w", datatype="anat", required=True),
         "bold": RawInput(
             "resting BOLD run", suffix="bold", datatype="func", entities={"task": "rest"}
+        ),
+        "prepared": RawInput(
+            "preprocessed resting run",
+            suffix="bold",
+            entities=PREPARED | {"desc": "preproc"},
+            derivatives=True,
+            switch="bold.prepared",
+        ),
+        "prepared_mask": RawInput(
+            "brain mask of the preprocessed run",
+            suffix="mask",
+            entities=PREPARED | {"desc": "brain"},
+            datatype="func",
+            derivatives=True,
+            judged=False,
+            switch="bold.prepared",
+        ),
+        "confounds": RawInput(
+            "table of confounds",
+            suffix="timeseries",
+            datatype="func",
+            entities={"task": "rest", "desc": "confounds"},
+            extensions=(".tsv",),
+            derivatives=True,
+            judged=False,
+            switch="bold.prepared",
         ),
         "structures": RawInput(
             "volume of structure labels",
