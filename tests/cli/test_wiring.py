@@ -12,9 +12,8 @@ import pytest
 
 from falx.cli import app, demo, demo_resistance, dicom_out, plan, stage, verify
 from falx.cli import fetch as fetching
-from falx.core.errors import InputError
 from falx.core.files import write_json
-from falx.engine.bundle import PERSON, Bundle
+from falx.engine.orders import PERSON, Orders
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
 from falx.studies.genes import files as genes_files
@@ -184,48 +183,32 @@ def test_verify_counts_and_repairs(falx: Run, heard, tmp_path) -> None:
     assert printed.splitlines()[-1].startswith("3 steps are to be done again")
 
 
-def stage_arguments(path: Path, **changed: object) -> argparse.Namespace:
-    plain = {"stage": "warm", "job": path, "threads": 2, "lease": "", "enforce_memory": False}
-    return argparse.Namespace(**{**plain, **changed})
-
-
 @pytest.fixture
-def job(tmp_path, monkeypatch) -> Path:
-    """Where a job would lie, read as one of the stage ``warm``."""
+def orders(tmp_path) -> Path:
     path = tmp_path / "out/.falx/jobs/sub-01" / f"{PERSON}.json"
-    known = types.SimpleNamespace(stage="warm", log=Path("logs/warm.log"), mem_mb=700)
-    monkeypatch.setattr(stage, "_read", lambda _: Bundle((known,), {}))
+    Orders((), {}).write(path)
     return path
 
 
-def test_a_job_of_a_run_that_lost_the_folder_does_nothing(job, heard) -> None:
-    ran = heard(stage, "run_job")
-    assert stage.run(stage_arguments(job, lease="gone")) == 1
+def test_orders_of_a_run_that_lost_the_folder_do_nothing(falx: Run, orders, heard) -> None:
+    ran = heard(stage, "run_orders")
+    assert falx("stage", orders, "--lease", "gone")[0] == 1
     assert ran.calls == []
 
 
-@pytest.mark.parametrize(("failure", "code"), [(None, 0), ("it is empty.", 1)])
-def test_a_failed_job_gives_code_1(job, heard, failure, code) -> None:
-    ran = heard(stage, "run_job", types.SimpleNamespace(failure=failure))
-    sent, limited = heard(stage, "send_output_to"), heard(stage, "limit_memory")
-    assert stage.run(stage_arguments(job)) == code
-    out = job.parents[3]
-    assert ran.last[0][1] == out and ran.last[1] == {"threads": 2, "lease": ""}
-    assert sent.last[0] == (out / "logs/warm.log",)
-    assert limited.calls == []
-    stage.run(stage_arguments(job, enforce_memory=True))
-    assert limited.last[0] == (700,)
-
-
 @pytest.mark.parametrize(("done", "code"), [(True, 0), (False, 1)])
-def test_all_of_a_person_are_run_at_once(job, heard, done, code) -> None:
-    ran = heard(stage, "run_bundle", done)
-    assert stage.run(stage_arguments(job, stage=PERSON, enforce_memory=True)) == code
-    (bundle, out), named = ran.last
-    assert (bundle.jobs[0].stage, out) == ("warm", job.parents[3])
-    assert named == {"lease": "", "enforce_memory": True}
-    with pytest.raises(InputError, match="the job is not of stage boil .found: warm"):
-        stage.run(stage_arguments(job, stage="boil"))
+def test_orders_are_run_below_their_output_folder(falx: Run, orders, heard, done, code) -> None:
+    ran = heard(stage, "run_orders", done)
+    assert falx("stage", orders)[0] == code
+    assert ran.last == ((Orders((), {}), orders.parents[3]), {"lease": ""})
+
+
+def test_orders_of_a_run_that_waits_are_told_to_it(falx: Run, orders, heard, monkeypatch) -> None:
+    told = heard(stage, "work_off", True)
+    monkeypatch.setattr(stage, "holds_lease", lambda *_: True)
+    Orders((), {}, parent=7).write(orders)
+    assert falx("stage", orders, "--lease", "held")[0] == 0
+    assert told.last[0] == (Orders((), {}, parent=7), orders.parents[3], "held")
 
 
 # The plan

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from falx.core.files import read_table
-from falx.engine import local, snakemake
-from falx.engine.bundle import Bundle, bundle_path
-from falx.engine.job import Job
+from falx.engine.orders import Orders
 from falx.engine.provenance import record_path
 from toy_run import Toy
 
@@ -113,15 +112,12 @@ def test_a_step_that_was_never_begun_is_named(
 ) -> None:
     """As a scheduler does that rejects a job: nothing was begun, and no log was written."""
     toy = make_toy(3)
-    runner = snakemake if executor else local
-    real = runner.write_jobs
+    real = Orders.write
 
-    def rejecting(jobs: Sequence[Job], out: Path, threads: Mapping[str, int]) -> dict[str, Bundle]:
-        bundles = real(jobs, out, threads)
-        bundle_path(out, "sub-02").unlink()
-        return bundles
+    def rejecting(self: Orders, path: Path) -> None:
+        real(replace(self, jobs=tuple(job for job in self.jobs if job.unit != "sub-02")), path)
 
-    monkeypatch.setattr(runner, "write_jobs", rejecting)
+    monkeypatch.setattr(Orders, "write", rejecting)
     outcome = toy.run(parallel=True, executor=executor)
     reasons = {failed.job: str(failed.failure) for failed in outcome.failed}
     assert reasons == {
