@@ -120,7 +120,7 @@ def test_arguments_are_called_what_they_take(name: str, taken: dict[str, str]) -
         ("genes", {"map", "out"}),
         ("enrich", {"genes", "out", "universe"}),
         ("degs", {"counts", "design", "out"}),
-        ("plan", {"out", "participant_label"}),
+        ("plan", {"out"}),
         ("dicom-in", {"dicom", "bids", "participant_label"}),
         ("dicom-out", {"out", "dicom", "participant_label"}),
         ("verify", {"out"}),

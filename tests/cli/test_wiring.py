@@ -14,13 +14,16 @@ from falx.cli import app, demo, demo_resistance, dicom_out, plan, stage, verify
 from falx.cli import fetch as fetching
 from falx.core.files import write_json
 from falx.engine.orders import PERSON, Orders
+from falx.engine.provenance import Record, file_record, write_record
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
 from falx.studies.genes import files as genes_files
 from falx.studies.outcome.outcome import OutcomeSettings
+from falx.studies.plan.files import NEEDED
 from falx.studies.reproduce import files as reproduced
 from falx.studies.reproduce import liu2024, mo2025
 from falx.studies.reproduce.comparison import REPRODUCED, Item
+from falx.studies.signature.study import STUDY as SIGNATURE
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -271,6 +274,54 @@ def test_a_given_plan_is_scored(falx: Run, heard, no_record, tmp_path) -> None:
     assert (given["user_plan"], given["vessels"]) == (Path("mine.json"), Path("v"))
     assert no_record[0][1] == "sub-07/scored"
     assert staged.last[0][0].side == "left"
+
+
+@pytest.fixture
+def signature_folder(tmp_path) -> Path:
+    """What a plan reads, with the record of the stage that wrote the signature."""
+    for name, output, _ in NEEDED.values():
+        path = tmp_path / SIGNATURE.stage(name).outputs[output].format(subject="07")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("image")
+    leave_signature(tmp_path, "first")
+    return tmp_path
+
+
+def leave_signature(out: Path, recipe: str) -> None:
+    uri = SIGNATURE.stage("signature").outputs["signature_native"].format(subject="07")
+    record = Record(
+        study="x", stage="signature", version=1, unit="sub-07", recipe=recipe, params={},
+        inputs={}, outputs={"signature_native": file_record(uri, out / uri)}, notices=(),
+        started="", seconds=0.0, threads=1, peak_mem_mb=1,
+    )  # fmt: skip
+    write_record(out, record)
+
+
+def test_what_is_outdated_is_planned_again_with_the_choices_of_then(
+    falx: Run, heard, signature_folder, tmp_path_factory
+) -> None:
+    document = types.SimpleNamespace(notices=(), suggested="A")
+    staged = heard(plan, "plan_stage", types.SimpleNamespace(document=document))
+    for name in ("load_images", "write_pages", "plan_words"):
+        heard(plan, name)
+    vessels = tmp_path_factory.mktemp("other") / "vessels.nii.gz"
+    vessels.write_text("mask")
+    choices = ("--min-sinus-mm", "4.5", "--side", "right")
+    words = ("--participant-label", "07", "--vessels", vessels, *choices)
+    assert falx("plan", signature_folder, *words)[0] == 0
+    code, printed, _ = falx("plan", signature_folder, "--redo")
+    assert (code, printed, len(staged.calls)) == (0, "no plan is outdated\n", 1)
+    leave_signature(signature_folder, "second")
+    code, _, errors = falx("plan", signature_folder, "--redo")
+    assert code == 2
+    assert "made with a file from elsewhere: vessels; give it again with --vessels" in errors
+    assert falx("plan", signature_folder, "--redo", "--vessels", vessels)[0] == 0
+    first, second = (given for given, _ in staged.calls)
+    assert second == first
+    assert second[0].side == "right"
+    assert second[2].limits.min_sinus_mm == 4.5
+    assert staged.calls[0][1] == staged.calls[1][1] == {"label": "sub-07", "threads": 2}
+    assert falx("plan", signature_folder, "--redo")[1] == "no plan is outdated\n"
 
 
 # DICOM

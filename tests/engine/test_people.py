@@ -94,6 +94,20 @@ def test_a_person_who_left_the_dataset_is_named(make_toy: Callable[..., Toy]) ->
     assert "02\t" not in (toy.out / "group/means.tsv").read_text().split("mean")[0]
 
 
+def test_who_is_only_in_the_table_of_participants_is_named(make_toy: Callable[..., Toy]) -> None:
+    toy = make_toy(2)
+    with (toy.bids / "participants.tsv").open("a") as stream:
+        stream.write("sub-44\tL\n")
+    toy.run()
+    toy.run("group")
+    row = table(toy.out)["44"]
+    assert (row["status"], row["group"]) == ("excluded", "left out")
+    sentence = "sub-44 has a row in participants.tsv, but no folder of images"
+    assert row["reason"] == sentence
+    assert table(toy.out, "exclusions.tsv")["44"]["reason"] == sentence
+    assert sentence in (toy.out / "group/means.tsv").read_text()
+
+
 def test_the_table_is_written_even_if_the_run_breaks(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
