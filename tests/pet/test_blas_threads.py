@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ellipsoid_head import make_head, pet_grid
@@ -43,8 +44,9 @@ def field_of(scan: Scan) -> object:
 
 def resel_of(scan: Scan) -> object:
     where = np.ones((40, 60, 50), bool)
-    values = np.random.default_rng(3).standard_normal((4, where.sum())).astype(np.float32)
-    return _resel_voxels(HalfMaps(values, where, scan[1]))
+    noise = np.random.default_rng(3).standard_normal((4, *where.shape))
+    maps = ndimage.gaussian_filter(noise, (0, 1.5, 1.2, 1.8)).astype(np.float32)
+    return _resel_voxels(HalfMaps(maps.reshape(4, -1), where, scan[1]))
 
 
 def errors_of(scan: Scan) -> object:
