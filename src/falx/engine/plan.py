@@ -12,7 +12,11 @@ from falx.core.study import Images, Study
 from falx.engine.digest import Values, digest_value
 from falx.engine.job import Input, InputFile, Job, unit_of
 
-__all__ = ["Exclusion", "Plan", "config_file", "make_job"]
+__all__ = ["Exclusion", "LackingError", "Plan", "config_file", "make_job", "taken"]
+
+
+class LackingError(InputError):
+    """A stage lacks what it takes, or a stage that lacks it; the study can do without."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,32 @@ class Plan:
     excluded: tuple[Exclusion, ...] = ()
     omitted: tuple[Exclusion, ...] = ()
     images: Images = field(default_factory=dict)
+
+
+def taken(source: Source, values: Values, jobs: Mapping[str, Job]) -> Input:
+    """Return what a stage takes from the configuration, or from earlier stages of its unit.
+
+    Parameters
+    ----------
+    jobs
+        Those of the unit that are planned, by stage.
+
+    Raises
+    ------
+    LackingError
+        If there is no such stage.
+    """
+    if source.origin == "config":
+        return config_file(values, source)
+    if source.origin == "provenance":
+        return {job.stage: InputFile(job.record, job.record, job.id) for job in jobs.values()}
+    if source.origin in jobs:
+        job = jobs[source.origin]
+        path = job.outputs[source.role]
+        return InputFile(path, path, job.id, source.role)
+    if source.optional:
+        return None
+    raise LackingError("an earlier stage is missing", found=f"no {source.origin}")
 
 
 def config_file(values: Values, source: Source) -> Input:

@@ -14,13 +14,9 @@ from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import Values
 from falx.engine.job import Input, InputFile, Job
-from falx.engine.plan import Exclusion, Plan, config_file, make_job
+from falx.engine.plan import Exclusion, LackingError, Plan, make_job, taken
 
 __all__ = ["plan_participants"]
-
-
-class _LackingError(FalxError):
-    """A stage lacks something that is optional for the study."""
 
 
 def plan_participants(
@@ -85,8 +81,8 @@ class _Subject:
                 continue
             try:
                 self.jobs[stage.name] = self._job(stage)
-            except _LackingError as lack:
-                omitted.append(Exclusion(self.subject, str(lack), stage.name))
+            except LackingError as lack:
+                omitted.append(Exclusion(self.subject, str(lack.found), stage.name))
         return list(self.jobs.values()), omitted
 
     def _shunned(self, stage: Stage) -> bool:
@@ -108,22 +104,11 @@ class _Subject:
             found = self.raw[source.role]
             if found is not None:
                 return InputFile(str(found.path), found.uri)
-            lack = f"no {self.study.raw[source.role].what}"
-        elif source.origin == "config":
-            return config_file(self.values, source)
-        elif source.origin == "provenance":
-            return {
-                job.stage: InputFile(job.record, job.record, job.id) for job in self.jobs.values()
-            }
-        else:
-            job = self.jobs.get(source.origin)
-            if job is not None:
-                path = job.outputs[source.role]
-                return InputFile(path, path, job.id, source.role)
-            lack = f"no {source.origin}"
-        if source.optional:
-            return None
-        raise _LackingError(lack)
+            if source.optional:
+                return None
+            what = self.study.raw[source.role].what
+            raise LackingError("an image is missing", found=f"no {what}")
+        return taken(source, self.values, self.jobs)
 
     def _value(self, where: str) -> Any:
         optional = where.endswith("?")

@@ -128,7 +128,6 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         return Outcome(0, excluded=plan.excluded)
     subjects = request.dataset.index.choose(request.subjects)
     prepare_folder(out, request.study.name)
-    people = request.dataset.index.subjects
     with hold(out) as lock:
         whole = False
         cancel_left(out)
@@ -136,12 +135,12 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         open_manifest(out)
         try:
             _write_configuration(request, out)
-            write_people(request.study, people, out)
+            write_people(request.study, request.dataset, out)
             if request.level == "group":
                 write_failures(out, {})
             plan = _plan(request, out, say)
             if request.level == "group":
-                write_people(request.study, people, out, plan.jobs)
+                write_people(request.study, request.dataset, out, plan.jobs)
             else:
                 note_people(out, subjects, plan)
                 _remove_left_over(plan, out, say)
@@ -155,7 +154,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
             if not whole:  # what was killed may have been writing
                 remove_parts(out)
             if request.level == "participant":
-                write_people(request.study, people, out)
+                write_people(request.study, request.dataset, out)
             close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(request.study, plan, finished, out)
