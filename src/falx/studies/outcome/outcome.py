@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,11 +32,13 @@ from falx.studies.outcome.parts import (
     increment_part,
     spline_part,
 )
-from falx.studies.outcome.rates import CohortThreshold, cohort_threshold
+from falx.studies.outcome.rates import CohortThreshold, RateCurves, cohort_threshold
 from falx.studies.outcome.sound import kept_numbers, too_few
 from falx.studies.signature.modalities import MODALITIES
 
 __all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
+
+T = TypeVar("T")
 
 SCALES: Mapping[str, tuple[float, str]] = {
     **{f"ai_{modality.key}": (100, "percentage point") for modality in MODALITIES},
@@ -187,12 +191,12 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
     refused.extend(left_out)
     modalities = _comparisons(cohort, ASYMMETRIES, refused, adjusted=True)
     rates = _comparisons(cohort, RATES, refused)
-    cuts = tuple(_cuts(cohort, chosen, refused))
-    increments = tuple(_increments(cohort, chosen, refused))
+    cuts = _cuts(cohort, chosen, refused)
+    increments = _increments(cohort, chosen, refused)
     return OutcomeStudy(
         cohort=whole,
         settings=chosen,
-        counts=tuple(_counts(cohort, refused)),
+        counts=_counts(cohort, refused),
         clinical=_comparisons(cohort, MEASURED, refused),
         modalities=modalities,
         thresholds=thresholds,
@@ -212,24 +216,34 @@ def _generator(settings: OutcomeSettings, part: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, part])
 
 
+def _made(refused: list[str], parts: Iterable[tuple[str, Callable[[], T]]]) -> tuple[T, ...]:
+    """Make every part, or say why there is none behind the words that name it."""
+    found = []
+    for named, make in parts:
+        try:
+            found.append(make())
+        except InputError as reason:
+            refused.append(f"{named}: {reason}")
+    return tuple(found)
+
+
 def _thresholds(
     cohort: Cohort, settings: OutcomeSettings, refused: list[str]
 ) -> tuple[CohortThreshold, ...]:
-    found = []
-    for i, (rule, curves) in enumerate(cohort.curves.items()):
-        try:
-            own = cohort_threshold(
-                curves,
-                cohort.seizure_free,
-                rule=rule,
-                n_resamples=settings.resamples,
-                rng=_generator(settings, 40 + i),
-            )
-        except InputError as reason:
-            refused.append(f"No threshold of this cohort ({rule} rule): {reason}")
-        else:
-            found.append(own)
-    return tuple(found)
+    def one(rule: str, curves: RateCurves, i: int) -> CohortThreshold:
+        return cohort_threshold(
+            curves,
+            cohort.seizure_free,
+            rule=rule,
+            n_resamples=settings.resamples,
+            rng=_generator(settings, 40 + i),
+        )
+
+    parts = (
+        (f"No threshold of this cohort ({rule} rule)", partial(one, rule, curves, i))
+        for i, (rule, curves) in enumerate(cohort.curves.items())
+    )
+    return _made(refused, parts)
 
 
 def _with_own_rate(cohort: Cohort, thresholds: tuple[CohortThreshold, ...]) -> Cohort:
@@ -251,28 +265,24 @@ def _covariates(cohort: Cohort, name: str) -> tuple[tuple[str, tuple[str, ...]],
 def _comparisons(
     cohort: Cohort, names: tuple[str, ...], refused: list[str], *, adjusted: bool = False
 ) -> tuple[GroupComparison, ...]:
-    found = []
-    for name in names:
-        if not cohort.has(name):
-            continue
-        try:
-            sets = _covariates(cohort, name) if adjusted else ()
-            found.append(compare_groups(cohort, name, sets))
-        except InputError as reason:
-            refused.append(f"Groups not compared on {label(name)}: {reason}")
-    return tuple(found)
+    parts = (
+        (
+            f"Groups not compared on {label(name)}",
+            partial(compare_groups, cohort, name, _covariates(cohort, name) if adjusted else ()),
+        )
+        for name in names
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
 
 
-def _counts(cohort: Cohort, refused: list[str]) -> list[CountComparison]:
-    found = []
-    for name in COUNTED:
-        if not cohort.has(name):
-            continue
-        try:
-            found.append(compare_counts(cohort, name))
-        except InputError as reason:
-            refused.append(f"{label(name)} not compared: {reason}")
-    return found
+def _counts(cohort: Cohort, refused: list[str]) -> tuple[CountComparison, ...]:
+    parts = (
+        (f"{label(name)} not compared", partial(compare_counts, cohort, name))
+        for name in COUNTED
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
 
 
 def _models(cohort: Cohort) -> list[UnivariateModel]:
@@ -303,48 +313,47 @@ def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
     ]
 
 
-def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list[CutPart]:
-    found = []
-    for i, (name, cut) in enumerate(_published_cuts(cohort).items()):
-        if not cohort.has(name):
-            continue
-        try:
-            part = cut_part(
+def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> tuple[CutPart, ...]:
+    parts = (
+        (
+            f"No cut of the {label(name)}",
+            partial(
+                cut_part,
                 cohort,
                 name,
                 published_cut=cut,
                 n_resamples=settings.resamples,
                 n_permutations=settings.permutations,
                 rng=_generator(settings, 20 + i),
-            )
-        except InputError as reason:
-            refused.append(f"No cut of the {label(name)}: {reason}")
-        else:
-            found.append(part)
-    return found
+            ),
+        )
+        for i, (name, cut) in enumerate(_published_cuts(cohort).items())
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
 
 
 def _increments(
     cohort: Cohort, settings: OutcomeSettings, refused: list[str]
-) -> list[IncrementPart]:
-    found = []
+) -> tuple[IncrementPart, ...]:
     scores = (*HIPPOCAMPAL, "rate_mesial_temporal", "ai_pet")
     pairs = [(s, m) for s in scores for m in ANATOMY if cohort.has(s, m)]
-    for i, (name, measure) in enumerate(pairs):
-        try:
-            part = increment_part(
+    parts = (
+        (
+            f"{label(name)} not set against the {label(measure)}",
+            partial(
+                increment_part,
                 cohort,
                 name,
                 measure,
                 scales=(SCALES[name], SCALES[measure]),
                 n_resamples=settings.resamples,
                 rng=_generator(settings, 60 + i),
-            )
-        except InputError as reason:
-            refused.append(f"{label(name)} not set against the {label(measure)}: {reason}")
-        else:
-            found.append(part)
-    return found
+            ),
+        )
+        for i, (name, measure) in enumerate(pairs)
+    )
+    return _made(refused, parts)
 
 
 def _of_another_definition(cohort: Cohort) -> bool:
@@ -375,16 +384,14 @@ def _additive(
     predictors = tuple(name for name in VOLUMES if cohort.has(name))
     if not predictors or not cohort.has("ai_pet"):
         return None
-    try:
-        return additive_part(
-            cohort,
-            "ai_pet",
-            predictors,
-            rounds=settings.boosting_rounds,
-            n_iterations=settings.iterations,
-            n_permutations=min(1000, settings.permutations),
-            rng=_generator(settings, 30),
-        )
-    except InputError as reason:
-        refused.append(f"No additive model: {reason}")
-        return None
+    make = partial(
+        additive_part,
+        cohort,
+        "ai_pet",
+        predictors,
+        rounds=settings.boosting_rounds,
+        n_iterations=settings.iterations,
+        n_permutations=min(1000, settings.permutations),
+        rng=_generator(settings, 30),
+    )
+    return next(iter(_made(refused, [("No additive model", make)])), None)
