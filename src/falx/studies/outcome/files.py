@@ -10,12 +10,14 @@ from falx.core.errors import collect_notices
 from falx.core.files import (
     read_json,
     read_participants,
+    read_record,
     read_table,
     write_json,
     write_table,
     write_text,
 )
 from falx.core.possible import check_possible
+from falx.core.records import plain
 from falx.data.mo2025 import PUBLISHED_RATE_CUT
 from falx.report.people import people_section
 from falx.studies.outcome.cohort import Cohort, join_cohort
@@ -23,9 +25,10 @@ from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
 from falx.studies.outcome.page import outcome_page
 from falx.studies.outcome.patient import patient_of
+from falx.studies.outcome.score_model import CohortModels, check_format
 from falx.studies.outcome.tables import TABLES
 
-__all__ = ["OutcomeFiles", "outcome_stage", "read_cohort"]
+__all__ = ["OutcomeFiles", "outcome_stage", "read_cohort", "read_models"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class OutcomeFiles:
         Output: JSON with settings, warnings, exclusions and notices.
     patients, table1, groups, models, curves, thresholds, cuts, volumes, increments, family
         Outputs: TSV tables; see :mod:`falx.studies.outcome.tables`.
+    joint, knots, prognosis, checks, validation
+        Outputs: more of them.
+    models_file
+        Output: the models for another centre, without patients.
     """
 
     numbers: Mapping[str, Path]
@@ -66,6 +73,12 @@ class OutcomeFiles:
     volumes: Path
     increments: Path
     family: Path
+    joint: Path
+    knots: Path
+    prognosis: Path
+    checks: Path
+    validation: Path
+    models_file: Path
 
 
 def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettings) -> None:
@@ -74,13 +87,26 @@ def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettin
         cohort = read_cohort(
             files.numbers, files.participants, files.exclusions, columns, settings
         )
-        study = study_outcome(cohort, settings)
+        model = None if settings.validate is None else read_models(settings.validate)
+        study = study_outcome(cohort, settings, model)
     check_possible(study)
     people = people_section(read_table(files.people).records(), cohort.excluded)
     write_text(files.report, outcome_page(study, notices=notices, people=people))
     for name, table in TABLES.items():
         write_table(getattr(files, name), *table(study))
+    write_json(files.models_file, plain(study.models_file))
     write_json(files.results, _results(study, notices))
+
+
+def read_models(path: Path) -> CohortModels:
+    """Read the models that a centre wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is no such file, or holds no model.
+    """
+    return check_format(read_record(CohortModels, path), path.name)
 
 
 def read_cohort(
@@ -104,6 +130,7 @@ def read_cohort(
         columns=columns,
         outcome_coding=chosen.outcome_coding,
         ilae_seizure_free=chosen.ilae_seizure_free,
+        least_follow_up_months=chosen.least_follow_up_months,
     )
 
 

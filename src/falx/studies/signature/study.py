@@ -10,7 +10,7 @@ from falx.anatomy.files import anatomy_stage, coregister_stage
 from falx.anatomy.settings import SegmentationSettings
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
-from falx.core.settings import keys_of
+from falx.core.settings import inputs_of, keys_of, params_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.pet.files import asymmetry_stage, correct_stage, published_stage, signature_stage
@@ -296,15 +296,17 @@ OUTCOME = Stage(
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
         "people": "study.people",
+        **inputs_of("group", OutcomeSettings),
     },
     outputs={
         "report": "group.html",
         "results": output_path("", "outcome", extension=".json", group=True, desc="results"),
+        "models_file": output_path("", "outcome", extension=".json", group=True, desc="models"),
         **{name: _table(name) for name in TABLES},
     },
     params={
         **keys_of("columns", Columns),
-        **keys_of("group", OutcomeSettings),
+        **params_of("group", OutcomeSettings),
     },
     version=VERSION,
     mem_mb=600,
