@@ -19,7 +19,7 @@ from falx.studies.outcome.columns import NUMBERS, Columns
 from falx.studies.outcome.patient import PatientNumbers
 from falx.studies.outcome.rates import RateCurves, gather_curves
 
-__all__ = ["Cohort", "join_cohort", "published_cohort"]
+__all__ = ["PUBLISHED", "Cohort", "join_cohort", "published_cohort"]
 
 TABLE = "participants.tsv"
 
