@@ -12,7 +12,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_study_arguments(parser, STUDY)
+    add_study_arguments(parser, STUDY, {"group.validate": ("--validate",)})
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,14 +10,14 @@ from falx.anatomy.files import anatomy_stage, coregister_stage
 from falx.anatomy.settings import SegmentationSettings
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
-from falx.core.settings import keys_of
+from falx.core.settings import inputs_of, keys_of, params_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.pet.files import asymmetry_stage, correct_stage, published_stage, signature_stage
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
-from falx.studies.outcome.files import outcome_stage
+from falx.studies.outcome.files import outcome_stage, overlays_stage
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
@@ -201,6 +201,7 @@ ABLATION = Stage(
     inputs={
         "ablation": "raw.ablation",
         "second_ablation": "raw.second_ablation?",
+        "repeat_ablation": "raw.repeat_ablation?",
         "matrix": "coregister_postop.matrix?",
         "structures": "anatomy.structures",
         "to_native": "anatomy.to_native",
@@ -216,8 +217,12 @@ ABLATION = Stage(
         "ablation_template": _anat("mask", space=TEMPLATE_SPACE, label="ablation"),
         "metrics": _metrics("ablation"),
     },
-    params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
-    version=3,
+    params={
+        "drawn_on": "raw.ablation@ses?",
+        "second_drawn_on": "raw.second_ablation@ses?",
+        "repeat_drawn_on": "raw.repeat_ablation@ses?",
+    },
+    version=4,
     mem_mb=1200,
     threads=2,
 )
@@ -254,7 +259,7 @@ NUMBERS = Stage(
     numbers_stage,
     inputs=METRICS,
     outputs={"numbers": _metrics("numbers")},
-    version=4,
+    version=5,
     mem_mb=300,
 )
 
@@ -296,18 +301,33 @@ OUTCOME = Stage(
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
         "people": "study.people",
+        **inputs_of("group", OutcomeSettings),
     },
     outputs={
         "report": "group.html",
         "results": output_path("", "outcome", extension=".json", group=True, desc="results"),
+        "models_file": output_path("", "outcome", extension=".json", group=True, desc="models"),
         **{name: _table(name) for name in TABLES},
     },
     params={
         **keys_of("columns", Columns),
-        **keys_of("group", OutcomeSettings),
+        **params_of("group", OutcomeSettings),
     },
     version=VERSION,
     mem_mb=600,
+    level="group",
+)
+
+OVERLAYS = Stage(
+    "overlays",
+    overlays_stage,
+    inputs={
+        "signatures": "signature.signature_template*",
+        "ablations": "ablation.ablation_template?*",
+        "patients": "outcome.patients",
+    },
+    outputs={"page": "overlays.html"},
+    mem_mb=900,
     level="group",
 )
 
@@ -327,6 +347,7 @@ STUDY = Study(
         NUMBERS,
         REPORT,
         OUTCOME,
+        OVERLAYS,
     ),
     raw={
         "t1w": RawInput(
@@ -346,7 +367,15 @@ STUDY = Study(
             datatype="anat",
             sessions=("postop", "preop", None),
             entities={"label": "ablation"},
-            without={"desc": "rater2"},
+            without={"desc": "rater2", "acq": "repeat"},
+            derivatives=True,
+        ),
+        "repeat_ablation": RawInput(
+            "ablation mask that the same rater drew again",
+            suffix="mask",
+            datatype="anat",
+            sessions=("postop", "preop", None),
+            entities={"label": "ablation", "acq": "repeat"},
             derivatives=True,
         ),
         "second_ablation": RawInput(
