@@ -1,7 +1,7 @@
 """Realised false share of the default gene lists, over seeds of the demonstration's phantom.
 
-``python benchmarks/genes_false_share.py 200 moran`` prints the share of list genes that were not planted,
-and of planted genes that were kept, with the standard error over seeds.
+``python benchmarks/genes_false_share.py 200 moran`` prints the share of list genes that were not
+planted, and of planted genes that were kept, with the standard error over seeds.
 """
 
 from __future__ import annotations
