@@ -17,11 +17,24 @@ from falx.engine.run import Outcome, Request, run_study
 __all__ = ["add_study_arguments", "print_outcome", "run_command"]
 
 
-def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
-    """Add the BIDS-App arguments and the study's configuration."""
+def add_study_arguments(
+    parser: argparse.ArgumentParser, study: Study, *, both_levels: bool = False
+) -> None:
+    """Add the BIDS-App arguments and the study's configuration.
+
+    Parameters
+    ----------
+    both_levels
+        The level may be left away: then both run.
+    """
     parser.add_argument("bids", type=Path, metavar="BIDS", help="folder of the dataset")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the outputs")
-    parser.add_argument("level", choices=("participant", "group"), help="what to run")
+    parser.add_argument(
+        "level",
+        choices=("participant", "group"),
+        nargs="?" if both_levels else None,
+        help="what to run" + ("; both if absent" if both_levels else ""),
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--participant-label",
