@@ -93,7 +93,8 @@ class _Subject:
         for need in (n for n in stage.given if not n.startswith("!")):
             roles = need.split("|")
             if all(self.raw[role] is None for role in roles):
-                raise _LackingError(f"no {self.study.raw[roles[0]].what}")
+                what = self.study.raw[roles[0]].what
+                raise LackingError("an image is missing", found=f"no {what}")
         inputs = {name: self._input(source) for name, source in stage.sources.items()}
         params = {name: self._value(where) for name, where in stage.params.items()}
         recipes = {job.id: job.recipe for job in self.jobs.values()}

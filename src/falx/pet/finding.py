@@ -37,7 +37,7 @@ from falx.pet.metrics import (
     SignatureMetrics,
 )
 from falx.pet.noise import Chain, Noise, noise_maps
-from falx.pet.norms import healthy_maps
+from falx.pet.norms import Expected, healthy_maps
 from falx.pet.scaling import Scaled, convert
 from falx.pet.settings import SignatureRule
 from falx.pet.signature import (
@@ -72,6 +72,8 @@ class ScaledPet:
     published
         What :func:`falx.pet.steps.published_asymmetry` put on its scale; ``None`` where the
         measured PET is not known.
+    expected
+        Healthy asymmetry of the site's own controls; ``None``: of the shipped table.
     """
 
     scaled: Scaled
@@ -79,6 +81,7 @@ class ScaledPet:
     correction: PetMetrics | None = None
     noise: Noise | None = None
     published: Scaled | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,7 +350,8 @@ def null_maps(
     """Draw a patient's maps without a focus, and take the index that they are compared with.
 
     The noise is that of the measured image, sent through the correction and the way to the
-    template that its own asymmetry took; the index is that of the proportional scale.
+    template that its own asymmetry took; the index is that of the proportional scale, beyond the
+    mean of the site's controls where there are norms of them.
     """
     if pet.noise is None:
         raise InputError(
@@ -360,9 +364,13 @@ def null_maps(
     chain = Chain(place, image * scaled.mean, pet.facts.smoothing_fwhm_mm)
     maps = NullMaps(
         noise_maps(pet.noise, chain, settings.draws, rng),
-        healthy_maps(chain, settings.draws, rng),
+        healthy_maps(chain, settings.draws, rng, expected=pet.expected),
     )
-    return maps, asymmetry_index(image, place.template, defined)
+    index = asymmetry_index(image, place.template, defined)
+    if pet.expected is not None:
+        beyond = np.where(index.valid, index.index - pet.expected.mean, np.float32(0))
+        index = Asymmetry(beyond.astype(np.float32), index.valid)
+    return maps, index
 
 
 def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:

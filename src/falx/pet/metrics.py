@@ -6,7 +6,7 @@ The method is that of Mo et al. 2025; the records hold what its tables need.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from falx.core.grid import Side
 from falx.core.possible import (
@@ -74,6 +74,8 @@ class PetMetrics:
         Structure to the standard error that the noise gives it.
     noise
         Of the image before the correction.
+    uncorrected_asymmetry
+        Structure to asymmetry of its left side in the PET as measured.
     """
 
     method: str
@@ -85,6 +87,7 @@ class PetMetrics:
     regional_asymmetry_se: Mapping[str, Amount]
     noise: NoiseMetrics
     notices: tuple[str, ...] = ()
+    uncorrected_asymmetry: Mapping[str, AsymmetryIndex] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
