@@ -192,7 +192,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 ABLATION = Stage(
@@ -205,6 +205,7 @@ ABLATION = Stage(
         "structures": "anatomy.structures",
         "to_native": "anatomy.to_native",
         "signature_native": "signature.signature_native",
+        "probability_native": "signature.probability_native",
         "published_native": "signature.published_native",
         "signature_metrics": "signature.metrics",
         **_of_each("scaled", "asymmetry", "scaled_template"),
@@ -217,7 +218,7 @@ ABLATION = Stage(
         "metrics": _metrics("ablation"),
     },
     params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
-    version=3,
+    version=4,
     mem_mb=1200,
     threads=2,
 )
@@ -237,7 +238,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=3,
+    version=4,
 )
 
 METRICS = {
