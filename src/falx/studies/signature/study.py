@@ -239,6 +239,7 @@ ABLATION = Stage(
         "structures": "anatomy.structures",
         "to_native": "anatomy.to_native",
         "signature_native": "signature.signature_native",
+        "probability_native": "signature.probability_native",
         "published_native": "signature.published_native",
         "signature_metrics": "signature.metrics",
         **_of_each("scaled", "asymmetry", "scaled_template"),
