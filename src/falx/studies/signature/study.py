@@ -103,7 +103,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=6,
+    version=7,
 )
 
 CORRECT = Stage(
