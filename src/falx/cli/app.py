@@ -22,11 +22,26 @@ def add_study_arguments(
     parser: argparse.ArgumentParser,
     study: Study,
     also: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    both_levels: bool = False,
 ) -> None:
-    """Add the BIDS-App arguments and the study's configuration, with further flags by key."""
+    """Add the BIDS-App arguments and the study's configuration.
+
+    Parameters
+    ----------
+    also
+        Further flags by configuration key.
+    both_levels
+        The level may be left away: then both run.
+    """
     parser.add_argument("bids", type=Path, metavar="BIDS", help="folder of the dataset")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the outputs")
-    parser.add_argument("level", choices=("participant", "group"), help="what to run")
+    parser.add_argument(
+        "level",
+        choices=("participant", "group"),
+        nargs="?" if both_levels else None,
+        help="what to run" + ("; both if absent" if both_levels else ""),
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--participant-label",

@@ -36,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
     ),
+    Command("norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms"),
     Command("resistance", "grey matter, resting BOLD and group maps", "falx.cli.resistance"),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),

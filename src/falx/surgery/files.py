@@ -75,7 +75,7 @@ class AblationFiles:
         Input: label volume on the pre-operative T1w grid.
     to_native
         Input: coordinate map, template grid → T1w mm.
-    signature_native, published_native, signature_metrics
+    signature_native, probability_native, published_native, signature_metrics
         Inputs: outputs of the signature stage; the side of the focus is taken from them.
     scaled, scaled_metrics
         Inputs: modality to the outputs of its asymmetry stage; that of ``pet`` is needed.
@@ -91,6 +91,7 @@ class AblationFiles:
     structures: Path
     to_native: Path
     signature_native: Path
+    probability_native: Path
     published_native: Path
     signature_metrics: Path
     scaled: Mapping[str, Path]
@@ -140,11 +141,14 @@ def ablation_stage(
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
         asymmetry = _asymmetry_inside(files, template)
+        chance = None
+        if of.definition.method == "calibrated":
+            chance = load(files.probability_native)
         rates = {
-            name: structure_rates(load_mask(path), drawn.native, labels, side)
-            for name, path in (
-                ("default", files.signature_native),
-                ("published", files.published_native),
+            name: structure_rates(load_mask(path), drawn.native, labels, side, probability=of_mask)
+            for name, path, of_mask in (
+                ("default", files.signature_native, chance),
+                ("published", files.published_native, None),
             )
         }
     what = {"SpatialReference": NATIVE, "Type": "Lesion"}
@@ -272,7 +276,6 @@ def _intervals(
     return rate_intervals(
         foci,
         ErrorDraws(search.maps, foci.found.widened),
-        search.native_index,
         place,
         ablated,
         {name: mask & allowed for name, mask in structures.items()},
