@@ -13,13 +13,8 @@ from calling import call, taken
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.images.nifti import load, save
-from falx.maps.files import (
-    anova_stage,
-    deviation_stage,
-    group_map_stage,
-    regression_map_stage,
-    subgroup_map_stage,
-)
+from falx.maps.deviations.files import deviation_stage
+from falx.maps.files import anova_stage, group_map_stage, regression_map_stage, subgroup_map_stage
 from falx.maps.sample import encode
 
 SHAPE = (18, 20, 16)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.core.stage import Source, Stage
-from falx.core.study import Study
+from falx.core.study import Images, Study
 from falx.engine.digest import Values, digest_value
 from falx.engine.job import Input, InputFile, Job, unit_of
 
@@ -38,6 +38,8 @@ class Plan:
         Subjects that cannot be studied.
     omitted
         Stages that a subject does not get since it lacks an optional image.
+    images
+        Files found, by subject and role.
     """
 
     study: Study
@@ -45,6 +47,7 @@ class Plan:
     jobs: tuple[Job, ...]
     excluded: tuple[Exclusion, ...] = ()
     omitted: tuple[Exclusion, ...] = ()
+    images: Images = field(default_factory=dict)
 
 
 def taken(source: Source, values: Values, jobs: Mapping[str, Job]) -> Input:

@@ -40,7 +40,7 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
     group = _Group(study, dataset, values, out)
     lacks: dict[str, LackingError] = {}
     for stage in study.at("group"):
-        if all(any(values[key] for key in need.split("|")) for need in stage.needs):
+        if stage.wanted(values):
             try:
                 group.add(stage)
             except LackingError as lack:

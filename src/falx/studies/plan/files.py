@@ -367,6 +367,7 @@ def plan_stage(
         to_template,
         vessels=None if files.vessels is None else load_mask(files.vessels),
         sinuses=None if files.sinuses is None else load_mask(files.sinuses),
+        beside_mm=choices.limits.beside_mm,
     )
     other = _other_definition(files.signature_metrics)
     made = None if files.ablation is None else _made(files.ablation, scene, other)
