@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DEVIATIONS", "GROUP_MAPS", "KINDS", "MODALITIES", "STEPS", "Step", "What"]
+__all__ = ["CONTRASTS", "DEVIATIONS", "GROUP_MAPS", "KINDS", "MODALITIES", "STEPS", "Step", "What"]
 
 What = Literal["contrast", "anova", "regression", "deviation"]
 
