@@ -36,7 +36,7 @@ from falx.studies.resistance.files import (
 )
 from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
 from falx.studies.resistance.preflight import preflight
-from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, Step
+from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, SECTION, Step
 from falx.studies.signature.study import ANATOMY
 
 __all__ = ["STUDY"]
@@ -376,7 +376,7 @@ STUDY = Study(
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
         GROUP_REPORT,
-        *(_map_figure(number, modality) for number, modality in enumerate(MAPS, start=1)),
+        *(_map_figure(number, modality) for number, modality in enumerate(SECTION, start=1)),
         EXPRESSION,
         BLOOD,
         *together_stages(GROUP_STAGES),
