@@ -88,7 +88,7 @@ def test_sides_are_judged_alike_in_the_mirror_image():
 
 def test_intensities_that_moved_cast_doubt_where_borders_are_unsure():
     edge = np.ones(N)
-    edge[18] = 0.7
+    edge[18] = 0.65
     assert doubts_of(replace(usual(), edge=edge)) == {}
     found = doubts_of(replace(usual(), edge=edge, shift=1.6))
     assert [check.name for check in found[18]] == ["structures: intensity"]
