@@ -195,7 +195,7 @@ def test_fields_are_for_programs_for_readers_or_for_both():
 def study_of(**changed: object) -> types.SimpleNamespace:
     plain = {
         "cohort": cohort_of(3, 1), "modalities": [], "rates": [], "increments": [], "cuts": [],
-        "family": [], "splines": [], "additive": None,
+        "family": [], "splines": [], "additive": None, "prognoses": [], "validated": [],
     }  # fmt: skip
     return some(**{**plain, **changed})
 
