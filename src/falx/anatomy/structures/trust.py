@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -243,14 +244,12 @@ def mirrored_evidence(evidence: Evidence) -> Evidence:
     partner = head_labels().table(head_labels().mirror)
     n = len(evidence.fluid)
     order = np.where(partner[:n] < n, partner[:n], np.arange(n))
-    return replace(
-        evidence,
-        **{
-            field.name: value[order]
-            for field in fields(evidence)
-            if isinstance(value := getattr(evidence, field.name), np.ndarray)
-        },
-    )
+    turned: dict[str, Any] = {
+        field.name: value[order]
+        for field in fields(evidence)
+        if isinstance(value := getattr(evidence, field.name), np.ndarray)
+    }
+    return replace(evidence, **turned)
 
 
 def doubts_of(
