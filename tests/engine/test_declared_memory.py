@@ -18,7 +18,7 @@ from falx.phantom.patient import PatientSpec
 from falx.studies.signature.study import STUDY
 
 LIMIT_GB = 3.0
-"""Just enough for two heads side by side, as declared, and for the run itself."""
+"""Less than two of the greediest steps need side by side, as declared, with the run itself."""
 
 
 @pytest.mark.slow  # three minutes of CPU
