@@ -51,6 +51,7 @@ RECIPE = 1
 REGISTRATION_GRID = box_grid((-100, -140, -96), (100, 108, 116), 2.0)
 AFFINE_OPTIONS = "-a -dof 12 -m NCC 4x4x4 -n 100x50x0"
 DEFORMABLE_OPTIONS = "-m NCC 2x2x2 -s 1.5vox 0.7vox -n 100x50x10"
+TEMPLATE_WEIGHT = 0.5
 WITHOUT_STRUCTURES = ("07",)
 """Head 07 has a right hippocampus three times the left: traced amiss, no use as a structure."""
 
@@ -89,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=DATA, help="folder of the result")
     parser.add_argument("--work", type=Path, default=Path("build/priors"), help="kept maps")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="NN", help="heads left out")
-    parser.add_argument("--template-weight", type=float, default=0.5, help="share of GM and WM")
+    parser.add_argument(
+        "--template-weight", type=float, default=TEMPLATE_WEIGHT, help="share of GM and WM"
+    )
     parser.add_argument("--threads", type=int, default=2)
     return parser
 
@@ -119,8 +122,15 @@ def _without_border(mapping: CoordinateMap, voxels: int = 3) -> CoordinateMap:
 
 def build_tissues(heads: list[HeadFile], work: Path, out: Path, *, template_weight: float) -> None:
     """Average, anchor and write the six tissue priors."""
+    average = average_tissues(registered(heads, work), tissue_grid())
+    write_combined(average, out, template_weight=template_weight)
+
+
+def write_combined(
+    average: npt.NDArray[np.floating], out: Path, *, template_weight: float = TEMPLATE_WEIGHT
+) -> None:
+    """Anchor the mean of the heads, shape (X, Y, Z, 6), to the template and write it."""
     grid = tissue_grid()
-    average = average_tissues(registered(heads, work), grid)
     gm, wm = (_on_grid(template(kind), grid) for kind in ("gm", "wm"))
     priors = combine_tissues(average, gm, wm, grid, template_weight=template_weight)
     write_tissues(priors, grid, out)
