@@ -41,7 +41,7 @@ from falx.maps.design import (
 )
 from falx.maps.group_maps import GroupMap, common_mask, compare
 from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summary
-from falx.maps.map_sample import MapSample, adjusted_sample, sample_described
+from falx.maps.map_sample import MapSample, adjusted_sample, harmonised, sample_described
 from falx.maps.sample import Measured, Sample, encode, of_other_kind, select_sample, without_value
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 
@@ -385,7 +385,8 @@ def _read_sample(
         mask = common_mask(held_by_all.data[None])
     else:
         mask = common_mask(np.stack([load(files.masks[s]).data > 0.5 for s in sample.subjects]))
-    return adjusted_sample(sample, stack, mask, first.grid, measured, settings.head_size)
+    found = adjusted_sample(sample, stack, mask, first.grid, measured, settings.head_size)
+    return harmonised(found, settings.site, settings.harmonise)
 
 
 @dataclass(frozen=True, eq=False)

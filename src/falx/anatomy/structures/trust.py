@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -244,14 +245,12 @@ def mirrored_evidence(evidence: Evidence) -> Evidence:
     n = len(evidence.fluid)
     own = np.arange(n)
     order = np.where((partner[:n] >= 0) & (partner[:n] < n), partner[:n], own)
-    return replace(
-        evidence,
-        **{
-            field.name: value[order]
-            for field in fields(evidence)
-            if isinstance(value := getattr(evidence, field.name), np.ndarray)
-        },
-    )
+    turned: dict[str, Any] = {
+        field.name: value[order]
+        for field in fields(evidence)
+        if isinstance(value := getattr(evidence, field.name), np.ndarray)
+    }
+    return replace(evidence, **turned)
 
 
 def doubts_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -153,21 +153,35 @@ def join_cohort(
     for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
     found = [_measured(p) | _clinical(participants.rows[s], headers, s) for s, p in kept.items()]
-    names = sorted({name for row in found for name in row})
     return Cohort(
         tuple(kept),
         np.array([outcomes[s] for s in kept]),
-        {n: np.array([row.get(n, math.nan) for row in found]) for n in names},
+        _by_name(found),
         f"{len(kept)} patients of this dataset",
         left_out,
         gather_curves(list(kept.values())),
         _one_definition(kept),
-        {
-            header: tuple(participants.rows[s].get(header) for s in kept)
-            for header in participants.columns
-            if header not in {*headers.values(), "participant_id"}
-        },
+        _further(participants, kept, headers.values()),
     )
+
+
+def _by_name(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
+    """Columns of the patients' numbers, missing as NaN."""
+    names = sorted({name for row in rows for name in row})
+    return {n: np.array([row.get(n, math.nan) for row in rows]) for n in names}
+
+
+def _further(
+    participants: Participants, subjects: Iterable[str], read: Iterable[str]
+) -> dict[str, tuple[str | None, ...]]:
+    """Cells of every column that is not read for another purpose."""
+    known = {*read, "participant_id"}
+    kept = tuple(subjects)
+    return {
+        header: tuple(participants.rows[s].get(header) for s in kept)
+        for header in participants.columns
+        if header not in known
+    }
 
 
 def _one_definition(patients: Mapping[str, PatientNumbers]) -> Definition | None:

@@ -290,15 +290,8 @@ def spline_part(
             "Within the observed range the curve's odds ratios leave what can be estimated "
             f"(beyond a million to one). {_penalised(x, free, unit)} {message}"
         ).strip()
-    validations = {}
-    for n_knots in (None, 3):
-        try:
-            validations[n_knots] = validate_model(
-                x, free, n_knots=n_knots, n_resamples=max(20, n_resamples // 5), n_repeats=20,
-                rng=rng,
-            )  # fmt: skip
-        except InputError as reason:
-            message = f"{message} Not validated: {reason}".strip()
+    validations, refused = _validations(x, free, n_resamples, rng)
+    message = f"{message} {refused}".strip()
     ratio = likelihood_ratio(plain.model).statistic
     return SplinePart(
         name=name,
@@ -318,6 +311,22 @@ def spline_part(
             *(_criterion(x, free, n_knots) for n_knots in (4, 5)),
         ),
     )
+
+
+def _validations(
+    x: Floats, free: Bools, n_resamples: int, rng: np.random.Generator
+) -> tuple[dict[int | None, ModelValidation], str]:
+    """Validate the straight line (None) and three knots; say why where it is not possible."""
+    found, said = {}, []
+    for n_knots in (None, 3):
+        try:
+            found[n_knots] = validate_model(
+                x, free, n_knots=n_knots, n_resamples=max(20, n_resamples // 5), n_repeats=20,
+                rng=rng,
+            )  # fmt: skip
+        except InputError as reason:
+            said.append(f"Not validated: {reason}")
+    return found, " ".join(said)
 
 
 def _criterion(x: Floats, free: Bools, n_knots: int) -> Criterion:

@@ -25,6 +25,7 @@ from falx.clinical.bayes import (
     draws_of,
     posterior,
     predictive_checks,
+    simulated_ranks,
 )
 from falx.clinical.external import ExternalValidation, validate_probabilities
 from falx.clinical.logistic.firth import fit_firth
@@ -109,11 +110,21 @@ class CohortModels:
     remark: str = ""
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Cohorts drawn from a prior at these patients' rates whose 95 % limits held the truth."""
+
+    prior: str
+    held: int
+    cohorts: int
+
+
 @dataclass(frozen=True, eq=False)
 class Prognoses:
     """A model beside what it says of rates and how it was checked.
 
-    `rates` (m,) run over the cohort's range, `weak` and `literature` are the chances there.
+    `rates` (m,) run over the cohort's range, `weak` and `literature` are the chances there;
+    `calibration` is simulation-based (Talts 2018).
     """
 
     model: ScoreModel
@@ -121,6 +132,7 @@ class Prognoses:
     weak: tuple[Chance, ...]
     literature: tuple[Chance, ...]
     checks: tuple[tuple[str, PredictiveCheck], ...]
+    calibration: tuple[Calibration, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +157,16 @@ def prognoses(cohort: Cohort, name: str, rng: np.random.Generator) -> Prognoses:
     penalised = fit_firth(100 * x, free)
     low, high = math.floor(100 * x.min()) / 100, math.ceil(100 * x.max()) / 100
     at = np.linspace(low, high, 9)
-    lines, said, checks = {}, {}, []
+    lines, said, checks, calibration = {}, {}, [], []
     for prior in PRIORS.values():
         found = posterior(x, free, prior)
         drawn = draws_of(found, N_DRAWS, rng).round(4)
         lines[prior.name] = Line(prior, tuple(drawn[:, 0].tolist()), tuple(drawn[:, 1].tolist()))
         said[prior.name] = chances(found, at)
+        _, drawn_chances = simulated_ranks(x, prior, rng, n_cohorts=100, n_grid=41)
+        true, least, most = drawn_chances.T
+        held = int(np.sum((true >= least) & (true <= most)))
+        calibration.append(Calibration(prior.name, held, len(true)))
         checks += [(prior.name, check) for check in predictive_checks(found, x, free, rng)]
     model = ScoreModel(
         score=name,
@@ -166,7 +182,9 @@ def prognoses(cohort: Cohort, name: str, rng: np.random.Generator) -> Prognoses:
         lines=lines,
         fingerprint=_fingerprint(x, free),
     )
-    return Prognoses(model, at, said[WEAK.name], said[LITERATURE.name], tuple(checks))
+    return Prognoses(
+        model, at, said[WEAK.name], said[LITERATURE.name], tuple(checks), tuple(calibration)
+    )
 
 
 def _fingerprint(x: Floats, free: Bools) -> str:

@@ -20,6 +20,7 @@ from falx.core.participants import Participants
 from falx.core.study import Images
 from falx.maps.design import group_design
 from falx.maps.group_maps import LEAST_DOF
+from falx.maps.harmonise import LEAST_PEOPLE
 from falx.maps.sample import encode, factor, select_sample, without_value
 from falx.studies.resistance.configuration import ResistanceConfiguration
 from falx.studies.resistance.steps import CONTRASTS
@@ -124,7 +125,7 @@ def _columns(
     groups = configuration.groups
     wanted = dict.fromkeys(groups.columns, "--groups-columns")
     wanted |= {groups.blocks: "--groups-blocks", groups.predictor: "--groups-predictor"}
-    wanted |= {groups.subgroup_column: "--groups-subgroup-column"}
+    wanted |= {groups.subgroup_column: "--groups-subgroup-column", groups.site: "--groups-site"}
     compared = [s for s in subjects if people.cell(s, groups.group_column) in groups.named]
     for name, flag in wanted.items():
         if name and people.header(name) is None:
@@ -161,8 +162,8 @@ def _contrasts(
 ) -> Iterator[str]:
     """Yield designs that cannot be computed: collinear, or with too few degrees of freedom."""
     groups = configuration.groups
-    absent = [name for name in groups.columns if people.header(name) is None]
-    if absent or (groups.blocks and people.header(groups.blocks) is None):
+    named = (*groups.columns, *filter(None, [groups.blocks, groups.site]))
+    if any(people.header(name) is None for name in named):
         return  # said already
     for pair in CONTRASTS:
         names = tuple(filter(None, (getattr(groups, role) for role in pair)))
@@ -178,6 +179,10 @@ def _contrasts(
             if not any(str(error) == sentence for sentence in said):
                 yield f"{title}: {error}"
             continue
+        if groups.harmonise != "none" and sample.sites is not None:
+            small = [n for n in sorted(set(sample.sites)) if sample.sites.count(n) < LEAST_PEOPLE]
+            if small:
+                yield f"{title}: too few people to harmonise the sites {', '.join(small)}"
         measured = max(len(configuration.reho.measures), len(configuration.grey.measures) + 1)
         if design.dof - measured < LEAST_DOF:
             yield (

@@ -122,7 +122,7 @@ CORRECT = Stage(
     params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=6,
+    version=7,
 )
 
 
@@ -145,7 +145,7 @@ def asymmetry_of(of: Modality) -> Stage:
             "metrics": _metrics(f"asymmetry{of.tag}"),
         },
         params={**keys_of("asymmetry", TemplateSettings), **chosen},
-        mem_mb=1500,
+        mem_mb=1600,
         threads=2,
         version=4 if of.quantity.receive_field else 3,
     )
@@ -160,7 +160,7 @@ PUBLISHED = Stage(
         "metrics": _metrics("asymmetryPublished"),
     },
     params={"frames": "pet.frames", "voxel_mm": "asymmetry.voxel_mm"},
-    mem_mb=1500,
+    mem_mb=1600,
     threads=2,
 )
 
