@@ -190,7 +190,8 @@ def judged(rows: Path, population: Path) -> list[Judged]:
 
 def flagged(structures: Iterable[Judged], kind: str | None = None) -> Flagged:
     """Count what was flagged, by any check or by those of one kind."""
-    low, good = [], []
+    low: list[bool] = []
+    good: list[bool] = []
     for one in structures:
         seen = bool(one.checks) if kind is None else kind in one.checks
         (low if one.dice < LOW_DICE else good).append(seen)

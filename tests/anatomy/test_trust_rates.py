@@ -1,4 +1,4 @@
-"""How often the failure check was right in the study whose evidence is kept."""
+"""How often the failure check was right in the study whose evidence is kept, as docs say."""
 
 from __future__ import annotations
 

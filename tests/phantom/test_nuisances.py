@@ -8,7 +8,7 @@ import pytest
 from falx.phantom.heads import load_head
 from falx.phantom.nuisances import NUISANCES, regridded
 
-OWN_VOXELS = ("0.7 mm", "2 mm", "anisotropic", "thick slices")
+OWN_VOXELS = ("0.7 mm", "2 mm", "anisotropic", "thick slices", "partial volume")
 
 
 @pytest.fixture(scope="module")

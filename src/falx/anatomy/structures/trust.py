@@ -243,7 +243,8 @@ def mirrored_evidence(evidence: Evidence) -> Evidence:
     """Evidence of a head from that of its mirror image: the sides change places."""
     partner = head_labels().table(head_labels().mirror)
     n = len(evidence.fluid)
-    order = np.where(partner[:n] < n, partner[:n], np.arange(n))
+    own = np.arange(n)
+    order = np.where((partner[:n] >= 0) & (partner[:n] < n), partner[:n], own)
     turned: dict[str, Any] = {
         field.name: value[order]
         for field in fields(evidence)
