@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from falx.bids.query import parse_filter
@@ -18,12 +19,18 @@ __all__ = ["add_study_arguments", "print_outcome", "run_command"]
 
 
 def add_study_arguments(
-    parser: argparse.ArgumentParser, study: Study, *, both_levels: bool = False
+    parser: argparse.ArgumentParser,
+    study: Study,
+    also: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    both_levels: bool = False,
 ) -> None:
     """Add the BIDS-App arguments and the study's configuration.
 
     Parameters
     ----------
+    also
+        Further flags by configuration key.
     both_levels
         The level may be left away: then both run.
     """
@@ -57,7 +64,7 @@ def add_study_arguments(
             help=f"header in participants.tsv; names: {', '.join(study.columns)}",
         )  # fmt: skip
     _add_machine(parser)
-    add_configuration(parser, study)
+    add_configuration(parser, study, also)
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_study_arguments(parser, STUDY)
+    add_study_arguments(parser, STUDY, {"group.validate": ("--validate",)})
     parser.add_argument(
         "--norms",
         type=Path,

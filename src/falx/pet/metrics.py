@@ -20,6 +20,7 @@ from falx.pet.decoy import DecoyRate
 from falx.pet.foci import FocusRow
 from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
+from falx.pet.named import RegionTest
 from falx.pet.signature import PUBLISHED_THRESHOLD, Threshold
 
 __all__ = [
@@ -204,6 +205,8 @@ class CalibratedMetrics:
         Foci sought on both sides, the most certain first.
     suggested
         Side that the image suggests of itself.
+    named
+        Test of the mesial temporal structures of the declared side; ``None`` without one.
     """
 
     level: Probability
@@ -221,6 +224,7 @@ class CalibratedMetrics:
     healthy_sd: Amount
     everywhere: tuple[FocusRow, ...]
     suggested: SuggestedSide
+    named: RegionTest | None = None
 
 
 @dataclass(frozen=True)

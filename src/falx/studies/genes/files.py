@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from falx.atlas.atlas import Atlas
 from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, check_option, collect_notices
-from falx.core.files import read_table, write_json, write_text
+from falx.core.files import read_table, write_json, write_table, write_text
 from falx.core.possible import check_possible
 from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
@@ -35,10 +36,14 @@ from falx.genes.nulls.surface import sphere_points
 from falx.genes.tables import (
     Expression,
     RegionTable,
+    named_places,
+    one_table,
     placed,
     read_expression,
     read_region_table,
+    renamed,
     table_of_map,
+    with_symbols,
 )
 from falx.images.nifti import load
 from falx.studies.genes.blood_overlap import BloodGenes, blood_genes
@@ -48,7 +53,14 @@ from falx.studies.genes.configuration import (
     ListsConfiguration,
 )
 from falx.studies.genes.enigma import enigma_table
-from falx.studies.genes.lists import blood_report, enrich_lists, imaging_genes, read_gene_list
+from falx.studies.genes.lists import (
+    blood_report,
+    enrich_lists,
+    imaging_genes,
+    read_gene_list,
+    read_lists,
+    tested_genes,
+)
 from falx.studies.genes.output_tables import (
     components_json,
     degs_tsv,
@@ -228,13 +240,12 @@ def genes_stage(
     profile = read_region_table(source_text(files.profile), column="mean_t")
     kept = np.isfinite(profile.values)
     atlas = _group_atlas(files.atlas, files.atlas_labels)
-    found = relate(
-        _on_surface(_inside(placed(profile, atlas), kept), surface),
-        read_expression(source_text(expression)),
-        settings,
-        read_known(knowledge),
-        _blood(files.degs),
-    )
+    with collect_notices() as notices:
+        known = read_known(knowledge)
+        matrix = with_symbols(read_expression(source_text(expression)), known.aliases)[0]
+    table = _on_surface(_inside(placed(profile, atlas), kept), surface)
+    told = replace(table, notes=(*table.notes, *notices))
+    found = relate(told, matrix, settings, known, _blood(files.degs))
     check_possible(found)
     write_text(files.report, found.page)
     write_text(files.genes, genes_tsv(found.study, found.lists))
@@ -301,12 +312,15 @@ class MapFiles:
         Label volume and its table, needed for a map; they place the regions of a table too.
     column
         Column of values in a table.
+    more
+        Further tables, of other regions.
     """
 
     source: str
     atlas: Path | None = None
     labels: Path | None = None
     column: str | None = None
+    more: tuple[str, ...] = ()
 
 
 def relate_map(files: MapFiles, configuration: GenesConfiguration, out: Path) -> GenesFindings:
@@ -316,9 +330,13 @@ def relate_map(files: MapFiles, configuration: GenesConfiguration, out: Path) ->
         table = _on_surface(_region_table(files, atlas), configuration)
         expression = _expression(configuration, atlas, out)
         known, blood = read_known(configuration), _blood(configuration.degs)
+        expression, account = with_symbols(expression, known.aliases)
+    table = renamed(table, expression)
     told = replace(table, notes=(*table.notes, *notices))
     found = relate(told, expression, configuration, known, blood)
     write_findings(found, out)
+    if account:
+        write_table(out / "identifiers.tsv", ("given", "symbol", "what"), account)
     return found
 
 
@@ -330,8 +348,9 @@ def _region_table(files: MapFiles, atlas: Atlas | None) -> RegionTable:
         if atlas is None:
             raise InputError("a map needs an atlas", where=name, do="give --atlas and --labels")
         return table_of_map(load(name), atlas, name=Path(name).name)
-    table = read_region_table(source_text(name), column=files.column)
-    return table if atlas is None else placed(table, atlas)
+    texts = [source_text(path) for path in (name, *files.more)]
+    table = one_table([read_region_table(text, column=files.column) for text in texts])
+    return named_places(table) if atlas is None else placed(table, atlas)
 
 
 def _expression(given: ExpressionSource, atlas: Atlas | None, out: Path) -> Expression:
@@ -378,19 +397,37 @@ def _write_network(network: tuple[Network, Sequence[Module]] | None, out: Path) 
 
 
 def compare_lists_of(
-    lists: Sequence[Path], universe: Path, configuration: ListsConfiguration, out: Path
+    lists: Sequence[Path], universe: Path | None, configuration: ListsConfiguration, out: Path
 ) -> Path:
-    """Test files of gene lists against knowledge; write tables and a page, and return it."""
+    """Test files of gene lists against knowledge; write tables and a page, and return it.
+
+    Parameters
+    ----------
+    universe
+        Every tested gene; those of the tables of ``falx genes`` and ``falx degs`` if ``None``.
+    """
     with collect_notices() as notices:
         known = read_known(configuration)
+        given = [read_lists(source_text(path), path.stem) for path in lists]
+        if universe is None:
+            tested = tested_genes(given)
+        else:
+            tested = tuple(dict.fromkeys(read_gene_list(source_text(universe))))
+    named = [(name, genes) for one in given for name, genes in one.lists.items()]
+    if not named:
+        raise InputError(
+            "no list holds a gene, so there is nothing to test",
+            where=", ".join(path.name for path in lists),
+            do="an empty list is an answer; --list-rule length of falx genes gives a ranking",
+        )
     if not known.libraries and known.network is None:
         raise InputError(
             "there is nothing to compare the genes with",
             do="give --gene-sets, --regulators or --network",
         )
     found = enrich_lists(
-        {path.stem: read_gene_list(source_text(path)) for path in lists},
-        tuple(dict.fromkeys(read_gene_list(source_text(universe)))),
+        _named_apart(named),
+        tested,
         known,
         notices=notices,
         seed=configuration.seed,
@@ -400,6 +437,17 @@ def compare_lists_of(
     _write_network(found.network, out)
     write_text(out / "report.html", found.page)
     return out / "report.html"
+
+
+def _named_apart(named: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """Give lists of one name a number, as files of several folders may be called alike."""
+    times = Counter(name for name, _ in named)
+    seen: Counter[str] = Counter()
+    out = {}
+    for name, genes in named:
+        seen[name] += 1
+        out[name if times[name] == 1 else f"{name} ({seen[name]})"] = genes
+    return out
 
 
 def compare_blood(

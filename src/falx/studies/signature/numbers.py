@@ -211,6 +211,7 @@ def _ablation(found: AblationMetrics) -> dict[str, object]:
     told = {
         "ablation_mm3": found.volume_mm3,
         "dice_raters": found.dice_raters,
+        "dice_repeat": found.dice_repeat,
         "ai_pet_scale": found.asymmetry[PET].scale,
     }
     flat: Numbers = {}

@@ -10,7 +10,7 @@ from falx.anatomy.files import anatomy_stage, coregister_stage
 from falx.anatomy.settings import SegmentationSettings
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
-from falx.core.settings import keys_of
+from falx.core.settings import inputs_of, keys_of, params_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.pet.files import (
@@ -23,7 +23,7 @@ from falx.pet.files import (
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
-from falx.studies.outcome.files import outcome_stage
+from falx.studies.outcome.files import outcome_stage, overlays_stage
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
@@ -103,7 +103,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=6,
+    version=7,
 )
 
 CORRECT = Stage(
@@ -145,7 +145,7 @@ def asymmetry_of(of: Modality) -> Stage:
             "metrics": _metrics(f"asymmetry{of.tag}"),
         },
         params={**keys_of("asymmetry", TemplateSettings), **chosen},
-        mem_mb=1500,
+        mem_mb=1600,
         threads=2,
         version=4 if of.quantity.receive_field else 3,
     )
@@ -160,7 +160,7 @@ PUBLISHED = Stage(
         "metrics": _metrics("asymmetryPublished"),
     },
     params={"frames": "pet.frames", "voxel_mm": "asymmetry.voxel_mm"},
-    mem_mb=1500,
+    mem_mb=1600,
     threads=2,
 )
 
@@ -234,10 +234,12 @@ ABLATION = Stage(
     inputs={
         "ablation": "raw.ablation",
         "second_ablation": "raw.second_ablation?",
+        "repeat_ablation": "raw.repeat_ablation?",
         "matrix": "coregister_postop.matrix?",
         "structures": "anatomy.structures",
         "to_native": "anatomy.to_native",
         "signature_native": "signature.signature_native",
+        "probability_native": "signature.probability_native",
         "published_native": "signature.published_native",
         "signature_metrics": "signature.metrics",
         **_of_each("scaled", "asymmetry", "scaled_template"),
@@ -249,8 +251,12 @@ ABLATION = Stage(
         "ablation_template": _anat("mask", space=TEMPLATE_SPACE, label="ablation"),
         "metrics": _metrics("ablation"),
     },
-    params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
-    version=3,
+    params={
+        "drawn_on": "raw.ablation@ses?",
+        "second_drawn_on": "raw.second_ablation@ses?",
+        "repeat_drawn_on": "raw.repeat_ablation@ses?",
+    },
+    version=4,
     mem_mb=1200,
     threads=2,
 )
@@ -330,18 +336,33 @@ OUTCOME = Stage(
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
         "people": "study.people",
+        **inputs_of("group", OutcomeSettings),
     },
     outputs={
         "report": "group.html",
         "results": output_path("", "outcome", extension=".json", group=True, desc="results"),
+        "models_file": output_path("", "outcome", extension=".json", group=True, desc="models"),
         **{name: _table(name) for name in TABLES},
     },
     params={
         **keys_of("columns", Columns),
-        **keys_of("group", OutcomeSettings),
+        **params_of("group", OutcomeSettings),
     },
     version=VERSION,
     mem_mb=600,
+    level="group",
+)
+
+OVERLAYS = Stage(
+    "overlays",
+    overlays_stage,
+    inputs={
+        "signatures": "signature.signature_template*",
+        "ablations": "ablation.ablation_template?*",
+        "patients": "outcome.patients",
+    },
+    outputs={"page": "overlays.html"},
+    mem_mb=900,
     level="group",
 )
 
@@ -362,6 +383,7 @@ STUDY = Study(
         NUMBERS,
         REPORT,
         OUTCOME,
+        OVERLAYS,
     ),
     raw={
         "t1w": RawInput(
@@ -381,7 +403,15 @@ STUDY = Study(
             datatype="anat",
             sessions=("postop", "preop", None),
             entities={"label": "ablation"},
-            without={"desc": "rater2"},
+            without={"desc": "rater2", "acq": "repeat"},
+            derivatives=True,
+        ),
+        "repeat_ablation": RawInput(
+            "ablation mask that the same rater drew again",
+            suffix="mask",
+            datatype="anat",
+            sessions=("postop", "preop", None),
+            entities={"label": "ablation", "acq": "repeat"},
             derivatives=True,
         ),
         "second_ablation": RawInput(
