@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from falx.atlas.atlas import Atlas
 from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, check_option, collect_notices
-from falx.core.files import read_table, write_json, write_table, write_text
+from falx.core.files import read_table, write_bytes, write_json, write_table, write_text
 from falx.core.possible import check_possible
 from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
@@ -46,6 +46,7 @@ from falx.genes.tables import (
     with_symbols,
 )
 from falx.images.nifti import load
+from falx.report.figures import png, svg
 from falx.studies.genes.blood_overlap import BloodGenes, blood_genes
 from falx.studies.genes.configuration import (
     ExpressionSource,
@@ -71,20 +72,28 @@ from falx.studies.genes.output_tables import (
     terms_tsv,
 )
 from falx.studies.genes.study import GenesFindings, relate
+from falx.studies.genes.together import relate_together
+from falx.studies.genes.together_figures import blood_figure, joint_figure, score_figure
+from falx.studies.genes.together_page import joint_tsv, together_page
 
 __all__ = [
+    "BloodFiles",
     "ExpressionFiles",
     "GenesFiles",
     "MapFiles",
+    "TogetherFiles",
+    "blood_stage",
     "compare_blood",
     "compare_lists_of",
     "expression_stage",
     "genes_stage",
     "make_expression",
     "relate_map",
+    "together_stage",
     "write_findings",
 ]
 
+PAPER_DPI = 300
 EXAMPLE = "enigma:"
 REANNOTATION = "reannotated.csv.gz"
 COORDINATES = "corrected_mni_coordinates.csv.gz"
@@ -252,6 +261,124 @@ def genes_stage(
     write_text(files.left_out, left_out_tsv(found.study.data.left_out))
     write_json(files.components, components_json(found.study))
     write_text(files.terms, _joined(found))
+
+
+@dataclass(frozen=True, eq=False)
+class TogetherFiles:
+    """Files of the stage that joins the contrasts of one kind of map.
+
+    Parameters
+    ----------
+    profile
+        Inputs: regional profiles by contrast, as of :class:`GenesFiles`.
+    atlas, atlas_labels, ready_expression, made_expression
+        Inputs: as of :class:`GenesFiles`.
+    degs, made_degs
+        Inputs, optional: genes changed in blood, the user's table or the study's own.
+    page, terms
+        Outputs: the page, and the terms over contrasts (TSV).
+    scores_svg, scores_png, terms_svg, terms_png, blood_svg, blood_png
+        Outputs: pictures for a paper.
+    """
+
+    profile: Mapping[str, Path]
+    atlas: Path | None
+    atlas_labels: Path | None
+    ready_expression: Path | None
+    made_expression: Path | None
+    degs: Path | None
+    made_degs: Path | None
+    page: Path
+    terms: Path
+    scores_svg: Path
+    scores_png: Path
+    terms_svg: Path
+    terms_png: Path
+    blood_svg: Path
+    blood_png: Path
+
+
+def together_stage(
+    files: TogetherFiles,
+    knowledge: Knowledge,
+    surface: Surface,
+    settings: Settings,
+    *,
+    titles: Mapping[str, str],
+    joined: Sequence[str],
+    name: str,
+) -> None:
+    """Relate the contrasts of one kind of map to genes together.
+
+    Parameters
+    ----------
+    titles
+        Contrast to its title.
+    joined
+        Contrasts whose terms are tested together.
+    name
+        Of the maps.
+    """
+    expression = files.ready_expression or files.made_expression
+    if expression is None:
+        raise InputError("gene expression is missing", do="give a region × gene table")
+    atlas = _group_atlas(files.atlas, files.atlas_labels)
+    tables = {}
+    for contrast, path in files.profile.items():
+        profile = read_region_table(source_text(path), column="mean_t")
+        inside = _inside(placed(profile, atlas), np.isfinite(profile.values))
+        tables[titles[contrast]] = _on_surface(inside, surface)
+    known = read_known(knowledge)
+    found = relate_together(
+        tables,
+        with_symbols(read_expression(source_text(expression)), known.aliases)[0],
+        settings,
+        known,
+        _blood(files.degs or files.made_degs),
+        joined=[titles[contrast] for contrast in joined if contrast in files.profile],
+    )
+    check_possible(found)
+    numbers = {region.name: region.label for region in atlas.regions}
+    drawn = {
+        "scores": score_figure(found, atlas.image, numbers),
+        "terms": joint_figure(found.joint, found.joined),
+        "blood": blood_figure(found),
+    }
+    for what, figure in drawn.items():
+        write_text(getattr(files, f"{what}_svg"), svg(figure).decode())
+        write_bytes(getattr(files, f"{what}_png"), png(figure, dpi=PAPER_DPI))
+    shown = {what: png(figure) for what, figure in drawn.items()}
+    write_text(files.page, together_page(found, name, shown))
+    write_text(files.terms, joint_tsv(found.joint, found.joined))
+
+
+@dataclass(frozen=True)
+class BloodFiles:
+    """Files of the stage of blood counts.
+
+    Parameters
+    ----------
+    counts, samples
+        Inputs: raw counts, genes × samples, and one row a sample.
+    degs, page
+        Outputs: the table of genes and the page.
+    """
+
+    counts: Path
+    samples: Path
+    degs: Path
+    page: Path
+
+
+def blood_stage(files: BloodFiles, comparison: Comparison, *, threads: int = 1) -> None:
+    """Compare groups of blood counts within a study."""
+    result = differential(
+        read_counts(source_text(files.counts)), read_design(files.samples), comparison,
+        threads=threads,
+    )  # fmt: skip
+    found = blood_report(result)
+    write_text(files.degs, degs_tsv(result, found.published.genes, found.corrected.genes))
+    write_text(files.page, found.page)
 
 
 def _group_atlas(atlas: Path | None, labels: Path | None) -> Atlas:

@@ -28,14 +28,15 @@ from falx.studies.resistance.files import (
     SHOWN,
     demographics_stage,
     group_report_stage,
+    map_figure_stage,
     role_anova_stage,
     role_deviation_stage,
     role_regression_stage,
     run_report_stage,
 )
-from falx.studies.resistance.genes import EXPRESSION, gene_stages
+from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
 from falx.studies.resistance.preflight import preflight
-from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, Step
+from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, SECTION, Step
 from falx.studies.signature.study import ANATOMY
 
 __all__ = ["STUDY"]
@@ -340,6 +341,26 @@ GROUP_REPORT = Stage(
 PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
 """What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
 
+
+def _map_figure(number: int, modality: str) -> Stage:
+    """Figures 1 and 2 of Liu et al. 2024: t of the contrasts of one modality."""
+    contrasts = [f"{modality}_{'_'.join(pair)}" for pair in CONTRASTS]
+    return Stage(
+        f"figure_{modality}",
+        map_figure_stage,
+        inputs={
+            f"{role}.{name}": f"{name}.{role}?"
+            for name in contrasts
+            for role in ("t_map", "summary")
+        },
+        outputs={kind: f"figures/figure-{number}_{modality}.{kind}" for kind in ("svg", "png")},
+        params={**ROLES},
+        level="group",
+        mem_mb=900,
+        disk_mb=10,
+    )
+
+
 STUDY = Study(
     name="resistance",
     reference="falx.studies.resistance.study:STUDY",
@@ -355,7 +376,10 @@ STUDY = Study(
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
         GROUP_REPORT,
+        *(_map_figure(number, modality) for number, modality in enumerate(SECTION, start=1)),
         EXPRESSION,
+        BLOOD,
+        *together_stages(GROUP_STAGES),
         *gene_stages([stage for stage in GROUP_STAGES if "profile" in stage.outputs]),
     ),
     raw={
