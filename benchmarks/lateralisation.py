@@ -1,7 +1,7 @@
 """Lateralisation of mesial temporal epilepsy on people as asymmetric as people are.
 
-``python benchmarks/lateralisation.py images N``: N patients and N healthy heads as PET images, true
-labels, the shipped norms.
+``python benchmarks/lateralisation.py images N``: N patients and N healthy heads as PET images, by
+their true labels, among the shipped norms.
 
 ``python benchmarks/lateralisation.py [SEED]``: 100 patients and 100 healthy people, 200 times. At
 the level of regions, where no imaging physics decides: the hippocampal index of a healthy person

@@ -70,7 +70,7 @@ def test_scanners_differ_and_a_seed_gives_one_again():
 def test_deficits_are_as_deep_as_published_and_who_has_none_keeps_none():
     rng = np.random.default_rng(4)
     drawn = [as_in_people(PatientSpec(), rng) for _ in range(400)]
-    seen = [SHARE_SEEN * true_asymmetry(spec.depth) for spec in drawn]
+    seen = [SHARE_SEEN[s.pet.psf_fwhm_mm] * true_asymmetry(s.depth) for s in drawn]
     # The healthy spread of .035 is not in the depth but in the drawn asymmetry.
     assert np.mean(seen) == pytest.approx(-0.164, abs=0.012)
     assert np.hypot(np.std(seen), 0.0345) == pytest.approx(0.083, abs=0.008)
