@@ -9,9 +9,10 @@ from falx.core.errors import OptionError
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
 from falx.pet.uncorrected import uncorrected_asymmetry
+from falx.phantom.cohort import SHARE_SEEN, as_in_people
 from falx.phantom.heads import load_head, symmetric_head
 from falx.phantom.patient import PatientSpec
-from falx.phantom.pet import PetQuality, activity, observe_pet
+from falx.phantom.pet import PetQuality, activity, observe_pet, true_asymmetry
 from falx.phantom.scanner import scanner_of
 
 
@@ -64,3 +65,14 @@ def test_scanners_differ_and_a_seed_gives_one_again():
     assert all(0.03 <= q.noise <= 0.08 for q in drawn)
     assert abs(np.mean([q.attenuation for q in drawn])) < 0.015
     assert scanner_of(np.random.default_rng(3)) == drawn[0]
+
+
+def test_deficits_are_as_deep_as_published_and_who_has_none_keeps_none():
+    rng = np.random.default_rng(4)
+    drawn = [as_in_people(PatientSpec(), rng) for _ in range(400)]
+    seen = [SHARE_SEEN[s.pet.psf_fwhm_mm] * true_asymmetry(s.depth) for s in drawn]
+    # The healthy spread of .035 is not in the depth but in the drawn asymmetry.
+    assert np.mean(seen) == pytest.approx(-0.164, abs=0.012)
+    assert np.hypot(np.std(seen), 0.0345) == pytest.approx(0.083, abs=0.008)
+    assert all(s.healthy_asymmetry and s.uptake == "people" for s in drawn)
+    assert as_in_people(PatientSpec(depth=0.0), rng).depth == 0.0

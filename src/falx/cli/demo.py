@@ -11,12 +11,12 @@ import numpy as np
 
 from falx.cli import plan
 from falx.cli.app import print_outcome, say
-from falx.core.errors import FalxError, check_range
+from falx.core.errors import FalxError, OptionError, check_range
 from falx.core.settings import resolve
 from falx.engine.dataset import Dataset
 from falx.engine.resources import Resources
 from falx.engine.run import Request, run_study
-from falx.phantom.cohort import simulate_cohort
+from falx.phantom.cohort import as_in_people, simulate_cohort
 from falx.phantom.dataset import write_cohort
 from falx.phantom.patient import PatientSpec
 from falx.studies.signature.files import compare_patient
@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="a cohort of N patients whose outcome depends on the ablative rate, and its group "
         "level, instead of two patients",
+    )
+    parser.add_argument(
+        "--as-people",
+        action="store_true",
+        help="with --patients: uptake, asymmetry, deficits and scanners as of real people",
     )
     parser.add_argument(
         "--voxel-mm", type=float, default=1.5, metavar="MM", help="voxels of the T1w"
@@ -132,7 +137,10 @@ def _patients(arguments: argparse.Namespace) -> list[PatientSpec]:
         check_range("--patients", arguments.patients, 2, 1000)
         template = PatientSpec(voxel_mm=voxel_mm)
         rng = np.random.default_rng(arguments.seed)
-        return list(simulate_cohort(arguments.patients, rng, template=template))
+        cohort = simulate_cohort(arguments.patients, rng, template=template)
+        return [as_in_people(spec, rng) for spec in cohort] if arguments.as_people else [*cohort]
+    if arguments.as_people:
+        raise OptionError("--as-people is of a cohort", do="give --patients N as well")
     # In the second head a plan keeps every rule, in the first none does: both are worth seeing.
     return [
         PatientSpec("01", "right", voxel_mm=voxel_mm, ablative_rate=0.45, head="12"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from falx.pet.foci import FocusRow
 from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
+from falx.pet.norms import HealthyMetrics
 from falx.report.page import Table
 
 __all__ = ["certain", "doubts", "foci_table", "other_definitions", "side_of_itself"]
@@ -61,7 +62,7 @@ def _false_share(found: CalibratedMetrics) -> str:
     return f"{said} (95% interval {found.false_share_low:.0%} to {found.false_share_high:.0%})"
 
 
-def doubts(signature: SignatureMetrics) -> list[str]:
+def doubts(signature: SignatureMetrics, healthy: HealthyMetrics) -> list[str]:
     """Say what limits that certainty; nothing where nothing is certain."""
     found = signature.calibrated
     if found is None:
@@ -69,8 +70,8 @@ def doubts(signature: SignatureMetrics) -> list[str]:
     usual = (found.noise_sd**2 + found.healthy_sd**2) ** 0.5
     limits = (
         f"Noise and healthy asymmetry together give the index of a voxel an SD of {usual:.3f} "
-        f"(noise {found.noise_sd:.3f}). The healthy part is that of old people, with an assumed "
-        "smoothness; error rates were measured on phantoms only. With healthy asymmetry in them, "
+        f"(noise {found.noise_sd:.3f}). {_whose(healthy)}; error rates were measured on phantoms "
+        "only. With healthy asymmetry in them, "
         "the interval of the false share held the truth in 14 of 17: it is rather too narrow. "
         "A mask that keeps to what is sure makes the ablative rate too high: by .085 on average, "
         "by .205 at worst; the share of the structure itself was nearer the truth."
@@ -87,6 +88,16 @@ def doubts(signature: SignatureMetrics) -> list[str]:
             f"factor of {found.widened:.2f}."
         )
     return said
+
+
+def _whose(healthy: HealthyMetrics) -> str:
+    """Say of whom the healthy part of the asymmetry is."""
+    if healthy.of_site:
+        return (
+            f"The healthy part is that of {healthy.source}, and the index of the foci is that "
+            "beyond their mean"
+        )
+    return "The healthy part is that of old people, with an assumed smoothness"
 
 
 def other_definitions(signature: SignatureMetrics) -> str:

@@ -170,7 +170,7 @@ def _result(results: SignatureResults) -> Iterator[Block]:
         yield from _taken(metrics.ablation, metrics.rates)
     else:
         yield Text("There is no ablation mask, so no ablative rate.")
-    yield Notice([*doubts(metrics.signature)], "note")
+    yield Notice(doubts(metrics.signature, metrics.healthy), "note")
     yield Notice(results.notices)
     yield healthy_table(metrics.healthy, side)
     table = foci_table(metrics.signature)
