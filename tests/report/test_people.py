@@ -49,7 +49,7 @@ def test_the_page_begins_with_those_who_are_not_in_it() -> None:
     people = [person(n, *STATES[0]) for n in range(SHOWN)] + [person(99, *STATES[3])]
     section = people_section(people)
     page = render("Group", [section])
-    assert "41 people: 40 included, 1 left out (failed)." in page
+    assert f"{SHOWN + 1} people: {SHOWN} included, 1 left out (failed)." in page
     assert page.index("sub-99") < page.index("sub-1<")
     assert "sub-99: why" in page
 

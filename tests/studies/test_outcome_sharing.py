@@ -24,7 +24,7 @@ from falx.studies.outcome.power import Effect, power_table
 from falx.studies.outcome.score_model import CohortModels, hold_against, predict, prognoses
 from falx.studies.outcome.table_one import describe
 from falx.studies.outcome.tables import TABLES
-from studies.outcome_cohort import QUICK
+from studies.outcome_cohort import QUICK, write_finished_participants
 
 OTHER = Definition("calibrated", "mg3", "proportional", 0.05)
 
@@ -293,6 +293,22 @@ def test_words_of_the_command_are_refused_in_sentences(centres, tmp_path, capsys
     assert "no outcome model of this version" in capsys.readouterr().err
     assert main(["outcome", "pool", str(centres / "1/group/desc-models_outcome.json")]) == 2
     assert "at least two centres" in capsys.readouterr().err
+
+
+def test_a_model_is_held_against_a_group_by_the_command_line(centres, tmp_path, capsys):
+    bids, out = tmp_path / "bids", tmp_path / "out"
+    write_finished_participants(bids, out)
+    records = sorted(out.glob("sub-*/anat/*numbers*.json"))
+    model = centres / "1/group/desc-models_outcome.json"
+    settings = ["--group-resamples", "20", "--group-permutations", "20"]
+    words = ["signature", str(bids), str(out), "group", "--serial", *settings]
+    assert main([*words, "--group-iterations", "5", "--validate", str(model)]) == 0
+    assert len(records) == 24
+    results = json.loads((out / "group/desc-results_outcome.json").read_text(encoding="utf-8"))
+    assert "no rate of these patients is of the model's definition" in str(results["warnings"])
+    code = main([*words, "--validate", str(tmp_path / "none.json")])
+    assert code == 2
+    assert "the file that group.validate names does not exist" in capsys.readouterr().err
 
 
 def test_power_is_printed_and_written(tmp_path, capsys):
