@@ -177,11 +177,11 @@ def scene_from_labels(
     GridError, InputError
         If an image is on another grid; if structures, signature or entries are missing.
     """
-    _check_grid("signature", signature, labels)
-    _check_grid("vessel mask", vessels, labels)
-    _check_grid("sinus mask", sinuses, labels)
+    given = {"signature": signature, "vessel mask": vessels, "sinus mask": sinuses}
+    for name, image in given.items():
+        _check_grid(name, image, labels)
     window = _one_side(labels, side)
-    grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
+    grid, values = window.grid, window.take(labels)
     brain = brain_of_labels(values)
     hull = brain_hull(brain, grid)
     surface = skull_surface(hull, grid)
@@ -191,16 +191,15 @@ def scene_from_labels(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
-    fissures, bleeding = sulci(brain, hull, grid), np.zeros(grid.shape, dtype=bool)
-    for given in (vessels, sinuses):
-        if given is not None:
-            bleeding |= window.take(given).astype(bool)
+    fissures = sulci(brain, hull, grid)
+    masks = [window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None]
+    bleeding = np.any([np.zeros(grid.shape, dtype=bool), *masks], axis=0)
     hippocampus, amygdala = values == HIPPOCAMPUS[side], values == AMYGDALA[side]
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
         side=side,
-        signature=signature_mask.astype(bool),
+        signature=window.take(signature).astype(bool),
         hippocampus=hippocampus,
         amygdala=amygdala,
         obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
