@@ -26,7 +26,7 @@ from falx.studies.resistance.study import STUDY
 SHAPE = (20, 44, 34)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 AFFINE[:3, 3] = [-75.0, -104.0, -56.0]
-GROUPS = ("DRE",) * 6 + ("HC",) * 6
+GROUPS = ("DRE",) * 6 + ("HC",) * 6 + ("DSE",) * 6
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,13 @@ def atlas(phantom, tmp_path_factory):
     (folder / "atlas.csv").write_text("\n".join(["id,label,hemisphere,structure", *rows]) + "\n")
     (folder / "expression.csv").write_text(as_csv(phantom.expression))
     (folder / "sets.gmt").write_text(as_gmt(phantom.library))
+    changed = {*phantom.planted[:30], *phantom.expression.genes[:30]}
+    rows = ["gene\tlog2FoldChange\tas_published\tcorrected"]
+    for gene in phantom.expression.genes:
+        flag = str(gene in changed).lower()
+        rows.append(f"{gene}\t{1.5 if gene in changed else 0.1}\t{flag}\t{flag}")
+    (folder / "degs.tsv").write_text("\n".join(rows) + "\n")
+    (folder / "network.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in phantom.edges))
     return folder, labels
 
 
@@ -76,7 +83,7 @@ def cohort(phantom, atlas, tmp_path_factory):
         (anat / f"sub-{subject}_T1w.nii.gz").touch()
         lines.append(f"sub-{subject}\t{group}\t{rng.integers(20, 50)}\t{'FM'[k % 2]}")
         for stage in ("grey", "reho"):
-            values = 5.0 + 0.5 * rng.standard_normal(SHAPE) + (group == "DRE") * change
+            values = 5.0 + 0.5 * rng.standard_normal(SHAPE) + (group != "HC") * change
             values[labels == 0] = 0.0
             finish(out, subject, stage, values, rng)
     (bids / "dataset_description.json").write_text('{"Name": "maps", "BIDSVersion": "1.10.0"}')
@@ -111,7 +118,7 @@ def finish(out, subject, stage, values, rng):
 def planned(cohort, **values):
     bids, out = cohort
     given = {key.replace("__", "."): str(value) for key, value in values.items()}
-    configuration = resolve(STUDY.configuration, {"groups.sensitive": ""}, given)
+    configuration = resolve(STUDY.configuration, {}, given)
     made = plan_group(STUDY, Dataset.open(bids), configuration, out)
     return {job.stage: job for job in made.jobs}
 
@@ -125,7 +132,8 @@ def test_every_contrast_gets_a_gene_stage_on_its_own_profile(cohort, atlas):
     jobs = planned(cohort, genes__expression=folder / "expression.csv",
                    groups__atlas=folder / "atlas.nii.gz")  # fmt: skip
     made = {name for name in jobs if name.startswith("genes_")}
-    assert made == {"genes_grey_resistant_controls", "genes_reho_resistant_controls"}
+    pairs = ("resistant_controls", "resistant_sensitive", "sensitive_controls", "together")
+    assert made == {f"genes_{kind}_{pair}" for kind in ("grey", "reho") for pair in pairs}
     job = jobs["genes_reho_resistant_controls"]
     assert job.inputs["profile"].path == jobs["reho_resistant_controls"].outputs["profile"]
     assert job.inputs["ready_expression"].path == str(folder / "expression.csv")
@@ -146,8 +154,8 @@ def test_a_download_is_made_into_a_table_first(cohort, tmp_path):
 def group_level(cohort, *more):
     bids, out = cohort
     return main(
-        ["resistance", str(bids), str(out), "group", "--serial", "--groups-sensitive", "",
-         "--groups-n-permutations", "9", *more]
+        ["resistance", str(bids), str(out), "group", "--serial", "--groups-n-permutations", "9",
+         *more]
     )  # fmt: skip
 
 
@@ -159,7 +167,8 @@ def finished(cohort, atlas):
         "--groups-atlas-labels", str(folder / "atlas.csv"),
         "--genes-expression", str(folder / "expression.csv"),
         "--genes-gene-sets", str(folder / "sets.gmt"),
-        "--genes-n-maps", "999", "--genes-n-list", "100",
+        "--genes-n-maps", "999", "--genes-n-list", "100", "--genes-list-rule", "length",
+        "--genes-degs", str(folder / "degs.tsv"), "--genes-network", str(folder / "network.tsv"),
     )  # fmt: skip
     assert code == 0
     return cohort[1]
@@ -181,6 +190,35 @@ def test_maps_of_groups_lead_to_the_planted_genes(finished, phantom):
         (finished / "group/desc-greyresistantcontrols_components.json").read_text()
     )
     assert components["p_component"][0] < 0.05
+
+
+def test_contrasts_are_joined_on_a_page_of_their_own(finished):
+    page = (finished / genes_page("grey_together")).read_text()
+    for heading in ("Maps and scores", "Terms over contrasts", "Network", "Terms of blood genes",
+                    "Overlap with blood", "ENIGMA-Epilepsy"):  # fmt: skip
+        assert f"{heading}</h2>" in page
+    for title in ("DRE v DSE", "DRE v HC", "DSE v HC"):
+        assert title in page
+    path = finished / "group/desc-greytogether_terms.tsv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    first = {row["term"]: row for row in rows}["planted programme"]
+    # Planted in both groups of patients, and in neither against the other.
+    assert set(first) >= {"z DRE v HC", "z DSE v HC"}
+    assert not any("DRE v DSE" in name for name in first)
+    assert float(first["p_every"]) < 0.05
+    assert float(first["q_together"]) < 0.1
+    assert min(float(row["p_together"]) for row in rows) >= 1 / 1000
+
+
+def test_the_figures_of_the_paper_are_left_for_it(finished):
+    names = {path.name for path in (finished / "figures").iterdir()}
+    numbers = [(1, "grey"), (2, "reho")]
+    numbers += [(number, kind) for number in (3, 4, 5) for kind in ("grey", "reho")]
+    assert names == {f"figure-{n}_{kind}.{end}" for n, kind in numbers for end in ("svg", "png")}
+    for name in names:
+        content = (finished / "figures" / name).read_bytes()
+        assert content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml")
 
 
 def test_the_group_page_links_the_gene_pages(finished):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError, OptionError
+from falx.core.errors import InputError, OptionError, nearest
 from falx.core.grid import check_affine, require_same
 from falx.images.nifti import Image, as_stored, from_nibabel, load
 
@@ -151,10 +150,10 @@ def settings_of(kind: type[T], choices: Mapping[str, object]) -> T:
     known = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in choices:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            near = nearest(name, known, cutoff=0.4)
             raise OptionError(
                 f"there is no choice {name!r}",
-                do=f"did you mean {near[0]!r}?" if near else f"the choices are {', '.join(known)}",
+                do=f"did you mean {near!r}?" if near else f"the choices are {', '.join(known)}",
             )
     return kind(**choices)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from falx.core.errors import InputError
+from falx.core.errors import InputError, side_in
 from falx.core.grid import Side
 from falx.core.tables import Table
 
@@ -23,14 +23,6 @@ __all__ = [
 ]
 
 BACKGROUND_NAMES = ("unknown", "null", "empty", "background")
-_SIDE_WORDS: dict[str, Side] = {
-    "left": "left",
-    "lh": "left",
-    "l": "left",
-    "right": "right",
-    "rh": "right",
-    "r": "right",
-}
 
 
 @dataclass(frozen=True)
@@ -52,8 +44,7 @@ def side_in_name(name: str) -> Side | None:
     >>> side_in_name("Left_Hippocampus"), side_in_name("A8m_R"), side_in_name("vermis")
     ('left', 'right', None)
     """
-    found = {_SIDE_WORDS[word] for word in name_words(name) if word in _SIDE_WORDS}
-    return found.pop() if len(found) == 1 else None
+    return side_in(name)
 
 
 def name_words(name: str) -> set[str]:
@@ -156,5 +147,5 @@ def _row(number: str, name: str, side: str = "", structure: str = "") -> LabelRo
         raise InputError(
             "a label number is not an integer", found=repr(number), do="give columns id,label"
         ) from error
-    stated = _SIDE_WORDS.get(side.lower()) if side else side_in_name(name)
+    stated = side_in(side) if side else side_in_name(name)
     return LabelRow(label, name, stated, structure or None)

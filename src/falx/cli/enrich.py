@@ -16,15 +16,19 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "genes", type=Path, nargs="+", metavar="GENES", help="gene lists, one symbol a line"
+        "genes",
+        type=Path,
+        nargs="+",
+        metavar="GENES",
+        help="gene lists, one symbol a line, or genes.tsv and degs.tsv that Falx wrote",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="output folder")
     parser.add_argument(
         "--universe",
         type=Path,
-        required=True,
         metavar="FILE",
-        help="every gene that was tested; the whole genome would make brain genes look enriched",
+        help="every gene that was tested; needed for plain lists alone, since the tables of Falx "
+        "hold it",
     )
     add_options(parser, ListsConfiguration, without=(Knowledge,))
     add_knowledge(parser)

@@ -18,8 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
         "map",
+        nargs="+",
         metavar="MAP",
-        help="NIfTI map (with --atlas), regional table, or enigma:SYNDROME, which ships",
+        help="NIfTI map (with --atlas), regional tables, or enigma:SYNDROME, which ships",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="output folder")
     parser.add_argument(
@@ -48,7 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     if folder is not None and Path(folder).is_dir():
         del arguments.expression
         arguments.ahba = folder
-    files = MapFiles(arguments.map, arguments.atlas, arguments.labels, arguments.column)
+    files = MapFiles(
+        arguments.map[0], arguments.atlas, arguments.labels, arguments.column,
+        tuple(arguments.map[1:]),
+    )  # fmt: skip
     found = relate_map(files, options_from(arguments, GenesConfiguration), arguments.out)
     study = found.study
     share, p = study.model.explained_variance[0], study.component_p[0]

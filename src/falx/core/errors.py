@@ -11,10 +11,11 @@ import difflib
 import importlib
 import importlib.util
 import math
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +33,16 @@ __all__ = [
     "check_same_grid",
     "collect_notices",
     "extra_library",
+    "nearest",
     "notify",
+    "side_in",
 ]
+
+
+Side = Literal["left", "right"]
+_WORD = re.compile(r"[^\W_]+")
+_SIDES: dict[Side, set[str]] = {"left": {"left", "l", "lh"}, "right": {"right", "r", "rh"}}
+"""Words that state a side."""
 
 
 class FalxError(Exception):
@@ -121,6 +130,39 @@ def collect_notices() -> Iterator[list[str]]:
             )
 
 
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known name most like a word, never one of a side that the word does not state.
+
+    A wrong side that looks right is worse than no suggestion.
+
+    Examples
+    --------
+    >>> nearest("left_hipocampus", ["left_hippocampus", "right_hippocampus"])
+    'left_hippocampus'
+    >>> nearest("lefft_hippocampus", ["right_hippocampus"]) is None
+    True
+    """
+    side = side_in(word)
+    options = [name for name in known if side_in(name) in (None, side)]
+    near = difflib.get_close_matches(word, options, n=1, cutoff=cutoff)
+    return near[0] if near else None
+
+
+def side_in(name: str) -> Side | None:
+    """Side that a name states by a word of its own, or ``None``.
+
+    Examples
+    --------
+    >>> side_in("L_bankssts"), side_in("ctx-rh-insula"), side_in("Thalamus (right)")
+    ('left', 'right', 'right')
+    >>> side_in("lingual") is None, side_in("L_R_bridge") is None
+    (True, True)
+    """
+    words = {word.lower() for word in _WORD.findall(name)}
+    said = [side for side, names in _SIDES.items() if words & names]
+    return said[0] if len(said) == 1 else None
+
+
 def check_option(name: str, value: str, allowed: Iterable[str], *, where: str = "") -> str:
     """Return `value` if it is one of `allowed`, else raise and name the nearest.
 
@@ -132,8 +174,8 @@ def check_option(name: str, value: str, allowed: Iterable[str], *, where: str = 
     options = list(allowed)
     if value in options:
         return value
-    near = difflib.get_close_matches(str(value), options, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(str(value), options)
+    hint = f"did you mean {near!r}? " if near else ""
     raise OptionError(
         f"unknown value for {name}",
         where=where,

@@ -30,6 +30,7 @@ __all__ = [
     "read_table",
     "read_text",
     "remove_parts",
+    "write_bytes",
     "write_json",
     "write_table",
     "write_text",
@@ -129,6 +130,12 @@ def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:
     """Write a text file atomically; a durable one outlives a loss of power from then on."""
     with atomic_path(Path(path), durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a whole file such as a picture, through a temporary name."""
+    with atomic_path(Path(path)) as part:
+        part.write_bytes(content)
 
 
 @contextmanager

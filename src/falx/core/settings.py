@@ -9,7 +9,6 @@ texts all read them here.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import numbers
 import tomllib
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from falx.core.errors import InputError, OptionError, check_option, check_range
+from falx.core.errors import InputError, OptionError, check_option, check_range, nearest
 
 __all__ = [
     "Option",
@@ -362,10 +361,10 @@ def _built(kind: type[Any], values: Mapping[str, object]) -> Any:
 
 
 def _unknown(key: str, known: list[str]) -> OptionError:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    near = nearest(key, known, cutoff=0.4)
     return OptionError(
         f"unknown configuration key {key!r}",
-        do=f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}",
+        do=f"did you mean {near!r}?" if near else f"the keys are {', '.join(known)}",
     )
 
 

@@ -315,7 +315,7 @@ def parse_table(
         ) from None
     if not kept:
         raise InputError("the table is empty", where=where)
-    header = kept[0][1]
+    header = _without_tail(kept[0][1])
     if unique:
         _check_unique(header, where)
     rows = [_fitted(cells, header, i, where, pad=pad) for i, cells in kept[1:]]
@@ -329,6 +329,12 @@ def _clean(cell: str) -> str:
 def _delimiter_of(text: str) -> str:
     first = next((line for line in text.splitlines() if line.strip()), "")
     return next((mark for mark in "\t,;" if mark in first), "\t")
+
+
+def _without_tail(header: tuple[str, ...]) -> tuple[str, ...]:
+    """Headers without the nameless ones behind the last name, which spreadsheets leave."""
+    named = [i for i, name in enumerate(header) if name]
+    return header[: named[-1] + 1]
 
 
 def _check_unique(header: Sequence[str], where: str) -> None:

@@ -46,6 +46,7 @@ __all__ = [
     "SetStudy",
     "Settings",
     "gene_lists",
+    "lists_of_null_maps",
     "study_map",
     "study_sets",
 ]
@@ -231,6 +232,23 @@ def gene_lists(study: AssociationStudy) -> GeneLists:
         tuple(genes[i] for i in order[:n] if value[i] > 0 and allowed[i]),
         tuple(genes[i] for i in order[::-1][:n] if value[i] < 0 and allowed[i]),
     )
+
+
+def lists_of_null_maps(study: AssociationStudy, lists: GeneLists, n_maps: int) -> list[list[str]]:
+    """Genes of the first null maps, as many of either sign as the lists of the map hold.
+
+    By correlation, shape (n_maps, length of both lists).
+    """
+    null_r = correlate(
+        study.data.expression, study.nulls.maps[:n_maps], correlation=study.settings.correlation
+    )
+    genes, found = study.data.genes, []
+    up, down = len(lists.positive), len(lists.negative)
+    for r in null_r.T:
+        order = np.argsort(r, kind="stable")
+        rows = [*order[len(order) - up :], *order[:down]]
+        found.append([genes[i] for i in rows])
+    return found
 
 
 def study_sets(

@@ -79,7 +79,9 @@ class Knowledge(GeneSetSources):
         132, help="combined score that a STRING edge must exceed", low=0, high=1000
     )
     aliases: Path | None = option(
-        None, help="earlier or alternative symbols and the present ones, two columns"
+        None,
+        help="other names of genes and their present symbols, two columns, or HGNC's complete "
+        "set (Ensembl, Entrez and former symbols)",
     )
 
     def __post_init__(self) -> None:

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 
 from falx.core.errors import InputError, notify
 
-__all__ = ["SymbolMatch", "check_gene_list", "match_symbols", "repair_symbol"]
+__all__ = [
+    "PresentNames",
+    "SymbolMatch",
+    "check_gene_list",
+    "match_symbols",
+    "present_names",
+    "repair_symbol",
+]
 
 _DATE = re.compile(
     r"^(?:(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -107,6 +114,59 @@ def match_symbols(
     repeated = tuple(gene for gene, n in Counter(given).items() if n > 1)
     repaired = {given: name for given, name in mapping.items() if given.upper() != name.upper()}
     return SymbolMatch(mapping, tuple(lost), repaired, tuple(ambiguous), repeated)
+
+
+@dataclass(frozen=True)
+class PresentNames:
+    """Genes of a table under their present symbols.
+
+    Attributes
+    ----------
+    rows
+        Rows of the table that are kept, each gene once.
+    genes
+        Their symbols.
+    account
+        Of every name that changed or was lost: the name, the symbol (empty if none), and why.
+    """
+
+    rows: tuple[int, ...]
+    genes: tuple[str, ...]
+    account: tuple[tuple[str, str, str], ...]
+
+
+_IDENTIFIER = re.compile(r"^(ENSG\d{11})(?:\.\d+)?$|^(\d+)$")
+
+
+def present_names(genes: Sequence[str], aliases: Mapping[str, str]) -> PresentNames:
+    """Convert Ensembl and Entrez identifiers and former symbols to present symbols.
+
+    A gene that has its present symbol keeps it; another name of the same gene in the table is
+    then left out, as is the second of two names of one gene. Version suffixes of Ensembl
+    identifiers do not count. Identifiers that the aliases do not know are lost.
+
+    Examples
+    --------
+    >>> named = present_names(["ENSG00000185591.10", "SP3"], {"ENSG00000185591": "SP1"})
+    >>> named.genes, named.account
+    (('SP1', 'SP3'), (('ENSG00000185591.10', 'SP1', 'converted'),))
+    """
+    own = set(genes)
+    kept: dict[str, int] = {}
+    account = []
+    for row, gene in enumerate(genes):
+        identifier = _IDENTIFIER.match(gene)
+        bare = gene if identifier is None else identifier[1] or identifier[2]
+        symbol = aliases.get(bare, gene if identifier is None else "")
+        if not symbol:
+            account.append((gene, "", "identifier not known"))
+        elif symbol in kept or (symbol != gene and symbol in own):
+            account.append((gene, symbol, "left out: another row is this gene"))
+        else:
+            kept[symbol] = row
+            if symbol != gene:
+                account.append((gene, symbol, "converted"))
+    return PresentNames(tuple(kept.values()), tuple(kept), tuple(account))
 
 
 class _Lookup:

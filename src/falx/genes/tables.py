@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas, region_means
-from falx.core.errors import InputError, notify
+from falx.core.errors import InputError, notify, side_in
 from falx.core.grid import Side
 from falx.core.tables import parse_matrix, parse_table
+from falx.data.enigma import enigma_regions
 from falx.genes.nulls.generate import Positions
 from falx.genes.nulls.spin import centroid_points
 from falx.genes.sets.library import SourceText
-from falx.genes.symbols import repair_symbol
+from falx.genes.symbols import present_names, repair_symbol
 from falx.images.nifti import Image
 
 __all__ = [
@@ -25,14 +27,18 @@ __all__ = [
     "RegionTable",
     "block_of",
     "join",
+    "named_places",
+    "one_table",
     "placed",
     "read_expression",
     "read_region_table",
+    "renamed",
     "table_of_map",
+    "with_symbols",
 ]
 
 Array = npt.NDArray[np.float64]
-VALUE_COLUMNS = ("value", "t", "mean_t", "d", "cohens_d", "z", "mean")
+VALUE_COLUMNS = ("value", "t", "mean_t", "d", "cohens_d", "d_icv", "z", "mean")
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +170,113 @@ def read_region_table(source: SourceText, *, column: str | None = None) -> Regio
         table.numbers(value),
         np.stack(known, axis=1) if len(known) == 3 else np.full((n, 3), np.nan),
         tuple(map(block_of, table.texts(block))) if block else ("all",) * n,
-        tuple(map(_side, table.texts(side))) if side else (None,) * n,
+        tuple(map(_side, table.texts(side) if side else [""] * n, names)),
     )
+
+
+def one_table(tables: Sequence[RegionTable]) -> RegionTable:
+    """Join tables of different regions, such as cortical thickness and subcortical volume.
+
+    Raises
+    ------
+    InputError
+        If two of them hold the same region.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    names = [name for table in tables for name in table.regions]
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise InputError(
+            "a region is in two of the tables",
+            where=", ".join(table.name for table in tables),
+            found=", ".join(twice[:5]),
+            do="give tables of different regions, such as cortex and subcortex",
+        )
+    note = "the tables may hold different measures; --blocks keeps one class of regions"
+    return RegionTable(
+        ", ".join(table.name for table in tables),
+        tuple(names),
+        np.concatenate([table.values for table in tables]),
+        np.concatenate([table.centroids_mm for table in tables]),
+        tuple(block for table in tables for block in table.blocks),
+        tuple(side for table in tables for side in table.sides),
+        (*(told for table in tables for told in table.notes), note),
+    )
+
+
+def named_places(table: RegionTable) -> RegionTable:
+    """Place regions that have no position by their Desikan–Killiany or subcortical name.
+
+    Names count as ENIGMA, FreeSurfer and most tools write them: ``L_bankssts``,
+    ``lh.bankssts``, ``ctx-lh-bankssts``, ``bankssts_left``; ``Lhippo``, ``Left-Hippocampus``. The
+    positions are those of :func:`falx.data.enigma.enigma_regions`. Where one name is not known,
+    the table stays as it is, since the others may mean another atlas.
+    """
+    if np.isfinite(table.centroids_mm).all():
+        return table
+    known = {_plain_name(region.name, region.side): region for region in enigma_regions()}
+    found = [
+        known.get(_plain_name(name, side))
+        for name, side in zip(table.regions, table.sides, strict=True)
+    ]
+    rows = [i for i, region in enumerate(found) if region is not None]
+    others = [table.regions[i] for i, region in enumerate(found) if region is None]
+    if not rows or not all(map(_holds_no_tissue, others)):
+        return table
+    places = [region for region in found if region is not None]
+    note = "positions of the regions are those of the Desikan–Killiany atlas, by their names"
+    if others:
+        note += f"; ventricles hold no tissue and are left out: {', '.join(others)}"
+    return RegionTable(
+        table.name,
+        tuple(table.regions[i] for i in rows),
+        table.values[rows],
+        np.array([region.centroid_mm for region in places]),
+        tuple(region.block for region in places),
+        tuple(region.side for region in places),
+        (*table.notes, note),
+    )
+
+
+def renamed(table: RegionTable, expression: Expression) -> RegionTable:
+    """Call regions as the expression does, where both write the same names in another way.
+
+    Nothing is renamed where one name is shared, or two regions would get one name.
+    """
+    if set(table.regions) & set(expression.regions):
+        return table
+    theirs = {_plain_name(name, _side("", name)): name for name in expression.regions}
+    keys = [_plain_name(name, s) for name, s in zip(table.regions, table.sides, strict=True)]
+    names = tuple(theirs.get(key, name) for key, name in zip(keys, table.regions, strict=True))
+    changed = [pair for pair in zip(table.regions, names, strict=True) if pair[0] != pair[1]]
+    if not changed or len(set(names)) < len(names) or len(theirs) < len(expression.regions):
+        return table
+    note = f"{len(changed)} regions are called as in the expression: " + ", ".join(
+        f"{given} → {name}" for given, name in changed[:3]
+    )
+    return replace(table, regions=names, notes=(*table.notes, note))
+
+
+_SUBCORTICAL = {
+    "accumbensarea": "accumb", "accumbens": "accumb", "amygdala": "amyg", "caudate": "caud",
+    "hippocampus": "hippo", "pallidum": "pal", "putamen": "put", "thalamus": "thal",
+    "thalamusproper": "thal",
+}  # fmt: skip
+"""FreeSurfer's names to ENIGMA's."""
+
+
+def _plain_name(name: str, side: Side | None) -> tuple[Side | None, str]:
+    """Side and bare name of a region."""
+    words = [w for w in re.findall(r"[a-z0-9]+", name.lower()) if w not in {"ctx", "cortex"}]
+    bare = "".join(word for word in words if side_in(word) is None)
+    if side is not None and bare[:1] == side[0] and bare[1:] in _SUBCORTICAL.values():
+        bare = bare[1:]
+    return side, _SUBCORTICAL.get(bare, bare)
+
+
+def _holds_no_tissue(name: str) -> bool:
+    return "vent" in name.lower()
 
 
 def placed(table: RegionTable, atlas: Atlas) -> RegionTable:
@@ -194,9 +305,14 @@ def placed(table: RegionTable, atlas: Atlas) -> RegionTable:
     )
 
 
-def _side(text: str) -> Side | None:
-    first = text.lower()[:1]
-    return "left" if first == "l" else "right" if first == "r" else None
+def _side(text: str, name: str) -> Side | None:
+    """Side that a cell states, else the one in the region's name."""
+    first = text.strip().lower()[:1]
+    stated: Side | None = "left" if first == "l" else "right" if first == "r" else None
+    short = re.fullmatch(r"([LR])([a-z]+)", name)  # Lhippo, as ENIGMA writes it
+    if stated is None and short and short[2] in {*_SUBCORTICAL.values(), "latvent"}:
+        return "left" if short[1] == "L" else "right"
+    return stated or side_in(name)
 
 
 def read_expression(source: SourceText) -> Expression:
@@ -216,6 +332,35 @@ def read_expression(source: SourceText) -> Expression:
             "a gene occurs twice", where=source.name, found=repeated[:3], do="merge its columns"
         )
     return Expression(source.name, matrix.rows, matrix.columns, matrix.values, source.sha256)
+
+
+def with_symbols(
+    expression: Expression, aliases: Mapping[str, str]
+) -> tuple[Expression, tuple[tuple[str, str, str], ...]]:
+    """Call the genes of a matrix by their present symbols, with an account of every change.
+
+    Raises
+    ------
+    InputError
+        If no gene is left.
+    """
+    named = present_names(expression.genes, aliases)
+    if not named.genes:
+        raise InputError(
+            "no identifier of the matrix is known",
+            where=expression.name,
+            found=", ".join(expression.genes[:3]),
+            do="give --aliases with HGNC's complete set",
+        )
+    lost = len(expression.genes) - len(named.genes)
+    if named.account:
+        notify(
+            "genes are called by their present symbols",
+            where=expression.name,
+            found=f"{len(named.account) - lost} converted, {lost} lost",
+        )
+    values = expression.values[:, list(named.rows)]
+    return replace(expression, genes=named.genes, values=values), named.account
 
 
 def join(

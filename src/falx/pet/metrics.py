@@ -6,7 +6,7 @@ The method is that of Mo et al. 2025; the records hold what its tables need.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from falx.core.grid import Side
 from falx.core.possible import (
@@ -20,6 +20,7 @@ from falx.pet.decoy import DecoyRate
 from falx.pet.foci import FocusRow
 from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
+from falx.pet.named import RegionTest
 from falx.pet.signature import PUBLISHED_THRESHOLD, Threshold
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NoiseMetrics:
-    """Of the noise of a PET, measured in its own residuals (:mod:`falx.pet.noise`).
+    """Of the noise of a PET, measured in its own residuals or frames (:mod:`falx.pet.noise`).
 
     Parameters
     ----------
@@ -45,11 +46,14 @@ class NoiseMetrics:
         Median standard deviation in grey matter, over the mean activity there; ``None`` likewise.
     reason
         Why it could not be measured; ``None`` where it was.
+    source
+        ``"frames"`` of a dynamic PET, or ``"residuals"`` of the image.
     """
 
     fwhm_mm: tuple[float, ...]
     share: Amount | None
     reason: str | None = None
+    source: str = "residuals"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class PetMetrics:
         Structure to the standard error that the noise gives it.
     noise
         Of the image before the correction.
+    uncorrected_asymmetry
+        Structure to asymmetry of its left side in the PET as measured.
     """
 
     method: str
@@ -85,6 +91,7 @@ class PetMetrics:
     regional_asymmetry_se: Mapping[str, Amount]
     noise: NoiseMetrics
     notices: tuple[str, ...] = ()
+    uncorrected_asymmetry: Mapping[str, AsymmetryIndex] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,6 +205,8 @@ class CalibratedMetrics:
         Foci sought on both sides, the most certain first.
     suggested
         Side that the image suggests of itself.
+    named
+        Test of the mesial temporal structures of the declared side; ``None`` without one.
     """
 
     level: Probability
@@ -215,6 +224,7 @@ class CalibratedMetrics:
     healthy_sd: Amount
     everywhere: tuple[FocusRow, ...]
     suggested: SuggestedSide
+    named: RegionTest | None = None
 
 
 @dataclass(frozen=True)

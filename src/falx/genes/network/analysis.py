@@ -30,6 +30,7 @@ __all__ = [
     "graphml",
     "layout",
     "module_chance",
+    "modules_of_lists",
     "sif",
 ]
 
@@ -131,9 +132,22 @@ def module_chance(
     chosen = set(genes)
     rows = np.array([i for i, name in enumerate(names) if name in chosen], dtype=np.intp)
     degree = np.array([len(network.neighbours[name]) for name in names], dtype=np.float64)
+    lists = _like_lists(degree, rows, rng, n_lists)
+    return modules_of_lists(network, modules, [[names[i] for i in drawn] for drawn in lists])
+
+
+def modules_of_lists(
+    network: Network, modules: Sequence[Module], lists: Sequence[Sequence[str]]
+) -> ModuleChance:
+    """Compare modules with those of given lists, such as lists of the same length from null maps.
+
+    Lists from null maps keep what degree-matched lists lose: genes that are expressed together
+    also interact, and enter a list together.
+    """
+    n_lists = len(lists)
     counts, best = np.zeros(n_lists, dtype=np.int64), np.zeros(n_lists)
-    for b, drawn in enumerate(_like_lists(degree, rows, rng, n_lists)):
-        found = find_modules(network.induced(names[i] for i in drawn).neighbours)
+    for b, drawn in enumerate(lists):
+        found = find_modules(network.induced(drawn).neighbours)
         counts[b] = len(found)
         best[b] = max((module.score for module in found), default=0.0)
     p = tuple(

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 HUMAN = "9606"
-HEADING = {"source", "target", "protein1", "protein2", "gene1", "gene2", "node1", "node2", *"ab"}
+HEADING = {"source", "target", "protein1", "protein2", "gene1", "gene2", "node1", "node2"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -270,7 +270,8 @@ def _check_map(y: Array, positions: Positions) -> None:
             "too few regions for spatial statistics",
             where="map",
             found=f"{len(y)} regions",
-            do=f"use an atlas with at least {FEWEST_REGIONS} regions",
+            do=f"use an atlas with at least {FEWEST_REGIONS} regions, or give the table of the "
+            "other regions as well",
         )
     if not np.isfinite(y).all():
         raise InputError("the map has missing values", do="leave those regions out")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy
 
 from falx.core.errors import InputError, notify
+from falx.core.tables import parse_table
 from falx.genes.symbols import match_symbols
 
 __all__ = [
@@ -161,13 +162,18 @@ def read_gmt(
 def read_aliases(source: SourceText) -> dict[str, str]:
     """Read earlier or alternative symbols and their present ones: two columns, tab or comma.
 
-    A header ``alias, symbol`` may stand on top. An alias of two genes is left out, with a notice.
+    A header ``alias, symbol`` may stand on top. HGNC's complete set may be given instead: former
+    and alternative symbols, Ensembl and Entrez identifiers all lead to the present symbol. A name
+    of two genes is left out, with a notice.
 
     Raises
     ------
     InputError
         If a line does not hold two symbols.
     """
+    first = next((line for line in source.text.splitlines() if line.strip()), "")
+    if {"symbol", "prev_symbol", "ensembl_gene_id"} <= set(first.strip().split("\t")):
+        return _unambiguous(_hgnc_names(source), source.name)
     found: dict[str, set[str]] = {}
     for number, line in enumerate(source.text.splitlines(), 1):
         cells = [cell.strip() for cell in line.split("\t" if "\t" in line else ",")]
@@ -181,14 +187,37 @@ def read_aliases(source: SourceText) -> dict[str, str]:
                 do="give two columns, alias and symbol",
             )
         found.setdefault(cells[0], set()).add(cells[1])
+    return _unambiguous(found, source.name)
+
+
+HGNC_NAMES = ("prev_symbol", "alias_symbol", "ensembl_gene_id", "entrez_id")
+
+
+def _hgnc_names(source: SourceText) -> dict[str, set[str]]:
+    """Every other name of a gene in HGNC's complete set (Seal et al. 2023, NAR 51:D1003)."""
+    table = parse_table(source.text, where=source.name, pad=True)
+    present = set(table.texts("symbol"))
+    columns = [column for column in HGNC_NAMES if column in table.header]
+    found: dict[str, set[str]] = {}
+    for row in table.records():
+        for column in columns:
+            for name in filter(None, (n.strip() for n in row[column].strip('"').split("|"))):
+                # An old symbol that is now another gene's own name means that gene.
+                if name not in present:
+                    found.setdefault(name, set()).add(row["symbol"])
+    return found
+
+
+def _unambiguous(found: Mapping[str, set[str]], where: str) -> dict[str, str]:
+    """Leave out names of several genes, with a notice."""
     several = [alias for alias, symbols in found.items() if len(symbols) > 1]
     if several:
         notify(
             "aliases of several genes are not used",
-            where=source.name,
+            where=where,
             found=", ".join(several[:5]),
         )
-    return {alias: symbols.pop() for alias, symbols in found.items() if len(symbols) == 1}
+    return {alias: next(iter(symbols)) for alias, symbols in found.items() if len(symbols) == 1}
 
 
 def restrict(

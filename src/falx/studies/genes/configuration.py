@@ -8,9 +8,10 @@ from typing import Literal
 
 from falx.core.settings import option, with_default
 from falx.genes.association_study import Settings
+from falx.genes.blood.differential import Comparison
 from falx.genes.files import Knowledge, Surface
 
-__all__ = ["ExpressionSource", "GenesConfiguration", "ListsConfiguration"]
+__all__ = ["BloodCounts", "ExpressionSource", "GenesConfiguration", "ListsConfiguration"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class GenesConfiguration(Settings, Surface, Knowledge, ExpressionSource):
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
         Knowledge.__post_init__(self)
+
+
+@dataclass(frozen=True)
+class BloodCounts(Comparison):
+    """Blood counts of a study, and which groups of them are compared."""
+
+    counts: Path | None = option(None, help="blood counts, genes × samples, with samples")
+    samples: Path | None = option(None, help="one row a sample of the counts")
 
 
 @dataclass(frozen=True)

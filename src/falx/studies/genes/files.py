@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from falx.atlas.atlas import Atlas
 from falx.atlas.files import load_atlas
 from falx.core.errors import InputError, check_option, collect_notices
-from falx.core.files import read_table, write_json, write_text
+from falx.core.files import read_table, write_bytes, write_json, write_table, write_text
 from falx.core.possible import check_possible
 from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
@@ -35,12 +36,17 @@ from falx.genes.nulls.surface import sphere_points
 from falx.genes.tables import (
     Expression,
     RegionTable,
+    named_places,
+    one_table,
     placed,
     read_expression,
     read_region_table,
+    renamed,
     table_of_map,
+    with_symbols,
 )
 from falx.images.nifti import load
+from falx.report.figures import png, svg
 from falx.studies.genes.blood_overlap import BloodGenes, blood_genes
 from falx.studies.genes.configuration import (
     ExpressionSource,
@@ -48,7 +54,14 @@ from falx.studies.genes.configuration import (
     ListsConfiguration,
 )
 from falx.studies.genes.enigma import enigma_table
-from falx.studies.genes.lists import blood_report, enrich_lists, imaging_genes, read_gene_list
+from falx.studies.genes.lists import (
+    blood_report,
+    enrich_lists,
+    imaging_genes,
+    read_gene_list,
+    read_lists,
+    tested_genes,
+)
 from falx.studies.genes.output_tables import (
     components_json,
     degs_tsv,
@@ -59,20 +72,28 @@ from falx.studies.genes.output_tables import (
     terms_tsv,
 )
 from falx.studies.genes.study import GenesFindings, relate
+from falx.studies.genes.together import relate_together
+from falx.studies.genes.together_figures import blood_figure, joint_figure, score_figure
+from falx.studies.genes.together_page import joint_tsv, together_page
 
 __all__ = [
+    "BloodFiles",
     "ExpressionFiles",
     "GenesFiles",
     "MapFiles",
+    "TogetherFiles",
+    "blood_stage",
     "compare_blood",
     "compare_lists_of",
     "expression_stage",
     "genes_stage",
     "make_expression",
     "relate_map",
+    "together_stage",
     "write_findings",
 ]
 
+PAPER_DPI = 300
 EXAMPLE = "enigma:"
 REANNOTATION = "reannotated.csv.gz"
 COORDINATES = "corrected_mni_coordinates.csv.gz"
@@ -228,19 +249,136 @@ def genes_stage(
     profile = read_region_table(source_text(files.profile), column="mean_t")
     kept = np.isfinite(profile.values)
     atlas = _group_atlas(files.atlas, files.atlas_labels)
-    found = relate(
-        _on_surface(_inside(placed(profile, atlas), kept), surface),
-        read_expression(source_text(expression)),
-        settings,
-        read_known(knowledge),
-        _blood(files.degs),
-    )
+    with collect_notices() as notices:
+        known = read_known(knowledge)
+        matrix = with_symbols(read_expression(source_text(expression)), known.aliases)[0]
+    table = _on_surface(_inside(placed(profile, atlas), kept), surface)
+    told = replace(table, notes=(*table.notes, *notices))
+    found = relate(told, matrix, settings, known, _blood(files.degs))
     check_possible(found)
     write_text(files.report, found.page)
     write_text(files.genes, genes_tsv(found.study, found.lists))
     write_text(files.left_out, left_out_tsv(found.study.data.left_out))
     write_json(files.components, components_json(found.study))
     write_text(files.terms, _joined(found))
+
+
+@dataclass(frozen=True, eq=False)
+class TogetherFiles:
+    """Files of the stage that joins the contrasts of one kind of map.
+
+    Parameters
+    ----------
+    profile
+        Inputs: regional profiles by contrast, as of :class:`GenesFiles`.
+    atlas, atlas_labels, ready_expression, made_expression
+        Inputs: as of :class:`GenesFiles`.
+    degs, made_degs
+        Inputs, optional: genes changed in blood, the user's table or the study's own.
+    page, terms
+        Outputs: the page, and the terms over contrasts (TSV).
+    scores_svg, scores_png, terms_svg, terms_png, blood_svg, blood_png
+        Outputs: pictures for a paper.
+    """
+
+    profile: Mapping[str, Path]
+    atlas: Path | None
+    atlas_labels: Path | None
+    ready_expression: Path | None
+    made_expression: Path | None
+    degs: Path | None
+    made_degs: Path | None
+    page: Path
+    terms: Path
+    scores_svg: Path
+    scores_png: Path
+    terms_svg: Path
+    terms_png: Path
+    blood_svg: Path
+    blood_png: Path
+
+
+def together_stage(
+    files: TogetherFiles,
+    knowledge: Knowledge,
+    surface: Surface,
+    settings: Settings,
+    *,
+    titles: Mapping[str, str],
+    joined: Sequence[str],
+    name: str,
+) -> None:
+    """Relate the contrasts of one kind of map to genes together.
+
+    Parameters
+    ----------
+    titles
+        Contrast to its title.
+    joined
+        Contrasts whose terms are tested together.
+    name
+        Of the maps.
+    """
+    expression = files.ready_expression or files.made_expression
+    if expression is None:
+        raise InputError("gene expression is missing", do="give a region × gene table")
+    atlas = _group_atlas(files.atlas, files.atlas_labels)
+    tables = {}
+    for contrast, path in files.profile.items():
+        profile = read_region_table(source_text(path), column="mean_t")
+        inside = _inside(placed(profile, atlas), np.isfinite(profile.values))
+        tables[titles[contrast]] = _on_surface(inside, surface)
+    known = read_known(knowledge)
+    found = relate_together(
+        tables,
+        with_symbols(read_expression(source_text(expression)), known.aliases)[0],
+        settings,
+        known,
+        _blood(files.degs or files.made_degs),
+        joined=[titles[contrast] for contrast in joined if contrast in files.profile],
+    )
+    check_possible(found)
+    numbers = {region.name: region.label for region in atlas.regions}
+    drawn = {
+        "scores": score_figure(found, atlas.image, numbers),
+        "terms": joint_figure(found.joint, found.joined),
+        "blood": blood_figure(found),
+    }
+    for what, figure in drawn.items():
+        write_text(getattr(files, f"{what}_svg"), svg(figure).decode())
+        write_bytes(getattr(files, f"{what}_png"), png(figure, dpi=PAPER_DPI))
+    shown = {what: png(figure) for what, figure in drawn.items()}
+    write_text(files.page, together_page(found, name, shown))
+    write_text(files.terms, joint_tsv(found.joint, found.joined))
+
+
+@dataclass(frozen=True)
+class BloodFiles:
+    """Files of the stage of blood counts.
+
+    Parameters
+    ----------
+    counts, samples
+        Inputs: raw counts, genes × samples, and one row a sample.
+    degs, page
+        Outputs: the table of genes and the page.
+    """
+
+    counts: Path
+    samples: Path
+    degs: Path
+    page: Path
+
+
+def blood_stage(files: BloodFiles, comparison: Comparison, *, threads: int = 1) -> None:
+    """Compare groups of blood counts within a study."""
+    result = differential(
+        read_counts(source_text(files.counts)), read_design(files.samples), comparison,
+        threads=threads,
+    )  # fmt: skip
+    found = blood_report(result)
+    write_text(files.degs, degs_tsv(result, found.published.genes, found.corrected.genes))
+    write_text(files.page, found.page)
 
 
 def _group_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
@@ -301,12 +439,15 @@ class MapFiles:
         Label volume and its table, needed for a map; they place the regions of a table too.
     column
         Column of values in a table.
+    more
+        Further tables, of other regions.
     """
 
     source: str
     atlas: Path | None = None
     labels: Path | None = None
     column: str | None = None
+    more: tuple[str, ...] = ()
 
 
 def relate_map(files: MapFiles, configuration: GenesConfiguration, out: Path) -> GenesFindings:
@@ -316,9 +457,13 @@ def relate_map(files: MapFiles, configuration: GenesConfiguration, out: Path) ->
         table = _on_surface(_region_table(files, atlas), configuration)
         expression = _expression(configuration, atlas, out)
         known, blood = read_known(configuration), _blood(configuration.degs)
+        expression, account = with_symbols(expression, known.aliases)
+    table = renamed(table, expression)
     told = replace(table, notes=(*table.notes, *notices))
     found = relate(told, expression, configuration, known, blood)
     write_findings(found, out)
+    if account:
+        write_table(out / "identifiers.tsv", ("given", "symbol", "what"), account)
     return found
 
 
@@ -330,8 +475,9 @@ def _region_table(files: MapFiles, atlas: Atlas | None) -> RegionTable:
         if atlas is None:
             raise InputError("a map needs an atlas", where=name, do="give --atlas and --labels")
         return table_of_map(load(name), atlas, name=Path(name).name)
-    table = read_region_table(source_text(name), column=files.column)
-    return table if atlas is None else placed(table, atlas)
+    texts = [source_text(path) for path in (name, *files.more)]
+    table = one_table([read_region_table(text, column=files.column) for text in texts])
+    return named_places(table) if atlas is None else placed(table, atlas)
 
 
 def _expression(given: ExpressionSource, atlas: Atlas | None, out: Path) -> Expression:
@@ -378,19 +524,37 @@ def _write_network(network: tuple[Network, Sequence[Module]] | None, out: Path) 
 
 
 def compare_lists_of(
-    lists: Sequence[Path], universe: Path, configuration: ListsConfiguration, out: Path
+    lists: Sequence[Path], universe: Path | None, configuration: ListsConfiguration, out: Path
 ) -> Path:
-    """Test files of gene lists against knowledge; write tables and a page, and return it."""
+    """Test files of gene lists against knowledge; write tables and a page, and return it.
+
+    Parameters
+    ----------
+    universe
+        Every tested gene; those of the tables of ``falx genes`` and ``falx degs`` if ``None``.
+    """
     with collect_notices() as notices:
         known = read_known(configuration)
+        given = [read_lists(source_text(path), path.stem) for path in lists]
+        if universe is None:
+            tested = tested_genes(given)
+        else:
+            tested = tuple(dict.fromkeys(read_gene_list(source_text(universe))))
+    named = [(name, genes) for one in given for name, genes in one.lists.items()]
+    if not named:
+        raise InputError(
+            "no list holds a gene, so there is nothing to test",
+            where=", ".join(path.name for path in lists),
+            do="an empty list is an answer; --list-rule length of falx genes gives a ranking",
+        )
     if not known.libraries and known.network is None:
         raise InputError(
             "there is nothing to compare the genes with",
             do="give --gene-sets, --regulators or --network",
         )
     found = enrich_lists(
-        {path.stem: read_gene_list(source_text(path)) for path in lists},
-        tuple(dict.fromkeys(read_gene_list(source_text(universe)))),
+        _named_apart(named),
+        tested,
         known,
         notices=notices,
         seed=configuration.seed,
@@ -400,6 +564,17 @@ def compare_lists_of(
     _write_network(found.network, out)
     write_text(out / "report.html", found.page)
     return out / "report.html"
+
+
+def _named_apart(named: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """Give lists of one name a number, as files of several folders may be called alike."""
+    times = Counter(name for name, _ in named)
+    seen: Counter[str] = Counter()
+    out = {}
+    for name, genes in named:
+        seen[name] += 1
+        out[name if times[name] == 1 else f"{name} ({seen[name]})"] = genes
+    return out
 
 
 def compare_blood(

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from falx.core.errors import InputError, collect_notices
+from falx.core.errors import InputError, collect_notices, notify
 from falx.core.tables import Table as CoreTable
 from falx.core.tables import parse_table
-from falx.genes.blood.differential import DifferentialExpression, Selection, select_genes
+from falx.genes.blood.differential import (
+    RULES,
+    DifferentialExpression,
+    Selection,
+    select_genes,
+)
 from falx.genes.blood.overlap import direction_agreement, overlap
 from falx.genes.files import Known
 from falx.genes.network.interactions import Network
@@ -27,11 +32,14 @@ from falx.studies.genes.page import limits_section, list_section
 __all__ = [
     "BloodFindings",
     "EnrichedLists",
+    "GivenLists",
     "ImagingGenes",
     "blood_report",
     "enrich_lists",
     "imaging_genes",
     "read_gene_list",
+    "read_lists",
+    "tested_genes",
 ]
 
 
@@ -83,6 +91,73 @@ def read_gene_list(source: SourceText) -> tuple[str, ...]:
         table = parse_table(source.text, where=source.name, pad=True, unique=False)
         return table.texts(table.need("gene", "symbol"))
     return tuple(line.split(delimiter)[0].strip() for line in lines if not line.startswith("#"))
+
+
+@dataclass(frozen=True)
+class GivenLists:
+    """Gene lists of one file, and the genes that were tested, where it says so."""
+
+    lists: Mapping[str, tuple[str, ...]]
+    tested: tuple[str, ...] | None = None
+
+
+def read_lists(source: SourceText, name: str) -> GivenLists:
+    """Read one list, or those of a table that Falx wrote.
+
+    ``genes.tsv`` of ``falx genes`` holds a positive and a negative list, ``degs.tsv`` of
+    ``falx degs`` the genes of the corrected rule that rise and fall; both hold every tested
+    gene. Lists without a gene are left out, with a notice.
+
+    Parameters
+    ----------
+    name
+        Of the list; those of a table are called ``name, positive`` and so on.
+    """
+    first = next((line for line in source.text.splitlines() if line.strip()), "")
+    header = {cell.strip() for cell in first.split("\t")}
+    if not ({"gene", "list", "q_spatial"} <= header or {"gene", *RULES} <= header):
+        return GivenLists({name: read_gene_list(source)})
+    table = parse_table(source.text, where=source.name, unique=False)
+    if "list" in header:
+        imaging = imaging_genes(table)
+        found = {member: imaging.of(member) for member in ("positive", "negative")}
+        tested = tuple(imaging)
+    else:
+        tested = table.texts("gene")
+        up = table.numbers("log2FoldChange") > 0
+        taken = [cell == "true" for cell in table.texts("corrected")]
+        chosen = list(zip(tested, taken, up, strict=True))
+        found = {
+            "up": tuple(gene for gene, in_rule, rises in chosen if in_rule and rises),
+            "down": tuple(gene for gene, in_rule, rises in chosen if in_rule and not rises),
+        }
+    empty = [member for member, genes in found.items() if not genes]
+    if empty:
+        notify("a list holds no gene, so nothing is tested for it", where=source.name, found=empty)
+    lists = {f"{name}, {member}": genes for member, genes in found.items() if genes}
+    return GivenLists(lists, tested)
+
+
+def tested_genes(given: Sequence[GivenLists]) -> tuple[str, ...]:
+    """Genes that every table tested, in the order of the first.
+
+    Raises
+    ------
+    InputError
+        If a list does not come from a table that holds the tested genes, or none is shared.
+    """
+    if any(one.tested is None for one in given):
+        raise InputError(
+            "it is not known which genes were tested",
+            where=", ".join(name for one in given if one.tested is None for name in one.lists),
+            do="give --universe FILE; the whole genome would make brain genes look enriched",
+        )
+    shared = set.intersection(*(set(one.tested or ()) for one in given))
+    universe = tuple(gene for gene in dict.fromkeys(given[0].tested or ()) if gene in shared)
+    if not universe:
+        raise InputError("no gene was tested in every table", do="check that all use gene symbols")
+    notify("the tested genes are those that every table holds", found=f"{len(universe)} genes")
+    return universe
 
 
 def imaging_genes(table: CoreTable) -> ImagingGenes:

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from falx.genes.network.analysis import annotate_modules, edge_enrichment, module_chance
+from falx.genes.network.analysis import (
+    annotate_modules,
+    edge_enrichment,
+    module_chance,
+    modules_of_lists,
+)
 from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module, find_modules
 from falx.genes.sets.library import TestedSets
@@ -24,6 +29,7 @@ def study_network(
     network: Network,
     sets: TestedSets | None,
     seed: int,
+    null_lists: Sequence[Sequence[str]] = (),
 ) -> tuple[Found | None, Section]:
     """Find the network among some genes, its modules, and their section of the report.
 
@@ -33,6 +39,9 @@ def study_network(
         The tested genes, among which lists of like degree are drawn.
     sets
         Name the modules, if given.
+    null_lists
+        Lists of the same length from null maps, if the genes come from a map: the modules are
+        then compared with theirs, and with those of random lists otherwise.
     """
     part = network.induced(genes)
     if len(part.neighbours) < 3:
@@ -40,6 +49,10 @@ def study_network(
     modules = find_modules(part.neighbours)
     tested = network.induced(universe, keep_isolated=True)
     chance = edge_enrichment(tested, genes, np.random.default_rng(seed))
-    by_chance = module_chance(tested, genes, modules, np.random.default_rng([seed, 1]))
-    section = network_section(part, annotate_modules(modules, sets), chance, by_chance)
+    if null_lists:
+        by_chance = modules_of_lists(tested, modules, null_lists)
+    else:
+        by_chance = module_chance(tested, genes, modules, np.random.default_rng([seed, 1]))
+    kind = "lists of null maps" if null_lists else "genes drawn at random"
+    section = network_section(part, annotate_modules(modules, sets), chance, by_chance, kind)
     return (part, modules), section

@@ -237,6 +237,7 @@ def network_section(
     modules: Sequence[AnnotatedModule],
     enrichment: EdgeEnrichment | None,
     chance: ModuleChance | None = None,
+    kind: str = "genes drawn at random",
 ) -> Section:
     """Section on the network of a list, and its modules."""
     found = [a.module for a in modules]
@@ -249,9 +250,9 @@ def network_section(
     if chance is not None:
         low, middle, high = chance.counts
         text += (
-            f" {len(found)} modules; as many genes drawn at random have {low:g} to {high:g} "
+            f" {len(found)} modules; as many {kind} have {low:g} to {high:g} modules "
             f"(median {middle:g}; P = {chance.p_count:.3g}, {chance.n_lists} lists). A module's "
-            "P is against the best module of each random list."
+            "P is against the best module of each of these lists."
         )
     p = chance.p if chance is not None else (None,) * len(found)
     rows = [

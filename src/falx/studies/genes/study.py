@@ -11,6 +11,7 @@ from falx.genes.association_study import (
     SetStudy,
     Settings,
     gene_lists,
+    lists_of_null_maps,
     study_map,
     study_sets,
 )
@@ -29,7 +30,10 @@ from falx.studies.genes.page import (
     set_sections,
 )
 
-__all__ = ["GenesFindings", "relate"]
+__all__ = ["MODULE_MAPS", "GenesFindings", "relate"]
+
+MODULE_MAPS = 199
+"""Null maps whose lists' modules are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +89,9 @@ def relate(
             sections.append(regulator_section(regulators))
         if known.network is not None:
             first = sets[0].sets if sets else None
+            drawn = lists_of_null_maps(study, lists, MODULE_MAPS)
             network, section = study_network(
-                lists.both, data.genes, known.network, first, opt.seed
+                lists.both, data.genes, known.network, first, opt.seed, drawn
             )
             sections.append(section)
         if blood is not None:

@@ -15,6 +15,7 @@ from falx.core.files import (
     read_participants,
     read_record,
     read_table,
+    write_bytes,
     write_json,
     write_table,
     write_text,
@@ -24,19 +25,12 @@ from falx.core.tables import rows_as
 from falx.images.nifti import load
 from falx.images.warp import load_map
 from falx.maps.cluster_table import ClusterRow, EffectRow
-from falx.maps.deviation_sample import DeviationRow, DeviationSummary
-from falx.maps.files import (
-    Cases,
-    DeviationFiles,
-    DeviationTest,
-    FFiles,
-    TFiles,
-    anova_stage,
-    deviation_stage,
-    regression_map_stage,
-)
+from falx.maps.deviations.files import Cases, DeviationFiles, DeviationTest, deviation_stage
+from falx.maps.deviations.sample import DeviationRow, DeviationSummary
+from falx.maps.files import FFiles, TFiles, anova_stage, regression_map_stage
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.report.figures import png, svg
 from falx.report.page import render
 from falx.report.provenance import StageRecord
 from falx.studies.resistance.configuration import Kinds, Roles
@@ -45,20 +39,23 @@ from falx.studies.resistance.demographics import (
     PersonMeasures,
     demographics_of,
 )
+from falx.studies.resistance.group_figures import contrast_figure
 from falx.studies.resistance.group_page import GroupContent, group_sections
 from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
 from falx.studies.resistance.group_sections import DeviationContent, MapContent
 from falx.studies.resistance.person_page import PersonContent, RunContent, person_sections
-from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, Step
+from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, STEPS, Step
 
 __all__ = [
     "SHOWN",
     "DemographicFiles",
     "GroupReportFiles",
+    "MapFigureFiles",
     "PersonFiles",
     "StepFiles",
     "demographics_stage",
     "group_report_stage",
+    "map_figure_stage",
     "role_anova_stage",
     "role_deviation_stage",
     "role_regression_stage",
@@ -365,3 +362,38 @@ def _run_content(files: PersonFiles) -> RunContent | None:
         carpet = (series["before"], series["after"])
     reho = read_record(RehoRecord, files.reho_metrics)
     return replace(found, reho=reho, reho_map=load(files.reho), carpet=carpet)
+
+
+@dataclass(frozen=True, eq=False)
+class MapFigureFiles:
+    """Files of the picture of the contrasts of one modality.
+
+    Parameters
+    ----------
+    t_map, summary
+        Inputs by group map: its t and what is said of it.
+    svg, png
+        Outputs: the picture, twice.
+    """
+
+    t_map: Mapping[str, Path]
+    summary: Mapping[str, Path]
+    svg: Path
+    png: Path
+
+
+def map_figure_stage(files: MapFigureFiles, roles: Roles) -> None:
+    """Draw t beyond the voxel threshold on slices, a row a contrast, as Figures 1 and 2 do."""
+    entry = {
+        "resistant": roles.resistant,
+        "sensitive": roles.sensitive,
+        "controls": roles.controls,
+    }
+    rows = []
+    for name, path in files.t_map.items():
+        summary = read_record(TSummary, files.summary[name])
+        title = " v ".join(entry[role] for role in STEPS[name].pair)
+        rows.append((f"{STEPS[name].title}: {title}", load(path), summary.critical_t))
+    figure = contrast_figure(rows)
+    write_text(files.svg, svg(figure).decode())
+    write_bytes(files.png, png(figure, dpi=300))

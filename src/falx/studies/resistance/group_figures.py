@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,19 @@ from falx.data.priors import template
 from falx.images.nifti import Image
 from falx.report.figures import BLUE, CYAN, GREY, INK, ORANGE, new_figure, png
 from falx.report.slices import Layer, slices
+from falx.report.strips import sentence_figure, strip
 
-__all__ = ["design_figure", "glass_brain", "homogeneity_figure", "montage", "peak_planes"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+__all__ = [
+    "contrast_figure",
+    "design_figure",
+    "glass_brain",
+    "homogeneity_figure",
+    "montage",
+    "peak_planes",
+]
 
 AXIAL_MM = (-44.0, -28.0, -10.0, 8.0, 28.0, 48.0)
 SYMMETRIC_MAP, RISING_MAP = "RdBu_r", "magma"
@@ -113,3 +125,18 @@ def _extent(image: Image, along: int) -> tuple[float, float, float, float]:
     high = low + np.diag(image.affine)[:3] * np.array(image.data.shape[:3])
     a, b = (k for k in range(3) if k != along)
     return float(low[a]), float(high[a]), float(low[b]), float(high[b])
+
+
+def contrast_figure(rows: Sequence[tuple[str, Image, float]]) -> MatplotlibFigure:
+    """Draw t maps on axial slices for a paper, a row each: title, map, and voxel threshold."""
+    if not rows:
+        return sentence_figure("No contrast of two groups was computed.")
+    figure = new_figure(9.0, 2.2 * len(rows))
+    for axis, (title, image, threshold) in zip(
+        figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True
+    ):
+        limit = max(float(np.abs(image.data).max()), 1.2 * threshold)
+        drawn = strip(axis, image, limit, threshold=threshold)
+        axis.set_title(f"{title} (|t| > {threshold:.3f})", fontsize=9, loc="left")
+        figure.colorbar(drawn, ax=axis, label="t", shrink=0.8)
+    return figure

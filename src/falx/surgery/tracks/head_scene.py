@@ -187,21 +187,18 @@ def scene_from_labels(
     surface = skull_surface(hull, grid)
     allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
     if not allowed.any():
-        raise InputError(
-            f"no entry on the {side} lies in the posterior entry box",
-            do="check the registration to the template, or widen the box",
-        )
+        raise InputError(f"no entry on the {side} lies in the posterior entry box",
+                         do="check the registration to the template, or widen the box")  # fmt: skip
     fissures = sulci(brain, hull, grid)
-    masks = [window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None]
-    bleeding = np.any([np.zeros(grid.shape, dtype=bool), *masks], axis=0)
-    hippocampus, amygdala = values == HIPPOCAMPUS[side], values == AMYGDALA[side]
+    bleeding = _bleeding(window, vessels, sinuses)
+    targets = np.isin(values, (HIPPOCAMPUS[side], AMYGDALA[side]))
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
         side=side,
         signature=window.take(signature).astype(bool),
-        hippocampus=hippocampus,
-        amygdala=amygdala,
+        hippocampus=values == HIPPOCAMPUS[side],
+        amygdala=values == AMYGDALA[side],
         obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
         protected=np.isin(values, PROTECTED),
         entries_mm=surface.points_mm[allowed],
@@ -209,10 +206,13 @@ def scene_from_labels(
         vessels_checked=vessels is not None,
         sinus=None if sinuses is None else window.take(sinuses).astype(bool),
         parahippocampal=gyrus if gyrus.any() else None,
-        passage=passage_beside(
-            hippocampus | amygdala, fissures, bleeding, grid, within_mm=beside_mm
-        ),
+        passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
     )
+
+
+def _bleeding(window: _Window, *given: Image | None) -> Mask:
+    masks = [window.take(image).astype(bool) for image in given if image is not None]
+    return np.asarray(np.any([np.zeros(window.grid.shape, dtype=bool), *masks], axis=0))
 
 
 def _check_grid(name: str, image: Image | None, labels: Image) -> None:
