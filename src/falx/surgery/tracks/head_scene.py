@@ -160,15 +160,12 @@ def scene_from_labels(
 
     Parameters
     ----------
-    labels
-        Integers, FreeSurfer numbers, native T1w grid.
-    signature
-        Boolean, same grid.
+    labels, signature
+        FreeSurfer numbers, and booleans on the same native T1w grid.
     to_template
         Maps native points of shape (N, 3), mm, to template mm; used for the entry box only.
     vessels, sinuses
-        Boolean, same grid. Without vessels the plan says that they were not checked; from dural
-        sinuses entries and tracks keep away.
+        Boolean, same grid. Without vessels the plan says so; from sinuses tracks keep away.
     beside_mm
         Distance from hippocampus and amygdala up to which :func:`passage_beside` holds.
 
@@ -187,12 +184,13 @@ def scene_from_labels(
     surface = skull_surface(hull, grid)
     allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
     if not allowed.any():
-        raise InputError(f"no entry on the {side} lies in the posterior entry box",
-                         do="check the registration to the template, or widen the box")  # fmt: skip
+        raise InputError(
+            f"no entry on the {side} lies in the posterior entry box",
+            do="check the registration to the template, or widen the box",
+        )
     fissures = sulci(brain, hull, grid)
     bleeding = _bleeding(window, vessels, sinuses)
     targets = np.isin(values, (HIPPOCAMPUS[side], AMYGDALA[side]))
-    gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
         side=side,
@@ -205,9 +203,13 @@ def scene_from_labels(
         outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
         sinus=None if sinuses is None else window.take(sinuses).astype(bool),
-        parahippocampal=gyrus if gyrus.any() else None,
+        parahippocampal=_any(values == PARAHIPPOCAMPAL[side]),
         passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
     )
+
+
+def _any(mask: Mask) -> Mask | None:
+    return mask if mask.any() else None
 
 
 def _bleeding(window: _Window, *given: Image | None) -> Mask:
