@@ -260,11 +260,13 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
         limit, share = shaken.broken.most_often
         rows.append((words, _percent(shaken.holds), _percent(shaken.reaches),
                      _percent(shaken.harmless), f"{shaken.outside_mm3:.0f}",
+                     None if option.heat is None else _percent(option.heat.rate),
                      f"{BROKEN_WORDS[limit]} ({_percent(share)})",
                      _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
     columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
-               "outside, mm³", "breaks most often", "entry, RAS mm", "target, RAS mm")  # fmt: skip
+               "outside, mm³", "rate by the heat model", "breaks most often",
+               "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = "The best compromises; the live view starts with the first. None of them passes."
     return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
 

@@ -180,8 +180,7 @@ def scene_from_labels(
     window = _one_side(labels, side)
     grid, values = window.grid, window.take(labels)
     brain = brain_of_labels(values)
-    hull = brain_hull(brain, grid)
-    surface = skull_surface(hull, grid)
+    surface = skull_surface(hull := brain_hull(brain, grid), grid)
     allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
     if not allowed.any():
         raise InputError(
