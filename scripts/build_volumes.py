@@ -1,6 +1,6 @@
 """Build the table of how large and how rough structures are, from whole-head label maps.
 
-    python scripts/build_volumes.py HEADS [--out FILE]
+    python scripts/build_volumes.py HEADS [--out FILE] [--leave-out 05 ...]
 
 HEADS holds ``training_seg_01.nii.gz`` … (Apache-2.0); heads 07 (traced amiss) and 13 (for tests)
 are left out. Left and right are pooled. See :mod:`falx.data.volumes` for the columns.
@@ -29,9 +29,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("heads", type=Path)
     parser.add_argument("--out", type=Path, default=FILE)
+    parser.add_argument("--leave-out", nargs="*", default=[], metavar="NN", help="heads left out")
     options = parser.parse_args()
+    left_out = {*LEFT_OUT, *options.leave_out}
     paths = sorted(options.heads.glob("training_seg_*.nii.gz"))
-    heads = [measured(p) for p in paths if p.name[13:15] not in LEFT_OUT]
+    heads = [measured(p) for p in paths if p.name[13:15] not in left_out]
     if len(heads) < 3:
         sys.exit(f"too few heads in {options.heads}")
     write_table(options.out, COLUMNS, list(rows(np.array(heads))))

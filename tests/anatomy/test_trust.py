@@ -31,6 +31,9 @@ def usual():
         fluid=np.zeros(N),
         contrast=np.full(N, 2.0),
         shift=0.1,
+        jacobian=np.zeros(N),
+        agreement=np.ones(N),
+        edge=np.ones(N),
     )
 
 
@@ -49,12 +52,15 @@ def test_a_usual_head_raises_no_doubt():
     ("field", "number", "value", "name"),
     [
         ("volumes_mm3", 10, 0.3, "left thalamus: volume"),
-        ("volumes_mm3", 49, 1.4, "right thalamus: volume"),
+        ("volumes_mm3", 49, 1.6, "right thalamus: volume"),
         ("volumes_mm3", 16, 0.5, "brainstem: volume"),
         ("area_mm2", 49, 2.0, "right thalamus: shape"),
         ("fluid", 17, 0.3, "left hippocampus: fluid"),
         ("grey", 54, 0.7, "right amygdala: grey"),
         ("contrast", 13, -1.0, "left pallidum: contrast"),
+        ("edge", 18, 0.3, "left amygdala: border"),
+        ("agreement", 10, 0.5, "left thalamus: agreement"),
+        ("jacobian", 53, -1.0, "right hippocampus: stretch"),
     ],
 )
 def test_a_planted_failure_names_itself(field, number, value, name):
@@ -69,21 +75,24 @@ def test_an_atrophic_hippocampus_is_no_failure():
 
 
 def test_the_side_that_is_further_from_the_population_is_doubted():
-    found = planted("volumes_mm3", 10, 0.78)
+    found = planted("volumes_mm3", 10, 0.72)
     assert [check.name for check in found[10]] == ["left thalamus: sides"]
-    assert found[10][0].value == pytest.approx(np.log(0.78))
+    assert found[10][0].value == pytest.approx(np.log(0.72))
     assert 49 not in found
 
 
 def test_sides_are_judged_alike_in_the_mirror_image():
-    left, right = planted("volumes_mm3", 10, 0.78), planted("volumes_mm3", 49, 0.78)
+    left, right = planted("volumes_mm3", 10, 0.72), planted("volumes_mm3", 49, 0.72)
     assert left[10][0].value == pytest.approx(right[49][0].value)
 
 
-def test_intensities_that_moved_cast_doubt_on_every_structure():
-    found = doubts_of(replace(usual(), shift=1.6))
-    assert {17, 53, 10, 49, 16} <= set(found)
-    assert len({check.name for checks in found.values() for check in checks}) == 1
+def test_intensities_that_moved_cast_doubt_where_borders_are_unsure():
+    edge = np.ones(N)
+    edge[18] = 0.65
+    assert doubts_of(replace(usual(), edge=edge)) == {}
+    found = doubts_of(replace(usual(), edge=edge, shift=1.6))
+    assert [check.name for check in found[18]] == ["structures: intensity"]
+    assert not {17, 53, 10, 49, 16} & set(found)
 
 
 def test_confidence_falls_with_every_doubt():
@@ -99,13 +108,45 @@ def test_evidence_is_measured_on_the_labels(case):
     labels[:30][case.result.csf[:30] > 0.9] = 17
     labels[30:][case.result.gm[30:] > 0.9] = 53
     groups = case.result.fit.mixture
-    found = gather(case.result, labels, {17: 3000.0}, _ten_groups(groups))
+    other = np.where(labels == 53, 17, labels)
+    found = gather(
+        case.result, labels, {17: 3000.0}, _ten_groups(groups), case.result.to_template, other
+    )
+    both, more = (labels == 17).sum(), (labels == 53).sum()
+    assert found.agreement[17] == pytest.approx(2 * both / (2 * both + more))
+    assert found.agreement[53] == 0.0
+    np.testing.assert_allclose(found.jacobian, 0.0, atol=1e-6)
     assert found.fluid[17] > 0.9
     assert found.grey[53] > 0.9
     assert found.volumes_mm3[17] == 3000.0
     voxel_mm3 = case.result.grid.voxel_volume_mm3
     assert found.counted_mm3[17] == pytest.approx((labels == 17).sum() * voxel_mm3)
     assert found.shift == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_border_that_the_image_does_not_have_is_seen():
+    """Half of the faces of a box lie where the intensity steps, half where it does not."""
+    labels = np.full((12, 12, 12), 2)
+    labels[2:6, 4:8, 4:8] = 17
+    labels[6:10, 4:8, 4:8] = 18
+    bright = np.full(labels.shape, 160.0, np.float32)
+    bright[labels == 17] = 100.0
+    means = np.array([100.0, 160.0, *[130.0] * 8])
+    edge = trust._edges(labels, bright, means, [2, 17, 18], N)
+    assert edge[17] == pytest.approx(1.0)
+    assert edge[18] == pytest.approx(0.0)
+    assert edge[2] == pytest.approx(0.5)
+    assert edge[16] == 1.0
+
+
+def test_evidence_of_the_mirror_image_changes_sides():
+    found = replace(usual(), fluid=np.arange(N, dtype=float))
+    turned = trust.mirrored_evidence(found)
+    assert turned.fluid[17] == 53
+    assert turned.fluid[53] == 17
+    assert turned.fluid[16] == 16
+    assert turned.brain_mm3 == found.brain_mm3
+    np.testing.assert_array_equal(trust.mirrored_evidence(turned).fluid, found.fluid)
 
 
 def _ten_groups(tissues):
@@ -140,6 +181,7 @@ def test_every_kind_of_check_says_why():
     found = replace(
         usual(), grey=np.zeros(N), fluid=np.ones(N), contrast=np.full(N, -1.0), shift=9.0,
         area_mm2=np.full(N, 1e9), volumes_mm3=np.linspace(1.0, 1e6, N),
+        agreement=np.zeros(N), jacobian=np.full(N, 9.0), edge=np.zeros(N),
     )  # fmt: skip
     kinds = {c.name.split(": ")[1] for checks in doubts_of(found).values() for c in checks}
     assert kinds == set(trust.WHY)

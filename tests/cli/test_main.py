@@ -119,7 +119,7 @@ def test_arguments_are_called_what_they_take(name: str, taken: dict[str, str]) -
     ("name", "needed"),
     [
         ("genes", {"map", "out"}),
-        ("enrich", {"genes", "out", "universe"}),
+        ("enrich", {"genes", "out"}),
         ("degs", {"counts", "design", "out"}),
         ("plan", {"out"}),
         ("dicom-in", {"dicom", "bids", "participant_label"}),

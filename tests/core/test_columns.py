@@ -76,7 +76,7 @@ def test_the_outcome_study_and_the_participant_level_share_their_columns():
     from falx.studies.signature.study import STUDY
 
     assert STUDY.columns == columns_of(Columns)
-    assert set(NUMBERS) == set(STUDY.columns) - {"outcome"}
+    assert set(NUMBERS) == set(STUDY.columns) - {"outcome", "exclude"}
     keys = options_of(STUDY.configuration)
     assert {f"columns.{name}" for name in STUDY.columns} <= set(keys)
     assert keys["columns.side"].help == (

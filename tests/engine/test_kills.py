@@ -111,9 +111,9 @@ def signature(folder: Path) -> Attack:
 
 def resistance(folder: Path) -> Attack:
     rng = np.random.default_rng(1)
-    people = simulate_resting_cohort({"DRE": 1, "HC": 1}, rng)
-    write_resting_cohort(folder / "bids", [replace(one, voxel_mm=3.0) for one in people], rng)
-    return real(folder, RESISTANCE, "participant", 2)
+    person, _ = simulate_resting_cohort({"DRE": 1, "HC": 1}, rng)
+    write_resting_cohort(folder / "bids", [replace(person, voxel_mm=3.0)], rng)
+    return real(folder, RESISTANCE, "participant", 1)
 
 
 def resistance_group(folder: Path) -> Attack:

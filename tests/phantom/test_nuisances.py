@@ -8,13 +8,15 @@ import pytest
 from falx.phantom.heads import load_head
 from falx.phantom.nuisances import NUISANCES, regridded
 
+OWN_VOXELS = ("0.7 mm", "2 mm", "anisotropic", "thick slices")
+
 
 @pytest.fixture(scope="module")
 def head():
     return regridded(load_head("05"), 4.0)
 
 
-@pytest.mark.parametrize("nuisance", [n for n in NUISANCES if n not in ("2 mm", "thick slices")])
+@pytest.mark.parametrize("nuisance", [n for n in NUISANCES if n not in OWN_VOXELS])
 def test_the_truth_lies_on_the_image(head, nuisance):
     seen = NUISANCES[nuisance](head, np.random.default_rng(1))
     assert seen.image.data.shape == seen.head.labels.shape
@@ -78,3 +80,15 @@ def test_planted_losses_are_exact(head):
     small = NUISANCES["small amygdalae"](head, np.random.default_rng(6)).head
     for number in (18, 54):
         assert small.volume_mm3(number) == pytest.approx(0.5 * head.volume_mm3(number), rel=0.06)
+
+
+def test_partial_volume_halves_the_voxels_and_keeps_the_places():
+    """At a face between white matter and fluid, intensities lie between the two."""
+    head = regridded(load_head("05"), 2.0)
+    seen = NUISANCES["partial volume"](head, np.random.default_rng(7))
+    np.testing.assert_allclose(seen.image.affine, seen.head.affine)
+    np.testing.assert_allclose(seen.head.grid.voxel_sizes_mm, 4.0)
+    assert seen.image.data.shape == seen.head.labels.shape
+    assert seen.head.volume_mm3(2, 41) == pytest.approx(head.volume_mm3(2, 41), rel=0.1)
+    white, fluid = (np.median(seen.image.data[seen.head.mask(*ids)]) for ids in ((2, 41), (4, 43)))
+    assert fluid < 0.6 * white

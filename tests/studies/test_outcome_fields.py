@@ -110,11 +110,15 @@ def test_the_page_shows_the_same_groups(study):
     holm_of = {m.name: m.holm for m in study.family if m.kind == "group"}
     for row, c in zip(table.rows, study.modalities, strict=True):
         assert row[0] == label(c.name)
-        assert row[columns.index("difference")] == c.welch.difference
+        assert row[columns.index("difference")] == (
+            f"{100 * c.welch.difference:.3g} percentage points"
+        )
+        low, high = 100 * c.welch.ci_low, 100 * c.welch.ci_high
+        assert row[columns.index("95 % interval (Welch)")] == f"{low:.3g} to {high:.3g}"
         assert row[columns.index("P Welch")] == c.welch.p
         assert row[columns.index("P Welch, Holm over the family")] == holm_of[c.name]
         assert row[columns.index("P(not free > free)")] == c.rank.effect
-        assert row[columns.index("not seizure free")].startswith(f"{c.not_free.mean:.4g} ± ")
+        assert row[columns.index("not seizure free")].startswith(f"{100 * c.not_free.mean:.4g} ± ")
     rates = page_table(comparison_fields(study, study.rates), study.rates)
     shown = [row[columns.index("P Welch, Holm over the family")] for row in rates.rows]
     assert shown == [holm_of["rate_hippocampus"], None]
@@ -184,10 +188,11 @@ def test_the_page_has_a_line_for_each_figure_of_a_cut(study):
     ]  # fmt: skip
     for title, cut in (("best cut here", best), ("published cut", published)):
         share = cut.sensitivity
-        interval = span(share.ci_low, share.ci_high)
-        assert lines[f"{title}: sensitivity"][1:3] == [share.value, interval]
+        low, high = 100 * share.ci_low, 100 * share.ci_high
+        interval = f"{low:.1f} to {high:.1f} %"
+        assert lines[f"{title}: sensitivity"][1:3] == [f"{100 * share.value:.1f} %", interval]
         assert lines[f"{title}: balanced accuracy"][1:] == [
-            cut.balanced_accuracy, None, "same patients",
+            f"{100 * cut.balanced_accuracy:.1f} %", None, "same patients",
         ]  # fmt: skip
     assert lines["P of the best cut"][1] == part.permutation.p
     unpublished = {row[0] for row in page_lines(cut_fields(study, ["best"]), part).rows}
@@ -216,7 +221,7 @@ def test_the_page_lays_out_no_table_of_its_own():
 def test_predictions_stand_beside_a_straight_line(study):
     part = study.additive
     additive, line = predictions(part)
-    assert (line.model, line.r2) == ("straight line on hippocampus volume", part.baseline_r2)
+    assert (line.model, line.r2) == ("straight line on hippocampus volume (mm³)", part.baseline_r2)
     assert additive.r == part.study.r_iterations.mean()
 
 

@@ -195,7 +195,7 @@ def test_fields_are_for_programs_for_readers_or_for_both():
 def study_of(**changed: object) -> types.SimpleNamespace:
     plain = {
         "cohort": cohort_of(3, 1), "modalities": [], "rates": [], "increments": [], "cuts": [],
-        "family": [], "splines": [], "additive": None,
+        "family": [], "splines": [], "additive": None, "prognoses": [], "validated": [],
     }  # fmt: skip
     return some(**{**plain, **changed})
 
@@ -241,8 +241,8 @@ def test_what_stands_beside_anatomy(p, said):
     lines = summary_lines(study)[1:]
     assert len(lines) == 3
     assert lines[0] == (
-        f"The asymmetry of PET {said} hippocampus volume: P = 0.020 alone, {p_text(p)} beside it "
-        "(penalised); area under the curve 0.81 against 0.70, DeLong P = 0.20."
+        f"The asymmetry of PET {said} hippocampus volume (mm³): P = 0.020 alone, {p_text(p)} "
+        "beside it (penalised); area under the curve 0.81 against 0.70, DeLong P = 0.20."
     )
 
 

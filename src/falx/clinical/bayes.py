@@ -3,7 +3,7 @@
 ln(p / (1 - p)) = a + b z, z = (x - centre) / scale, with normal priors of a and b. The posterior
 is summed on a grid laid along the axes of Laplace's approximation, eight standard deviations to
 each side; no chain has to converge. Priors are weakly informative (Gelman 2008) or take the
-seizure freedom after laser ablation from Kerezoudis 2023. Checks: prior and posterior predictive
+seizure freedom after laser ablation from Kerezoudis 2020. Checks: prior and posterior predictive
 draws (Gelman 1996) and simulation-based calibration (Talts 2018).
 """
 
@@ -57,7 +57,7 @@ WEAK = Prior(
 LITERATURE = Prior(
     "literature", float(logit(0.58)), 0.5, 0.0, 0.5,
     "58 % of 551 patients in 13 studies free of seizures after laser ablation, without a relation "
-    "to the ablated part of the hippocampus, P = .67 (Kerezoudis 2023); the spreads by "
+    "to the ablated part of the hippocampus, P = .67 (Kerezoudis 2020); the spreads by "
     "judgement: centres from 34 to 79 %, an odds ratio of 0.38 to 2.7",
 )  # fmt: skip
 

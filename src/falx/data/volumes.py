@@ -46,9 +46,9 @@ class Expected:
 
 
 @cache
-def expected_structures() -> Mapping[int, Expected]:
-    """Read the shipped table, by FreeSurfer number."""
-    table = read_table(FILE)
+def expected_structures(file: Path = FILE) -> Mapping[int, Expected]:
+    """Read a table of ``scripts/build_volumes.py``, by FreeSurfer number; the shipped one."""
+    table = read_table(file)
     numbers = table.numbers("index").astype(int).tolist()
     columns = [table.numbers(name).tolist() for name in COLUMNS[3:]]
     return {n: Expected(*row) for n, row in zip(numbers, zip(*columns, strict=True), strict=True)}

@@ -26,6 +26,7 @@ import scipy
 from scipy.special import expit, logit
 
 from falx.core.grid import Side
+from falx.core.possible import Probability
 from falx.images.smooth import smooth
 from falx.pet.decoy import NullMaps, half_of
 from falx.pet.noise import Chain
@@ -84,7 +85,7 @@ class RegionTest:
 
     depth: float
     standard_error: float
-    probability: float
+    probability: Probability
 
 
 def named_region(

@@ -20,7 +20,7 @@ from falx.core.grid import Grid, apply_affine
 from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.phantom.heads import Head
-from falx.phantom.intensities import MrQuality, t1w
+from falx.phantom.intensities import MrQuality, rician, t1w
 from falx.phantom.lesion import atrophy
 
 __all__ = ["NUISANCES", "Observed", "regridded"]
@@ -214,6 +214,16 @@ def _coarse(head: Head, rng: np.random.Generator, *, voxel_mm: tuple[float, ...]
     return _imaged(regridded(head, voxel_mm), rng)
 
 
+def _partial_volume(head: Head, rng: np.random.Generator) -> Observed:
+    """Voxels twice as large, each the mean of eight: labels of 0.5 mm give an image of 1 mm."""
+    sharp = t1w(head, rng, MrQuality(noise=0.0, blur_fwhm_mm=0.0))
+    x, y, z = (n // 2 for n in sharp.shape)
+    blocks = sharp[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2)
+    seen = rician(blocks.mean(axis=(1, 3, 5)), 0.03 * WHITE, rng)
+    half = regridded(head, 2.0 * head.grid.voxel_sizes_mm)
+    return Observed(Image(np.asarray(seen, dtype=np.float32), half.affine), half)
+
+
 Maker = Callable[[Head, np.random.Generator], Observed]
 
 NUISANCES: dict[str, Maker] = {
@@ -221,8 +231,11 @@ NUISANCES: dict[str, Maker] = {
     "noise": lambda head, rng: _imaged(head, rng, noise=0.09),
     "field": lambda head, rng: _imaged(head, rng, bias=0.4),
     "noise and field": lambda head, rng: _imaged(head, rng, noise=0.09, bias=0.4),
+    "0.7 mm": lambda head, rng: _coarse(head, rng, voxel_mm=(0.7, 0.7, 0.7)),
     "2 mm": lambda head, rng: _coarse(head, rng, voxel_mm=(2.0, 2.0, 2.0)),
     "thick slices": lambda head, rng: _coarse(head, rng, voxel_mm=(1.2, 1.2, 3.0)),
+    "anisotropic": lambda head, rng: _coarse(head, rng, voxel_mm=(1.0, 1.0, 1.8)),
+    "partial volume": _partial_volume,
     "turned": _turned,
     "cropped": _cropped,
     "no neck": _no_neck,

@@ -27,11 +27,11 @@ from falx.images.nifti import Image
 
 __all__ = [
     "Fit",
+    "Sampled",
     "Start",
-    "corrected_values",
     "fit_model",
-    "priors_at",
     "refit_intensities",
+    "sampled_at",
     "wrapped",
 ]
 
@@ -197,17 +197,55 @@ def refit_intensities(
     affine
         4×4, native mm to template mm.
     """
-    samples = take_samples(image, settings.sampling_mm, mask=mask)
-    at_samples = priors_at(samples, priors, affine, fit)
-    values = corrected_values(samples, fit.bias)
-    return replace(fit, mixture=fit_mixture(fit.mixture, values, at_samples, most=20))
+    seen = sampled_at(fit, image, mask, priors, affine, settings.sampling_mm)
+    return replace(fit, mixture=fit_mixture(fit.mixture, seen.values, seen.priors, most=20))
 
 
-def priors_at(samples: Samples, priors: TissuePriors, affine: Vector, fit: Fit) -> Floats:
-    """Warped priors at the samples of a fit, shape (n, K)."""
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """What a fit says of an image at its samples.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), intensities after the correcting field.
+    priors
+        Shape (n, K), warped.
+    mm3_each
+        Volume that a sample stands for.
+    """
+
+    values: Floats
+    priors: Floats
+    mm3_each: float
+
+
+def sampled_at(
+    fit: Fit,
+    image: Image,
+    mask: npt.NDArray[np.bool_],
+    priors: TissuePriors,
+    affine: Vector,
+    sampling_mm: float,
+) -> Sampled:
+    """Corrected values and warped priors at the samples of a fit.
+
+    Parameters
+    ----------
+    mask
+        Shape (X, Y, Z): voxels with a measured intensity.
+    affine
+        4×4, native mm to template mm.
+    """
+    samples = take_samples(image, sampling_mm, mask=mask)
     to_prior = np.linalg.inv(priors.affine) @ affine @ samples.grid.affine
     field = np.ascontiguousarray(fit.displacement_mm.transpose(3, 0, 1, 2))
-    return warped_priors(Warp(field, to_prior, samples.grid.voxel_sizes_mm), samples, priors)
+    warp = Warp(field, to_prior, samples.grid.voxel_sizes_mm)
+    return Sampled(
+        corrected_values(samples, fit.bias),
+        warped_priors(warp, samples, priors),
+        samples.mm3_each,
+    )
 
 
 def corrected_values(samples: Samples, bias: BiasField) -> Floats:

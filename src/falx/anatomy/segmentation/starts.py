@@ -17,8 +17,7 @@ from falx.anatomy.priors import TissuePriors
 from falx.anatomy.quality import LIMITS, tissue_separation, within
 from falx.anatomy.registration.affine import SizePrior
 from falx.anatomy.registration.alignment import Alignment, align
-from falx.anatomy.samples import take_samples
-from falx.anatomy.segmentation.fitting import Fit, Start, corrected_values, fit_model, priors_at
+from falx.anatomy.segmentation.fitting import Fit, Start, fit_model, sampled_at
 from falx.anatomy.segmentation.mixture import class_evidence, from_certain, from_moments
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import notify
@@ -123,12 +122,11 @@ def appraise(
     affine
         4×4, native mm to template mm.
     """
-    samples = take_samples(image, settings.sampling_mm, mask=mask)
-    expected = priors_at(samples, priors, affine, fit)
-    values = corrected_values(samples, fit.bias)
-    found = class_evidence(fit.mixture, values) * expected
+    seen = sampled_at(fit, image, mask, priors, affine, settings.sampling_mm)
+    expected = seen.priors
+    found = class_evidence(fit.mixture, seen.values) * expected
     found /= found.sum(axis=1, keepdims=True)
-    grey, white, fluid = found[:, :3].sum(axis=0, dtype=np.float64) * samples.mm3_each / 1000.0
+    grey, white, fluid = found[:, :3].sum(axis=0, dtype=np.float64) * seen.mm3_each / 1000.0
     brain, prior_brain = (p[:, :3].sum(axis=1) > 0.5 for p in (found, expected))
     both = int(brain.sum()) + int(prior_brain.sum())
     return Appraisal(

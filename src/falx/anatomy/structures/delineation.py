@@ -25,7 +25,13 @@ from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structures.pieces import apart
-from falx.anatomy.structures.trust import doubts_of, gather, lowered
+from falx.anatomy.structures.trust import (
+    Evidence,
+    doubts_of,
+    gather,
+    lowered,
+    mirrored_evidence,
+)
 from falx.anatomy.structures.warp import fit_structure_warp
 from falx.core.grid import Grid
 from falx.core.threads import kernel_threads
@@ -35,7 +41,14 @@ from falx.images.mirror import turned_over
 from falx.images.resample import sample
 from falx.images.warp import CoordinateMap
 
-__all__ = ["SKIN", "SKULL", "Structures", "segment_structures", "with_skull_and_skin"]
+__all__ = [
+    "SKIN",
+    "SKULL",
+    "Structures",
+    "labelled_with_evidence",
+    "segment_structures",
+    "with_skull_and_skin",
+]
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
@@ -102,19 +115,25 @@ def segment_structures(
     threads
         The result does not depend on it.
     """
-    if faces_left(segmentation.corrected):
-        turned, groups = _labelled(mirror_segmentation(segmentation), priors, threads)
-        found = _mirrored(turned)
-    else:
-        found, groups = _labelled(segmentation, priors, threads)
-    doubts = doubts_of(gather(segmentation, found.labels, found.volumes_mm3, groups))
+    found, evidence = labelled_with_evidence(segmentation, priors, threads=threads)
+    doubts = doubts_of(evidence)
     return replace(found, confidence=lowered(found.confidence, doubts), doubts=doubts)
+
+
+def labelled_with_evidence(
+    segmentation: Segmentation, priors: StructurePriors, *, threads: int = 1
+) -> tuple[Structures, Evidence]:
+    """Label the structures, and measure what speaks for and against each before it is judged."""
+    if not faces_left(segmentation.corrected):
+        return _labelled(segmentation, priors, threads)
+    found, evidence = _labelled(mirror_segmentation(segmentation), priors, threads)
+    return _mirrored(found), mirrored_evidence(evidence)
 
 
 def _labelled(
     segmentation: Segmentation, priors: StructurePriors, threads: int
-) -> tuple[Structures, Mixture]:
-    """Structures before any doubt, and the intensities of their groups."""
+) -> tuple[Structures, Evidence]:
+    """Structures before any doubt, and what is held against them."""
     table = _laid_out(priors)
     grid = Grid(segmentation.grid.shape, rounded(segmentation.grid.affine))
     brain = segmentation.brain_mask
@@ -140,6 +159,7 @@ def _labelled(
         most, certainty, mass = label_voxels(voxels, *place, evidence, anywhere)
         first = _Found(most, certainty, mass.sum(axis=0))
         found = _in_one_piece(first, voxels, place, evidence, grid, priors.ids)
+        otherwise = _along_first_map(segmentation, grid, voxels, table, evidence)
     labels = np.zeros(grid.shape, dtype=np.int32)
     ids = np.array([*priors.ids, 0], dtype=np.int32)
     named = ids[found.structure]
@@ -148,7 +168,25 @@ def _labelled(
     named[missing] = np.array(UNLABELLED)[right.astype(int), evidence[missing, :3].argmax(axis=1)]
     labels[brain] = named
     labels = _widened_ventricles(labels, grid, to_template, priors)
-    return _summary(labels, found, grid, priors), mixture
+    summary = _summary(labels, found, grid, priors)
+    second = np.zeros(grid.shape, dtype=np.int32)
+    second[brain] = ids[otherwise]
+    return summary, gather(segmentation, labels, summary.volumes_mm3, mixture, to_template, second)
+
+
+def _along_first_map(
+    segmentation: Segmentation,
+    grid: Grid,
+    voxels: npt.NDArray[np.int32],
+    table: PriorTable,
+    evidence: Floats,
+) -> npt.NDArray[np.int64]:
+    """Most probable structure, shape (n,), where the map of the tissues places the priors."""
+    first = segmentation.to_template
+    to_node = np.linalg.inv(first.affine) @ grid.affine
+    nodes = np.ascontiguousarray(first.coordinates_mm, dtype=np.float32)
+    anywhere = np.zeros(len(voxels), dtype=np.int64)
+    return np.asarray(label_voxels(voxels, to_node, nodes, table, evidence, anywhere)[0])
 
 
 def _in_one_piece(

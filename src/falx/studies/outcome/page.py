@@ -74,21 +74,29 @@ def outcome_page(
     """
     free = int(study.cohort.seizure_free.sum())
     subtitle = f"{study.cohort.source}: {len(study.cohort.subjects)} patients, {free} seizure free"
-    sections = outcome_sections(study, notices)
+    if people is not None:  # it says who is left out, and why
+        notices = [said for said in notices if ": left out of the group: " not in said]
+    sections = outcome_sections(study, notices, listed=people is not None)
     return render(title, sections if people is None else [people, *sections], subtitle=subtitle)
 
 
-def outcome_sections(study: OutcomeStudy, notices: Sequence[str] = ()) -> list[Section]:
-    """Sections in reading order; a part that was not computed has none."""
+def outcome_sections(
+    study: OutcomeStudy, notices: Sequence[str] = (), *, listed: bool = False
+) -> list[Section]:
+    """Sections in reading order; a part that was not computed has none.
+
+    `listed`: who is left out stands elsewhere on the page.
+    """
     said = tuple(dict.fromkeys((*study.warnings, *notices)))
+    left_out = [] if listed else _excluded(study)
     if not study.compared:
         return [
-            Section("What can and cannot be said", [Notice(said), *_excluded(study)]),
+            Section("What can and cannot be said", [Notice(said), *left_out]),
             Section("Patients", [_each(study)]),
         ]
     sections = [
         Section("Summary", [Notice(summary_lines(study), "note")]),
-        Section("Before reading", [Notice(said), *_excluded(study)]),
+        Section("Before reading", [Notice(said), *left_out]),
         Section("Patients", _patients(study)),
         *_first(study),
         *_detail(study),
