@@ -172,7 +172,8 @@ def _without(files: tuple[BidsFile, ...], wanted: RawInput) -> tuple[BidsFile, .
         for file in files
         if not any(
             same_value(key, file.name.entities.get(key, ""), value)
-            for key, value in shunned.items()
+            for key, values in shunned.items()
+            for value in ((values,) if isinstance(values, str) else values)
         )
     )
 

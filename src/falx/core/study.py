@@ -41,7 +41,7 @@ class RawInput:
         Entities the name must carry, by their short key: ``{"trc": "FDG"}``. ``None`` as a
         value means that the entity must be absent.
     without
-        Entities and values the name must not carry: ``{"desc": "rater2"}``.
+        Entities and values, one or several, the name must not carry: ``{"desc": "rater2"}``.
     extensions
         Accepted endings.
     derivatives
@@ -68,7 +68,7 @@ class RawInput:
     datatype: str = ""
     sessions: tuple[str | None, ...] = ()
     entities: Mapping[str, str | None] = field(default_factory=dict)
-    without: Mapping[str, str] = field(default_factory=dict)
+    without: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     extensions: tuple[str, ...] = (".nii.gz", ".nii")
     derivatives: bool = False
     patterns: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,12 @@ from falx.studies.plan.records import (
     made_record,
     option_record,
     options_csv,
+    plan_of_record,
     plan_of_words,
 )
 from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
+from falx.surgery.heat_check import heat_check
 from falx.surgery.outcome.prognosis import Prognosis, prognosis, published_prognosis
 from falx.surgery.robustness import shake
 from falx.surgery.search import judging_draws, search
@@ -358,17 +360,8 @@ def plan_stage(
     check_option("side", files.side, SIDES)
     side: Side = "left" if files.side == "left" else "right"
     to_template = load_map(files.to_template).at
-    labels = load_labels(files.structures)
-    signature = load_mask(files.signature)
-    scene = scene_from_labels(
-        labels,
-        signature,
-        side,
-        to_template,
-        vessels=None if files.vessels is None else load_mask(files.vessels),
-        sinuses=None if files.sinuses is None else load_mask(files.sinuses),
-        beside_mm=choices.limits.beside_mm,
-    )
+    labels, signature = load_labels(files.structures), load_mask(files.signature)
+    scene = _scene(files, labels, signature, side, choices)
     other = _other_definition(files.signature_metrics)
     made = None if files.ablation is None else _made(files.ablation, scene, other)
     plan: LaserPlan | None = None
@@ -401,9 +394,36 @@ def plan_stage(
         expected=None if other is not None else _expected(found),
         made=made,
     )
-    planned = Planned(document, plan, scene, labels)
+    planned = Planned(_heated(document, scene), plan, scene, labels)
     _write(planned, outputs)
     return planned
+
+
+def _scene(
+    files: PatientFiles, labels: Image, signature: Image, side: Side, choices: PlanChoices
+) -> Scene:
+    return scene_from_labels(
+        labels,
+        signature,
+        side,
+        load_map(files.to_template).at,
+        vessels=None if files.vessels is None else load_mask(files.vessels),
+        sinuses=None if files.sinuses is None else load_mask(files.sinuses),
+        beside_mm=choices.limits.beside_mm,
+    )
+
+
+def _heated(document: PlanDocument, scene: Scene) -> PlanDocument:
+    """Judge the finalists by the heat model: the chosen plan, or the best compromises."""
+    judged = set(document.compromises.values())
+    if document.suggested is not None:
+        judged = {document.suggested}
+    options = tuple(
+        replace(option, heat=heat_check(plan_of_record(option.plan), scene))
+        if n in judged else option
+        for n, option in enumerate(document.options)
+    )  # fmt: skip
+    return replace(document, options=options)
 
 
 def _write(planned: Planned, outputs: PlanOutputs) -> None:

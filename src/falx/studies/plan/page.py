@@ -260,11 +260,13 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
         limit, share = shaken.broken.most_often
         rows.append((words, _percent(shaken.holds), _percent(shaken.reaches),
                      _percent(shaken.harmless), f"{shaken.outside_mm3:.0f}",
+                     None if option.heat is None else _percent(option.heat.rate),
                      f"{BROKEN_WORDS[limit]} ({_percent(share)})",
                      _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
     columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
-               "outside, mm³", "breaks most often", "entry, RAS mm", "target, RAS mm")  # fmt: skip
+               "outside, mm³", "rate by the heat model", "breaks most often",
+               "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = "The best compromises; the live view starts with the first. None of them passes."
     return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
 
@@ -279,6 +281,9 @@ def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str |
             rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
             rows.append(("    rate reached", _percent(shaken.reaches), None))
             rows.append(("    nothing touched", _percent(shaken.harmless), None))
+            heat = document.options[place].heat if place is not None else None
+            if heat is not None:
+                rows.append(("    rate by the heat model", _percent(heat.rate), None))
     return rows
 
 
@@ -309,6 +314,22 @@ def score_rows(
         ("entry to a dural sinus", None if sinus is None else f"{sinus:.1f} mm",
          f"at least {limits.min_sinus_mm:g} mm"),
         ("risk along the track", f"{option.risk_mm:.1f} mm", None),
+        *heat_rows(option),
+    ]  # fmt: skip
+
+
+def heat_rows(option: OptionRecord) -> list[tuple[str, str | None, str | None]]:
+    """Return what the heat model leaves of a plan, one row each; none where it was not asked."""
+    heat = option.heat
+    if heat is None:
+        return []
+    stops = "; ".join(f"{power:g} W for {seconds:.0f} s" for power, seconds in heat.stops)
+    return [
+        ("by the heat model: ablative rate in the hippocampus", _percent(heat.rate), None),
+        ("by the heat model: killed in all", f"{heat.ablated_mm3:.0f} mm³",
+         f"overlap with the drawn burns (Dice) {heat.overlap:.2f}"),
+        ("by the heat model: killed of protected tissue", f"{heat.protected_mm3:.0f} mm³", None),
+        ("doses that it took for these radii, from the tip back", stops, "no advice"),
     ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from falx.core.possible import Amount, Angle, HemisphereMm3, Share
 from falx.core.tables import table_text
 from falx.images.nifti import Image
 from falx.surgery.assess import Assessment, Tissue
+from falx.surgery.heat_check import HeatCheck
 from falx.surgery.infeasible import compromises
 from falx.surgery.outcome.ablation import AblativeRate
 from falx.surgery.outcome.prognosis import Prognosis
@@ -90,6 +91,7 @@ class OptionRecord:
     sinus_distance_mm: Amount | None
     violations: tuple[str, ...]
     robustness: Robustness | None
+    heat: HeatCheck | None = None
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,10 @@ RAW = {m.key: m.raw for m in MODALITIES if m.raw is not None}
 """Modality to its file of the dataset; these are coregistered."""
 
 
+UNCONFIRMED = ("planned", "scored", "proposed")
+"""Ablations that Falx writes and nobody made or confirmed: no outcome is measured on these."""
+
+
 def _of_each(group: str, stage: str, role: str) -> dict[str, str]:
     """Take an output of the same stage of every modality, as one group of inputs."""
     chosen = [m for m in MODALITIES if m.key in RAW] if stage == "coregister" else MODALITIES
@@ -403,7 +407,7 @@ STUDY = Study(
             datatype="anat",
             sessions=("postop", "preop", None),
             entities={"label": "ablation"},
-            without={"desc": "rater2", "acq": "repeat"},
+            without={"desc": ("rater2", *UNCONFIRMED), "acq": "repeat"},
             derivatives=True,
         ),
         "repeat_ablation": RawInput(

@@ -160,15 +160,12 @@ def scene_from_labels(
 
     Parameters
     ----------
-    labels
-        Integers, FreeSurfer numbers, native T1w grid.
-    signature
-        Boolean, same grid.
+    labels, signature
+        FreeSurfer numbers, and booleans on the same native T1w grid.
     to_template
         Maps native points of shape (N, 3), mm, to template mm; used for the entry box only.
     vessels, sinuses
-        Boolean, same grid. Without vessels the plan says that they were not checked; from dural
-        sinuses entries and tracks keep away.
+        Boolean, same grid. Without vessels the plan says so; from sinuses tracks keep away.
     beside_mm
         Distance from hippocampus and amygdala up to which :func:`passage_beside` holds.
 
@@ -177,43 +174,46 @@ def scene_from_labels(
     GridError, InputError
         If an image is on another grid; if structures, signature or entries are missing.
     """
-    _check_grid("signature", signature, labels)
-    _check_grid("vessel mask", vessels, labels)
-    _check_grid("sinus mask", sinuses, labels)
+    given = {"signature": signature, "vessel mask": vessels, "sinus mask": sinuses}
+    for name, image in given.items():
+        _check_grid(name, image, labels)
     window = _one_side(labels, side)
-    grid, values, signature_mask = window.grid, window.take(labels), window.take(signature)
+    grid, values = window.grid, window.take(labels)
     brain = brain_of_labels(values)
-    hull = brain_hull(brain, grid)
-    surface = skull_surface(hull, grid)
+    surface = skull_surface(hull := brain_hull(brain, grid), grid)
     allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
     if not allowed.any():
         raise InputError(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
-    fissures, bleeding = sulci(brain, hull, grid), np.zeros(grid.shape, dtype=bool)
-    for given in (vessels, sinuses):
-        if given is not None:
-            bleeding |= window.take(given).astype(bool)
-    hippocampus, amygdala = values == HIPPOCAMPUS[side], values == AMYGDALA[side]
-    gyrus = values == PARAHIPPOCAMPAL[side]
+    fissures = sulci(brain, hull, grid)
+    bleeding = _bleeding(window, vessels, sinuses)
+    targets = np.isin(values, (HIPPOCAMPUS[side], AMYGDALA[side]))
     return Scene(
         grid=grid,
         side=side,
-        signature=signature_mask.astype(bool),
-        hippocampus=hippocampus,
-        amygdala=amygdala,
+        signature=window.take(signature).astype(bool),
+        hippocampus=values == HIPPOCAMPUS[side],
+        amygdala=values == AMYGDALA[side],
         obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
         protected=np.isin(values, PROTECTED),
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
         sinus=None if sinuses is None else window.take(sinuses).astype(bool),
-        parahippocampal=gyrus if gyrus.any() else None,
-        passage=passage_beside(
-            hippocampus | amygdala, fissures, bleeding, grid, within_mm=beside_mm
-        ),
+        parahippocampal=_any(values == PARAHIPPOCAMPAL[side]),
+        passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
     )
+
+
+def _any(mask: Mask) -> Mask | None:
+    return mask if mask.any() else None
+
+
+def _bleeding(window: _Window, *given: Image | None) -> Mask:
+    masks = [window.take(image).astype(bool) for image in given if image is not None]
+    return np.asarray(np.any([np.zeros(window.grid.shape, dtype=bool), *masks], axis=0))
 
 
 def _check_grid(name: str, image: Image | None, labels: Image) -> None:

@@ -61,10 +61,6 @@ class Limits:
         2.0, help="least distance from track to ventricle, sulcus or vessel", unit="mm", low=0,
         high=10,
     )  # fmt: skip
-    beside_mm: float = option(
-        BESIDE_MM, help="distance from hippocampus and amygdala within which a track needs no "
-        "margin to fluid, but may not run in a fissure", unit="mm", low=0, high=20,
-    )  # fmt: skip
     protect_margin_mm: float = option(
         2.0, help="least distance from heat to protected tissue", unit="mm", low=0, high=10
     )
@@ -80,6 +76,11 @@ class Limits:
     pull_backs_mm: tuple[float, ...] = option(
         (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0), help="lengths of burns to choose from",
         unit="mm", low=0, high=60,
+    )  # fmt: skip
+
+    beside_mm: float = option(
+        BESIDE_MM, help="distance from hippocampus and amygdala within which a track needs no "
+        "margin to fluid, but may not run in a fissure", unit="mm", low=0, high=20,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
