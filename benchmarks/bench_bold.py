@@ -22,7 +22,8 @@ from falx.bold.reho import regional_homogeneity
 from falx.maps.design import Design, two_sample_design
 from falx.maps.inference.clusters import cluster_maxima
 from falx.maps.inference.neighbours import neighbour_table
-from falx.maps.inference.permutation import permutation_null, permutation_plan
+from falx.maps.inference.permutation import permutation_null
+from falx.maps.inference.rearrangements import permutation_plan
 from falx.maps.inference.tfce import tfce
 from falx.maps.linear import fit_contrast
 

@@ -13,6 +13,7 @@ from falx.core.grid import Grid, Side, apply_affine, normalisation_grid
 from falx.images.nifti import Image
 from falx.images.resample import sample
 from falx.images.smooth import smooth
+from falx.pet.asymmetry import Asymmetry
 from falx.pet.calibrated import (
     Calibrated,
     Calibration,
@@ -21,12 +22,14 @@ from falx.pet.calibrated import (
     false_shares,
 )
 from falx.pet.decoy import NullMaps
-from falx.pet.finding import Foci
+from falx.pet.finding import NAMED, Foci, probability_on_t1w
 from falx.pet.maps import Place, normalise, scaled_asymmetry
+from falx.pet.named import named_region
 from falx.pet.noise import Chain, corrected_noise, measure_noise, noise_maps
 from falx.pet.norms import healthy_maps
+from falx.pet.precision import asymmetry_standard_errors
 from falx.pet.pvc import correct, spread_fractions
-from falx.pet.regions import grey_regions
+from falx.pet.regions import grey_regions, regional_asymmetry, structure_mask
 from falx.phantom.asymmetry import with_healthy_asymmetry
 from falx.phantom.heads import SHIPPED, Head, deformation, load_head, symmetric_head, warp_head
 from falx.phantom.intensities import smooth_noise
@@ -40,8 +43,29 @@ from falx.surgery.outcome.rate_interval import (
     signed_distance_mm,
 )
 
+PARTS = ("mesial", "front", "hippocampus", "cortex")
 GM_FLOOR, SMOOTHING_MM, PSF_MM, VOXEL_MM = 0.2, 6.0, 6.0, 2.0
 SETTINGS = Calibration()
+
+
+def planted_region(head: Head, side: Side, part: str, rng: np.random.Generator) -> np.ndarray:
+    """Where a focus is planted."""
+    mesial = mesial_region(head, side)
+    grid = head.grid
+    mm = grid.centres_mm()
+    if part == "front":
+        return mesial & (mm[..., 1] > np.median(mm[mesial][:, 1]))
+    if part == "hippocampus":
+        return head.mask(MESIAL[side][0])
+    if part == "cortex":
+        away = ndimage.distance_transform_edt(~mesial, sampling=grid.voxel_sizes_mm) > 25.0
+        own = mm[..., 0] < -15.0 if side == "left" else mm[..., 0] > 15.0
+        cortex = head.mask(*PAIRS["cerebral cortex"]) & own
+        centre = mm[cortex & away][rng.integers(np.count_nonzero(cortex & away))]
+        near = np.linalg.norm(mm - centre, axis=-1)
+        order = np.sort(near[cortex])
+        return cortex & (near <= order[int(3000.0 / grid.voxel_volume_mm3)])
+    return mesial
 
 
 @dataclass(frozen=True)
@@ -68,23 +92,42 @@ class Found:
     rate: Rate
 
 
-class Phantom:
-    """One head with or without a mesial temporal focus, as the demonstration plants it."""
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One PET of a phantom: its asymmetry, its null maps, and what the regions say."""
 
-    def __init__(self, seed: int, *, depth: float = 0.25, lost: float = 0.2) -> None:
+    asymmetry: Asymmetry
+    maps: NullMaps
+    image: np.ndarray
+    regional: dict[str, dict[Side, float]]
+    regional_se: dict[str, float]
+
+
+class Phantom:
+    """One head with or without a focus, by default the mesial temporal one of the demonstration.
+
+    `part` of the focus: ``"mesial"`` (hippocampus and amygdala), ``"front"`` (their front half),
+    ``"hippocampus"``, or ``"cortex"`` (3 ml of cortex at random, not near the former).
+    """
+
+    def __init__(
+        self, seed: int, *, depth: float = 0.25, lost: float = 0.2, part: str = "mesial"
+    ) -> None:
         rng = np.random.default_rng(seed)
         self.side: Side = ("left", "right")[seed % 2]
         head = symmetric_head(load_head(SHIPPED[seed % 3]), voxel_mm=VOXEL_MM)
         head = warp_head(head, deformation(head.grid, rng, amplitude_mm=3.0))
         self.exact, self.planted = activity(head, rng), np.zeros(head.labels.shape, bool)
         if depth > 0:
-            self.planted = mesial_region(head, self.side)
+            self.planted = planted_region(head, self.side, part, rng)
             self.exact = np.where(self.planted, (1 - depth) * self.exact, self.exact)
-            diseased = atrophy(head, MESIAL[self.side][0], lost)
-            gone = (diseased.labels == 24) & (head.labels != 24)
-            self.exact = np.where(gone, np.float32(0.1), self.exact).astype(np.float32)
-            self.planted &= ~gone
-            head = diseased
+            if part == "mesial":
+                diseased = atrophy(head, MESIAL[self.side][0], lost)
+                gone = (diseased.labels == 24) & (head.labels != 24)
+                self.exact = np.where(gone, np.float32(0.1), self.exact).astype(np.float32)
+                self.planted &= ~gone
+                head = diseased
+            self.exact = self.exact.astype(np.float32)
         self.head: Head = head
         self.pose, self.quality = rigid(rng), PetQuality()
         affine = head.affine
@@ -119,8 +162,8 @@ class Phantom:
         seen = smooth(exact, self.head.grid.voxel_sizes_mm, self.quality.psf_fwhm_mm)
         return rescan(seen, self.head.grid, self.pose, self.quality.voxel_mm)
 
-    def find(self, rng: np.random.Generator, *, people: bool) -> Found:
-        """Draw a PET and find its signature; `people` adds a healthy person's asymmetry."""
+    def draw(self, rng: np.random.Generator, *, people: bool) -> Drawn:
+        """Draw a PET; `people` adds a healthy person's asymmetry."""
         exact = with_healthy_asymmetry(self.exact, self.head, rng) if people else self.exact
         clean = self.blurred(exact).data
         grain = smooth_noise(self.pet_grid, rng, fwhm_mm=self.quality.noise_fwhm_mm)
@@ -137,21 +180,46 @@ class Phantom:
             noise_maps(noise, chain, SETTINGS.draws, rng),
             healthy_maps(chain, SETTINGS.draws, rng),
         )
-        grey = self.place.to_template(self.gm) > GM_FLOOR
-        found = calibrated_signature(
-            asymmetry.index, grey, maps, SETTINGS, side=self.side, rng=rng
+        return Drawn(
+            asymmetry,
+            maps,
+            scaled.image * scaled.mean,
+            regional_asymmetry(result.activities, self.spread),
+            asymmetry_standard_errors(observed, self.pet_grid, self.spread, result.activities),
         )
-        native, _ = self.place.to_native(found.probability, asymmetry.valid)
-        mask = (native > 0.5) & (self.gm.data > GM_FLOOR)
-        shares = false_shares(found, asymmetry.index, ErrorDraws(maps, found.widened), 200, rng)
-        errors = ErrorDraws(maps, found.widened)
-        index, _ = self.place.to_native(asymmetry.index, asymmetry.valid)
-        rate = self._rate(Foci(found, native, mask, ()), errors, index, rng)
+
+    def sought(
+        self, drawn: Drawn, rng: np.random.Generator, side: Side | None
+    ) -> tuple[Calibrated, np.ndarray]:
+        """Seek foci in it, on a declared side or on both; also their probability on the T1w."""
+        grey, place = self.place.to_template(self.gm), self.place
+        region = None
+        if side is not None:
+            labels = place.to_template(place.labels, how="nearest")
+            inside = structure_mask(labels, NAMED, side) & (grey > GM_FLOOR)
+            chain = Chain(place, drawn.image, SMOOTHING_MM)
+            region = named_region("mesial temporal", side, inside, grey, chain, PSF_MM)
+        found = calibrated_signature(
+            drawn.asymmetry.index, grey > GM_FLOOR, drawn.maps, SETTINGS, side=side, rng=rng,
+            region=region,
+        )  # fmt: skip
+        native = probability_on_t1w(found, side, place, drawn.asymmetry.valid)
+        return found, np.where(self.gm.data > GM_FLOOR, native, np.float32(0))
+
+    def find(self, rng: np.random.Generator, *, people: bool) -> Found:
+        """Draw a PET and find its signature."""
+        return self.found_in(self.draw(rng, people=people), rng)
+
+    def found_in(self, drawn: Drawn, rng: np.random.Generator) -> Found:
+        """Find the signature of a drawn PET on the declared side."""
+        found, native = self.sought(drawn, rng, self.side)
+        mask = native > 0.5
+        errors = ErrorDraws(drawn.maps, found.widened)
+        shares = false_shares(found, errors, 200, rng)
+        rate = self._rate(Foci(found, native, mask, ()), errors, rng)
         return self._scored(found, mask, shares, rate)
 
-    def _rate(
-        self, foci: Foci, errors: ErrorDraws, index: np.ndarray, rng: np.random.Generator
-    ) -> Rate:
+    def _rate(self, foci: Foci, errors: ErrorDraws, rng: np.random.Generator) -> Rate:
         """Ablate the front of the hippocampus; what was really burnt lies a little beside it."""
         settings, affine = RateErrors(), self.head.affine
         hippocampus = self.head.mask(MESIAL[self.side][0])
@@ -164,11 +232,11 @@ class Phantom:
         burnt = sample(signed_distance_mm(drawn), at - shift, outside=1e3) <= edge
         allowed = hippocampus & (self.gm.data > GM_FLOOR)
         interval = rate_intervals(
-            foci, errors, index, self.place, drawn, {"hippocampus": allowed}, settings, rng
+            foci, errors, self.place, drawn, {"hippocampus": allowed}, settings, rng
         )["hippocampus"]
-        inside = foci.mask & hippocampus
-        whole = np.count_nonzero(inside)
-        point = np.count_nonzero(inside & drawn.data) / whole if whole else None
+        whole = float(foci.probability[hippocampus].sum())
+        taken = float(foci.probability[hippocampus & drawn.data].sum())
+        point = taken / whole if (foci.mask & hippocampus).any() else None
         return Rate(point, interval, float(burnt.mean()) if burnt.size else 0.0)
 
     def _scored(

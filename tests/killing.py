@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import signal
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,7 @@ __all__ = ["KINDS", "Attack", "Trial", "contents"]
 
 KINDS = ("tree", "head", "job")
 PRIVATE = (".falx", ".snakemake", "logs", "provenance")
+TIMES = re.compile(rb"computed [\d: -]+ UTC|, [\d.]+ s\)")
 TABLES = ("exclusions.tsv", "participants_status.tsv")
 
 
@@ -60,6 +61,10 @@ class Attack:
         How many there are.
     seconds
         How long an undisturbed run takes.
+    levels
+        Those that are run to the end; the first of them is killed.
+    begin
+        Leaves what an earlier run got done before it ended, and returns how long the rest takes.
     """
 
     words: Sequence[str]
@@ -67,29 +72,29 @@ class Attack:
     people: int
     seconds: float
     env: Mapping[str, str]
-    tally: Counter[str] = field(default_factory=Counter)
+    levels: Sequence[str] = ("participant", "group")
+    begin: Callable[[Path, random.Random], float] | None = None
 
     def trial(self, out: Path, kind: str, seeded: random.Random) -> Trial:
         """Kill up to three times, then run to the end and compare."""
         codes, kills, wrong = [], 0, []
+        seconds = self.begin(out, seeded) if self.begin else self.seconds
         for _ in range(seeded.choice([1, 1, 2, 3])):
-            process = self.start(out)
-            time.sleep(seeded.uniform(0, self.seconds))
+            process = self.start(out, self.levels[0])
+            time.sleep(seeded.uniform(0, seconds))
             killed = _kill(process, kind, seeded)
             kills += killed
             said, _ = process.communicate(timeout=600)
             codes.append(process.returncode)
-            if kind == "job" and process.returncode in (0, 1):
+            both = kind == "job" and "group" in self.levels[1:]
+            if both and process.returncode in (0, 1):
                 wrong += self._lost(out)
-        end = self.start(out)
-        said, _ = end.communicate(timeout=600)
-        codes.append(end.returncode)
-        if end.returncode != 0:
-            wrong.append(f"the last run ended with {end.returncode}: {said[-2000:]}")
-        group = self.start(out, level="group")
-        said, _ = group.communicate(timeout=600)
-        if group.returncode != 0:
-            wrong.append(f"the group level ended with {group.returncode}: {said[-2000:]}")
+        for level in self.levels:
+            end = self.start(out, level)
+            said, _ = end.communicate(timeout=600)
+            codes.append(end.returncode)
+            if end.returncode != 0:
+                wrong.append(f"the {level} level ended with {end.returncode}: {said[-2000:]}")
         wrong += self._different(out)
         return Trial(kind, kills, tuple(wrong), tuple(codes))
 
@@ -131,10 +136,14 @@ class Attack:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """Return the files that must be the same however often a run was killed."""
+    """Return the files that must be the same however often a run was killed.
+
+    A page says when its steps ran and how long each took; that is left out.
+    """
     paths = [path for path in out.rglob("*") if path.is_file()]
     names = {path.relative_to(out).as_posix(): path for path in paths}
-    return {n: p.read_bytes() for n, p in names.items() if n.partition("/")[0] not in PRIVATE}
+    read = {n: p.read_bytes() for n, p in names.items() if n.partition("/")[0] not in PRIVATE}
+    return {n: TIMES.sub(b"", b) if n.endswith(".html") else b for n, b in read.items()}
 
 
 def _kill(process: subprocess.Popen[str], kind: str, seeded: random.Random) -> bool:

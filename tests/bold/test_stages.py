@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from bold.chosen import MOTION, REHO
 from calling import call
-from falx.bold.files import motion_stage, reho_stage
+from falx.bold.files import measure_stage, motion_stage, reho_stage
 from falx.core.errors import InputError, OptionError, QualityError
 from falx.core.files import write_json
 from falx.core.grid import normalisation_grid
@@ -23,21 +24,6 @@ PLAN = BoldPlan(
     coherence_fwhm_mm=11.0, jerks=1, band_hz=(0.01, 0.2),
 )  # fmt: skip
 PLANTED_MM = np.array([-32.0, -45.0, -10.0])
-MOTION = {
-    "dropped_volumes": 5, "least_volumes": 60, "slice_timing": True,
-    "slice_padding": "odd", "motion_passes": 1, "translation_limit_mm": 3.0,
-    "rotation_limit_deg": 3.0, "fd_threshold_mm": 0.2, "spike_limit_percent": 10.0,
-    "centre": "world",
-}  # fmt: skip
-REHO = {
-    "slice_timing": True, "slice_padding": "odd", "voxel_mm": 5.0, "low_hz": 0.01,
-    "high_hz": 0.2, "order": "joint", "trend_order": 1, "wm_threshold": 0.9,
-    "csf_threshold": 0.7, "compcor_components": 0, "global_signal": False,
-    "spikes_before": 0, "spikes_after": 0, "least_dof": 15,
-    "neighbours": 27, "least_neighbours": 2, "ties": "none", "edge": "partial",
-    "border": "compute", "smoothing_fwhm_mm": 6.0, "standardise_first": True,
-    "smooth_within_mask": False,
-}  # fmt: skip
 
 
 def head():
@@ -243,3 +229,29 @@ def test_contradicting_sidecar_is_refused(folder):
             motion=folder / "n.json", repetition_time_s=3.0, slice_times_s=None,
             slice_direction=None, **MOTION,
         )  # fmt: skip
+
+
+def test_further_measures_come_of_the_same_run_with_its_decision(outputs):
+    """Written for every person, in template space, with what group maps ask of a person."""
+    asked = {**REHO, "least_r": 0.25, "seed_mm": (0.0, -53.0, 26.0), "seed_radius_mm": 15.0}
+    names = ("alff", "falff", "degree", "vmhc", "seed")
+    call(
+        measure_stage,
+        bold=outputs / "bold.nii.gz", motion=outputs / "motion.json",
+        matrix=outputs / "matrix.json", to_native=outputs / "to_native.nii.gz",
+        brain_mask=outputs / "brain.nii.gz", wm=outputs / "wm.nii.gz",
+        csf=outputs / "csf.nii.gz", **{n: outputs / f"m_{n}.nii.gz" for n in names},
+        mask=outputs / "m_mask.nii.gz", vmhc_mask=outputs / "m_vmhcmask.nii.gz",
+        metrics=outputs / "m_metrics.json", slice_times_s=PLAN.slice_times_s.tolist(),
+        slice_direction="k", **asked,
+    )  # fmt: skip
+    found = json.loads((outputs / "m_metrics.json").read_text())
+    motion = json.loads((outputs / "motion.json").read_text())
+    assert found["mean_fd_mm"] == motion["mean_fd_mm"] and not found["excluded"]
+    assert found["seed_voxels"] > 20 and 0 < found["mean"]["falff"] <= 1
+    mask = load(outputs / "m_mask.nii.gz").data > 0
+    inside = load(outputs / "m_vmhcmask.nii.gz").data > 0
+    assert not (inside & ~mask).any() and inside.sum() > 0.7 * mask.sum()
+    for name in names:
+        values = load(outputs / f"m_{name}.nii.gz").data
+        assert np.isfinite(values).all() and values[inside].std() > 0 and not values[~mask].any()

@@ -16,10 +16,12 @@ def test_standardised_maps(rng):
     z = standardise(reho.w, mask)
     assert z[mask].mean() == pytest.approx(0, abs=1e-12)
     assert z[mask].std(ddof=1) == pytest.approx(1)
-    late = comparable(reho, (3, 3, 3), scale_first=False)
+    late = comparable(reho.w, reho.computed, (3, 3, 3), scale_first=False)
     assert late[mask].std(ddof=1) == pytest.approx(1)
-    np.testing.assert_allclose(comparable(reho, (3, 3, 3), fwhm_mm=0), z, atol=1e-6)
-    assert comparable(reho, (3, 3, 3), within_mask=True).std() < z.std()
+    np.testing.assert_allclose(
+        comparable(reho.w, reho.computed, (3, 3, 3), fwhm_mm=0), z, atol=1e-6
+    )
+    assert comparable(reho.w, reho.computed, (3, 3, 3), within_mask=True).std() < z.std()
 
 
 def test_share_of_the_mean(rng):
@@ -38,13 +40,19 @@ def test_smoothed_share_keeps_its_mean_inside_a_mask(rng):
     mask = np.ones((9, 8, 7), bool)
     reho = regional_homogeneity(rng.normal(size=(mask.size, 30)), mask)
     np.testing.assert_allclose(
-        comparable(reho, (3, 3, 3), relative, fwhm_mm=0), relative(reho.w, mask), atol=1e-6
+        comparable(reho.w, reho.computed, (3, 3, 3), relative, fwhm_mm=0),
+        relative(reho.w, mask),
+        atol=1e-6,
     )
-    late = comparable(reho, (3, 3, 3), relative, scale_first=False, within_mask=True)
+    late = comparable(
+        reho.w, reho.computed, (3, 3, 3), relative, scale_first=False, within_mask=True
+    )
     assert late.mean() == pytest.approx(1.0, abs=1e-12)
-    faded = comparable(reho, (3, 3, 3), relative)
+    faded = comparable(reho.w, reho.computed, (3, 3, 3), relative)
     assert (
-        faded[0].mean() < 0.8 < comparable(reho, (3, 3, 3), relative, within_mask=True)[0].mean()
+        faded[0].mean()
+        < 0.8
+        < comparable(reho.w, reho.computed, (3, 3, 3), relative, within_mask=True)[0].mean()
     )
 
 

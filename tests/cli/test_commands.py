@@ -74,7 +74,8 @@ def test_progress_is_told_in_megabytes(capfd) -> None:
         (["enrich", "{out}/a", "--universe", "{out}/b", "--out", "{out}/o"], "give --gene-sets"),
         (["genes", "{out}/none.tsv", "--out", "{out}/o"], "none.tsv"),
         (["demo", "{out}", "--voxel-mm", "5"], "--voxel-mm is out of range (found: 5.0 mm)"),
-        (["stage", "warm", "{out}/none.json"], "none.json: this is not a job of a plan"),
+        (["stage", "{out}/none.json"], "none.json: these are not orders of a plan"),
+        (["plan", "{out}", "--redo", "--side", "left"], "--redo plans with the choices that were"),
         (["signature", "{out}/none", "{out}/o", "participant"], "none"),
     ],
 )  # fmt: skip

@@ -12,16 +12,18 @@ import pytest
 
 from falx.cli import app, demo, demo_resistance, dicom_out, plan, stage, verify
 from falx.cli import fetch as fetching
-from falx.core.errors import InputError
 from falx.core.files import write_json
-from falx.engine.bundle import PERSON, Bundle
+from falx.engine.orders import PERSON, Orders
+from falx.engine.provenance import Record, file_record, write_record
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
 from falx.studies.genes import files as genes_files
 from falx.studies.outcome.outcome import OutcomeSettings
+from falx.studies.plan.files import NEEDED
 from falx.studies.reproduce import files as reproduced
 from falx.studies.reproduce import liu2024, mo2025
 from falx.studies.reproduce.comparison import REPRODUCED, Item
+from falx.studies.signature.study import STUDY as SIGNATURE
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -184,48 +186,32 @@ def test_verify_counts_and_repairs(falx: Run, heard, tmp_path) -> None:
     assert printed.splitlines()[-1].startswith("3 steps are to be done again")
 
 
-def stage_arguments(path: Path, **changed: object) -> argparse.Namespace:
-    plain = {"stage": "warm", "job": path, "threads": 2, "lease": "", "enforce_memory": False}
-    return argparse.Namespace(**{**plain, **changed})
-
-
 @pytest.fixture
-def job(tmp_path, monkeypatch) -> Path:
-    """Where a job would lie, read as one of the stage ``warm``."""
+def orders(tmp_path) -> Path:
     path = tmp_path / "out/.falx/jobs/sub-01" / f"{PERSON}.json"
-    known = types.SimpleNamespace(stage="warm", log=Path("logs/warm.log"), mem_mb=700)
-    monkeypatch.setattr(stage, "_read", lambda _: Bundle((known,), {}))
+    Orders((), {}).write(path)
     return path
 
 
-def test_a_job_of_a_run_that_lost_the_folder_does_nothing(job, heard) -> None:
-    ran = heard(stage, "run_job")
-    assert stage.run(stage_arguments(job, lease="gone")) == 1
+def test_orders_of_a_run_that_lost_the_folder_do_nothing(falx: Run, orders, heard) -> None:
+    ran = heard(stage, "run_orders")
+    assert falx("stage", orders, "--lease", "gone")[0] == 1
     assert ran.calls == []
 
 
-@pytest.mark.parametrize(("failure", "code"), [(None, 0), ("it is empty.", 1)])
-def test_a_failed_job_gives_code_1(job, heard, failure, code) -> None:
-    ran = heard(stage, "run_job", types.SimpleNamespace(failure=failure))
-    sent, limited = heard(stage, "send_output_to"), heard(stage, "limit_memory")
-    assert stage.run(stage_arguments(job)) == code
-    out = job.parents[3]
-    assert ran.last[0][1] == out and ran.last[1] == {"threads": 2, "lease": ""}
-    assert sent.last[0] == (out / "logs/warm.log",)
-    assert limited.calls == []
-    stage.run(stage_arguments(job, enforce_memory=True))
-    assert limited.last[0] == (700,)
-
-
 @pytest.mark.parametrize(("done", "code"), [(True, 0), (False, 1)])
-def test_all_of_a_person_are_run_at_once(job, heard, done, code) -> None:
-    ran = heard(stage, "run_bundle", done)
-    assert stage.run(stage_arguments(job, stage=PERSON, enforce_memory=True)) == code
-    (bundle, out), named = ran.last
-    assert (bundle.jobs[0].stage, out) == ("warm", job.parents[3])
-    assert named == {"lease": "", "enforce_memory": True}
-    with pytest.raises(InputError, match="the job is not of stage boil .found: warm"):
-        stage.run(stage_arguments(job, stage="boil"))
+def test_orders_are_run_below_their_output_folder(falx: Run, orders, heard, done, code) -> None:
+    ran = heard(stage, "run_orders", done)
+    assert falx("stage", orders)[0] == code
+    assert ran.last == ((Orders((), {}), orders.parents[3]), {"lease": ""})
+
+
+def test_orders_of_a_run_that_waits_are_told_to_it(falx: Run, orders, heard, monkeypatch) -> None:
+    told = heard(stage, "work_off", True)
+    monkeypatch.setattr(stage, "holds_lease", lambda *_: True)
+    Orders((), {}, parent=7).write(orders)
+    assert falx("stage", orders, "--lease", "held")[0] == 0
+    assert told.last[0] == (Orders((), {}, parent=7), orders.parents[3], "held")
 
 
 # The plan
@@ -288,6 +274,54 @@ def test_a_given_plan_is_scored(falx: Run, heard, no_record, tmp_path) -> None:
     assert (given["user_plan"], given["vessels"]) == (Path("mine.json"), Path("v"))
     assert no_record[0][1] == "sub-07/scored"
     assert staged.last[0][0].side == "left"
+
+
+@pytest.fixture
+def signature_folder(tmp_path) -> Path:
+    """What a plan reads, with the record of the stage that wrote the signature."""
+    for name, output, _ in NEEDED.values():
+        path = tmp_path / SIGNATURE.stage(name).outputs[output].format(subject="07")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("image")
+    leave_signature(tmp_path, "first")
+    return tmp_path
+
+
+def leave_signature(out: Path, recipe: str) -> None:
+    uri = SIGNATURE.stage("signature").outputs["signature_native"].format(subject="07")
+    record = Record(
+        study="x", stage="signature", version=1, unit="sub-07", recipe=recipe, params={},
+        inputs={}, outputs={"signature_native": file_record(uri, out / uri)}, notices=(),
+        started="", seconds=0.0, threads=1, peak_mem_mb=1,
+    )  # fmt: skip
+    write_record(out, record)
+
+
+def test_what_is_outdated_is_planned_again_with_the_choices_of_then(
+    falx: Run, heard, signature_folder, tmp_path_factory
+) -> None:
+    document = types.SimpleNamespace(notices=(), suggested="A")
+    staged = heard(plan, "plan_stage", types.SimpleNamespace(document=document))
+    for name in ("load_images", "write_pages", "plan_words"):
+        heard(plan, name)
+    vessels = tmp_path_factory.mktemp("other") / "vessels.nii.gz"
+    vessels.write_text("mask")
+    choices = ("--min-sinus-mm", "4.5", "--side", "right")
+    words = ("--participant-label", "07", "--vessels", vessels, *choices)
+    assert falx("plan", signature_folder, *words)[0] == 0
+    code, printed, _ = falx("plan", signature_folder, "--redo")
+    assert (code, printed, len(staged.calls)) == (0, "no plan is outdated\n", 1)
+    leave_signature(signature_folder, "second")
+    code, _, errors = falx("plan", signature_folder, "--redo")
+    assert code == 2
+    assert "made with a file from elsewhere: vessels; give it again with --vessels" in errors
+    assert falx("plan", signature_folder, "--redo", "--vessels", vessels)[0] == 0
+    first, second = (given for given, _ in staged.calls)
+    assert second == first
+    assert second[0].side == "right"
+    assert second[2].limits.min_sinus_mm == 4.5
+    assert staged.calls[0][1] == staged.calls[1][1] == {"label": "sub-07", "threads": 2}
+    assert falx("plan", signature_folder, "--redo")[1] == "no plan is outdated\n"
 
 
 # DICOM

@@ -33,7 +33,7 @@ from falx.core.possible import (
 from falx.core.records import plain, record_of
 from falx.images.nifti import save
 from falx.maps.cluster_table import ClusterRow, EffectRow
-from falx.maps.deviation_sample import DeviationSummary
+from falx.maps.deviations.sample import DeviationSummary
 from falx.maps.group_summary import FSummary, TSummary
 from falx.pet.maps import StructureAsymmetry
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -123,3 +124,16 @@ def test_catalogue_is_complete():
     assert all(d.checksum for d in files if d.group not in {"go", "string"})
     with pytest.raises(OptionError, match="did you mean 'trrust'"):
         groups("trust")
+
+
+def test_the_controls_of_norms_are_whole_and_named_as_bids_names_them():
+    """47 maps of 30 people, 17.9 MB; sizes and hashes are those of the dataset's own keys."""
+    files = groups("pet-controls")
+    assert len(files) == 47 and sum(f.n_bytes for f in files) == 17_857_016
+    assert len({f.checksum for f in files}) == 47
+    assert len({f.path.split("/")[0] for f in files}) == 30
+    for file in files:
+        subject, session, folder, name = file.path.split("/")
+        assert folder == "pet" and name.startswith(f"{subject}_{session}_")
+        assert file.licence == "CC0-1.0" and file.url.endswith(file.path)
+        assert re.fullmatch("sha256:[0-9a-f]{64}", file.checksum)

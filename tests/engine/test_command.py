@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from falx.core.errors import InputError
 from falx.engine.command import by_hand
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest
 from falx.engine.provenance import BY_HAND, read_record, record_path
+from falx.engine.stale import stale_commands
 from falx.engine.verify import repair, verify_folder
 from toy_run import Toy
 
@@ -106,6 +108,24 @@ def test_the_page_of_an_outdated_plan_says_so_until_it_holds_again(toy: Toy) -> 
     assert "outdated" not in page.read_text()
     assert verify_folder(toy.out) == []
     assert not sheet.exists()
+
+
+def test_the_sheet_of_an_outdated_plan_says_so_until_it_holds_again(toy: Toy) -> None:
+    toy.run()
+    sheet = toy.out / "sub-02" / "anat" / "sub-02_desc-planned_plan.pdf"
+    read = {"joined": toy.output("02", "joined")}
+    with by_hand(toy.out, "sub-02/planned", read, {}) as command:
+        Figure().savefig(sheet)
+        command.outputs = {"sheet": sheet}
+    fresh = sheet.read_bytes()
+    assert stale_commands(toy.out) == []
+    toy.run(join__weights=(1.0, 2.0))
+    assert b"(sub-02: what was planned is outdated" in sheet.read_bytes()
+    assert [record.id for record in stale_commands(toy.out)] == ["sub-02/planned"]
+    assert not any("after it was written" in m.what for m in verify_folder(toy.out))
+    toy.run()
+    assert sheet.read_bytes() == fresh
+    assert verify_folder(toy.out) == []
 
 
 def test_a_page_that_was_edited_is_not_written_over(toy: Toy) -> None:

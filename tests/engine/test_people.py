@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from falx.core.files import read_table
-from falx.engine import local, snakemake
-from falx.engine.bundle import Bundle, bundle_path
-from falx.engine.job import Job
+from falx.engine.orders import Orders
 from falx.engine.provenance import record_path
 from toy_run import Toy
 
@@ -95,6 +94,20 @@ def test_a_person_who_left_the_dataset_is_named(make_toy: Callable[..., Toy]) ->
     assert "02\t" not in (toy.out / "group/means.tsv").read_text().split("mean")[0]
 
 
+def test_who_is_only_in_the_table_of_participants_is_named(make_toy: Callable[..., Toy]) -> None:
+    toy = make_toy(2)
+    with (toy.bids / "participants.tsv").open("a") as stream:
+        stream.write("sub-44\tL\n")
+    toy.run()
+    toy.run("group")
+    row = table(toy.out)["44"]
+    assert (row["status"], row["group"]) == ("excluded", "left out")
+    sentence = "sub-44 has a row in participants.tsv, but no folder of images"
+    assert row["reason"] == sentence
+    assert table(toy.out, "exclusions.tsv")["44"]["reason"] == sentence
+    assert sentence in (toy.out / "group/means.tsv").read_text()
+
+
 def test_the_table_is_written_even_if_the_run_breaks(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,15 +126,12 @@ def test_a_step_that_was_never_begun_is_named(
 ) -> None:
     """As a scheduler does that rejects a job: nothing was begun, and no log was written."""
     toy = make_toy(3)
-    runner = snakemake if executor else local
-    real = runner.write_jobs
+    real = Orders.write
 
-    def rejecting(jobs: Sequence[Job], out: Path, threads: Mapping[str, int]) -> dict[str, Bundle]:
-        bundles = real(jobs, out, threads)
-        bundle_path(out, "sub-02").unlink()
-        return bundles
+    def rejecting(self: Orders, path: Path) -> None:
+        real(replace(self, jobs=tuple(job for job in self.jobs if job.unit != "sub-02")), path)
 
-    monkeypatch.setattr(runner, "write_jobs", rejecting)
+    monkeypatch.setattr(Orders, "write", rejecting)
     outcome = toy.run(parallel=True, executor=executor)
     reasons = {failed.job: str(failed.failure) for failed in outcome.failed}
     assert reasons == {

@@ -9,7 +9,8 @@ from scipy import ndimage, stats
 from falx.core.errors import InputError
 from falx.maps.anova import compare_groups, effect_and_nuisance, group_contrasts, permuted_f
 from falx.maps.design import group_design
-from falx.maps.inference.permutation import PermutationPlan, unit_residuals
+from falx.maps.inference.permutation import unit_residuals
+from falx.maps.inference.rearrangements import PermutationPlan
 from falx.maps.linear import fit_f
 from falx.maps.settings import InferenceOptions
 

@@ -7,7 +7,7 @@ import pytest
 import scipy
 
 from falx.core.errors import InputError
-from falx.maps.deviation_contrast import compare_deviations
+from falx.maps.deviations.contrast import compare_deviations
 
 LABELS = ("a",) * 7 + ("b",) * 8
 

@@ -13,7 +13,7 @@ from falx.core.grid import Grid
 from falx.images.nifti import Image
 from falx.maps.cluster_table import ClusterRow, TableSpace, cluster_table, nearest_region
 from falx.maps.design import two_sample_design
-from falx.maps.deviation import control_deviation, leave_one_out_deviation
+from falx.maps.deviations.single import control_deviation, leave_one_out_deviation
 from falx.maps.group_maps import common_mask, compare
 from falx.maps.settings import InferenceOptions
 

@@ -14,14 +14,15 @@ from scipy import stats as scipy_stats
 from falx.core.grid import Grid
 from falx.maps.anova import group_contrasts
 from falx.maps.design import group_design, two_sample_design
-from falx.maps.deviation import control_deviation, leave_one_out_deviation
-from falx.maps.deviation_sample import cells_of, pairs_of
+from falx.maps.deviations.sample import cells_of, pairs_of
+from falx.maps.deviations.single import control_deviation, leave_one_out_deviation
 from falx.maps.group_maps import common_mask
 from falx.maps.head_size import adjust_for_tiv
 from falx.maps.inference.clusters import cluster_maxima, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
-from falx.maps.inference.permutation import MaximaNull, permutation_null, permutation_plan
+from falx.maps.inference.permutation import MaximaNull, permutation_null
 from falx.maps.inference.random_fields import FslClusterTest, SpmField
+from falx.maps.inference.rearrangements import permutation_plan
 from falx.maps.inference.smoothness import resel_counts
 from falx.maps.inference.tfce import tfce
 from falx.maps.linear import fit_contrast, fit_f, t_to_z

@@ -15,9 +15,9 @@ from falx.maps.inference.permutation import (
     SpatialStatistics,
     moving_nuisance,
     permutation_null,
-    permutation_plan,
     permuted_t,
 )
+from falx.maps.inference.rearrangements import permutation_plan
 from falx.maps.linear import fit_contrast
 
 GROUPS = ["a"] * 9 + ["b"] * 11

@@ -223,7 +223,7 @@ def run(cohort, **changes):
         "atlas_labels": folder / "atlas.tsv", "group_column": "group", "columns": (),
         "measures": (), "head_size": "none", "least_share": 1.0, "least_value": 0.0,
         "voxel_p": 0.001, "cluster_p": 0.05, "n_permutations": 50, "listed_by": "extent",
-        "variance": "groups", "blocks": "",
+        "variance": "groups", "blocks": "", "site": "", "harmonise": "none",
         "min_region_voxels": 2, "seed": 1, "first": "DRE", "second": "HC", "title": "T",
     }  # fmt: skip
     call(group_map_stage, **inputs, **outputs, **{**given, **changes})

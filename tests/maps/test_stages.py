@@ -13,13 +13,8 @@ from calling import call, taken
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.images.nifti import load, save
-from falx.maps.files import (
-    anova_stage,
-    deviation_stage,
-    group_map_stage,
-    regression_map_stage,
-    subgroup_map_stage,
-)
+from falx.maps.deviations.files import deviation_stage
+from falx.maps.files import anova_stage, group_map_stage, regression_map_stage, subgroup_map_stage
 from falx.maps.sample import encode
 
 SHAPE = (18, 20, 16)
@@ -31,7 +26,7 @@ SETTINGS = {
     "measures": ["mean_fd_mm"], "head_size": "none",
     "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
     "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
-    "seed": 1, "variance": "groups", "blocks": "",
+    "seed": 1, "variance": "groups", "blocks": "", "site": "", "harmonise": "none",
 }  # fmt: skip
 
 

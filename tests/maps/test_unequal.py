@@ -18,14 +18,8 @@ from falx.images.smooth import FWHM_PER_SIGMA
 from falx.maps.anova import compare_groups, group_contrasts
 from falx.maps.design import Design, group_design, regression_design, two_sample_design
 from falx.maps.group_maps import compare
-from falx.maps.inference.permutation import (
-    PermutationPlan,
-    permutation_null,
-    permutation_plan,
-    sign_plan,
-    studentised_t,
-    unit_residuals,
-)
+from falx.maps.inference.permutation import permutation_null, studentised_t, unit_residuals
+from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
 from falx.maps.linear import fit_contrast
 from falx.maps.sample import factor
 from falx.maps.settings import InferenceOptions

@@ -35,8 +35,7 @@ from falx.maps.design import (
     regression_design,
     two_sample_design,
 )
-from falx.maps.deviation import control_deviation, leave_one_out_deviation
-from falx.maps.deviation_sample import (
+from falx.maps.deviations.sample import (
     BEYOND_Z,
     Cell,
     Deviations,
@@ -44,6 +43,7 @@ from falx.maps.deviation_sample import (
     deviations_of,
     pairs_of,
 )
+from falx.maps.deviations.single import control_deviation, leave_one_out_deviation
 from falx.maps.group_maps import common_mask, compare
 from falx.maps.head_size import adjust_for_tiv, sample_homogeneity
 from falx.maps.linear import critical_t, fit_contrast, fit_f, standardised_residuals, t_to_z

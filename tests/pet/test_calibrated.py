@@ -153,7 +153,7 @@ def test_drawn_false_shares_agree_with_the_stated_one_and_grow_with_the_error(ma
     index = planted(np.random.default_rng(1), quiet=0.5)
     found = sought(index, maps)
     drawn = [
-        false_shares(found, index, ErrorDraws(maps, factor), 100, np.random.default_rng(3))
+        false_shares(found, ErrorDraws(maps, factor), 100, np.random.default_rng(3))
         for factor in (0.2, 1.0, 2.0)
     ]
     assert np.mean(drawn[1]) == pytest.approx(found.false_share, abs=0.06)
@@ -163,9 +163,7 @@ def test_drawn_false_shares_agree_with_the_stated_one_and_grow_with_the_error(ma
     low, high = np.quantile(drawn[1], [0.025, 0.975])
     assert low - 0.05 < share < high + 0.05
     nothing = sought(np.zeros(GRID.shape, np.float32), maps)
-    assert (
-        false_shares(nothing, index, ErrorDraws(maps, 1.0), 5, np.random.default_rng(1)).size == 0
-    )
+    assert false_shares(nothing, ErrorDraws(maps, 1.0), 5, np.random.default_rng(1)).size == 0
 
 
 def test_drawn_errors_are_antisymmetric_and_as_wide_as_usual(maps):

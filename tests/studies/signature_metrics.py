@@ -20,6 +20,7 @@ from falx.pet.metrics import (
     PetMetrics,
     SignatureMetrics,
 )
+from falx.pet.norms import LIMITS, HealthyMetrics, place_all
 from falx.pet.signature import DEFAULT_THRESHOLD, PUBLISHED_THRESHOLD
 from falx.studies.signature.numbers import PatientMetrics
 from falx.surgery.metrics import AblationMetrics, InsideAsymmetry
@@ -122,5 +123,7 @@ def patient(
         NoiseMetrics((4.0, 4.0, 4.0), 0.05), ("from the PET", "from the anatomy"),
     )  # fmt: skip
     found = signature(side, calibrated(side) if foci is None else foci)
+    placed = place_all({"hippocampus": -0.25, "putamen": 0.01}, {}, None, {})
+    healthy = HealthyMetrics(LIMITS, False, 20.0, placed)
     maps = {"pet": asymmetry("PET", *index), "gm": asymmetry("grey-matter density", 0.1, -0.1)}
-    return PatientMetrics(anatomy(volumes, checks), pet, maps, found, ablated)
+    return PatientMetrics(anatomy(volumes, checks), pet, maps, found, healthy, ablated)

@@ -55,12 +55,18 @@ def test_numbers_are_mirrored(out, mirrored) -> None:
             assert other[_across(name)] is None, name
         elif name.startswith(("certain_", "asymmetry_")):  # of draws, which are no mirror images
             assert other[_across(name)] == pytest.approx(value, rel=0.1, abs=0.05), name
-        elif name.endswith("_regional_z"):  # the healthy mean has a side
-            structure = name.removesuffix("_ai_pet_regional_z")
+        elif "_healthy_" in name and not name.endswith("_ai"):  # the healthy mean has a side
+            structure, _, what = name.partition("_healthy_")
             for flat in (own, other):
-                index = flat[name.removesuffix("_z")]
+                index = flat[f"{structure}_healthy_ai"]
                 among = percentile_of(structure, index, side=flat["side"])
-                assert among is not None and flat[name] == among.z, name
+                expected = {
+                    "z": among.z,
+                    "percentile": among.percentile,
+                    "percentile_low": among.low,
+                    "percentile_high": among.high,
+                }
+                assert flat[name] == pytest.approx(expected[what]), name
         elif isinstance(value, float):
             assert other[_across(name)] == pytest.approx(value, rel=1e-3, abs=1e-4), name
 

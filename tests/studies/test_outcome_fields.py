@@ -11,21 +11,22 @@ from falx.core.tables import table_text
 from falx.studies.outcome import page as page_module
 from falx.studies.outcome import tables
 from falx.studies.outcome.cohort import published_cohort
-from falx.studies.outcome.fields import Field, page_lines, page_table, rows_of
+from falx.studies.outcome.fields import Field, page_lines, page_table, rows_of, span
+from falx.studies.outcome.group_fields import (
+    TABLE1,
+    THRESHOLDS,
+    characteristics,
+    comparison_fields,
+)
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.outcome import study_outcome
 from falx.studies.outcome.page import outcome_page
 from falx.studies.outcome.tables import (
     MODELS,
-    TABLE1,
     TABLES,
-    THRESHOLDS,
     VALIDATIONS,
-    characteristics,
-    comparison_fields,
     cut_fields,
     predictions,
-    span,
     validations,
 )
 from falx.studies.signature.study import STUDY

@@ -21,7 +21,9 @@ from falx.studies.resistance.steps import GROUP_MAPS, STEPS
 PLANNED = [
     step
     for step in GROUP_MAPS
-    if step.name != "reho_regression" and (not step.kind or step.name.startswith("grey_temporal"))
+    if step.modality in ("grey", "reho")
+    and step.name != "reho_regression"
+    and (not step.kind or step.name.startswith("grey_temporal"))
 ]
 
 

@@ -103,7 +103,7 @@ def test_an_empty_signature_passes_every_later_stage(bids, out, tmp_path, capsys
     assert numbers["ablated_share_hippocampus"] == pytest.approx(planted, abs=0.1)
     assert numbers["rate_hippocampus_published"] is not None
     assert numbers["certain_false_share"] is None and numbers["certain_p"] > 0.05
-    assert numbers["hippocampus_ai_pet_regional_percentile"] < 1
+    assert numbers["hippocampus_healthy_percentile"] < 1
     page = (copy / "sub-01.html").read_text(encoding="utf-8")
     assert "Nothing on the right is certain" in page
     assert "no share of the hippocampus, which holds no signature" in page

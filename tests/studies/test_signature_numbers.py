@@ -85,7 +85,7 @@ def test_a_mirrored_patient_has_the_same_ipsilateral_numbers(volumes, index) -> 
     own = flatten_numbers(patient("left", index=index, volumes=named))
     other = flatten_numbers(patient("right", index=index[::-1], volumes=turned))
     for name, value in own.items():
-        if "regional" in name or "_ai_gm" in name or name == "side":
+        if any(part in name for part in ("regional", "_ai_gm", "_healthy_")) or name == "side":
             continue
         assert other["_".join(SWAP.get(part, part) for part in name.split("_"))] == value, name
 
@@ -113,6 +113,7 @@ def written(folder: Path, metrics) -> MetricsFiles:
         "anatomy": metrics.anatomy.as_json(),
         "pet": plain(metrics.pet),
         "signature": plain(metrics.signature),
+        "healthy": plain(metrics.healthy),
     }
     parts |= {
         name: plain(part)
@@ -168,13 +169,12 @@ def test_what_is_certain_and_by_which_definition_is_in_the_record() -> None:
     assert (flat["certain_mm3"], flat["certain_foci"], flat["certain_p"]) == (810.0, 1, 0.005)
     assert (flat["certain_false_share_low"], flat["certain_false_share_high"]) == (0.04, 0.25)
     assert flat["ablated_share_hippocampus"] == 0.55 and flat["ablated_share_amygdala"] == 0.2
-    assert (
-        flat["hippocampus_ai_pet_regional_percentile"] < 1
-        and flat["hippocampus_ai_pet_regional_z"] < -5
-    )
-    assert flat["amygdala_ai_pet_regional_percentile"] is None
+    assert flat["hippocampus_healthy_percentile"] < 1 and flat["hippocampus_healthy_z"] < -5
+    assert flat["hippocampus_healthy_ai"] == -0.25
+    assert "amygdala_healthy_percentile" not in flat
     other = flatten_numbers(patient("right", ablated=ablation("right")))
-    assert other["hippocampus_ai_pet_regional_percentile"] > 99
+    assert other["hippocampus_healthy_percentile"] > 99
+    assert other["hippocampus_healthy_ai"] == 0.25
     empty = flatten_numbers(patient(foci=calibrated(empty=True)))
     assert (empty["certain_mm3"], empty["certain_foci"]) == (0.0, 0)
     assert empty["certain_false_share"] is None and empty["certain_p"] == 0.4

@@ -61,13 +61,13 @@ def case():
     assert len(found.foci) == 1
     brain = Image(everywhere, GRID.affine)
     place = Place(GRID, GRID, brain, Image(everywhere.astype(np.int32), GRID.affine), MM, MM)
-    return Foci(found, found.probability, found.mask, ()), index, maps, place
+    return Foci(found, found.probability, found.mask, ()), maps, place
 
 
 def interval(case, settings, *, ablation=HALF_TAKEN, structure=FOCUS, factor=1.0, seed=1):
-    foci, index, maps, place = case
+    foci, maps, place = case
     return rate_intervals(
-        foci, ErrorDraws(maps, factor), index, place, Image(ablation, GRID.affine),
+        foci, ErrorDraws(maps, factor), place, Image(ablation, GRID.affine),
         {"it": structure}, settings, np.random.default_rng(seed),
     )["it"]  # fmt: skip
 
@@ -102,12 +102,12 @@ def test_all_or_nothing_taken_is_certain_without_errors_of_the_mask(case):
 def test_a_structure_without_signature_has_no_interval(case):
     found = interval(case, STILL, structure=ball((36.0, 6.0, -9.0), 12.0))
     assert found.low is None and "100% of the draws the structure holds no" in found.reason
-    _, index, maps, place = case
+    _, maps, place = case
     empty = calibrated_signature(
         np.zeros(GRID.shape, np.float32), np.ones(GRID.shape, bool), maps,
         Calibration(draws=20, maps=100), side="left", rng=np.random.default_rng(2),
     )  # fmt: skip
-    nothing = (Foci(empty, empty.probability, empty.mask, ()), index, maps, place)
+    nothing = (Foci(empty, empty.probability, empty.mask, ()), maps, place)
     assert interval(nothing, STILL).reason == "no signature to take a rate of"
 
 

@@ -13,6 +13,7 @@ from falx.images.nifti import Image
 from falx.surgery.tracks.head_scene import (
     EntryBox,
     brain_hull,
+    passage_beside,
     scene_from_labels,
     skull_surface,
     sulci,
@@ -138,3 +139,36 @@ def test_a_shifted_head_gives_the_same_scene_shifted():
     )
     assert len(a.entries_mm) == len(b.entries_mm)
     assert np.allclose(a.entries_mm + np.array([0, 2, -4]), b.entries_mm)
+
+
+def test_beside_the_target_a_track_needs_no_margin_to_fluid_but_to_vessels(labels, scene):
+    horn = labels.data == 5
+    data = np.zeros(labels.data.shape, bool)
+    data[horn] = True
+    guarded = scene_from_labels(
+        labels, head_signature(labels), "left", same_place, vessels=Image(data, labels.affine)
+    )
+    strict = scene_from_labels(labels, head_signature(labels), "left", same_place, beside_mm=0.0)
+    assert scene.passage.any()
+    assert not strict.passage.any()
+    away = distance_mm(scene.targets, scene.grid)[scene.passage]
+    assert away.min() > 0
+    assert away.max() <= 6.0
+    assert guarded.passage.sum() < scene.passage.sum()
+    assert fields_of(strict).exempt.sum() == strict.targets.sum()
+    assert fields_of(scene).exempt.sum() == (scene.targets | scene.passage).sum()
+
+
+def test_no_track_may_run_in_a_fissure_beside_the_target():
+    grid = Grid((40, 40, 40), np.eye(4))
+    targets = np.zeros(grid.shape, bool)
+    targets[15:25, 15:25, 15:25] = True
+    fissures = np.zeros(grid.shape, bool)
+    fissures[27, 10:30, 10:30] = True
+    passage = passage_beside(targets, fissures, None, grid, within_mm=6.0)
+    assert not (passage & fissures).any()
+    assert passage[26, 20, 20] and passage[28, 20, 20] and not passage[32, 20, 20]
+    vessels = np.zeros(grid.shape, bool)
+    vessels[28, 20, 20] = True
+    kept = passage_beside(targets, fissures, vessels, grid, within_mm=6.0)
+    assert not kept[26, 20, 20] and kept[12, 20, 20]

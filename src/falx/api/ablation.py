@@ -264,7 +264,9 @@ def ablative_rate(
         inside = inside_asymmetry(
             template, of._as_scaled(), grid, published=_scaled_pet(of).published, where=where
         )
-        rates = structure_rates(found.image, made.native, labels, side)
+        calibrated = found.metrics.definition.method == "calibrated"
+        chance = found.probability if calibrated else None
+        rates = structure_rates(found.image, made.native, labels, side, probability=chance)
         published = {}
         if found.published is not None:
             published = structure_rates(found.published, made.native, labels, side)

@@ -114,7 +114,7 @@ def reho(
     found = regional_homogeneity(series, inside.data, threads=threads, **choices)
     if not found.computed.any():
         raise InputError("no voxel has enough neighbours inside the mask", do="give a larger mask")
-    z = comparable(found, run.grid.voxel_sizes_mm, fwhm_mm=smoothing_fwhm_mm)
+    z = comparable(found.w, found.computed, run.grid.voxel_sizes_mm, fwhm_mm=smoothing_fwhm_mm)
     mean = run.data.mean(axis=3, dtype=np.float64).astype(np.float32)
     return Homogeneity(
         Image(found.w.astype(np.float32), run.affine),

@@ -143,6 +143,7 @@ def plan(
             head.to_template.at,
             vessels=None if vessels is None else mask_of(vessels, "vessels"),
             sinuses=None if sinuses is None else mask_of(sinuses, "sinuses"),
+            beside_mm=limits.beside_mm,
         )
         result = search(
             scene,

@@ -24,6 +24,7 @@ __all__ = [
     "fd_jenkinson",
     "fd_power",
     "fd_van_dijk",
+    "matrices_from_parameters",
     "motion_summary",
     "parameters_from_matrices",
     "rotation_centre",
@@ -121,6 +122,32 @@ def parameters_from_matrices(
     x = np.arctan2(rotation[..., 1, 2], rotation[..., 2, 2])
     z = np.arctan2(rotation[..., 0, 1], rotation[..., 0, 0])
     return np.concatenate([shift, np.stack([x, y, z], axis=-1)], axis=-1)
+
+
+def matrices_from_parameters(
+    parameters: npt.NDArray[np.floating],
+) -> npt.NDArray[np.float64]:
+    """Return matrices ``T Rx Ry Rz``, shape (..., 4, 4), of parameters of shape (..., 6).
+
+    The inverse of :func:`parameters_from_matrices` about the world origin.
+
+    Examples
+    --------
+    >>> matrices_from_parameters(np.array([5.0, 0, 0, np.pi / 2, 0, 0])).round(4)[:3].tolist()
+    [[1.0, 0.0, 0.0, 5.0], [-0.0, 0.0, 1.0, 0.0], [-0.0, -1.0, 0.0, 0.0]]
+    """
+    p = np.asarray(parameters, dtype=np.float64)
+    cx, cy, cz = np.moveaxis(np.cos(p[..., 3:]), -1, 0)
+    sx, sy, sz = np.moveaxis(np.sin(p[..., 3:]), -1, 0)
+    rows = (
+        (cy * cz, cy * sz, sy),
+        (-sx * sy * cz - cx * sz, -sx * sy * sz + cx * cz, sx * cy),
+        (-cx * sy * cz + sx * sz, -cx * sy * sz - sx * cz, cx * cy),
+    )
+    matrices = np.zeros((*p.shape[:-1], 4, 4))
+    matrices[..., :3, :3] = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    matrices[..., :3, 3], matrices[..., 3, 3] = p[..., :3], 1.0
+    return matrices
 
 
 def fd_power(

@@ -24,6 +24,14 @@ class RunAverage:
     mean: npt.NDArray[np.float32]
     tsnr: npt.NDArray[np.float32]
 
+    @classmethod
+    def of(cls, data: npt.NDArray[np.floating]) -> RunAverage:
+        """Average a run, shape (X, Y, Z, T), that is aligned already."""
+        mean = np.maximum(data.mean(axis=3, dtype=np.float64), 0.0)
+        spread = np.stack([plane.std(axis=2, ddof=1, dtype=np.float64) for plane in data])
+        tsnr = np.divide(mean, spread, out=np.zeros_like(mean), where=spread > 0)
+        return cls(mean.astype(np.float32), tsnr.astype(np.float32))
+
 
 def sample_run(
     data: npt.NDArray[np.floating],

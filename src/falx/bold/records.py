@@ -24,14 +24,15 @@ from falx.bold.displacement import (
     parameters_from_matrices,
     rotation_centre,
 )
+from falx.bold.measures import Measures
 from falx.bold.motion import MotionEstimate
 from falx.bold.reho import RehoMap
 from falx.bold.reho_run import Nuisance
 from falx.bold.run import BoldRun
-from falx.bold.settings import MotionSettings, RehoSettings
+from falx.bold.settings import MeasureSettings, MotionSettings, RehoSettings
 from falx.core.possible import Amount, Percent, Possible, Share
 
-__all__ = ["Histogram", "MotionRecord", "RehoRecord"]
+__all__ = ["Histogram", "MeasureRecord", "MotionRecord", "RehoRecord"]
 
 HISTOGRAM_BINS = 100
 REFERENCE_SPACE = "first kept volume of the run"
@@ -215,4 +216,50 @@ class RehoRecord:
             mean_fd_mm=moved.mean_fd_mm,
             excluded=moved.excluded,
             reasons=moved.reasons,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureRecord:
+    """What was measured of a run beside regional homogeneity.
+
+    Parameters
+    ----------
+    mean
+        Mean over voxels, by measure, before scaling and smoothing.
+    median_connections
+        Median over voxels of how many others go together with them.
+    undefined_percent
+        Voxels without a mirrored one.
+    """
+
+    seed_mm: tuple[float, ...]
+    seed_radius_mm: float
+    seed_voxels: int
+    least_r: float
+    mean: Mapping[str, float]
+    median_connections: float
+    undefined_percent: Percent
+    mean_fd_mm: Amount
+    excluded: bool
+    reasons: tuple[str, ...]
+    notices: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, found: Measures, settings: MeasureSettings, moved: MotionRecord, notices: list[str]
+    ) -> MeasureRecord:
+        """Describe the measures of one run."""
+        return cls(
+            seed_mm=settings.seed_mm,
+            seed_radius_mm=settings.seed_radius_mm,
+            seed_voxels=found.seed_voxels,
+            least_r=settings.least_r,
+            mean={name: float(np.nanmean(values)) for name, values in found.values.items()},
+            median_connections=float(np.median(found.connections)),
+            undefined_percent=float(100 * np.isnan(found.values["vmhc"]).mean()),
+            mean_fd_mm=moved.mean_fd_mm,
+            excluded=moved.excluded,
+            reasons=moved.reasons,
+            notices=tuple(notices),
         )

@@ -135,7 +135,8 @@ def homogeneity_maps(
         )
     z, share = (
         comparable(
-            found,
+            found.w,
+            found.computed,
             grid.voxel_sizes_mm,
             scale,
             fwhm_mm=settings.smoothing_fwhm_mm,

@@ -12,10 +12,10 @@ from typing import Literal
 from falx.bold.cleaning import Band
 from falx.bold.displacement import MotionLimits
 from falx.bold.reho import Border, Edge, Ties
-from falx.core.errors import check_option, check_range
+from falx.core.errors import OptionError, check_option, check_range
 from falx.core.settings import check_settings, option
 
-__all__ = ["MotionSettings", "RehoSettings", "SliceShift"]
+__all__ = ["MeasureSettings", "MotionSettings", "RehoSettings", "SliceShift"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,30 @@ class RehoSettings(Band):
         super().__post_init__()
         check_option("neighbours", str(self.neighbours), ("7", "19", "27"))
         check_range("least_neighbours", self.least_neighbours, 1, self.neighbours)
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """What is measured of the cleaned run beside regional homogeneity."""
+
+    least_r: float = option(
+        0.25, help="correlation from which on voxels count as connected", low=0, high=1
+    )
+    seed_mm: tuple[float, ...] = option(
+        (0.0, -53.0, 26.0),
+        help="seed in template space: x, y, z (the default is the posterior cingulate)",
+        unit="mm",
+        low=-150,
+        high=150,
+    )
+    seed_radius_mm: float = option(6.0, help="radius of the seed", unit="mm", low=1, high=30)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if len(self.seed_mm) != 3:
+            raise OptionError(
+                "a seed has three coordinates",
+                where="seed_mm",
+                found=", ".join(f"{x:g}" for x in self.seed_mm) or "none",
+                do="give x, y and z in millimetres of the template, x positive on the right",
+            )

@@ -1,4 +1,4 @@
-"""Maps of regional homogeneity that can be compared between people: z and share of the mean.
+"""Maps of a measure that can be compared between people: z and share of the mean.
 
 Zang et al. 2004, NeuroImage 22:394, divide by the mean; the z map is that of DPABI.
 """
@@ -10,13 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from falx.bold.reho import RehoMap
 from falx.core.errors import InputError
 from falx.images.smooth import smooth
 
-__all__ = ["comparable", "relative", "standardise"]
+__all__ = ["as_it_is", "comparable", "relative", "standardise"]
 
-Scale = Callable[[npt.NDArray[np.float64], npt.NDArray[np.bool_]], npt.NDArray[np.float64]]
+Scale = Callable[[npt.NDArray[np.floating], npt.NDArray[np.bool_]], npt.NDArray[np.float64]]
 
 
 def standardise(
@@ -63,8 +62,16 @@ def relative(
     return out
 
 
+def as_it_is(
+    values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return values within the mask, in their shape; zero outside. Correlations need no scale."""
+    return np.where(mask, values, 0.0).astype(np.float64)
+
+
 def comparable(
-    reho: RehoMap,
+    values: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_],
     voxel_sizes_mm: npt.ArrayLike,
     scale: Scale = standardise,
     *,
@@ -72,22 +79,21 @@ def comparable(
     scale_first: bool = True,
     within_mask: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Scale and smooth a ReHo map; zero outside its mask.
+    """Scale and smooth a map of a measure, shape (X, Y, Z); zero outside its mask.
 
     Parameters
     ----------
     scale
-        :func:`standardise` (DPABI's szReHo) or :func:`relative` (its smReHo).
+        :func:`standardise` (DPABI's szReHo), :func:`relative` (its smReHo) or :func:`as_it_is`.
     scale_first
         DPABI scales first and smooths the result, the default.
     within_mask
         Average inside the mask only, so that values do not fade towards its border.
     """
-    mask = reho.computed
 
-    def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def smoothed(some: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         only = mask if within_mask else None
-        result = smooth(values, voxel_sizes_mm, fwhm_mm, mask=only)
+        result = smooth(some, voxel_sizes_mm, fwhm_mm, mask=only)
         return np.where(mask, result, 0.0).astype(np.float64)
 
-    return smoothed(scale(reho.w, mask)) if scale_first else scale(smoothed(reho.w), mask)
+    return smoothed(scale(values, mask)) if scale_first else scale(smoothed(values), mask)

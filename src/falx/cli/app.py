@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from falx.bids.query import parse_filter
@@ -17,11 +18,30 @@ from falx.engine.run import Outcome, Request, run_study
 __all__ = ["add_study_arguments", "print_outcome", "run_command"]
 
 
-def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
-    """Add the BIDS-App arguments and the study's configuration."""
+def add_study_arguments(
+    parser: argparse.ArgumentParser,
+    study: Study,
+    also: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    both_levels: bool = False,
+) -> None:
+    """Add the BIDS-App arguments and the study's configuration.
+
+    Parameters
+    ----------
+    also
+        Further flags by configuration key.
+    both_levels
+        The level may be left away: then both run.
+    """
     parser.add_argument("bids", type=Path, metavar="BIDS", help="folder of the dataset")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the outputs")
-    parser.add_argument("level", choices=("participant", "group"), help="what to run")
+    parser.add_argument(
+        "level",
+        choices=("participant", "group"),
+        nargs="?" if both_levels else None,
+        help="what to run" + ("; both if absent" if both_levels else ""),
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--participant-label",
@@ -64,7 +84,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, study: Study) -> None:
         "--executor", default="", metavar="NAME", help="Snakemake executor, as slurm"
     )
     machine.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
-    add_configuration(parser, study)
+    add_configuration(parser, study, also)
 
 
 def run_command(arguments: argparse.Namespace, study: Study) -> int:

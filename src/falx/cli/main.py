@@ -36,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
     ),
+    Command("norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms"),
     Command("resistance", "grey matter, resting BOLD and group maps", "falx.cli.resistance"),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
@@ -44,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("plan", "laser plan for one patient", "falx.cli.plan"),
     Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
     Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
+    Command("outcome", "prognosis, pooled results, power and phantom cohorts", "falx.cli.outcome"),
     Command("reproduce", "published numbers, recomputed", "falx.cli.reproduce"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
     Command("stage", "run one job of a plan (used by the engine)", "falx.cli.stage"),

@@ -18,15 +18,22 @@ Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 T = TypeVar("T")
 
 
-def add_configuration(parser: argparse.ArgumentParser, study: Study) -> None:
-    """Add ``--config``, ``--preset`` and one option for every configuration value."""
+def add_configuration(
+    parser: argparse.ArgumentParser,
+    study: Study,
+    also: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+    """Add ``--config``, ``--preset`` and one option for every configuration value.
+
+    `also` gives further flags, as in :func:`add_options`.
+    """
     general = parser.add_argument_group("configuration")
     general.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
     if study.presets:
         general.add_argument(
             "--preset", default="", metavar="NAME", help=f"one of {', '.join(study.presets)}"
         )
-    add_options(parser, study.configuration)
+    add_options(parser, study.configuration, also=also)
 
 
 def add_options(

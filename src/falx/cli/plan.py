@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from falx.cli.options import add_options, options_from
-from falx.core.errors import collect_notices
+from falx.core.errors import InputError, collect_notices
+from falx.core.records import record_of
+from falx.core.settings import options_of
 from falx.engine.command import by_hand
+from falx.engine.stale import stale_commands
 from falx.studies.plan.files import (
     NEEDED,
     OFFERED,
+    PatientFiles,
     PlanChoices,
     PlanOutputs,
+    find_again,
     find_files,
     load_images,
     plan_stage,
@@ -22,6 +28,11 @@ from falx.studies.plan.page import plan_words
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
 __all__ = ["add_arguments", "run"]
+
+RULES = (Limits, Goal, Placement, Search)
+
+STEMS = ("planned", "scored")
+"""Names of the records of plans that were looked for, and of those that were given."""
 
 MORE = {
     "vessels": "vessel mask on the T1w grid",
@@ -33,34 +44,75 @@ MORE = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of Falx outputs")
-    parser.add_argument("--participant-label", required=True, metavar="LABEL")
+    whom = parser.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--participant-label", metavar="LABEL")
+    whom.add_argument(
+        "--redo",
+        action="store_true",
+        help="plan everybody again who was computed again since, with the choices of then",
+    )
     inputs = parser.add_argument_group("inputs", "found in OUT if absent")
     texts = {name: text for name, (_, _, text) in {**NEEDED, **OFFERED}.items()}
     for name, text in {**texts, **MORE}.items():
         inputs.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE", help=text)
     inputs.add_argument("--side", choices=("left", "right"), help="side of the focus")
     rules = parser.add_argument_group("rules")
-    for kind in (Limits, Goal, Placement, Search):
+    for kind in RULES:
         add_options(rules, kind)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cores to use, default 2")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan or score; print the plan in words and what to look at. No plan is an answer, too."""
-    label = arguments.participant_label.removeprefix("sub-")
     names = (*NEEDED, *OFFERED, "vessels", "sinuses")
     given = {name: getattr(arguments, name) for name in names} | {"user_plan": arguments.plan}
+    if arguments.redo:
+        return _redo(arguments, given)
     choices = PlanChoices(
         options_from(arguments, Limits),
         options_from(arguments, Goal),
         options_from(arguments, Placement),
         options_from(arguments, Search),
     )
+    label = arguments.participant_label.removeprefix("sub-")
     files = find_files(arguments.out, label, given, side=arguments.side)
-    outputs = PlanOutputs.below(arguments.out, label, scored=arguments.plan is not None)
-    job = f"sub-{label}/{'planned' if arguments.plan is None else 'scored'}"
+    return _plan(arguments, label, files, choices, scored=arguments.plan is not None)
+
+
+def _redo(arguments: argparse.Namespace, given: Mapping[str, Path | None]) -> int:
+    """Plan again what is outdated, as it was ordered; a file that is given now goes first."""
+    asked = [key for kind in RULES for key in options_of(kind) if key in arguments]
+    if arguments.side is not None or asked:
+        raise InputError(
+            "--redo plans with the choices that were recorded",
+            found=", ".join(["side"] * (arguments.side is not None) + asked),
+            do="leave this out, or give --participant-label for a new plan",
+        )
+    orders = [r for r in stale_commands(arguments.out.absolute()) if r.stage in STEMS]
+    if not orders:
+        print("no plan is outdated")
+    for record in orders:
+        label = record.unit.removeprefix("sub-")
+        used = {name: file.uri for name, file in record.inputs.items()}
+        files = find_again(arguments.out, label, used, given, side=record.params["side"])
+        where = f"the record of {record.id.replace('/', ' ')}"
+        choices = record_of(PlanChoices, record.params, where=where)
+        _plan(arguments, label, files, choices, scored=record.stage == STEMS[1])
+    return 0
+
+
+def _plan(
+    arguments: argparse.Namespace,
+    label: str,
+    files: PatientFiles,
+    choices: PlanChoices,
+    *,
+    scored: bool,
+) -> int:
+    outputs = PlanOutputs.below(arguments.out, label, scored=scored)
     read = {name: path for name, path in vars(files).items() if isinstance(path, Path)}
-    with by_hand(arguments.out, job, read, vars(choices) | {"side": files.side}) as command:
+    values = vars(choices) | {"side": files.side}
+    with by_hand(arguments.out, f"sub-{label}/{STEMS[scored]}", read, values) as command:
         with collect_notices() as notices:
             planned = plan_stage(
                 files, outputs, choices, label=f"sub-{label}", threads=arguments.jobs

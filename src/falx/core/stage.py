@@ -113,8 +113,11 @@ class Stage:
     level
         ``"participant"`` or ``"group"``.
     needs
-        Group stages only: configuration keys; where one is empty, the stage is left out.
+        Configuration keys; where one is empty or off, the stage is left out.
         ``"genes.expression|genes.ahba"`` asks for either.
+    given
+        Participant stages only: roles of raw inputs; ``"bold|prepared"`` asks for either,
+        ``"!prepared"`` that there is none. A stage for which that does not hold is left out.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Stage:
     threads: int = 1
     level: str = "participant"
     needs: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "params"):
@@ -159,6 +163,10 @@ class Stage:
         if "threads" in inspect.signature(function).parameters:
             left["threads"] = threads
         self.run(**given, **left)
+
+    def wanted(self, values: Mapping[str, object]) -> bool:
+        """Tell whether the configuration, values by key, asks for the stage."""
+        return all(any(values[key] for key in need.split("|")) for need in self.needs)
 
     @property
     def sources(self) -> dict[str, Source]:

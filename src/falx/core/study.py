@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -56,6 +56,8 @@ class RawInput:
     judged
         Refuse an image that cannot be of its kind (:mod:`falx.images.plausible`) before the
         first stage that reads it.
+    switch
+        Configuration key that must be on for it to be looked for; empty: always.
     judged_as
         BIDS suffix whose limits it is judged by, where its own has none: ``"T1w"`` for
         another image of the head that an MR scanner makes.
@@ -74,6 +76,7 @@ class RawInput:
     required: bool = False
     judged: bool = True
     judged_as: str = ""
+    switch: str = ""
 
     def __post_init__(self) -> None:
         for name in ("entities", "without"):
@@ -172,6 +175,10 @@ class Column:
         return text
 
 
+Images = Mapping[str, Mapping[str, Any]]
+"""Subject to role to the file found for it, None where there is none."""
+
+
 def column(
     what: str,
     *names: str,
@@ -219,6 +226,10 @@ class Study:
         Name to configuration values that differ from the defaults, by key.
     show
         Output to look at in the end, per level: ``{"participant": "report.page"}``.
+    preflight
+        Called before any work with the participants table, the images found (subject to role
+        to what :mod:`falx.bids.query` finds) and the configuration; returns a sentence for
+        everything that will not do.
     libraries
         Library that an extra of the installation brings to that extra and what it does, for
         those that every run of the study needs in the end: looked for before the work begins.
@@ -232,6 +243,7 @@ class Study:
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     show: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    preflight: Callable[[Participants, Images, Any], Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         check_table(self.stages)

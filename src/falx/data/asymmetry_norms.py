@@ -28,6 +28,7 @@ from falx.core.tables import parse_table, rows_as
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
 
 __all__ = [
+    "EDGE_FWHM_MM",
     "FIELD_FWHM_MM",
     "RegionNorm",
     "asymmetry_norms",

@@ -31,6 +31,10 @@ __all__ = [
     "combine_tissues",
     "cut_below_skull",
     "structure_ids",
+    "structures_of_sum",
+    "summed_structures",
+    "summed_tissues",
+    "tissues_of_sum",
 ]
 
 BELOW_CEREBELLUM_MM = 5.0
@@ -78,9 +82,18 @@ def average_tissues(heads: Iterable[RegisteredHead], grid: Grid) -> npt.NDArray[
     ndarray
         Shape (X, Y, Z, 6), sums to one; ``result[::-1]`` equals ``result``.
     """
+    return tissues_of_sum(summed_tissues(heads, grid))
+
+
+def summed_tissues(heads: Iterable[RegisteredHead], grid: Grid) -> npt.NDArray[np.float32]:
+    """Sum of the heads' tissue maps, shape (6, X, Y, Z); a head can be taken out again."""
     table = head_labels().table(head_labels().tissue_number)
     classes = np.arange(len(TISSUES))
-    total = _accumulate(heads, grid, table, classes, outside=TISSUES.index("air"))
+    return _accumulate(heads, grid, table, classes, outside=TISSUES.index("air"))
+
+
+def tissues_of_sum(total: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """:func:`average_tissues`, shape (X, Y, Z, 6), of heads whose sum (6, X, Y, Z) is given."""
     both = total + total[:, ::-1]
     return np.asarray(np.moveaxis(both / both.sum(axis=0), 0, -1), dtype=np.float32)
 
@@ -93,12 +106,23 @@ def average_structures(heads: Iterable[RegisteredHead], grid: Grid) -> npt.NDArr
     ndarray
         Shape (n, X, Y, Z); the mirror image of a left structure is the right one, bit by bit.
     """
+    return structures_of_sum(summed_structures(heads, grid))
+
+
+def summed_structures(heads: Iterable[RegisteredHead], grid: Grid) -> npt.NDArray[np.float32]:
+    """Sum of the heads' structures, shape (n + 1, X, Y, Z), of which the first is none."""
     labels, ids = head_labels(), [0, *structure_ids()]
     number = {structure: n for n, structure in enumerate(ids)}
     table = labels.table([number[s] for s in labels.structure.tolist()])
-    mirror = labels.table(labels.mirror)
+    return _accumulate(heads, grid, table, np.arange(len(ids)), outside=0)
+
+
+def structures_of_sum(total: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """:func:`average_structures`, shape (n, X, Y, Z), of heads whose sum (n + 1, …) is given."""
+    ids = [0, *structure_ids()]
+    number = {structure: n for n, structure in enumerate(ids)}
+    mirror = head_labels().table(head_labels().mirror)
     swapped = np.array([number[int(mirror[s])] for s in ids])
-    total = _accumulate(heads, grid, table, np.arange(len(ids)), outside=0)
     both = total + total[swapped][:, ::-1]
     return np.asarray(both[1:] / both.sum(axis=0), dtype=np.float32)
 

@@ -18,49 +18,20 @@ caller does, however that ends.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from falx.core.files import read_record, write_json
-from falx.core.records import plain
-from falx.core.study import load_study
-from falx.engine.bundle import read_job, run_in_fork, write_jobs
 from falx.engine.job import Job
 from falx.engine.lease import lease_of
 from falx.engine.memory import Budget
-from falx.engine.pool import Pool, Step
+from falx.engine.orders import EVERYTHING, Orders, orders_path, run_orders
 from falx.engine.resources import Resources, shared_threads
 from falx.engine.runner import Finished
 from falx.engine.watch import Watch, forget, not_started, started
 
-__all__ = ["EVERYTHING", "Orders", "run_here", "work_off"]
-
-EVERYTHING = "every-step"
-"""Name of all steps of a run; no stage is called so, for it is no identifier."""
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the process that runs the jobs must know.
-
-    Parameters
-    ----------
-    parent
-        Process that waits for it.
-    studies
-        References of the studies, whose libraries are loaded once.
-    """
-
-    steps: tuple[Step, ...]
-    studies: tuple[str, ...]
-    parent: int
-    cores: int
-    mem_mb: int | None
-    enforce_memory: bool
+__all__ = ["run_here", "work_off"]
 
 
 def run_here(
@@ -88,20 +59,18 @@ def run_here(
         If nothing could be started.
     """
     forget(jobs, out)
-    threads = shared_threads(jobs, resources)
-    write_jobs(jobs, out, threads)
     orders = Orders(
-        tuple(Step(j.id, tuple(sorted(j.needs)), threads[j.stage], j.mem_mb) for j in jobs),
-        tuple(sorted({job.study for job in jobs})),
+        tuple(jobs),
+        shared_threads(jobs, resources),
         os.getpid(),
         resources.jobs,
         resources.mem_mb,
         resources.enforce_memory,
     )
-    path = out / ".falx" / "jobs" / "all" / f"{EVERYTHING}.json"
-    write_json(path, plain(orders))
+    path = orders_path(out, "all", EVERYTHING)
+    orders.write(path)
     watch = Watch(jobs, out, progress)
-    command = ["falx", "stage", EVERYTHING, str(path), "--lease", lease_of(out)]
+    command = ["falx", "stage", str(path), "--lease", lease_of(out)]
     with started(command, out, lock, speaks=True) as process:
         for line in process.stdout or ():
             watch.look([line.strip()])
@@ -111,38 +80,26 @@ def run_here(
     return watch.finished
 
 
-def work_off(path: Path, out: Path, lease: str) -> bool:
+def work_off(orders: Orders, out: Path, lease: str) -> bool:
     """Run what :func:`run_here` has ordered; name every job that ended on the standard output."""
-    orders = read_record(Orders, path)
-    for study in orders.studies:
-        load_study(study)
     voice = os.dup(1)
     os.dup2(2, 1)  # what else is printed goes to the log of the engine
     leads = os.getpgrp() == os.getpid()
-
-    def work(job_id: str) -> None:
-        os.close(voice)  # who listens waits until no process can speak
-        job = read_job(out, job_id)
-        threads = next(step.threads for step in orders.steps if step.job == job_id)
-        run_in_fork(job, out, threads, lease, orders.enforce_memory)
 
     def check() -> None:
         if leads and os.getppid() != orders.parent:
             raise KeyboardInterrupt
 
     budget = Budget(orders.mem_mb, (os.getpid(), orders.parent) if leads else (os.getpid(),))
-    gc.collect()
-    gc.freeze()  # a fork that collects would copy what all can share
-    pool = Pool(
-        work,
+    done = run_orders(
+        orders,
         out,
-        lease,
-        cores=orders.cores,
+        lease=lease,
         budget=budget,
         ended=lambda job_id: _say(voice, job_id),
+        begun=lambda: os.close(voice),  # who listens waits until no process can speak
         check=check,
     )
-    done = pool.run(orders.steps)
     sys.stderr.write(f"most memory at a time: {budget.peak_mb:.0f} MB\n")
     return done
 

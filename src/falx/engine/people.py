@@ -13,6 +13,7 @@ from typing import Any
 
 from falx.core.files import write_table, write_text
 from falx.core.study import Study
+from falx.engine.dataset import Dataset
 from falx.engine.digest import seal, unseal
 from falx.engine.job import Job, unit_of
 from falx.engine.plan import Plan
@@ -71,22 +72,21 @@ def excluded_people(out: Path) -> dict[str, str]:
     return {k: str(v["excluded"]) for k, v in _noted(out).items() if "excluded" in v}
 
 
-def write_people(
-    study: Study, people: Iterable[str], out: Path, group: Iterable[Job] = ()
-) -> None:
+def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job] = ()) -> None:
     """Write what happened to everybody, and a table of those who are left out.
 
     Parameters
     ----------
-    people
-        Labels of all people of the dataset; those who have left it since are added.
+    dataset
+        Everybody who has a folder or a row of ``participants.tsv``; those who have left it since
+        are added.
     group
         Jobs of the group level, once they are planned: who is in one is not left out of it,
         even where a later step of his own failed.
     """
     noted, jobs = _noted(out), list(group)
-    here = set(people)
-    everybody = sorted(here | noted.keys())
+    here = set(dataset.index.subjects)
+    everybody = sorted(here | noted.keys() | dataset.participants.rows.keys())
     gathered = _gathered(study, jobs)
     standings, places, left_out = {}, {}, []
     for label in everybody:
@@ -109,7 +109,9 @@ def _standing(
     study: Study, out: Path, label: str, noted: Mapping[str, Any] | None, *, gone: bool
 ) -> Standing:
     if gone:
-        return Standing("excluded", "", f"sub-{label} is no longer in the dataset")
+        known = "is no longer in the dataset"
+        listed = "has a row in participants.tsv, but no folder of images"
+        return Standing("excluded", "", f"sub-{label} {known if noted is not None else listed}")
     if noted is not None and "excluded" in noted:
         return Standing("excluded", "", str(noted["excluded"]))
     unit = unit_of(label)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.core.stage import Source, Stage
-from falx.core.study import Study
+from falx.core.study import Images, Study
 from falx.engine.digest import Values, digest_value
 from falx.engine.job import Input, InputFile, Job, unit_of
 
-__all__ = ["Exclusion", "Plan", "config_file", "make_job"]
+__all__ = ["Exclusion", "LackingError", "Plan", "config_file", "make_job", "taken"]
+
+
+class LackingError(InputError):
+    """A stage lacks what it takes, or a stage that lacks it; the study can do without."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Plan:
         Subjects that cannot be studied.
     omitted
         Stages that a subject does not get since it lacks an optional image.
+    images
+        Files found, by subject and role.
     """
 
     study: Study
@@ -41,6 +47,33 @@ class Plan:
     jobs: tuple[Job, ...]
     excluded: tuple[Exclusion, ...] = ()
     omitted: tuple[Exclusion, ...] = ()
+    images: Images = field(default_factory=dict)
+
+
+def taken(source: Source, values: Values, jobs: Mapping[str, Job]) -> Input:
+    """Return what a stage takes from the configuration, or from earlier stages of its unit.
+
+    Parameters
+    ----------
+    jobs
+        Those of the unit that are planned, by stage.
+
+    Raises
+    ------
+    LackingError
+        If there is no such stage.
+    """
+    if source.origin == "config":
+        return config_file(values, source)
+    if source.origin == "provenance":
+        return {job.stage: InputFile(job.record, job.record, job.id) for job in jobs.values()}
+    if source.origin in jobs:
+        job = jobs[source.origin]
+        path = job.outputs[source.role]
+        return InputFile(path, path, job.id, source.role)
+    if source.optional:
+        return None
+    raise LackingError("an earlier stage is missing", found=f"no {source.origin}")
 
 
 def config_file(values: Values, source: Source) -> Input:

@@ -16,7 +16,7 @@ from falx.engine.digest import Values
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
 from falx.engine.people import EXCLUSIONS, STATUS, excluded_people
-from falx.engine.plan import Exclusion, Plan, config_file, make_job
+from falx.engine.plan import Exclusion, LackingError, Plan, make_job, taken
 from falx.engine.provenance import Record, read_record
 
 __all__ = ["plan_group"]
@@ -24,10 +24,6 @@ __all__ = ["plan_group"]
 
 TABLES = {"exclusions": EXCLUSIONS, "failures": FAILURES, "people": STATUS}
 """Tables that the engine keeps, by the name that stages give them."""
-
-
-class _LackingError(InputError):
-    """A stage lacks what it gathers, or a stage that lacks it."""
 
 
 def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) -> Plan:
@@ -42,12 +38,12 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
     """
     values = flatten(configuration)
     group = _Group(study, dataset, values, out)
-    lacks: dict[str, _LackingError] = {}
+    lacks: dict[str, LackingError] = {}
     for stage in study.at("group"):
-        if all(any(values[key] for key in need.split("|")) for need in stage.needs):
+        if stage.wanted(values):
             try:
                 group.add(stage)
-            except _LackingError as lack:
+            except LackingError as lack:
                 lacks[stage.name] = lack
     if lacks and not any(_gathers(job) for job in group.jobs.values()):
         raise next(iter(lacks.values()))
@@ -96,24 +92,12 @@ class _Group:
                 where=self.dataset.index.root.name,
                 do=f"add {wanted.dataset_file or 'it'} to the dataset",
             )
-        if source.origin == "config":
-            return config_file(self.values, source)
         if source.origin == "study":
             name = TABLES[source.role]
             return InputFile(str(self.out / name), name)
-        if source.origin == "provenance":
-            return {
-                job.stage: InputFile(job.record, job.record, job.id) for job in self.jobs.values()
-            }
         if source.gather:
             return self._gather(stage, source)
-        if source.origin not in self.jobs:
-            if source.optional:
-                return None
-            raise _LackingError("an earlier stage is missing", found=f"no {source.origin}")
-        job = self.jobs[source.origin]
-        path_out = job.outputs[source.role]
-        return InputFile(path_out, path_out, job.id, source.role)
+        return taken(source, self.values, self.jobs)
 
     def _gather(self, stage: Stage, source: Source) -> Input:
         files = {}
@@ -127,7 +111,7 @@ class _Group:
         if not files and source.optional:
             return None
         if not files:
-            raise _LackingError(
+            raise LackingError(
                 f"no subject has what the stage {stage.name} gathers",
                 found=f"no finished stage {source.origin}",
                 do="run the participant level first",

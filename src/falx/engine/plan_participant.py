@@ -14,13 +14,9 @@ from falx.core.study import Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import Values
 from falx.engine.job import Input, InputFile, Job
-from falx.engine.plan import Exclusion, Plan, config_file, make_job
+from falx.engine.plan import Exclusion, LackingError, Plan, make_job, taken
 
 __all__ = ["plan_participants"]
-
-
-class _LackingError(FalxError):
-    """A stage lacks something that is optional for the study."""
 
 
 def plan_participants(
@@ -35,15 +31,19 @@ def plan_participants(
     jobs: list[Job] = []
     excluded: list[Exclusion] = []
     omitted: list[Exclusion] = []
+    images: dict[str, dict[str, Found | None]] = {}
     for subject in subjects:
+        images[subject] = {}
         try:
-            own, left_out = _Subject(study, dataset, values, subject).plan()
+            person = _Subject(study, dataset, values, subject)
+            images[subject] = person.raw
+            own, left_out = person.plan()
         except FalxError as error:
             excluded.append(Exclusion(subject, str(error)))
         else:
             jobs += own
             omitted += left_out
-    return Plan(study, "participant", tuple(jobs), tuple(excluded), tuple(omitted))
+    return Plan(study, "participant", tuple(jobs), tuple(excluded), tuple(omitted), images)
 
 
 class _Subject:
@@ -54,6 +54,9 @@ class _Subject:
         self.jobs: dict[str, Job] = {}
         self.raw: dict[str, Found | None] = {}
         for role, wanted in study.raw.items():
+            if wanted.switch and not values[wanted.switch]:
+                self.raw[role] = None
+                continue
             self.raw[role] = find_one(
                 role,
                 wanted,
@@ -74,13 +77,24 @@ class _Subject:
     def plan(self) -> tuple[list[Job], list[Exclusion]]:
         omitted = []
         for stage in self.study.at("participant"):
+            if not stage.wanted(self.values) or self._shunned(stage):
+                continue
             try:
                 self.jobs[stage.name] = self._job(stage)
-            except _LackingError as lack:
-                omitted.append(Exclusion(self.subject, str(lack), stage.name))
+            except LackingError as lack:
+                omitted.append(Exclusion(self.subject, str(lack.found), stage.name))
         return list(self.jobs.values()), omitted
 
+    def _shunned(self, stage: Stage) -> bool:
+        """Tell whether the subject has what makes the stage unnecessary."""
+        return any(self.raw[n[1:]] is not None for n in stage.given if n.startswith("!"))
+
     def _job(self, stage: Stage) -> Job:
+        for need in (n for n in stage.given if not n.startswith("!")):
+            roles = need.split("|")
+            if all(self.raw[role] is None for role in roles):
+                what = self.study.raw[roles[0]].what
+                raise LackingError("an image is missing", found=f"no {what}")
         inputs = {name: self._input(source) for name, source in stage.sources.items()}
         params = {name: self._value(where) for name, where in stage.params.items()}
         recipes = {job.id: job.recipe for job in self.jobs.values()}
@@ -91,22 +105,11 @@ class _Subject:
             found = self.raw[source.role]
             if found is not None:
                 return InputFile(str(found.path), found.uri)
-            lack = f"no {self.study.raw[source.role].what}"
-        elif source.origin == "config":
-            return config_file(self.values, source)
-        elif source.origin == "provenance":
-            return {
-                job.stage: InputFile(job.record, job.record, job.id) for job in self.jobs.values()
-            }
-        else:
-            job = self.jobs.get(source.origin)
-            if job is not None:
-                path = job.outputs[source.role]
-                return InputFile(path, path, job.id, source.role)
-            lack = f"no {source.origin}"
-        if source.optional:
-            return None
-        raise _LackingError(lack)
+            if source.optional:
+                return None
+            what = self.study.raw[source.role].what
+            raise LackingError("an image is missing", found=f"no {what}")
+        return taken(source, self.values, self.jobs)
 
     def _value(self, where: str) -> Any:
         optional = where.endswith("?")

@@ -4,8 +4,7 @@ The libraries of a study are loaded once, for everybody. Every job runs in a for
 memory, log, record and failure of its own, gives its memory back when it ends, and takes no other
 with it when it is killed. Nothing is computed before a fork, so no thread of a kernel is lost.
 
-On this machine one such process runs all that is to do (:mod:`falx.engine.local`); on a cluster
-one runs the stages of a person (:mod:`falx.engine.bundle`).
+What such a process is told stands in its orders (:mod:`falx.engine.orders`).
 """
 
 from __future__ import annotations

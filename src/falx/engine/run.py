@@ -12,7 +12,7 @@ from falx import __version__
 from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.files import remove_parts
 from falx.core.settings import to_toml
-from falx.core.study import Study
+from falx.core.study import Images, Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
@@ -128,7 +128,6 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         return Outcome(0, excluded=plan.excluded)
     subjects = request.dataset.index.choose(request.subjects)
     prepare_folder(out, request.study.name)
-    people = request.dataset.index.subjects
     with hold(out) as lock:
         whole = False
         cancel_left(out)
@@ -136,12 +135,12 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         open_manifest(out)
         try:
             _write_configuration(request, out)
-            write_people(request.study, people, out)
+            write_people(request.study, request.dataset, out)
             if request.level == "group":
                 write_failures(out, {})
             plan = _plan(request, out, say)
             if request.level == "group":
-                write_people(request.study, people, out, plan.jobs)
+                write_people(request.study, request.dataset, out, plan.jobs)
             else:
                 note_people(out, subjects, plan)
                 _remove_left_over(plan, out, say)
@@ -155,7 +154,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
             if not whole:  # what was killed may have been writing
                 remove_parts(out)
             if request.level == "participant":
-                write_people(request.study, people, out)
+                write_people(request.study, request.dataset, out)
             close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(request.study, plan, finished, out)
@@ -175,6 +174,7 @@ def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
         plan = plan_group(study, dataset, configuration, out)
         for omission in plan.omitted:
             say(f"{omission.reason}, so no {omission.stage}")
+        _say_preflight(request, {subject: {} for subject in dataset.index.subjects}, say)
         return plan
     subjects = dataset.index.choose(request.subjects)
     plan = plan_participants(study, dataset, configuration, subjects)
@@ -182,7 +182,18 @@ def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
         say(f"left out: {exclusion.reason}")
     for omission in plan.omitted:
         say(f"sub-{omission.subject}: {omission.reason}, so no {omission.stage}")
+    _say_preflight(request, plan.images, say)
     return plan
+
+
+def _say_preflight(request: Request, images: Images, say: Callable[[str], None]) -> None:
+    """Say what the design of the study and its sidecars lack, before any work."""
+    if request.study.preflight is not None:
+        found = request.study.preflight(
+            request.dataset.participants, images, request.configuration
+        )
+        for sentence in found:
+            say(f"check: {sentence}")
 
 
 def _remove_left_over(plan: Plan, out: Path, say: Callable[[str], None]) -> None:

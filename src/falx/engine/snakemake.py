@@ -1,7 +1,7 @@
 """Runs jobs on a cluster, by a profile or an executor of Snakemake.
 
 Snakemake submits and isolates; what must run was decided before (:mod:`falx.engine.state`). One
-job is one person (:mod:`falx.engine.bundle`), or one stage of the group. It works inside the
+job is one person (:mod:`falx.engine.orders`), or one stage of the group. It works inside the
 output folder on relative paths. Its own words go to ``logs/engine.log``; progress is read from the
 records and failures that the jobs leave, never from its text. It is an extra of the installation:
 on one machine :mod:`falx.engine.local` does without it.
@@ -24,9 +24,9 @@ from pathlib import Path
 from falx.core.errors import InputError
 from falx.core.files import write_json, write_text
 from falx.core.records import plain
-from falx.engine.bundle import PERSON, write_jobs
 from falx.engine.job import GROUP, Job
 from falx.engine.lease import lease_of
+from falx.engine.orders import PERSON, Orders, orders_path
 from falx.engine.resources import Resources, shared_threads
 from falx.engine.runner import Finished
 from falx.engine.watch import BESIDE, ENGINE_LOG, Watch, forget, not_started, started
@@ -183,24 +183,25 @@ def _wait(process: subprocess.Popen[str], watch: Watch) -> int:
 
 
 def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
-    """Write what Snakemake is to run: one bundle a person, and every job of the group."""
+    """Write what Snakemake is to run: the orders of each person, and of every job of the group."""
     threads = shared_threads(jobs, resources)
+    orders: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        orders.setdefault((job.unit, job.stage if job.unit == GROUP else PERSON), []).append(job)
     rules: dict[str, _Rule] = {}
-    for unit, bundle in write_jobs(jobs, out, threads).items():
-        rule = rules.setdefault(PERSON, _Rule())
-        rule.needs[unit] = []
-        rule.threads = max(rule.threads, *(threads[job.stage] for job in bundle.jobs))
-        rule.mem_mb = max(rule.mem_mb, *(job.mem_mb for job in bundle.jobs))
-    group = {job.id: job for job in jobs if job.unit == GROUP}
-    for job in group.values():
-        needs = sorted(_done(GROUP, group[need].stage) for need in job.needs & group.keys())
-        rules[job.stage] = _Rule(threads[job.stage], job.mem_mb, {GROUP: needs})
-    for rule in rules.values():
-        rule.mem_mb = min(rule.mem_mb, resources.mem_mb or rule.mem_mb)
-    done = tuple(_done(unit, name) for name, rule in rules.items() for unit in rule.needs)
-    enforce = " --enforce-memory" if resources.enforce_memory else ""
+    ids = {job.id for job in jobs}
+    for (unit, name), own in orders.items():
+        made = Orders(tuple(own), threads, enforce_memory=resources.enforce_memory)
+        made.write(orders_path(out, unit, name))
+        needs = {need for job in own for need in job.needs & ids if unit == GROUP}
+        rule = rules.setdefault(name, _Rule())
+        rule.needs[unit] = sorted(_done(*need.split("/")) for need in needs)
+        rule.threads = max(rule.threads, *(threads[job.stage] for job in own))
+        most = max(rule.mem_mb, *(job.mem_mb for job in own))
+        rule.mem_mb = min(most, resources.mem_mb or most)
+    done = tuple(_done(unit, name) for unit, name in orders)
     shutil.rmtree(out / ".falx" / "done", ignore_errors=True)
-    plan = _Plan(done, rules, f"--lease {lease_of(out)}{enforce}")
+    plan = _Plan(done, rules, f"--lease {lease_of(out)}")
     write_json(out / ".falx" / "plan.json", plain(plan))
     config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
     write_json(out / ".falx" / "snakemake.json", config)

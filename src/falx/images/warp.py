@@ -51,9 +51,10 @@ class CoordinateMap:
         """Map world points of shape (..., 3), mm."""
         points = np.asarray(points_mm, dtype=np.float64)
         inverse = np.linalg.inv(self.affine)
-        last = np.array(self.grid.shape) - 1
         voxels = apply_affine(inverse, points)
-        held = apply_affine(self.affine, np.clip(voxels, 0, last))
+        for axis, n in enumerate(self.grid.shape):
+            np.clip(voxels[..., axis], 0, n - 1, out=voxels[..., axis])
+        held = apply_affine(self.affine, voxels)
         mapped = np.empty(points.shape, dtype=np.float32)
         for axis in range(3):
             component = Image(self.coordinates_mm[..., axis], self.affine)

@@ -16,18 +16,18 @@ import scipy
 
 from falx.core.errors import InputError
 from falx.core.possible import Probability
-from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design
-from falx.maps.inference.clusters import Cluster, cluster_maxima, find_clusters
+from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
     MaximaNull,
-    PermutationPlan,
+    SpatialStatistics,
     moving_nuisance,
-    permutation_plan,
-    sign_plan,
+    spatial_null,
     unit_residuals,
 )
+from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
+from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
 from falx.maps.linear import FFit, effect_space, fit_f
 from falx.maps.settings import InferenceOptions
 from falx.maps.unequal import VarianceRatio, variance_ratios
@@ -40,8 +40,6 @@ __all__ = [
     "group_contrasts",
     "permuted_f",
 ]
-
-_MAPS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +69,8 @@ class EffectMap:
         The permutations, None without.
     variance
         How the groups differ in it; empty where no groups were told.
+    true_discoveries
+        What bounds the voxels of any set that truly differ; None without permutations.
     """
 
     fit: FFit
@@ -81,6 +81,14 @@ class EffectMap:
     plan: PermutationPlan | None
     options: InferenceOptions
     variance: tuple[VarianceRatio, ...] = ()
+    true_discoveries: TrueDiscoveries | None = None
+
+    def at_least(self, rows: npt.NDArray[np.integer]) -> int | None:
+        """Voxels that at least differ among some, shape (s,), as :meth:`GroupMap.at_least`."""
+        if self.true_discoveries is None:
+            return None
+        f = scipy.stats.f(self.fit.dof_effect, self.fit.dof_error)
+        return self.true_discoveries.at_least(f.sf(self.fit.f[rows]))
 
     def significant(self) -> tuple[EffectCluster, ...]:
         """Clusters whose extent is rarer than the options ask; none without permutations."""
@@ -139,7 +147,9 @@ def compare_groups(
     if chosen.n_permutations > 1:
         draw = sign_plan if groups and chosen.variance == "groups" else permutation_plan
         plan = draw(len(data), chosen.n_permutations, rng, blocks=blocks)
-        null = _null(data, design, contrasts, plan, neighbours, threshold, threads)
+        tails = tail_table(lambda f: scipy.stats.f.sf(f, fit.dof_effect, fit.dof_error))
+        spatial = SpatialStatistics(neighbours, (threshold,), tails=tails)
+        null = _null(data, design, contrasts, plan, spatial, threads)
     clusters = tuple(
         EffectCluster(
             found,
@@ -157,6 +167,7 @@ def compare_groups(
         plan=None if null is None else null.plan,
         options=chosen,
         variance=() if groups is None else variance_ratios(data, design, groups),
+        true_discoveries=None if null is None else null.discoveries(chosen.cluster_p),
     )
 
 
@@ -201,22 +212,15 @@ def _null(
     design: Design,
     contrasts: npt.NDArray[np.floating],
     plan: PermutationPlan,
-    neighbours: npt.NDArray[np.int32],
-    threshold: float,
+    spatial: SpatialStatistics,
     threads: int,
 ) -> MaximaNull:
     """Largest F, extent and mass of every permuted map."""
     effect, nuisance = effect_and_nuisance(design, contrasts)
     dof = len(data) - effect.shape[1] - nuisance.shape[1]
     unit = unit_residuals(data, nuisance)
-    largest, extent, mass = np.empty(len(plan)), np.zeros((len(plan), 1)), np.zeros((len(plan), 1))
 
-    def scan(chosen: slice) -> None:
-        maps = permuted_f(unit, effect, nuisance, dof, plan, chosen)
-        for k, f in enumerate(maps, start=chosen.start):
-            largest[k] = f.max()
-            extent[k, 0], mass[k, 0] = cluster_maxima(f, neighbours, threshold)
+    def maps(chosen: slice) -> npt.NDArray[np.float64]:
+        return permuted_f(unit, effect, nuisance, dof, plan, chosen)
 
-    with blas_threads(1):
-        over_blocks(scan, len(plan), block=_MAPS, threads=threads)
-    return MaximaNull(largest, extent, mass, None, plan)
+    return spatial_null(maps, plan, spatial, threads)

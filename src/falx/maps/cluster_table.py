@@ -15,7 +15,7 @@ from falx.core.possible import Percent, Probability
 from falx.images.resample import sample
 from falx.maps.anova import EffectCluster, EffectMap
 from falx.maps.group_maps import ClusterInference, GroupMap
-from falx.maps.inference.permutation import PermutationPlan
+from falx.maps.inference.rearrangements import PermutationPlan
 
 __all__ = [
     "HEADINGS",
@@ -37,6 +37,7 @@ HEADINGS = {
     "sign": "sign",
     "cluster_voxels": "voxels",
     "cluster_ml": "mL",
+    "cluster_true_percent": "% surely different",
     "p_fsl": "P random field (FSL)",
     "p_spm": "P random field (SPM)",
     "p_extent": "P permuted extent",
@@ -49,6 +50,7 @@ HEADINGS = {
     "y_mm": "y, mm",
     "z_mm": "z, mm",
     "voxels": "voxels there",
+    "true_percent": "% surely different",
     "percent_of_region": "% of region",
     "t": "peak t",
     "z": "peak z",
@@ -69,12 +71,15 @@ class RegionRow:
     region and cluster. `region` of voxels outside every label is "other / unlabelled", with
     the nearest region and its distance; so is the sum of the regions too small to be listed.
     `error_extent` and `error_mass` are the Monte-Carlo errors of the permutation p.
+    `cluster_true_percent` and `true_percent` bound from below how much of the cluster, and of
+    its part in the region, truly differs: all at once at a confidence of 1 - ``cluster_p``.
     """
 
     contrast: str
     cluster: int
     cluster_voxels: int
     cluster_ml: float
+    cluster_true_percent: Percent | None
     p_extent: Probability | None
     error_extent: float | None
     p_mass: Probability | None
@@ -85,6 +90,7 @@ class RegionRow:
     y_mm: float
     z_mm: float
     voxels: int
+    true_percent: Percent | None
     percent_of_region: Percent | None
 
     @classmethod
@@ -164,7 +170,7 @@ def cluster_table(
             q=float(result.q[peak]),
             p_tfce=None if result.p_tfce is None else float(result.p_tfce[peak]),
         )
-        for found, part, peak in _parts(clusters, result.fit.t, space, result.plan, contrast)
+        for found, part, peak in _parts(clusters, result, result.fit.t, space, contrast)
     )
 
 
@@ -179,7 +185,7 @@ def effect_table(
             q=float(result.q[peak]),
             p_voxel=None if result.p_voxel is None else float(result.p_voxel[peak]),
         )
-        for _, part, peak in _parts(clusters, result.fit.f, space, result.plan, contrast)
+        for _, part, peak in _parts(clusters, result, result.fit.f, space, contrast)
     )
 
 
@@ -188,9 +194,9 @@ Found = TypeVar("Found", ClusterInference, EffectCluster)
 
 def _parts(
     clusters: Sequence[Found],
+    result: GroupMap | EffectMap,
     statistic: npt.NDArray[np.floating],
     space: TableSpace,
-    plan: PermutationPlan | None,
     contrast: str,
 ) -> Iterator[tuple[Found, RegionRow, int]]:
     """Yield each region of each cluster: its cluster, its part of the row, its peak."""
@@ -199,6 +205,7 @@ def _parts(
     sizes = dict(zip(*np.unique(codes, return_counts=True), strict=True))
     voxel_ml = space.grid.voxel_volume_mm3 / 1000.0
     for number, found in enumerate(clusters, start=1):
+        surely = _percent(result, found.cluster.rows)
         for code, members in regions_of(found.cluster.rows, codes, space.min_region_voxels):
             # argmax takes the first of equal values, so ties go to the lowest linear index.
             peak = int(members[np.argmax(np.abs(statistic[members]))])
@@ -210,20 +217,28 @@ def _parts(
                     cluster=number,
                     cluster_voxels=found.cluster.extent,
                     cluster_ml=found.cluster.extent * voxel_ml,
+                    cluster_true_percent=surely,
                     p_extent=found.p_extent,
-                    error_extent=_error(plan, found.p_extent),
+                    error_extent=_error(result.plan, found.p_extent),
                     p_mass=found.p_mass,
-                    error_mass=_error(plan, found.p_mass),
+                    error_mass=_error(result.plan, found.p_mass),
                     region=region_name(code, points_mm[peak], space.atlas),
                     code=code,
                     x_mm=x,
                     y_mm=y,
                     z_mm=z,
                     voxels=len(members),
+                    true_percent=_percent(result, members),
                     percent_of_region=100.0 * len(members) / sizes[code] if code else None,
                 ),
                 peak,
             )
+
+
+def _percent(result: GroupMap | EffectMap, rows: npt.NDArray[np.int64]) -> float | None:
+    """Bound from below the share of some voxels that truly differs, in percent."""
+    least = result.at_least(rows)
+    return None if least is None else 100.0 * least / len(rows)
 
 
 def _error(plan: PermutationPlan | None, p: float | None) -> float | None:

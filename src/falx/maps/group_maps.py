@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +15,9 @@ from falx.core.possible import Probability
 from falx.maps.design import Design, partition
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
-from falx.maps.inference.permutation import (
-    MaximaNull,
-    PermutationPlan,
-    SpatialStatistics,
-    permutation_null,
-    permutation_plan,
-    sign_plan,
-)
+from falx.maps.inference.permutation import MaximaNull, SpatialStatistics, permutation_null
 from falx.maps.inference.random_fields import FslClusterTest, SpmField, warn_if_liberal
+from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
 from falx.maps.inference.smoothness import (
     FslSmoothness,
     SpmSmoothness,
@@ -31,7 +26,14 @@ from falx.maps.inference.smoothness import (
     spm_smoothness,
 )
 from falx.maps.inference.tfce import tfce
-from falx.maps.linear import ContrastFit, critical_t, fit_contrast, standardised_residuals
+from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
+from falx.maps.linear import (
+    ContrastFit,
+    critical_t,
+    fit_contrast,
+    standardised_residuals,
+    two_tailed,
+)
 from falx.maps.settings import CORRECTIONS, InferenceOptions
 from falx.maps.unequal import VarianceRatio, variance_ratios
 
@@ -93,6 +95,8 @@ class GroupMap:
         All clusters beyond it, the largest first.
     variance
         How the groups differ in it; empty where no groups were told.
+    true_discoveries
+        What bounds the voxels of any set that truly differ; None without permutations.
     """
 
     fit: ContrastFit
@@ -109,6 +113,13 @@ class GroupMap:
     null: MaximaNull | None
     options: InferenceOptions
     variance: tuple[VarianceRatio, ...] = ()
+    true_discoveries: TrueDiscoveries | None = None
+
+    def at_least(self, rows: npt.NDArray[np.integer]) -> int | None:
+        """Voxels that at least differ among some, shape (s,), which may be chosen afterwards."""
+        if self.true_discoveries is None:
+            return None
+        return self.true_discoveries.at_least(two_tailed(self.fit.t[rows], self.fit.dof))
 
     @property
     def plan(self) -> PermutationPlan | None:
@@ -188,10 +199,9 @@ def compare(
     null = None
     if chosen.n_permutations > 1:
         plan = _plan(len(data), design, contrast, rng, unequal, blocks, chosen.n_permutations)
-        spatial = SpatialStatistics(neighbours, (threshold,), chosen.enhance)
-        null = permutation_null(
-            data, design, contrast, plan, spatial=spatial, groups=unequal, threads=threads
-        )
+        tails = tail_table(partial(two_tailed, dof=fit.dof))
+        seen = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails)
+        null = permutation_null(data, design, contrast, plan, seen, unequal, threads)
     return GroupMap(
         fit=fit,
         q=scipy.stats.false_discovery_control(fit.p * (2 if chosen.two_tailed else 1)),
@@ -210,6 +220,7 @@ def compare(
         null=null,
         options=chosen,
         variance=ratios,
+        true_discoveries=None if null is None else null.discoveries(chosen.cluster_p),
     )
 
 

@@ -13,7 +13,7 @@ from falx.core.possible import Amount, Probability
 from falx.maps.anova import EffectMap
 from falx.maps.design import Orthogonality
 from falx.maps.group_maps import GroupMap
-from falx.maps.inference.permutation import PermutationPlan
+from falx.maps.inference.rearrangements import PermutationPlan
 from falx.maps.map_sample import SampleSummary
 from falx.maps.settings import CORRECTIONS, InferenceOptions
 from falx.maps.unequal import VarianceRatio

@@ -24,6 +24,7 @@ __all__ = [
     "fit_f",
     "standardised_residuals",
     "t_to_z",
+    "two_tailed",
 ]
 
 _BLOCK = 65_536
@@ -167,6 +168,17 @@ def t_to_z(t: npt.ArrayLike, dof: npt.ArrayLike) -> npt.NDArray[np.float64]:
     values = np.asarray(t, dtype=np.float64)
     tail = np.maximum(special.stdtr(dof, -np.abs(values)), 1e-300)
     return np.asarray(np.sign(values) * -special.ndtri(tail))
+
+
+def two_tailed(t: npt.NDArray[np.floating], dof: float) -> npt.NDArray[np.float64]:
+    """Two-tailed probability of t, in any shape.
+
+    Examples
+    --------
+    >>> round(float(two_tailed(np.array(-2.9521), 45)), 4)
+    0.005
+    """
+    return np.asarray(2.0 * special.stdtr(dof, -np.abs(t)))
 
 
 def critical_t(p: float, dof: float, *, two_tailed: bool = True) -> float:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.grid import Grid
+from falx.maps.harmonise import combat, covbat
 from falx.maps.head_size import adjust_for_tiv, sample_homogeneity
 from falx.maps.motion_correlation import MotionCorrelation, motion_correlation
 from falx.maps.sample import NOT_MEASURED, Measured, Sample
 
-__all__ = ["MapSample", "SampleSummary", "adjusted_sample", "sample_described"]
+__all__ = ["MapSample", "SampleSummary", "adjusted_sample", "harmonised", "sample_described"]
 
 TIV = "tiv_ml"
 
@@ -105,6 +106,28 @@ def adjusted_sample(
     moved = [numbers.get("mean_fd_mm") for numbers in measured]
     mean_fd_mm = None if None in moved else np.array(moved, dtype=np.float64)
     return MapSample(sample, data, mask, grid, covariates, mean_fd_mm)
+
+
+def harmonised(stacked: MapSample, site: str, how: str) -> MapSample:
+    """Make the maps of sites alike by :mod:`falx.maps.harmonise`; covariates keep their effect.
+
+    Parameters
+    ----------
+    site
+        Column that names the sites, whose own columns of the design are no covariates here.
+    how
+        ``none``, ``combat`` or ``covbat``.
+    """
+    if how == "none" or stacked.sample.sites is None:
+        return stacked
+    kept = [
+        values
+        for name, values in stacked.covariates.items()
+        if name != site and not name.startswith(f"{site}: ")
+    ]
+    more = np.column_stack(kept) if kept else None
+    even = (combat if how == "combat" else covbat)(stacked.data, stacked.sample.sites, more)
+    return replace(stacked, data=even.astype(np.float32))
 
 
 def sample_described(stacked: MapSample) -> SampleSummary:

@@ -77,6 +77,8 @@ class Sample:
         Names of the groups, in the order of the comparison.
     blocks
         Block of everybody, None where people are independent.
+    sites
+        Site of everybody, None where no column names it.
     """
 
     subjects: tuple[str, ...]
@@ -85,6 +87,7 @@ class Sample:
     left_out: Mapping[str, str]
     names: tuple[str, ...]
     blocks: tuple[str, ...] | None = None
+    sites: tuple[str, ...] | None = None
 
 
 def select_sample(
@@ -113,7 +116,7 @@ def select_sample(
     """
     chosen: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    needed = (*selection.columns, *filter(None, [selection.blocks]))
+    needed = (*selection.columns, *filter(None, [selection.site, selection.blocks]))
     for subject in sorted(subjects):
         group = people.cell(subject, selection.group_column)
         measured = metrics.get(subject, NOT_MEASURED)
@@ -139,16 +142,23 @@ def select_sample(
             left_out |= lacking
             chosen = {s: group for s, group in chosen.items() if s not in lacking}
     covariates: dict[str, npt.NDArray[np.float64]] = {}
-    for name in selection.columns:
+    columns = dict.fromkeys((*selection.columns, *filter(None, [selection.site])))
+    for name in columns:
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
-    blocks = _blocks(chosen, people, selection.blocks) if selection.blocks else None
-    return Sample(tuple(chosen), tuple(chosen.values()), covariates, left_out, groups, blocks)
+    blocks = _entries("blocks", chosen, people, selection.blocks)
+    sites = _entries("sites", chosen, people, selection.site)
+    held = tuple(chosen.values())
+    return Sample(tuple(chosen), held, covariates, left_out, groups, blocks, sites)
 
 
-def _blocks(subjects: Collection[str], people: Participants, column: str) -> tuple[str, ...]:
+def _entries(
+    what: str, subjects: Collection[str], people: Participants, column: str
+) -> tuple[str, ...] | None:
+    if not column:
+        return None
     if people.header(column) is None:
-        raise InputError("the participants table lacks the column of blocks", found=column)
+        raise InputError(f"the participants table lacks the column of {what}", found=column)
     return tuple(str(people.cell(s, column)) for s in subjects)
 
 

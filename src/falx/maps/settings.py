@@ -9,6 +9,7 @@ from falx.core.settings import check_settings, option
 
 __all__ = [
     "CORRECTIONS",
+    "HARMONISE",
     "HEAD_SIZE",
     "VARIANCE",
     "InferenceOptions",
@@ -22,6 +23,9 @@ CORRECTIONS = ("fsl", "spm", "extent", "mass")
 """Corrections of clusters, by the name of their probability."""
 
 HEAD_SIZE = ("ancova", "proportional", "residual", "none")
+
+HARMONISE = ("none", "combat", "covbat")
+"""What is done to maps of several sites before they are compared."""
 
 VARIANCE = ("groups", "equal")
 """A variance for every group, with signs flipped, or one for all, with people permuted."""
@@ -38,9 +42,25 @@ class Selection:
     blocks: str = option(
         "", help="column of people who are not independent (family, matched pair); empty: none"
     )
+    site: str = option(
+        "", help="column of sites or scanners: a covariate, and what maps are harmonised over"
+    )
+    harmonise: str = option(
+        "none",
+        help="take the mean and spread of each site from the maps (combat), and how voxels go "
+        "together in it (covbat)",
+        choices=HARMONISE,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.harmonise != "none" and not self.site:
+            raise OptionError(
+                "maps are harmonised over sites, and no column of sites is named",
+                where="harmonise",
+                found=self.harmonise,
+                do="name the column (groups.site)",
+            )
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,10 @@ class MapModel:
 @dataclass(frozen=True)
 class SampleSettings(MapModel, Selection):
     """Whose maps are read, by which model: :class:`Selection` and :class:`MapModel`."""
+
+    def __post_init__(self) -> None:
+        Selection.__post_init__(self)
+        MapModel.__post_init__(self)
 
 
 @dataclass(frozen=True)

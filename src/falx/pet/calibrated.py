@@ -9,20 +9,22 @@ docs/methods/signature.md). Growth may not leak through threads of noise: what a
 :data:`THREAD_MM` cuts off from the core goes.
 
 The probability of a voxel is that of its index being beyond that edge without noise and healthy
-asymmetry, times the probability that the focus is one. :func:`false_shares` draws both once more,
-all voxels and the edge together, which gives the false share its interval.
+asymmetry, times the probability that the focus is one. A region named beforehand has a test of its
+own, and its voxels the probability of :mod:`falx.pet.named`; where a searched focus meets it, both
+are one. :func:`false_shares` draws all voxels and the edge together, which gives the false share
+its interval.
 
 Mass of a cluster: Bullmore et al. 1999, IEEE TMI 18:32. Edge and growth have no published source.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from falx.core.grid import SIDES, Grid, Side, apply_affine
 from falx.core.settings import check_settings, option
@@ -41,6 +43,7 @@ from falx.pet.decoy import (
     voxels_per_resel,
     widening,
 )
+from falx.pet.named import SHARE, NamedRegion, RegionTest, region_chance, region_test
 
 __all__ = [
     "EDGE",
@@ -50,6 +53,7 @@ __all__ = [
     "Focus",
     "calibrated_signature",
     "false_shares",
+    "still_focus",
 ]
 
 Floats = npt.NDArray[np.float32]
@@ -91,9 +95,10 @@ class Focus:
     side
         On which it lies.
     probability
-        Familywise probability that maps without a focus hold such a one.
+        Familywise probability that maps without a focus hold such a one, by search or in the named
+        region; each is divided by its part of the level, so that it is held against the whole.
     depth
-        Mean index of its core.
+        Mean index of its core; of a named region the depth of the whole region.
     volume_mm3
         On the template grid, within its edge.
     peak_mm
@@ -102,7 +107,9 @@ class Focus:
         Index there in its standard deviations.
     decoy_rate
         False-discovery rate by the patient's own decoy clusters; with a single focus it cannot
-        be below one, and says nothing against it.
+        be below one, and says nothing against it. One as well without a cluster of search.
+    named
+        Name of the region that was named beforehand, if it rests on that.
     """
 
     side: Side
@@ -112,6 +119,7 @@ class Focus:
     peak_mm: tuple[float, float, float]
     lowest_z: float
     decoy_rate: float
+    named: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +130,13 @@ class Calibrated:
     ----------
     probability
         Shape (X, Y, Z), of belonging to a focus.
+    by_search, by_name
+        Of the same shape: what searched foci alone, and the named region alone, make it;
+        `probability` is the larger.
     mask
         Where it exceeds a half.
-    z
-        Index in its standard deviations.
+    z, sd
+        Index in its standard deviations, and these; zero where no focus was sought.
     regions, cores
         Shape (X, Y, Z): number of the focus, from 1 in the order of `foci`, that a voxel's
         probability belongs to, and of the focus whose core it is in; zero elsewhere.
@@ -141,12 +152,17 @@ class Calibrated:
     by_voxel
         Target–decoy rates of thresholds.
     smallest_probability
-        Of any cluster, accepted or not; 1 without any.
+        Of any cluster and of the named region, accepted or not; 1 without any.
+    named
+        Test of the named region; ``None`` where none was named.
     """
 
     probability: Floats
+    by_search: Floats
+    by_name: Floats
     mask: Mask
     z: Floats
+    sd: Floats
     regions: npt.NDArray[np.int16]
     cores: npt.NDArray[np.int16]
     foci: tuple[Focus, ...]
@@ -155,6 +171,7 @@ class Calibrated:
     refuted: bool
     by_voxel: tuple[DecoyRate, ...]
     smallest_probability: float
+    named: RegionTest | None = None
 
 
 THRESHOLDS = (-0.06, -0.08, -0.1, -0.12, -0.15, -0.2)
@@ -168,6 +185,7 @@ def calibrated_signature(
     *,
     side: Side | None,
     rng: np.random.Generator,
+    region: NamedRegion | None = None,
 ) -> Calibrated:
     """Find the foci of an asymmetry map and their edges.
 
@@ -181,6 +199,8 @@ def calibrated_signature(
         Declared side; ``None`` seeks on both.
     rng
         Pairs the null maps.
+    region
+        Named before the image was seen, on the declared side.
     """
     grid, usual = maps.noise.grid, maps.usual()
     sides: tuple[Side, ...] = SIDES if side is None else (side,)
@@ -192,16 +212,33 @@ def calibrated_signature(
     refuting = settings.level if side is not None else 0.0
     checks = [widening(s.z(half_of(index, s.side)), s, null, refuting) for s in searches]
     factor, refuted = max(f for f, _ in checks), any(r for _, r in checks)
-    z_map = np.zeros(grid.shape, np.float32)
+    share = 1.0 if region is None else 1.0 - SHARE
+    z_map, sd_map = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
+    by_search, by_name = np.zeros_like(z_map), np.zeros_like(z_map)
     grown: list[_Grown] = []
     every: list[float] = []
+    tested = None
     for search in searches:
         wider = Search(search.side, search.mask, search.sd * np.float32(factor))
         half = _Half.of(np.asarray(half_of(index, search.side)), wider, grid)
         half_of(z_map, search.side)[...] = half.z
-        chances = [null.probability(mass) for mass in half.low.mass]
+        half_of(sd_map, search.side)[...] = np.where(search.mask, wider.sd, np.float32(0))
+        named = None
+        if region is not None and region.side == search.side:
+            tested = region_test(half.index, region, maps, search.sd, factor)
+            every.append(min(tested.probability / SHARE, 1.0))
+            if every[-1] <= settings.level:
+                named = half.named(region, tested.depth, every[-1])
+                half_of(by_name, search.side)[...] = named.chance
+                # What the region makes around itself by blur is no further focus.
+                half = _Half.of(half.index - np.float32(tested.depth) * region.shape, wider, grid)
+        chances = [min(null.probability(mass) / share, 1.0) for mass in half.low.mass]
+        own = [half.grow(n, p) for n, p in enumerate(chances, 1) if p <= settings.level]
+        half_of(by_search, search.side)[...] = np.maximum.reduce(
+            [half_of(by_search, search.side), *(one.chance for one in own)]
+        )
+        grown += own if named is None else _joined(named, own, grid)
         every += chances
-        grown += [half.grow(n, p) for n, p in enumerate(chances, 1) if p <= settings.level]
     grown.sort(key=lambda one: (one.focus.probability, -one.focus.volume_mm3))
     probability, regions, cores = _painted(grown, grid)
     mask = probability > 0.5
@@ -209,8 +246,11 @@ def calibrated_signature(
     resel = voxels_per_resel(maps.noise, maps.healthy)
     return Calibrated(
         probability=probability,
+        by_search=by_search,
+        by_name=by_name,
         mask=mask,
         z=z_map,
+        sd=sd_map,
         regions=regions,
         cores=cores,
         foci=tuple(one.focus for one in grown),
@@ -219,6 +259,7 @@ def calibrated_signature(
         refuted=refuted,
         by_voxel=tuple(decoy_rate(inside, threshold, resel) for threshold in THRESHOLDS),
         smallest_probability=min(every, default=1.0),
+        named=tested,
     )
 
 
@@ -229,6 +270,27 @@ class _Grown:
     focus: Focus
     core: Mask
     chance: Floats
+
+
+def _joined(named: _Grown, others: list[_Grown], grid: Grid) -> list[_Grown]:
+    """Make one focus of a named region and the searched ones whose cores meet it."""
+    met = [one for one in others if (one.core & named.core).any()]
+    if not met:
+        return [named, *others]
+    chance = np.maximum.reduce([named.chance, *(one.chance for one in met)])
+    every = [named.focus, *(one.focus for one in met)]
+    lowest = min(every, key=lambda focus: focus.lowest_z)
+    focus = replace(
+        named.focus,
+        probability=min(focus.probability for focus in every),
+        volume_mm3=float(np.count_nonzero(chance > 0.5) * grid.voxel_volume_mm3),
+        peak_mm=lowest.peak_mm,
+        lowest_z=lowest.lowest_z,
+        decoy_rate=min(focus.decoy_rate for focus in every),
+    )
+    core = np.logical_or.reduce([named.core, *(one.core for one in met)])
+    kept = [one for one in others if not (one.core & named.core).any()]
+    return [_Grown(focus, np.asarray(core), chance), *kept]
 
 
 def _painted(
@@ -276,11 +338,7 @@ class ErrorDraws:
 
 
 def false_shares(
-    found: Calibrated,
-    index: npt.NDArray[np.floating],
-    errors: ErrorDraws,
-    count: int,
-    rng: np.random.Generator,
+    found: Calibrated, errors: ErrorDraws, count: int, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
     """Draw the share of the mask that is no focus, shape (count,); empty for an empty mask.
 
@@ -289,19 +347,46 @@ def false_shares(
     """
     if not found.mask.any():
         return np.empty(0)
-    wholes = [
-        (found.cores == number, np.asarray(found.mask & (found.regions == number)), focus)
-        for number, focus in enumerate(found.foci, start=1)
-    ]
+    wholes = []
+    for number, focus in enumerate(found.foci, start=1):
+        mask = np.asarray(found.mask & (found.regions == number))
+        wholes.append((found.cores == number, mask, found.probability[mask], focus))
     shares = np.empty(count)
     for row in range(count):
         error, real = errors.draw(rng), 0
-        for core, mask, focus in wholes:
-            edge = EDGE * (focus.depth - float(error[core].mean()))
+        for core, mask, chance, focus in wholes:
             if rng.random() > focus.probability:
-                real += int(np.count_nonzero(index[mask] - error[mask] <= edge))
+                rim = EDGE * float(error[core].mean())
+                kept = still_focus(chance, focus, error[mask] - rim, found.sd[mask])
+                real += int(np.count_nonzero(kept))
         shares[row] = 1.0 - real / np.count_nonzero(found.mask)
     return shares
+
+
+def still_focus(
+    chance: npt.NDArray[np.floating],
+    focus: Focus,
+    error: npt.NDArray[np.floating],
+    sd: npt.NDArray[np.floating],
+) -> Mask:
+    """Whether voxels are still part of a focus, given a drawn error of their index.
+
+    Over all draws, a voxel is as often as its probability says, and voxels whose errors go
+    together are together.
+
+    Parameters
+    ----------
+    chance, error, sd
+        Shape (n,): probability of belonging to the focus, drawn error and its standard deviation.
+
+    Examples
+    --------
+    >>> sure = Focus("left", 0.0, -0.2, 1.0, (0.0, 0.0, 0.0), -4.0, 1.0)
+    >>> still_focus(np.array([0.9, 0.9]), sure, np.array([-0.03, -0.06]), np.array([0.04, 0.04]))
+    array([ True, False])
+    """
+    within = np.clip(np.asarray(chance, np.float64) / (1.0 - focus.probability), 1e-9, 1 - 1e-9)
+    return np.asarray(error >= -ndtri(within) * sd)
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,6 +427,23 @@ class _Half:
             ),
         )
         return _Grown(focus, core, np.where(near & search.mask, chance, 0.0).astype(np.float32))
+
+    def named(self, region: NamedRegion, depth: float, p: float) -> _Grown:
+        """Accept a named region of this side."""
+        core = region.mask & self.search.mask
+        chance = region_chance(self.index, region, depth, self.search.sd)
+        chance = np.where(core, chance * np.float32(1.0 - p), np.float32(0))
+        focus = Focus(
+            side=self.search.side,
+            probability=p,
+            depth=depth,
+            volume_mm3=float(np.count_nonzero(chance > 0.5) * self.grid.voxel_volume_mm3),
+            peak_mm=self._peak_mm(core),
+            lowest_z=float(self.z[core].min(initial=0.0)),
+            decoy_rate=1.0,
+            named=region.name,
+        )
+        return _Grown(focus, core, chance)
 
     def _peak_mm(self, core: Mask) -> tuple[float, float, float]:
         """Template mm of the lowest z of a core."""

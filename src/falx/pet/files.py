@@ -5,11 +5,13 @@ The stages of Mo et al. 2025 between the PET and the signature; :mod:`falx.pet.s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from falx.anatomy.files import load_matrix
 from falx.core.errors import InputError, collect_notices, notify
@@ -17,6 +19,7 @@ from falx.core.files import read_json, read_record, write_json, write_table
 from falx.core.grid import Grid, normalisation_grid, require_same
 from falx.core.possible import Possible
 from falx.core.records import plain
+from falx.data.asymmetry_norms import FIELD_FWHM_MM
 from falx.images.nifti import as_stored, load, load_labels, load_mask, save
 from falx.images.warp import load_map
 from falx.pet.finding import ScaledPet, find_signature
@@ -25,6 +28,16 @@ from falx.pet.frames import Pet, average_frames, check_pet
 from falx.pet.maps import Place
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics
 from falx.pet.noise import Noise
+from falx.pet.norms import (
+    LIMITS,
+    Expected,
+    HealthyMetrics,
+    SiteNorms,
+    check_fit,
+    conditions_of,
+    expected_maps,
+    place_all,
+)
 from falx.pet.scaling import Scaled
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.pet.steps import (
@@ -39,17 +52,21 @@ __all__ = [
     "NATIVE",
     "AsymmetryFiles",
     "CorrectionFiles",
+    "HealthyFiles",
     "PlaceFiles",
     "PublishedFiles",
     "ScaledFiles",
     "SignatureFiles",
     "asymmetry_stage",
     "correct_stage",
+    "file_digest",
+    "healthy_stage",
     "published_stage",
     "read_pet",
     "read_place",
     "read_scaled",
     "read_scaled_pet",
+    "read_site_norms",
     "signature_stage",
 ]
 
@@ -282,6 +299,8 @@ class ScaledFiles:
         Outputs of :func:`correct_stage`.
     published_scaled, published_metrics
         Outputs of :func:`published_stage`.
+    healthy, healthy_mean, healthy_sd
+        Outputs of :func:`healthy_stage`; without them the shipped norms count.
     """
 
     scaled_template: Path
@@ -290,6 +309,9 @@ class ScaledFiles:
     pet_metrics: Path
     published_scaled: Path
     published_metrics: Path
+    healthy: Path | None = None
+    healthy_mean: Path | None = None
+    healthy_sd: Path | None = None
 
 
 def read_scaled_pet(files: ScaledFiles) -> tuple[ScaledPet, Grid]:
@@ -301,7 +323,121 @@ def read_scaled_pet(files: ScaledFiles) -> tuple[ScaledPet, Grid]:
     noise = None
     if correction.noise.reason is None:
         noise = Noise(load(files.noise), np.array(correction.noise.fwhm_mm))
-    return ScaledPet(scaled, facts, correction, noise, published), grid
+    return ScaledPet(scaled, facts, correction, noise, published, _expected(files, grid)), grid
+
+
+def _expected(files: ScaledFiles, grid: Grid) -> Expected | None:
+    """Read what a site's controls let expect, None where the shipped norms count."""
+    if files.healthy is None or files.healthy_mean is None or files.healthy_sd is None:
+        return None
+    told = read_record(HealthyMetrics, files.healthy)
+    if not told.of_site:
+        return None
+    mean, sd = load(files.healthy_mean), load(files.healthy_sd)
+    require_same("scaled PET", grid, "norms", mean.grid)
+    return Expected(mean.data, sd.data, told.fwhm_mm)
+
+
+@dataclass(frozen=True)
+class HealthyFiles:
+    """Files of :func:`healthy_stage`.
+
+    Parameters
+    ----------
+    norms
+        Input: record of `falx norms`; its maps lie beside it. ``None``: the shipped norms.
+    pet_metrics, asymmetry_metrics
+        Inputs: outputs of :func:`correct_stage` and :func:`asymmetry_stage`.
+    mean, sd
+        Outputs: what the site's controls let expect of this person's index, in template space;
+        zero everywhere for the shipped norms, which are of structures.
+    metrics
+        Output: JSON of :class:`falx.pet.norms.HealthyMetrics`.
+    """
+
+    norms: Path | None
+    pet_metrics: Path
+    asymmetry_metrics: Path
+    mean: Path
+    sd: Path
+    metrics: Path
+
+
+def healthy_stage(
+    files: HealthyFiles,
+    *,
+    age: float | None,
+    sex: float | None,
+    scanner: str | None,
+    tracer: str | None,
+    voxel_mm: float,
+) -> None:
+    """Place a person's structures among healthy people, and say what is expected of each voxel.
+
+    Parameters
+    ----------
+    age, sex
+        Of the person: years; 0 for women and 1 for men.
+    scanner, tracer
+        Model and tracer as the dataset names them.
+    voxel_mm
+        Of the template grid.
+    """
+    pet = read_record(PetMetrics, files.pet_metrics)
+    facts = read_record(AsymmetryMetrics, files.asymmetry_metrics)
+    grid = normalisation_grid(voxel_mm)
+    nothing = np.zeros(grid.shape, np.float32)
+    mean, sd, fwhm_mm = nothing, nothing, FIELD_FWHM_MM
+    given = {"age": age, "sex": sex}
+    with collect_notices() as notices:
+        norms = None if files.norms is None else read_site_norms(files.norms)
+        if norms is not None:
+            check_fit(norms, conditions_of(pet, facts, tracer, voxel_mm), scanner)
+        regional = {name: sides["left"] for name, sides in pet.regional_asymmetry.items()}
+        placed = place_all(pet.uncorrected_asymmetry, regional, norms, given)
+        if norms is not None and norms.maps and files.norms is not None:
+            maps = {role: _norm_map(files.norms, norms, role, grid) for role in norms.maps}
+            with collect_notices():  # told above
+                expected = expected_maps(norms, maps, given, grid)
+            mean, sd, fwhm_mm = expected.mean, expected.sd, expected.fwhm_mm
+    metrics = HealthyMetrics(
+        source=LIMITS if norms is None else norms.source,
+        of_site=norms is not None and bool(norms.maps),
+        fwhm_mm=fwhm_mm,
+        structures=placed,
+        notices=tuple(notices),
+    )
+    whose = f"of {metrics.source}" if metrics.of_site else "not known: zero everywhere"
+    for path, data, what in ((files.mean, mean, "mean"), (files.sd, sd, "standard deviation")):
+        sidecar = {"Description": f"{what} of healthy asymmetry, {whose}", "Units": "1"}
+        save(path, data, grid.affine, sidecar=sidecar)
+    write_json(files.metrics, plain(metrics))
+
+
+def read_site_norms(path: Path) -> SiteNorms:
+    """Read what `falx norms` wrote; its maps are checked against the digests in it."""
+    norms = read_record(SiteNorms, path)
+    for name, digest in norms.maps.values():
+        beside = path.with_name(name)
+        if not beside.is_file() or file_digest(beside) != digest:
+            raise InputError(
+                "a map of the norms is not as falx norms left it",
+                where=name,
+                found="another content" if beside.is_file() else "no such file",
+                do="run falx norms again",
+            )
+    return norms
+
+
+def _norm_map(record: Path, norms: SiteNorms, role: str, grid: Grid) -> npt.NDArray[np.float32]:
+    image = load(record.with_name(norms.maps[role][0]))
+    require_same("template", grid, "map of the norms", image.grid)
+    return np.asarray(image.data, dtype=np.float32)
+
+
+def file_digest(path: Path) -> str:
+    """BLAKE2b digest of a file, hexadecimal."""
+    return hashlib.blake2b(path.read_bytes(), digest_size=32).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """From a PET in template space to its signature, in memory; stages and notebooks take it.
 
 By default the signature is what :mod:`falx.pet.calibrated` finds, the foci that neither noise nor
-healthy asymmetry accounts for; by the method ``threshold`` it is all that passes a threshold. The
+healthy asymmetry accounts for, the mesial temporal structures of a declared side being tested by
+themselves; by the method ``threshold`` it is all that passes a threshold. The
 definition of Mo et al. 2025 stands beside either.
 """
 
@@ -36,8 +37,10 @@ from falx.pet.metrics import (
     PetMetrics,
     SignatureMetrics,
 )
+from falx.pet.named import NamedRegion, named_region
 from falx.pet.noise import Chain, Noise, noise_maps
-from falx.pet.norms import healthy_maps
+from falx.pet.norms import Expected, healthy_maps
+from falx.pet.regions import structure_mask
 from falx.pet.scaling import Scaled, convert
 from falx.pet.settings import SignatureRule
 from falx.pet.signature import (
@@ -50,7 +53,18 @@ from falx.pet.signature import (
     signature_in_both_spaces,
 )
 
-__all__ = ["Foci", "FociSearch", "ScaledPet", "Signature", "find_signature", "null_maps"]
+__all__ = [
+    "Foci",
+    "FociSearch",
+    "ScaledPet",
+    "Signature",
+    "find_signature",
+    "null_maps",
+    "probability_on_t1w",
+]
+
+NAMED = "mesial_temporal"
+"""The structures that are tested by themselves where a side is declared."""
 
 SHARE_DRAWS = 200
 """Draws behind the interval of the false share."""
@@ -72,6 +86,8 @@ class ScaledPet:
     published
         What :func:`falx.pet.steps.published_asymmetry` put on its scale; ``None`` where the
         measured PET is not known.
+    expected
+        Healthy asymmetry of the site's own controls; ``None``: of the shipped table.
     """
 
     scaled: Scaled
@@ -79,6 +95,7 @@ class ScaledPet:
     correction: PetMetrics | None = None
     noise: Noise | None = None
     published: Scaled | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +285,8 @@ class FociSearch:
         self.streams = dict(zip((None, *SIDES), streams[:3], strict=True))
         self.shares_rng = streams[3]
         self.maps, self.index = null_maps(pet, place, settings, streams[4])
-        self.allowed = place.to_template(grey) > settings.gm_floor
+        self.grey_template = place.to_template(grey)
+        self.allowed = self.grey_template > settings.gm_floor
         self.native_index, _ = place.to_native(self.index.index, self.index.valid)
 
     @cached_property
@@ -289,16 +307,31 @@ class FociSearch:
             self.settings,
             side=side,
             rng=self.streams[side],
+            region=None if side is None else self._named(side),
         )
-        native, _ = place.to_native(found.probability, self.index.valid)
+        native = probability_on_t1w(found, side, place, self.index.valid)
+        native = np.where(self.grey.data > self.settings.gm_floor, native, np.float32(0))
         mask = remove_small_clusters(
-            np.asarray((native > 0.5) & (self.grey.data > self.settings.gm_floor)),
+            np.asarray(native > 0.5),
             place.native.voxel_volume_mm3,
             self.settings.minimum_cluster_mm3,
         )
         numbers = numbers_on_t1w(found, mask, place)
         rows = focus_rows(found, numbers, self.native_index, native, place)
         return Foci(found, native, mask, rows)
+
+    def _named(self, side: Side) -> NamedRegion | None:
+        """Mesial temporal structures of the declared side."""
+        labels = self.place.to_template(self.place.labels, how="nearest")
+        found = self.pet.correction
+        return named_region(
+            NAMED.replace("_", " "),
+            side,
+            structure_mask(labels, NAMED, side) & self.allowed,
+            self.grey_template,
+            proportional_chain(self.pet, self.place),
+            0.0 if found is None else found.effective_psf_fwhm_mm,
+        )
 
     @property
     def suggested(self) -> SuggestedSide:
@@ -313,9 +346,7 @@ class FociSearch:
     def metrics(self, foci: Foci, side: Side | None) -> CalibratedMetrics:
         """Numbers of the foci that became the signature."""
         found, maps = foci.found, self.maps
-        shares = false_shares(
-            found, self.index.index, ErrorDraws(maps, found.widened), SHARE_DRAWS, self.shares_rng
-        )
+        shares = false_shares(found, ErrorDraws(maps, found.widened), SHARE_DRAWS, self.shares_rng)
         low, high = np.quantile(shares, [0.025, 0.975]).tolist() if shares.size else (None, None)
         searched = self.allowed & self.index.valid
         noise_sd, healthy_sd = (
@@ -338,6 +369,7 @@ class FociSearch:
             healthy_sd=healthy_sd,
             everywhere=self.everywhere.rows,
             suggested=self.suggested,
+            named=found.named,
         )
 
 
@@ -347,7 +379,8 @@ def null_maps(
     """Draw a patient's maps without a focus, and take the index that they are compared with.
 
     The noise is that of the measured image, sent through the correction and the way to the
-    template that its own asymmetry took; the index is that of the proportional scale.
+    template that its own asymmetry took; the index is that of the proportional scale, beyond the
+    mean of the site's controls where there are norms of them.
     """
     if pet.noise is None:
         raise InputError(
@@ -355,14 +388,38 @@ def null_maps(
             found=None if pet.correction is None else pet.correction.noise.reason,
             do="choose the method threshold, which does not say what is certain",
         )
-    scaled, defined = pet.scaled, pet.scaled.image != 0
-    image = np.where(defined, convert(scaled, "proportional").image, np.float32(0))
-    chain = Chain(place, image * scaled.mean, pet.facts.smoothing_fwhm_mm)
+    chain = proportional_chain(pet, place)
     maps = NullMaps(
         noise_maps(pet.noise, chain, settings.draws, rng),
-        healthy_maps(chain, settings.draws, rng),
+        healthy_maps(chain, settings.draws, rng, expected=pet.expected),
     )
-    return maps, asymmetry_index(image, place.template, defined)
+    index = asymmetry_index(chain.image, place.template, chain.defined)
+    if pet.expected is not None:
+        beyond = np.where(index.valid, index.index - pet.expected.mean, np.float32(0))
+        index = Asymmetry(beyond.astype(np.float32), index.valid)
+    return maps, index
+
+
+def proportional_chain(pet: ScaledPet, place: Place) -> Chain:
+    """Return the steps to the index of the proportional scale."""
+    scaled, defined = pet.scaled, pet.scaled.image != 0
+    image = np.where(defined, convert(scaled, "proportional").image, np.float32(0))
+    return Chain(place, image * scaled.mean, pet.facts.smoothing_fwhm_mm)
+
+
+def probability_on_t1w(
+    found: Calibrated, side: Side | None, place: Place, valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Bring the probability of foci to the T1w grid, shape (X, Y, Z).
+
+    What rests on the named region keeps to its structures there, up to their very edge.
+    """
+    native, _ = place.to_native(found.by_search, valid)
+    if side is None or not found.by_name.any():
+        return native
+    named, _ = place.to_native(found.by_name, found.by_name > 0)
+    inside = structure_mask(place.labels.data, NAMED, side)
+    return np.maximum(native, np.where(inside, named, np.float32(0)))
 
 
 def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:

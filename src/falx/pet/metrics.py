@@ -6,7 +6,7 @@ The method is that of Mo et al. 2025; the records hold what its tables need.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from falx.core.grid import Side
 from falx.core.possible import (
@@ -20,6 +20,7 @@ from falx.pet.decoy import DecoyRate
 from falx.pet.foci import FocusRow
 from falx.pet.lateral import SuggestedSide
 from falx.pet.maps import StructureAsymmetry
+from falx.pet.named import RegionTest
 from falx.pet.signature import PUBLISHED_THRESHOLD, Threshold
 
 __all__ = [
@@ -74,6 +75,8 @@ class PetMetrics:
         Structure to the standard error that the noise gives it.
     noise
         Of the image before the correction.
+    uncorrected_asymmetry
+        Structure to asymmetry of its left side in the PET as measured.
     """
 
     method: str
@@ -85,6 +88,7 @@ class PetMetrics:
     regional_asymmetry_se: Mapping[str, Amount]
     noise: NoiseMetrics
     notices: tuple[str, ...] = ()
+    uncorrected_asymmetry: Mapping[str, AsymmetryIndex] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,8 @@ class CalibratedMetrics:
         Foci sought on both sides, the most certain first.
     suggested
         Side that the image suggests of itself.
+    named
+        Test of the mesial temporal structures of the declared side; ``None`` without one.
     """
 
     level: Probability
@@ -215,6 +221,7 @@ class CalibratedMetrics:
     healthy_sd: Amount
     everywhere: tuple[FocusRow, ...]
     suggested: SuggestedSide
+    named: RegionTest | None = None
 
 
 @dataclass(frozen=True)

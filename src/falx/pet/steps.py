@@ -35,6 +35,7 @@ from falx.pet.receive_field import receive_field
 from falx.pet.regions import grey_regions, regional_asymmetry
 from falx.pet.scaling import Scaled
 from falx.pet.settings import Correction, TemplateSettings
+from falx.pet.uncorrected import uncorrected_asymmetry
 
 __all__ = [
     "PET",
@@ -113,6 +114,9 @@ def correct_measured(
         regional_asymmetry=regional_asymmetry(result.activities, spread),
         regional_asymmetry_se=errors,
         noise=_noise_metrics(after, observed, noise, spread, reason),
+        uncorrected_asymmetry=uncorrected_asymmetry(
+            measured.image, np.linalg.inv(to_t1), tissues.structures, threads=threads
+        ),
     )
     return CorrectedPet(Image(result.image, to_t1 @ grid.affine), after, metrics)
 

@@ -9,7 +9,7 @@ from falx.report.page import Block, Details, Section, Table, Text
 
 __all__ = ["SHOWN", "people_section"]
 
-SHOWN = 40
+SHOWN = 12
 """Longer tables are folded away; who is not included stays in sight."""
 
 HEADER = ("person", "in the group", "participant level", "step", "reason")

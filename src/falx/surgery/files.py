@@ -66,6 +66,8 @@ class AblationFiles:
         Input: binary mask on any grid, in the space of the image it was drawn on.
     second_ablation
         Input: another rater's mask, optional; only its overlap with the first is measured.
+    repeat_ablation
+        Input: the same rater's mask drawn again, optional, for the same.
     matrix
         Input: JSON of the coregistration, pre-operative mm → post-operative mm; needed for
         a mask drawn on the post-operative image.
@@ -73,7 +75,7 @@ class AblationFiles:
         Input: label volume on the pre-operative T1w grid.
     to_native
         Input: coordinate map, template grid → T1w mm.
-    signature_native, published_native, signature_metrics
+    signature_native, probability_native, published_native, signature_metrics
         Inputs: outputs of the signature stage; the side of the focus is taken from them.
     scaled, scaled_metrics
         Inputs: modality to the outputs of its asymmetry stage; that of ``pet`` is needed.
@@ -89,6 +91,7 @@ class AblationFiles:
     structures: Path
     to_native: Path
     signature_native: Path
+    probability_native: Path
     published_native: Path
     signature_metrics: Path
     scaled: Mapping[str, Path]
@@ -99,6 +102,7 @@ class AblationFiles:
     ablation_template: Path
     metrics: Path
     second_ablation: Path | None = None
+    repeat_ablation: Path | None = None
     matrix: Path | None = None
 
 
@@ -107,6 +111,7 @@ def ablation_stage(
     *,
     drawn_on: str | None,
     second_drawn_on: str | None,
+    repeat_drawn_on: str | None = None,
     threads: int = 1,
 ) -> None:
     """Ablative rate, and the asymmetry inside the ablation.
@@ -115,18 +120,20 @@ def ablation_stage(
     ----------
     drawn_on
         Session of the T1w on which the mask was drawn: ``"postop"``, else the pre-operative.
-    second_drawn_on
-        The same for the other rater's mask.
+    second_drawn_on, repeat_drawn_on
+        The same for the other rater's mask, and for that drawn again.
     """
     with collect_notices() as notices:
         labels = load_labels(files.structures)
         drawn = _drawn(files.ablation, files.matrix, drawn_on, labels.grid, threads)
-        agreement = None
-        if files.second_ablation is not None:
-            other = _drawn(
-                files.second_ablation, files.matrix, second_drawn_on, labels.grid, threads
+        agreement = {
+            name: dice(drawn.native, _drawn(path, files.matrix, on, labels.grid, threads).native)
+            for name, path, on in (
+                ("raters", files.second_ablation, second_drawn_on),
+                ("repeat", files.repeat_ablation, repeat_drawn_on),
             )
-            agreement = dice(drawn.native, other.native)
+            if path is not None
+        }
         of = read_record(SignatureMetrics, files.signature_metrics)
         side = of.side
         _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
@@ -134,11 +141,14 @@ def ablation_stage(
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
         check_side(template, grid, side, where=files.ablation.name)
         asymmetry = _asymmetry_inside(files, template)
+        chance = None
+        if of.definition.method == "calibrated":
+            chance = load(files.probability_native)
         rates = {
-            name: structure_rates(load_mask(path), drawn.native, labels, side)
-            for name, path in (
-                ("default", files.signature_native),
-                ("published", files.published_native),
+            name: structure_rates(load_mask(path), drawn.native, labels, side, probability=of_mask)
+            for name, path, of_mask in (
+                ("default", files.signature_native, chance),
+                ("published", files.published_native, None),
             )
         }
     what = {"SpatialReference": NATIVE, "Type": "Lesion"}
@@ -151,7 +161,8 @@ def ablation_stage(
         rates=rates,
         shares=ablated_shares(drawn.native, labels, side),
         asymmetry=asymmetry,
-        dice_raters=agreement,
+        dice_raters=agreement.get("raters"),
+        dice_repeat=agreement.get("repeat"),
         notices=tuple(notices),
     )
     write_json(files.metrics, plain(found))
@@ -265,7 +276,6 @@ def _intervals(
     return rate_intervals(
         foci,
         ErrorDraws(search.maps, foci.found.widened),
-        search.native_index,
         place,
         ablated,
         {name: mask & allowed for name, mask in structures.items()},

@@ -75,6 +75,8 @@ class AblationMetrics:
         ``"pet"``, ``"flair"`` and ``"gm"``, as far as there, to the asymmetry inside.
     dice_raters
         Overlap with a second rater's mask; ``None`` without one.
+    dice_repeat
+        Overlap with the mask that the same rater drew again; ``None`` without one.
     """
 
     side: Side
@@ -85,6 +87,7 @@ class AblationMetrics:
     asymmetry: Mapping[str, InsideAsymmetry]
     dice_raters: Share | None
     notices: tuple[str, ...] = ()
+    dice_repeat: Share | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
+from falx.anatomy.structures.pieces import apart
 from falx.anatomy.structures.trust import doubts_of, gather, lowered
 from falx.anatomy.structures.warp import fit_structure_warp
 from falx.core.grid import Grid
@@ -78,6 +79,15 @@ class Structures:
     doubts: Mapping[int, tuple[Check, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Of n voxels the most probable structure and its probability; of each structure its mass."""
+
+    structure: npt.NDArray[np.int64]
+    certainty: Floats
+    mass: npt.NDArray[np.float64]
+
+
 def segment_structures(
     segmentation: Segmentation, priors: StructurePriors, *, threads: int = 1
 ) -> Structures:
@@ -125,16 +135,44 @@ def _labelled(
         nodes = np.ascontiguousarray(to_template.coordinates_mm, dtype=np.float32)
         mixture = _fit_groups(values, voxels, to_node, nodes, table, segmentation.fit.mixture)
         evidence = class_evidence(mixture, values)
-        found, certainty, mass = label_voxels(voxels, to_node, nodes, table, evidence)
+        place = (to_node, nodes, table)
+        anywhere = np.zeros(len(voxels), dtype=np.int64)
+        most, certainty, mass = label_voxels(voxels, *place, evidence, anywhere)
+        first = _Found(most, certainty, mass.sum(axis=0))
+        found = _in_one_piece(first, voxels, place, evidence, grid, priors.ids)
     labels = np.zeros(grid.shape, dtype=np.int32)
     ids = np.array([*priors.ids, 0], dtype=np.int32)
-    named = ids[found]
+    named = ids[found.structure]
     missing = named == 0
     right = to_template.at(voxels[missing] @ grid.affine[:3, :3].T + grid.affine[:3, 3])[:, 0] > 0
     named[missing] = np.array(UNLABELLED)[right.astype(int), evidence[missing, :3].argmax(axis=1)]
     labels[brain] = named
     labels = _widened_ventricles(labels, grid, to_template, priors)
-    return _summary(labels, found, certainty, mass.sum(axis=0), grid, priors), mixture
+    return _summary(labels, found, grid, priors), mixture
+
+
+def _in_one_piece(
+    first: _Found,
+    voxels: npt.NDArray[np.int32],
+    place: tuple[npt.NDArray[np.float64], Floats, PriorTable],
+    evidence: Floats,
+    grid: Grid,
+    ids: tuple[int, ...],
+) -> _Found:
+    """Give what lies apart from its structure to the next most probable one."""
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    labels[tuple(voxels.T)] = np.array([*ids, 0], dtype=np.int32)[first.structure]
+    near, barred = apart(labels, grid.voxel_sizes_mm)
+    again = np.flatnonzero(near[tuple(voxels.T)])
+    chosen, seen = np.ascontiguousarray(voxels[again]), np.ascontiguousarray(evidence[again])
+    bits = np.zeros(len(again), dtype=np.int64)
+    _, _, before = label_voxels(chosen, *place, seen, bits)
+    for structure, where in barred.items():
+        bits |= where[tuple(chosen.T)].astype(np.int64) << ids.index(structure)
+    structures, certainties, after = label_voxels(chosen, *place, seen, bits)
+    most, certain = first.structure.copy(), first.certainty.copy()
+    most[again], certain[again] = structures, certainties
+    return _Found(most, certain, first.mass - before.sum(axis=0) + after.sum(axis=0))
 
 
 def _mirrored(structures: Structures) -> Structures:
@@ -211,19 +249,12 @@ def _widened_ventricles(
     return result
 
 
-def _summary(
-    labels: Labels,
-    found: npt.NDArray[np.int64],
-    certainty: Floats,
-    mass: npt.NDArray[np.float64],
-    grid: Grid,
-    priors: StructurePriors,
-) -> Structures:
+def _summary(labels: Labels, found: _Found, grid: Grid, priors: StructurePriors) -> Structures:
     n = len(priors.ids)
-    counts = np.bincount(found, minlength=n + 1)[:n]
-    certain = np.bincount(found, weights=certainty, minlength=n + 1)[:n]
-    overlap = 2.0 * certain / np.maximum(counts + mass, 1e-9)
-    volumes = mass * grid.voxel_volume_mm3
+    counts = np.bincount(found.structure, minlength=n + 1)[:n]
+    certain = np.bincount(found.structure, weights=found.certainty, minlength=n + 1)[:n]
+    overlap = 2.0 * certain / np.maximum(counts + found.mass, 1e-9)
+    volumes = found.mass * grid.voxel_volume_mm3
     return Structures(
         labels,
         dict(zip(priors.ids, volumes.tolist(), strict=True)),

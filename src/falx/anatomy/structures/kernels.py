@@ -109,10 +109,11 @@ def prior_of_groups(voxels, to_node, field, table, n_groups):  # type: ignore[no
 
 
 @numba.njit(cache=True, parallel=True)
-def label_voxels(voxels, to_node, field, table, evidence):  # type: ignore[no-untyped-def]
+def label_voxels(voxels, to_node, field, table, evidence, barred):  # type: ignore[no-untyped-def]
     """Most probable structure, its probability, and the probability mass of each, by chunk.
 
-    A voxel that no prior reaches gets the number of structures as its label.
+    A voxel that no prior reaches gets the number of structures as its label. Bit g of `barred`
+    (n,) excludes structure g from a voxel.
     """
     probabilities, offsets, shapes, corners, to_grid, floors, middle, groups = table
     n, n_structures = voxels.shape[0], groups.shape[0]
@@ -128,7 +129,7 @@ def label_voxels(voxels, to_node, field, table, evidence):  # type: ignore[no-un
             total, most = 0.0, 0.0
             for g in range(n_structures):
                 value = _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
-                joint[g] = value * evidence[s, groups[g]]
+                joint[g] = 0.0 if (barred[s] >> g) & 1 else value * evidence[s, groups[g]]
                 total += joint[g]
                 if joint[g] > most:
                     most = joint[g]

@@ -25,8 +25,6 @@ Welch 1938, Biometrika 29:350.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,24 +33,22 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError, check_range
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
 from falx.maps.inference.clusters import cluster_maxima
+from falx.maps.inference.rearrangements import PermutationPlan, permuted_rows
 from falx.maps.inference.tfce import tfce
+from falx.maps.inference.true_discoveries import TrueDiscoveries, calibrated, least_ratio
 from falx.maps.linear import check_data
 from falx.maps.unequal import StudentisedForm, studentised_form
 
 __all__ = [
     "MaximaNull",
-    "PermutationPlan",
     "SpatialStatistics",
     "moving_nuisance",
     "permutation_null",
-    "permutation_plan",
-    "permuted_rows",
     "permuted_t",
-    "sign_plan",
+    "spatial_null",
     "studentised_t",
     "unit_residuals",
 ]
@@ -60,57 +56,12 @@ __all__ = [
 TIE = 1e-5
 """A null maximum this close below the observed value counts as reaching it (rounding)."""
 
-LEAST_DISTINCT = 20
-"""Fewer rearrangements that differ in |t| leave no P of 5 %."""
-
 FLOOR = np.float32(1e-7)
 """Part of the weighted sum of squares that is added to that of the residuals (rounding)."""
 
 _VOXELS = 1024
 _PERMUTATIONS = 128
 _MAPS = 16
-
-
-@dataclass(frozen=True, eq=False)
-class PermutationPlan:
-    """Rearrangements of the images, the first being the identity.
-
-    Parameters
-    ----------
-    orders
-        Shape (N, n): row k gives, for every place, the image that is put there.
-    exhaustive
-        Whether these are all distinct rearrangements.
-    signs
-        Shape (N, n): the sign that every image takes, where signs are flipped and nothing is
-        put elsewhere; None where images are permuted.
-    """
-
-    orders: npt.NDArray[np.int64]
-    exhaustive: bool
-    signs: npt.NDArray[np.int8] | None = None
-
-    def __len__(self) -> int:
-        return len(self.orders)
-
-    def rows(
-        self, columns: npt.NDArray[np.float64], chosen: slice = slice(None)
-    ) -> npt.NDArray[np.float64]:
-        """Columns of shape (n, k) rearranged the inverse way, as rows: (k, N, n)."""
-        if self.signs is None:
-            return permuted_rows(columns, self.orders[chosen])
-        return np.asarray(columns.T[:, None, :] * self.signs[chosen])
-
-    def error(self, p: float) -> float:
-        """Monte-Carlo error of a permutation p, sqrt(p (1 - p) / N); 0 where nothing was drawn.
-
-        Examples
-        --------
-        >>> drawn = PermutationPlan(np.zeros((5000, 4), np.int64), exhaustive=False)
-        >>> round(drawn.error(0.05), 4)
-        0.0031
-        """
-        return 0.0 if self.exhaustive else math.sqrt(p * (1.0 - p) / len(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +76,15 @@ class SpatialStatistics:
         Cluster-forming thresholds of |t|.
     enhance
         Whether the maximum of TFCE is recorded.
+    tails
+        Shape (bins,): :func:`falx.maps.inference.true_discoveries.tail_table` of the statistic,
+        where true discoveries are to be bounded.
     """
 
     neighbours: npt.NDArray[np.int32]
     thresholds: tuple[float, ...] = ()
     enhance: bool = False
+    tails: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +99,8 @@ class MaximaNull:
         Shape (N, thresholds): largest cluster in voxels, heaviest in t above threshold.
     tfce
         Shape (N,): largest TFCE, or None.
+    ratios
+        Shape (N,): what bounds true discoveries in maps of so many `voxels`, or None.
     """
 
     t: npt.NDArray[np.float64]
@@ -151,6 +108,12 @@ class MaximaNull:
     mass: npt.NDArray[np.float64]
     tfce: npt.NDArray[np.float64] | None
     plan: PermutationPlan
+    ratios: npt.NDArray[np.float64] | None = None
+    voxels: int = 0
+
+    def discoveries(self, alpha: float) -> TrueDiscoveries | None:
+        """Return what bounds true discoveries with a confidence of 1 - alpha."""
+        return None if self.ratios is None else calibrated(self.ratios, self.voxels, alpha)
 
     @staticmethod
     def p_value(observed: npt.ArrayLike, null: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -166,114 +129,11 @@ class MaximaNull:
         return np.asarray((len(null) - reached) / len(null))
 
 
-def permutation_plan(
-    n_images: int,
-    n_permutations: int,
-    rng: np.random.Generator,
-    *,
-    labels: npt.ArrayLike | None = None,
-    blocks: Sequence[str] | None = None,
-) -> PermutationPlan:
-    """Draw permutations, or list all of them where there are no more than asked for.
-
-    Parameters
-    ----------
-    labels
-        Shape (n,): images with equal labels are interchangeable, so that only relabelings
-        count. Give it for a comparison of two groups without covariates.
-    blocks
-        Block of every image; images then change places within their block only.
-
-    Examples
-    --------
-    >>> plan = permutation_plan(4, 100, np.random.default_rng(0), labels=[1, 1, 0, 0])
-    >>> len(plan), plan.exhaustive
-    (6, True)
-    """
-    check_range("number of permutations", n_permutations, 1, 10_000_000)
-    if blocks is not None:
-        return _within_blocks(np.asarray(blocks), n_permutations, rng)
-    if labels is None:
-        n_distinct = math.factorial(n_images) if n_images <= 12 else math.inf
-        if n_distinct <= n_permutations:
-            return PermutationPlan(np.array(list(itertools.permutations(range(n_images)))), True)
-    else:
-        marked = np.asarray(labels) == np.asarray(labels)[0]
-        if math.comb(n_images, int(marked.sum())) <= n_permutations:
-            return PermutationPlan(_relabelings(marked), True)
-    orders = np.stack([rng.permutation(n_images) for _ in range(n_permutations)])
-    orders[0] = np.arange(n_images)
-    return PermutationPlan(orders, False)
-
-
-def _within_blocks(
-    blocks: npt.NDArray[np.str_], n_permutations: int, rng: np.random.Generator
-) -> PermutationPlan:
-    """Draw permutations within blocks; a few that are drawn twice do no harm."""
-    places = [np.flatnonzero(blocks == name) for name in np.unique(blocks)]
-    _check_enough(math.prod(min(math.factorial(min(len(at), 12)), 10**6) for at in places))
-    orders = np.tile(np.arange(len(blocks)), (n_permutations, 1))
-    for order in orders[1:]:
-        for at in places:
-            order[at] = rng.permutation(at)
-    return PermutationPlan(orders, False)
-
-
-def sign_plan(
-    n_images: int,
-    n_permutations: int,
-    rng: np.random.Generator,
-    *,
-    blocks: Sequence[str] | None = None,
-) -> PermutationPlan:
-    """Draw flips of signs, or list all of them where there are no more than asked for.
-
-    Parameters
-    ----------
-    blocks
-        Block of every image; the images of a block, which depend on each other, take one sign.
-
-    Examples
-    --------
-    >>> plan = sign_plan(6, 100, np.random.default_rng(0))
-    >>> len(plan), plan.exhaustive
-    (64, True)
-    """
-    check_range("number of permutations", n_permutations, 1, 10_000_000)
-    owner = np.arange(n_images)
-    if blocks is not None:
-        owner = np.unique(np.asarray(blocks), return_inverse=True)[1]
-    free = int(owner.max()) + 1
-    if blocks is not None:
-        _check_enough(2 ** min(free - 1, 60))
-    exhaustive = 2 ** min(free, 60) <= n_permutations
-    if exhaustive:
-        bits = np.arange(2**free)[:, None] >> np.arange(free) & 1
-    else:
-        bits = rng.integers(0, 2, (n_permutations, free))
-        bits[0] = 0
-    signs = (1 - 2 * bits[:, owner]).astype(np.int8)
-    orders = np.tile(np.arange(n_images), (len(signs), 1))
-    return PermutationPlan(orders, exhaustive, signs)
-
-
-def _check_enough(distinct: int) -> None:
-    """Raise where no P could fall below 5 %."""
-    if distinct < LEAST_DISTINCT:
-        raise InputError(
-            "there are too few rearrangements for any P below 5 %",
-            found=f"{distinct} that give another statistic",
-            do="compare more people; a site belongs among the covariates (groups.columns), "
-            "not among the blocks",
-        )
-
-
 def permutation_null(
     data: npt.NDArray[np.floating],
     design: Design,
     contrast: npt.NDArray[np.floating],
     plan: PermutationPlan,
-    *,
     spatial: SpatialStatistics | None = None,
     groups: Sequence[str] | None = None,
     threads: int = 1,
@@ -298,7 +158,7 @@ def permutation_null(
         if spatial is None:
             t = _max_studentised(unit, form, plan, threads)
             return MaximaNull(t, np.empty((len(plan), 0)), np.empty((len(plan), 0)), None, plan)
-        return _spatial_null(partial(studentised_t, unit, form, plan), plan, spatial, threads)
+        return spatial_null(partial(studentised_t, unit, form, plan), plan, spatial, threads)
     moving = moving_nuisance(parts.nuisance)
     if spatial is None:
         r2 = _max_r2(unit, parts.effect, moving, plan.orders, threads)
@@ -308,21 +168,7 @@ def permutation_null(
     def maps(chosen: slice) -> npt.NDArray[np.float64]:
         return permuted_t(unit, parts, moving, plan.orders[chosen])
 
-    return _spatial_null(maps, plan, spatial, threads)
-
-
-def _relabelings(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Every way to choose the marked images, the given one first."""
-    n, ones, zeros = len(marked), np.flatnonzero(marked), np.flatnonzero(~marked)
-    orders = []
-    for chosen in itertools.combinations(range(n), len(ones)):
-        order = np.empty(n, np.int64)
-        order[ones] = chosen
-        order[zeros] = np.setdiff1d(np.arange(n), chosen)
-        orders.append(order)
-    first = next(i for i, order in enumerate(orders) if np.array_equal(order, np.arange(n)))
-    orders.insert(0, orders.pop(first))
-    return np.array(orders)
+    return spatial_null(maps, plan, spatial, threads)
 
 
 def moving_nuisance(q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -347,14 +193,6 @@ def unit_residuals(
         rest = rest - nuisance @ (nuisance.T @ rest)
         unit[:, block] = rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300)
     return unit
-
-
-def permuted_rows(
-    columns: npt.NDArray[np.float64], orders: npt.NDArray[np.integer]
-) -> npt.NDArray[np.float64]:
-    """Columns of shape (n, k) permuted the inverse way, as rows: (k, N, n)."""
-    inverse = np.argsort(orders, axis=1)
-    return np.ascontiguousarray(np.moveaxis(columns[inverse], 2, 0))
 
 
 def _columns(
@@ -521,14 +359,14 @@ def _square_studentised(product, effect, taken, squares):  # type: ignore[no-unt
             first[v] = x * x / (rest[v] - b * last[v] * last[v] + FLOOR * kept[v])
 
 
-def _spatial_null(
+def spatial_null(
     maps: Callable[[slice], npt.NDArray[np.float64]],
     plan: PermutationPlan,
     spatial: SpatialStatistics,
     threads: int,
 ) -> MaximaNull:
-    """Whole maps of t, a few at a time, with what is asked of their clusters."""
-    t_max, enhanced = np.empty(len(plan)), np.zeros(len(plan))
+    """Record what is asked of whole maps, shape (N, V) from `maps`, a few at a time."""
+    t_max, enhanced, ratios = np.empty(len(plan)), np.zeros(len(plan)), np.zeros(len(plan))
     extent = np.zeros((len(plan), len(spatial.thresholds)))
     mass = np.zeros_like(extent)
 
@@ -539,7 +377,17 @@ def _spatial_null(
                 extent[k, j], mass[k, j] = cluster_maxima(t, spatial.neighbours, threshold)
             if spatial.enhance:
                 enhanced[k] = np.abs(tfce(t, spatial.neighbours)).max()
+            if spatial.tails is not None:
+                ratios[k] = least_ratio(t, spatial.tails)
 
     with blas_threads(1):
         over_blocks(scan, len(plan), block=_MAPS, threads=threads)
-    return MaximaNull(t_max, extent, mass, enhanced if spatial.enhance else None, plan)
+    return MaximaNull(
+        t_max,
+        extent,
+        mass,
+        enhanced if spatial.enhance else None,
+        plan,
+        None if spatial.tails is None else ratios,
+        len(spatial.neighbours),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,9 +19,13 @@ from falx.studies.outcome.columns import NUMBERS, Columns
 from falx.studies.outcome.patient import PatientNumbers
 from falx.studies.outcome.rates import RateCurves, gather_curves
 
-__all__ = ["Cohort", "join_cohort", "published_cohort"]
+__all__ = ["PUBLISHED", "Cohort", "join_cohort", "published_cohort"]
 
 TABLE = "participants.tsv"
+
+NOT_EXCLUDED = ("", "no", "n", "false", "0", "included")
+EXCLUDED = ("yes", "y", "true", "1", "excluded")
+"""Entries of the column of exclusions; any other text is the reason for one."""
 
 OTHER_NAMES: Mapping[str, str] = {
     "hippocampus_mm3": "hippocampus_ipsi_mm3",
@@ -30,6 +34,9 @@ OTHER_NAMES: Mapping[str, str] = {
 """Number of the study to its name in a participant's record, where the two differ."""
 
 COLUMNS = columns_of(Columns)
+
+PUBLISHED = Definition("threshold", "none", "z5", PUBLISHED_AI_THRESHOLD)
+"""Of the rates that the scripts of Mo 2025 make, which every patient has beside the run's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +59,8 @@ class Cohort:
         Ablative rates by threshold, by rule; absent where only the rates are known.
     definition
         By which rule the signatures and their rates were made; ``None`` where it is not stated.
+    further
+        Cells of every other column of ``participants.tsv`` by header, (n,), missing as ``None``.
     """
 
     subjects: tuple[str, ...]
@@ -61,10 +70,17 @@ class Cohort:
     excluded: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, RateCurves] = field(default_factory=dict)
     definition: Definition | None = None
+    further: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
     def has(self, *names: str) -> bool:
         """Whether every named column exists with at least one number."""
         return all(n in self.values and bool(np.isfinite(self.values[n]).any()) for n in names)
+
+    def definition_of(self, name: str) -> Definition | None:
+        """By which rule a rate was made; ``None`` for what is no rate, or where it is not said."""
+        if name.startswith("rate_"):
+            return PUBLISHED if name.endswith("_published") else self.definition
+        return None
 
     def complete(self, *names: str) -> Bools:
         """Mask of patients with a number in every named column."""
@@ -83,7 +99,7 @@ def published_cohort() -> Cohort:
         patients.seizure_free == 1,
         values,
         MO2025_SOURCE,
-        definition=Definition("threshold", "none", "z5", PUBLISHED_AI_THRESHOLD),
+        definition=PUBLISHED,
     )
 
 
@@ -95,6 +111,7 @@ def join_cohort(
     columns: Columns | None = None,
     outcome_coding: str = "auto",
     ilae_seizure_free: int = 1,
+    least_follow_up_months: float = 12,
 ) -> Cohort:
     """Join the patients' numbers with ``participants.tsv``.
 
@@ -110,6 +127,8 @@ def join_cohort(
         Headers that this table uses where they are not the usual ones.
     outcome_coding, ilae_seizure_free
         See :func:`falx.studies.outcome.coding.read_outcomes`.
+    least_follow_up_months
+        Who is known to have been followed for less is left out.
 
     Raises
     ------
@@ -119,7 +138,7 @@ def join_cohort(
     """
     headers = _headers(participants, columns or Columns())
     against = {
-        s: _reason_against(patients[s], s, participants.rows, headers["outcome"])
+        s: _reason_against(patients[s], s, participants.rows, headers, least_follow_up_months)
         for s in sorted(patients)
     }
     left_out = {**(excluded or {}), **{s: reason for s, reason in against.items() if reason}}
@@ -134,16 +153,35 @@ def join_cohort(
     for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
     found = [_measured(p) | _clinical(participants.rows[s], headers, s) for s, p in kept.items()]
-    names = sorted({name for row in found for name in row})
     return Cohort(
         tuple(kept),
         np.array([outcomes[s] for s in kept]),
-        {n: np.array([row.get(n, math.nan) for row in found]) for n in names},
+        _by_name(found),
         f"{len(kept)} patients of this dataset",
         left_out,
         gather_curves(list(kept.values())),
         _one_definition(kept),
+        _further(participants, kept, headers.values()),
     )
+
+
+def _by_name(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
+    """Columns of the patients' numbers, missing as NaN."""
+    names = sorted({name for row in rows for name in row})
+    return {n: np.array([row.get(n, math.nan) for row in rows]) for n in names}
+
+
+def _further(
+    participants: Participants, subjects: Iterable[str], read: Iterable[str]
+) -> dict[str, tuple[str | None, ...]]:
+    """Cells of every column that is not read for another purpose."""
+    known = {*read, "participant_id"}
+    kept = tuple(subjects)
+    return {
+        header: tuple(participants.rows[s].get(header) for s in kept)
+        for header in participants.columns
+        if header not in known
+    }
 
 
 def _one_definition(patients: Mapping[str, PatientNumbers]) -> Definition | None:
@@ -186,13 +224,27 @@ def _headers(participants: Participants, chosen: Columns) -> dict[str, str]:
 
 
 def _reason_against(
-    patient: PatientNumbers, subject: str, rows: Mapping[str, Mapping[str, str]], header: str
+    patient: PatientNumbers,
+    subject: str,
+    rows: Mapping[str, Mapping[str, str]],
+    headers: Mapping[str, str],
+    least_months: float,
 ) -> str:
     if patient.failed_checks:
         return f"quality check failed: {', '.join(patient.failed_checks)}"
     if subject not in rows:
         return f"not in {TABLE}"
-    return "" if header in rows[subject] else f"no entry under {header} yet"
+    cells = rows[subject]
+    excluded = cells.get(headers.get("exclude", ""), "no").strip()
+    if excluded.casefold() not in NOT_EXCLUDED:
+        told = "" if excluded.casefold() in EXCLUDED else f": {excluded}"
+        return f"excluded in {TABLE}{told}"
+    if headers["outcome"] not in cells:
+        return f"no entry under {headers['outcome']} yet"
+    months = _number(COLUMNS["follow_up"], cells.get(headers.get("follow_up", ""), ""))
+    if months < least_months:
+        return f"followed for {months:g} months, fewer than {least_months:g}"
+    return ""
 
 
 def _check_outcomes(outcomes: Mapping[str, bool], n_measured: int) -> None:
@@ -252,5 +304,12 @@ def _number(column: Column, text: str) -> float:
 def _measured(patient: PatientNumbers) -> dict[str, float]:
     values = dict(patient.values)
     values |= {name: values[other] for name, other in OTHER_NAMES.items() if other in values}
+    ablated = values.get("ablation_mm3")
+    wholes = {
+        "ablation_per_tiv": values.get("tiv_mm3", 0.0),
+        "ablation_per_volume": sum(values.get(n, math.nan) for n in OTHER_NAMES),
+    }
+    if ablated is not None:
+        values |= {name: ablated / whole for name, whole in wholes.items() if whole > 0}
     side = patient.side
     return values | ({} if side is None else {"left_side": float(side == "left")})

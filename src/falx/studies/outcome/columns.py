@@ -48,6 +48,15 @@ class Columns:
         "implantation of depth electrodes", "seeg", "ieeg", kind="number", values=YES_NO
     )
 
+    follow_up: str | None = column(
+        "follow-up after surgery in months",
+        "follow_up_months", "follow_up", "followup_months", "followup", "fu_months",
+        kind="number",
+    )  # fmt: skip
+    exclude: str | None = column(
+        "exclusion from the group: yes, no, or the reason", "exclude", "excluded", "exclusion"
+    )
+
     def __post_init__(self) -> None:
         check_settings(self)
 
@@ -59,5 +68,6 @@ NUMBERS: Mapping[str, str] = {
     "onset": "onset_years",
     "duration": "duration_years",
     "seeg": "seeg",
+    "follow_up": "follow_up_months",
 }
 """Column to the name of its number in a cohort; a side counts as 1 where it is the left."""

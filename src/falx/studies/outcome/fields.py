@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from falx.report.page import Table
 
-__all__ = ["Field", "page_lines", "page_table", "rows_of"]
+__all__ = ["Field", "bound", "page_lines", "page_table", "percent", "rows_of", "span"]
 
 T = TypeVar("T")
 
@@ -70,3 +71,40 @@ def page_lines(fields: Sequence[Field[T]], result: T) -> Table:
         if field.heading is not None
     ]
     return Table(["", "value", "95 % interval", "how"], rows)
+
+
+def span(
+    low: float | None,
+    high: float | None,
+    digits: str = ".3f",
+    *,
+    factor: float = 1,
+    unit: str = "",
+) -> str | None:
+    """Return an interval as text, times a factor, ``None`` where it is not known.
+
+    Examples
+    --------
+    >>> span(0.25, 0.5), span(None, 0.5)
+    ('0.250 to 0.500', None)
+    """
+    if low is None or high is None:
+        return None
+    told = f"{bound(factor * low, digits)} to {bound(factor * high, digits)}"
+    return f"{told} {unit}" if unit else told
+
+
+def bound(value: float, digits: str) -> str:
+    """Return a limit as text; one that the data do not set is said in words."""
+    return f"{value:{digits}}" if math.isfinite(value) else "no limit"
+
+
+def percent(value: float | None) -> str | None:
+    """Return a share as text with its unit.
+
+    Examples
+    --------
+    >>> percent(0.7536), percent(None)
+    ('75.4 %', None)
+    """
+    return None if value is None else f"{100 * value:.1f} %"

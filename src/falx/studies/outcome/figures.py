@@ -19,7 +19,8 @@ from falx.clinical.roc.decision import DecisionCurve
 from falx.core.checks import Bools, Floats
 from falx.report.figures import BLUE, CYAN, GREY, INK, ORANGE, new_figure, png
 from falx.report.page import Figure
-from falx.studies.outcome.labels import label, p_text
+from falx.studies.outcome.labels import label, p_text, shown_in
+from falx.studies.outcome.score_model import Prognoses, Validated
 
 __all__ = [
     "bar_figure",
@@ -27,10 +28,13 @@ __all__ = [
     "decision_figure",
     "dependence_figure",
     "forest_figure",
+    "increment_figure",
     "prediction_figure",
+    "prognosis_figure",
     "roc_figure",
     "shapley_figure",
     "spline_figure",
+    "validation_figure",
 ]
 
 FREE, NOT_FREE = CYAN, ORANGE
@@ -54,7 +58,8 @@ def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str 
     figure = new_figure(2.8 * len(groups), 3.6)
     axes = np.atleast_1d(figure.subplots(1, len(groups)))
     for axis, (name, values, free, test) in zip(axes, groups, strict=True):
-        parts = [values[~free], values[free]]
+        factor, mark = shown_in(name)
+        parts = [factor * values[~free], factor * values[free]]
         boxes = axis.boxplot(parts, widths=0.5, showfliers=False, patch_artist=True)
         for place, (box, part) in enumerate(zip(boxes["boxes"], parts, strict=True), start=1):
             colour = (NOT_FREE, FREE)[place - 1]
@@ -67,7 +72,7 @@ def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str 
         axis.set_xticks([1, 2], ["not seizure\nfree", "seizure\nfree"])
         axis.set_title(label(name), fontsize=9.5)
         axis.set_xlabel(p_text(test.p), fontsize=9)
-        axis.set_ylabel(unit, fontsize=9)
+        axis.set_ylabel(f"{unit} ({mark})" if mark else unit, fontsize=9)
         _clean(axis)
     told = [_group_sentence(name, test) for name, _, _, test in groups]
     lead = "Dots are patients, boxes quartiles; P by Welch's test."
@@ -77,7 +82,12 @@ def box_figure(groups: Sequence[tuple[str, Floats, Bools, TTest]], *, unit: str 
 def _group_sentence(name: str, test: TTest) -> str:
     clear = test.ci_low > 0 or test.ci_high < 0
     side = "higher" if test.difference > 0 else "lower"
-    numbers = f"difference {test.difference:.3g}, 95 % {test.ci_low:.3g} to {test.ci_high:.3g}"
+    factor, mark = shown_in(name)
+    numbers = (
+        f"difference {factor * test.difference:.3g}"
+        f"{' percentage points' if mark else ''}, 95 % {factor * test.ci_low:.3g} to "
+        f"{factor * test.ci_high:.3g}"
+    )
     if clear:
         return f"The {label(name)} is {side} in patients who were not seizure free ({numbers})."
     return f"The {label(name)} does not differ demonstrably between the outcomes ({numbers})."
@@ -155,23 +165,28 @@ def spline_figure(
         color=INK,
         lw=0.7,
         ls=":",
-        label=f"reference value (median) {curve.reference:.4g}",
+        label=f"reference value (median) {_at(curve.reference, unit)}",
     )
     for turn in turns:
-        axis.axvline(turn.x, color=NOT_FREE, lw=1.2, label=f"{turn.kind} at {turn.x:.4g}")
+        axis.axvline(turn.x, color=NOT_FREE, lw=1.2, label=f"{turn.kind} at {_at(turn.x, unit)}")
     axis.set_yscale("log")
     axis.set_ylim(1e-3, 1e3)
-    axis.set_xlabel(f"{label(name)} ({unit}s)")
+    axis.set_xlabel(f"{label(name)} ({'%' if unit == 'percentage point' else unit + 's'})")
     axis.set_ylabel("odds ratio of seizure freedom")
     axis.legend(fontsize=8, frameon=False)
     _clean(axis)
-    return Figure(png(figure), _spline_sentence(name, plain, turns, peak))
+    return Figure(png(figure), _spline_sentence(name, plain, turns, peak, unit))
+
+
+def _at(value: float, unit: str) -> str:
+    """Return a place on the axis of a predictor that is counted in `unit`."""
+    return f"{value:.4g} %" if unit == "percentage point" else f"{value:.4g}"
 
 
 def _spline_sentence(
-    name: str, fit: SplineFit, turns: Sequence[TurningPoint], peak: CurvePeak | None
+    name: str, fit: SplineFit, turns: Sequence[TurningPoint], peak: CurvePeak | None, unit: str
 ) -> str:
-    knots = ", ".join(f"{k:.4g}" for k in fit.knots)
+    knots = ", ".join(_at(k, unit) for k in fit.knots)
     wald, ratio, rao = (
         p_text(t.p) for t in (fit.nonlinear_wald, fit.nonlinear_ratio, fit.nonlinear_score)
     )
@@ -182,13 +197,13 @@ def _spline_sentence(
     if not turns:
         shape = "The curve has no turning point."
     elif peak is None:
-        shape = f"The curve turns at {turns[0].x:.4g}."
+        shape = f"The curve turns at {_at(turns[0].x, unit)}."
     else:
         word = "most" if peak.kind == "maximum" else "least"
         shape = (
-            f"Seizure freedom is {word} likely at {turns[0].x:.4g}, but resampling places this "
-            f"anywhere from {peak.ci_low:.4g} to {peak.ci_high:.4g}, and in "
-            f"{1 - peak.share_inside:.0%} of resamples there is no turn at all."
+            f"Seizure freedom is {word} likely at {_at(turns[0].x, unit)}, but resampling "
+            f"places this anywhere from {_at(peak.ci_low, unit)} to {_at(peak.ci_high, unit)}, "
+            f"and in {1 - peak.share_inside:.0%} of resamples there is no turn at all."
         )
     tests = [fit.nonlinear_wald.p, fit.nonlinear_ratio.p, fit.nonlinear_score.p]
     if all(p < 0.05 for p in tests):
@@ -200,6 +215,11 @@ def _spline_sentence(
     return said + bend + shape
 
 
+def _cut(name: str, value: float) -> str:
+    factor, mark = shown_in(name)
+    return f"{factor * value:.3g} {mark}".rstrip()
+
+
 def roc_figure(name: str, curve: RocCurve, area: Auc, best: YoudenCut, nested: float) -> Figure:
     """Sensitivity against 1 - specificity, with the best cut."""
     figure = new_figure(4.2, 4.0)
@@ -208,7 +228,7 @@ def roc_figure(name: str, curve: RocCurve, area: Auc, best: YoudenCut, nested: f
     axis.plot([0, 1], [0, 1], color=GREY, ls=":")
     axis.plot(1 - best.specificity, best.sensitivity, "o", color=NOT_FREE, ms=8)
     axis.annotate(
-        f" cut {best.threshold:.4g}",
+        f" cut {_cut(name, best.threshold)}",
         (1 - best.specificity, best.sensitivity),
         xytext=(6, -14),
         textcoords="offset points",
@@ -250,7 +270,7 @@ def bar_figure(name: str, rules: Sequence[tuple[str, CutPerformance]]) -> Figure
             axis.bar(place, 1 - share, bottom=share, color=NOT_FREE, width=0.6)
             axis.text(place, 1.02, f"{free} of {total}", ha="center", fontsize=9)
         axis.set_xticks([0, 1], ["below", "above"])
-        axis.set_title(f"{title}: {rule.cut:.4g}", fontsize=9.5, pad=16)
+        axis.set_title(f"{title}: {_cut(name, rule.cut)}", fontsize=9.5, pad=16)
         axis.set_ylim(0, 1)
         axis.set_ylabel("share seizure free")
         _clean(axis)
@@ -289,11 +309,11 @@ def dependence_figure(curve: PartialDependence, x: Floats, y: Floats) -> Figure:
     """Predicted asymmetry when one volume is varied, over the patients' own values (n,)."""
     figure = new_figure(5.4, 3.6)
     axis = figure.subplots()
-    axis.fill_between(curve.x, curve.low, curve.high, color=FREE, alpha=0.2, lw=0)
-    axis.plot(curve.x, curve.mean, color=FREE, lw=2)
-    axis.plot(x, y, "o", color=GREY, ms=4)
-    axis.set_xlabel(f"{label(curve.name)} (mm³)")
-    axis.set_ylabel("asymmetry of PET")
+    axis.fill_between(curve.x, 100 * curve.low, 100 * curve.high, color=FREE, alpha=0.2, lw=0)
+    axis.plot(curve.x, 100 * curve.mean, color=FREE, lw=2)
+    axis.plot(x, 100 * y, "o", color=GREY, ms=4)
+    axis.set_xlabel(label(curve.name))
+    axis.set_ylabel("asymmetry of PET (%)")
     _clean(axis)
     side = "more negative" if curve.mean[0] < curve.mean[-1] else "less negative"
     return Figure(
@@ -312,13 +332,16 @@ def prediction_figure(study: AdditiveStudy, response: Floats) -> Figure:
     axis = figure.subplots()
     finite = np.isfinite(study.interval_low[order])
     axis.vlines(
-        place[finite], study.interval_low[order][finite], study.interval_high[order][finite],
+        place[finite], 100 * study.interval_low[order][finite],
+        100 * study.interval_high[order][finite],
         color=FREE, alpha=0.3, lw=3,
     )  # fmt: skip
-    axis.plot(place, study.prediction[order], "_", color=FREE, ms=9, mew=2, label="predicted")
-    axis.plot(place, response[order], "o", color=INK, ms=4, label="actual")
+    axis.plot(
+        place, 100 * study.prediction[order], "_", color=FREE, ms=9, mew=2, label="predicted"
+    )
+    axis.plot(place, 100 * response[order], "o", color=INK, ms=4, label="actual")
     axis.set_xlabel("patients, ranked by prediction")
-    axis.set_ylabel("asymmetry of PET")
+    axis.set_ylabel("asymmetry of PET (%)")
     axis.legend(fontsize=8, frameon=False)
     _clean(axis)
     worse = (
@@ -395,4 +418,55 @@ def decision_figure(name: str, curve: DecisionCurve) -> Figure:
         png(figure),
         f"Worth of acting on the {label(name)} when each patient's probability comes from the "
         f"other patients. {told}",
+    )
+
+
+def prognosis_figure(found: Prognoses, values: Floats, free: Bools) -> Figure:
+    """Draw the seizure freedom expected over a cohort's rates (n,), under both priors."""
+    figure = new_figure(6.4, 3.6)
+    axis = figure.subplots()
+    at = 100 * found.rates
+    for chances, colour, style, name in (
+        (found.weak, FREE, "-", "weak prior, 95 % band"),
+        (found.literature, BLUE, "--", "prior of the literature, 95 % band"),
+    ):
+        low, mean, high = (
+            [100 * getattr(c, key) for c in chances] for key in ("low", "mean", "high")
+        )
+        axis.fill_between(at, low, high, color=colour, alpha=0.15, lw=0)
+        axis.plot(at, mean, style, color=colour, lw=2, label=name)
+    axis.plot(100 * values, np.where(free, 103, -3), "|", color=INK, ms=9)
+    axis.set_xlabel(f"{label(found.model.score)} (%)")
+    axis.set_ylabel("seizure freedom expected (%)")
+    axis.set_ylim(-8, 108)
+    axis.legend(fontsize=8, frameon=False, loc="lower right")
+    _clean(axis)
+    middle = found.weak[len(found.weak) // 2]
+    return Figure(
+        png(figure),
+        f"Strokes are patients, above those who became seizure free. At a rate of "
+        f"{at[len(at) // 2]:.0f} % freedom is expected in {100 * middle.mean:.0f} % "
+        f"({100 * middle.low:.0f} to {100 * middle.high:.0f} %). Beyond the rates shown nothing "
+        "is said.",
+    )
+
+
+def validation_figure(found: Validated) -> Figure:
+    """Net benefit of another centre's model among these patients."""
+    curve = found.found.decision
+    figure = new_figure(5.4, 3.4)
+    axis = figure.subplots()
+    axis.plot(100 * curve.threshold, curve.model, color=FREE, lw=2, label="model of elsewhere")
+    axis.plot(100 * curve.threshold, curve.treat_all, color=NOT_FREE, label="all")
+    axis.axhline(0, color=GREY, label="nobody")
+    axis.set_ylim(-0.3, max(0.05, float(curve.treat_all.max())) + 0.05)
+    axis.set_xlabel("threshold probability of seizure freedom (%)")
+    axis.set_ylabel("net benefit per patient")
+    axis.legend(fontsize=8, frameon=False)
+    _clean(axis)
+    better = np.mean(curve.model > np.maximum(curve.treat_all, 0) + 1e-9)
+    return Figure(
+        png(figure),
+        f"Worth of acting on the model here. It is above both others at {better:.0%} of the "
+        "threshold probabilities.",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from falx.studies.signature.modalities import MODALITIES
 
-__all__ = ["LABELS", "label", "p_text"]
+__all__ = ["LABELS", "label", "p_text", "shown_in"]
 
 LABELS: Mapping[str, str] = {
     "sex": "sex (male)",
@@ -15,10 +15,11 @@ LABELS: Mapping[str, str] = {
     "age_years": "age at surgery (years)",
     "onset_years": "age at onset (years)",
     "duration_years": "duration of epilepsy (years)",
+    "follow_up_months": "follow-up (months)",
     "ablation_voxels": "ablation mask (voxels)",
     "ablation_mm3": "ablation volume (mm³)",
     "ablation_per_tiv": "ablation volume / intracranial volume",
-    "ablation_per_volume": "ablation volume / structure volume",
+    "ablation_per_volume": "ablation volume / volume of hippocampus and amygdala",
     "ablated_share_hippocampus": "ablated share of the hippocampus",
     **{f"ai_{modality.key}": f"asymmetry of {modality.label}" for modality in MODALITIES},
     "ai_pet_z5": "asymmetry of PET (z + 5 scale)",
@@ -27,13 +28,13 @@ LABELS: Mapping[str, str] = {
     "rate_hippocampus_own": "ablative rate of the hippocampus (cohort's own threshold)",
     "rate_amygdala": "ablative rate of the amygdala",
     "rate_mesial_temporal": "ablative rate of hippocampus and amygdala",
-    "hippocampus_mm3": "hippocampus volume",
-    "hippocampus_difference_mm3": "hippocampus difference",
-    "amygdala_mm3": "amygdala volume",
-    "amygdala_difference_mm3": "amygdala difference",
-    "both_mm3": "both volumes",
-    "both_difference_mm3": "both differences",
-    "tiv_mm3": "intracranial volume",
+    "hippocampus_mm3": "hippocampus volume (mm³)",
+    "hippocampus_difference_mm3": "hippocampus, ipsilateral − contralateral (mm³)",
+    "amygdala_mm3": "amygdala volume (mm³)",
+    "amygdala_difference_mm3": "amygdala, ipsilateral − contralateral (mm³)",
+    "both_mm3": "both volumes (mm³)",
+    "both_difference_mm3": "both differences (mm³)",
+    "tiv_mm3": "intracranial volume (mm³)",
 }
 
 
@@ -57,3 +58,17 @@ def p_text(p: float) -> str:
     ('P = 0.015', 'P < 0.001')
     """
     return "P < 0.001" if p < 0.001 else f"P = {p:.3f}" if p < 0.1 else f"P = {p:.2f}"
+
+
+def shown_in(name: str) -> tuple[float, str]:
+    """Return by what a number is multiplied on a page, and its unit then.
+
+    Volumes, years and yes/no numbers have their unit in :func:`label`.
+
+    Examples
+    --------
+    >>> shown_in("rate_amygdala"), shown_in("tiv_mm3")
+    ((100.0, '%'), (1.0, ''))
+    """
+    shares = ("ai_", "rate_", "ablated_share_", "ablation_per_")
+    return (100.0, "%") if name.startswith(shares) else (1.0, "")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,19 +25,33 @@ from falx.studies.outcome.parts import (
     CutPart,
     GroupComparison,
     IncrementPart,
+    JointPart,
     SplinePart,
     additive_part,
     compare_counts,
     compare_groups,
     cut_part,
     increment_part,
+    joint_part,
     spline_part,
 )
-from falx.studies.outcome.rates import CohortThreshold, cohort_threshold
+from falx.studies.outcome.rates import CohortThreshold, RateCurves, cohort_threshold
+from falx.studies.outcome.score_model import (
+    FORMAT,
+    MODELLED,
+    CohortModels,
+    Prognoses,
+    Validated,
+    hold_against,
+    prognoses,
+)
 from falx.studies.outcome.sound import kept_numbers, too_few
+from falx.studies.outcome.table_one import Described, check_table_one, describe
 from falx.studies.signature.modalities import MODALITIES
 
 __all__ = ["OutcomeSettings", "OutcomeStudy", "study_outcome"]
+
+T = TypeVar("T")
 
 SCALES: Mapping[str, tuple[float, str]] = {
     **{f"ai_{modality.key}": (100, "percentage point") for modality in MODALITIES},
@@ -46,13 +63,15 @@ SCALES: Mapping[str, tuple[float, str]] = {
     "rate_mesial_temporal": (100, "percentage point"),
     "ablation_mm3": (0.001, "1000 mm³"),
     "ablation_voxels": (0.001, "1000 voxels"),
-    "ablation_per_tiv": (1000, "0.001"),
+    "ablation_per_tiv": (1000, "thousandth of the intracranial volume"),
+    "ablation_per_volume": (100, "percentage point"),
+    **dict.fromkeys(("hippocampus_mm3", "amygdala_mm3"), (0.001, "1000 mm³")),
     "ablated_share_hippocampus": (100, "percentage point"),
 }
 """Multiplier of a number in models, and what one unit is then; others stay as they are."""
 
 CLINICAL = ("left_side", "seeg", "age_years", "onset_years", "duration_years")
-MEASURED = ("age_years", "onset_years", "duration_years")
+MEASURED = ("age_years", "onset_years", "duration_years", "follow_up_months")
 COUNTED = ("sex", "left_side", "seeg")
 ABLATED = ("ablation_voxels", "ablation_mm3", "ablation_per_tiv", "ablation_per_volume")
 ANATOMY = ("ablation_mm3", "ablation_voxels", "ablated_share_hippocampus")
@@ -82,6 +101,16 @@ class OutcomeSettings:
         ("left_side", "seeg", "onset_years"),
         help="numbers that the adjusted curves are adjusted for",
     )
+    least_follow_up_months: float = option(
+        12.0, help="who was followed for less is left out", unit="month", low=0, high=600
+    )
+    table_one: tuple[str, ...] = option(
+        (), help="further columns of table one, as HEADER, HEADER:number or HEADER:category; all "
+        "if empty",
+    )  # fmt: skip
+    validate: Path | None = option(
+        None, help="model file of another centre, held against these patients"
+    )
     family: tuple[str, ...] = option(
         FAMILY, help="tests that Holm's correction takes together, as kind:number"
     )
@@ -96,6 +125,7 @@ class OutcomeSettings:
     def __post_init__(self) -> None:
         check_settings(self)
         check_family(self.family)
+        check_table_one(self.table_one)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +149,17 @@ class OutcomeStudy:
     increments: tuple[IncrementPart, ...]
     family: tuple[Member, ...]
     refused: tuple[str, ...]
+    described: tuple[Described, ...] = ()
+    joint: JointPart | None = None
+    prognoses: tuple[Prognoses, ...] = ()
+    validated: tuple[Validated, ...] = ()
+
+    @property
+    def models_file(self) -> CohortModels:
+        """What another centre may use, without any patient."""
+        models = tuple(one.model for one in self.prognoses)
+        remark = "" if models else "no model could be made; the warnings of the results say why"
+        return CohortModels(FORMAT, self.cohort.source, models, remark)
 
     @property
     def compared(self) -> bool:
@@ -168,8 +209,12 @@ class OutcomeStudy:
         return (*said, *self.refused)
 
 
-def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> OutcomeStudy:
-    """Run the whole group study on a cohort.
+def study_outcome(
+    cohort: Cohort,
+    settings: OutcomeSettings | None = None,
+    model: CohortModels | None = None,
+) -> OutcomeStudy:
+    """Run the whole group study on a cohort; hold another centre's `model` against it.
 
     A part whose numbers are absent is left out; a part that the data do not allow is named in
     :attr:`OutcomeStudy.refused` with its reason.
@@ -187,12 +232,14 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
     refused.extend(left_out)
     modalities = _comparisons(cohort, ASYMMETRIES, refused, adjusted=True)
     rates = _comparisons(cohort, RATES, refused)
-    cuts = tuple(_cuts(cohort, chosen, refused))
-    increments = tuple(_increments(cohort, chosen, refused))
+    cuts = _cuts(cohort, chosen, refused)
+    increments = _increments(cohort, chosen, refused)
+    described, not_described = describe(cohort, chosen.table_one)
+    refused.extend(not_described)
     return OutcomeStudy(
         cohort=whole,
         settings=chosen,
-        counts=tuple(_counts(cohort, refused)),
+        counts=_counts(cohort, refused),
         clinical=_comparisons(cohort, MEASURED, refused),
         modalities=modalities,
         thresholds=thresholds,
@@ -203,8 +250,51 @@ def study_outcome(cohort: Cohort, settings: OutcomeSettings | None = None) -> Ou
         additive=_additive(cohort, chosen, refused),
         increments=increments,
         family=adjust_family(chosen.family, (*modalities, *rates), cuts, increments),
+        described=described,
+        joint=_joint(cohort, refused),
+        prognoses=_prognoses(cohort, chosen, refused),
+        validated=_validated(cohort, model, refused),
         refused=tuple(refused),
     )
+
+
+def _joint(cohort: Cohort, refused: list[str]) -> JointPart | None:
+    """Ablation, ablated share, rate and asymmetry in one model, as far as they are there."""
+    volume = [name for name in ANATOMY[:2] if cohort.has(name)][:1]
+    anatomy = tuple(volume + [n for n in ANATOMY[2:] if cohort.has(n)])
+    signature = tuple(name for name in ("rate_hippocampus", "ai_pet") if cohort.has(name))
+    if not anatomy or len(signature) < 2:
+        return None
+    make = partial(joint_part, cohort, anatomy, signature, SCALES)
+    said = "Anatomy and signature not put into one model"
+    return next(iter(_made(refused, [(said, make)])), None)
+
+
+def _prognoses(
+    cohort: Cohort, settings: OutcomeSettings, refused: list[str]
+) -> tuple[Prognoses, ...]:
+    parts = (
+        (
+            f"No prognosis by the {label(name)}",
+            partial(prognoses, cohort, name, _generator(settings, 80 + i)),
+        )
+        for i, name in enumerate(MODELLED)
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
+
+
+def _validated(
+    cohort: Cohort, model: CohortModels | None, refused: list[str]
+) -> tuple[Validated, ...]:
+    parts = (
+        (
+            f"Model of the {label(one.score)} not held against these patients",
+            partial(hold_against, cohort, one),
+        )
+        for one in (() if model is None else model.models)
+    )
+    return _made(refused, parts)
 
 
 def _generator(settings: OutcomeSettings, part: int) -> np.random.Generator:
@@ -212,24 +302,34 @@ def _generator(settings: OutcomeSettings, part: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, part])
 
 
+def _made(refused: list[str], parts: Iterable[tuple[str, Callable[[], T]]]) -> tuple[T, ...]:
+    """Make every part, or say why there is none behind the words that name it."""
+    found = []
+    for named, make in parts:
+        try:
+            found.append(make())
+        except InputError as reason:
+            refused.append(f"{named}: {reason}")
+    return tuple(found)
+
+
 def _thresholds(
     cohort: Cohort, settings: OutcomeSettings, refused: list[str]
 ) -> tuple[CohortThreshold, ...]:
-    found = []
-    for i, (rule, curves) in enumerate(cohort.curves.items()):
-        try:
-            own = cohort_threshold(
-                curves,
-                cohort.seizure_free,
-                rule=rule,
-                n_resamples=settings.resamples,
-                rng=_generator(settings, 40 + i),
-            )
-        except InputError as reason:
-            refused.append(f"No threshold of this cohort ({rule} rule): {reason}")
-        else:
-            found.append(own)
-    return tuple(found)
+    def one(rule: str, curves: RateCurves, i: int) -> CohortThreshold:
+        return cohort_threshold(
+            curves,
+            cohort.seizure_free,
+            rule=rule,
+            n_resamples=settings.resamples,
+            rng=_generator(settings, 40 + i),
+        )
+
+    parts = (
+        (f"No threshold of this cohort ({rule} rule)", partial(one, rule, curves, i))
+        for i, (rule, curves) in enumerate(cohort.curves.items())
+    )
+    return _made(refused, parts)
 
 
 def _with_own_rate(cohort: Cohort, thresholds: tuple[CohortThreshold, ...]) -> Cohort:
@@ -251,28 +351,24 @@ def _covariates(cohort: Cohort, name: str) -> tuple[tuple[str, tuple[str, ...]],
 def _comparisons(
     cohort: Cohort, names: tuple[str, ...], refused: list[str], *, adjusted: bool = False
 ) -> tuple[GroupComparison, ...]:
-    found = []
-    for name in names:
-        if not cohort.has(name):
-            continue
-        try:
-            sets = _covariates(cohort, name) if adjusted else ()
-            found.append(compare_groups(cohort, name, sets))
-        except InputError as reason:
-            refused.append(f"Groups not compared on {label(name)}: {reason}")
-    return tuple(found)
+    parts = (
+        (
+            f"Groups not compared on {label(name)}",
+            partial(compare_groups, cohort, name, _covariates(cohort, name) if adjusted else ()),
+        )
+        for name in names
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
 
 
-def _counts(cohort: Cohort, refused: list[str]) -> list[CountComparison]:
-    found = []
-    for name in COUNTED:
-        if not cohort.has(name):
-            continue
-        try:
-            found.append(compare_counts(cohort, name))
-        except InputError as reason:
-            refused.append(f"{label(name)} not compared: {reason}")
-    return found
+def _counts(cohort: Cohort, refused: list[str]) -> tuple[CountComparison, ...]:
+    parts = (
+        (f"{label(name)} not compared", partial(compare_counts, cohort, name))
+        for name in COUNTED
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
 
 
 def _models(cohort: Cohort) -> list[UnivariateModel]:
@@ -303,48 +399,47 @@ def _splines(cohort: Cohort, settings: OutcomeSettings) -> list[SplinePart]:
     ]
 
 
-def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> list[CutPart]:
-    found = []
-    for i, (name, cut) in enumerate(_published_cuts(cohort).items()):
-        if not cohort.has(name):
-            continue
-        try:
-            part = cut_part(
+def _cuts(cohort: Cohort, settings: OutcomeSettings, refused: list[str]) -> tuple[CutPart, ...]:
+    parts = (
+        (
+            f"No cut of the {label(name)}",
+            partial(
+                cut_part,
                 cohort,
                 name,
                 published_cut=cut,
                 n_resamples=settings.resamples,
                 n_permutations=settings.permutations,
                 rng=_generator(settings, 20 + i),
-            )
-        except InputError as reason:
-            refused.append(f"No cut of the {label(name)}: {reason}")
-        else:
-            found.append(part)
-    return found
+            ),
+        )
+        for i, (name, cut) in enumerate(_published_cuts(cohort).items())
+        if cohort.has(name)
+    )
+    return _made(refused, parts)
 
 
 def _increments(
     cohort: Cohort, settings: OutcomeSettings, refused: list[str]
-) -> list[IncrementPart]:
-    found = []
+) -> tuple[IncrementPart, ...]:
     scores = (*HIPPOCAMPAL, "rate_mesial_temporal", "ai_pet")
     pairs = [(s, m) for s in scores for m in ANATOMY if cohort.has(s, m)]
-    for i, (name, measure) in enumerate(pairs):
-        try:
-            part = increment_part(
+    parts = (
+        (
+            f"{label(name)} not set against the {label(measure)}",
+            partial(
+                increment_part,
                 cohort,
                 name,
                 measure,
                 scales=(SCALES[name], SCALES[measure]),
                 n_resamples=settings.resamples,
                 rng=_generator(settings, 60 + i),
-            )
-        except InputError as reason:
-            refused.append(f"{label(name)} not set against the {label(measure)}: {reason}")
-        else:
-            found.append(part)
-    return found
+            ),
+        )
+        for i, (name, measure) in enumerate(pairs)
+    )
+    return _made(refused, parts)
 
 
 def _of_another_definition(cohort: Cohort) -> bool:
@@ -375,16 +470,14 @@ def _additive(
     predictors = tuple(name for name in VOLUMES if cohort.has(name))
     if not predictors or not cohort.has("ai_pet"):
         return None
-    try:
-        return additive_part(
-            cohort,
-            "ai_pet",
-            predictors,
-            rounds=settings.boosting_rounds,
-            n_iterations=settings.iterations,
-            n_permutations=min(1000, settings.permutations),
-            rng=_generator(settings, 30),
-        )
-    except InputError as reason:
-        refused.append(f"No additive model: {reason}")
-        return None
+    make = partial(
+        additive_part,
+        cohort,
+        "ai_pet",
+        predictors,
+        rounds=settings.boosting_rounds,
+        n_iterations=settings.iterations,
+        n_permutations=min(1000, settings.permutations),
+        rng=_generator(settings, 30),
+    )
+    return next(iter(_made(refused, [("No additive model", make)])), None)

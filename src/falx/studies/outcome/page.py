@@ -6,31 +6,54 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from falx.report.page import Block, Notice, Section, Table, Text, render
+from falx.core.checks import Floats
+from falx.report.page import Block, Details, Notice, Section, Table, Text, render
 from falx.studies.outcome import figures as pictures
 from falx.studies.outcome.fields import page_lines, page_table
-from falx.studies.outcome.labels import LABELS, label, p_text
-from falx.studies.outcome.outcome import OutcomeStudy
-from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
-from falx.studies.outcome.summary import summary_lines
-from falx.studies.outcome.tables import (
+from falx.studies.outcome.group_fields import (
     ADJUSTED,
     FAMILY_TABLE,
+    TABLE1,
+    THRESHOLDS,
+    characteristics,
+    comparison_fields,
+)
+from falx.studies.outcome.labels import LABELS, label, p_text, shown_in
+from falx.studies.outcome.model_fields import (
+    CHECKS,
+    JOINT,
+    KNOTS,
+    PROGNOSIS,
+    VALIDATION,
+    checked,
+    criteria,
+    expected,
+)
+from falx.studies.outcome.outcome import OutcomeStudy
+from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
+from falx.studies.outcome.score_model import Validated
+from falx.studies.outcome.summary import summary_lines
+from falx.studies.outcome.tables import (
     INCREMENTS,
     MODELS,
     PREDICTIONS,
     RULES,
-    TABLE1,
-    THRESHOLDS,
     VALIDATIONS,
-    characteristics,
-    comparison_fields,
     cut_fields,
     predictions,
     validations,
 )
 
 __all__ = ["outcome_page", "outcome_sections"]
+
+FIRST = ("rate_hippocampus", "ai_pet")
+"""Scores whose curves and cuts stand open on the page; those of others are folded away."""
+
+
+RATERS = {
+    "dice_raters": "Two raters' ablation masks",
+    "dice_repeat": "Two ablation masks of one rater",
+}
 
 
 def outcome_page(
@@ -67,33 +90,60 @@ def outcome_sections(study: OutcomeStudy, notices: Sequence[str] = ()) -> list[S
         Section("Summary", [Notice(summary_lines(study), "note")]),
         Section("Before reading", [Notice(said), *_excluded(study)]),
         Section("Patients", _patients(study)),
+        *_first(study),
+        *_detail(study),
     ]
-    if study.increments:
-        sections.append(Section("Beyond anatomy", _increments(study)))
+    return [section for section in sections if section.blocks]
+
+
+def _first(study: OutcomeStudy) -> list[Section]:
+    """Sections of what the study asks first."""
+    family: list[Block] = []
     if any(member.p is not None for member in study.family):
         caption = (
             "The declared family of tests (group.family); a dash: not done. A score set against "
             "several measures of anatomy enters with its largest P."
         )
-        table = page_table(FAMILY_TABLE, study.family, caption)
-        sections.append(Section("Many tests at once", [table]))
-    if study.modalities:
-        sections.append(Section("Asymmetry in the ablation", _groups(study)))
-    if study.models:
-        sections.append(Section("One predictor at a time", _models(study)))
-    if study.splines:
-        blocks = [block for part in study.splines for block in _spline(part)]
-        sections.append(Section("Curves", [*blocks, _validation(study)]))
-    if study.thresholds:
-        sections.append(Section("Threshold of the signature", _thresholds(study)))
-    if study.rates:
-        sections.append(Section("Ablative rate", _compared(study, study.rates, "ablative rate")))
-    sections.extend(
-        Section(f"Cut of the {label(part.name)}", _cut(part, study)) for part in study.cuts
-    )
-    if study.additive is not None:
-        sections.append(Section("Volumes behind the asymmetry", _additive(study.additive)))
-    return sections
+        family = [page_table(FAMILY_TABLE, study.family, caption)]
+    return [
+        Section("Beyond anatomy", _increments(study)),
+        Section("Prognosis", _prognosis(study)),
+        Section("A model of elsewhere on these patients", _validated(study)),
+        Section("Many tests at once", family),
+    ]
+
+
+def _detail(study: OutcomeStudy) -> list[Section]:
+    """Sections behind those figures; what is not of the first scores is folded away."""
+    curves = [_spline(part) for part in study.splines if part.name in FIRST]
+    others = [_spline(part) for part in study.splines if part.name not in FIRST]
+    rates = _compared(study, study.rates, "ablative rate") if study.rates else []
+    cuts = [
+        Section(
+            f"Cut of the {label(part.name)}",
+            _cut(part, study) if part.name in FIRST else [_folded(_cut(part, study))],
+        )
+        for part in study.cuts
+    ]
+    drawn: list[Block] = [block for blocks in curves for block in blocks]
+    drawn += [_folded([block for blocks in others for block in blocks])] if others else []
+    drawn += [_validation(study), _knots(study)] if study.splines else []
+    return [
+        Section("Asymmetry in the ablation", _groups(study) if study.modalities else []),
+        Section("Ablative rate", rates),
+        Section("One predictor at a time", _models(study) if study.models else []),
+        Section("Curves", drawn),
+        *cuts,
+        Section("Threshold of the signature", _thresholds(study) if study.thresholds else []),
+        Section(
+            "Volumes behind the asymmetry",
+            [] if study.additive is None else [_folded(_additive(study.additive))],
+        ),
+    ]
+
+
+def _folded(blocks: Sequence[Block]) -> Details:
+    return Details("Figures and tables", blocks)
 
 
 def _excluded(study: OutcomeStudy) -> list[Block]:
@@ -104,22 +154,22 @@ def _excluded(study: OutcomeStudy) -> list[Block]:
 
 
 def _each(study: OutcomeStudy) -> Table:
-    """Every patient's own numbers, one number a row; differences of shares stay fractions."""
+    """Every patient's own numbers, one number a row."""
     cohort = study.cohort
     names = [name for name in cohort.values if name in LABELS and cohort.has(name)]
-    rows = [
-        [label(name), *(float(v) if np.isfinite(v) else None for v in cohort.values[name])]
-        for name in names
-    ]
+    rows = []
+    for name in names:
+        factor, unit = shown_in(name)
+        shown = [factor * float(v) if np.isfinite(v) else None for v in cohort.values[name]]
+        rows.append([f"{label(name)} ({unit})" if unit else label(name), *shown])
     outcome = ["seizure free", *("yes" if free else "no" for free in cohort.seizure_free)]
-    caption = (
-        "Each patient's numbers: volumes in mm³, asymmetries and rates as fractions of 1; of a "
-        "yes/no number, 1 is yes."
-    )
+    caption = "Each patient's numbers; of a yes/no number, 1 is yes."
     return Table(["", *(f"sub-{s}" for s in cohort.subjects)], [outcome, *rows], caption)
 
 
 def _increments(study: OutcomeStudy) -> list[Block]:
+    if not study.increments:
+        return []
     said = (
         "Does the score say more than anatomy does? Its slope is tested beside the measure of "
         "anatomy; the penalised test keeps its level in small cohorts (about 5 % of null cohorts "
@@ -130,27 +180,115 @@ def _increments(study: OutcomeStudy) -> list[Block]:
     figures = [
         pictures.increment_figure(part.name, part.measure, part.found)
         for name, part in drawn.items()
-        if name in ("rate_hippocampus", "ai_pet")
+        if name in FIRST
     ]
-    return [Text(said), page_table(INCREMENTS, study.increments, caption), *figures]
+    table = page_table(INCREMENTS, study.increments, caption)
+    return [Text(said), table, *_joint(study), _folded(figures)]
+
+
+def _joint(study: OutcomeStudy) -> list[Block]:
+    joint = study.joint
+    if joint is None:
+        return []
+    names = " and ".join(label(name) for name in joint.signature)
+    beside = " and ".join(label(name) for name in joint.anatomy)
+    together = (
+        "the outcomes are separated, so only the penalised tests hold"
+        if joint.p_signature is None
+        else f"likelihood ratio {p_text(joint.p_signature)}, two degrees of freedom"
+    )
+    caption = (
+        f"All in one model ({joint.n} patients, {joint.events} seizure free): {names} together "
+        f"beside the {beside}: {together}."
+    )
+    return [page_table(JOINT, joint.terms, caption)]
+
+
+def _prognosis(study: OutcomeStudy) -> list[Block]:
+    if not study.prognoses:
+        return []
+    found = study.prognoses[0]
+    keep = study.cohort.complete(found.model.score)
+    values, free = study.cohort.values[found.model.score][keep], study.cohort.seizure_free[keep]
+    name = found.model.score
+    rule = found.model.definition
+    said = (
+        f"Seizure freedom of a new patient like these by the {label(name)}, a Bayesian logistic "
+        "model under two stated priors. "
+        + (
+            f"It holds for rates of this definition only: {rule}."
+            if rule
+            else "By which rule the signatures were made is not stated, so no other patient can "
+            "be predicted with it."
+        )
+    )
+    priors = [f"Prior, {name_}: {line.prior.source}." for name_, line in found.model.lines.items()]
+    priors += [
+        f"Of {one.cohorts} cohorts drawn from the {one.prior} prior at these patients' rates, the "
+        f"95 % interval at the median rate held the truth in {one.held}."
+        for one in found.calibration
+    ]
+    caption = "Mean and 95 % credible interval of the chance of seizure freedom."
+    checks = page_table(
+        CHECKS, checked(study, name),
+        "Cohorts drawn from prior and posterior beside the data; a share near 0 or 100 % would "
+        "mean that the model does not make data like these.",
+    )  # fmt: skip
+    return [
+        Text(said),
+        pictures.prognosis_figure(found, values, free),
+        page_table(PROGNOSIS, expected(study, name), caption),
+        Details("Priors and checks of the model", [Text(" ".join(priors)), checks]),
+    ]
+
+
+def _validated(study: OutcomeStudy) -> list[Block]:
+    if not study.validated:
+        return []
+    caption = (
+        "The other centre's model as it came (weak prior). Recalibrated, it is this cohort's own "
+        "and no longer validated."
+    )
+    figures = [pictures.validation_figure(found) for found in study.validated]
+    return [_by_line(study.validated, caption), *figures]
+
+
+def _by_line(validated: Sequence[Validated], caption: str) -> Table:
+    """Return a table with a line for each figure and a column for each model."""
+    wide = page_table(VALIDATION, validated)
+    rows = [[name, *cells] for name, *cells in zip(wide.columns, *wide.rows, strict=True)]
+    return Table(["", *(f"model {i + 1}" for i in range(len(validated)))], rows, caption)
+
+
+def _knots(study: OutcomeStudy) -> Details:
+    caption = (
+        "Bayesian information criterion; the lowest is the best. A curve whose odds ratios leave "
+        "a million to one is not chosen."
+    )
+    return Details("How many knots?", [page_table(KNOTS, criteria(study), caption)])
 
 
 def _patients(study: OutcomeStudy) -> list[Block]:
     table = page_table(TABLE1, characteristics(study), "Mean ± SD, or count.")
-    if not study.cohort.has("dice_raters"):
-        return [table]
-    dice = study.cohort.values["dice_raters"]
-    dice = dice[np.isfinite(dice)]
-    said = f"Two raters' ablation masks overlap with Dice {dice.mean():.2f} (n = {len(dice)})."
-    return [table, Text(said)]
+    said: list[Block] = [
+        Text(f"{who} overlap with Dice {dice.mean():.2f}{_sd(dice)} (n = {len(dice)}).")
+        for name, who in RATERS.items()
+        if study.cohort.has(name)
+        for dice in [study.cohort.values[name][np.isfinite(study.cohort.values[name])]]
+    ]
+    return [table, *said]
+
+
+def _sd(values: Floats) -> str:
+    return f" ± {values.std(ddof=1):.2f} (SD)" if len(values) > 1 else ""
 
 
 def _compared(study: OutcomeStudy, compared: Sequence[GroupComparison], unit: str) -> list[Block]:
     drawn = [(c.name, c.values, c.seizure_free, c.welch) for c in compared]
-    caption = "Mean ± SD, as fractions of 1; difference is not seizure free minus seizure free."
+    caption = "Mean ± SD; the difference is not seizure free minus seizure free."
     return [
         pictures.box_figure(drawn, unit=unit),
-        page_table(comparison_fields(study, compared), compared, caption),
+        Details("All tests", [page_table(comparison_fields(study, compared), compared, caption)]),
     ]
 
 
@@ -159,16 +297,17 @@ def _groups(study: OutcomeStudy) -> list[Block]:
     adjusted = [(c.name, name, a) for c in study.modalities for name, a in c.adjusted]
     if adjusted:
         caption = "Group difference at equal covariates (type II)."
-        blocks.append(page_table(ADJUSTED, adjusted, caption))
+        blocks.append(Details("At equal volumes", [page_table(ADJUSTED, adjusted, caption)]))
     return blocks
 
 
 def _models(study: OutcomeStudy) -> list[Block]:
     caption = (
         "Univariate logistic models of seizure freedom; the odds ratio is per the unit named. A "
-        "percentage point is .01 of a fraction."
+        "percentage point is 1 % of asymmetry, rate or share."
     )
-    return [pictures.forest_figure(study.models), page_table(MODELS, study.models, caption)]
+    table = page_table(MODELS, study.models, caption)
+    return [pictures.forest_figure(study.models), Details("All models", [table])]
 
 
 def _spline(part: SplinePart) -> list[Block]:
@@ -181,12 +320,13 @@ def _spline(part: SplinePart) -> list[Block]:
     return [figure, *remarks]
 
 
-def _validation(study: OutcomeStudy) -> Table:
-    return page_table(
+def _validation(study: OutcomeStudy) -> Details:
+    table = page_table(
         VALIDATIONS, validations(study),
         "What the models are worth on patients they have not seen; knots are placed anew each "
         "time. A Brier score below that of the mean is better than not knowing.",
     )  # fmt: skip
+    return Details("What the curves are worth on new patients", [table])
 
 
 def _thresholds(study: OutcomeStudy) -> list[Block]:
@@ -205,9 +345,14 @@ def _cut(part: CutPart, study: OutcomeStudy) -> list[Block]:
     nested = study.held_out(part)
     return [
         pictures.roc_figure(part.name, part.curve, part.area, part.best, nested.balanced_accuracy),
-        pictures.bar_figure(part.name, list(there.values())),
         page_lines(cut_fields(study, list(there)), part),
-        pictures.decision_figure(part.name, part.decision),
+        Details(
+            "Outcome on both sides of the cut, and its worth",
+            [
+                pictures.bar_figure(part.name, list(there.values())),
+                pictures.decision_figure(part.name, part.decision),
+            ],
+        ),
     ]
 
 

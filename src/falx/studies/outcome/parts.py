@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +29,9 @@ from falx.clinical.group_tests import (
     summarise,
     welch_t,
 )
-from falx.clinical.increment import Increment, increment, slope_test
+from falx.clinical.increment import Increment, Slope, increment, slope_test
 from falx.clinical.logistic.firth import fit_firth
-from falx.clinical.logistic.fit import likelihood_ratio
+from falx.clinical.logistic.fit import fit_logistic, likelihood_ratio
 from falx.clinical.logistic.separation import SeparatedError
 from falx.clinical.logistic.spline_model import (
     SplineFit,
@@ -72,15 +73,19 @@ from falx.studies.outcome.cohort import Cohort
 __all__ = [
     "AdditivePart",
     "CountComparison",
+    "Criterion",
     "CutPart",
     "GroupComparison",
     "IncrementPart",
+    "JointPart",
+    "JointTerm",
     "SplinePart",
     "additive_part",
     "compare_counts",
     "compare_groups",
     "cut_part",
     "increment_part",
+    "joint_part",
     "spline_part",
 ]
 
@@ -110,6 +115,15 @@ class CountComparison:
     test: ChiSquare | FisherTest
 
 
+@dataclass(frozen=True)
+class Criterion:
+    """Bayesian information criterion of a curve; ``None`` where it runs to infinity."""
+
+    knots: int
+    bic: float | None
+    remark: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class SplinePart:
     """The curve of one predictor: unadjusted and adjusted fit, or why there is none."""
@@ -125,6 +139,7 @@ class SplinePart:
     spline_validation: ModelValidation | None
     sizes: SampleSize | None
     message: str = ""
+    criteria: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +173,31 @@ class IncrementPart:
     measure: str
     measure_unit: str
     found: Increment
+
+
+@dataclass(frozen=True)
+class JointTerm:
+    """One number in the model that holds all of them; the odds ratio is penalised."""
+
+    name: str
+    unit: str
+    slope: Slope
+
+
+@dataclass(frozen=True)
+class JointPart:
+    """Anatomy and signature in one model.
+
+    `p_signature` tests the numbers of the signature together beside those of anatomy (likelihood
+    ratio), ``None`` where the outcomes are separated.
+    """
+
+    n: int
+    events: int
+    terms: tuple[JointTerm, ...]
+    p_signature: float | None
+    signature: tuple[str, ...]
+    anatomy: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,15 +290,8 @@ def spline_part(
             "Within the observed range the curve's odds ratios leave what can be estimated "
             f"(beyond a million to one). {_penalised(x, free, unit)} {message}"
         ).strip()
-    validations = {}
-    for n_knots in (None, 3):
-        try:
-            validations[n_knots] = validate_model(
-                x, free, n_knots=n_knots, n_resamples=max(20, n_resamples // 5), n_repeats=20,
-                rng=rng,
-            )  # fmt: skip
-        except InputError as reason:
-            message = f"{message} Not validated: {reason}".strip()
+    validations, refused = _validations(x, free, n_resamples, rng)
+    message = f"{message} {refused}".strip()
     ratio = likelihood_ratio(plain.model).statistic
     return SplinePart(
         name=name,
@@ -272,7 +305,40 @@ def spline_part(
         spline_validation=validations.get(3),
         sizes=sample_size(len(x), int(free.sum()), max(ratio, 1e-6), 2),
         message=message,
+        criteria=(
+            Criterion(0, plain.linear.bic),
+            Criterion(3, plain.model.bic),
+            *(_criterion(x, free, n_knots) for n_knots in (4, 5)),
+        ),
     )
+
+
+def _validations(
+    x: Floats, free: Bools, n_resamples: int, rng: np.random.Generator
+) -> tuple[dict[int | None, ModelValidation], str]:
+    """Validate the straight line (None) and three knots; say why where it is not possible."""
+    found, said = {}, []
+    for n_knots in (None, 3):
+        try:
+            found[n_knots] = validate_model(
+                x, free, n_knots=n_knots, n_resamples=max(20, n_resamples // 5), n_repeats=20,
+                rng=rng,
+            )  # fmt: skip
+        except InputError as reason:
+            said.append(f"Not validated: {reason}")
+    return found, " ".join(said)
+
+
+def _criterion(x: Floats, free: Bools, n_knots: int) -> Criterion:
+    try:
+        fit = fit_spline(x, free, n_knots=n_knots)
+    except SeparatedError:
+        return Criterion(n_knots, None, "separates the outcomes and runs to infinity")
+    except InputError as reason:
+        return Criterion(n_knots, None, str(reason))
+    if runs_away(fit):
+        return Criterion(n_knots, fit.model.bic, "odds ratios beyond a million to one")
+    return Criterion(n_knots, fit.model.bic)
 
 
 def _penalised(x: Floats, free: Bools, unit: str) -> str:
@@ -368,6 +434,34 @@ def increment_part(
         rng=rng,
     )
     return IncrementPart(name, unit, measure, other_unit, found)
+
+
+def joint_part(
+    cohort: Cohort,
+    anatomy: tuple[str, ...],
+    signature: tuple[str, ...],
+    scales: Mapping[str, tuple[float, str]],
+) -> JointPart:
+    """Put the numbers of anatomy and of the signature into one model, each times its scale."""
+    names = (*anatomy, *signature)
+    keep = cohort.complete(*names)
+    free = cohort.seizure_free[keep]
+    fewer = int(min(free.sum(), np.sum(~free)))
+    if fewer < 2 * len(names):
+        raise InputError(
+            f"{len(names)} slopes need at least {2 * len(names)} patients of each outcome",
+            found=f"{fewer} of the rarer outcome among {len(free)}",
+        )
+    x = np.column_stack([scales[name][0] * cohort.values[name][keep] for name in names])
+    slopes = [slope_test(x, free, column) for column in range(len(names))]
+    p = None
+    if not slopes[0].penalised_only:
+        larger, smaller = fit_logistic(x, free), fit_logistic(x[:, : len(anatomy)], free)
+        p = likelihood_ratio(larger, smaller).p
+    terms = [
+        JointTerm(name, scales[name][1], slope) for name, slope in zip(names, slopes, strict=True)
+    ]
+    return JointPart(len(free), int(free.sum()), tuple(terms), p, signature, anatomy)
 
 
 def additive_part(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import CutPart, GroupComparison, IncrementPart, SplinePart
+from falx.studies.outcome.score_model import Prognoses, Validated
 
 __all__ = ["summary_lines"]
 
@@ -21,6 +22,8 @@ def summary_lines(study: OutcomeStudy) -> list[str]:
     lines += [_beyond(part) for part in parts[:3]]
     lines += [_cut(part, study) for part in study.cuts if part.name == "rate_hippocampus"]
     lines += list(_family(study))
+    lines += [_prognosis(found) for found in study.prognoses[:1]]
+    lines += [_elsewhere(found) for found in study.validated[:1]]
     lines += [_curve(part) for part in study.splines if part.name == "rate_hippocampus"]
     if study.additive is not None and study.additive.study.r2 < study.additive.baseline_r2:
         lines.append("Volumes predict the asymmetry of PET no better than one straight line does.")
@@ -55,6 +58,27 @@ def _cut(part: CutPart, study: OutcomeStudy) -> str:
         f"{100 * part.stability.ci_low:.1f} to {100 * part.stability.ci_high:.1f} %); balanced "
         f"accuracy {part.at_best.balanced_accuracy:.0%} in these patients, "
         f"{held.balanced_accuracy:.0%} in patients not used for the cut."
+    )
+
+
+def _prognosis(found: Prognoses) -> str:
+    model, ends = found.model, (found.weak[0], found.weak[-1])
+    told = [f"{c.mean:.0%} ({c.low:.0%} to {c.high:.0%})" for c in ends]
+    return (
+        f"Expected seizure freedom rises from {told[0]} at a {label(model.score)} of "
+        f"{model.low:.0%} to {told[1]} at {model.high:.0%}."
+        if ends[0].mean < ends[1].mean
+        else f"Expected seizure freedom falls from {told[0]} at a {label(model.score)} of "
+        f"{model.low:.0%} to {told[1]} at {model.high:.0%}."
+    )
+
+
+def _elsewhere(found: Validated) -> str:
+    slope = found.found.slope
+    return (
+        f"The model of elsewhere has an area of {found.found.area.auc:.2f} and a calibration "
+        f"slope of {slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}) in {found.found.n} of "
+        "these patients."
     )
 
 

@@ -5,167 +5,60 @@ The version of the stage stands here, for it rises with every field that changes
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from falx.clinical.ancova import Ancova
-from falx.clinical.group_tests import Summary
 from falx.clinical.increment import Slope
 from falx.clinical.logistic.univariate import UnivariateModel
 from falx.clinical.model_validation import ModelValidation
 from falx.clinical.roc.cuts import CutPerformance, Proportion
-from falx.studies.outcome.family import Member
-from falx.studies.outcome.fields import Field, rows_of
+from falx.studies.outcome.fields import Field, bound, percent, rows_of, span
+from falx.studies.outcome.group_fields import (
+    FAMILY_TABLE,
+    TABLE1,
+    THRESHOLDS,
+    characteristics,
+    comparison_fields,
+)
 from falx.studies.outcome.labels import label, p_text
+from falx.studies.outcome.model_fields import (
+    CHECKS,
+    JOINT,
+    KNOTS,
+    PROGNOSIS,
+    VALIDATION,
+    checked,
+    criteria,
+    expected,
+    joint_terms,
+)
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import (
     AdditivePart,
     CutPart,
-    GroupComparison,
     IncrementPart,
     SplinePart,
 )
-from falx.studies.outcome.rates import CohortThreshold
 
 __all__ = [
-    "ADJUSTED",
-    "FAMILY_TABLE",
     "INCREMENTS",
     "MODELS",
     "PREDICTIONS",
     "RULES",
-    "TABLE1",
     "TABLES",
-    "THRESHOLDS",
     "VALIDATIONS",
     "VERSION",
-    "Characteristic",
     "Prediction",
-    "characteristics",
-    "comparison_fields",
     "cut_fields",
     "predictions",
-    "span",
     "validations",
 ]
 
-VERSION = 7
+VERSION = 8
 """Of the stage `outcome`: raised whenever a number changes, or a field comes or goes."""
 
 Rows = tuple[list[str], list[list[object]]]
-
-
-def span(low: float | None, high: float | None, digits: str = ".3f") -> str | None:
-    """Return an interval as text, ``None`` where it is not known.
-
-    Examples
-    --------
-    >>> span(0.25, 0.5), span(None, 0.5)
-    ('0.250 to 0.500', None)
-    """
-    if low is None or high is None:
-        return None
-    return f"{_bound(low, digits)} to {_bound(high, digits)}"
-
-
-def _bound(value: float, digits: str) -> str:
-    """Return a limit as text; one that the data do not set is said in words."""
-    return f"{value:{digits}}" if math.isfinite(value) else "no limit"
-
-
-def _mean_sd(summary: Summary) -> str:
-    return f"{summary.mean:.4g} ± {summary.sd:.3g}"
-
-
-def _quartiles(summary: Summary) -> str:
-    return f"{summary.median:.4g} ({summary.q1:.4g} to {summary.q3:.4g})"
-
-
-@dataclass(frozen=True)
-class Characteristic:
-    """One row of the table of patients, by outcome."""
-
-    name: str
-    not_free: str
-    free: str
-    p: float
-    test: str
-    median_not_free: str | None = None
-    median_free: str | None = None
-    p_rank: float | None = None
-
-
-TABLE1: Sequence[Field[Characteristic]] = (
-    Field("variable", lambda c: label(c.name), ""),
-    Field("not_seizure_free", lambda c: c.not_free, "not seizure free"),
-    Field("seizure_free", lambda c: c.free, "seizure free"),
-    Field("median_not_seizure_free", lambda c: c.median_not_free),
-    Field("median_seizure_free", lambda c: c.median_free),
-    Field("p", lambda c: c.p, "P", lambda c: p_text(c.p)),
-    Field("test", lambda c: c.test, "test"),
-    Field("p_mann_whitney", lambda c: c.p_rank),
-)
-
-
-def characteristics(study: OutcomeStudy) -> Iterator[Characteristic]:
-    """Patients by outcome: mean and SD, median and quartiles, or counts."""
-    for c in study.clinical:
-        yield Characteristic(
-            c.name,
-            _mean_sd(c.not_free),
-            _mean_sd(c.free),
-            c.welch.p,
-            "Welch t",
-            _quartiles(c.not_free),
-            _quartiles(c.free),
-            c.rank.p,
-        )
-    for count in study.counts:
-        by_outcome = np.array(count.counts)
-        not_free, free = (f"{by_outcome[-1, k]} of {by_outcome[:, k].sum()}" for k in (0, 1))
-        yield Characteristic(count.name, not_free, free, count.test.p, count.test.method)
-
-
-def comparison_fields(
-    study: OutcomeStudy, compared: Sequence[GroupComparison]
-) -> Sequence[Field[GroupComparison]]:
-    """Fields of numbers compared between the outcomes; difference is not free minus free."""
-    holm = {m.name: m.holm for m in study.family if m.kind == "group"}
-    covariates = dict.fromkeys(name for c in compared for name, _ in c.adjusted)
-    return (
-        Field("variable", lambda c: c.name, "", lambda c: label(c.name)),
-        Field("n_not_free", lambda c: c.not_free.n),
-        Field("n_free", lambda c: c.free.n),
-        Field("mean_not_free", lambda c: c.not_free.mean, "not seizure free",
-              lambda c: _mean_sd(c.not_free)),
-        Field("sd_not_free", lambda c: c.not_free.sd),
-        Field("mean_free", lambda c: c.free.mean, "seizure free", lambda c: _mean_sd(c.free)),
-        Field("sd_free", lambda c: c.free.sd),
-        Field("", lambda c: c.welch.difference, "difference"),
-        Field("", lambda c: span(c.welch.ci_low, c.welch.ci_high, ".3g"),
-              "95 % interval (Welch)"),
-        Field("welch_t", lambda c: c.welch.t),
-        Field("welch_p", lambda c: c.welch.p, "P Welch"),
-        Field("student_t", lambda c: c.student.t),
-        Field("student_p", lambda c: c.student.p, "P Student"),
-        Field("mann_whitney_u", lambda c: c.rank.u),
-        Field("mann_whitney_p", lambda c: c.rank.p, "P Mann–Whitney"),
-        Field("", lambda c: c.rank.effect, "P(not free > free)"),
-        Field("p_equal_spread", lambda c: c.spread and c.spread.p, "P equal spread"),
-        Field("", lambda c: holm.get(c.name), "P Welch, Holm over the family"),
-        *(_adjusted(name) for name in covariates),
-    )  # fmt: skip
-
-
-def _adjusted(covariates: str) -> Field[GroupComparison]:
-    def p(c: GroupComparison) -> float | None:
-        return next((a.p_group for name, a in c.adjusted if name == covariates), None)
-
-    return Field(f"p_adjusted_{covariates.replace(' ', '_')}", p)
 
 
 MODELS: Sequence[Field[UnivariateModel]] = (
@@ -247,35 +140,9 @@ CURVES: Sequence[Field[SplinePart]] = (
 )
 """Splines: tests, turning points, and what the curve is worth on new patients."""
 
-THRESHOLDS: Sequence[Field[CohortThreshold]] = (
-    Field("rule", lambda t: t.rule, "rule"),
-    Field("scale", lambda t: t.scale, "scale"),
-    Field("threshold", lambda t: t.threshold, "threshold (median)"),
-    Field("threshold_low", lambda t: t.ci_low),
-    Field("threshold_high", lambda t: t.ci_high),
-    Field("", lambda t: span(t.ci_low, t.ci_high, ".4f"), "95 % bootstrap"),
-    Field("n", lambda t: t.n, "patients"),
-    Field("without_signature", lambda t: t.without_signature, "without signature"),
-    Field("balanced_accuracy_nested", lambda t: t.nested and t.nested.balanced_accuracy,
-          "balanced accuracy"),
-    Field("balanced_accuracy_nested_sd", lambda t: t.nested and t.nested.balanced_accuracy_sd),
-    Field("sensitivity_nested", lambda t: t.nested and t.nested.sensitivity, "sensitivity"),
-    Field("specificity_nested", lambda t: t.nested and t.nested.specificity, "specificity"),
-    Field("remark", lambda t: t.refused or None, "remark"),
-)  # fmt: skip
-
-
-FAMILY_TABLE: Sequence[Field[Member]] = (
-    Field("test", lambda m: m.kind, "test", lambda m: m.test),
-    Field("variable", lambda m: m.name, "of", lambda m: label(m.name)),
-    Field("p", lambda m: m.p, "P", lambda m: m.p and p_text(m.p)),
-    Field("p_holm", lambda m: m.holm, "P, Holm over the family", lambda m: m.holm and
-          p_text(m.holm)),
-)  # fmt: skip
-
 
 def _ratio(slope: Slope) -> str:
-    return f"{_bound(slope.odds_ratio, '.3g')} ({span(slope.ci_low, slope.ci_high, '.3g')})"
+    return f"{bound(slope.odds_ratio, '.3g')} ({span(slope.ci_low, slope.ci_high, '.3g')})"
 
 
 def _p_pair(slope: Slope) -> str:
@@ -330,7 +197,10 @@ def _share(
         key,
         lambda c: share_of(c).value,
         heading,
-        interval=lambda c: span(share_of(c).ci_low, share_of(c).ci_high),
+        lambda c: percent(share_of(c).value),
+        interval=lambda c: span(
+            share_of(c).ci_low, share_of(c).ci_high, ".1f", factor=100, unit="%"
+        ),
         how=lambda _: "exact; same patients",
     )
 
@@ -339,7 +209,13 @@ AT_CUT: Sequence[Field[CutPerformance]] = (
     _share("", "sensitivity", lambda c: c.sensitivity),
     _share("", "specificity", lambda c: c.specificity),
     _share("", "accuracy", lambda c: c.accuracy),
-    Field("", lambda c: c.balanced_accuracy, "balanced accuracy", how=lambda _: "same patients"),
+    Field(
+        "",
+        lambda c: c.balanced_accuracy,
+        "balanced accuracy",
+        lambda c: percent(c.balanced_accuracy),
+        how=lambda _: "same patients",
+    ),
     Field("cut_{}", lambda c: c.cut),
     Field("chi_square_{}", lambda c: c.pearson and c.pearson.statistic),
     Field("p_chi_square_{}", lambda c: c.pearson and c.pearson.p),
@@ -382,6 +258,9 @@ def cut_fields(
     """Fields of a score cut in two, at the rules that are named."""
     holm = {m.name: m.holm for m in study.family if m.kind == "cut"}
 
+    def _points(part: CutPart) -> str | None:
+        return span(*part.stability.leave_one_out, ".1f", factor=100, unit="%")
+
     def nested_how(part: CutPart) -> str:
         own = study.held_out(part) is not part.nested
         return f"{'threshold of the signature and ' * own}cut chosen inside each of 5 folds"
@@ -395,9 +274,10 @@ def cut_fields(
         Field("", lambda p: p.area.auc, "",
               interval=lambda p: span(p.resampled_area.bca_low, p.resampled_area.bca_high),
               how=lambda _: "bootstrap, BCa"),
-        Field("", lambda p: p.stability.cut, "cut (fraction of 1)",
-              interval=lambda p: span(p.stability.ci_low, p.stability.ci_high),
-              how=lambda p: f"bootstrap; leave-one-out {span(*p.stability.leave_one_out)}"),
+        Field("", lambda p: p.stability.cut, "cut", lambda p: percent(p.stability.cut),
+              interval=lambda p: span(p.stability.ci_low, p.stability.ci_high, ".1f",
+                                     factor=100, unit="%"),
+              how=lambda p: f"bootstrap; leave-one-out {_points(p)}"),
         Field("cut_low", lambda p: p.stability.ci_low),
         Field("cut_high", lambda p: p.stability.ci_high),
         Field("sensitivity", lambda p: p.best.sensitivity),
@@ -406,31 +286,22 @@ def cut_fields(
         Field("balanced_accuracy_nested", lambda p: study.held_out(p).balanced_accuracy),
         *(_of_rule(field, rule) for rule in rules for field in AT_CUT),
         Field("", lambda p: p.optimism.harrell, "balanced accuracy, corrected",
+              lambda p: percent(p.optimism.harrell),
               how=lambda _: "Harrell"),
         Field("balanced_accuracy_632_plus", lambda p: p.optimism.plus_632, "",
+              lambda p: percent(p.optimism.plus_632),
               how=lambda _: ".632+"),
         Field("", lambda p: study.held_out(p).balanced_accuracy, "",
-              interval=lambda p: f"± {study.held_out(p).balanced_accuracy_sd:.3f}",
+              lambda p: percent(study.held_out(p).balanced_accuracy),
+              interval=lambda p: f"± {100 * study.held_out(p).balanced_accuracy_sd:.1f} %",
               how=nested_how),
-        Field("", lambda p: p.leave_one_out.balanced_accuracy, "", how=lambda _: "leave-one-out"),
+        Field("", lambda p: p.leave_one_out.balanced_accuracy, "",
+              lambda p: percent(p.leave_one_out.balanced_accuracy), how=lambda _: "leave-one-out"),
         Field("p_best_cut", lambda p: p.permutation.p, "P of the best cut",
               how=lambda _: "permutation, best cut sought anew"),
         Field("p_best_cut_holm", lambda p: holm.get(p.name)),
         Field("", lambda p: p.area_permutation.p, "P of the area", how=lambda _: "permutation"),
     )  # fmt: skip
-
-
-ADJUSTED: Sequence[Field[tuple[str, str, Ancova]]] = (
-    Field("", lambda a: label(a[0]), ""),
-    Field("", lambda a: a[1], "adjusted for"),
-    Field("", lambda a: a[2].difference, "difference"),
-    Field("", lambda a: span(a[2].ci_low, a[2].ci_high, ".3g"), "95 % interval"),
-    Field("", lambda a: a[2].f_group, "F group"),
-    Field("", lambda a: a[2].p_group, "P group"),
-    Field("", lambda a: a[2].f_model, "F whole model"),
-    Field("", lambda a: a[2].p_model, "P whole model"),
-)
-"""Number, names of its covariates, and the comparison at equal covariates."""
 
 
 @dataclass(frozen=True)
@@ -512,5 +383,10 @@ TABLES: Mapping[str, Callable[[OutcomeStudy], Rows]] = {
     "volumes": _volumes,
     "increments": lambda study: rows_of(INCREMENTS, study.increments),
     "family": lambda study: rows_of(FAMILY_TABLE, study.family),
+    "joint": lambda study: rows_of(JOINT, joint_terms(study)),
+    "knots": lambda study: rows_of(KNOTS, criteria(study)),
+    "prognosis": lambda study: rows_of(PROGNOSIS, expected(study)),
+    "checks": lambda study: rows_of(CHECKS, checked(study)),
+    "validation": lambda study: rows_of(VALIDATION, study.validated),
 }
 """Name of each table to the function that gives its header and rows."""

@@ -50,6 +50,7 @@ __all__ = [
     "PatientFiles",
     "PlanChoices",
     "PlanOutputs",
+    "find_again",
     "find_files",
     "load_images",
     "plan_stage",
@@ -199,6 +200,44 @@ def find_files(
     return PatientFiles(side=chosen, **found)  # type: ignore[arg-type]
 
 
+def find_again(
+    out: Path,
+    subject: str,
+    used: Mapping[str, str],
+    given: Mapping[str, Path | None],
+    *,
+    side: Side,
+) -> PatientFiles:
+    """Find what an earlier plan was made of, as it lies in the output folder now.
+
+    Parameters
+    ----------
+    used
+        Field of :class:`PatientFiles` to the path relative to `out`; ``"given:…"`` for a file from
+        elsewhere, whose path no record keeps.
+    given
+        As for :func:`find_files`.
+
+    Raises
+    ------
+    InputError
+        If a file from elsewhere is not given again.
+    """
+    found = {name: path for name, path in given.items() if path is not None}
+    for name, uri in used.items():
+        own = {_written(*named[:2], subject) for named in [*NEEDED.values(), *OFFERED.values()]}
+        if name in found or name == "signature_metrics" or uri in own:
+            continue
+        if uri.startswith("given:"):
+            raise InputError(
+                f"the plan was made with a file from elsewhere: {name.replace('_', ' ')}",
+                where=f"sub-{subject}",
+                do=f"give it again with --{name.removeprefix('user_').replace('_', '-')}",
+            )
+        found[name] = Path(out) / uri
+    return find_files(out, subject, found, side=side)
+
+
 def _written(stage: str, output: str, subject: str) -> str:
     return STUDY.stage(stage).outputs[output].format(subject=subject)
 
@@ -328,6 +367,7 @@ def plan_stage(
         to_template,
         vessels=None if files.vessels is None else load_mask(files.vessels),
         sinuses=None if files.sinuses is None else load_mask(files.sinuses),
+        beside_mm=choices.limits.beside_mm,
     )
     other = _other_definition(files.signature_metrics)
     made = None if files.ablation is None else _made(files.ablation, scene, other)

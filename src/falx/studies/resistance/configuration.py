@@ -8,7 +8,7 @@ from pathlib import Path
 
 from falx.anatomy.morphometry import GreySettings
 from falx.anatomy.settings import SegmentationSettings
-from falx.bold.settings import MotionSettings, RehoSettings
+from falx.bold.settings import MeasureSettings, MotionSettings, RehoSettings
 from falx.core.settings import option, with_default
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
 from falx.studies.resistance.genes import Genes
@@ -24,6 +24,15 @@ class Grey(MapModel, GreySettings):
 
 
 @dataclass(frozen=True)
+class Bold(MotionSettings):
+    """The resting run, and who has preprocessed it."""
+
+    prepared: bool = option(
+        True, help="take the run that fMRIPrep has preprocessed, where there is one"
+    )
+
+
+@dataclass(frozen=True)
 class Reho(MapModel, RehoSettings):
     """Cleaning, regional homogeneity and its group maps."""
 
@@ -36,6 +45,24 @@ class Reho(MapModel, RehoSettings):
     def __post_init__(self) -> None:
         MapModel.__post_init__(self)
         RehoSettings.__post_init__(self)
+
+
+@dataclass(frozen=True)
+class Further(MapModel, MeasureSettings):
+    """Amplitudes and connectivities of the cleaned run, and their group maps."""
+
+    compute: bool = option(
+        False, help="measure ALFF, fALFF, degree, mirror and seed connectivity too"
+    )
+    head_size: str = with_default(MapModel, "head_size", "none", choices=("none",))
+    measures: tuple[str, ...] = with_default(MapModel, "measures", ("mean_fd_mm",))
+    least_value: float = with_default(
+        MapModel, "least_value", 0.0, help="not used: people's own masks decide"
+    )
+
+    def __post_init__(self) -> None:
+        MapModel.__post_init__(self)
+        MeasureSettings.__post_init__(self)
 
 
 @dataclass(frozen=True)
@@ -91,8 +118,9 @@ class ResistanceConfiguration:
 
     anatomy: SegmentationSettings = field(default_factory=SegmentationSettings)
     grey: Grey = field(default_factory=Grey)
-    bold: MotionSettings = field(default_factory=MotionSettings)
+    bold: Bold = field(default_factory=Bold)
     reho: Reho = field(default_factory=Reho)
+    measures: Further = field(default_factory=Further)
     groups: Groups = field(default_factory=Groups)
     genes: Genes = field(default_factory=Genes)
 

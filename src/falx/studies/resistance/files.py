@@ -25,17 +25,9 @@ from falx.core.tables import rows_as
 from falx.images.nifti import load
 from falx.images.warp import load_map
 from falx.maps.cluster_table import ClusterRow, EffectRow
-from falx.maps.deviation_sample import DeviationRow, DeviationSummary
-from falx.maps.files import (
-    Cases,
-    DeviationFiles,
-    DeviationTest,
-    FFiles,
-    TFiles,
-    anova_stage,
-    deviation_stage,
-    regression_map_stage,
-)
+from falx.maps.deviations.files import Cases, DeviationFiles, DeviationTest, deviation_stage
+from falx.maps.deviations.sample import DeviationRow, DeviationSummary
+from falx.maps.files import FFiles, TFiles, anova_stage, regression_map_stage
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.figures import png, svg

@@ -21,7 +21,7 @@ from falx.studies.genes.files import (
     together_stage,
 )
 from falx.studies.resistance.genes_links import genes_page
-from falx.studies.resistance.steps import GROUP_MAPS, MODALITIES
+from falx.studies.resistance.steps import GROUP_MAPS, MODALITIES, Step
 
 __all__ = ["BLOOD", "EXPRESSION", "Genes", "gene_stages", "together_stages"]
 
@@ -165,7 +165,7 @@ def _together_stage(modality: str, contrasts: Sequence[Stage]) -> Stage:
         level="group",
         mem_mb=2500,
         disk_mb=30,
-        needs=("genes.expression|genes.ahba",),
+        needs=(*Step(modality).needs, "genes.expression|genes.ahba"),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from falx.images.nifti import Image
 from falx.maps.cluster_table import HEADINGS, ClusterRow, EffectRow, RegionRow
 from falx.maps.design import Orthogonality
-from falx.maps.deviation_sample import DeviationDifference, DeviationRow, DeviationSummary
+from falx.maps.deviations.sample import DeviationDifference, DeviationRow, DeviationSummary
 from falx.maps.group_summary import FSummary, MapSummary, TSummary, facts
 from falx.maps.motion_correlation import MotionCorrelation
 from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
@@ -29,10 +29,12 @@ __all__ = ["DeviationContent", "MapContent", "deviation_section", "map_section"]
 PEAK = "peak, mm"
 """The three coordinates, in one column to leave room for names."""
 
-CLUSTER = ("cluster", "sign", "cluster_voxels", "p_fsl", "p_extent", "p_mass")
+CLUSTER = (
+    "cluster", "sign", "cluster_voxels", "cluster_true_percent", "p_fsl", "p_extent", "p_mass"
+)  # fmt: skip
 """Columns that belong to a whole cluster."""
 
-REGION = ("region", PEAK, "voxels", "t", "f", "hedges_g", "p_voxel", "p_tfce")
+REGION = ("region", PEAK, "voxels", "true_percent", "t", "f", "hedges_g", "p_voxel", "p_tfce")
 """Columns that belong to a region of it."""
 
 PROBABILITIES = {
@@ -40,6 +42,11 @@ PROBABILITIES = {
     "p_tfce": "",
 }  # fmt: skip
 """Columns of P, and the Monte-Carlo error that is printed behind it."""
+
+SURELY = (
+    "A cluster's P says that something in it differs, not where; of how many of its voxels that "
+    "is true is bounded from below, for all clusters and regions at once (1 - the error above)."
+)
 
 SHOWN_CLUSTERS = 3
 LEAST_P = 0.001
@@ -220,8 +227,8 @@ def _clusters(content: MapContent) -> Iterator[Block]:
         [HEADINGS.get(key, key) for key in (*whole, *part)],
         lines,
         caption="Every atlas region inside every cluster, with its own peak; ± is the "
-        f"Monte-Carlo error of a permuted P. All columns: group/{content.table}.tsv, for print "
-        ".tex (LaTeX) and .html.",
+        f"Monte-Carlo error of a permuted P. {SURELY} All columns: "
+        f"group/{content.table}.tsv, for print .tex (LaTeX) and .html.",
     )
 
 
@@ -276,6 +283,9 @@ def _shown(row: ClusterRow | EffectRow) -> dict[str, object]:
         cells[name] = _probability(cells[name], cells.get(PROBABILITIES[name]))
     if isinstance(row, ClusterRow):
         cells["sign"] = "higher" if row.sign == 1 else "lower"
+    for name in ("cluster_true_percent", "true_percent"):
+        if cells[name] is not None:
+            cells[name] = f"≥ {cells[name]:.0f}"
     peak = (f"{value:.0f}" for value in (row.x_mm, row.y_mm, row.z_mm))
     return {**cells, PEAK: ",\N{NO-BREAK SPACE}".join(peak)}
 

@@ -9,7 +9,18 @@ __all__ = ["CONTRASTS", "DEVIATIONS", "GROUP_MAPS", "KINDS", "MODALITIES", "STEP
 
 What = Literal["contrast", "anova", "regression", "deviation"]
 
-MODALITIES = {"grey": "Grey-matter volume", "reho": "Regional homogeneity"}
+MODALITIES = {
+    "grey": "Grey-matter volume",
+    "reho": "Regional homogeneity",
+    "alff": "Amplitude of slow fluctuations (ALFF)",
+    "falff": "Share of slow fluctuations (fALFF)",
+    "degree": "Degree centrality",
+    "vmhc": "Mirror connectivity (VMHC)",
+    "seed": "Connectivity of the seed",
+}
+SECTION = {"grey": "grey", "reho": "reho"}
+"""Section of the configuration that holds the model of a modality; else ``measures``."""
+
 KINDS = {"temporal": "temporal lobe epilepsy", "generalised": "generalised epilepsy"}
 CONTRASTS = (("resistant", "sensitive"), ("resistant", "controls"), ("sensitive", "controls"))
 
@@ -21,7 +32,7 @@ class Step:
     Parameters
     ----------
     modality
-        ``grey`` or ``reho``, a section of the configuration.
+        A key of :data:`MODALITIES`.
     what
         A contrast of two groups, any difference of all, a slope, or deviations of patients.
     pair
@@ -48,6 +59,16 @@ class Step:
         """
         of = (self.kind,) if self.kind else ()
         return "_".join((self.modality, *of, *(self.pair or (self.what,))))
+
+    @property
+    def section(self) -> str:
+        """Section of the configuration that holds its model."""
+        return SECTION.get(self.modality, "measures")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What must be switched on for its maps to be there."""
+        return ("measures.compute",) if self.section == "measures" else ()
 
     @property
     def title(self) -> str:

@@ -9,8 +9,9 @@ from typing import TypedDict
 from falx.anatomy.files import coregister_stage, grey_volume_stage
 from falx.anatomy.morphometry import GreySettings
 from falx.bids.derivative import output_path
-from falx.bold.files import motion_stage, reho_stage
-from falx.bold.settings import MotionSettings, RehoSettings, SliceShift
+from falx.bold.files import measure_stage, motion_stage, reho_stage
+from falx.bold.measures import MEASURES
+from falx.bold.settings import MeasureSettings, MotionSettings, RehoSettings, SliceShift
 from falx.core.grid import TEMPLATE_SPACE
 from falx.core.settings import keys_of
 from falx.core.stage import Stage
@@ -34,7 +35,8 @@ from falx.studies.resistance.files import (
     run_report_stage,
 )
 from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
-from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, Step
+from falx.studies.resistance.preflight import preflight
+from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, SECTION, Step
 from falx.studies.signature.study import ANATOMY
 
 __all__ = ["STUDY"]
@@ -65,7 +67,11 @@ TIMES = {
 MOTION = Stage(
     "motion",
     motion_stage,
-    inputs={"bold": "raw.bold"},
+    inputs={
+        "bold": "raw.bold?",
+        "prepared": "raw.prepared?",
+        "confounds": "raw.confounds?",
+    },
     outputs={
         "reference": _func("boldref", desc="realigned"),
         "tsnr": _func("boldmap", desc="tsnr"),
@@ -78,6 +84,7 @@ MOTION = Stage(
     },
     mem_mb=1500,
     version=2,
+    given=("bold|prepared",),
 )
 
 Moved = TypedDict("Moved", {"from": str, "to": str, "mode": str})  # from is a word of Python
@@ -95,15 +102,19 @@ COREGISTER = Stage(
     outputs={"matrix": _anat("xfm", extension=".json", **FROM_T1W_TO_RUN)},
     mem_mb=900,
     threads=2,
+    given=("!prepared",),
 )
 
 REHO = Stage(
     "reho",
     reho_stage,
     inputs={
-        "bold": "raw.bold",
+        "bold": "raw.bold?",
+        "prepared": "raw.prepared?",
+        "prepared_mask": "raw.prepared_mask?",
+        "confounds": "raw.confounds?",
         "motion": "motion.motion",
-        "matrix": "coregister_bold.matrix",
+        "matrix": "coregister_bold.matrix?",
         **{n: f"anatomy.{n}" for n in ("to_native", "brain_mask", "wm", "csf")},
     },
     outputs={
@@ -123,6 +134,22 @@ REHO = Stage(
     mem_mb=1500,
     threads=2,
     version=2,
+)
+
+MEASURED = Stage(
+    "measures",
+    measure_stage,
+    inputs=REHO.inputs,
+    outputs={
+        **{n: _func("boldmap", space=TEMPLATE_SPACE, desc=n) for n in MEASURES},
+        "mask": _func("mask", space=TEMPLATE_SPACE, desc="measures"),
+        "vmhc_mask": _func("mask", space=TEMPLATE_SPACE, desc="vmhc"),
+        "metrics": _func("metrics", extension=".json", desc="measures"),
+    },
+    params={**REHO.params, **keys_of("measures", MeasureSettings)},
+    mem_mb=1500,
+    threads=2,
+    needs=("measures.compute",),
 )
 
 REPORT = Stage(
@@ -158,8 +185,16 @@ MAPS: dict[str, dict[str, str]] = {
         "metrics": "grey.metrics*",
     },
     "reho": {"maps": "reho.smoothed*", "masks": "reho.mask*", "metrics": "reho.metrics*"},
+    **{
+        name: {
+            "maps": f"measures.{name}*",
+            "masks": f"measures.{'vmhc_mask' if name == 'vmhc' else 'mask'}*",
+            "metrics": "measures.metrics*",
+        }
+        for name in MEASURES
+    },
 }
-"""Section of the configuration to what its group maps gather."""
+"""Modality to what its group maps gather."""
 
 ATLAS = {"atlas": "config.groups.atlas?", "atlas_labels": "config.groups.atlas_labels?"}
 
@@ -204,7 +239,7 @@ def _map_stage(
         outputs={role: named(suffix, extension=end) for role, (suffix, end) in files.items()},
         params={
             **keys_of("groups", Selection),
-            **keys_of(step.modality, MapModel),
+            **keys_of(step.section, MapModel),
             "seed": "groups.seed",
             **params,
         },
@@ -212,7 +247,7 @@ def _map_stage(
         mem_mb=2500,
         disk_mb=disk_mb,
         threads=2,
-        needs=tuple(f"groups.{key}" for key in needs),
+        needs=(*step.needs, *(f"groups.{key}" for key in needs)),
         version=version,
     )
 
@@ -227,21 +262,21 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=6)
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=7)
 
 
 def _anova(step: Step) -> Stage:
     run = partial(role_anova_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **ROLES}
     params["min_region_voxels"] = "groups.min_region_voxels"
-    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=6)
+    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=7)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=6)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=7)
 
 
 def _deviation(step: Step) -> Stage:
@@ -323,6 +358,9 @@ def _map_figure(number: int, modality: str) -> Stage:
     )
 
 
+PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
+"""What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
+
 STUDY = Study(
     name="resistance",
     reference="falx.studies.resistance.study:STUDY",
@@ -332,12 +370,13 @@ STUDY = Study(
         MOTION,
         COREGISTER,
         REHO,
+        MEASURED,
         REPORT,
         *GROUP_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
         GROUP_REPORT,
-        *(_map_figure(number, modality) for number, modality in enumerate(MAPS, start=1)),
+        *(_map_figure(number, modality) for number, modality in enumerate(SECTION, start=1)),
         EXPRESSION,
         BLOOD,
         *together_stages(GROUP_STAGES),
@@ -347,6 +386,32 @@ STUDY = Study(
         "t1w": RawInput("T1w image", suffix="T1w", datatype="anat", required=True),
         "bold": RawInput(
             "resting BOLD run", suffix="bold", datatype="func", entities={"task": "rest"}
+        ),
+        "prepared": RawInput(
+            "preprocessed resting run",
+            suffix="bold",
+            entities=PREPARED | {"desc": "preproc"},
+            derivatives=True,
+            switch="bold.prepared",
+        ),
+        "prepared_mask": RawInput(
+            "brain mask of the preprocessed run",
+            suffix="mask",
+            entities=PREPARED | {"desc": "brain"},
+            datatype="func",
+            derivatives=True,
+            judged=False,
+            switch="bold.prepared",
+        ),
+        "confounds": RawInput(
+            "table of confounds",
+            suffix="timeseries",
+            datatype="func",
+            entities={"task": "rest", "desc": "confounds"},
+            extensions=(".tsv",),
+            derivatives=True,
+            judged=False,
+            switch="bold.prepared",
         ),
         "structures": RawInput(
             "volume of structure labels",
@@ -360,6 +425,7 @@ STUDY = Study(
     },
     configuration=ResistanceConfiguration,
     presets={"liu2024": PUBLISHED},
+    preflight=preflight,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
 )

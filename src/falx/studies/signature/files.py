@@ -18,6 +18,7 @@ from falx.data.priors import template
 from falx.images.nifti import load, load_labels, load_mask
 from falx.images.warp import load_map
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
+from falx.pet.norms import HealthyMetrics
 from falx.report.provenance import StageRecord
 from falx.studies.outcome.patient import patient_of
 from falx.studies.signature.numbers import PatientMetrics, flatten_numbers
@@ -50,6 +51,7 @@ class MetricsFiles:
     pet: Path
     asymmetry: Mapping[str, Path]
     signature: Path
+    healthy: Path
     ablation: Path | None = None
     rates: Path | None = None
 
@@ -114,6 +116,7 @@ def read_metrics(files: MetricsFiles) -> PatientMetrics:
         read_record(PetMetrics, files.pet),
         asymmetry,
         read_record(SignatureMetrics, files.signature),
+        read_record(HealthyMetrics, files.healthy),
         _optional(AblationMetrics, files.ablation),
         _optional(RatesMetrics, files.rates),
     )

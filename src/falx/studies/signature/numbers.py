@@ -11,7 +11,7 @@ from falx.core.grid import SIDES, Side, opposite
 from falx.core.possible import Amount, AsymmetryIndex
 from falx.core.records import plain
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
-from falx.pet.norms import percentile_of
+from falx.pet.norms import HealthyMetrics
 from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
@@ -38,6 +38,8 @@ class PatientMetrics:
     ----------
     asymmetry
         By the key of its modality, as far as there.
+    healthy
+        What the asymmetry is held against.
     ablation, rates
         ``None`` without an ablation.
     """
@@ -46,6 +48,7 @@ class PatientMetrics:
     pet: PetMetrics
     asymmetry: Mapping[str, AsymmetryMetrics]
     signature: SignatureMetrics
+    healthy: HealthyMetrics
     ablation: AblationMetrics | None = None
     rates: RatesMetrics | None = None
 
@@ -134,6 +137,7 @@ def flatten_numbers(metrics: PatientMetrics) -> dict[str, object]:
         "failed_checks": [check.name for check in metrics.failed],
         **{f"{name}_mm3": volume for name, volume in volumes.items()},
         **_structures(metrics),
+        **_healthy(metrics),
         **_signature(metrics.signature),
     }
     if metrics.ablation is not None:
@@ -184,11 +188,22 @@ def _structures(metrics: PatientMetrics) -> Numbers:
     for name, found in known.items():
         flat[f"{name}_ai_pet_regional"] = found.regional
         flat[f"{name}_ai_pet_regional_se"] = found.regional_se
-        among = None
-        if found.regional is not None:
-            among = percentile_of(name, found.regional, side=metrics.side)
-        flat[f"{name}_ai_pet_regional_percentile"] = None if among is None else among.percentile
-        flat[f"{name}_ai_pet_regional_z"] = None if among is None else among.z
+    return flat
+
+
+def _healthy(metrics: PatientMetrics) -> Numbers:
+    """Place every structure with a norm among healthy people, on the side of the focus."""
+    flat: Numbers = {}
+    for name in dict.fromkeys(one.structure for one in metrics.healthy.structures):
+        found = metrics.healthy.of(name, metrics.side)
+        if found is not None:
+            flat |= {
+                f"{name}_healthy_ai": found.asymmetry,
+                f"{name}_healthy_z": found.z,
+                f"{name}_healthy_percentile": found.percentile,
+                f"{name}_healthy_percentile_low": found.low,
+                f"{name}_healthy_percentile_high": found.high,
+            }
     return flat
 
 
@@ -196,6 +211,7 @@ def _ablation(found: AblationMetrics) -> dict[str, object]:
     told = {
         "ablation_mm3": found.volume_mm3,
         "dice_raters": found.dice_raters,
+        "dice_repeat": found.dice_repeat,
         "ai_pet_scale": found.asymmetry[PET].scale,
     }
     flat: Numbers = {}

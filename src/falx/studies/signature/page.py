@@ -14,7 +14,6 @@ from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
-from falx.pet.norms import LIMITS, percentile_of
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
@@ -27,6 +26,7 @@ from falx.studies.signature.belief import (
     other_definitions,
     side_of_itself,
 )
+from falx.studies.signature.healthy import among_healthy, healthy_table
 from falx.studies.signature.live import live_images
 from falx.studies.signature.modalities import MODALITIES
 from falx.studies.signature.numbers import (
@@ -79,6 +79,7 @@ class SignatureResults:
             m.pet,
             *m.asymmetry.values(),
             m.signature,
+            m.healthy,
             m.ablation,
             *self.coregistrations.values(),
             *self.records.values(),
@@ -155,12 +156,12 @@ def _result(results: SignatureResults) -> Iterator[Block]:
     metrics, side = results.metrics, results.side
     hippocampus, amygdala = (structure_numbers(metrics, name) for name in STRUCTURES)
     yield Text(certain(metrics.signature, metrics.pet))
+    placed = [among_healthy(metrics.healthy, name, side) for name in STRUCTURES]
     yield Text(
-        f"PET asymmetry of the {side} hippocampus: "
-        f"{_regional(hippocampus, 'hippocampus', side)}; amygdala: "
-        f"{_regional(amygdala, 'amygdala', side)} (regional activities, negative: lower than the "
-        f"other side; the error is that of the noise). Means of the smoothed map, which blur "
-        f"makes smaller: {_index(hippocampus.index['pet'])}, {_index(amygdala.index['pet'])}."
+        f"PET asymmetry of the {side} hippocampus: {_regional(hippocampus)}{placed[0]}; amygdala: "
+        f"{_regional(amygdala)}{placed[1]} (regional activities, negative: lower than the other "
+        "side; the error is that of the noise). Means of the smoothed map, which blur makes "
+        f"smaller: {_index(hippocampus.index['pet'])}, {_index(amygdala.index['pet'])}."
     )
     suggested, contradicts = side_of_itself(metrics.signature)
     yield Notice([suggested], "warn") if contradicts else Text(suggested)
@@ -169,8 +170,9 @@ def _result(results: SignatureResults) -> Iterator[Block]:
         yield from _taken(metrics.ablation, metrics.rates)
     else:
         yield Text("There is no ablation mask, so no ablative rate.")
-    yield Notice([*doubts(metrics.signature), f"Percentiles are those of {LIMITS}."], "note")
+    yield Notice([*doubts(metrics.signature)], "note")
     yield Notice(results.notices)
+    yield healthy_table(metrics.healthy, side)
     table = foci_table(metrics.signature)
     if table is not None:
         yield table
@@ -192,14 +194,12 @@ def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Bl
     yield Notice([said], "note")
 
 
-def _regional(found: StructureNumbers, structure: str, side: Side) -> str:
-    """Return a regional asymmetry with its standard error and its place among healthy people."""
+def _regional(found: StructureNumbers) -> str:
+    """Return a regional asymmetry with its standard error."""
     if found.regional is None:
         return "not defined"
     error = "" if found.regional_se is None else f" ± {found.regional_se:.3f}"
-    among = percentile_of(structure, found.regional, side=side)
-    place = "" if among is None else f", percentile {among.percentile:.1f} of healthy people"
-    return f"{found.regional:+.3f}{error}{place}"
+    return f"{found.regional:+.3f}{error}"
 
 
 def _index(value: float | None) -> str:

@@ -10,14 +10,20 @@ from falx.anatomy.files import anatomy_stage, coregister_stage
 from falx.anatomy.settings import SegmentationSettings
 from falx.bids.derivative import output_path
 from falx.core.grid import TEMPLATE_SPACE
-from falx.core.settings import keys_of
+from falx.core.settings import inputs_of, keys_of, params_of
 from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
-from falx.pet.files import asymmetry_stage, correct_stage, published_stage, signature_stage
+from falx.pet.files import (
+    asymmetry_stage,
+    correct_stage,
+    healthy_stage,
+    published_stage,
+    signature_stage,
+)
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
 from falx.studies.outcome.columns import Columns
-from falx.studies.outcome.files import outcome_stage
+from falx.studies.outcome.files import outcome_stage, overlays_stage
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.tables import TABLES, VERSION
 from falx.studies.signature.configuration import (
@@ -28,7 +34,7 @@ from falx.studies.signature.modalities import MODALITIES, PREOP, Modality
 from falx.surgery.files import ablation_stage, rate_curve_stage
 from falx.surgery.outcome.rate_interval import RateErrors
 
-__all__ = ["STUDY"]
+__all__ = ["ANATOMY", "CORRECT", "RAW", "STUDY", "asymmetry_of", "coregistration"]
 
 _anat = partial(output_path, "anat")
 _pet = partial(output_path, "pet", "pet", trc="FDG")
@@ -43,7 +49,8 @@ def _xfm(source: str, target: str, *, extension: str = ".nii.gz") -> str:
     return _anat("xfm", extension=extension, **entities)
 
 
-def _coregister(role: str, target: str) -> Stage:
+def coregistration(role: str, target: str) -> Stage:
+    """Build the row of one image's coregistration to the T1w."""
     return Stage(
         f"coregister_{role}",
         coregister_stage,
@@ -96,7 +103,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=6,
+    version=7,
 )
 
 CORRECT = Stage(
@@ -115,11 +122,11 @@ CORRECT = Stage(
     params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=5,
+    version=6,
 )
 
 
-def _asymmetry(of: Modality) -> Stage:
+def asymmetry_of(of: Modality) -> Stage:
     """Build the row of one image's asymmetry."""
     raw = {"image": f"raw.{of.key}", "matrix": f"coregister_{of.key}.matrix"}
     image = {"image": of.source} if of.source else raw
@@ -138,7 +145,7 @@ def _asymmetry(of: Modality) -> Stage:
             "metrics": _metrics(f"asymmetry{of.tag}"),
         },
         params={**keys_of("asymmetry", TemplateSettings), **chosen},
-        mem_mb=1500,
+        mem_mb=1600,
         threads=2,
         version=4 if of.quantity.receive_field else 3,
     )
@@ -153,7 +160,7 @@ PUBLISHED = Stage(
         "metrics": _metrics("asymmetryPublished"),
     },
     params={"frames": "pet.frames", "voxel_mm": "asymmetry.voxel_mm"},
-    mem_mb=1500,
+    mem_mb=1600,
     threads=2,
 )
 
@@ -163,12 +170,38 @@ PUBLISHED_SCALED = {
 }
 """The PET as the scripts of Mo 2025 take it, beside that of the run."""
 
+HEALTHY = Stage(
+    "healthy",
+    healthy_stage,
+    inputs={
+        "norms": "config.norms.file?",
+        "pet_metrics": "pet.metrics",
+        "asymmetry_metrics": "asymmetry_pet.metrics",
+    },
+    outputs={
+        "mean": _pet(space=TEMPLATE_SPACE, desc="healthyMean"),
+        "sd": _pet(space=TEMPLATE_SPACE, desc="healthySD"),
+        "metrics": _metrics("healthy"),
+    },
+    params={
+        "age": "participant.age?",
+        "sex": "participant.sex?",
+        "scanner": "raw.pet:ManufacturersModelName?",
+        "tracer": "raw.pet@trc?",
+        "voxel_mm": "asymmetry.voxel_mm",
+    },
+    mem_mb=500,
+)
+
 SCALED_PET = {
     "scaled_template": "asymmetry_pet.scaled_template",
     "asymmetry_metrics": "asymmetry_pet.metrics",
     "noise": "pet.noise",
     "pet_metrics": "pet.metrics",
     **PUBLISHED_SCALED,
+    "healthy": "healthy.metrics",
+    "healthy_mean": "healthy.mean",
+    "healthy_sd": "healthy.sd",
 }
 """The PET in template space with all that its signature rests on."""
 
@@ -192,7 +225,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 ABLATION = Stage(
@@ -201,10 +234,12 @@ ABLATION = Stage(
     inputs={
         "ablation": "raw.ablation",
         "second_ablation": "raw.second_ablation?",
+        "repeat_ablation": "raw.repeat_ablation?",
         "matrix": "coregister_postop.matrix?",
         "structures": "anatomy.structures",
         "to_native": "anatomy.to_native",
         "signature_native": "signature.signature_native",
+        "probability_native": "signature.probability_native",
         "published_native": "signature.published_native",
         "signature_metrics": "signature.metrics",
         **_of_each("scaled", "asymmetry", "scaled_template"),
@@ -216,8 +251,12 @@ ABLATION = Stage(
         "ablation_template": _anat("mask", space=TEMPLATE_SPACE, label="ablation"),
         "metrics": _metrics("ablation"),
     },
-    params={"drawn_on": "raw.ablation@ses?", "second_drawn_on": "raw.second_ablation@ses?"},
-    version=3,
+    params={
+        "drawn_on": "raw.ablation@ses?",
+        "second_drawn_on": "raw.second_ablation@ses?",
+        "repeat_drawn_on": "raw.repeat_ablation@ses?",
+    },
+    version=4,
     mem_mb=1200,
     threads=2,
 )
@@ -237,7 +276,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=3,
+    version=4,
 )
 
 METRICS = {
@@ -245,6 +284,7 @@ METRICS = {
     "pet": "pet.metrics",
     **_of_each("asymmetry", "asymmetry", "metrics"),
     "signature": "signature.metrics",
+    "healthy": "healthy.metrics",
     "ablation": "ablation.metrics?",
     "rates": "rates.metrics?",
 }
@@ -254,7 +294,7 @@ NUMBERS = Stage(
     numbers_stage,
     inputs=METRICS,
     outputs={"numbers": _metrics("numbers")},
-    version=4,
+    version=5,
     mem_mb=300,
 )
 
@@ -280,7 +320,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=5,
+    version=6,
 )
 
 
@@ -296,18 +336,33 @@ OUTCOME = Stage(
         "participants": "raw.participants",
         "exclusions": "study.exclusions",
         "people": "study.people",
+        **inputs_of("group", OutcomeSettings),
     },
     outputs={
         "report": "group.html",
         "results": output_path("", "outcome", extension=".json", group=True, desc="results"),
+        "models_file": output_path("", "outcome", extension=".json", group=True, desc="models"),
         **{name: _table(name) for name in TABLES},
     },
     params={
         **keys_of("columns", Columns),
-        **keys_of("group", OutcomeSettings),
+        **params_of("group", OutcomeSettings),
     },
     version=VERSION,
     mem_mb=600,
+    level="group",
+)
+
+OVERLAYS = Stage(
+    "overlays",
+    overlays_stage,
+    inputs={
+        "signatures": "signature.signature_template*",
+        "ablations": "ablation.ablation_template?*",
+        "patients": "outcome.patients",
+    },
+    outputs={"page": "overlays.html"},
+    mem_mb=900,
     level="group",
 )
 
@@ -316,17 +371,19 @@ STUDY = Study(
     reference="falx.studies.signature.study:STUDY",
     stages=(
         ANATOMY,
-        *(_coregister(m.key, m.space or m.tag) for m in MODALITIES if m.key in RAW),
-        _coregister("postop", "postop"),
+        *(coregistration(m.key, m.space or m.tag) for m in MODALITIES if m.key in RAW),
+        coregistration("postop", "postop"),
         CORRECT,
-        *map(_asymmetry, MODALITIES),
+        *map(asymmetry_of, MODALITIES),
         PUBLISHED,
+        HEALTHY,
         SIGNATURE,
         ABLATION,
         RATES,
         NUMBERS,
         REPORT,
         OUTCOME,
+        OVERLAYS,
     ),
     raw={
         "t1w": RawInput(
@@ -346,7 +403,15 @@ STUDY = Study(
             datatype="anat",
             sessions=("postop", "preop", None),
             entities={"label": "ablation"},
-            without={"desc": "rater2"},
+            without={"desc": "rater2", "acq": "repeat"},
+            derivatives=True,
+        ),
+        "repeat_ablation": RawInput(
+            "ablation mask that the same rater drew again",
+            suffix="mask",
+            datatype="anat",
+            sessions=("postop", "preop", None),
+            entities={"label": "ablation", "acq": "repeat"},
             derivatives=True,
         ),
         "second_ablation": RawInput(

@@ -52,7 +52,7 @@ class AblativeRate:
 
 
 def ablative_rate(
-    signature: npt.NDArray[np.bool_],
+    signature: npt.NDArray[np.bool_ | np.floating],
     ablation: npt.NDArray[np.bool_],
     structure: npt.NDArray[np.bool_],
     affine: npt.NDArray[np.floating],
@@ -62,7 +62,8 @@ def ablative_rate(
     Parameters
     ----------
     signature, ablation, structure
-        Masks N, B and S of one shape, on the pre-operative T1w grid.
+        Masks N, B and S of one shape, on the pre-operative T1w grid. N may hold the probability
+        of being signature instead: then volumes are expected ones.
     affine
         4×4, of that grid.
 
@@ -75,10 +76,9 @@ def ablative_rate(
     for name, mask in (("ablation", ablation), ("structure", structure)):
         check_same_grid("signature", signature.shape, affine, name, mask.shape, affine)
     voxel_mm3 = float(abs(np.linalg.det(np.asarray(affine)[:3, :3])))
-    inside = signature & structure
     return rate_of_volumes(
-        float(np.count_nonzero(inside & ablation) * voxel_mm3),
-        float(np.count_nonzero(inside) * voxel_mm3),
+        float(np.sum(signature[structure & ablation], dtype=np.float64) * voxel_mm3),
+        float(np.sum(signature[structure], dtype=np.float64) * voxel_mm3),
     )
 
 

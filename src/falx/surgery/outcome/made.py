@@ -64,7 +64,12 @@ def bring_drawn(
 
 
 def structure_rates(
-    signature: Image, ablation: npt.NDArray[np.bool_], labels: Image, side: Side
+    signature: Image,
+    ablation: npt.NDArray[np.bool_],
+    labels: Image,
+    side: Side,
+    *,
+    probability: Image | None = None,
 ) -> dict[str, AblativeRate]:
     """Ablative rate in every structure of the side of the focus; notices say what limits one.
 
@@ -74,12 +79,18 @@ def structure_rates(
         Mask and FreeSurfer numbers on the T1w grid.
     ablation
         Shape (X, Y, Z) of the same grid.
+    probability
+        Of being signature, on the same grid: the rate is then that of expected volumes, because a
+        mask that keeps to the surer half leans towards where the focus is deepest.
     """
     require_same("signature", signature.grid, "structures", labels.grid)
     rates = {}
     for structure in STRUCTURE_LABELS:
         inside = structure_mask(labels.data, structure, side)
-        rate = ablative_rate(signature.data, ablation, inside, labels.affine)
+        counted = np.asarray(signature.data, dtype=bool)
+        if probability is not None and (counted & inside).any():
+            counted = probability.data
+        rate = ablative_rate(counted, ablation, inside, labels.affine)
         for text in (rate.notice, rate.reason):
             if text is not None:
                 notify(f"ablative rate of the {structure.replace('_', ' ')}: {text}")

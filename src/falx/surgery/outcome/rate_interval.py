@@ -1,8 +1,9 @@
 """What an ablative rate may be, given what is not known of signature and ablation.
 
 In each draw noise and healthy asymmetry are taken off the index, the ablation is shifted and its
-edge moved, and the rate is taken anew: the tissue whose remaining index is beyond the edge of its
-focus, and the part of it that was ablated. The interval is that of the rates of all draws.
+edge moved, and the rate is taken anew: the tissue that still belongs to its focus
+(:func:`falx.pet.calibrated.still_focus`), and the part of it that was ablated. The interval is
+that of the rates of all draws.
 
 The edge: independent raters of Mo et al. 2025 overlap at a Dice of .83, which a common shift of
 either's edge by about 1 mm explains on an ablation of 4 ml; some of it is local. The structure is
@@ -22,7 +23,7 @@ from falx.core.possible import Share
 from falx.core.settings import check_settings, option
 from falx.images.nifti import Image
 from falx.images.resample import sample
-from falx.pet.calibrated import EDGE, Calibrated, ErrorDraws
+from falx.pet.calibrated import EDGE, Calibrated, ErrorDraws, still_focus
 from falx.pet.finding import Foci
 from falx.pet.foci import numbers_on_t1w
 from falx.pet.maps import Place
@@ -86,7 +87,6 @@ def signed_distance_mm(mask: Image) -> Image:
 def rate_intervals(
     foci: Foci,
     errors: ErrorDraws,
-    native_index: npt.NDArray[np.floating],
     place: Place,
     ablation: Image,
     structures: Mapping[str, Mask],
@@ -99,8 +99,6 @@ def rate_intervals(
     ----------
     errors
         Draws of noise and healthy asymmetry, template grid.
-    native_index
-        Shape (X, Y, Z) of the T1w grid: asymmetry index.
     ablation, structures
         Masks on the T1w grid; the latter in grey matter.
     """
@@ -109,7 +107,7 @@ def rate_intervals(
             structures, RateInterval(None, None, "no signature to take a rate of")
         )
     everywhere = np.any(list(structures.values()), axis=0)
-    real = _Tissue.of(foci.found, everywhere, native_index, place)
+    real = _Tissue.of(foci, everywhere, place)
     distance_mm, points_mm = signed_distance_mm(ablation), place.native.centres_mm()[everywhere]
     parts = {name: mask[everywhere] for name, mask in structures.items()}
     rates: dict[str, list[float]] = {name: [] for name in structures}
@@ -136,40 +134,37 @@ def _interval(drawn: list[float], count: int) -> RateInterval:
 
 @dataclass(frozen=True, eq=False)
 class _Tissue:
-    """Voxels that may be signature, n of them: index, focus, and where they are sampled."""
+    """Voxels that may be signature, n of them: chance, focus, and where they are sampled."""
 
     found: Calibrated
-    index: npt.NDArray[np.floating]
+    chance: npt.NDArray[np.floating]
     focus: npt.NDArray[np.int16]
     points_mm: npt.NDArray[np.floating]
     share: npt.NDArray[np.floating]
+    sd: npt.NDArray[np.floating]
     affine: npt.NDArray[np.float64]
 
     @classmethod
-    def of(
-        cls,
-        found: Calibrated,
-        inside: Mask,
-        native_index: npt.NDArray[np.floating],
-        place: Place,
-    ) -> _Tissue:
+    def of(cls, foci: Foci, inside: Mask, place: Place) -> _Tissue:
         """Choose the voxels of a mask; those away from every focus belong to none."""
-        points = place.to_template_mm[inside]
+        found, points = foci.found, place.to_template_mm[inside]
         affine = place.template.affine
-        near = sample(Image((found.regions > 0).astype(np.float32), affine), points) > 0
-        focus = np.where(near, numbers_on_t1w(found, inside, place)[inside], np.int16(0))
-        defined = Image((found.z != 0).astype(np.float32), affine)
+        chance = foci.probability[inside]
+        focus = np.where(chance > 0, numbers_on_t1w(found, inside, place)[inside], np.int16(0))
+        defined = Image((found.sd > 0).astype(np.float32), affine)
         share = np.maximum(sample(defined, points), np.float32(0.25))
-        return cls(found, native_index[inside], focus, points, share, affine)
+        sd = sample(Image(found.sd, affine), points) / share
+        return cls(found, chance, focus, points, share, sd, affine)
 
     def draw(self, errors: ErrorDraws, rng: np.random.Generator) -> Mask:
         """Draw which of them are signature, shape (n,)."""
         error = errors.draw(rng)
         here = sample(Image(error, self.affine), self.points_mm) / self.share
-        tissue = np.zeros(self.index.shape, dtype=bool)
+        tissue = np.zeros(self.chance.shape, dtype=bool)
         for number, focus in enumerate(self.found.foci, start=1):
             if rng.random() <= focus.probability:
                 continue
-            edge = EDGE * (focus.depth - float(error[self.found.cores == number].mean()))
-            tissue |= (self.focus == number) & (self.index - here <= edge)
+            rim = EDGE * float(error[self.found.cores == number].mean())
+            own = self.focus == number
+            tissue[own] |= still_focus(self.chance[own], focus, here[own] - rim, self.sd[own])
         return tissue

@@ -17,6 +17,7 @@ from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
+from falx.surgery.tracks.limits import BESIDE_MM
 from falx.surgery.tracks.scene import PLACES, Mask, Scene, distance_mm
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Surface",
     "brain_hull",
     "brain_of_labels",
+    "passage_beside",
     "scene_from_labels",
     "skull_surface",
     "sulci",
@@ -43,6 +45,8 @@ SKULL_GAP_MM = 5.0
 NORMAL_SIGMA_MM = 3.0
 BEYOND_MIDLINE_MM = 25.0
 HULL_BORDER_MM = 15.0
+VESSEL_MM = 3.0
+"""Nearer to a vessel or sinus than this there is no passage: teams keep 2 to 3 mm from vessels."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,38 @@ def sulci(brain: Mask, hull: Mask, grid: Grid, *, depth_mm: float = SULCUS_DEPTH
     return np.asarray(hull & ~brain & (distance_mm(~hull, grid) > depth_mm))
 
 
+def passage_beside(
+    targets: Mask, fissures: Mask, vessels: Mask | None, grid: Grid, *, within_mm: float
+) -> Mask:
+    """Where a track needs no margin to fluid, for fluid is the neighbour of the target.
+
+    The margin keeps a fibre from the pial vessels of the sulci that it passes on its way in.
+    Hippocampus and amygdala border on the temporal horn all along, which holds no vessel but its
+    plexus, and on fissures that lie less than two margins apart; a margin there forbids the
+    target itself.
+    The track may not run in a fissure, and vessels that are known keep their whole margin. A
+    judgement of this project, from the anatomy only.
+
+    Parameters
+    ----------
+    targets, fissures, vessels
+        Shape (X, Y, Z): hippocampus and amygdala, sulci and cisterns, vessels and sinuses.
+    within_mm
+        Distance from the targets up to which this holds; 0 gives an empty mask.
+
+    Returns
+    -------
+    ndarray
+        bool (X, Y, Z); not the targets themselves.
+    """
+    if within_mm <= 0:
+        return np.zeros(grid.shape, dtype=bool)
+    beside = (distance_mm(targets, grid) <= within_mm) & ~fissures & ~targets
+    if vessels is not None and vessels.any():
+        beside &= distance_mm(vessels, grid) > VESSEL_MM
+    return np.asarray(beside)
+
+
 def skull_surface(hull: Mask, grid: Grid, *, gap_mm: float = SKULL_GAP_MM) -> Surface:
     """Inner skull taken as the hull grown by `gap_mm`; normals from its smoothed distance."""
     distance = distance_mm(hull, grid)
@@ -118,6 +154,7 @@ def scene_from_labels(
     vessels: Image | None = None,
     sinuses: Image | None = None,
     box: EntryBox | None = None,
+    beside_mm: float = BESIDE_MM,
 ) -> Scene:
     """Build the planner's scene from a label volume and a signature mask.
 
@@ -132,6 +169,8 @@ def scene_from_labels(
     vessels, sinuses
         Boolean, same grid. Without vessels the plan says that they were not checked; from dural
         sinuses entries and tracks keep away.
+    beside_mm
+        Distance from hippocampus and amygdala up to which :func:`passage_beside` holds.
 
     Raises
     ------
@@ -152,22 +191,28 @@ def scene_from_labels(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
-    obstacles = [sulci(brain, hull, grid), np.isin(values, VENTRICLES)]
-    obstacles += [window.take(i).astype(bool) for i in (vessels, sinuses) if i is not None]
+    fissures, bleeding = sulci(brain, hull, grid), np.zeros(grid.shape, dtype=bool)
+    for given in (vessels, sinuses):
+        if given is not None:
+            bleeding |= window.take(given).astype(bool)
+    hippocampus, amygdala = values == HIPPOCAMPUS[side], values == AMYGDALA[side]
     gyrus = values == PARAHIPPOCAMPAL[side]
     return Scene(
         grid=grid,
         side=side,
         signature=signature_mask.astype(bool),
-        hippocampus=values == HIPPOCAMPUS[side],
-        amygdala=values == AMYGDALA[side],
-        obstacles=np.logical_or.reduce(obstacles),
+        hippocampus=hippocampus,
+        amygdala=amygdala,
+        obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
         protected=np.isin(values, PROTECTED),
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
         sinus=None if sinuses is None else window.take(sinuses).astype(bool),
         parahippocampal=gyrus if gyrus.any() else None,
+        passage=passage_beside(
+            hippocampus | amygdala, fissures, bleeding, grid, within_mm=beside_mm
+        ),
     )
 
 

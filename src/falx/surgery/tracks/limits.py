@@ -13,10 +13,14 @@ from falx.core.errors import OptionError, check_range
 from falx.core.settings import check_settings, option
 from falx.surgery.tracks.kernels import Rules
 
-__all__ = ["MOST_BURNS", "STEP_MM", "Goal", "Limits", "Placement", "Search"]
+__all__ = ["BESIDE_MM", "MOST_BURNS", "STEP_MM", "Goal", "Limits", "Placement", "Search"]
 
 STEP_MM = 0.25
 """Step at which tracks are walked, mm."""
+
+BESIDE_MM = 6.0
+"""About the width of the temporal horn and the parahippocampal white matter; the collateral
+sulcus lies mostly farther away and keeps its margin."""
 
 MOST_BURNS = 4
 """Burns that one track may have."""
@@ -33,6 +37,9 @@ class Limits:
     min_clearance_mm
         Teams use 2 to 3 mm (catheter 1.65 mm, skull opening 3.2 mm). Inside hippocampus and
         amygdala the rule does not hold, for the inferior horn touches them.
+    beside_mm
+        So near to hippocampus and amygdala a track needs no margin to fluid, but may not run in
+        a fissure; see :func:`falx.surgery.tracks.head_scene.passage_beside`.
     protect_margin_mm
         Protected are brainstem, thalamus, ventral diencephalon (with the lateral geniculate)
         and optic tract. Motive: visual fields changed in 67 % of those tested (Mayo series
@@ -53,6 +60,10 @@ class Limits:
     min_clearance_mm: float = option(
         2.0, help="least distance from track to ventricle, sulcus or vessel", unit="mm", low=0,
         high=10,
+    )  # fmt: skip
+    beside_mm: float = option(
+        BESIDE_MM, help="distance from hippocampus and amygdala within which a track needs no "
+        "margin to fluid, but may not run in a fissure", unit="mm", low=0, high=20,
     )  # fmt: skip
     protect_margin_mm: float = option(
         2.0, help="least distance from heat to protected tissue", unit="mm", low=0, high=10

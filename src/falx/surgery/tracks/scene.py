@@ -55,6 +55,9 @@ class Scene:
         Dural sinuses, if a mask of them exists.
     parahippocampal
         Parahippocampal gyrus of `side`, if labelled.
+    passage
+        Where a track needs no margin to fluid; see
+        :func:`falx.surgery.tracks.head_scene.passage_beside`.
     """
 
     grid: Grid
@@ -69,6 +72,7 @@ class Scene:
     vessels_checked: bool = False
     sinus: Mask | None = None
     parahippocampal: Mask | None = None
+    passage: Mask | None = None
 
     def __post_init__(self) -> None:
         for name, mask in self.masks().items():
@@ -85,7 +89,7 @@ class Scene:
         """Every mask that is there, by name."""
         names = (
             "signature", "hippocampus", "amygdala", "obstacles", "protected", "sinus",
-            "parahippocampal",
+            "parahippocampal", "passage",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}
         return {name: mask for name, mask in found.items() if mask is not None}
@@ -176,7 +180,7 @@ class Fields:
     protected_mm
         float32 (X, Y, Z): distance to the nearest protected voxel.
     exempt
-        Hippocampus and amygdala, where the clearance rule does not hold.
+        Hippocampus, amygdala and passage, where the clearance rule does not hold.
     sinus_mm
         float32 (X, Y, Z): distance to the nearest dural sinus; None without a mask of them.
     """
@@ -215,7 +219,11 @@ def fields_of(scene: Scene, extra_mm: npt.ArrayLike = ()) -> Fields:
         grid=grid,
         clearance_mm=distance_mm(scene.obstacles[window], grid),
         protected_mm=distance_mm(scene.protected[window], grid),
-        exempt=np.ascontiguousarray(scene.targets[window]),
+        exempt=np.ascontiguousarray(
+            scene.targets[window]
+            if scene.passage is None
+            else (scene.targets | scene.passage)[window]
+        ),
         sinus_mm=_sinus_mm(scene, window),
     )
 

@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.stage import Stage
-from falx.engine.bundle import PERSON, Bundle, bundles_of, run_bundle
 from falx.engine.dataset import Dataset
 from falx.engine.job import Job
+from falx.engine.orders import PERSON, Orders, run_orders
 from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import read_record, record_path
 from falx.engine.runner import failure_of
@@ -27,20 +27,20 @@ from toy_run import Toy
 STAGES = ("warm", "cool", "join", "tell")
 
 
-def bundle(toy: Toy, label: str = "01") -> Bundle:
+def person(toy: Toy, *, enforce_memory: bool = False, label: str = "01") -> Orders:
     configuration = toy.study.configuration()
     made = plan_participants(toy.study, Dataset.open(toy.bids), configuration, [label])
-    return bundles_of(made.jobs, dict.fromkeys(STAGES, 1))[f"sub-{label}"]
+    return Orders(made.jobs, dict.fromkeys(STAGES, 1), enforce_memory=enforce_memory)
 
 
 def done(toy: Toy, label: str = "01") -> set[str]:
     return {name for name in STAGES if record_path(toy.out, f"sub-{label}/{name}").exists()}
 
 
-def test_a_bundle_comes_back_from_its_file(toy: Toy, tmp_path: Path) -> None:
-    written = bundle(toy)
+def test_orders_come_back_from_their_file(toy: Toy, tmp_path: Path) -> None:
+    written = person(toy)
     written.write(tmp_path / "x.json")
-    read = Bundle.read(tmp_path / "x.json")
+    read = Orders.read(tmp_path / "x.json")
     assert read == written
     assert [job.id for job in read.jobs] == [f"sub-01/{name}" for name in STAGES]
     assert all(isinstance(job, Job) for job in read.jobs)
@@ -59,7 +59,7 @@ def test_a_cluster_sees_one_job_a_person_and_each_of_the_group(toy: Toy) -> None
 
 
 def test_every_stage_has_its_own_log_and_record(toy: Toy) -> None:
-    assert run_bundle(bundle(toy), toy.out)
+    assert run_orders(person(toy), toy.out)
     assert done(toy) == set(STAGES)
     for name in STAGES:
         lines = (toy.out / "logs" / "sub-01" / f"{name}.log").read_text().splitlines()
@@ -68,10 +68,10 @@ def test_every_stage_has_its_own_log_and_record(toy: Toy) -> None:
 
 
 def test_a_second_attempt_goes_on_where_the_first_one_stopped(toy: Toy) -> None:
-    run_bundle(bundle(toy), toy.out)
+    run_orders(person(toy), toy.out)
     before = {name: record_path(toy.out, f"sub-01/{name}").stat().st_mtime_ns for name in STAGES}
     record_path(toy.out, "sub-01/join").unlink()
-    assert run_bundle(bundle(toy), toy.out)
+    assert run_orders(person(toy), toy.out)
     after = {name: record_path(toy.out, f"sub-01/{name}").stat().st_mtime_ns for name in STAGES}
     assert {name for name in STAGES if after[name] != before[name]} == {"join"}
 
@@ -88,12 +88,12 @@ def test_a_stage_that_fails_or_dies_takes_no_other_with_it(
     toy: Toy, damage: str, sentence: str
 ) -> None:
     toy.image("01").with_name(damage).touch()
-    assert not run_bundle(bundle(toy), toy.out)
+    assert not run_orders(person(toy), toy.out)
     assert done(toy) == {"cool"}
     assert str(failure_of(toy.out, "sub-01/warm")).startswith(sentence)
     assert failure_of(toy.out, "sub-01/join") is None
     toy.image("01").with_name(damage).unlink(missing_ok=True)
-    assert run_bundle(bundle(toy), toy.out)
+    assert run_orders(person(toy), toy.out)
     assert failure_of(toy.out, "sub-01/warm") is None
 
 
@@ -101,7 +101,7 @@ def test_memory_is_given_back_and_limited_stage_by_stage(toy: Toy) -> None:
     greedy = toy.image("01").with_name("greedy")
     greedy.write_text(str(300_000_000))
     limits = resource.getrlimit(resource.RLIMIT_DATA)
-    assert run_bundle(bundle(toy), toy.out)
+    assert run_orders(person(toy), toy.out)
     peaks = {}
     for name in STAGES:
         record = read_record(record_path(toy.out, f"sub-01/{name}"))
@@ -110,26 +110,27 @@ def test_memory_is_given_back_and_limited_stage_by_stage(toy: Toy) -> None:
     assert peaks["warm"] > peaks["join"] + 200
     record_path(toy.out, "sub-01/warm").unlink()
     greedy.write_text(str(16_000_000_000))
-    assert not run_bundle(bundle(toy), toy.out, enforce_memory=True)
+    assert not run_orders(person(toy, enforce_memory=True), toy.out)
     assert "the memory ran out" in str(failure_of(toy.out, "sub-01/warm"))
     assert resource.getrlimit(resource.RLIMIT_DATA) == limits
 
 
 def test_without_the_lease_nothing_is_begun(toy: Toy) -> None:
     with pytest.raises(InputError, match="no longer holds the output folder"):
-        run_bundle(bundle(toy), toy.out, lease="of a dead run")
+        run_orders(person(toy), toy.out, lease="of a dead run")
     assert not (toy.out / "logs").exists()
     assert done(toy) == set()
 
 
-def test_a_bundle_can_be_run_by_hand(toy: Toy) -> None:
+def test_orders_can_be_run_by_hand(toy: Toy) -> None:
     path = toy.out / ".falx" / "jobs" / "sub-01" / f"{PERSON}.json"
-    bundle(toy).write(path)
-    assert main(["stage", PERSON, str(path)]) == 0
+    person(toy).write(path)
+    assert main(["stage", str(path)]) == 0
     assert done(toy) == set(STAGES)
-    assert main(["stage", PERSON, str(path), "--lease", "of a dead run"]) == 1
-    path.write_text("{}")
-    assert main(["stage", PERSON, str(path)]) == 2
+    assert main(["stage", str(path), "--lease", "of a dead run"]) == 1
+    for wrong in ("{}", "[]", '{"jobs": 3}'):
+        path.write_text(wrong)
+        assert main(["stage", str(path)]) == 2
 
 
 def test_sums_do_not_depend_on_the_cores_of_the_machine(
@@ -151,6 +152,6 @@ def test_sums_do_not_depend_on_the_cores_of_the_machine(
 
 
 def test_no_process_stays_behind(toy: Toy) -> None:
-    run_bundle(bundle(toy), toy.out)
+    run_orders(person(toy), toy.out)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

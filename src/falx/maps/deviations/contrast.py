@@ -13,12 +13,8 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.maps.design import two_sample_design
-from falx.maps.inference.permutation import (
-    PermutationPlan,
-    permutation_null,
-    permutation_plan,
-    sign_plan,
-)
+from falx.maps.inference.permutation import permutation_null
+from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
 from falx.maps.linear import fit_contrast
 
 __all__ = ["DeviationTest", "compare_deviations"]

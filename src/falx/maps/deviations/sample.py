@@ -1,7 +1,7 @@
 """Patients of a sample against its controls, their means by group and kind, and whom to compare.
 
-Single-subject t as of Crawford and Howell 1998 (:mod:`falx.maps.deviation`); labels of patients
-are permuted (:mod:`falx.maps.deviation_contrast`).
+Single-subject t as of Crawford and Howell 1998; labels of patients are permuted
+(:mod:`falx.maps.deviations.single`, :mod:`falx.maps.deviations.contrast`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from falx.core.errors import notify
 from falx.core.possible import Amount, Percent, Probability
-from falx.maps.deviation import Deviation, control_deviation, leave_one_out_deviation
+from falx.maps.deviations.single import Deviation, control_deviation, leave_one_out_deviation
 from falx.maps.linear import t_to_z
 from falx.maps.map_sample import MapSample
 

@@ -1,0 +1,1 @@
+"""Norms of PET asymmetry from a site's own controls."""
