@@ -106,6 +106,7 @@ def test_genes_prints_the_first_component_and_where_to_look(falx: Run, heard, tm
     assert out == tmp_path
     assert vars(files) == {
         "source": "m.nii", "atlas": Path("a.nii"), "labels": Path("a.tsv"), "column": "t",
+        "more": (),
     }  # fmt: skip
     assert (configuration.null, configuration.restore) == ("spin", True)
 

@@ -535,6 +535,11 @@ def compare_lists_of(
     """
     with collect_notices() as notices:
         known = read_known(configuration)
+        if not known.libraries and known.network is None:
+            raise InputError(
+                "there is nothing to compare the genes with",
+                do="give --gene-sets, --regulators or --network",
+            )
         given = [read_lists(source_text(path), path.stem) for path in lists]
         if universe is None:
             tested = tested_genes(given)
@@ -546,11 +551,6 @@ def compare_lists_of(
             "no list holds a gene, so there is nothing to test",
             where=", ".join(path.name for path in lists),
             do="an empty list is an answer; --list-rule length of falx genes gives a ranking",
-        )
-    if not known.libraries and known.network is None:
-        raise InputError(
-            "there is nothing to compare the genes with",
-            do="give --gene-sets, --regulators or --network",
         )
     found = enrich_lists(
         _named_apart(named),
