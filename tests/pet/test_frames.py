@@ -75,7 +75,7 @@ def test_durations_must_fit(durations, good):
 def test_frames_of_equal_length_average_to_the_mean_of_their_window(data, window):
     first, last = window
     with collect_notices():
-        found = average_frames(Image(data, np.eye(4)), f"{first}-{last}", [7.0] * 4)
+        found, _ = average_frames(Image(data, np.eye(4)), f"{first}-{last}", [7.0] * 4)
     assert np.allclose(found.data, data[..., first - 1 : last].mean(axis=3), rtol=1e-5)
 
 

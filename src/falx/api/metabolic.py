@@ -266,10 +266,11 @@ def measured_pet(pet: Any, frames: str, units: str | None) -> Pet:
     if isinstance(pet, str | PathLike):
         measured = read_pet(Path(pet), frames=frames)
         return replace(measured, units=units or measured.units)
+    noise = None
     try:
         image = image_of(pet, "PET")
     except InputError as error:
         if "3D image is needed" not in str(error):
             raise
-        image = average_frames(image_of(pet, "PET", ndim=4), frames, None, where="PET")
-    return Pet(check_pet(image, where="PET"), units)
+        image, noise = average_frames(image_of(pet, "PET", ndim=4), frames, None, where="PET")
+    return Pet(check_pet(image, where="PET"), units, noise)

@@ -63,6 +63,12 @@ def add_study_arguments(
             "--column", action="append", default=[], metavar="NAME=HEADER",
             help=f"header in participants.tsv; names: {', '.join(study.columns)}",
         )  # fmt: skip
+    _add_machine(parser)
+    add_configuration(parser, study, also)
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add what a run may use."""
     machine = parser.add_argument_group("machine")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine.add_argument(
@@ -84,7 +90,6 @@ def add_study_arguments(
         "--executor", default="", metavar="NAME", help="Snakemake executor, as slurm"
     )
     machine.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
-    add_configuration(parser, study, also)
 
 
 def run_command(arguments: argparse.Namespace, study: Study) -> int:

@@ -30,6 +30,7 @@ from falx.images.smooth import FWHM_PER_SIGMA, smooth
 __all__ = [
     "EDGE_FWHM_MM",
     "FIELD_FWHM_MM",
+    "LEVELS",
     "RegionNorm",
     "asymmetry_norms",
     "healthy_field",

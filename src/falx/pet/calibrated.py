@@ -33,6 +33,7 @@ from falx.pet.decoy import (
     Clusters,
     DecoyRate,
     Mask,
+    MassNull,
     NullMaps,
     Search,
     cluster_decoy_rate,
@@ -202,48 +203,21 @@ def calibrated_signature(
     region
         Named before the image was seen, on the declared side.
     """
-    grid, usual = maps.noise.grid, maps.usual()
-    sides: tuple[Side, ...] = SIDES if side is None else (side,)
-    searches = tuple(
-        Search(s, maps.noise.where & half_of(grey, s), half_of(usual, s)) for s in sides
-    )
+    grid = maps.noise.grid
+    searches = _searches(grey, maps, side)
     null = mass_null(maps, searches, count=settings.maps, rng=rng)
     # On both sides, a focus of one is a decoy of the other: then no cluster of decoys refutes.
     refuting = settings.level if side is not None else 0.0
     checks = [widening(s.z(half_of(index, s.side)), s, null, refuting) for s in searches]
     factor, refuted = max(f for f, _ in checks), any(r for _, r in checks)
-    share = 1.0 if region is None else 1.0 - SHARE
-    z_map, sd_map = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
-    by_search, by_name = np.zeros_like(z_map), np.zeros_like(z_map)
-    grown: list[_Grown] = []
-    every: list[float] = []
-    tested = None
-    for search in searches:
-        wider = Search(search.side, search.mask, search.sd * np.float32(factor))
-        half = _Half.of(np.asarray(half_of(index, search.side)), wider, grid)
-        half_of(z_map, search.side)[...] = half.z
-        half_of(sd_map, search.side)[...] = np.where(search.mask, wider.sd, np.float32(0))
-        named = None
-        if region is not None and region.side == search.side:
-            tested = region_test(half.index, region, maps, search.sd, factor)
-            every.append(min(tested.probability / SHARE, 1.0))
-            if every[-1] <= settings.level:
-                named = half.named(region, tested.depth, every[-1])
-                half_of(by_name, search.side)[...] = named.chance
-                # What the region makes around itself by blur is no further focus.
-                half = _Half.of(half.index - np.float32(tested.depth) * region.shape, wider, grid)
-        chances = [min(null.probability(mass) / share, 1.0) for mass in half.low.mass]
-        own = [half.grow(n, p) for n, p in enumerate(chances, 1) if p <= settings.level]
-        half_of(by_search, search.side)[...] = np.maximum.reduce(
-            [half_of(by_search, search.side), *(one.chance for one in own)]
-        )
-        grown += own if named is None else _joined(named, own, grid)
-        every += chances
+    resel = voxels_per_resel(maps.noise, maps.healthy)
+    decision = _Decision(maps, null, factor, resel, settings.level, region)
+    sided = [decision.on(search, half_of(index, search.side)) for search in searches]
+    z_map, sd_map, by_search, by_name = _wholes(sided, grid)
+    grown = [focus for one in sided for focus in one.grown]
     grown.sort(key=lambda one: (one.focus.probability, -one.focus.volume_mm3))
     probability, regions, cores = _painted(grown, grid)
     mask = probability > 0.5
-    inside = np.concatenate([half_of(index, s.side)[s.mask] for s in searches])
-    resel = voxels_per_resel(maps.noise, maps.healthy)
     return Calibrated(
         probability=probability,
         by_search=by_search,
@@ -257,10 +231,36 @@ def calibrated_signature(
         false_share=float(1.0 - probability[mask].mean()) if mask.any() else None,
         widened=factor,
         refuted=refuted,
-        by_voxel=tuple(decoy_rate(inside, threshold, resel) for threshold in THRESHOLDS),
-        smallest_probability=min(every, default=1.0),
-        named=tested,
+        by_voxel=_by_voxel(index, searches, resel),
+        smallest_probability=min((p for one in sided for p in one.chances), default=1.0),
+        named=next((one.tested for one in sided if one.tested is not None), None),
     )
+
+
+def _searches(grey: Mask, maps: NullMaps, side: Side | None) -> tuple[Search, ...]:
+    """Where foci are sought: on one side, or on both."""
+    usual, where = maps.usual(), maps.noise.where
+    sides: tuple[Side, ...] = SIDES if side is None else (side,)
+    return tuple(Search(s, where & half_of(grey, s), half_of(usual, s)) for s in sides)
+
+
+def _wholes(sided: list[_Sided], grid: Grid) -> tuple[Floats, Floats, Floats, Floats]:
+    """Index in standard deviations, these, and what search and name make, on the whole grid."""
+    z_map, sd_map, by_search, by_name = np.zeros((4, *grid.shape), np.float32)
+    for one in sided:
+        half_of(z_map, one.half.search.side)[...] = one.half.z
+        half_of(sd_map, one.half.search.side)[...] = one.half.search.sd * one.half.search.mask
+        half_of(by_search, one.half.search.side)[...] = one.by_search
+        half_of(by_name, one.half.search.side)[...] = one.by_name
+    return z_map, sd_map, by_search, by_name
+
+
+def _by_voxel(
+    index: npt.NDArray[np.floating], searches: tuple[Search, ...], resel: float
+) -> tuple[DecoyRate, ...]:
+    """Target–decoy rates of all thresholds over what was searched."""
+    inside = np.concatenate([half_of(index, s.side)[s.mask] for s in searches])
+    return tuple(decoy_rate(inside, threshold, resel) for threshold in THRESHOLDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,6 +270,55 @@ class _Grown:
     focus: Focus
     core: Mask
     chance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Sided:
+    """What was found on one side; `chances` are those of all clusters and of the region."""
+
+    half: _Half
+    grown: list[_Grown]
+    chances: list[float]
+    by_search: Floats
+    by_name: Floats
+    tested: RegionTest | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Decision:
+    """What foci are held against; `widened` by the decoys, `resel` in voxels."""
+
+    maps: NullMaps
+    null: MassNull
+    widened: float
+    resel: float
+    level: float
+    region: NamedRegion | None
+
+    def on(self, search: Search, index: npt.NDArray[np.floating]) -> _Sided:
+        """Find the foci of one side."""
+        wider = Search(search.side, search.mask, search.sd * np.float32(self.widened))
+        half = _Half.of(np.asarray(index, np.float32), wider, self.maps.noise.grid)
+        if self.region is None or self.region.side != search.side:
+            chances, own = half.accepted(self.null, 1.0, self.level)
+            return _Sided(half, own, chances, _highest(own, half), 0 * half.z, None)
+        tested = region_test(half.index, self.region, self.maps, search.sd, self.widened)
+        p = min(tested.probability / SHARE, 1.0)
+        if p > self.level:
+            chances, own = half.accepted(self.null, 1.0 - SHARE, self.level)
+            return _Sided(half, own, [p, *chances], _highest(own, half), 0 * half.z, tested)
+        named = half.named(self.region, tested.depth, p, self.resel)
+        # What the region makes around itself by blur is no further focus.
+        rest = half.index - np.float32(tested.depth) * self.region.shape
+        left = _Half.of(rest, wider, half.grid)
+        chances, own = left.accepted(self.null, 1.0 - SHARE, self.level)
+        grown = _joined(named, own, half.grid)
+        return _Sided(half, grown, [p, *chances], _highest(own, half), named.chance, tested)
+
+
+def _highest(foci: list[_Grown], half: _Half) -> Floats:
+    """Return the highest probability that foci of one side give its voxels."""
+    return np.asarray(np.maximum.reduce([0 * half.z, *(one.chance for one in foci)]))
 
 
 def _joined(named: _Grown, others: list[_Grown], grid: Grid) -> list[_Grown]:
@@ -405,6 +454,13 @@ class _Half:
         z = search.z(index)
         return cls(index, z, search, low_clusters(z), low_clusters(-z), grid)
 
+    def accepted(
+        self, null: MassNull, share: float, level: float
+    ) -> tuple[list[float], list[_Grown]]:
+        """Familywise probabilities of all clusters over the share of the level; those within."""
+        chances = [min(null.probability(mass) / share, 1.0) for mass in self.low.mass]
+        return chances, [self.grow(n, p) for n, p in enumerate(chances, 1) if p <= level]
+
     def grow(self, number: int, p: float) -> _Grown:
         """Accept a cluster: find its edge, and the probability of each voxel of this side."""
         search, grid = self.search, self.grid
@@ -428,10 +484,10 @@ class _Half:
         )
         return _Grown(focus, core, np.where(near & search.mask, chance, 0.0).astype(np.float32))
 
-    def named(self, region: NamedRegion, depth: float, p: float) -> _Grown:
-        """Accept a named region of this side."""
+    def named(self, region: NamedRegion, depth: float, p: float, resel: float) -> _Grown:
+        """Accept a named region of this side; `resel` in voxels."""
         core = region.mask & self.search.mask
-        chance = region_chance(self.index, region, depth, self.search.sd)
+        chance = region_chance(self.index, region, depth, self.search.sd, resel)
         chance = np.where(core, chance * np.float32(1.0 - p), np.float32(0))
         focus = Focus(
             side=self.search.side,

@@ -551,13 +551,13 @@ def read_pet(path: Path, *, frames: str = "static") -> Pet:
     InputError
         If a dynamic image comes without a window, or the image holds nothing.
     """
-    sidecar = _sidecar(path)
+    sidecar, noise = _sidecar(path), None
     try:
         image = load(path)
     except InputError as error:
         if "3D image is needed" not in str(error):
             raise
-        image = average_frames(
+        image, noise = average_frames(
             load(path, ndim=4), frames, _durations(sidecar, path.name), where=path.name
         )
     told = sidecar.get("Units")
@@ -568,7 +568,7 @@ def read_pet(path: Path, *, frames: str = "static") -> Pet:
             "arbitrary units",
             where=path.name,
         )
-    return Pet(check_pet(image, where=path.name), units)
+    return Pet(check_pet(image, where=path.name), units, noise)
 
 
 def _durations(sidecar: Mapping[str, object], where: str) -> list[float] | None:

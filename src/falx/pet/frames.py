@@ -14,16 +14,25 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, OptionError, notify
 from falx.images.nifti import Image
+from falx.pet.frame_noise import noise_of_frames
+from falx.pet.noise import Noise
 
 __all__ = ["Pet", "average_frames", "check_pet", "parse_frames"]
 
 
 @dataclass(frozen=True, eq=False)
 class Pet:
-    """A static PET image and the unit that its sidecar states, if any."""
+    """A static PET image and the unit that its sidecar states, if any.
+
+    Parameters
+    ----------
+    noise
+        Of the image, measured between its frames; ``None`` where there are too few.
+    """
 
     image: Image
     units: str | None
+    noise: Noise | None = None
 
 
 def average_frames(
@@ -32,8 +41,8 @@ def average_frames(
     durations: Sequence[float] | None = None,
     *,
     where: object = None,
-) -> Image:
-    """Average a window of frames, weighted by their durations.
+) -> tuple[Image, Noise | None]:
+    """Average a window of frames, weighted by their durations, and measure its noise in them.
 
     Parameters
     ----------
@@ -64,7 +73,9 @@ def average_frames(
     window = slice(first - 1, last)
     mean = np.average(image.data[..., window], axis=3, weights=weights[window])
     notify(f"frames {first} to {last} of {count} were averaged", where=where)
-    return Image(mean.astype(np.float32), image.affine)
+    chosen = np.nan_to_num(image.data[..., window], posinf=0.0, neginf=0.0)
+    noise = noise_of_frames(chosen, image.affine, weights[window].tolist(), where=where)
+    return Image(mean.astype(np.float32), image.affine), noise
 
 
 def parse_frames(frames: str, count: int) -> tuple[int, int]:

@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NoiseMetrics:
-    """Of the noise of a PET, measured in its own residuals (:mod:`falx.pet.noise`).
+    """Of the noise of a PET, measured in its own residuals or frames (:mod:`falx.pet.noise`).
 
     Parameters
     ----------
@@ -46,11 +46,14 @@ class NoiseMetrics:
         Median standard deviation in grey matter, over the mean activity there; ``None`` likewise.
     reason
         Why it could not be measured; ``None`` where it was.
+    source
+        ``"frames"`` of a dynamic PET, or ``"residuals"`` of the image.
     """
 
     fwhm_mm: tuple[float, ...]
     share: Amount | None
     reason: str | None = None
+    source: str = "residuals"
 
 
 @dataclass(frozen=True)

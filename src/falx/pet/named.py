@@ -10,8 +10,10 @@ the share of the region in the grey matter that a voxel's index is a mean of. Th
 least-squares fit of f to the index, and its error that of the same fit to maps of noise and of
 healthy asymmetry. A voxel of the accepted region belongs to the focus with the posterior
 probability of `d f` against zero; the share of such voxels is that of highest likelihood
-(two-component mixture: Dempster, Laird & Rubin 1977, J R Stat Soc B 39:1). Outside the region,
-`d f` is taken off before further foci are sought, for it is blur.
+(two-component mixture: Dempster, Laird & Rubin 1977, J R Stat Soc B 39:1). A focus that takes a
+part only is deeper than the region: probabilities are averaged over depths up to
+:data:`DEEPER` times the fitted one, weighted by their likelihood with voxels counted in resels.
+Outside the region, `d f` is taken off before further foci are sought, for it is blur.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ SHARE = 0.5
 
 FLOOR = 0.05
 """Least blurred grey matter that a share is taken of."""
+
+DEEPER = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.25, 2.5)
+"""Depths of a focus over that of its region, equally likely beforehand."""
 
 ROUNDS = 30
 LEAST, MOST = 0.02, 0.98
@@ -147,7 +152,11 @@ def region_test(
 
 
 def region_chance(
-    index: npt.NDArray[np.floating], region: NamedRegion, depth: float, sd: Floats
+    index: npt.NDArray[np.floating],
+    region: NamedRegion,
+    depth: float,
+    sd: Floats,
+    voxels_per_resel: float,
 ) -> Floats:
     """Probability that a voxel of an accepted region is part of the focus, shape (X // 2, Y, Z).
 
@@ -159,24 +168,31 @@ def region_chance(
         Negative, of the region.
     sd
         Of the same shape: standard deviation of the index, widened.
+    voxels_per_resel
+        Voxels that count as one in the weight of a depth.
 
     Examples
     --------
     >>> ones = np.ones((1, 1, 4), np.float32)
     >>> region = NamedRegion("block", "left", ones > 0, ones)
     >>> index = np.array([[[-0.2, -0.2, 0.0, 0.0]]])
-    >>> region_chance(index, region, -0.2, 0.03 * ones).round(2).ravel()
-    array([1., 1., 0., 0.], dtype=float32)
+    >>> region_chance(index, region, -0.1, 0.03 * ones, 1.0).round(2).ravel()
+    array([1.  , 1.  , 0.03, 0.03], dtype=float32)
     """
     mask = region.mask & (sd > 0)
-    expected = depth * region.shape[mask].astype(np.float64)
-    evidence = (expected * index[mask] - 0.5 * expected**2) / np.square(
-        sd[mask].astype(np.float64)
-    )
-    share, chance = 0.5, np.zeros(0)
-    for _ in range(ROUNDS):
-        chance = expit(logit(share) + evidence)
-        share = float(np.clip(np.mean(chance), LEAST, MOST))
+    shape, values = region.shape[mask].astype(np.float64), index[mask].astype(np.float64)
+    variance = np.square(sd[mask].astype(np.float64))
+    chances, likelihoods = [], []
+    for deeper in DEEPER:
+        expected = deeper * depth * shape
+        evidence = (expected * values - 0.5 * expected**2) / variance
+        share, chance = 0.5, np.zeros(0)
+        for _ in range(ROUNDS):
+            chance = expit(logit(share) + evidence)
+            share = float(np.clip(np.mean(chance), LEAST, MOST))
+        chances.append(chance)
+        likelihoods.append(float(np.sum(np.logaddexp(np.log1p(-share), np.log(share) + evidence))))
+    weight = scipy.special.softmax(np.array(likelihoods) / voxels_per_resel)
     whole = np.zeros(mask.shape, np.float32)
-    whole[mask] = chance
+    whole[mask] = sum(w * chance for w, chance in zip(weight, chances, strict=True))
     return whole

@@ -31,14 +31,18 @@ from falx.pet.maps import MOST, Place
 from falx.pet.pvc import Spread, tissue_spill
 
 __all__ = [
+    "WIDEST_MM",
     "Chain",
     "HalfMaps",
     "Noise",
     "corrected_noise",
     "defined_half",
+    "filter_voxels",
     "index_slope",
     "measure_noise",
+    "neighbours_alike",
     "noise_maps",
+    "pooled_variance",
     "unfold",
 ]
 
@@ -147,7 +151,7 @@ def measure_noise(
     left = np.zeros(grid.shape, dtype=np.float32)
     nothing, target = np.zeros(grid.shape, dtype=np.float32), seen.copy()
     for _ in range(ROUNDS):
-        sigma = np.array([_filter_voxels(c) for c in target])
+        sigma = np.array([filter_voxels(c) for c in target])
         fwhm_mm = sigma * FWHM_PER_SIGMA * grid.voxel_sizes_mm
         _, passed = fit(_unit_noise(grid, fwhm_mm, rng), nothing)
         left += passed**2 / np.float32(ROUNDS)
@@ -158,7 +162,7 @@ def measure_noise(
             found=f"noise of {fwhm_mm.max():.1f} mm FWHM",
             do=f"give the image as reconstructed, filtered by no more than {FIT_MM:g} mm",
         )
-    variance = _variance(residual**2, left, model, fit.inside, grid)
+    variance = pooled_variance(residual**2, left, model, fit.inside, grid)
     return Noise(Image(np.sqrt(variance), grid.affine), fwhm_mm)
 
 
@@ -185,20 +189,31 @@ class _LocalFit:
 
     def correlations(self, residual: Floats) -> npt.NDArray[np.float64]:
         """Correlation of neighbouring voxels along each axis, shape (3,)."""
-        found = np.zeros(3)
-        for axis in range(3):
-            first = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
-            second = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
-            both = self.inside[first] & self.inside[second]
-            a, b = (residual[part][both].astype(np.float64) for part in (first, second))
-            # Not by dot products, whose sums depend on the number of threads.
-            power = np.sum(a * a) * np.sum(b * b)
-            found[axis] = float(np.sum(a * b)) / max(float(np.sqrt(power)), 1e-12)
-        return found
+        return neighbours_alike(residual, self.inside)
 
 
-def _filter_voxels(correlation: float) -> float:
-    """Sigma, in voxels, of the sampled Gaussian that gives neighbours this correlation."""
+def neighbours_alike(residual: Floats, inside: Mask) -> npt.NDArray[np.float64]:
+    """Correlation of neighbouring voxels along each axis, shape (3,).
+
+    Parameters
+    ----------
+    residual, inside
+        Shape (X, Y, Z): noise of mean zero, and where it counts.
+    """
+    found = np.zeros(3)
+    for axis in range(3):
+        first = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        second = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        both = inside[first] & inside[second]
+        a, b = (residual[part][both].astype(np.float64) for part in (first, second))
+        # Not by dot products, whose sums depend on the number of threads.
+        power = np.sum(a * a) * np.sum(b * b)
+        found[axis] = float(np.sum(a * b)) / max(float(np.sqrt(power)), 1e-12)
+    return found
+
+
+def filter_voxels(correlation: float) -> float:
+    """Return sigma, in voxels, of the sampled Gaussian that gives neighbours this correlation."""
     taps = np.arange(-30, 31)
     kernels = np.exp(-(taps**2) / (2.0 * SIGMAS[:, None] ** 2))
     power = (kernels**2).sum(axis=1)
@@ -207,8 +222,17 @@ def _filter_voxels(correlation: float) -> float:
     )
 
 
-def _variance(squares: Floats, left: Floats, model: Floats, inside: Mask, grid: Grid) -> Floats:
-    """Variance by the activity of a voxel, times how noisy its surroundings are for theirs."""
+def pooled_variance(
+    squares: Floats, left: Floats, model: Floats, inside: Mask, grid: Grid
+) -> Floats:
+    """Variance by the activity of a voxel, times how noisy its surroundings are for theirs.
+
+    Parameters
+    ----------
+    squares, left, model, inside
+        Shape (X, Y, Z): squared residuals, what was left of unit variance in them, activity, and
+        where they count.
+    """
     edges = np.quantile(model[inside], np.linspace(0.0, 1.0, BINS + 1))
     which = np.clip(np.digitize(model, edges[1:-1]), 0, BINS - 1)
     counted = which[inside]

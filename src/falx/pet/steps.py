@@ -7,13 +7,13 @@ function takes what an earlier one returned, as its files would carry it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError, notify
-from falx.core.grid import Grid, require_same
+from falx.core.grid import require_same
 from falx.core.threads import blas_threads
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
@@ -102,7 +102,7 @@ def correct_measured(
     with blas_threads(1):  # sums of several threads differ in their last digits
         result = correct(observed, spread, method=settings.method, floor=settings.floor)
         errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
-        noise, reason = _noise(observed, grid, spread, result, rng)
+        noise, reason = _noise(observed, measured, spread, result, rng, settings)
     share = np.ones(grid.shape, np.float32) if settings.method == "none" else spread.gm
     after = corrected_noise(noise, share, result.defined, np.asarray(to_t1, np.float64)).stored()
     metrics = PetMetrics(
@@ -113,7 +113,10 @@ def correct_measured(
         activity=result.activities,
         regional_asymmetry=regional_asymmetry(result.activities, spread),
         regional_asymmetry_se=errors,
-        noise=_noise_metrics(after, observed, noise, spread, reason),
+        noise=replace(
+            _noise_metrics(after, observed, noise, spread, reason),
+            source="frames" if noise is measured.noise else "residuals",
+        ),
         uncorrected_asymmetry=uncorrected_asymmetry(
             measured.image, np.linalg.inv(to_t1), tissues.structures, threads=threads
         ),
@@ -123,12 +126,19 @@ def correct_measured(
 
 def _noise(
     observed: npt.NDArray[np.floating],
-    grid: Grid,
+    measured: Pet,
     spread: Spread,
     result: Corrected,
     rng: np.random.Generator,
+    settings: Correction,
 ) -> tuple[Noise, str | None]:
-    """Noise of the image that was corrected, or none and why it cannot be measured."""
+    """Noise of the image that was corrected, or none and why it cannot be measured.
+
+    Frames tell it without a model of the image; smoothing before the correction changes it.
+    """
+    grid = measured.image.grid
+    if measured.noise is not None and settings.smoothing_fwhm_mm == 0:
+        return measured.noise, None
     try:
         return measure_noise(observed, grid, spread, result.activities, rng), None
     except InputError as error:

@@ -22,6 +22,7 @@ from falx.phantom.heads import Head, deformation, load_head, mirror_head, symmet
 from falx.phantom.intensities import MrQuality, flair, t1w
 from falx.phantom.lesion import Ablation, ablate_hippocampus, atrophy
 from falx.phantom.pet import (
+    UPTAKES,
     PetQuality,
     activity,
     mesial_region,
@@ -64,6 +65,8 @@ class PatientSpec:
         Largest shift and turn of the head between scans.
     healthy_asymmetry
         Whether grey matter is as asymmetric as that of healthy people, beside the focus.
+    uptake
+        ``"usual"`` ratios, or the regional means of real ``"people"``.
     mr, pet
         Image quality.
     clinical
@@ -82,12 +85,14 @@ class PatientSpec:
     pose_mm: float = 15.0
     pose_degrees: float = 10.0
     healthy_asymmetry: bool = False
+    uptake: str = "usual"
     mr: MrQuality = field(default_factory=MrQuality)
     pet: PetQuality = field(default_factory=PetQuality)
     clinical: Mapping[str, str | float | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_option("side", self.side, SIDES)
+        check_option("uptake", self.uptake, UPTAKES)
         check_range("depth", self.depth, 0.0, 0.9)
         check_range("extent", self.extent, 0.05, 1.0)
         check_range("ablative_rate", self.ablative_rate, 0.0, 1.0)
@@ -210,7 +215,7 @@ def _new_head(
     base = symmetric_head(head or load_head(spec.head), voxel_mm=spec.voxel_mm)
     if spec.deformation_mm > 0:
         base = warp_head(base, deformation(base.grid, rng, amplitude_mm=spec.deformation_mm))
-    return base, activity(base, rng)
+    return base, activity(base, rng, uptake=spec.uptake)
 
 
 def _scan(

@@ -21,7 +21,7 @@ from falx.studies.genes.files import (
     together_stage,
 )
 from falx.studies.resistance.genes_links import genes_page
-from falx.studies.resistance.steps import GROUP_MAPS, MODALITIES, Step
+from falx.studies.resistance.steps import GROUP_MAPS, MODALITIES, SECTION
 
 __all__ = ["BLOOD", "EXPRESSION", "Genes", "gene_stages", "together_stages"]
 
@@ -126,7 +126,7 @@ CONTRASTS_OF = {
         for step in GROUP_MAPS
         if step.modality == modality and step.what == "contrast" and not step.kind
     ]
-    for modality in MODALITIES
+    for modality in SECTION
 }
 """Modality to its contrasts of two groups."""
 
@@ -165,7 +165,7 @@ def _together_stage(modality: str, contrasts: Sequence[Stage]) -> Stage:
         level="group",
         mem_mb=2500,
         disk_mb=30,
-        needs=(*Step(modality).needs, "genes.expression|genes.ahba"),
+        needs=("genes.expression|genes.ahba",),
     )
 
 

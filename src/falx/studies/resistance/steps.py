@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CONTRASTS", "DEVIATIONS", "GROUP_MAPS", "KINDS", "MODALITIES", "STEPS", "Step", "What"]
+__all__ = [
+    "CONTRASTS",
+    "DEVIATIONS",
+    "GROUP_MAPS",
+    "KINDS",
+    "MODALITIES",
+    "SECTION",
+    "STEPS",
+    "Step",
+    "What",
+]
 
 What = Literal["contrast", "anova", "regression", "deviation"]
 

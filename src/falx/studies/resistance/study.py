@@ -338,6 +338,9 @@ GROUP_REPORT = Stage(
     mem_mb=900,
 )
 
+PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
+"""What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
+
 
 def _map_figure(number: int, modality: str) -> Stage:
     """Figures 1 and 2 of Liu et al. 2024: t of the contrasts of one modality."""
@@ -357,9 +360,6 @@ def _map_figure(number: int, modality: str) -> Stage:
         disk_mb=10,
     )
 
-
-PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
-"""What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
 
 STUDY = Study(
     name="resistance",

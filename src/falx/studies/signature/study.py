@@ -122,7 +122,7 @@ CORRECT = Stage(
     params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=6,
+    version=7,
 )
 
 
