@@ -13,6 +13,7 @@ from falx.core.files import read_table
 from falx.genes.association_study import GeneLists, Settings, gene_lists, study_map, study_sets
 from falx.genes.files import Knowledge, Known, Surface, source_text
 from falx.genes.network.interactions import make_network
+from falx.genes.nulls.generate import null_plan
 from falx.genes.phantom import make_gene_phantom
 from falx.genes.sets.library import Origin
 from falx.genes.tables import Expression, join
@@ -160,6 +161,10 @@ def test_the_page_names_the_rule_of_the_lists():
     assert "pass the bootstrap's and the spatial rate" in both
     assert "rate of 0.1: 2 positive" in list_sentence(Settings(list_q=0.1), lists)
     assert PUBLISHED["genes.list_rule"] == "length"
+    assert PUBLISHED["genes.require_fdr"]
+    assert null_plan(str(PUBLISHED["genes.null"])) == {
+        "cortex": "spin_nearest", "subcortex": "moran",
+    }  # fmt: skip
     assert Settings().n_list == 1500
 
 

@@ -20,7 +20,7 @@ from falx.genes.association_study import Settings
 from falx.genes.blood.differential import Comparison
 from falx.genes.files import Knowledge, Surface, read_hemispheres, read_known
 from falx.genes.nulls.surface import sphere_points
-from falx.studies.genes.configuration import GenesConfiguration, ListsConfiguration
+from falx.studies.genes.configuration import BloodCounts, GenesConfiguration, ListsConfiguration
 from falx.studies.resistance.configuration import ResistanceConfiguration
 from falx.studies.resistance.study import STUDY
 from gene_inputs import GENES, N, write_expression, write_inputs, write_map
@@ -46,7 +46,8 @@ def test_every_option_has_a_flag(command, settings):
 
 def test_the_study_of_resistance_has_the_options_of_the_command():
     own = {key for key in options_of(ResistanceConfiguration) if key.startswith("genes.")}
-    assert own == {f"genes.{name}" for name in options_of(GenesConfiguration)}
+    named = {*options_of(GenesConfiguration), *options_of(BloodCounts)}
+    assert own == {f"genes.{name}" for name in named}
     for name, declared in options_of(GenesConfiguration).items():
         there = options_of(ResistanceConfiguration)[f"genes.{name}"]
         assert (there.help, there.low, there.high, there.choices, there.kind) == (

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from falx.cli.options import add_options, options_from
+from falx.cli.ticking import ticking
 from falx.genes.blood.differential import Comparison
 
 __all__ = ["add_arguments", "run"]
@@ -27,14 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare the groups and say where to look."""
     from falx.studies.genes.files import compare_blood
 
-    page, notices = compare_blood(
-        arguments.counts,
-        arguments.design,
-        options_from(arguments, Comparison),
-        arguments.out,
-        imaging=arguments.imaging,
-        threads=arguments.threads,
-    )
+    with ticking(f"comparing {arguments.counts.name}"):
+        page, notices = compare_blood(
+            arguments.counts,
+            arguments.design,
+            options_from(arguments, Comparison),
+            arguments.out,
+            imaging=arguments.imaging,
+            threads=arguments.threads,
+        )
     for notice in notices:
         print(f"note: {notice}")
     print(page)

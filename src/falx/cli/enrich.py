@@ -7,6 +7,7 @@ from pathlib import Path
 
 from falx.cli.gene_sources import add_knowledge
 from falx.cli.options import add_options, options_from
+from falx.cli.ticking import ticking
 from falx.genes.files import Knowledge
 from falx.studies.genes.configuration import ListsConfiguration
 
@@ -39,5 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from falx.studies.genes.files import compare_lists_of
 
     configuration = options_from(arguments, ListsConfiguration)
-    print(compare_lists_of(arguments.genes, arguments.universe, configuration, arguments.out))
+    with ticking("testing the lists"):
+        page = compare_lists_of(arguments.genes, arguments.universe, configuration, arguments.out)
+    print(page)
     return 0

@@ -45,7 +45,7 @@ def strip(axis: Any, image: Image, limit: float, *, threshold: float = 0.0) -> A
             extent=(box[0] + step, box[1] + step, box[2], box[3]),
         )  # fmt: skip
         middle = (box[0] + box[1]) / 2 + step
-        axis.text(middle, min(y0, box[2]), f"z = {z_mm:g} mm", ha="center", va="top", fontsize=7)
+        axis.text(middle, min(y0, box[2]), f"{z_mm:g} mm", ha="center", va="top", fontsize=7)
         width += max(x1, box[1]) - min(x0, box[0]) + 6.0
     axis.set_xlim(0, width)
     axis.text(0, 0, "L", fontsize=8)

@@ -63,6 +63,8 @@ class DifferentialExpression:
         Per gene, in the order of `genes`.
     dropped
         Genes that the pre-filter took.
+    groups
+        Group of each sample.
     """
 
     genes: tuple[str, ...]
@@ -71,6 +73,7 @@ class DifferentialExpression:
     fit: Fit
     normalised: Array
     dropped: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,9 @@ def differential(
     fit = (backend or pydeseq2_backend)(used, ordered, comparison, threads)
     dropped = tuple(g for g, k in zip(counts.genes, kept, strict=True) if not k)
     normalised = used.values / fit.size_factors
-    return DifferentialExpression(used.genes, used.samples, contrast, fit, normalised, dropped)
+    return DifferentialExpression(
+        used.genes, used.samples, contrast, fit, normalised, dropped, ordered[factor]
+    )
 
 
 def pydeseq2_backend(counts: Counts, design: Design, comparison: Comparison, threads: int) -> Fit:

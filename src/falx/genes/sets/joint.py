@@ -94,7 +94,37 @@ def joint_enrichment(
     values = np.stack([np.asarray(y, dtype=np.float64) for y in maps], axis=1)
     profiles = (sets.membership @ unit_columns(table, correlation).T) / sets.sizes[:, None]
     observed = profiles @ unit_columns(values, correlation)
-    m, c, n_maps = len(sets.names), len(nulls), nulls[0].shape[1]
+    z, together, counts = _counted(np.asarray(profiles), observed, nulls)
+    n_maps, c = nulls[0].shape[1], len(nulls)
+    p_single, p, p_max = ((1.0 + k) / (1.0 + n_maps) for k in counts)
+    same_way = np.abs(np.sign(z).sum(axis=1)) == c
+    p_both = np.where(same_way, p_single.max(axis=1), 1.0)
+    return JointEnrichment(
+        sets.library, sets.names, z, p_single, together, p, benjamini_hochberg(p), p_max,
+        p_both, benjamini_hochberg(p_both), n_maps,
+    )  # fmt: skip
+
+
+def _counted(
+    profiles: Array, observed: Array, nulls: Sequence[Array]
+) -> tuple[Array, Array, tuple[Array, Array, Array]]:
+    """Scores and the draws that reach them.
+
+    Parameters
+    ----------
+    profiles
+        Mean profile of each set, shape (m, n).
+    observed
+        Scores on the maps, shape (m, c).
+    nulls
+        Unit null maps of each contrast, shape (n, B).
+
+    Returns
+    -------
+    z, together, counts
+        Shapes (m, c) and (m,); draws that reach z, shape (m, c), the sum, and the sum of any set.
+    """
+    (m, c), n_maps = observed.shape, nulls[0].shape[1]
     z, reached, joint_reached = np.empty((m, c)), np.zeros((m, c)), np.zeros(m)
     largest = np.zeros(n_maps)
     for start in range(0, m, SET_BLOCK):
@@ -114,10 +144,4 @@ def joint_enrichment(
         largest = np.maximum(largest, total.max(axis=0))
     together = z.sum(axis=1) / np.sqrt(c)
     above = (largest[None, :] >= np.abs(together)[:, None] - TIE).sum(axis=1)
-    p_single, p, p_max = ((1.0 + k) / (1.0 + n_maps) for k in (reached, joint_reached, above))
-    same_way = np.abs(np.sign(z).sum(axis=1)) == c
-    p_both = np.where(same_way, p_single.max(axis=1), 1.0)
-    return JointEnrichment(
-        sets.library, sets.names, z, p_single, together, p, benjamini_hochberg(p), p_max,
-        p_both, benjamini_hochberg(p_both), n_maps,
-    )  # fmt: skip
+    return z, together, (reached, joint_reached, above)

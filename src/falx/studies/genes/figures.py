@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import scipy
 
 from falx.genes.association_study import AssociationStudy
 from falx.genes.blood.differential import DifferentialExpression, Selection
@@ -28,6 +30,9 @@ __all__ = [
     "volcano",
     "weight_figure",
 ]
+
+N_NAMED = 12
+"""Genes of a volcano that are named."""
 
 VIEWS = (("left–right", 0, "front–back", 1), ("front–back", 1, "up–down", 2))
 PALETTE = ("#2f6db5", "#f28e2b", "#17b3c9", "#8f5fbf", "#3f9c55", "#d1495b", "#8a94a3", "#b58900")
@@ -160,6 +165,13 @@ def volcano(result: DifferentialExpression, corrected: Selection) -> bytes:
     height = -np.log10(np.maximum(fit.p[known], 1e-300))
     axis.scatter(fit.log2_fold_change[known], height, s=4, linewidths=0,
                  c=np.where(taken, ORANGE, GREY))  # fmt: skip
+    names = [gene for gene, here in zip(result.genes, known, strict=True) if here]
+    first = [i for i in np.argsort(-height, kind="stable")[:N_NAMED] if taken[i]]
+    for i in first:
+        axis.annotate(
+            names[i], (fit.log2_fold_change[known][i], height[i]), xytext=(3, 2),
+            textcoords="offset points", fontsize=7,
+        )  # fmt: skip
     for x in (-1.0, 1.0):
         axis.axvline(x, color=INK, linewidth=0.5, linestyle=":")
     axis.axhline(-np.log10(0.05), color=INK, linewidth=0.5, linestyle=":")
@@ -172,15 +184,37 @@ def volcano(result: DifferentialExpression, corrected: Selection) -> bytes:
 
 
 def heat_map(result: DifferentialExpression, *, n_genes: int = 40) -> bytes:
-    """Row-standardised log counts of the genes of smallest P."""
+    """Row-standardised log counts of the genes of smallest P, alike genes side by side.
+
+    Samples stand by group, alike ones of a group side by side; the group is written below.
+    """
     order = np.argsort(np.nan_to_num(result.fit.p, nan=2.0), kind="stable")[:n_genes]
     logs = np.log2(result.normalised[order] + 1.0)
     spread = logs.std(axis=1, keepdims=True)
     z = (logs - logs.mean(axis=1, keepdims=True)) / np.where(spread == 0, 1.0, spread)
-    figure = new_figure(7.0, 0.8 + 0.16 * len(order))
+    groups = result.groups or ("",) * len(result.samples)
+    rows, columns = _alike(z), []
+    for group in (*result.contrast[::-1], *sorted(set(groups) - set(result.contrast))):
+        members = np.array([i for i, g in enumerate(groups) if g == group], dtype=np.intp)
+        columns += [int(members[i]) for i in _alike(z[:, members].T)]
+    figure = new_figure(2.0 + 0.3 * len(columns), 1.4 + 0.17 * len(rows))
     axis = figure.subplots()
-    drawn = axis.imshow(z, cmap="PuOr_r", vmin=-2.5, vmax=2.5, aspect="auto")
-    axis.set_xticks(range(len(result.samples)), result.samples, rotation=90, fontsize=6)
-    axis.set_yticks(range(len(order)), [result.genes[i] for i in order], fontsize=6)
+    drawn = axis.imshow(
+        z[np.ix_(rows, columns)], cmap="PuOr_r", vmin=-2.5, vmax=2.5, aspect="auto"
+    )
+    labels = [f"{result.samples[i]}  {groups[i]}".strip() for i in columns]
+    axis.set_xticks(range(len(columns)), labels, rotation=90, fontsize=7)
+    axis.set_yticks(range(len(rows)), [result.genes[order[i]] for i in rows], fontsize=7)
+    for edge in range(1, len(columns)):
+        if groups[columns[edge]] != groups[columns[edge - 1]]:
+            axis.axvline(edge - 0.5, color=INK, linewidth=1.2)
     figure.colorbar(drawn, label="SD from the gene's mean")
     return svg(figure)
+
+
+def _alike(table: npt.NDArray[np.float64]) -> list[int]:
+    """Rows in the order of a tree of average linkage, so that alike rows are neighbours."""
+    if len(table) < 3:
+        return list(range(len(table)))
+    tree = scipy.cluster.hierarchy.linkage(table, "average", optimal_ordering=True)
+    return [int(i) for i in scipy.cluster.hierarchy.leaves_list(tree)]

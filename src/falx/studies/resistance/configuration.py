@@ -140,6 +140,14 @@ PUBLISHED: Mapping[str, object] = {
     "groups.variance": "equal",
     "groups.listed_by": "fsl",
     "genes.mode": "bmhlab",
+    "genes.null": "cortex=spin,subcortex=moran",
+    "genes.restore": False,
     "genes.list_rule": "length",
+    "genes.require_fdr": True,
 }
-"""What Liu et al. 2024 did where it differs from the defaults."""
+"""What Liu et al. 2024 did where it differs from the defaults.
+
+Two departures are left: a spin is undefined off the cortex, so that subcortical regions have Moran
+maps, where the paper does not say what it did; and ReHo is standardised, then smoothed, as DPABI
+does, where the text has the other order.
+"""

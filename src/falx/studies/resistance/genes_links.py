@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from falx.report.page import Block, Raw, Section, Text
-from falx.studies.resistance.steps import MODALITIES
+from falx.studies.resistance.steps import MODALITIES, SECTION
 
 __all__ = ["genes_links", "genes_page"]
 
@@ -48,10 +48,10 @@ def genes_links(titles: Sequence[tuple[str, str]], *, asked: bool) -> Section:
         for name, title in titles
     )
     links += "".join(
-        f'<li><a href="{escape(genes_page(f"{kind}_together"))}">{escape(title)}: contrasts '
+        f'<li><a href="{escape(genes_page(f"{kind}_together"))}">{escape(MODALITIES[kind])}: contrasts '
         "together</a></li>"
-        for kind, title in MODALITIES.items()
-        if any(name.startswith(kind) for name, _ in titles)
+        for kind in SECTION
+        if any(name.startswith(f"{kind}_") for name, _ in titles)
     )
     blocks: list[Block] = [
         Text("One page for each group map, there once its stage has finished."),
