@@ -48,8 +48,8 @@ def genes_links(titles: Sequence[tuple[str, str]], *, asked: bool) -> Section:
         for name, title in titles
     )
     links += "".join(
-        f'<li><a href="{escape(genes_page(f"{kind}_together"))}">{escape(MODALITIES[kind])}: contrasts '
-        "together</a></li>"
+        f'<li><a href="{escape(genes_page(f"{kind}_together"))}">{escape(MODALITIES[kind])}: '
+        "contrasts together</a></li>"
         for kind in SECTION
         if any(name.startswith(f"{kind}_") for name, _ in titles)
     )
