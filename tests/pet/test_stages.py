@@ -167,6 +167,7 @@ def rate(folder, case, ablation, matrix=None):
             structures=files["structures"],
             to_native=files["to_native"],
             signature_native=out["mask_native"],
+            probability_native=out["probability_native"],
             published_native=out["published_native"],
             signature_metrics=out["signature"],
             scaled={"pet": out["scaled"]},

@@ -95,9 +95,12 @@ def test_the_page_says_what_was_found(page) -> None:
         "(95% interval 4% to 25%), in 1 focus; the most certain, 0.8 ml, 70% of it in the left "
         "hippocampus"
     )
-    headline = "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 of healthy"
-    assert "held the truth in 14 of 17: it is rather too narrow" in text
-    assert "the ablative rate too high: by .085 on average" in text
+    headline = (
+        "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 (0.0 to 1.0) of "
+        "healthy"
+    )
+    assert "false share held the truth in 8" in text
+    assert "the ablative rate was too high by .021 on average" in text
     assert "amygdala: not defined (regional activities" in text
     assert "which blur makes smaller: -0.200, -0.200" in text
     published = "(PET not corrected, z + 5 scale, index ≤ -0.0578, both sides) mark 0.9 ml"
