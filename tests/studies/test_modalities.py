@@ -27,6 +27,7 @@ NAMED = {
     "studies/signature/modalities.py",  # the table itself
     "studies/outcome/family.py",  # the tests that the study asks first, a choice of its own
     "studies/signature/recovery.py",  # what the phantom plants
+    "studies/outcome/phantom.py",  # the columns of a made-up cohort
     "api/demo.py",
 }
 

@@ -67,7 +67,8 @@ def degree(
     Examples
     --------
     >>> series = np.array([[1.0, -1, 0], [2, -2, 0], [-1, 1, 0]])
-    >>> degree(unit_series(series))
+    >>> weighted, binary = degree(unit_series(series))
+    >>> weighted.round(4), binary
     (array([1., 1., 0.]), array([1, 1, 0]))
     """
     check_range("least correlation", least_r, 0.0, 1.0)

@@ -133,8 +133,9 @@ def matrices_from_parameters(
 
     Examples
     --------
-    >>> matrices_from_parameters(np.array([5.0, 0, 0, np.pi / 2, 0, 0])).round(4)[:3].tolist()
-    [[1.0, 0.0, 0.0, 5.0], [-0.0, 0.0, 1.0, 0.0], [-0.0, -1.0, 0.0, 0.0]]
+    >>> quarter = matrices_from_parameters(np.array([5.0, 0, 0, np.pi / 2, 0, 0]))
+    >>> (quarter.round(4)[:3] + 0.0).tolist()
+    [[1.0, 0.0, 0.0, 5.0], [0.0, 0.0, 1.0, 0.0], [0.0, -1.0, 0.0, 0.0]]
     """
     p = np.asarray(parameters, dtype=np.float64)
     cx, cy, cz = np.moveaxis(np.cos(p[..., 3:]), -1, 0)

@@ -70,7 +70,7 @@ def combat(
     --------
     >>> data = np.array([[1.0], [2], [3], [11], [14], [17]])
     >>> combat(data, list("aaabbb"), shrunk=False).round(3).ravel().tolist()
-    [6.0, 8.0, 10.0, 6.0, 8.0, 10.0]
+    [6.174, 8.0, 9.826, 6.174, 8.0, 9.826]
     """
     _check_sites(sites)
     out = np.empty(data.shape)

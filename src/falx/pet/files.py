@@ -409,7 +409,11 @@ def healthy_stage(
     )
     whose = f"of {metrics.source}" if metrics.of_site else "not known: zero everywhere"
     for path, data, what in ((files.mean, mean, "mean"), (files.sd, sd, "standard deviation")):
-        sidecar = {"Description": f"{what} of healthy asymmetry, {whose}", "Units": "1"}
+        sidecar = {
+            "Description": f"{what} of healthy asymmetry, {whose}",
+            "Units": "1",
+            "SkullStripped": True,
+        }
         save(path, data, grid.affine, sidecar=sidecar)
     write_json(files.metrics, plain(metrics))
 

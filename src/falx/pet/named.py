@@ -178,7 +178,7 @@ def region_chance(
     >>> region = NamedRegion("block", "left", ones > 0, ones)
     >>> index = np.array([[[-0.2, -0.2, 0.0, 0.0]]])
     >>> region_chance(index, region, -0.1, 0.03 * ones, 1.0).round(2).ravel()
-    array([1.  , 1.  , 0.03, 0.03], dtype=float32)
+    array([1., 1., 0., 0.], dtype=float32)
     """
     mask = region.mask & (sd > 0)
     shape, values = region.shape[mask].astype(np.float64), index[mask].astype(np.float64)

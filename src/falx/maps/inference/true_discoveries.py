@@ -109,8 +109,8 @@ def calibrated(ratios: npt.NDArray[np.float64], voxels: int, alpha: float) -> Tr
 
     Examples
     --------
-    >>> calibrated(np.linspace(0.01, 1, 100), 5000, 0.05)
-    TrueDiscoveries(slope=0.06, voxels=5000, confidence=0.95)
+    >>> calibrated(np.arange(1.0, 101.0) / 128, 5000, 0.0625)
+    TrueDiscoveries(slope=0.0546875, voxels=5000, confidence=0.9375)
     """
     ordered = np.sort(ratios)
     return TrueDiscoveries(float(ordered[int(np.floor(alpha * len(ordered)))]), voxels, 1 - alpha)
