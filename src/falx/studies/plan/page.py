@@ -265,9 +265,14 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
                      _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
     columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
-               "outside, mm³", "rate by the heat model", "breaks most often",
+               "outside, mm³", "rate if fluid cools fully", "breaks most often",
                "entry, RAS mm", "target, RAS mm")  # fmt: skip
-    caption = "The best compromises; the live view starts with the first. None of them passes."
+    caption = (
+        "The best compromises; the live view starts with the first. None of them passes. The rate "
+        "if fluid cools fully is that of a heat model in which every voxel of fluid keeps the "
+        "temperature of the blood, however thin it lies: the least to be feared. It has not been "
+        "held against thermometry."
+    )
     return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
 
 
@@ -283,7 +288,9 @@ def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str |
             rows.append(("    nothing touched", _percent(shaken.harmless), None))
             heat = document.options[place].heat if place is not None else None
             if heat is not None:
-                rows.append(("    rate by the heat model", _percent(heat.rate), None))
+                rows.append(
+                    ("    rate if fluid cools fully (not validated)", _percent(heat.rate), None)
+                )
     return rows
 
 
@@ -325,10 +332,10 @@ def heat_rows(option: OptionRecord) -> list[tuple[str, str | None, str | None]]:
         return []
     stops = "; ".join(f"{power:g} W for {seconds:.0f} s" for power, seconds in heat.stops)
     return [
-        ("by the heat model: ablative rate in the hippocampus", _percent(heat.rate), None),
-        ("by the heat model: killed in all", f"{heat.ablated_mm3:.0f} mm³",
+        ("rate in the hippocampus if fluid cools fully, not validated", _percent(heat.rate), None),
+        ("if fluid cools fully: killed in all", f"{heat.ablated_mm3:.0f} mm³",
          f"overlap with the drawn burns (Dice) {heat.overlap:.2f}"),
-        ("by the heat model: killed of protected tissue", f"{heat.protected_mm3:.0f} mm³", None),
+        ("if fluid cools fully: of protected tissue", f"{heat.protected_mm3:.0f} mm³", None),
         ("doses that it took for these radii, from the tip back", stops, "no advice"),
     ]  # fmt: skip
 
