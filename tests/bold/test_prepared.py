@@ -87,6 +87,7 @@ def test_motion_is_that_of_the_table(folder):
     np.testing.assert_allclose(found["parameters"], table[5:, :6], atol=1e-6)
     np.testing.assert_allclose(found["fd_power_mm"], fd_power(table[5:, :6]), atol=1e-6)
     assert found["volumes"] == VOLUMES - 5 and "another program" in found["convention"]
+    assert found["residual"] == []  # none was measured, and zero would say that all fits
     assert any("preprocessed by another program" in notice for notice in found["notices"])
 
 

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage, stats
 
-from falx.core.errors import InputError, OptionError
+from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.maps.design import two_sample_design
+from falx.maps.group_maps import compare
 from falx.maps.harmonise import combat, covbat
-from falx.maps.settings import SampleSettings
+from falx.maps.sample import factor
+from falx.maps.settings import InferenceOptions, SampleSettings
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "combat.json").read_text())
 DATA = np.array(REFERENCE["data"])
@@ -79,3 +83,38 @@ def test_one_site_or_a_site_of_two_is_refused():
 def test_harmonising_asks_for_the_column_of_sites():
     with pytest.raises(OptionError, match="no column of sites is named"):
         SampleSettings(harmonise="combat")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(f"ignore::{FalxNotice.__module__}.{FalxNotice.__name__}")
+@pytest.mark.parametrize("harmonised", [True, False])
+def test_groups_that_are_uneven_over_sites_keep_the_error(harmonised):
+    """300 null data sets; printed: how many had a voxel, and a cluster, below 5 %."""
+    sites = ["a"] * 20 + ["b"] * 14 + ["c"] * 12
+    groups = [g for g, n in zip("xyxyxy", (15, 5, 5, 9, 4, 8), strict=True) for _ in range(n)]
+    design = two_sample_design(groups, "x", "y", factor("site", dict(enumerate(sites))))
+    contrast = design.contrast({design.names[0]: 1.0})
+    options = InferenceOptions(n_permutations=200, enhance=False)
+    voxel = extent = 0
+    for seed in range(300):
+        rng = np.random.default_rng(900 + seed)
+        data = ndimage.gaussian_filter(rng.standard_normal((46, 12, 12, 12)), (0, 1.5, 1.5, 1.5))
+        data = (data / data.std()).reshape(46, -1)
+        for name, mean, spread in (("a", 0, 1), ("b", 1, 1.5), ("c", -0.5, 0.7)):
+            rows = np.array(sites) == name
+            data[rows] = data[rows] * spread + mean
+        if harmonised:
+            data = combat(data, sites)
+        found = compare(
+            data.astype(np.float32),
+            np.ones((12, 12, 12), bool),
+            design,
+            contrast,
+            np.random.default_rng(seed),
+            options=options,
+            groups=groups,
+        )
+        voxel += (found.p_voxel <= 0.05).any()
+        extent += any(one.p_extent <= 0.05 for one in found.clusters)
+    print(f"harmonised {harmonised}: voxel {voxel}, extent {extent} of 300")
+    assert max(voxel, extent) <= stats.binom.ppf(0.999, 300, 0.05)

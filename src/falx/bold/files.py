@@ -232,8 +232,8 @@ def _told_motion(
         found=path.name,
     )
     parameters = motion_columns(table, whole.data.shape[3], settings.dropped_volumes)
-    still = np.zeros(len(parameters))
-    found = MotionEstimate(matrices_from_parameters(parameters), still.astype(np.int64), still)
+    matrices, unknown = matrices_from_parameters(parameters), np.empty(0)
+    found = MotionEstimate(matrices, unknown.astype(np.int64), unknown)
     return run, found, RunAverage.of(run.data)
 
 

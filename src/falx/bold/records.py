@@ -49,7 +49,7 @@ class MotionRecord:
     parameters
         Shape (T, 6): mm and radians, in the words of `convention`.
     residual, fd_power_mm, fd_jenkinson_mm, fd_van_dijk_mm
-        Shape (T,).
+        Shape (T,); `residual` is empty where another program estimated the motion.
     spikes
         Volumes whose displacement exceeds the threshold.
     """
