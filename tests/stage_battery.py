@@ -23,10 +23,10 @@ from typing import Any, NoReturn
 import nibabel as nib
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.bids.entities import parse_name
 from falx.core.grid import Grid
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
 from falx.engine.job import Job
 from falx.engine.plan import Plan
 from falx.engine.plan_group import plan_group

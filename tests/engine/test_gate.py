@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import toy_images
-from falx.engine.dataset import Dataset
+from falx.bids.dataset import Dataset
 from falx.engine.gate import judge_inputs
 from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import file_record

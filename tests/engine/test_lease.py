@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
-from falx.engine.dataset import Dataset
 from falx.engine.job import Job
 from falx.engine.lease import LOCK, check_lease, holds_lease, lease_of
 from falx.engine.lock import hold

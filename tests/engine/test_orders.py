@@ -12,10 +12,10 @@ import numpy as np  # noqa: F401 - a study that computes has loaded it
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from falx.bids.dataset import Dataset
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.stage import Stage
-from falx.engine.dataset import Dataset
 from falx.engine.job import Job
 from falx.engine.orders import PERSON, Orders, run_orders
 from falx.engine.plan_participant import plan_participants

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toy_study
+from falx.bids.dataset import Dataset
 from falx.core.errors import FalxError
 from falx.core.study import RawInput, Study, load_study
-from falx.engine.dataset import Dataset
 from falx.engine.job import InputFile, Job
 from falx.engine.plan import Plan
 from falx.engine.plan_participant import plan_participants

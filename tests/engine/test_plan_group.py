@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import toy_study
+from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
 from falx.core.settings import option
 from falx.core.stage import Stage
 from falx.core.study import Study
 from falx.engine import plan_group as planning
-from falx.engine.dataset import Dataset
 from falx.engine.job import InputFile
 from falx.engine.plan import Plan
 from falx.engine.plan_group import plan_group

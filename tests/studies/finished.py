@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.core.files import write_json
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
 from falx.engine.folder import prepare_folder
 from falx.engine.job import Job
 from falx.engine.plan_participant import plan_participants

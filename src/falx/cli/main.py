@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        from falx.engine.disk import explain
+        from falx.core.disk import explain
 
         known = explain(error, where="falx")
         if known is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from falx.core.files import write_table
 from falx.core.study import Study
 from falx.engine.digest import digest_value
-from falx.engine.job import InputFile, Job
+from falx.engine.job import InputFile, Job, files_of
 
 __all__ = ["FAILURES", "rescued", "write_failures"]
 
@@ -44,7 +44,7 @@ def rescued(study: Study, blocked: Iterable[Job], failed: Iterable[str]) -> list
         missing = {
             name: isinstance(value, InputFile) and sources[name].optional
             for name, value in job.inputs.items()
-            if _jobs(value) & lost
+            if any(file.job in lost for file in files_of(value).values())
         }
         if not all(missing.values()):
             lost.add(job.id)
@@ -53,10 +53,3 @@ def rescued(study: Study, blocked: Iterable[Job], failed: Iterable[str]) -> list
         recipe = digest_value([job.recipe, sorted(missing)]) if missing else job.recipe
         able.append(replace(job, inputs=inputs, recipe=recipe))
     return able
-
-
-def _jobs(value: InputFile | Mapping[str, InputFile] | None) -> set[str]:
-    if value is None:
-        return set()
-    files = [value] if isinstance(value, InputFile) else value.values()
-    return {file.job for file in files}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from falx import __version__
 from falx.bids.derivative import IGNORED, description
+from falx.core.disk import existing_parent, free_mb
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
 from falx.engine.digest import read_private
-from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 
 __all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder"]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from falx.bids.dataset import Dataset
 from falx.core.files import write_table, write_text
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
-from falx.engine.digest import seal, unseal
-from falx.engine.job import Job, unit_of
+from falx.engine.digest import read_sealed, seal
+from falx.engine.job import Job, files_of, unit_of
 from falx.engine.plan import Plan
 from falx.engine.provenance import record_path
 from falx.engine.runner import failure_of
@@ -138,9 +138,8 @@ def _gathered(study: Study, jobs: Iterable[Job]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for job in jobs:
         for name, source in study.stage(job.stage).sources.items():
-            files = job.inputs[name]
-            if source.gather and isinstance(files, Mapping):
-                found.setdefault(source.origin, set()).update(files)
+            if source.gather and job.inputs[name]:
+                found.setdefault(source.origin, set()).update(files_of(job.inputs[name]))
     return found
 
 
@@ -157,8 +156,4 @@ def _lack_reason(lacks: list[str], noted: Mapping[str, Any]) -> str:
 
 def _noted(out: Path) -> dict[str, dict[str, Any]]:
     """Return what is noted of each person; nothing if the note is lost or damaged."""
-    try:
-        content = unseal((out / _NOTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {} if content is None else dict(content["people"])
+    return dict((read_sealed(out / _NOTED) or {}).get("people", {}))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
 from falx.core.stage import Source, Stage
 from falx.core.study import Images, Study
 from falx.engine.digest import Values, digest_value
 from falx.engine.job import Input, InputFile, Job, unit_of
 
-__all__ = ["Exclusion", "LackingError", "Plan", "config_file", "make_job", "taken"]
+__all__ = ["Exclusion", "LackingError", "Plan", "Unit", "config_file"]
 
 
 class LackingError(InputError):
@@ -50,30 +51,71 @@ class Plan:
     images: Images = field(default_factory=dict)
 
 
-def taken(source: Source, values: Values, jobs: Mapping[str, Job]) -> Input:
-    """Return what a stage takes from the configuration, or from earlier stages of its unit.
+class Unit:
+    """The plan of a person, or of the group, grown stage by stage.
 
     Parameters
     ----------
-    jobs
-        Those of the unit that are planned, by stage.
-
-    Raises
-    ------
-    LackingError
-        If there is no such stage.
+    values
+        The configuration, by key.
+    subject
+        Label of the person, ``None`` for the group.
     """
-    if source.origin == "config":
-        return config_file(values, source)
-    if source.origin == "provenance":
-        return {job.stage: InputFile(job.record, job.record, job.id) for job in jobs.values()}
-    if source.origin in jobs:
-        job = jobs[source.origin]
-        path = job.outputs[source.role]
-        return InputFile(path, path, job.id, source.role)
-    if source.optional:
-        return None
-    raise LackingError("an earlier stage is missing", found=f"no {source.origin}")
+
+    def __init__(
+        self, study: Study, dataset: Dataset, values: Values, subject: str | None = None
+    ) -> None:
+        self.study, self.dataset, self.values, self.subject = study, dataset, values, subject
+        self.jobs: dict[str, Job] = {}
+        self.recipes: dict[str, str] = {}
+
+    def add(self, stage: Stage) -> None:
+        """Join a stage with its paths and values, and compute its recipe.
+
+        Raises
+        ------
+        LackingError
+            If there is not what it takes.
+        """
+        inputs = {name: self.input(stage, source) for name, source in stage.sources.items()}
+        params = {name: self.value(where) for name, where in stage.params.items()}
+        outputs = {name: path.format(subject=self.subject) for name, path in stage.outputs.items()}
+        job = Job(
+            study=self.study.reference,
+            stage=stage.name,
+            version=stage.version,
+            unit=unit_of(self.subject),
+            inputs=inputs,
+            outputs=outputs,
+            params=params,
+            recipe="",
+            threads=stage.threads,
+            mem_mb=stage.mem_mb,
+            disk_mb=stage.disk_mb,
+        )
+        taken = {name: [self.recipes.get(file.job, ""), file.role] for name, file in job.files()}
+        parts = [stage.name, stage.version, outputs, params, taken, sorted(inputs)]
+        self.jobs[stage.name] = replace(job, recipe=digest_value(parts))
+        self.recipes[job.id] = self.jobs[stage.name].recipe
+
+    def value(self, where: str) -> Any:
+        """Return a parameter by where it is: here, a key of the configuration."""
+        return self.values[where]
+
+    def input(self, stage: Stage, source: Source) -> Input:
+        """Return what a stage takes from the configuration, or from an earlier one of the unit."""
+        if source.origin == "config":
+            return config_file(self.values, source)
+        if source.origin == "provenance":
+            own = self.jobs.values()
+            return {job.stage: InputFile(job.record, job.record, job.id) for job in own}
+        if source.origin in self.jobs:
+            job = self.jobs[source.origin]
+            path = job.outputs[source.role]
+            return InputFile(path, path, job.id, source.role)
+        if source.optional:
+            return None
+        raise LackingError(f"the stage {stage.name} lacks an earlier", found=f"no {source.origin}")
 
 
 def config_file(values: Values, source: Source) -> Input:
@@ -90,31 +132,3 @@ def config_file(values: Values, source: Source) -> Input:
 
 def _named(role: str, path: Path | str) -> InputFile:
     return InputFile(str(path), f"config:{role}:{Path(path).name}")
-
-
-def make_job(
-    study: Study,
-    stage: Stage,
-    subject: str | None,
-    inputs: Mapping[str, Input],
-    params: Values,
-    recipes: Mapping[str, str],
-) -> Job:
-    """Join a stage with its paths and values, and compute its recipe."""
-    outputs = {name: path.format(subject=subject) for name, path in stage.outputs.items()}
-    job = Job(
-        study=study.reference,
-        stage=stage.name,
-        version=stage.version,
-        unit=unit_of(subject),
-        inputs=inputs,
-        outputs=outputs,
-        params=params,
-        recipe="",
-        threads=stage.threads,
-        mem_mb=stage.mem_mb,
-        disk_mb=stage.disk_mb,
-    )
-    taken = {name: [recipes.get(file.job, ""), file.role] for name, file in job.files()}
-    parts = [stage.name, stage.version, outputs, dict(params), taken, sorted(inputs)]
-    return replace(job, recipe=digest_value(parts))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from falx.bids.dataset import Dataset
 from falx.bids.index import Index
-from falx.bids.query import Found, find_one
+from falx.bids.query import Found
 from falx.core.errors import FalxError, InputError
 from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
 from falx.engine.digest import Values
 from falx.engine.job import Input, InputFile, Job
-from falx.engine.plan import Exclusion, LackingError, Plan, make_job, taken
+from falx.engine.plan import Exclusion, LackingError, Plan, Unit
 
 __all__ = ["plan_participants"]
 
@@ -31,134 +31,105 @@ def plan_participants(
     jobs: list[Job] = []
     excluded: list[Exclusion] = []
     omitted: list[Exclusion] = []
-    images: dict[str, dict[str, Found | None]] = {}
+    images: dict[str, Mapping[str, Found | None]] = {}
     for subject in subjects:
         images[subject] = {}
         try:
-            person = _Subject(study, dataset, values, subject)
+            person = _Person(study, dataset, values, subject)
             images[subject] = person.raw
-            own, left_out = person.plan()
+            left_out = person.plan()
         except FalxError as error:
             excluded.append(Exclusion(subject, str(error)))
         else:
-            jobs += own
+            jobs += person.jobs.values()
             omitted += left_out
     return Plan(study, "participant", tuple(jobs), tuple(excluded), tuple(omitted), images)
 
 
-class _Subject:
-    """The plan of one subject, grown stage by stage."""
+class _Person(Unit):
+    """The plan of one subject."""
 
     def __init__(self, study: Study, dataset: Dataset, values: Values, subject: str) -> None:
-        self.study, self.dataset, self.values, self.subject = study, dataset, values, subject
-        self.jobs: dict[str, Job] = {}
+        super().__init__(study, dataset, values, subject)
         self.raw: dict[str, Found | None] = {}
         for role, wanted in study.raw.items():
-            if wanted.switch and not values[wanted.switch]:
-                self.raw[role] = None
-                continue
-            self.raw[role] = find_one(
-                role,
-                wanted,
-                subject,
-                dataset=dataset.index,
-                derivatives=dataset.derivatives,
-                own_derivatives=dataset.own_derivatives,
-                filters=dataset.filters,
-            )
-            if self.raw[role] is None and wanted.required:
+            looked_for = not wanted.switch or values[wanted.switch]
+            found = dataset.find(role, wanted, subject) if looked_for else None
+            if looked_for and found is None and wanted.required:
                 raise InputError(
                     f"there is no {wanted.what}",
                     where=f"sub-{subject}",
                     found=_names(dataset.index, subject),
                     do="add the image, or leave the subject out with --participant-label",
                 )
+            self.raw[role] = found
 
-    def plan(self) -> tuple[list[Job], list[Exclusion]]:
+    def plan(self) -> list[Exclusion]:
+        """Plan every stage; return those that the subject lacks something for."""
         omitted = []
         for stage in self.study.at("participant"):
-            if not stage.wanted(self.values) or self._shunned(stage):
+            shunned = any(self.raw[n[1:]] is not None for n in stage.given if n.startswith("!"))
+            if not stage.wanted(self.values) or shunned:
                 continue
             try:
-                self.jobs[stage.name] = self._job(stage)
+                for need in (n for n in stage.given if not n.startswith("!")):
+                    self._require(*need.split("|"))
+                self.add(stage)
             except LackingError as lack:
-                omitted.append(Exclusion(self.subject, str(lack.found), stage.name))
-        return list(self.jobs.values()), omitted
+                omitted.append(Exclusion(str(self.subject), str(lack.found), stage.name))
+        return omitted
 
-    def _shunned(self, stage: Stage) -> bool:
-        """Tell whether the subject has what makes the stage unnecessary."""
-        return any(self.raw[n[1:]] is not None for n in stage.given if n.startswith("!"))
-
-    def _job(self, stage: Stage) -> Job:
-        for need in (n for n in stage.given if not n.startswith("!")):
-            roles = need.split("|")
-            if all(self.raw[role] is None for role in roles):
-                what = self.study.raw[roles[0]].what
-                raise LackingError("an image is missing", found=f"no {what}")
-        inputs = {name: self._input(source) for name, source in stage.sources.items()}
-        params = {name: self._value(where) for name, where in stage.params.items()}
-        recipes = {job.id: job.recipe for job in self.jobs.values()}
-        return make_job(self.study, stage, self.subject, inputs, params, recipes)
-
-    def _input(self, source: Source) -> Input:
-        if source.origin == "raw":
-            found = self.raw[source.role]
-            if found is not None:
-                return InputFile(str(found.path), found.uri)
-            if source.optional:
-                return None
-            what = self.study.raw[source.role].what
+    def _require(self, *roles: str) -> None:
+        if all(self.raw[role] is None for role in roles):
+            what = self.study.raw[roles[0]].what
             raise LackingError("an image is missing", found=f"no {what}")
-        return taken(source, self.values, self.jobs)
 
-    def _value(self, where: str) -> Any:
-        optional = where.endswith("?")
+    def input(self, stage: Stage, source: Source) -> Input:
+        """Return an image of the subject, or what is not of the dataset."""
+        if source.origin != "raw":
+            return super().input(stage, source)
+        if not source.optional:
+            self._require(source.role)
+        found = self.raw[source.role]
+        return None if found is None else InputFile(str(found.path), found.uri)
+
+    def value(self, where: str) -> Any:
+        """Return a parameter, of the subject or of the configuration."""
         origin, _, name = where.rstrip("?").partition(".")
         if origin == "subject":
             return self.subject
         if origin == "participant":
-            column = self.study.columns[name]
-            key, table = f"columns.{name}", self.dataset.participants
-            column.header_of(table, self.values[key], key)
-            value: Any = column.of(table, self.subject, self.values[key])
-            lack = InputError(
-                f"participants.tsv does not say the {column.what}",
-                where=f"sub-{self.subject}",
-                do=f"add a column {column.names[0]}, or name yours with --column {name}=HEADER",
-            )
+            value, lacks, do = self._cell(name)
         elif origin == "raw":
-            role, mark, key = _parted(name)
-            value = self._entity(role, key) if mark == "@" else self._sidecar_value(role, key)
-            lack = InputError(
-                f"the {'name' if mark == '@' else 'sidecar'} of the "
-                f"{self.study.raw[role].what} does not say {key}",
-                where=f"sub-{self.subject}",
-                do=f"add {key} to its {'name' if mark == '@' else 'JSON file'}",
-            )
+            value, lacks, do = self._said_of_image(name)
         else:
-            return self.values[where]
-        if value is None and not optional:
-            raise lack
+            return super().value(where)
+        if value is None and not where.endswith("?"):
+            raise InputError(lacks, where=f"sub-{self.subject}", do=do)
         return value
 
-    def _entity(self, role: str, key: str) -> str | None:
-        found = self.raw[role]
-        if found is None or found.file is None:
-            return None
-        return found.file.name.entities.get(key)
+    def _cell(self, name: str) -> tuple[Any, str, str]:
+        """Return a cell of the subject's row, what is wrong without it, and what to do then."""
+        column, key, table = self.study.columns[name], f"columns.{name}", self.dataset.participants
+        column.header_of(table, self.values[key], key)
+        do = f"add a column {column.names[0]}, or name yours with --column {name}=HEADER"
+        value = column.of(table, str(self.subject), self.values[key])
+        return value, f"participants.tsv does not say the {column.what}", do
 
-    def _sidecar_value(self, role: str, key: str) -> Any:
-        found = self.raw[role]
-        if found is None or found.index is None or found.file is None:
-            return None
-        return found.index.sidecar(found.file).get(key)
+    def _said_of_image(self, name: str) -> tuple[Any, str, str]:
+        """Return what sidecars (``"pet:Units"``) or the name (``"ablation@ses"``) of an image say.
 
-
-def _parted(name: str) -> tuple[str, str, str]:
-    """Part ``"pet:Units"`` or ``"ablation@ses"`` into role, mark and key."""
-    mark = "@" if "@" in name else ":"
-    role, _, key = name.partition(mark)
-    return role, mark, key
+        With it comes what is wrong without it, and what to do then.
+        """
+        mark = "@" if "@" in name else ":"
+        role, _, key = name.partition(mark)
+        found, value = self.raw[role], None
+        if found is not None and found.file is not None and found.index is not None:
+            named = found.file.name.entities if mark == "@" else found.index.sidecar(found.file)
+            value = named.get(key)
+        place, do = ("name", "name") if mark == "@" else ("sidecar", "JSON file")
+        lacks = f"the {place} of the {self.study.raw[role].what} does not say {key}"
+        return value, lacks, f"add {key} to its {do}"
 
 
 def _names(index: Index, subject: str) -> str:

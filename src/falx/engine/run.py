@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from falx import __version__
+from falx.bids.dataset import Dataset
 from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.files import remove_parts
 from falx.core.settings import to_toml
 from falx.core.study import Images, Study
-from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
 from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder

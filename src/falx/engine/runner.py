@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from falx.core.disk import explain
 from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.files import flush, flush_folders, write_text
 from falx.core.study import load_study
 from falx.core.threads import blas_threads
 from falx.engine.digest import read_private
-from falx.engine.disk import explain
 from falx.engine.gate import judge_inputs
 from falx.engine.job import GROUP, InputFile, Job
 from falx.engine.lease import check_lease, holds_lease
