@@ -32,7 +32,7 @@ from falx.engine.plan import Plan
 from falx.engine.plan_group import plan_group
 from falx.engine.plan_participant import plan_participants
 from falx.engine.provenance import read_record
-from falx.engine.sequential import run_sequentially
+from falx.engine.runner import run_sequentially
 from falx.engine.verify import verify_folder
 
 __all__ = ["Twice", "check_golden", "check_image", "check_stage", "run_twice"]

@@ -65,8 +65,10 @@ def out(tmp_path: Path) -> Path:
 
 def finished(out: Path, subject: str, stage_name: str = "join") -> Record:
     files = {"numbers": FileRecord(f"sub-{subject}/n.json", "digest", 1, 1)}
-    record = Record("toy", stage_name, 1, f"sub-{subject}", f"recipe-{subject}", {}, {}, files, (),
-                    "2026", 1.0, 1, 1)  # fmt: skip
+    record = Record(
+        study="toy", stage=stage_name, unit=f"sub-{subject}", recipe=f"recipe-{subject}",
+        params={}, inputs={}, outputs=files, started="2026", seconds=1.0,
+    )  # fmt: skip
     write_record(out, record)
     return record
 

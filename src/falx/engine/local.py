@@ -24,10 +24,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from falx.engine.job import Job
-from falx.engine.lease import lease_of
+from falx.engine.lock import lease_of
 from falx.engine.memory import Budget
 from falx.engine.orders import EVERYTHING, Orders, orders_path, run_orders
-from falx.engine.resources import Resources, shared_threads
+from falx.engine.resources import Resources, share_threads
 from falx.engine.runner import Finished
 from falx.engine.watch import Watch, forget, not_started, started
 
@@ -59,14 +59,9 @@ def run_here(
         If nothing could be started.
     """
     forget(jobs, out)
-    orders = Orders(
-        tuple(jobs),
-        shared_threads(jobs, resources),
-        os.getpid(),
-        resources.jobs,
-        resources.mem_mb,
-        resources.enforce_memory,
-    )
+    shared = share_threads(jobs, resources)
+    own, limit = os.getpid(), resources.mem_mb
+    orders = Orders(shared, own, resources.jobs, limit, resources.enforce_memory)
     path = orders_path(out, "all", EVERYTHING)
     orders.write(path)
     watch = Watch(jobs, out, progress)

@@ -10,16 +10,16 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from falx.core.files import write_text
 from falx.core.study import load_study
 from falx.engine.job import Job
-from falx.engine.lease import check_lease
+from falx.engine.lock import check_lease
 from falx.engine.memory import Budget
-from falx.engine.pool import Pool, Step
+from falx.engine.pool import Pool
 from falx.engine.provenance import record_path
 from falx.engine.runner import limit_memory, run_job
 
@@ -35,8 +35,6 @@ class Orders:
 
     Parameters
     ----------
-    threads
-        Cores of each, by stage.
     parent
         Process of this machine that waits for it; 0: the scheduler of a cluster.
     cores, mem_mb
@@ -46,7 +44,6 @@ class Orders:
     """
 
     jobs: tuple[Job, ...]
-    threads: Mapping[str, int]
     parent: int = 0
     cores: int = 1
     mem_mb: int | None = None
@@ -93,7 +90,6 @@ def run_orders(
     for study in {job.study for job in orders.jobs}:
         load_study(study)
     jobs = {job.id: job for job in orders.jobs if not record_path(out, job.id).exists()}
-    threads = orders.threads
 
     def work(job_id: str) -> None:
         begun()
@@ -101,13 +97,12 @@ def run_orders(
         _send_output_to(out / job.log)
         if orders.enforce_memory:
             limit_memory(job.mem_mb)
-        run_job(job, out, threads=threads[job.stage], lease=lease)
+        run_job(job, out, lease=lease)
 
-    steps = [Step(j.id, tuple(j.needs), threads[j.stage], j.mem_mb) for j in jobs.values()]
     budget = budget or Budget(orders.mem_mb)
     gc.collect()
     gc.freeze()  # a fork that collects would copy what all can share
-    return Pool(work, out, lease, orders.cores, budget, ended, check).run(steps)
+    return Pool(work, out, lease, orders.cores, budget, ended, check).run(jobs.values())
 
 
 def _send_output_to(log: Path) -> None:

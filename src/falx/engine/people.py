@@ -15,10 +15,10 @@ from falx.bids.dataset import Dataset
 from falx.core.files import write_table, write_text
 from falx.core.study import Study
 from falx.engine.digest import read_sealed, seal
+from falx.engine.failures import failure_of
 from falx.engine.job import Job, files_of, unit_of
 from falx.engine.plan import Plan
 from falx.engine.provenance import record_path
-from falx.engine.runner import failure_of
 
 __all__ = ["EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "write_people"]
 
@@ -48,15 +48,9 @@ class Standing:
     reason: str = ""
 
 
-def note_people(out: Path, planned: Iterable[str], plan: Plan) -> None:
-    """Remember what each person of this run is to get; what was noted of others stays.
-
-    Parameters
-    ----------
-    planned
-        Labels of all people of this run, those who cannot be studied included.
-    """
-    noted: dict[str, dict[str, Any]] = {**_noted(out), **{label: {} for label in planned}}
+def note_people(out: Path, plan: Plan) -> None:
+    """Remember what each person of this run is to get; what was noted of others stays."""
+    noted: dict[str, dict[str, Any]] = {**_noted(out), **{label: {} for label in plan.images}}
     for job in plan.jobs:
         noted[job.unit.removeprefix("sub-")].setdefault("stages", []).append(job.stage)
     for omission in plan.omitted:

@@ -10,7 +10,7 @@ from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
 from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
-from falx.core.study import Study
+from falx.core.study import Images, Study
 from falx.engine.digest import Values
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, unit_of
@@ -47,7 +47,8 @@ def plan_group(study: Study, dataset: Dataset, configuration: Any, out: Path) ->
     if lacks and not any(job.gathers for job in group.jobs.values()):
         raise next(iter(lacks.values()))
     omitted = tuple(Exclusion("", str(lack.found), name) for name, lack in lacks.items())
-    return Plan(study, "group", tuple(group.jobs.values()), omitted=omitted)
+    people: Images = {subject: {} for subject in dataset.index.subjects}
+    return Plan(study, "group", tuple(group.jobs.values()), omitted=omitted, images=people)
 
 
 class _Group(Unit):

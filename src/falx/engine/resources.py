@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from falx.engine.job import Job
 
-__all__ = ["Resources", "shared_threads"]
+__all__ = ["Resources", "share_threads"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,16 @@ class Resources:
         return bool(self.profile or self.executor)
 
 
-def shared_threads(jobs: Sequence[Job], resources: Resources) -> dict[str, int]:
-    """Threads of the jobs of every stage: people side by side before threads in one of them.
+def share_threads(jobs: Sequence[Job], resources: Resources) -> tuple[Job, ...]:
+    """Give jobs their threads: people side by side before threads in one of them.
 
     No stage is twice as fast on two threads, and two people on one thread each are. On a
     cluster every job has cores of its own.
     """
-    people = Counter(job.stage for job in jobs)
     if resources.elsewhere:
-        return {job.stage: job.threads for job in jobs}
-    return {
-        job.stage: max(1, min(job.threads, resources.jobs // people[job.stage])) for job in jobs
-    }
+        return tuple(jobs)
+    people = Counter(job.stage for job in jobs)
+    return tuple(
+        replace(job, threads=max(1, min(job.threads, resources.jobs // people[job.stage])))
+        for job in jobs
+    )

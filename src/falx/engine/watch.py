@@ -16,10 +16,11 @@ from typing import IO
 import falx
 from falx.core.errors import InputError
 from falx.core.threads import WAITING
+from falx.engine.failures import ended_silently, failure_of, failure_path, note_failure
 from falx.engine.job import Job
 from falx.engine.lock import end_group, register_child
 from falx.engine.provenance import discard, read_record, record_path
-from falx.engine.runner import Finished, ended_silently, failure_of, failure_path, note_failure
+from falx.engine.runner import Finished
 
 __all__ = ["ENGINE_LOG", "Watch", "forget", "not_started", "started"]
 
