@@ -28,9 +28,7 @@ from falx.bids.entities import parse_name
 from falx.core.grid import Grid
 from falx.core.study import Study
 from falx.engine.job import Job
-from falx.engine.plan import Plan
-from falx.engine.plan_group import plan_group
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import Plan, plan_group, plan_participants
 from falx.engine.provenance import read_record
 from falx.engine.runner import run_sequentially
 from falx.engine.verify import verify_folder

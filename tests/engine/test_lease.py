@@ -14,7 +14,7 @@ from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
 from falx.engine.job import Job
 from falx.engine.lock import LOCK, check_lease, hold, holds_lease, lease_of
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import plan_participants
 from falx.engine.runner import run_job
 from falx.engine.verify import verify_folder
 from toy_run import Toy

@@ -19,7 +19,7 @@ from falx.core.stage import Stage
 from falx.engine.failures import failure_of
 from falx.engine.job import Job
 from falx.engine.orders import PERSON, Orders, run_orders
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import plan_participants
 from falx.engine.provenance import read_record, record_path
 from falx.engine.verify import verify_folder
 from toy_run import Toy

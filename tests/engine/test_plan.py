@@ -16,9 +16,8 @@ from falx.bids.dataset import Dataset
 from falx.core.errors import FalxError
 from falx.core.study import RawInput, Study, load_study
 from falx.engine.job import InputFile, Job
-from falx.engine.plan import Plan
-from falx.engine.plan_participant import plan_participants
-from falx.engine.resources import Resources, share_threads
+from falx.engine.orders import Resources, share_threads
+from falx.engine.plan import Plan, plan_participants
 from toy_run import Toy
 
 STUDY = toy_study.STUDY

@@ -15,10 +15,9 @@ from falx.core.errors import InputError
 from falx.core.settings import option
 from falx.core.stage import Stage
 from falx.core.study import Study
-from falx.engine import plan_group as planning
+from falx.engine import plan as planning
 from falx.engine.job import InputFile
-from falx.engine.plan import Plan
-from falx.engine.plan_group import plan_group
+from falx.engine.plan import Plan, plan_group
 from falx.engine.provenance import FileRecord, Record, write_record
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from falx.bids.dataset import Dataset
 from falx.core.files import write_table, write_text
@@ -17,8 +17,10 @@ from falx.core.study import Study
 from falx.engine.digest import read_sealed, seal
 from falx.engine.failures import failure_of
 from falx.engine.job import Job, files_of, unit_of
-from falx.engine.plan import Plan
 from falx.engine.provenance import record_path
+
+if TYPE_CHECKING:
+    from falx.engine.plan import Plan
 
 __all__ = ["EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "write_people"]
 

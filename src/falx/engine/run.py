@@ -20,15 +20,12 @@ from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
 from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
 from falx.engine.job import Job
-from falx.engine.local import run_here
 from falx.engine.lock import hold, lease_of
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
+from falx.engine.orders import Resources, run_here
 from falx.engine.people import note_people, write_people
-from falx.engine.plan import Exclusion, Plan
-from falx.engine.plan_group import plan_group
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import Exclusion, Plan, plan_group, plan_participants
 from falx.engine.provenance import discard, read_record, record_path
-from falx.engine.resources import Resources
 from falx.engine.runner import Finished, run_sequentially
 from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
 from falx.engine.state import outdated
@@ -114,7 +111,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         If the input or the output folder as a whole cannot be used.
     """
     out, study, dataset = request.out.absolute(), request.study, request.dataset
-    group = check_option("level", request.level, ["participant", "group"]) == "group"
+    check_option("level", request.level, ["participant", "group"])
     for library, (extra, does) in study.libraries.items():
         check_extra_library(library, extra=extra, does=does)
     if request.resources is not None:
@@ -134,35 +131,44 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     dataset.index.choose(request.subjects)  # a label that is not there leaves no folder
     prepare_folder(out, study.name)
     with hold(out) as lock:
-        whole = False
         cancel_left(out)
-        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         open_manifest(out)
-        try:
-            _write_configuration(request, out)
-            write_people(study, dataset, out)
-            if group:
-                write_failures(out, {})
-            plan = _plan(request, out, say)
-            if group:
-                write_people(study, dataset, out, plan.jobs)
-            else:
-                note_people(out, plan)
-                _remove_left_over(plan, out, say)
-            finished = _run_rounds(request, plan, out, lock, say)
-            whole = all(result.failure is None for result in finished)
-            for sentence in () if group else mark_stale(out):
-                say(f"notice: {sentence}")
-        finally:
-            shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
-            if not whole:  # what was killed may have been writing
-                remove_parts(out)
-            if not group:
-                write_people(study, dataset, out)
-            close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
+        plan, finished = _hold_level(request, out, lock, say)
     failed = tuple(result for result in finished if result.failure is not None)
     show = _to_show(study, plan, finished, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
+
+
+def _hold_level(
+    request: Request, out: Path, lock: Path, say: Callable[[str], None]
+) -> tuple[Plan, list[Finished]]:
+    """Plan and run in the folder that is held, and leave it told of, however that ends."""
+    study, dataset, work = request.study, request.dataset, out / ".falx" / "work"
+    group, whole = request.level == "group", False
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        _write_configuration(request, out)
+        write_people(study, dataset, out)
+        if group:
+            write_failures(out, {})
+        plan = _plan(request, out, say)
+        if group:
+            write_people(study, dataset, out, plan.jobs)
+        else:
+            note_people(out, plan)
+            _remove_left_over(plan, out, say)
+        finished = _run_rounds(request, plan, out, lock, say)
+        whole = all(result.failure is None for result in finished)
+        for sentence in () if group else mark_stale(out):
+            say(f"notice: {sentence}")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not whole:  # what was killed may have been writing
+            remove_parts(out)
+        if not group:
+            write_people(study, dataset, out)
+        close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
+    return plan, finished
 
 
 def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:

@@ -4,7 +4,7 @@ Snakemake submits and isolates; what must run was decided before (:mod:`falx.eng
 job is one person (:mod:`falx.engine.orders`), or one stage of the group. It works inside the
 output folder on relative paths. Its own words go to ``logs/engine.log``; progress is read from the
 records and failures that the jobs leave, never from its text. It is an extra of the installation:
-on one machine :mod:`falx.engine.local` does without it.
+on one machine :mod:`falx.engine.orders` does without it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from falx.core.files import write_json, write_text
 from falx.core.records import plain
 from falx.engine.job import GROUP, Job
 from falx.engine.lock import lease_of
-from falx.engine.orders import PERSON, Orders, orders_path
-from falx.engine.resources import Resources, share_threads
+from falx.engine.orders import PERSON, Orders, Resources, orders_path, share_threads
 from falx.engine.runner import Finished
 from falx.engine.watch import BESIDE, ENGINE_LOG, Watch, forget, not_started, started
 
@@ -89,7 +88,7 @@ def run_with_snakemake(
     resources: Resources,
     progress: Callable[[Finished], None] = lambda _: None,
 ) -> list[Finished]:
-    """Run jobs and return how each ended; see :func:`falx.engine.local.run_here`.
+    """Run jobs and return how each ended; see :func:`falx.engine.orders.run_here`.
 
     Raises
     ------
