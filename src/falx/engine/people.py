@@ -7,9 +7,8 @@ failed, was left out, or was ended without a word; nobody drops out by a record 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from falx.bids.dataset import Dataset
 from falx.core.files import write_table, write_text
@@ -29,8 +28,7 @@ STATUS = "participants_status.tsv"
 _NOTED = ".falx/people.json"
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How far one person has come.
 
     Parameters
@@ -56,8 +54,7 @@ def note_people(out: Path, plan: Plan) -> None:
     for job in plan.jobs:
         noted[job.unit.removeprefix("sub-")].setdefault("stages", []).append(job.stage)
     for omission in plan.omitted:
-        own = noted[omission.subject].setdefault("omitted", {})
-        own[omission.stage] = omission.reason
+        noted[omission.subject].setdefault("omitted", {})[omission.stage] = omission.reason
     for exclusion in plan.excluded:
         noted[exclusion.subject] = {"excluded": exclusion.reason}
     write_text(out / _NOTED, seal({"people": noted}), durable=True)
@@ -84,19 +81,15 @@ def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job]
     here = set(dataset.index.subjects)
     everybody = sorted(here | noted.keys() | dataset.participants.rows.keys())
     gathered = _gathered(study, jobs)
-    standings, places, left_out = {}, {}, []
+    rows, left_out = [], []
     for label in everybody:
         now = _standing(study, out, label, noted.get(label), gone=label not in here)
-        standings[label] = now
         lacks = [origin for origin, labels in gathered.items() if label not in labels]
-        places[label] = _place(lacks, gathered) if jobs else "n/a"
+        place = _place(lacks, gathered) if jobs else "n/a"
+        rows.append((f"sub-{label}", now.status, place, now.stage or "n/a", now.reason or "n/a"))
         reason = now.reason or _lack_reason(lacks, noted.get(label, {}))
         if (reason and lacks) if jobs else now.reason:
             left_out.append((f"sub-{label}", reason))
-    rows = [
-        (f"sub-{label}", now.status, places[label], now.stage or "n/a", now.reason or "n/a")
-        for label, now in standings.items()
-    ]
     write_table(out / STATUS, ("participant_id", "status", "group", "stage", "reason"), rows)
     write_table(out / EXCLUSIONS, ("participant_id", "reason"), left_out)
 

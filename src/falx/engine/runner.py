@@ -105,20 +105,8 @@ def _attempt(job: Job, out: Path, lease: str, log: Callable[[str], None]) -> str
         write_record(out, record)
         for notice in record.notices:
             log(f"notice: {notice}")
-    except FalxError as error:
-        return str(error)
-    except MemoryError:
-        return str(
-            InputError(
-                RAN_OUT,
-                where=job.title,
-                found=f"more than the {job.mem_mb} MB that the stage is known to need",
-                do="use fewer --jobs, or a machine with more memory",
-            )
-        )
     except Exception as error:  # noqa: BLE001 - one subject's failure must not stop the others
-        known = explain(error, where=job.title) if isinstance(error, OSError) else None
-        if known is not None:
+        if (known := _known(error, job)) is not None:
             return str(known)
         log(traceback.format_exc())
         return (
@@ -126,6 +114,17 @@ def _attempt(job: Job, out: Path, lease: str, log: Callable[[str], None]) -> str
             f"the lines above say where, please report them."
         )
     return None
+
+
+def _known(error: Exception, job: Job) -> FalxError | None:
+    """Return what a user can understand of an error."""
+    if isinstance(error, OSError):
+        return explain(error, where=job.title)
+    if isinstance(error, MemoryError):
+        found = f"more than the {job.mem_mb} MB that the stage is known to need"
+        do = "use fewer --jobs, or a machine with more memory"
+        return InputError(RAN_OUT, where=job.title, found=found, do=do)
+    return error if isinstance(error, FalxError) else None
 
 
 def _execute(job: Job, out: Path, lease: str) -> Record:
