@@ -19,6 +19,7 @@ from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.files import flush, flush_folders
 from falx.core.study import load_study
 from falx.core.threads import blas_threads
+from falx.engine.digest import digest_file, stamp
 from falx.engine.failures import RAN_OUT, failure_path, note_failure
 from falx.engine.gate import judge_inputs
 from falx.engine.job import GROUP, InputFile, Job
@@ -86,7 +87,10 @@ def run_job(job: Job, out: Path, *, lease: str = "") -> Finished:
         if failure is not None and not holds_lease(out, lease):
             return Finished(job.id, time.monotonic() - start, failure, job.log)
         if failure is not None:
-            discard(out, job.id, job.outputs.values())
+            with contextlib.suppress(
+                OSError
+            ):  # a disk that fails: the next run deletes what is left
+                discard(out, job.id, job.outputs.values())
         sys.stdout.flush()
         sys.stderr.flush()
         seconds = time.monotonic() - start
@@ -140,6 +144,7 @@ def _execute(job: Job, out: Path, lease: str) -> Record:
             judge_inputs(job, study, out, inputs)
             with _one_blas_thread(job):
                 study.stage(job.stage).call(arguments, threads=job.threads)
+        _check_unchanged(job, out, inputs)
         check_lease(out, lease)
         outputs = _publish(job, out, work)
     finally:
@@ -196,6 +201,20 @@ def _input_records(job: Job, out: Path, above: Mapping[str, Record]) -> dict[str
     return records
 
 
+def _check_unchanged(job: Job, out: Path, read: Mapping[str, FileRecord]) -> None:
+    """Raise if an input became another while the stage read it, as when it is still copied."""
+    for name, file in job.files():
+        path, before = out / file.path, read[name]
+        if stamp(path) == (before.bytes, before.mtime_ns):
+            continue
+        if not path.is_file() or (before.blake2b and digest_file(path) != before.blake2b):
+            raise InputError(
+                f"{path.name} was changed while the step read it",
+                where=job.title,
+                do="wait until it is copied, and run the same command again",
+            )
+
+
 def _refuse_rotten(job: Job, file: InputFile, out: Path) -> None:
     """Raise; a stage of the same person forgets the file, so that it is made again."""
     own = file.job.partition("/")[0] == job.unit
@@ -229,17 +248,19 @@ def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
             raise InputError(f"the stage did not write {Path(path).name}", where=job.title)
     names = {path: name for name, path in job.outputs.items()}
     records, targets = {}, []
-    for found in sorted(work.rglob("*")):
-        if found.is_dir():
-            continue
-        uri = found.relative_to(work).as_posix()
-        target = out / uri
-        target.parent.mkdir(parents=True, exist_ok=True)
-        flush(found)  # content before name, names before the record
-        found.replace(target)
-        targets.append(target)
-        records[names.get(uri, uri)] = file_record(uri, target)
-    flush_folders(targets, out)
+    try:
+        for found in sorted(path for path in work.rglob("*") if path.is_file()):
+            uri = found.relative_to(work).as_posix()
+            targets.append(out / uri)
+            targets[-1].parent.mkdir(parents=True, exist_ok=True)
+            flush(found)  # content before name, names before the record
+            found.replace(targets[-1])
+            records[names.get(uri, uri)] = file_record(uri, targets[-1])
+        flush_folders(targets, out)
+    except OSError:
+        for target in targets:  # sidecars too, which nothing else names
+            target.unlink(missing_ok=True)
+        raise
     return records
 
 

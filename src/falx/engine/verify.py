@@ -9,7 +9,8 @@ from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.engine.digest import digest_file
-from falx.engine.manifest import MANIFEST, Manifest, read_manifest, record_files
+from falx.engine.lock import hold
+from falx.engine.manifest import MANIFEST, OWN_FILES, Manifest, read_manifest, record_files
 from falx.engine.provenance import BY_HAND, Record, discard, read_record
 
 __all__ = ["Mismatch", "repair", "verify_folder"]
@@ -77,15 +78,17 @@ def verify_folder(out: Path, *, bids: Path | None = None) -> list[Mismatch]:
             wrong += list(_inputs(record, written, bids)) or list(_above(record, records))
         by_hand = record.study == BY_HAND
         found += [Mismatch(record.id, uri, what, by_hand) for uri, what in wrong]
+    unsaid = OWN_FILES if manifest is not None and not manifest.complete else ()
     # Without a manifest nothing at the top can be told from what the engine itself has written.
-    own = {p.name for p in out.iterdir()} if manifest is None else manifest.files.keys()
+    own = {p.name for p in out.iterdir()} if manifest is None else {*manifest.files, *unsaid}
     return [*found, *_others(out, {MANIFEST, *written, *map(_uri, read), *own}, lost)]
 
 
 def repair(out: Path, mismatches: Iterable[Mismatch]) -> list[str]:
     """Delete the outputs and records of the jobs concerned, so that they are done again.
 
-    What a command made that no run repeats, as a plan, and files of strangers are left alone.
+    What a command made that no run repeats, as a plan, and files of strangers are left alone. A
+    run that is under way keeps the folder: what it is writing matches nothing yet.
 
     Returns
     -------
@@ -93,8 +96,9 @@ def repair(out: Path, mismatches: Iterable[Mismatch]) -> list[str]:
         Ids of the jobs.
     """
     jobs = sorted({m.job for m in mismatches if m.job and not m.by_hand})
-    for job in jobs:
-        discard(out, job)
+    with hold(out):
+        for job in jobs:
+            discard(out, job)
     return jobs
 
 
