@@ -226,11 +226,10 @@ def _tested(summary: MapSummary) -> Iterable[tuple[str, str]]:
     options, tails = summary.options, ""
     yield "people", ", ".join(f"{group} {n}" for group, n in summary.group_sizes.items() if n)
     if isinstance(summary, FSummary):
-        yield "degrees of freedom", f"{summary.dof_effect} and {summary.dof:g}"
+        yield "degrees of freedom", f"{summary.dof_effect} and {_dof(summary.dof)}"
         beyond, listed = f"F > {summary.critical_f:.3f}", "extent"
     elif isinstance(summary, TSummary):
-        welch = "" if float(summary.dof).is_integer() else " (Welch, median over voxels)"
-        yield "degrees of freedom", f"{round(summary.dof, 1):g}{welch}"
+        yield "degrees of freedom", _dof(summary.dof)
         beyond, listed = f"|t| > {summary.critical_t:.3f}", summary.listed_by
         tails = ", two-tailed" if options.two_tailed else ", one-tailed"
     yield "voxel threshold", f"P < {options.voxel_p:g}, {beyond}{tails}"
@@ -244,6 +243,11 @@ def _tested(summary: MapSummary) -> Iterable[tuple[str, str]]:
                 f"{one.limit:g} to 1 (by chance {one.by_chance_percent:.0f} %)"
             ),
         )
+
+
+def _dof(dof: float) -> str:
+    welch = "" if float(dof).is_integer() else " (Welch, median over voxels)"
+    return f"{round(dof, 1):g}{welch}"
 
 
 def _fields(summary: MapSummary) -> Iterable[tuple[str, str]]:
