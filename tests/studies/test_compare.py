@@ -12,7 +12,10 @@ from scipy import ndimage
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.files import read_table
+from falx.core.grid import Grid
+from falx.data.priors import template
 from falx.images.nifti import load, save
+from falx.images.resample import resample
 from falx.studies.compare.questions import questions_of
 
 SHAPE = (14, 16, 14)
@@ -114,6 +117,41 @@ def test_the_page_says_who_is_missing_and_how_many_comparisons_there_were(three)
 def test_the_mask_leaves_out_where_somebody_is_zero(three):
     mask = load(three / "mask.nii.gz").data
     assert not mask[:, :, 0].any() and mask[:, :, 1:].all()
+
+
+def test_maps_that_are_not_in_template_space_are_told(three, tmp_path):
+    assert "do not seem to lie in template space" in (three / "index.html").read_text()
+    shape, affine = (16, 19, 16), np.diag([10.0, 10, 10, 1])
+    affine[:3, 3] = [-75, -110, -70]
+    brain = resample(template("brain"), Grid(shape, affine)) > 0.5
+    rng, lines = np.random.default_rng(3), ["participant_id\tmap\tgroup"]
+    for k in range(10):
+        save(tmp_path / f"{k}.nii.gz", (5 + rng.normal(size=shape)) * brain, affine)
+        lines.append(f"{k}\t{k}.nii.gz\t{'ab'[k % 2]}")
+    (tmp_path / "t.tsv").write_text("\n".join(lines) + "\n")
+    choices = ["--n-permutations", "1"]
+    assert main(["compare", str(tmp_path / "t.tsv"), "--out", str(tmp_path / "o"), *choices]) == 0
+    assert "do not seem" not in (tmp_path / "o" / "index.html").read_text()
+
+
+def test_a_cluster_of_one_site_is_shown_to_be_one(tmp_path):
+    table = write_maps(tmp_path, ["a", "b"] * 12, "a")
+    lines = table.read_text().splitlines()
+    sites = ["site"] + ["Oslo" if k < 12 else "Bonn" for k in range(24)]
+    table.write_text("\n".join(f"{x}\t{y}" for x, y in zip(lines, sites, strict=True)) + "\n")
+    for k in range(12, 24, 2):  # patients of Bonn have no loss
+        image = load(tmp_path / f"m{k}.nii.gz")
+        save(tmp_path / f"m{k}.nii.gz", image.data + 3.0 * PLACE, AFFINE)
+    out = tmp_path / "out"
+    assert main(["compare", str(table), "--out", str(out), "--site", "site", "--voxel-p", "0.01",
+                 "--n-permutations", "200"]) == 0  # fmt: skip
+    summary = json.loads((out / "a_b_summary.json").read_text())
+    assert [(s["site"], s["people"]) for s in summary["sites"]] == [
+        ("", 24), ("Oslo", 12), ("Bonn", 12),
+    ]  # fmt: skip
+    whole, without_oslo, without_bonn = (s["mean_t"][0] for s in summary["sites"])
+    assert whole < -3 and without_bonn < -5 and without_oslo > -2
+    assert "a finding of that site" in (out / "index.html").read_text()
 
 
 def test_a_person_as_factor_and_block_makes_the_paired_test(tmp_path):

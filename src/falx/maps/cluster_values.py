@@ -59,7 +59,7 @@ def adjusted(
     >>> from falx.maps.design import two_sample_design
     >>> design = two_sample_design(["a", "a", "b", "b"], "a", "b", {"age": [1, 3, 2, 6]})
     >>> y = 10 * design.matrix[:, 0] + 2 * np.array([1.0, 3, 2, 6])
-    >>> adjusted(y, design, np.array([1, 0, 0])).tolist()
+    >>> adjusted(y, design, np.array([1, 0, 0])).round(6).tolist()
     [16.0, 16.0, 6.0, 6.0]
     """
     y, x = np.asarray(values, np.float64), design.matrix

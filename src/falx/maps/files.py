@@ -45,6 +45,7 @@ from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summa
 from falx.maps.map_sample import MapSample, adjusted_sample, harmonised, sample_described
 from falx.maps.sample import Measured, Sample, encode, of_other_kind, select_sample, without_value
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.maps.sites import WithoutSite, without_each_site
 
 __all__ = [
     "FFiles",
@@ -414,6 +415,14 @@ class _Found:
         model = (self.design, _first(self.design))
         return cluster_values(self.stacked.data, people, listed, self.clusters, model)
 
+    def sites(self) -> tuple[WithoutSite, ...]:
+        """Return what is left of every listed cluster without each site, where sites are named."""
+        stacked, named = self.stacked, self.stacked.sample.sites
+        if named is None:
+            return ()
+        rows = [one.cluster.rows for one in self.result.significant(self.listed_by)]
+        return without_each_site(stacked.data, self.design, _first(self.design), named, rows)
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -508,6 +517,7 @@ def _write(files: TFiles, found: _Found, head_size: str, notices: Sequence[str])
         stacked.grid,
         listed_by=found.listed_by,
         orthogonality=tuple(orthogonality(design, _first(design))),
+        sites=found.sites(),
     )
     _write_listed(files, found.title, ClusterRow, found.clusters, summary)
 

@@ -16,6 +16,7 @@ from falx.maps.group_maps import GroupMap
 from falx.maps.inference.rearrangements import PermutationPlan
 from falx.maps.map_sample import SampleSummary
 from falx.maps.settings import CORRECTIONS, InferenceOptions
+from falx.maps.sites import WithoutSite
 from falx.maps.unequal import VarianceRatio
 
 __all__ = [
@@ -110,7 +111,15 @@ class SpmFields:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TSummary(MapSummary):
-    """What is said of a map of t; `significant` counts the clusters that pass a correction."""
+    """What is said of a map of t.
+
+    Parameters
+    ----------
+    significant
+        How many clusters pass each correction.
+    sites
+        The listed clusters with every site left out in turn; empty where no site is named.
+    """
 
     listed_by: str
     orthogonality: tuple[Orthogonality, ...]
@@ -120,6 +129,7 @@ class TSummary(MapSummary):
     fsl: FslFields
     spm: SpmFields
     significant: Mapping[str, int]
+    sites: tuple[WithoutSite, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -155,6 +165,7 @@ def t_summary(
     *,
     listed_by: str,
     orthogonality: tuple[Orthogonality, ...],
+    sites: tuple[WithoutSite, ...] = (),
 ) -> TSummary:
     """Describe a map of t: thresholds, smoothness, what each correction lets pass.
 
@@ -174,6 +185,7 @@ def t_summary(
         options=result.options,
         listed_by=listed_by,
         orthogonality=orthogonality,
+        sites=sites,
         critical_t=result.critical_t,
         largest_t=float(result.fit.t.max()),
         smallest_t=float(result.fit.t.min()),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import FalxError, InputError
+from falx.core.errors import FalxError, InputError, collect_notices, notify
 from falx.core.files import (
     read_participants,
     read_record,
@@ -21,7 +21,9 @@ from falx.core.files import (
 from falx.core.grid import require_same
 from falx.core.participants import Participants
 from falx.core.tables import rows_as
-from falx.images.nifti import load, load_mask, save
+from falx.data.priors import template
+from falx.images.nifti import Image, load, load_mask, save
+from falx.images.resample import sample as sample_at
 from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.cluster_values import ClusterValue
 from falx.maps.files import FFiles, Pair, TFiles, anova_stage, group_map_stage
@@ -34,6 +36,9 @@ from falx.studies.compare.questions import Question, questions_of
 from falx.studies.compare.sections import MapContent
 
 __all__ = ["compare_maps", "map_content"]
+
+LEAST_INSIDE = 0.75
+"""Share of the compared voxels in the template's brain from which on names are trusted."""
 
 
 def map_content(
@@ -98,7 +103,8 @@ def compare_maps(
     )
     out.mkdir(parents=True, exist_ok=True)
     mask = out / "mask.nii.gz"
-    _write_mask(maps, choices.mask, mask)
+    with collect_notices() as notices:
+        _write_mask(maps, choices.mask, mask, given_atlas=choices.atlas is not None)
     shown, broken = {}, {}
     for question in asked:
         try:
@@ -109,7 +115,9 @@ def compare_maps(
         raise InputError(
             "no comparison could be computed", found="; ".join(dict.fromkeys(broken.values()))
         )
-    return _write_page(out, choices, shown, broken, without)
+    return _write_page(
+        out, ComparisonContent(choices.measure, shown, broken, without, tuple(notices))
+    )
 
 
 def _maps(
@@ -135,7 +143,9 @@ def _maps(
     return maps, without
 
 
-def _write_mask(maps: Mapping[str, Path], given: Path | None, path: Path) -> None:
+def _write_mask(
+    maps: Mapping[str, Path], given: Path | None, path: Path, *, given_atlas: bool
+) -> None:
     """Write the voxels that are compared."""
     held: npt.NDArray[np.bool_] | None = None if given is None else load_mask(given).data
     first = None
@@ -156,6 +166,20 @@ def _write_mask(maps: Mapping[str, Path], given: Path | None, path: Path) -> Non
             do="look at the maps, or give a mask (--mask)",
         )
     save(path, held, first.affine)
+    _tell_of_space(Image(held, first.affine), given_atlas)
+
+
+def _tell_of_space(mask: Image, given_atlas: bool) -> None:
+    """Notify where the voxels do not lie in the brain of the template that names regions."""
+    points = mask.grid.centres_mm()[mask.data]
+    inside = float((sample_at(template("brain"), points, how="nearest") > 0).mean())
+    if inside < LEAST_INSIDE and not given_atlas:
+        notify(
+            "the maps do not seem to lie in template space (MNI152NLin2009cAsym)",
+            found=f"{100 * inside:.0f} % of the compared voxels lie in its brain",
+            do="trust no name of a region and no outline in the pictures; normalise the maps, "
+            "give a mask of the brain (--mask), or an atlas in their space (--atlas)",
+        )
 
 
 def _answer(
@@ -207,17 +231,10 @@ _SAMPLE = ("group_column", "columns", "blocks", "site", "harmonise")
 _INFERENCE = tuple(InferenceOptions.__dataclass_fields__)
 
 
-def _write_page(
-    out: Path,
-    choices: CompareConfiguration,
-    shown: Mapping[Question, MapContent],
-    broken: Mapping[Question, str],
-    without: Mapping[str, str],
-) -> Path:
+def _write_page(out: Path, content: ComparisonContent) -> Path:
     """Write the table of results and the page."""
-    content = ComparisonContent(choices.measure, shown, broken, without)
     columns, rows = content.results()
     write_table(out / "results.tsv", columns, rows)
     page = out / "index.html"
-    write_text(page, render(f"{choices.measure} by group", comparison_sections(content)))
+    write_text(page, render(f"{content.measure} by group", comparison_sections(content)))
     return page

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from falx.maps.group_summary import TSummary
 from falx.report.page import Block, Notice, Section, Table, Text
 from falx.studies.compare.questions import Question
-from falx.studies.compare.sections import MapContent, left_out_table, map_section
+from falx.studies.compare.sections import MapContent, left_out_table, map_section, notice_blocks
 
 __all__ = ["ComparisonContent", "comparison_sections"]
 
@@ -25,12 +25,15 @@ class ComparisonContent:
         What could not be computed, and why.
     without
         People of the table who have no map, and why.
+    notices
+        What is to be known of all of them.
     """
 
     measure: str
     maps: Mapping[Question, MapContent]
     broken: Mapping[Question, str]
     without: Mapping[str, str]
+    notices: tuple[str, ...] = ()
 
     @property
     def comparisons(self) -> int:
@@ -79,6 +82,7 @@ def _result(content: ComparisonContent) -> Iterator[Block]:
         told = [f"{' - '.join(q.groups)} could not be computed: {why}"
                 for q, why in content.broken.items()]  # fmt: skip
         yield Notice(told, "fail")
+    yield from notice_blocks(content.notices)
     rows = content.results()[1]
     found = [row for row in rows if row[3]]
     yield Text(

@@ -14,6 +14,7 @@ from falx.maps.cluster_values import ClusterValue
 from falx.maps.design import Orthogonality
 from falx.maps.group_summary import FSummary, MapSummary, TSummary, facts
 from falx.maps.motion_correlation import MotionCorrelation
+from falx.maps.sites import WithoutSite
 from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
 from falx.studies.compare.figures import (
     design_figure,
@@ -95,6 +96,7 @@ def _comparison(content: MapContent, summary: TSummary) -> Section:
         *_peaks(content.rows, t, threshold, "t"),
         *_clusters(content),
         *_values(content.values),
+        *_sites(summary.sites),
         _design(summary, summary.orthogonality),
     ]
     slope = " as a slope" if content.slope else ""
@@ -195,6 +197,27 @@ def _values(values: Sequence[ClusterValue]) -> Iterator[Block]:
             "covariates. The cluster was chosen because these differ, so they show who carries "
             "the difference, not how large it is.",
         )
+
+
+def _sites(sites: Sequence[WithoutSite]) -> Iterator[Block]:
+    """Show what is left of every listed cluster without each site."""
+    if not sites:
+        return
+    clusters = len(sites[0].mean_t)
+    rows = [
+        [
+            one.site or "nobody", one.people,
+            *(one.mean_t or ["cannot be compared", *[None] * (clusters - 1)]),
+        ]
+        for one in sites
+    ]  # fmt: skip
+    yield Table(
+        ("left out", "people", *(f"cluster {k + 1}, mean t" for k in range(clusters))),
+        rows,
+        caption="Each cluster with every site left out in turn. One that is gone without one "
+        "site is a finding of that site. Student's t, at the voxels that all people chose, of "
+        "maps that were harmonised, if at all, with everybody.",
+    )
 
 
 def _design(summary: MapSummary, orthogonality: Sequence[Orthogonality]) -> Block:
