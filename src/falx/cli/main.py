@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -57,6 +58,9 @@ COMMANDS: tuple[Command, ...] = (
 def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
     """Run a command line and return its exit code: 0 done, 1 some subjects failed, 2 refused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack the ³ of mm³
+            stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.update({**WAITING, **os.environ})
     try:
@@ -71,7 +75,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        from falx.engine.disk import explain
+        from falx.core.disk import explain
 
         known = explain(error, where="falx")
         if known is None:
