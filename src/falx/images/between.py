@@ -84,9 +84,7 @@ def fill_between(
     return Filled(whole, tuple(filled), tuple(too_far), tuple(apart))
 
 
-def _between(
-    first: Mask, last: Mask, steps: int, voxel_sizes_mm: npt.NDArray[np.float64]
-) -> Mask:
+def _between(first: Mask, last: Mask, steps: int, voxel_sizes_mm: npt.NDArray[np.float64]) -> Mask:
     """Slices strictly between two, shape (steps - 1, A, B)."""
     near, far = _signed(first, voxel_sizes_mm), _signed(last, voxel_sizes_mm)
     # Whole weights, so that from either end the same sums are made and ties fall alike.
