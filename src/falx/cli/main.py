@@ -33,6 +33,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "phantom patients from raw images to a report", "falx.cli.demo"),
+    Command("desk", "patients, images, runs and plans in a browser", "falx.cli.desk"),
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
     ),

@@ -1,0 +1,57 @@
+"""Serving a desk: on the loopback only, until Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from falx.core.errors import InputError
+from falx.desk.app import make_app
+from falx.desk.workspace import Workspace
+
+__all__ = ["serve"]
+
+HOST = "127.0.0.1"
+
+
+def serve(folder: Path, *, port: int, ready: Callable[[str], None]) -> None:
+    """Serve the desk of a folder until the process is asked to end.
+
+    Parameters
+    ----------
+    port
+        0: any that is free.
+    ready
+        Called once, with the address that lets one browser in, when the server listens.
+
+    Raises
+    ------
+    InputError
+        If the folder is none for a desk, or the port is taken.
+    """
+    import uvicorn
+
+    workspace = Workspace.open(folder)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, port))
+        except OSError as error:
+            raise InputError(
+                "the desk cannot listen at this port",
+                where=f"--port {port}",
+                found=error.strerror,
+                do="leave --port away: any free one is then taken",
+            ) from None
+        port = listening.getsockname()[1]
+        listening.listen()
+        token = secrets.token_urlsafe(24)
+        app = make_app(workspace, token, port)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", server_header=False,
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
+        ready(f"http://{HOST}:{port}/?token={token}")
+        uvicorn.Server(config).run(sockets=[listening])
