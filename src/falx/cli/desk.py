@@ -35,5 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.no_browser:
             webbrowser.open(address)
 
-    serve(arguments.folder, port=check_range("--port", arguments.port, 0, 65535), ready=ready)
+    check_range("--port", arguments.port, 0, 65535)
+    serve(arguments.folder, port=arguments.port, ready=ready)
     return 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.desk.app import make_app
+from falx.desk.transfers import purge
 from falx.desk.workspace import Workspace
 
 __all__ = ["serve"]
@@ -31,9 +34,30 @@ def serve(folder: Path, *, port: int, ready: Callable[[str], None]) -> None:
     InputError
         If the folder is none for a desk, or the port is taken.
     """
+    workspace = Workspace.open(folder)
+    with _only_desk(workspace.private):
+        purge(workspace.private)
+        _listen(workspace, port, ready)
+
+
+@contextmanager
+def _only_desk(private: Path) -> Iterator[None]:
+    """Hold the folder for this server; the system lets go of it however the server ends."""
+    with (private / "desk.lock").open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                "another desk has this folder open",
+                where=private.parent,
+                do="use that one: it may have several windows; or end it first",
+            ) from None
+        yield
+
+
+def _listen(workspace: Workspace, port: int, ready: Callable[[str], None]) -> None:
     import uvicorn
 
-    workspace = Workspace.open(folder)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -44,6 +44,6 @@ async def asset(request: Request) -> Response:
 
 ROUTES = [
     Route("/", shell),
-    *(Route(f"/{page}", shell) for page in PAGES),
+    *(Route(f"/{page}", shell) for page in (*PAGES, "view")),
     Route("/assets/{name}", asset),
 ]

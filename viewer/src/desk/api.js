@@ -34,7 +34,8 @@ export async function ask(method, path, content, { body, signal } = {}) {
   }
   if (!answer.ok) {
     const text = found.error ?? `The desk refused (${answer.status}).`;
-    throw new Refusal(text.charAt(0).toUpperCase() + text.slice(1), answer.status);
+    const named = /^(sub-|\/|[a-z]+\.[a-z])/.test(text); // a name keeps its letters
+    throw new Refusal(named ? text : text.charAt(0).toUpperCase() + text.slice(1), answer.status);
   }
   return found;
 }
