@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from falx.anatomy.metrics import CoregistrationMetrics
 from falx.core.files import write_json
 from falx.core.grid import apply_affine
+from falx.core.records import plain
 from falx.desk.workspace import Workspace
 from falx.images.nifti import save
 from falx.studies.ablation.files import AblationOutputs
@@ -62,8 +64,20 @@ def make_patient(folder, *, postop_affine=None):
     )
     outputs = AblationOutputs.below(workspace.out, "07")
     save(outputs.mask, ablation(x, y, z), plain_affine)
+    save(written(workspace, "anatomy", "corrected"), head(plain_affine), plain_affine)
     matrix = np.eye(4)
     matrix[:3, 3] = MOVED
-    path = STUDY.stage("coregister_postop").outputs["matrix"].format(subject="07")
-    write_json(workspace.out / path, {"matrix": matrix.tolist()})
+    register(workspace, "postop", matrix)
     return workspace
+
+
+def written(workspace, stage, output):
+    """Where a stage writes an output of the patient."""
+    return workspace.out / STUDY.stage(stage).outputs[output].format(subject="07")
+
+
+def register(workspace, role, matrix, **more):
+    """Write a registration as its stage does."""
+    rows = tuple(map(tuple, np.asarray(matrix).tolist()))
+    made = CoregistrationMetrics(rows, "", 6, 1.1, 1.2, 0.9, 3.0, (), **more)
+    write_json(written(workspace, f"coregister_{role}", "matrix"), plain(made))

@@ -116,7 +116,8 @@ def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, chromiu
 def test_brush_eraser_threshold_outline_undo_and_redo(desk, chromium):
     page = draw_page(let_in(chromium, desk), desk)
     large = page.locator("#large")
-    stroke(page, [(0.45, 0.45), (0.55, 0.45), (0.55, 0.55), (0.45, 0.55), (0.45, 0.45)])
+    page.locator("#radius").fill("1")
+    stroke(page, [(0.42, 0.4), (0.58, 0.4), (0.58, 0.6), (0.42, 0.6), (0.42, 0.4)])
     ring = voxels(page)
     large.press("f")
     full = voxels(page)

@@ -143,7 +143,9 @@ def coregister_stage(files: CoregisterFiles, *, threads: int = 1) -> None:
         mask = None if files.fixed_mask is None else load_mask(files.fixed_mask)
         if mask is not None:
             require_same("brain mask", mask.grid, "T1w", target.grid)
-        placement = None if files.nudge is None else _placement(files.nudge, files.moving)
+        placement, placed = None, ""
+        if files.nudge is not None:
+            placement, placed = _placement(files.nudge, files.moving)
         found = coregister(
             target,
             load_still(files.moving),
@@ -155,11 +157,12 @@ def coregister_stage(files: CoregisterFiles, *, threads: int = 1) -> None:
         if found.nmi_after < found.nmi_before:
             notify("coregistration did not improve on the headers", where=where)
     by_hand = "" if placement is None else "start" if placement.refine else "result"
-    write_json(files.matrix, plain(coregistration_metrics(found, notices, by_hand=by_hand)))
+    made = coregistration_metrics(found, notices, by_hand=by_hand, placed=placed)
+    write_json(files.matrix, plain(made))
 
 
-def _placement(path: Path, moving: Path) -> Placement:
-    """Read where the moving image was put by hand, and say so."""
+def _placement(path: Path, moving: Path) -> tuple[Placement, str]:
+    """Read where the moving image was put by hand, and when; say so."""
     asked = read_record(HandPlacement, path)
     with moving.open("rb") as stream:
         digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
@@ -172,7 +175,7 @@ def _placement(path: Path, moving: Path) -> Placement:
         "begins where it was placed by hand" if asked.refine else "is that of a placement by hand"
     )
     notify(f"the coregistration {what}, {asked.decided[:10]}", where=moving.name)
-    return Placement(np.array(asked.matrix), asked.refine)
+    return Placement(np.array(asked.matrix), asked.refine), asked.decided
 
 
 def load_matrix(path: Path | None) -> npt.NDArray[np.float64]:

@@ -148,7 +148,8 @@ class AnatomyMetrics:
 class CoregistrationMetrics:
     """A rigid matrix between two images of a head, 4×4, and how well it fits.
 
-    `by_hand` is empty, or says that a placement by hand was the ``"start"`` or the ``"result"``.
+    `by_hand` is empty, or says that a placement by hand was the ``"start"`` or the ``"result"``;
+    `placed` is the moment of that placement.
     """
 
     matrix: tuple[tuple[float, ...], ...]
@@ -160,6 +161,7 @@ class CoregistrationMetrics:
     mean_shift_mm: Amount
     notices: tuple[str, ...]
     by_hand: str = ""
+    placed: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def _check_sizes(table: Mapping[int, StructureMetrics], tiv_mm3: float) -> None:
 
 
 def coregistration_metrics(
-    found: Coregistration, notices: Iterable[str], *, by_hand: str = ""
+    found: Coregistration, notices: Iterable[str], *, by_hand: str = "", placed: str = ""
 ) -> CoregistrationMetrics:
     """Describe a rigid coregistration."""
     return CoregistrationMetrics(
@@ -261,6 +263,7 @@ def coregistration_metrics(
         mean_shift_mm=float(found.mean_shift_mm),
         notices=tuple(notices),
         by_hand=by_hand,
+        placed=placed,
     )
 
 

@@ -121,10 +121,16 @@ def mask_path(target: MaskTarget, image: BidsName, place: Place) -> str:
     >>> image = parse_name("sub-07_ses-postop_acq-mprage_T1w.nii.gz")
     >>> mask_path(MaskTarget("07", str(image), "ablation", "rater2"), image, "postop")
     'sub-07/ses-postop/anat/sub-07_ses-postop_label-ablation_desc-rater2_mask.nii.gz'
+    >>> image = parse_name("sub-07_ses-2_acq-mprage_T1w.nii.gz")
+    >>> mask_path(MaskTarget("07", str(image), "ablation"), image, "postop")
+    'sub-07/ses-postop/anat/sub-07_ses-postop_label-ablation_mask.nii.gz'
     >>> mask_path(MaskTarget("07", str(image), "vessels"), image, "postop")
-    'sub-07/ses-postop/anat/sub-07_ses-postop_acq-mprage_space-T1w_label-vessels_mask.nii.gz'
+    'sub-07/ses-2/anat/sub-07_ses-2_acq-mprage_space-T1w_label-vessels_mask.nii.gz'
     """
     own = {k: v for k, v in image.entities.items() if k in ("sub", "ses")}
+    if target.label == "ablation" and "ses" in own:
+        # Whatever the dataset calls it: by these names the study knows on which T1w it was drawn.
+        own["ses"] = {"postop": "postop", "t1w": "preop"}.get(place, own["ses"])
     if target.label == "ablation":
         if not place:
             raise InputError(

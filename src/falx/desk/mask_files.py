@@ -19,7 +19,7 @@ from falx.anatomy.files import load_matrix, load_still
 from falx.bids.derivative import description
 from falx.bids.entities import BidsName, parse_name
 from falx.bids.index import Index
-from falx.bids.query import find_one
+from falx.bids.query import Found, find_one, parse_filter
 from falx.core.errors import FalxError, InputError
 from falx.core.files import PART, flush, read_json, write_json
 from falx.core.grid import Grid, in_stored_order, reorient_to_ras
@@ -37,6 +37,7 @@ from falx.desk.drawing import (
     mask_path,
     parts_of,
 )
+from falx.desk.sessions import filters_of, read_sessions
 from falx.desk.workspace import Workspace
 from falx.engine.dataset import Dataset
 from falx.engine.digest import digest_file
@@ -47,7 +48,7 @@ from falx.surgery.outcome.ablation import bring_mask, dice
 
 __all__ = [
     "Drawable", "OutdatedError", "Saved", "agreement", "canvas", "drawables", "grid_of",
-    "image_of", "people", "proposal_on", "read_mask", "save_mask",
+    "image_in_role", "image_of", "open_dataset", "people", "proposal_on", "read_mask", "save_mask",
 ]  # fmt: skip
 
 SUFFIXES = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "UNIT1", "angio", "swi", "pet", "ct")
@@ -90,14 +91,29 @@ def people(workspace: Workspace) -> list[str]:
     return list(Index(workspace.bids).subjects)
 
 
+def open_dataset(workspace: Workspace) -> Dataset:
+    """Open the dataset with the names of its sessions, as a run of the desk does."""
+    chosen = filters_of(read_sessions(workspace.private), STUDY)
+    filters = [parse_filter(text, list(STUDY.raw)) for text in chosen]
+    return Dataset.open(workspace.bids, filters=filters)
+
+
+def image_in_role(dataset: Dataset, role: str, subject: str) -> Found | None:
+    """Find the file that plays a role in the study of the signature."""
+    return find_one(
+        role, STUDY.raw[role], subject, dataset=dataset.index,
+        own_derivatives=dataset.own_derivatives, filters=dataset.filters,
+    )  # fmt: skip
+
+
 def drawables(workspace: Workspace, subject: str) -> list[Drawable]:
     """List the images of a patient that can be drawn on, with their roles."""
-    dataset = Dataset.open(workspace.bids)
+    dataset = open_dataset(workspace)
     dataset.index.choose([subject])
     places: dict[str, Place] = {}
     for place in (name for name in get_args(Place) if name):
         with contextlib.suppress(FalxError):  # several could be it: then it has no role
-            found = find_one(place, STUDY.raw[place], subject, dataset=dataset.index)
+            found = image_in_role(dataset, place, subject)
             if found is not None:
                 places[found.path.relative_to(dataset.index.root).as_posix()] = place
     made = []
@@ -153,11 +169,7 @@ def mask_file(workspace: Workspace, target: MaskTarget) -> Path:
     relative = mask_path(target, name, image.place)
     if target.label == "ablation":
         role = ROLES[target.rater, target.repeat]
-        dataset = Dataset.open(workspace.bids)
-        found = find_one(
-            role, STUDY.raw[role], target.subject,
-            dataset=dataset.index, own_derivatives=dataset.own_derivatives,
-        )  # fmt: skip
+        found = image_in_role(open_dataset(workspace), role, target.subject)
         if found is not None and found.index is not None:
             return found.index.root / relative
     return workspace.bids / "derivatives" / DERIVATIVE / relative
@@ -325,12 +337,8 @@ def _unread(workspace: Workspace, target: MaskTarget, path: Path) -> tuple[str, 
     if target.label != "ablation":
         return ()
     role = ROLES[target.rater, target.repeat]
-    dataset = Dataset.open(workspace.bids)
     try:
-        found = find_one(
-            role, STUDY.raw[role], target.subject,
-            dataset=dataset.index, own_derivatives=dataset.own_derivatives,
-        )  # fmt: skip
+        found = image_in_role(open_dataset(workspace), role, target.subject)
     except FalxError as error:
         return (str(error),)
     if found is not None and found.path == path:

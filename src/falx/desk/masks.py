@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from falx.core.errors import InputError
-from falx.core.records import plain, record_of
+from falx.core.records import plain
 from falx.desk.answers import answer, asked, workspace_of
+from falx.desk.carrying import carried, carried_canvas, from_query
 from falx.desk.draft_files import discard, drafts, keep_draft, read_draft
 from falx.desk.drawing import KINDS, Bits, Draft, MaskTarget, pack, unpack
 from falx.desk.mask_files import (
@@ -36,7 +36,6 @@ from falx.images.between import Filled, fill_between
 __all__ = ["ROUTES"]
 
 T = TypeVar("T")
-BINARY = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -55,22 +54,6 @@ class Gap:
     target: MaskTarget
     axis: int
     furthest_mm: float
-
-
-def from_query(request: Request, kind: type[T]) -> T:
-    """Return the record that an address carries as JSON, beside a body that is a drawing."""
-    try:
-        content = json.loads(request.query_params.get("about", ""))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise InputError("the request is no JSON object", do="reload the page")
-    return record_of(kind, content, where="the request")
-
-
-def carried(bits: bytes, about: object) -> Response:
-    """Answer with a drawing, and what is said of it in a header of ASCII JSON."""
-    return Response(bits, media_type=BINARY, headers={"X-About": json.dumps(plain(about))})
 
 
 async def apart(work: Callable[..., T], *words: Any) -> T:
@@ -119,16 +102,7 @@ async def grey(request: Request) -> Response:
 
 
 def _grey(workspace: Workspace, target: MaskTarget) -> Response:
-    found = canvas(workspace, target)
-    about = {
-        "shape": list(found.grid.shape),
-        "affine": found.grid.affine.tolist(),
-        "voxelMm": found.grid.voxel_sizes_mm.tolist(),
-        "low": found.low,
-        "step": found.step,
-        "window": list(found.window),
-    }
-    return carried(found.grey.astype("<u2").tobytes(order="F"), about)
+    return carried_canvas(canvas(workspace, target))
 
 
 async def start(request: Request) -> Response:
