@@ -37,4 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_range("--port", arguments.port, 0, 65535)
     serve(arguments.folder, port=arguments.port, ready=ready)
+    print("The desk is closed; a run that was started goes on.", flush=True)
     return 0

@@ -6,7 +6,7 @@ import fcntl
 import secrets
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from falx.core.errors import InputError
@@ -78,4 +78,5 @@ def _listen(workspace: Workspace, port: int, ready: Callable[[str], None]) -> No
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         ready(f"http://{HOST}:{port}/?token={token}")
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # which the server hands on once it has closed
+            uvicorn.Server(config).run(sockets=[listening])

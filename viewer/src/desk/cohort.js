@@ -69,7 +69,7 @@ function show(read) {
   place("add").hidden = offered.length === 0;
   const wrong = Object.values(read.wrong);
   if (wrong.length > 0) alarm(new Refusal(`${wrong[0]}${wrong.length > 1 ? ` And ${wrong.length - 1} more, marked in the table.` : ""}`, 0));
-  document.body.dataset.ready = "true";
+  document.body.dataset.ready = "cohort";
 }
 
 async function results() {

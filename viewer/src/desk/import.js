@@ -165,4 +165,4 @@ area.addEventListener("drop", (event) => {
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
   void guarded(async () => take((await Promise.all(entries.map((entry) => walk(entry)))).flat()));
 });
-document.body.dataset.ready = "true";
+document.body.dataset.ready = "import";

@@ -104,7 +104,7 @@ function show(found) {
   list(found.patients);
   offer();
   document.getElementById("folders").textContent = `Dataset: ${found.folder}. Outputs: ${found.outputs}.`;
-  document.body.dataset.ready = "true";
+  document.body.dataset.ready = "patients";
 }
 
 document.getElementById("sessions-form").addEventListener("submit", (event) => {

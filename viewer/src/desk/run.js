@@ -154,5 +154,5 @@ void guarded(async () => {
   const wanted = location.hash.slice(1);
   const shown = runs.find((one) => one.run.id === wanted) ?? runs.find((one) => one.state === "running") ?? runs[0];
   if (shown !== undefined) follow(shown);
-  document.body.dataset.ready = "true";
+  document.body.dataset.ready = "run";
 });
