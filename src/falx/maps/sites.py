@@ -1,7 +1,7 @@
 """Does a cluster rest on one site? Its effect with every site left out in turn.
 
 A cluster that loses its effect without one site is a finding of that site. The formula is the
-comparison itself on the people who are left; that has no source.
+comparison itself on the people who are left; for that there is no published source.
 """
 
 from __future__ import annotations
