@@ -29,7 +29,9 @@ predicted = expit(intercept + slope * rate)
 found = validate_probabilities(predicted, free)
 print(f"area {found.area.auc:.2f}")
 print(f"expected {found.expected:.0%} free of seizures, observed {found.events / found.n:.0%}")
-print(f"calibration slope {found.slope.value:.2f} ({found.slope.low:.2f} to {found.slope.high:.2f})")
+print(
+    f"calibration slope {found.slope.value:.2f} ({found.slope.low:.2f} to {found.slope.high:.2f})"
+)
 
 groups = np.array_split(np.argsort(predicted), 5)
 plt.plot([0, 1], [0, 1], "--", color="grey")

@@ -207,7 +207,8 @@ def _stage_lines(
         yield from (f"The same files are written by {said}{more}.", "")
     words = described(stage)
     rows = [
-        (f"`{path.format(subject='07')}`", words.get(key, "")) for key, path in stage.outputs.items()
+        (f"`{path.format(subject='07')}`", words.get(key, ""))
+        for key, path in stage.outputs.items()
     ]
     yield from _table(("file", "what it holds"), rows)
     yield ""

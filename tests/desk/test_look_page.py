@@ -12,8 +12,8 @@ from desk.desk_browser import data, let_in, needed, open_page
 from desk.drawn_patient import MOVED, POSTOP, make_patient, register, written
 from desk_server import serving
 from falx.anatomy.files import CoregisterFiles, coregister_stage, load_matrix
+from falx.bids.dataset import Dataset
 from falx.bids.query import find_one
-from falx.engine.dataset import Dataset
 from falx.studies.signature.study import STUDY
 
 pytestmark = needed("look")
