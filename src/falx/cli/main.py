@@ -34,11 +34,13 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "phantom patients from raw images to a report", "falx.cli.demo"),
+    Command("desk", "patients, images, runs and plans in a browser", "falx.cli.desk"),
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
     ),
     Command("norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms"),
     Command("resistance", "grey matter, resting BOLD and group maps", "falx.cli.resistance"),
+    Command("compare", "maps of any kind between any groups", "falx.cli.compare"),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
     Command("degs", "changed genes of blood RNA-seq counts", "falx.cli.degs"),

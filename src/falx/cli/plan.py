@@ -24,11 +24,12 @@ from falx.studies.plan.files import (
     write_pages,
 )
 from falx.studies.plan.page import plan_words
+from falx.surgery.burns.heat import Cooling
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
 __all__ = ["add_arguments", "run"]
 
-RULES = (Limits, Goal, Placement, Search)
+RULES = (Limits, Goal, Placement, Search, Cooling)
 
 STEMS = ("planned", "scored")
 """Names of the records of plans that were looked for, and of those that were given."""
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         options_from(arguments, Goal),
         options_from(arguments, Placement),
         options_from(arguments, Search),
+        options_from(arguments, Cooling),
     )
     label = arguments.participant_label.removeprefix("sub-")
     files = find_files(arguments.out, label, given, side=arguments.side)
