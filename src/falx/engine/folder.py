@@ -46,20 +46,14 @@ def check_folder(out: Path, bids: Path | None, study: str) -> None:
     version was raised since are done again.
     """
     real = out.resolve()
-    if bids is not None:
-        dataset = bids.resolve()
-        if real == dataset or dataset in real.parents:
-            raise InputError(
-                "the output folder lies inside the BIDS folder",
-                where=out,
-                do="give a folder outside, so that the dataset stays as it is",
-            )
-        if real in dataset.parents:
-            raise InputError(
-                "the BIDS folder lies inside the output folder",
-                where=out,
-                do="give an empty folder",
-            )
+    dataset = real if bids is None else bids.resolve()
+    outside = "give a folder outside, so that the dataset stays as it is"
+    for inner, outer, what, do in (
+        (real, dataset, "the output folder lies inside the BIDS folder", outside),
+        (dataset, real, "the BIDS folder lies inside the output folder", "give an empty folder"),
+    ):
+        if bids is not None and inner.is_relative_to(outer):
+            raise InputError(what, where=out, do=do)
     if out.exists() and not out.is_dir():
         raise InputError("the output folder is a file", where=out)
     _check_writable(out)
