@@ -151,29 +151,41 @@ def join_cohort(
     left_out = {**(excluded or {}), **{s: reason for s, reason in against.items() if reason}}
     kept = {s: patients[s] for s, reason in against.items() if not reason}
     _check_kept(kept, against)
-    header = headers["outcome"]
-    cells = {s: participants.rows[s][header] for s in kept}
-    coding = coding_of(cells, header, outcome_coding)
-    outcomes = read_outcomes(cells, header, coding=coding, highest_free=ilae_seizure_free)
+    cells = {s: participants.rows[s][headers["outcome"]] for s in kept}
+    free, read_as = _outcomes(cells, headers["outcome"], outcome_coding, ilae_seizure_free)
     check_copies({s: patient.values for s, patient in kept.items()})
-    _check_outcomes(outcomes)
     for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
     found = [_measured(p) | _clinical(participants.rows[s], headers, s) for s, p in kept.items()]
     return Cohort(
         tuple(kept),
-        np.array([outcomes[s] for s in kept]),
+        free,
         _by_name(found),
         f"{counted(len(kept), 'patient')} of this dataset",
         left_out,
         gather_curves(list(kept.values())),
         _one_definition(kept),
         _further(participants, kept, headers.values()),
-        (
-            coding_sentence(coding, header, ilae_seizure_free),
-            _followed(found, least_follow_up_months),
-        ),
+        (read_as, _followed(found, least_follow_up_months)),
     )
+
+
+def _outcomes(
+    cells: Mapping[str, str], header: str, coding: str, highest_free: int
+) -> tuple[Bools, str]:
+    """Return who is free of seizures, (n,), and how that was read; say if all are alike."""
+    coding = coding_of(cells, header, coding)
+    free = np.array(
+        list(read_outcomes(cells, header, coding=coding, highest_free=highest_free).values())
+    )
+    if free.all() or not free.any():
+        notify(
+            "every patient has the same outcome, so there is nothing to compare",
+            where=TABLE,
+            found=f"{int(free.sum())} of {len(free)} free of seizures",
+            do="add patients with the other outcome, or check group.outcome_coding",
+        )
+    return free, coding_sentence(coding, header, highest_free)
 
 
 def _by_name(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
@@ -275,17 +287,6 @@ def _check_kept(kept: Mapping[str, PatientNumbers], against: Mapping[str, str]) 
         do="fill the outcome column, or name it with columns.outcome; the column of follow-up "
         "holds months",
     )
-
-
-def _check_outcomes(outcomes: Mapping[str, bool]) -> None:
-    free = sum(outcomes.values())
-    if free in (0, len(outcomes)):
-        notify(
-            "every patient has the same outcome, so there is nothing to compare",
-            where=TABLE,
-            found=f"{free} of {len(outcomes)} free of seizures",
-            do="add patients with the other outcome, or check group.outcome_coding",
-        )
 
 
 def _followed(rows: Sequence[Mapping[str, float]], least_months: float) -> str:
