@@ -395,7 +395,7 @@ def increment_figure(name: str, measure: str, found: Increment) -> Figure:
     return Figure(
         png(figure),
         f"Worth of acting on the {label(name)}, on the {label(measure)} and on both; each "
-        "probability comes from the other patients (penalised fit). Both together are worth more "
+        "probability comes from the other patients (ridge fit). Both together are worth more "
         f"than the {label(measure)} alone at {higher:.0%} of the threshold probabilities.",
     )
 
