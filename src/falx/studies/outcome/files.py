@@ -304,7 +304,9 @@ def write_fields(
     return page
 
 
-def write_phantom(folder: Path, made: PhantomCohort) -> Path:
+def write_phantom(
+    folder: Path, made: PhantomCohort, settings: OutcomeSettings | None = None
+) -> Path:
     """Write a phantom's records and table, and what the group level makes of them."""
     numbers = {}
     for subject, record in made.records.items():
@@ -331,5 +333,5 @@ def write_phantom(folder: Path, made: PhantomCohort) -> Path:
         models_file=folder / "group/desc-models_outcome.json",
         **outputs,
     )
-    outcome_stage(files, Columns(), OutcomeSettings())
+    outcome_stage(files, Columns(), settings or OutcomeSettings())
     return files.report
