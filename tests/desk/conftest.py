@@ -11,7 +11,16 @@ from desk_server import serving
 from falx.desk import running, shells
 
 TESTS = Path(__file__).parents[1]
-chromium = pytest.fixture(scope="session")(browser.launcher)
+
+
+@pytest.fixture(scope="session")
+def started(chromium):
+    """One browser for all tests; each has a context of its own, without cookies."""
+    if browser.BROWSER is None or not shells.is_built():
+        pytest.skip("there is no Chromium on this machine, or the desk was not bundled")
+    one = chromium(["--disable-gpu"])
+    yield one
+    one.close()
 
 
 @pytest.fixture
@@ -39,16 +48,14 @@ def new_desk(tmp_path, toy_program):
 
 
 @pytest.fixture
-def page(chromium):
+def page(started):
     """A page of the browser, 1366 × 768; what it says and asks for is kept."""
-    if browser.BROWSER is None or not shells.is_built():
-        pytest.skip("there is no Chromium on this machine, or the desk was not bundled")
-    started = chromium([])
-    opened = started.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    context = started.new_context(viewport={"width": 1366, "height": 768})
+    opened = context.new_page()
     opened.said, opened.asked = [], []
     opened.on("console", lambda message: opened.said.append(message.text))
     opened.on("pageerror", lambda error: opened.said.append(str(error)))
     opened.on("request", lambda request: opened.asked.append(request.url))
     opened.set_default_timeout(30_000)
     yield opened
-    started.close()
+    context.close()

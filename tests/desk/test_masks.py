@@ -21,6 +21,7 @@ from desk.drawn_patient import (
     odd_affine,
 )
 from desk_server import serving
+from falx.bids.dataset import Dataset
 from falx.bids.query import find_one
 from falx.core.errors import InputError
 from falx.core.files import read_json, write_json
@@ -39,7 +40,6 @@ from falx.desk.mask_files import (
     read_mask,
     save_mask,
 )
-from falx.engine.dataset import Dataset
 from falx.images.nifti import Image, load_header, load_mask, save
 from falx.studies.signature.study import STUDY
 from falx.surgery.outcome.ablation import dice

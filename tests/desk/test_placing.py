@@ -13,6 +13,7 @@ import pytest
 
 from desk.drawn_patient import MOVED, make_patient, odd_affine, register, written
 from falx.anatomy.metrics import HandPlacement
+from falx.bids.dataset import Dataset
 from falx.bids.query import find_one
 from falx.core.errors import InputError
 from falx.core.files import read_record
@@ -20,9 +21,8 @@ from falx.core.grid import Grid, apply_affine
 from falx.desk.drawing import canvas_of
 from falx.desk.placing import Nudge, centre_mm, nudged
 from falx.desk.placing_files import decide, head_canvas, pairs, placed_canvas
-from falx.engine.dataset import Dataset
 from falx.engine.digest import digest_file
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import plan_participants
 from falx.images.nifti import Image, load
 from falx.images.resample import resample
 from falx.studies.signature.configuration import SignatureConfiguration

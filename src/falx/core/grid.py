@@ -70,7 +70,7 @@ class Grid:
 
     @property
     def voxel_volume_mm3(self) -> float:
-        """Volume of a voxel, |det affine|, mm³."""
+        """Volume of a voxel, the magnitude of the determinant of the affine, mm³."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
     @property

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from falx import __version__
 from falx.anatomy.files import load_matrix, load_still
+from falx.bids.dataset import Dataset
 from falx.bids.derivative import description
 from falx.bids.entities import BidsName, parse_name
 from falx.bids.index import Index
@@ -39,7 +40,6 @@ from falx.desk.drawing import (
 )
 from falx.desk.sessions import filters_of, read_sessions
 from falx.desk.workspace import Workspace
-from falx.engine.dataset import Dataset
 from falx.engine.digest import digest_file
 from falx.images.nifti import load_header, load_mask, save
 from falx.studies.ablation.files import AblationOutputs

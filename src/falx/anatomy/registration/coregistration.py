@@ -157,12 +157,7 @@ def coregister(
     L-BFGS on the analytic gradient. The jitter is mirror-symmetric about the middle of the
     fixed image's first axis, so that mirrored images give the mirrored matrix.
     """
-    if dof not in (6, 12):
-        raise InputError("dof must be 6 or 12", where="coregister", found=dof)
-    for name, image in (("fixed", fixed), ("moving", moving)):
-        _check_content(image, name, where if name == "moving" else None)
-    if mask is not None:
-        check_same_grid("image", fixed.data.shape, fixed.affine, "mask", mask.shape, fixed.affine)
+    _check_inputs(fixed, moving, mask, dof, where)
     over = faces_left(fixed.data)
     still, moved = _facing(fixed, over=over), _facing(moving, over=over)
     inside = None
@@ -173,6 +168,17 @@ def coregister(
     with kernel_threads(threads):
         found = _coregister(still, moved, dof, inside, levels, seed, placement, where)
     return replace(found, matrix=FLIP @ found.matrix @ FLIP) if over else found
+
+
+def _check_inputs(
+    fixed: Image, moving: Image, mask: npt.NDArray[np.bool_] | None, dof: int, where: object
+) -> None:
+    if dof not in (6, 12):
+        raise InputError("dof must be 6 or 12", where="coregister", found=dof)
+    for name, image in (("fixed", fixed), ("moving", moving)):
+        _check_content(image, name, where if name == "moving" else None)
+    if mask is not None:
+        check_same_grid("image", fixed.data.shape, fixed.affine, "mask", mask.shape, fixed.affine)
 
 
 def surroundings(mask: Image) -> npt.NDArray[np.bool_]:

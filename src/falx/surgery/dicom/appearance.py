@@ -12,7 +12,19 @@ from dataclasses import dataclass
 
 __all__ = ["Appearance", "appearance"]
 
-T1 = ("t1", "mprage", "bravo", "spgr", "tfe", "brainvar", "mp2rage", "fspgr", "vibe", "ffe3d")
+T1 = (
+    "t1",
+    "t1w",
+    "mprage",
+    "bravo",
+    "spgr",
+    "tfe",
+    "brainvar",
+    "mp2rage",
+    "fspgr",
+    "vibe",
+    "ffe3d",
+)
 FLAIR = ("flair", "tirm", "darkfluid", "brainview")
 PET = ("fdg", "pet", "suv")
 CONTRAST = ("gd", "gad", "gado", "gadolinium", "ce", "contrast", "km", "gadovist", "dotarem",
@@ -132,9 +144,8 @@ def _t1w(
 
 def _words(description: str) -> set[str]:
     """Words of a description; letters and digits that touch are parted as well as kept."""
-    parts = re.findall(r"[a-z0-9]+", description.lower())
-    joined = {"postop"} if re.search(r"(post|nach).?op", description.lower()) else set()
-    return {*parts, *re.findall(r"[a-z]+", description.lower()), *joined}
+    text = re.sub(r"(post|nach).?op", " postop ", description.lower())
+    return {*re.findall(r"[a-z0-9]+", text), *re.findall(r"[a-z]+", text)}
 
 
 def _speaks(words: set[str], description: str, known: Sequence[str]) -> bool:
