@@ -15,6 +15,7 @@ import toy_study
 from desk_process import Desk
 from desk_server import TOKEN
 from falx.core.files import read_table
+from falx.desk.serve import entry_page
 from killing import contents
 from surgery.dicom_phantom import TELLING, oblique_affine_lps, write_series
 
@@ -403,6 +404,15 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(page, tmp_pat
         desk.end()
     assert list((tmp_path / "work" / "private").rglob("*.part")) == []
     assert list((tmp_path / "work" / "private").glob("uploads/*")) == []
+
+
+def test_a_page_on_the_disk_leads_into_the_desk(page, open_desk, tmp_path):
+    entry = entry_page(tmp_path, f"{open_desk.origin}/?token={TOKEN}")
+    page.goto(entry.as_uri())
+    page.wait_for_selector("body[data-ready='patients']")
+    assert TOKEN not in page.url
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
 
 
 def test_the_desk_goes_and_the_page_says_so(page, tmp_path, toy_program):

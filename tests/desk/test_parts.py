@@ -290,3 +290,29 @@ def test_a_disk_that_fills_up_leaves_the_table_as_it_was(tmp_path, monkeypatch) 
         changed(bids, STUDY, Edit(digest, "age", "01", "32"))
     assert (bids / "participants.tsv").read_bytes() == b"participant_id\tage\nsub-01\t31\n"
     assert sorted(path.name for path in bids.glob(".falx-*")) == []
+
+
+def test_the_browser_is_started_without_the_token_in_its_words(tmp_path, monkeypatch, capsys):
+    from falx.cli import desk
+    from falx.desk import serve
+
+    opened, address = [], "http://127.0.0.1:7/?token=secret"
+
+    def served(folder, *, port, ready):
+        ready(address, tmp_path)
+
+    monkeypatch.setattr(serve, "serve", served)
+    monkeypatch.setattr(desk.webbrowser, "open", opened.append)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert main(["desk", str(tmp_path / "desk")]) == 0
+    (page,) = opened
+    assert page == (tmp_path / "open.html").as_uri() and "secret" not in page
+    assert address in (tmp_path / "open.html").read_text()
+    assert (tmp_path / "open.html").stat().st_mode & 0o777 == 0o600
+    assert capsys.readouterr().out.count(address) == 1
+    assert main(["desk", str(tmp_path / "desk"), "--no-browser"]) == 0
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(desk.sys, "platform", "linux")
+    assert main(["desk", str(tmp_path / "desk")]) == 0
+    assert len(opened) == 1
