@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from falx.core.disk import explain
 from falx.core.errors import FalxError, InputError
 from falx.core.records import plain, record_of
 from falx.desk.guard import HEADERS, TooLargeError
 from falx.desk.workspace import Workspace
-from falx.engine.disk import explain
 
 __all__ = ["HANDLERS", "answer", "asked", "workspace_of"]
 

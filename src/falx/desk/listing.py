@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from falx.bids.dataset import Dataset
 from falx.bids.index import Index
 from falx.bids.query import find_one, parse_filter
 from falx.core.errors import FalxError
@@ -13,7 +14,6 @@ from falx.core.files import read_table
 from falx.core.study import Study
 from falx.desk.sessions import SessionNames, filters_of, labels_of, read_sessions
 from falx.desk.workspace import Workspace
-from falx.engine.dataset import Dataset
 from falx.engine.people import STATUS
 
 __all__ = ["ImageState", "Overview", "PatientState", "overview", "subjects_of"]

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from starlette.concurrency import run_in_threadpool
 
+from falx.core.disk import free_mb
 from falx.core.errors import InputError
 from falx.desk.archives import unpack
 from falx.desk.workspace import inside
-from falx.engine.disk import free_mb
 
 __all__ = ["Transfer", "open_transfer", "purge"]
 
