@@ -28,6 +28,7 @@ def enter(page, desk, path="/"):
     if not page.context.cookies():
         desk.cookie = ""
         page.goto(f"{desk.origin}/?token={TOKEN}")
+        page.wait_for_selector("body[data-ready='patients']")
     if path != "/":
         page.goto(desk.origin + path)
     page.wait_for_selector("body[data-ready]")
