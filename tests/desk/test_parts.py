@@ -94,7 +94,20 @@ def test_two_images_for_one_role_are_a_problem_and_not_a_guess(tmp_path) -> None
     t1w = patient.images[0]
     assert (t1w.role, t1w.file, t1w.required) == ("t1w", "", True)
     assert "2 files could be the pre-operative T1w image" in t1w.problem
-    assert patient.status == "not run" and patient.page == ""
+    assert (patient.status, patient.page, patient.others) == ("not run", "", {})
+    workspace = Workspace.open(bids)
+    for desc in ("planned_plan", "proposedAblation_metrics"):
+        page = workspace.out / f"sub-01/anat/sub-01_desc-{desc}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+    (workspace.out / "participants_status.tsv").write_text(
+        "participant_id\tstatus\tgroup\tstage\treason\n"
+        "sub-01\tfailed\tn/a\tpet\tsub-01 pet: it is empty.\n"
+    )
+    (patient,) = overview(workspace, STUDY).patients
+    assert list(patient.others) == ["Laser plan", "Ablation proposal"]
+    assert (patient.status, patient.stage, patient.reason) == (
+        "failed", "pet", "sub-01 pet: it is empty.")  # fmt: skip
 
 
 def test_the_lines_of_a_run_are_read() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from falx.engine.plan import plan_participants
 
 from desk.drawn_patient import MOVED, make_patient, odd_affine, register, written
 from falx.anatomy.metrics import HandPlacement
@@ -23,6 +22,7 @@ from falx.desk.drawing import canvas_of
 from falx.desk.placing import Nudge, centre_mm, nudged
 from falx.desk.placing_files import decide, head_canvas, pairs, placed_canvas
 from falx.engine.digest import digest_file
+from falx.engine.plan import plan_participants
 from falx.images.nifti import Image, load
 from falx.images.resample import resample
 from falx.studies.signature.configuration import SignatureConfiguration

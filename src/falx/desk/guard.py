@@ -176,7 +176,8 @@ class Guard:
 
 WELCOME = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Falx desk</title>'
-    '<meta http-equiv="refresh" content="0;url=/"><p><a href="/">Open the desk</a></p></html>'
+    '<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/">'
+    '<p><a href="/">Open the desk</a></p></html>'
 )
 
 NO_COOKIE = "open the desk by the address that falx desk printed"
