@@ -11,7 +11,6 @@ from desk_server import serving
 from falx.desk import running, shells
 
 TESTS = Path(__file__).parents[1]
-chromium = pytest.fixture(scope="session")(browser.launcher)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from browser import launcher
 from desk.desk_browser import data, let_in, needed, open_page
 from desk.drawn_patient import FLAIR, MOVED, POSTOP, head, make_patient, odd_affine
 from desk_server import serving
@@ -22,11 +21,10 @@ TARGET = MaskTarget("07", POSTOP, "ablation")
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    for start in launcher():
-        browser = start([])
-        yield browser
-        browser.close()
+def opened(chromium):
+    browser = chromium([])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
@@ -80,9 +78,9 @@ def sidecar(path):
     return read_json(path.with_suffix("").with_suffix(".json"))
 
 
-def test_from_the_proposal_to_a_mask_that_the_study_reads(desk, chromium):
+def test_from_the_proposal_to_a_mask_that_the_study_reads(desk, opened):
     """Three clicks: begin from the proposal, correct it with a stroke, save."""
-    page = draw_page(let_in(chromium, desk), desk)
+    page = draw_page(let_in(opened, desk), desk)
     page.click("#propose")
     page.wait_for_selector("#desk[data-begun='proposal'][data-ready='yes']")
     proposed, origin = proposal_on(desk.workspace, TARGET)
@@ -99,8 +97,8 @@ def test_from_the_proposal_to_a_mask_that_the_study_reads(desk, chromium):
     assert {url.split("/")[2] for url in page.asked} == {desk.host}
 
 
-def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, chromium):
-    page = draw_page(let_in(chromium, desk), desk)
+def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, opened):
+    page = draw_page(let_in(opened, desk), desk)
     stroke(page, [(0.40, 0.5), (0.40, 0.42)])
     text = page.inner_text("#place")
     saved(page)
@@ -113,8 +111,8 @@ def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, chromiu
     assert text.startswith(f"{abs(x):.1f} L, {abs(y):.1f} {'P' if y < 0 else 'A'}, {abs(z):.1f}")
 
 
-def test_brush_eraser_threshold_outline_undo_and_redo(desk, chromium):
-    page = draw_page(let_in(chromium, desk), desk)
+def test_brush_eraser_threshold_outline_undo_and_redo(desk, opened):
+    page = draw_page(let_in(opened, desk), desk)
     large = page.locator("#large")
     page.locator("#radius").fill("1")
     stroke(page, [(0.42, 0.4), (0.58, 0.4), (0.58, 0.6), (0.42, 0.6), (0.42, 0.4)])
@@ -144,8 +142,8 @@ def test_brush_eraser_threshold_outline_undo_and_redo(desk, chromium):
     assert voxels(page) > 0
 
 
-def test_every_other_slice_by_keyboard_alone_and_the_rest_is_filled(desk, chromium):
-    page = draw_page(let_in(chromium, desk), desk)
+def test_every_other_slice_by_keyboard_alone_and_the_rest_is_filled(desk, opened):
+    page = draw_page(let_in(opened, desk), desk)
     page.focus("#large")
     for _ in range(3):
         page.keyboard.press(" ")
@@ -162,16 +160,16 @@ def test_every_other_slice_by_keyboard_alone_and_the_rest_is_filled(desk, chromi
     assert len(np.flatnonzero(bits.any(axis=(0, 1)))) == 7
 
 
-def test_a_killed_browser_and_a_killed_server_lose_no_stroke(tmp_path, chromium):
+def test_a_killed_browser_and_a_killed_server_lose_no_stroke(tmp_path, opened):
     make_patient(tmp_path / "desk")
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(chromium, desk), desk)
+        page = draw_page(let_in(opened, desk), desk)
         stroke(page, [(0.45, 0.45), (0.55, 0.5)])
         kept(page)
         before = voxels(page)
         page.context.close()
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(chromium, desk), desk)
+        page = draw_page(let_in(opened, desk), desk)
         assert page.get_attribute("#desk", "data-begun") == "draft"
         assert voxels(page) == before > 0
         assert "was not saved" in page.inner_text("#begun")
@@ -180,18 +178,18 @@ def test_a_killed_browser_and_a_killed_server_lose_no_stroke(tmp_path, chromium)
         assert not list(desk.workspace.private.rglob("*.draft"))
 
 
-def test_a_server_that_is_gone_is_said_and_the_drawing_stays(tmp_path, chromium):
+def test_a_server_that_is_gone_is_said_and_the_drawing_stays(tmp_path, opened):
     make_patient(tmp_path / "desk")
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(chromium, desk), desk)
+        page = draw_page(let_in(opened, desk), desk)
     stroke(page, [(0.45, 0.45), (0.55, 0.5)])
     page.wait_for_selector("#kept[data-draft='failed']", state="attached")
     assert "does not answer" in page.inner_text("#kept")
     assert voxels(page) > 0
 
 
-def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, chromium):
-    context = let_in(chromium, desk)
+def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, opened):
+    context = let_in(opened, desk)
     one, other = (draw_page(context, desk) for _ in range(2))
     stroke(one, [(0.45, 0.45), (0.5, 0.45)])
     stroke(other, [(0.55, 0.55), (0.6, 0.6)])
@@ -216,9 +214,9 @@ def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, chromiu
 
 
 def test_a_second_rater_and_a_repeat_see_their_dice_at_once_and_not_the_first_drawing(
-    desk, chromium
+    desk, opened
 ):
-    page = draw_page(let_in(chromium, desk), desk)
+    page = draw_page(let_in(opened, desk), desk)
     stroke(page, [(0.45, 0.45), (0.55, 0.45)])
     saved(page)
     first, _ = read_mask(desk.workspace, TARGET)
@@ -234,8 +232,8 @@ def test_a_second_rater_and_a_repeat_see_their_dice_at_once_and_not_the_first_dr
         assert data(page, "#status", "dice") == pytest.approx(wanted)
 
 
-def test_any_mask_on_any_image_and_a_name_of_ones_own(desk, chromium):
-    page = draw_page(let_in(chromium, desk), desk, image=FLAIR, label="lesion")
+def test_any_mask_on_any_image_and_a_name_of_ones_own(desk, opened):
+    page = draw_page(let_in(opened, desk), desk, image=FLAIR, label="lesion")
     stroke(page, [(0.45, 0.45), (0.55, 0.45)])
     assert "space-FLAIR_label-lesion_mask" in saved(page)
     page.select_option("#label", "")
@@ -250,8 +248,8 @@ def test_any_mask_on_any_image_and_a_name_of_ones_own(desk, chromium):
     assert "drawn on the T1w before or after the operation" in page.inner_text("#alert")
 
 
-def test_all_of_the_page_is_seen_on_a_small_screen(desk, chromium):
-    page = draw_page(let_in(chromium, desk), desk)
+def test_all_of_the_page_is_seen_on_a_small_screen(desk, opened):
+    page = draw_page(let_in(opened, desk), desk)
     for part in ("#large", "#first", "#second", "#save", "#undo", "#place", ".tools"):
         box = page.locator(part).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 1366, part
@@ -259,7 +257,7 @@ def test_all_of_the_page_is_seen_on_a_small_screen(desk, chromium):
 
 
 @pytest.mark.slow  # builds and draws on a head of 256 voxels a side
-def test_a_brush_on_256_voxels_a_side_is_drawn_within_50_ms(tmp_path, chromium):
+def test_a_brush_on_256_voxels_a_side_is_drawn_within_50_ms(tmp_path, opened):
     make_patient(tmp_path / "desk")
     affine = odd_affine(tilt_deg=(0, 0, 0), voxel_mm=(1, 1, 1))
     small = head(affine, moved=MOVED)
@@ -270,7 +268,7 @@ def test_a_brush_on_256_voxels_a_side_is_drawn_within_50_ms(tmp_path, chromium):
         affine,
     )
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(chromium, desk), desk)
+        page = draw_page(let_in(opened, desk), desk)
         for radius in ("3", "10"):
             page.locator("#radius").fill(radius)
             for y in (0.35, 0.45, 0.55):

@@ -7,7 +7,6 @@ import io
 import numpy as np
 import pytest
 
-from browser import launcher
 from desk.desk_browser import data, let_in, needed, open_page
 from desk.drawn_patient import MOVED, POSTOP, make_patient, register, written
 from desk_server import serving
@@ -20,11 +19,10 @@ pytestmark = needed("look")
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    for start in launcher():
-        browser = start([])
-        yield browser
-        browser.close()
+def opened(chromium):
+    browser = chromium([])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
@@ -54,8 +52,8 @@ def matrix(page):
     return np.array(data(page, "#place", "matrix"))
 
 
-def test_a_registration_that_is_right_is_told_with_one_click(desk, chromium):
-    page = look(let_in(chromium, desk), desk)
+def test_a_registration_that_is_right_is_told_with_one_click(desk, opened):
+    page = look(let_in(opened, desk), desk)
     assert page.inner_text("#verdict") == "not looked at"
     page.click("#right")
     page.locator("#verdict").filter(has_text="right").wait_for()
@@ -65,12 +63,12 @@ def test_a_registration_that_is_right_is_told_with_one_click(desk, chromium):
     assert {url.split("/")[2] for url in page.asked} == {desk.host}
 
 
-def test_a_wrong_registration_is_nudged_and_the_stage_takes_it(desk, chromium):
+def test_a_wrong_registration_is_nudged_and_the_stage_takes_it(desk, opened):
     """By keys, by a field and by the mouse; four clicks in all."""
     wrong = np.eye(4)
     wrong[:3, 3] = (MOVED[0] - 6, MOVED[1], MOVED[2])
     register(desk.workspace, "postop", wrong)
-    page = look(let_in(chromium, desk), desk)
+    page = look(let_in(opened, desk), desk)
     page.click("#wrong")
     for _ in range(12):
         page.locator("#axial").press("ArrowLeft")
@@ -98,8 +96,8 @@ def test_a_wrong_registration_is_nudged_and_the_stage_takes_it(desk, chromium):
     assert "is that of a placement by hand" in page.inner_text("#said")
 
 
-def test_a_drag_moves_the_image_and_back_undoes_it(desk, chromium):
-    page = look(let_in(chromium, desk), desk)
+def test_a_drag_moves_the_image_and_back_undoes_it(desk, opened):
+    page = look(let_in(opened, desk), desk)
     before = matrix(page)
     page.click("#wrong")
     box = page.locator("#axial").bounding_box()
@@ -115,8 +113,8 @@ def test_a_drag_moves_the_image_and_back_undoes_it(desk, chromium):
     np.testing.assert_allclose(matrix(page), before, atol=1e-12)
 
 
-def test_swipe_shows_the_head_on_the_left_and_the_image_on_the_right(desk, chromium):
-    page = look(let_in(chromium, desk), desk)
+def test_swipe_shows_the_head_on_the_left_and_the_image_on_the_right(desk, opened):
+    page = look(let_in(opened, desk), desk)
     page.locator("#bright-image").fill("4095")
 
     def both(share):
@@ -138,8 +136,8 @@ def test_swipe_shows_the_head_on_the_left_and_the_image_on_the_right(desk, chrom
     np.testing.assert_allclose(picture(page), (head + image) / 2, atol=60)
 
 
-def test_an_image_without_a_registration_is_told_and_the_page_goes_on(desk, chromium):
-    page = look(let_in(chromium, desk), desk)
+def test_an_image_without_a_registration_is_told_and_the_page_goes_on(desk, opened):
+    page = look(let_in(opened, desk), desk)
     page.select_option("#pair", "flair")
     page.locator("#alert").filter(has_text="run the study first").wait_for()
     page.select_option("#pair", "postop")
