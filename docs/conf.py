@@ -33,7 +33,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5"]
+exclude_patterns = [
+    "_build", "gallery/*.ipynb", "gallery/*.py", "**/sg_execution_times.rst",
+    "sg_execution_times.rst",
+]  # fmt: skip
 suppress_warnings = ["config.cache"]
 highlight_language = "text"
 language = "en_GB"

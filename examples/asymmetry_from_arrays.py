@@ -23,7 +23,9 @@ uptake[left] *= 0.85  # 15 % less on the left
 
 found = asymmetry_index(uptake, grid, inside)
 print(f"index in the left sphere: {found.index[left].mean():+.3f}")  # 2 (a - b) / (a + b)
-print(f"from the regional means:  {ratio_of_means(uptake[left].mean(), uptake[right].mean()):+.3f}")
+print(
+    f"from the regional means:  {ratio_of_means(uptake[left].mean(), uptake[right].mean()):+.3f}"
+)
 healthy = percentile_of("hippocampus", -0.08, side="left")
 print(f"a hippocampus at -0.08: percentile {healthy.percentile:.2f} of {healthy.people} people")
 

@@ -21,7 +21,9 @@ for name in ("hippocampus", "amygdala"):
 at = np.linspace(-0.25, 0.1, 71)
 placed = [percentile_of("hippocampus", value, side="left") for value in at]
 one = percentile_of("hippocampus", -0.10, side="left")
-print(f"-0.10 is z {one.z:+.1f}, percentile {one.percentile:.2f} ({one.low:.2f} to {one.high:.2f})")
+print(
+    f"-0.10 is z {one.z:+.1f}, percentile {one.percentile:.2f} ({one.low:.2f} to {one.high:.2f})"
+)
 
 figure, (bars, curve) = plt.subplots(1, 2, figsize=(9, 5), layout="constrained")
 bars.barh(names, [norms[name].sd for name in names])

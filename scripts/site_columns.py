@@ -104,7 +104,10 @@ def columns_in(path: Path, function: str) -> tuple[str, ...]:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if isinstance(target, ast.Name) and target.id in ("columns", "header"):
                 names += _texts(node.value)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("write_table", "table_text"):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "write_table",
+            "table_text",
+        ):
             at = 1 if ast.unparse(node.func) == "write_table" else 0
             names += [] if names else _texts(node.args[at])
     return tuple(names)

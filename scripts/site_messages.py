@@ -72,9 +72,9 @@ def page() -> Iterator[str]:
     yield from (
         "# Every message", "",
         f"All {len(found)} sentences that Falx can refuse or warn with, read from its source at",
-        f"build; {GAP} stands for what differs. In the terminal each begins with where it is (a file,",
-        "a subject, an option) and gives in brackets what was found. *Refused*: the step or the",
-        "command does not run. *Notice*: it goes on, and the report prints the sentence.",
+        f"build; {GAP} stands for what differs. In the terminal each begins with where it is (a",
+        "file, a subject, an option) and gives in brackets what was found. *Refused*: the step or",
+        "the command does not run. *Notice*: it goes on, and the report prints the sentence.",
         "[Troubleshooting](../troubleshooting.md) explains the frequent ones.", "",
     )  # fmt: skip
     for room, heading in ROOMS.items():

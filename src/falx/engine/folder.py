@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from falx import __version__
-from falx.bids.derivative import IGNORED, description
+from falx.bids.derivative import IGNORED, description, readme
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
 from falx.engine.digest import read_private
@@ -79,6 +79,7 @@ def prepare_folder(out: Path, study: str) -> None:
     texts = {
         ".falx/folder.json": json.dumps(made, indent=1) + "\n",
         "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
+        "README.md": readme(study, __version__),
         ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }
     for name, text in texts.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from falx.engine.people import note_people, write_people
 from falx.engine.plan import Exclusion, Plan
 from falx.engine.plan_group import plan_group
 from falx.engine.plan_participant import plan_participants
+from falx.engine.progress import Progress, Step, Watcher
 from falx.engine.provenance import discard, read_record, record_path
 from falx.engine.resources import Resources
 from falx.engine.runner import Finished
@@ -41,6 +42,10 @@ OTHERS = {
     "group": ("configuration.toml",),
 }
 """Own files that a level does not write."""
+
+
+def _ignore(_: Step) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ class Request:
         What the run may use; ``None`` runs everything in this process.
     dry_run
         Only say what would run, and why.
+    watch
+        Called with every step that has ended.
+    explain
+        Also say why each step runs.
     """
 
     study: Study
@@ -72,6 +81,8 @@ class Request:
     preset: str = ""
     resources: Resources | None = None
     dry_run: bool = False
+    watch: Watcher = _ignore
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,7 +242,10 @@ def _run_rounds(
             break
         check_space(out, todo)
         say(f"{len(todo)} of {len(plan.jobs)} steps to do")
-        ended = _run(request, todo, out, lock, _Progress(todo, out, say))
+        if request.explain:
+            for job in todo:
+                say(f"  {job.title}: {reasons.get(job.id, 'not done yet')}")
+        ended = _run(request, todo, out, lock, Progress(todo, out, say, request.watch))
         mending = _mending(todo, ended, out) if left else set()
         finished += [result for result in ended if result.job not in mending]
         failures = {r.job: r.failure for r in finished if r.failure is not None}
@@ -241,7 +255,7 @@ def _run_rounds(
             blocked = [job for job in todo if job.id not in over]
             if able := rescued(request.study, blocked, failures):
                 write_failures(out, failures)
-                finished += _run(request, able, out, lock, _Progress(able, out, say))
+                finished += _run(request, able, out, lock, Progress(able, out, say, request.watch))
         if failures and not mending:
             break
     return finished
@@ -258,29 +272,12 @@ def _mending(jobs: list[Job], ended: list[Finished], out: Path) -> set[str]:
 
 
 def _run(
-    request: Request, jobs: list[Job], out: Path, lock: Path, progress: _Progress
+    request: Request, jobs: list[Job], out: Path, lock: Path, progress: Progress
 ) -> list[Finished]:
     if request.resources is None:
         return run_sequentially(jobs, out, progress=progress, lease=lease_of(out))
     runner = run_with_snakemake if request.resources.elsewhere else run_here
     return runner(jobs, out, lock=lock, resources=request.resources, progress=progress)
-
-
-class _Progress:
-    """Turns the end of a job into a line."""
-
-    def __init__(self, jobs: Sequence[Job], out: Path, say: Callable[[str], None]) -> None:
-        self.titles = {job.id: job.title for job in jobs}
-        self.out, self.say, self.done = out, say, 0
-
-    def __call__(self, result: Finished) -> None:
-        self.done += 1
-        width = len(str(len(self.titles)))
-        head = f"[{self.done:{width}} of {len(self.titles)}] {self.titles[result.job]}"
-        if result.failure is None:
-            self.say(f"{head} ({result.seconds:.1f} s)")
-        else:
-            self.say(f"{head} FAILED: {result.failure} Log: {self.out / result.log}")
 
 
 def _say_plan(plan: Plan, reasons: Mapping[str, str], say: Callable[[str], None]) -> None:

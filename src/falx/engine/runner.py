@@ -35,6 +35,7 @@ from falx.engine.provenance import (
     record_path,
     write_record,
 )
+from falx.engine.sidecars import complete_sidecars
 
 __all__ = [
     "RAN_OUT",
@@ -170,6 +171,7 @@ def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
             judge_inputs(job, study, out, inputs)
             with _one_blas_thread(job):
                 study.stage(job.stage).call(arguments, threads=threads)
+        complete_sidecars(job, work)
         check_lease(out, lease)
         outputs = _publish(job, out, work)
     finally:

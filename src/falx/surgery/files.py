@@ -151,9 +151,10 @@ def ablation_stage(
                 ("published", files.published_native, None),
             )
         }
-    what = {"SpatialReference": NATIVE, "Type": "Lesion"}
-    save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
-    save(files.ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
+    what = {"Type": "Lesion", "Description": "ablation as drawn"}
+    placed = what | {"SpatialReference": NATIVE}
+    save(files.ablation_native, drawn.native, labels.affine, sidecar=placed)
+    save(files.ablation_template, template, grid.affine, sidecar=what)
     found = AblationMetrics(
         side=side,
         volume_mm3=np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3,
