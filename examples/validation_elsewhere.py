@@ -33,8 +33,8 @@ slope = found.slope
 print(f"calibration slope {slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f})")
 
 groups = np.array_split(np.argsort(predicted), 5)
-plt.plot([0, 1], [0, 1], "--", color="grey")
-plt.plot([predicted[g].mean() for g in groups], [free[g].mean() for g in groups], "o-")
-plt.xlabel("predicted probability")
-plt.ylabel("share free of seizures")
-plt.savefig("calibration.png")
+figure, axis = plt.subplots()
+axis.plot([0, 1], [0, 1], "--", color="grey")
+axis.plot([predicted[g].mean() for g in groups], [free[g].mean() for g in groups], "o-")
+axis.set(xlabel="predicted probability", ylabel="share free of seizures")
+figure.savefig("calibration.png")

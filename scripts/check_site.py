@@ -76,13 +76,15 @@ def faults_of(path: Path, root: Path) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """Print every fault; 1 if there is one."""
     root = Path(arguments[0])
-    pages = sorted(root.rglob("*.html"))
+    pages = [path for path in sorted(root.rglob("*.html")) if path.parent.name != "_static"]
     faults = [
         f"{path.relative_to(root)} {fault}" for path in pages for fault in faults_of(path, root)
     ]
-    for path in sorted(root.rglob("*.css")):
-        if STYLE.search(path.read_text(encoding="utf-8", errors="replace")):
-            faults.append(f"{path.relative_to(root)} loads from outside")
+    faults += [
+        f"{path.relative_to(root)} loads from outside"
+        for path in sorted(root.rglob("*.css"))
+        if STYLE.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
     links = sum(len(page_of(path).links) for path in pages)
     print(f"{len(pages)} pages, {links} links, {len(faults)} faults")
     for fault in faults:

@@ -104,7 +104,8 @@ def _parser_lines(
 ) -> Iterator[str]:
     below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not below:
-        yield from ("```", " ".join(parser.format_usage().split()).split(" [-h]")[0] + " …", "```")
+        folders = [_metavar(a) for a in parser._actions if not a.option_strings]
+        yield from ("```", " ".join([parser.prog, *folders, "[options]"]), "```")
     for group in parser._action_groups:
         actions = [a for a in group._group_actions if _shown(a)]
         if actions:
