@@ -15,6 +15,7 @@ from falx.pet import foci
 from falx.studies.norms.page import HEADER as NORMS
 from falx.studies.outcome import files as outcome
 from falx.studies.outcome.fields import Field
+from falx.studies.outcome.group_fields import THRESHOLDS
 from falx.studies.outcome.model_fields import VALIDATION
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.phantom import phantom_cohort
@@ -38,6 +39,10 @@ WRITTEN: Mapping[tuple[str, str], tuple[str, str]] = {
     ("role_regression_stage", "profile"): ("maps/files.py", "_write"),
 }
 """Stage function and output to the function whose source names the columns."""
+
+
+NEEDS_MORE = {"validation": VALIDATION, "thresholds": THRESHOLDS}
+"""Tables of the outcome that a made-up cohort leaves empty, and their fields."""
 
 
 def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -65,7 +70,8 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
         name = path.name.removeprefix("desc-").removesuffix("_outcome.tsv")
         header = path.read_text(encoding="utf-8").partition("\n")[0]
         found["outcome_stage", name] = tuple(header.split("\t"))
-    found["outcome_stage", "validation"] = _keys(VALIDATION)
+    for name, fields in NEEDS_MORE.items():
+        found["outcome_stage", name] = _keys(fields)
     return found
 
 

@@ -10,7 +10,7 @@ from falx.bids.query import Found, find_one
 from falx.core.errors import FalxError, InputError
 from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
-from falx.core.study import Study
+from falx.core.study import RawInput, Study
 from falx.engine.dataset import Dataset
 from falx.engine.digest import Values
 from falx.engine.job import Input, InputFile, Job
@@ -71,7 +71,8 @@ class _Subject:
                     f"there is no {wanted.what}",
                     where=f"sub-{subject}",
                     found=_names(dataset.index, subject),
-                    do="add the image, or leave the subject out with --participant-label",
+                    do=_other_session(dataset.index, subject, wanted)
+                    + "add the image, or leave the subject out with --participant-label",
                 )
 
     def plan(self) -> tuple[list[Job], list[Exclusion]]:
@@ -159,6 +160,19 @@ def _parted(name: str) -> tuple[str, str, str]:
     mark = "@" if "@" in name else ":"
     role, _, key = name.partition(mark)
     return role, mark, key
+
+
+def _other_session(index: Index, subject: str, wanted: RawInput) -> str:
+    """Say how to name a session that the study does not know, if the image is there."""
+    if not wanted.sessions or wanted.derivatives:
+        return ""
+    files = index.find(
+        subject, suffix=wanted.suffix, datatype=wanted.datatype, entities=wanted.entities
+    )
+    there = sorted({f.name.entities["ses"] for f in files if "ses" in f.name.entities})
+    if not there:
+        return ""
+    return f"name its session with --session-label {there[0]} (there: {', '.join(there)}), or "
 
 
 def _names(index: Index, subject: str) -> str:
