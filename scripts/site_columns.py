@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.maps.cluster_table import ClusterRow, EffectRow
+from falx.maps.cluster_values import ClusterValue
 from falx.maps.deviations.sample import DeviationRow
 from falx.pet import foci
 from falx.studies.norms.page import HEADER as NORMS
@@ -62,6 +63,7 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
     }
     for kind in ("group_map_stage", "subgroup_map_stage", "role_regression_stage"):
         found[kind, "table"] = ClusterRow.columns()
+        found[kind, "values"] = _fields(ClusterValue)
     for key, (module, function) in WRITTEN.items():
         found[key] = columns_in(SOURCE / module, function)
     made = phantom_cohort(24, Effect(), np.random.default_rng(1))

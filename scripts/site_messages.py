@@ -66,6 +66,14 @@ def messages() -> list[Message]:
     return sorted(found)
 
 
+def texts() -> Iterator[str]:
+    """Yield every text of the package, gaps for what differs: some messages are put together."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr | ast.Constant) and (text := text_of(node)):
+                yield text
+
+
 def page() -> Iterator[str]:
     """Yield the lines of the page of messages."""
     found = messages()

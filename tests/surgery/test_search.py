@@ -207,8 +207,11 @@ def test_misplaced_copies_are_judged_as_by_plain_numpy(scene, found, limits):
 
 
 @pytest.mark.slow
-def test_probabilities_lie_within_a_point_of_100_000_other_draws(scene, fields, found):
+def test_probabilities_lie_within_a_point_of_100_000_other_draws(
+    scene, fields, found, record_property
+):
     """An independent simulation: other code, other seed, its own way to draw."""
+    apart = {"holds": [], "reaches": [], "harmless": [], "low_rate": []}
     placement, rng = Placement(), np.random.default_rng(77)
     draws = draw(placement, placement.draws, np.random.default_rng(1), "left")
     tight = replace(LIMITS, min_clearance_mm=3.0, protect_margin_mm=4.0)
@@ -224,10 +227,14 @@ def test_probabilities_lie_within_a_point_of_100_000_other_draws(scene, fields, 
             radii = rng.uniform(-1, 1, (1000, 2))
             parts.append(misplaced(plan, scene, fields, tight, errors, radii, samples=400))
         rates, holds, harmless = (np.concatenate(column) for column in zip(*parts, strict=True))
-        assert ours.holds == pytest.approx(holds.mean(), abs=0.01)
-        assert ours.reaches == pytest.approx((rates >= 0.45).mean(), abs=0.01)
-        assert ours.harmless == pytest.approx(harmless.mean(), abs=0.01)
-        assert ours.low_rate == pytest.approx(np.quantile(rates, 0.05), abs=0.01)
+        theirs = {"holds": holds.mean(), "reaches": (rates >= 0.45).mean(),
+                  "harmless": harmless.mean(), "low_rate": np.quantile(rates, 0.05)}  # fmt: skip
+        for name, value in theirs.items():
+            apart[name].append(abs(getattr(ours, name) - value))
+    assert len(apart["holds"]) >= 3
+    for name, values in apart.items():
+        record_property(name, f"{max(values):.5f} of {len(values)} plans")
+        assert max(values) <= 0.01, name
 
 
 def test_mean_volume_outside_is_that_of_points(scene, fields, found):

@@ -184,13 +184,7 @@ def _broken_tie(files: tuple[BidsFile, ...], choices: Sequence[Filter]) -> tuple
     """Keep the files that a filter without a role prefers, if it concerns these at all."""
     for choice in choices:
         if len(files) > 1 and any(choice.key in file.name.entities for file in files):
-            files = tuple(
-                file
-                for file in files
-                if same_value(
-                    choice.key, file.name.entities.get(choice.key, ""), choice.value or ""
-                )
-            )
+            files = tuple(file for file in files if _holds(choice, file))
     return files
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from falx.bids.dataset import Dataset
 from falx.bids.filters import filters_of, session_filters
 from falx.bids.query import Filter, parse_filter
 from falx.cli.options import add_configuration, configuration_from
@@ -15,8 +16,7 @@ from falx.cli.telling import Teller, say
 from falx.core.errors import OptionError, check_option, check_range
 from falx.core.files import read_json
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Outcome, Request, run_study
 
 __all__ = ["add_study_arguments", "print_outcome", "run_command", "say"]
@@ -51,6 +51,15 @@ def add_study_arguments(
         nargs="?" if both_levels else None,
         help="what to run" + ("; both if absent" if both_levels else ""),
     )
+    _add_data(parser, study)
+    _add_machine(parser)
+    _add_words(parser)
+    add_configuration(parser, study, also)
+    parser.epilog = CODES
+
+
+def _add_data(parser: argparse.ArgumentParser, study: Study) -> None:
+    """Add which of the dataset's files are meant."""
     data = parser.add_argument_group("data")
     data.add_argument(
         "--participant-label",
@@ -85,10 +94,6 @@ def add_study_arguments(
             "--column", action="append", default=[], metavar="NAME=HEADER",
             help=f"header in participants.tsv; names: {', '.join(study.columns)}",
         )  # fmt: skip
-    _add_machine(parser)
-    _add_words(parser)
-    add_configuration(parser, study, also)
-    parser.epilog = CODES
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:

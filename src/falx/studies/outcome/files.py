@@ -78,7 +78,7 @@ class OutcomeFiles:
         Output: JSON with settings, warnings, exclusions and notices.
     patients, table1, groups, models, curves, thresholds, cuts, volumes, increments, family
         Outputs: TSV tables; see :mod:`falx.studies.outcome.tables`.
-    joint, knots, prognosis, checks, validation
+    joint, knots, prognosis, checks, calibration, validation
         Outputs: more of them.
     models_file
         Output: the models for another centre, without patients.
@@ -104,6 +104,7 @@ class OutcomeFiles:
     knots: Path
     prognosis: Path
     checks: Path
+    calibration: Path
     validation: Path
     models_file: Path
 

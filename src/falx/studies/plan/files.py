@@ -17,6 +17,7 @@ from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
 from falx.pet.metrics import Definition, SignatureMetrics
+from falx.studies.plan.judge import chosen_by_heat, with_heat
 from falx.studies.plan.live import PlanImages, plan_page, sheet
 from falx.studies.plan.records import (
     FORMAT,
@@ -28,6 +29,7 @@ from falx.studies.plan.records import (
     Planned,
     SeededPlacement,
     ToTemplate,
+    compromises_of,
     funnel_record,
     made_record,
     option_record,
@@ -37,7 +39,7 @@ from falx.studies.plan.records import (
 )
 from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
-from falx.surgery.heat_check import heat_check
+from falx.surgery.burns.heat import Cooling
 from falx.surgery.outcome.prognosis import Prognosis, prognosis, published_prognosis
 from falx.surgery.robustness import shake
 from falx.surgery.search import judging_draws, search
@@ -162,6 +164,7 @@ class PlanChoices:
     goal: Goal = field(default_factory=Goal)
     placement: Placement = field(default_factory=Placement)
     search: Search = field(default_factory=Search)
+    cooling: Cooling = field(default_factory=Cooling)
 
 
 def find_files(
@@ -372,6 +375,9 @@ def plan_stage(
     else:
         plan = read_plan(files.user_plan)
         found = _scored(plan, scene, choices, to_template, threads)
+    found = _heated(found, scene, choices, given=files.user_plan is not None)
+    if found.suggested is not None:
+        plan = plan_of_record(found.options[found.suggested].plan)
     placement = SeededPlacement(**asdict(choices.placement), seed=choices.search.seed)
     document = PlanDocument(
         label=label,
@@ -382,10 +388,12 @@ def plan_stage(
             NOTICE,
             *(() if scene.vessels_checked else ("Vessels were not checked.",)),
             *(() if other is None else (_of_another(other),)),
+            *(() if found.heat_words is None else (found.heat_words,)),
         ),
         limits=choices.limits,
         goal=choices.goal,
         placement=placement,
+        cooling=choices.cooling,
         funnel=found.funnel,
         candidates=found.candidates,
         suggested=found.suggested,
@@ -394,7 +402,7 @@ def plan_stage(
         expected=None if other is not None else _expected(found),
         made=made,
     )
-    planned = Planned(_heated(document, scene), plan, scene, labels)
+    planned = Planned(document, plan, scene, labels)
     _write(planned, outputs)
     return planned
 
@@ -413,17 +421,18 @@ def _scene(
     )
 
 
-def _heated(document: PlanDocument, scene: Scene) -> PlanDocument:
-    """Judge the finalists by the heat model: the chosen plan, or the best compromises."""
-    judged = set(document.compromises.values())
-    if document.suggested is not None:
-        judged = {document.suggested}
-    options = tuple(
-        replace(option, heat=heat_check(plan_of_record(option.plan), scene))
-        if n in judged else option
-        for n, option in enumerate(document.options)
-    )  # fmt: skip
-    return replace(document, options=options)
+def _heated(found: _Found, scene: Scene, choices: PlanChoices, *, given: bool) -> _Found:
+    """Judge the finalists by the heat model: plans that pass, or the best compromises."""
+    options, suggested = found.options, found.suggested
+    if suggested is None or given:
+        judged = list(compromises_of(options, choices.goal).values())
+        if suggested is not None:
+            judged = [suggested]
+        return replace(found, options=with_heat(options, judged, scene, choices.cooling))
+    options, suggested, words = chosen_by_heat(
+        options, suggested, choices.goal, scene, choices.cooling
+    )
+    return replace(found, options=options, suggested=suggested, heat_words=words)
 
 
 def _write(planned: Planned, outputs: PlanOutputs) -> None:
@@ -462,6 +471,7 @@ class _Found:
     explanation: str | None
     funnel: FunnelRecord | None = None
     candidates: int | None = None
+    heat_words: str | None = None
 
 
 def _searched(

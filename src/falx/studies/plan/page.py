@@ -40,6 +40,11 @@ COMPROMISES = {
 }
 """The best compromises, in the order of the page."""
 
+HEAT_WORDS = (
+    "By the heat model thin fluid takes heat along, wide fluid and known vessels carry it away; "
+    "it was not held against thermometry."
+)
+
 OBSERVED_RATES = (0.247, 0.798)
 """Hippocampal ablative rates of the 30 patients of Mo 2025."""
 
@@ -265,13 +270,11 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
                      _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
     columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
-               "outside, mm³", "rate if fluid cools fully", "breaks most often",
+               "outside, mm³", "rate by the heat model", "breaks most often",
                "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = (
-        "The best compromises; the live view starts with the first. None of them passes. The rate "
-        "if fluid cools fully is that of a heat model in which every voxel of fluid keeps the "
-        "temperature of the blood, however thin it lies: the least to be feared. It has not been "
-        "held against thermometry."
+        "The best compromises; the live view starts with the first. None of them passes. "
+        f"{HEAT_WORDS}"
     )
     return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
 
@@ -289,7 +292,7 @@ def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str |
             heat = document.options[place].heat if place is not None else None
             if heat is not None:
                 rows.append(
-                    ("    rate if fluid cools fully (not validated)", _percent(heat.rate), None)
+                    ("    rate by the heat model (no thermometry)", _percent(heat.rate), None)
                 )
     return rows
 
@@ -332,10 +335,10 @@ def heat_rows(option: OptionRecord) -> list[tuple[str, str | None, str | None]]:
         return []
     stops = "; ".join(f"{power:g} W for {seconds:.0f} s" for power, seconds in heat.stops)
     return [
-        ("rate in the hippocampus if fluid cools fully, not validated", _percent(heat.rate), None),
-        ("if fluid cools fully: killed in all", f"{heat.ablated_mm3:.0f} mm³",
+        ("rate in the hippocampus by the heat model", _percent(heat.rate), None),
+        ("killed in all by the heat model", f"{heat.ablated_mm3:.0f} mm³",
          f"overlap with the drawn burns (Dice) {heat.overlap:.2f}"),
-        ("if fluid cools fully: of protected tissue", f"{heat.protected_mm3:.0f} mm³", None),
+        ("of protected tissue by the heat model", f"{heat.protected_mm3:.0f} mm³", None),
         ("doses that it took for these radii, from the tip back", stops, "no advice"),
     ]  # fmt: skip
 
@@ -433,7 +436,8 @@ def _limits(document: PlanDocument) -> Section:
     blocks: list[Any] = [
         Text(
             "The heated tissue is a capsule around the fibre. Cerebrospinal fluid cools one side "
-            "of a real ablation, so its shape differs; a rate is a first estimate."
+            "of a real ablation, so its shape differs; a rate is a first estimate. "
+            f"{HEAT_WORDS}"
         )
     ]
     if document.funnel:
@@ -441,7 +445,7 @@ def _limits(document: PlanDocument) -> Section:
         blocks.append(Table(("pairs of entry and target", "count"), rows, "What removed them."))
     settings = [
         (f"{part}.{name}", str(value))
-        for part in ("limits", "goal", "placement")
+        for part in ("limits", "goal", "placement", "cooling")
         for name, value in asdict(getattr(document, part)).items()
     ]
     blocks.append(Details("Settings", (Table(("setting", "value"), settings),)))

@@ -9,7 +9,7 @@ Scores are those of :class:`falx.surgery.assess.Assessment`, after Mo et al. 202
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from falx.core.possible import Amount, Angle, HemisphereMm3, Share
 from falx.core.tables import table_text
 from falx.images.nifti import Image
 from falx.surgery.assess import Assessment, Tissue
+from falx.surgery.burns.heat import Cooling
 from falx.surgery.heat_check import HeatCheck
 from falx.surgery.infeasible import compromises
 from falx.surgery.outcome.ablation import AblativeRate
@@ -41,6 +42,7 @@ __all__ = [
     "Planned",
     "SeededPlacement",
     "ToTemplate",
+    "compromises_of",
     "funnel_record",
     "made_record",
     "option_record",
@@ -144,6 +146,8 @@ class PlanDocument:
         What stands in the way of a plan, or what a given one breaks.
     expected
         Outcome that the published cohort lets expect of the suggested plan.
+    cooling
+        What the heat model took for fluid and vessels.
     """
 
     label: str
@@ -161,6 +165,7 @@ class PlanDocument:
     options: tuple[OptionRecord, ...]
     expected: Prognosis | None
     made: MadeRecord | None
+    cooling: Cooling = field(default_factory=Cooling)
 
     @property
     def passes(self) -> bool:
@@ -176,15 +181,20 @@ class PlanDocument:
     @property
     def compromises(self) -> dict[str, int]:
         """Places of the best compromises among the options, where no plan is suggested."""
-        shares = [option.robustness for option in self.options]
-        if self.suggested is not None or None in shares:
-            return {}
-        return compromises([share for share in shares if share is not None], self.goal)
+        return {} if self.suggested is not None else compromises_of(self.options, self.goal)
 
     @property
     def chosen(self) -> OptionRecord | None:
         """The suggested or given plan."""
         return None if self.suggested is None else self.options[self.suggested]
+
+
+def compromises_of(options: Sequence[OptionRecord], goal: Goal) -> dict[str, int]:
+    """Places of the best compromises; none where an option was not judged."""
+    shares = [option.robustness for option in options]
+    if None in shares:
+        return {}
+    return compromises([share for share in shares if share is not None], goal)
 
 
 @dataclass(frozen=True, eq=False)

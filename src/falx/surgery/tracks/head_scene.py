@@ -174,9 +174,7 @@ def scene_from_labels(
     GridError, InputError
         If an image is on another grid; if structures, signature or entries are missing.
     """
-    given = {"signature": signature, "vessel mask": vessels, "sinus mask": sinuses}
-    for name, image in given.items():
-        _check_grid(name, image, labels)
+    _check_grids(labels, signature=signature, vessel_mask=vessels, sinus_mask=sinuses)
     window = _one_side(labels, side)
     grid, values = window.grid, window.take(labels)
     brain = brain_of_labels(values)
@@ -201,8 +199,9 @@ def scene_from_labels(
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
-        sinus=None if sinuses is None else window.take(sinuses).astype(bool),
+        sinus=window.mask(sinuses),
         parahippocampal=_any(values == PARAHIPPOCAMPAL[side]),
+        vessels=window.mask(vessels),
         passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
     )
 
@@ -212,16 +211,22 @@ def _any(mask: Mask) -> Mask | None:
 
 
 def _bleeding(window: _Window, *given: Image | None) -> Mask:
-    masks = [window.take(image).astype(bool) for image in given if image is not None]
+    masks = [mask for mask in map(window.mask, given) if mask is not None]
     return np.asarray(np.any([np.zeros(window.grid.shape, dtype=bool), *masks], axis=0))
 
 
-def _check_grid(name: str, image: Image | None, labels: Image) -> None:
-    if image is not None:
+def _check_grids(labels: Image, **given: Image | None) -> None:
+    for name, image in given.items():
+        if image is None:
+            continue
         check_same_grid(
-            f"the {name}", image.data.shape, image.affine, "the T1w labels", labels.data.shape,
+            f"the {name.replace('_', ' ')}",
+            image.data.shape,
+            image.affine,
+            "the T1w labels",
+            labels.data.shape,
             labels.affine,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +238,9 @@ class _Window:
 
     def take(self, image: Image) -> npt.NDArray[Any]:
         return np.ascontiguousarray(image.data[self.slices])
+
+    def mask(self, image: Image | None) -> Mask | None:
+        return None if image is None else self.take(image).astype(bool)
 
 
 def brain_of_labels(values: npt.NDArray[np.integer]) -> Mask:

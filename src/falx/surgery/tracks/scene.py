@@ -55,6 +55,8 @@ class Scene:
         Dural sinuses, if a mask of them exists.
     parahippocampal
         Parahippocampal gyrus of `side`, if labelled.
+    vessels
+        Vessels, if a mask of them was given; `obstacles` holds them, too.
     passage
         Where a track needs no margin to fluid; see
         :func:`falx.surgery.tracks.head_scene.passage_beside`.
@@ -73,6 +75,7 @@ class Scene:
     sinus: Mask | None = None
     parahippocampal: Mask | None = None
     passage: Mask | None = None
+    vessels: Mask | None = None
 
     def __post_init__(self) -> None:
         for name, mask in self.masks().items():
@@ -89,7 +92,7 @@ class Scene:
         """Every mask that is there, by name."""
         names = (
             "signature", "hippocampus", "amygdala", "obstacles", "protected", "sinus",
-            "parahippocampal", "passage",
+            "parahippocampal", "passage", "vessels",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}
         return {name: mask for name, mask in found.items() if mask is not None}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from falx.bids.index import Index
 from falx.bids.participants import read_participants
-from falx.bids.query import Filter
+from falx.bids.query import Filter, Found, find_one
 from falx.core.participants import Participants
+from falx.core.study import RawInput
 
 __all__ = ["Dataset"]
 
@@ -47,4 +48,16 @@ class Dataset:
             tuple(Index(folder) for folder in own),
             read_participants(index.root),
             tuple(filters),
+        )
+
+    def find(self, role: str, wanted: RawInput, subject: str) -> Found | None:
+        """Return the file of a subject that plays a role; see :func:`falx.bids.query.find_one`."""
+        return find_one(
+            role,
+            wanted,
+            subject,
+            dataset=self.index,
+            derivatives=self.derivatives,
+            own_derivatives=self.own_derivatives,
+            filters=self.filters,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "homogeneity_figure",
     "montage",
     "peak_planes",
+    "values_figure",
 ]
 
 AXIAL_MM = (-44.0, -28.0, -10.0, 8.0, 28.0, 48.0)
@@ -92,7 +94,7 @@ def design_figure(matrix: npt.NDArray[np.float64], columns: Sequence[str]) -> by
 
 def homogeneity_figure(z: Mapping[str, float], groups: Mapping[str, str]) -> bytes:
     """Draw how alike each person's map is to all others, as z, coloured by group; PNG."""
-    colours = dict(zip(dict.fromkeys(groups.values()), (ORANGE, CYAN, BLUE), strict=False))
+    colours = _colours(groups.values())
     figure = new_figure(8.0, 2.4)
     axis = figure.subplots()
     for group, colour in colours.items():
@@ -104,6 +106,30 @@ def homogeneity_figure(z: Mapping[str, float], groups: Mapping[str, str]) -> byt
     axis.set_ylabel("z")
     axis.legend(frameon=False, fontsize=8, ncols=3)
     return png(figure)
+
+
+def values_figure(values: Mapping[str, float], groups: Mapping[str, str]) -> bytes:
+    """Draw a value of everybody beside the others of the group, with the group's mean; PNG."""
+    figure = new_figure(6.0, 2.6)
+    axis, spread = figure.subplots(), 0.25
+    colours = _colours(groups.values())
+    for place, (group, colour) in enumerate(colours.items()):
+        own = np.array(sorted(v for subject, v in values.items() if groups[subject] == group))
+        # Alternately left and right by rank, so that equal values stay apart.
+        offsets = spread * ((np.arange(len(own)) * 0.618) % 1 - 0.5)
+        axis.scatter(place + offsets, own, s=14, color=colour)
+        axis.plot([place - 0.3, place + 0.3], [own.mean()] * 2, color=INK, lw=1.5)
+    axis.set_xticks(
+        range(len(colours)), [f"{g}, n = {list(groups.values()).count(g)}" for g in colours]
+    )
+    axis.set_xlim(-0.6, len(colours) - 0.4)
+    axis.set_ylabel("mean of the cluster")
+    return png(figure)
+
+
+def _colours(groups: Iterable[str]) -> dict[str, str]:
+    """Give every group a colour; from the fourth on they repeat."""
+    return dict(zip(dict.fromkeys(groups), itertools.cycle((ORANGE, CYAN, BLUE)), strict=False))
 
 
 def _range(image: Image, threshold: float, label: str) -> tuple[float, float, str]:

@@ -12,6 +12,7 @@ __all__ = ["existing_parent", "explain", "free_mb"]
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ)
+NO_ANSWER = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 NO_PERMISSION = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -36,6 +37,13 @@ def explain(error: OSError, *, where: object) -> InputError | None:
             where=where,
             found=f"{error.strerror}: {name[:40]}{' …' if len(name) > 40 else ''}",
             do="check the path",
+        )
+    if error.errno in NO_ANSWER:
+        return InputError(
+            "the disk did not answer",
+            where=where,
+            found=error.strerror,
+            do="see that it is there, and run the same command again",
         )
     if error.errno in NO_PERMISSION:
         name = Path(str(error.filename or "a file")).name
