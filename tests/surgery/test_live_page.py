@@ -128,7 +128,7 @@ def test_surfaces_and_fibre_stand_in_the_space_view(opened):
     without = pixels(opened, "space")
     opened.locator("input[data-layer='fibre']").check()
     assert (np.abs(pixels(opened, "space") - without).max(axis=1) > 8).sum() > 100
-    assert (without.max(axis=1) > 90).sum() > 2000
+    assert (without.max(axis=1) > 90).mean() > 0.0075
 
 
 def test_values_are_those_of_the_files(patient, opened):
@@ -315,6 +315,14 @@ def shaken(page):
     return json.loads(page.get_attribute("#falx-result", "data-shares"))
 
 
+def wait_for_all_draws(page):
+    for _ in range(200):
+        if shaken(page)["draws"] > 100:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the page never counted all draws")
+
+
 def lack(shares, goal):
     """What a plan's shares lack for the goal, together."""
     wanted = {"holds": goal.keep_probability, "reaches": goal.probability,
@@ -329,9 +337,7 @@ def test_an_edited_plan_is_told_how_often_it_keeps_and_reaches(patient, opened):
     radius.press("ArrowRight")
     assert shaken(opened)["draws"] == 100
     assert float(opened.get_attribute("#falx-result", "data-ms")) < 500  # loaded machines
-    opened.wait_for_function(
-        "JSON.parse(document.getElementById('falx-result').dataset.shares).draws > 100"
-    )
+    wait_for_all_draws(opened)
     text = opened.inner_text("#falx-result .falx-shares")
     assert "every limit kept" in text
     assert "misplaced" in text
@@ -384,9 +390,7 @@ def test_a_newcomer_finds_a_better_plan_within_a_few_actions(patient, opened, tm
     if start == "spoiled":
         for _ in range(4):
             opened.locator("input[data-size='radius']").first.press("ArrowLeft")
-    opened.wait_for_function(
-        "JSON.parse(document.getElementById('falx-result').dataset.shares).draws > 100"
-    )
+    wait_for_all_draws(opened)
     before, drawn = shaken(opened), result(opened)
     scrolled = opened.evaluate("window.scrollY")
     opened.evaluate("delete document.getElementById('falx-result').dataset.improved")
