@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/src/*.js)
+VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/src/*.js viewer/src/desk/*.js)
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 

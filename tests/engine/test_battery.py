@@ -13,7 +13,7 @@ import pytest
 
 import toy_images
 import toy_study
-from falx.engine.dataset import Dataset
+from falx.bids.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.images.nifti import save
 from stage_battery import Twice, check_golden, check_image, check_stage, run_twice

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
-from falx.engine.dataset import Dataset
 from falx.engine.job import Job
-from falx.engine.lease import LOCK, check_lease, holds_lease, lease_of
-from falx.engine.lock import hold
-from falx.engine.plan_participant import plan_participants
+from falx.engine.lock import LOCK, check_lease, hold, holds_lease, lease_of
+from falx.engine.plan import plan_participants
 from falx.engine.runner import run_job
 from falx.engine.verify import verify_folder
 from toy_run import Toy

@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toy_study
+from falx.bids.dataset import Dataset
 from falx.core.errors import FalxError
 from falx.core.study import RawInput, Study, load_study
-from falx.engine.dataset import Dataset
 from falx.engine.job import InputFile, Job
-from falx.engine.plan import Plan
-from falx.engine.plan_participant import plan_participants
-from falx.engine.resources import Resources, shared_threads
+from falx.engine.orders import Resources, share_threads
+from falx.engine.plan import Plan, plan_participants
 from toy_run import Toy
 
 STUDY = toy_study.STUDY
@@ -211,7 +210,7 @@ def test_people_go_side_by_side_before_threads_within_them() -> None:
     def threads(people: int, cores: int, profile: str = "") -> int:
         job = Job("s:S", "fit", 1, "", {}, {}, {}, "", threads=4)
         jobs = [dataclasses.replace(job, unit=f"sub-{k}") for k in range(people)]
-        return shared_threads(jobs, Resources(cores, profile=profile))["fit"]
+        return share_threads(jobs, Resources(cores, profile=profile))[0].threads
 
     assert [threads(people, 8) for people in (1, 2, 3, 8, 20)] == [4, 4, 2, 1, 1]
     assert threads(1, 2) == 2

@@ -15,7 +15,6 @@ from browser import (
     SOFTWARE,
     check_switch,
     go,
-    launcher,
     nearest_voxel,
     open_page,
     pixels,
@@ -58,11 +57,6 @@ def patient(tmp_path_factory):
     )
     assert main(words) == 0
     return folder, words, folder / "out/sub-07/anat/sub-07_desc-planned_plan.html"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    yield from launcher()
 
 
 @pytest.fixture(scope="module")

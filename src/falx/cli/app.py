@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from falx.bids.dataset import Dataset
 from falx.bids.query import parse_filter
 from falx.cli.options import add_configuration, configuration_from
 from falx.core.errors import OptionError, check_option, check_range
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Outcome, Request, run_study
 
 __all__ = ["add_study_arguments", "print_outcome", "run_command"]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.cli import plan
 from falx.cli.app import print_outcome, say
 from falx.core.errors import FalxError, OptionError, check_range
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Request, run_study
 from falx.phantom.cohort import as_in_people, simulate_cohort
 from falx.phantom.dataset import write_cohort

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -33,11 +34,13 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "phantom patients from raw images to a report", "falx.cli.demo"),
+    Command("desk", "patients, images, runs and plans in a browser", "falx.cli.desk"),
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
     ),
     Command("norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms"),
     Command("resistance", "grey matter, resting BOLD and group maps", "falx.cli.resistance"),
+    Command("compare", "maps of any kind between any groups", "falx.cli.compare"),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
     Command("degs", "changed genes of blood RNA-seq counts", "falx.cli.degs"),
@@ -56,6 +59,9 @@ COMMANDS: tuple[Command, ...] = (
 def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
     """Run a command line and return its exit code: 0 done, 1 some subjects failed, 2 refused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack the ³ of mm³
+            stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.update({**WAITING, **os.environ})
     try:
@@ -70,7 +76,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        from falx.engine.disk import explain
+        from falx.core.disk import explain
 
         known = explain(error, where="falx")
         if known is None:

@@ -10,8 +10,7 @@ from falx.cli.options import add_options, options_from
 from falx.core.errors import InputError, collect_notices
 from falx.core.records import record_of
 from falx.core.settings import options_of
-from falx.engine.command import by_hand
-from falx.engine.stale import stale_commands
+from falx.engine.command import by_hand, stale_commands
 from falx.studies.plan.files import (
     NEEDED,
     OFFERED,

@@ -207,5 +207,5 @@ def _nifti(layer: VolumeLayer) -> bytes:
 
 
 def _data(name: str, content: bytes) -> str:
-    packed = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    packed = base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
     return f'<script type="application/octet-stream" id="{name}">{packed}</script>'

@@ -427,8 +427,8 @@ def prognosis_figure(found: Prognoses, values: Floats, free: Bools) -> Figure:
     axis = figure.subplots()
     at = 100 * found.rates
     for chances, colour, style, name in (
-        (found.weak, FREE, "-", "weak prior, 95 % band"),
-        (found.literature, BLUE, "--", "prior of the literature, 95 % band"),
+        (found.literature, FREE, "-", "prior of the literature, 95 % band"),
+        (found.weak, BLUE, "--", "weak prior, 95 % band"),
     ):
         low, mean, high = (
             [100 * getattr(c, key) for c in chances] for key in ("low", "mean", "high")
@@ -441,7 +441,7 @@ def prognosis_figure(found: Prognoses, values: Floats, free: Bools) -> Figure:
     axis.set_ylim(-8, 108)
     axis.legend(fontsize=8, frameon=False, loc="lower right")
     _clean(axis)
-    middle = found.weak[len(found.weak) // 2]
+    middle = found.literature[len(found.literature) // 2]
     return Figure(
         png(figure),
         f"Strokes are patients, above those who became seizure free. At a rate of "

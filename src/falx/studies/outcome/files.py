@@ -78,7 +78,7 @@ class OutcomeFiles:
         Output: JSON with settings, warnings, exclusions and notices.
     patients, table1, groups, models, curves, thresholds, cuts, volumes, increments, family
         Outputs: TSV tables; see :mod:`falx.studies.outcome.tables`.
-    joint, knots, prognosis, checks, validation
+    joint, knots, prognosis, checks, calibration, validation
         Outputs: more of them.
     models_file
         Output: the models for another centre, without patients.
@@ -104,6 +104,7 @@ class OutcomeFiles:
     knots: Path
     prognosis: Path
     checks: Path
+    calibration: Path
     validation: Path
     models_file: Path
 
@@ -302,7 +303,9 @@ def write_fields(
     return page
 
 
-def write_phantom(folder: Path, made: PhantomCohort) -> Path:
+def write_phantom(
+    folder: Path, made: PhantomCohort, settings: OutcomeSettings | None = None
+) -> Path:
     """Write a phantom's records and table, and what the group level makes of them."""
     numbers = {}
     for subject, record in made.records.items():
@@ -329,5 +332,5 @@ def write_phantom(folder: Path, made: PhantomCohort) -> Path:
         models_file=folder / "group/desc-models_outcome.json",
         **outputs,
     )
-    outcome_stage(files, Columns(), OutcomeSettings())
+    outcome_stage(files, Columns(), settings or OutcomeSettings())
     return files.report

@@ -19,19 +19,10 @@ from falx.studies.outcome.group_fields import (
     comparison_fields,
 )
 from falx.studies.outcome.labels import LABELS, label, p_text, shown_in
-from falx.studies.outcome.model_fields import (
-    CHECKS,
-    JOINT,
-    KNOTS,
-    PROGNOSIS,
-    VALIDATION,
-    checked,
-    criteria,
-    expected,
-)
+from falx.studies.outcome.model_fields import JOINT, KNOTS, criteria
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
-from falx.studies.outcome.score_model import Validated
+from falx.studies.outcome.prognosis_page import prognosis_blocks, validated_blocks
 from falx.studies.outcome.summary import summary_lines
 from falx.studies.outcome.tables import (
     INCREMENTS,
@@ -115,8 +106,8 @@ def _first(study: OutcomeStudy) -> list[Section]:
         family = [page_table(FAMILY_TABLE, study.family, caption)]
     return [
         Section("Beyond anatomy", _increments(study)),
-        Section("Prognosis", _prognosis(study)),
-        Section("A model of elsewhere on these patients", _validated(study)),
+        Section("Prognosis", prognosis_blocks(study)),
+        Section("A model of elsewhere on these patients", validated_blocks(study)),
         Section("Many tests at once", family),
     ]
 
@@ -210,62 +201,6 @@ def _joint(study: OutcomeStudy) -> list[Block]:
         f"beside the {beside}: {together}."
     )
     return [page_table(JOINT, joint.terms, caption)]
-
-
-def _prognosis(study: OutcomeStudy) -> list[Block]:
-    if not study.prognoses:
-        return []
-    found = study.prognoses[0]
-    keep = study.cohort.complete(found.model.score)
-    values, free = study.cohort.values[found.model.score][keep], study.cohort.seizure_free[keep]
-    name = found.model.score
-    rule = found.model.definition
-    said = (
-        f"Seizure freedom of a new patient like these by the {label(name)}, a Bayesian logistic "
-        "model under two stated priors. "
-        + (
-            f"It holds for rates of this definition only: {rule}."
-            if rule
-            else "By which rule the signatures were made is not stated, so no other patient can "
-            "be predicted with it."
-        )
-    )
-    priors = [f"Prior, {name_}: {line.prior.source}." for name_, line in found.model.lines.items()]
-    priors += [
-        f"Of {one.cohorts} cohorts drawn from the {one.prior} prior at these patients' rates, the "
-        f"95 % interval at the median rate held the truth in {one.held}."
-        for one in found.calibration
-    ]
-    caption = "Mean and 95 % credible interval of the chance of seizure freedom."
-    checks = page_table(
-        CHECKS, checked(study, name),
-        "Cohorts drawn from prior and posterior beside the data; a share near 0 or 100 % would "
-        "mean that the model does not make data like these.",
-    )  # fmt: skip
-    return [
-        Text(said),
-        pictures.prognosis_figure(found, values, free),
-        page_table(PROGNOSIS, expected(study, name), caption),
-        Details("Priors and checks of the model", [Text(" ".join(priors)), checks]),
-    ]
-
-
-def _validated(study: OutcomeStudy) -> list[Block]:
-    if not study.validated:
-        return []
-    caption = (
-        "The other centre's model as it came (weak prior). Recalibrated, it is this cohort's own "
-        "and no longer validated."
-    )
-    figures = [pictures.validation_figure(found) for found in study.validated]
-    return [_by_line(study.validated, caption), *figures]
-
-
-def _by_line(validated: Sequence[Validated], caption: str) -> Table:
-    """Return a table with a line for each figure and a column for each model."""
-    wide = page_table(VALIDATION, validated)
-    rows = [[name, *cells] for name, *cells in zip(wide.columns, *wide.rows, strict=True)]
-    return Table(["", *(f"model {i + 1}" for i in range(len(validated)))], rows, caption)
 
 
 def _knots(study: OutcomeStudy) -> Details:

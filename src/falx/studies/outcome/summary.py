@@ -62,7 +62,7 @@ def _cut(part: CutPart, study: OutcomeStudy) -> str:
 
 
 def _prognosis(found: Prognoses) -> str:
-    model, ends = found.model, (found.weak[0], found.weak[-1])
+    model, ends = found.model, (found.literature[0], found.literature[-1])
     told = [f"{c.mean:.0%} ({c.low:.0%} to {c.high:.0%})" for c in ends]
     return (
         f"Expected seizure freedom rises from {told[0]} at a {label(model.score)} of "

@@ -23,6 +23,7 @@ from falx.studies.outcome.group_fields import (
 )
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.model_fields import (
+    CALIBRATION,
     CHECKS,
     JOINT,
     KNOTS,
@@ -32,6 +33,7 @@ from falx.studies.outcome.model_fields import (
     criteria,
     expected,
     joint_terms,
+    worth,
 )
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import (
@@ -55,7 +57,7 @@ __all__ = [
     "validations",
 ]
 
-VERSION = 8
+VERSION = 9
 """Of the stage `outcome`: raised whenever a number changes, or a field comes or goes."""
 
 Rows = tuple[list[str], list[list[object]]]
@@ -387,6 +389,7 @@ TABLES: Mapping[str, Callable[[OutcomeStudy], Rows]] = {
     "knots": lambda study: rows_of(KNOTS, criteria(study)),
     "prognosis": lambda study: rows_of(PROGNOSIS, expected(study)),
     "checks": lambda study: rows_of(CHECKS, checked(study)),
+    "calibration": lambda study: rows_of(CALIBRATION, worth(study)),
     "validation": lambda study: rows_of(VALIDATION, study.validated),
 }
 """Name of each table to the function that gives its header and rows."""
