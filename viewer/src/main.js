@@ -29,11 +29,16 @@ async function start(holder) {
       entries.push({ name, title, shown: true, rgb: PLAN_COLOURS[name].slice(0, 3) });
   }
   const names = new Set(setup.layers.map((layer) => layer.name));
-  layerPanel(entries, (name, on) => {
-    if (names.has(name)) planes.show(name, on);
-    else drawn.forEach((surfaces) => surfaces.show(name, on));
-    space.show(name, on);
-  }, (name, low) => planes.threshold(name, low));
+  layerPanel(entries, {
+    show: (name, on) => {
+      if (names.has(name)) planes.show(name, on);
+      else drawn.forEach((surfaces) => surfaces.show(name, on));
+      space.show(name, on);
+    },
+    threshold: (name, low) => planes.threshold(name, low),
+    opacity: (name, value) => planes.opacity(name, value),
+    colours: (colormap) => planes.colours(colormap),
+  });
   for (const entry of entries) if (!entry.shown) space.show(entry.name, false);
   element("falx-radiological").addEventListener("change", (event) => {
     planes.radiological(event.target.checked);

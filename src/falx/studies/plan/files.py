@@ -36,6 +36,7 @@ from falx.studies.plan.records import (
     options_csv,
     plan_of_record,
     plan_of_words,
+    with_acpc,
 )
 from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
@@ -376,6 +377,7 @@ def plan_stage(
         plan = read_plan(files.user_plan)
         found = _scored(plan, scene, choices, to_template, threads)
     found = _heated(found, scene, choices, given=files.user_plan is not None)
+    found = replace(found, options=with_acpc(found.options, scene, to_template))
     if found.suggested is not None:
         plan = plan_of_record(found.options[found.suggested].plan)
     placement = SeededPlacement(**asdict(choices.placement), seed=choices.search.seed)
@@ -402,7 +404,7 @@ def plan_stage(
         expected=None if other is not None else _expected(found),
         made=made,
     )
-    planned = Planned(document, plan, scene, labels)
+    planned = Planned(document, plan, scene, labels, to_template)
     _write(planned, outputs)
     return planned
 

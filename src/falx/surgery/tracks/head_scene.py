@@ -220,13 +220,9 @@ def _check_grids(labels: Image, **given: Image | None) -> None:
         if image is None:
             continue
         check_same_grid(
-            f"the {name.replace('_', ' ')}",
-            image.data.shape,
-            image.affine,
-            "the T1w labels",
-            labels.data.shape,
-            labels.affine,
-        )
+            f"the {name.replace('_', ' ')}", image.data.shape, image.affine, "the T1w labels",
+            labels.data.shape, labels.affine,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
