@@ -362,6 +362,24 @@ def test_the_cohort_is_edited_in_two_windows_undone_and_run(page, open_desk):
     assert "participant" in page.inner_text(".failure")  # nobody has been studied yet
 
 
+def test_the_resistance_study_is_run_from_the_cohort_too(page, open_desk):
+    enter(page, open_desk, "/cohort")
+    page.select_option("#column", "group")
+    page.click("#add button")
+    page.fill("[aria-label='group of sub-01']", "severe")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#status:has-text('group of sub-01 is stored')")
+    assert page.locator("#roles").is_hidden()
+    page.select_option("#study", "resistance")
+    page.wait_for_selector("#roles:not([hidden])")
+    page.fill("#role-resistant", "severe")
+    page.click("#group")
+    page.wait_for_selector("[data-state='refused']")
+    assert "--groups-resistant=severe" in page.inner_text("code")
+    assert page.inner_text("#live-title").startswith("the group, resistance")
+    assert "run the participant level first" in page.inner_text(".failure")
+
+
 def test_the_page_of_a_patient_is_shown_live_and_cannot_reach_the_desk(page, open_desk):
     out = open_desk.workspace.out
     out.mkdir(parents=True)

@@ -110,6 +110,36 @@ def test_two_images_for_one_role_are_a_problem_and_not_a_guess(tmp_path) -> None
         "failed", "pet", "sub-01 pet: it is empty.")  # fmt: skip
 
 
+def test_the_resistance_study_lies_beside_and_its_command_is_one_that_falx_takes(tmp_path):
+    import argparse
+
+    from falx.cli import resistance
+
+    bids = toy_study.write_dataset(tmp_path / "bids", 1)
+    workspace = Workspace.open(bids)
+    roles = {"resistant": "--config=/etc/passwd", "controls": " Kontrolle 1 ", "sensitive": ""}
+    order = running._order(workspace, running.Wish("group", study="resistance", roles=roles))
+    words = list(order.words[len(running.PROGRAM) - 1 :])
+    assert (words[0], order.study, order.title) == ("resistance", "resistance", "the group")
+    parser = argparse.ArgumentParser()
+    resistance.add_arguments(parser)
+    taken = parser.parse_args(words[1:])
+    assert (taken.out, taken.level, taken.config) == (
+        workspace.out.with_name("resistance"), "group", None)  # fmt: skip
+    given = vars(taken)
+    assert given["groups.resistant"] == "--config=/etc/passwd"
+    assert (given["groups.controls"], given["groups.sensitive"]) == ("Kontrolle 1", "")
+    taken.out.mkdir(parents=True)
+    (taken.out / "group.html").touch()
+    assert running._pages(taken.out, order) == ("group.html",)
+    with pytest.raises(OptionError, match="the study"):
+        running._order(workspace, running.Wish("group", study="../x"))
+    with pytest.raises(OptionError, match="the preset"):
+        running._order(workspace, running.Wish("group", study="resistance", preset="corrected"))
+    wish = running.Wish("group", preset="liu2024", study="resistance")
+    assert running._order(workspace, wish).words[-2:] == ("--preset", "liu2024")
+
+
 def test_the_lines_of_a_run_are_read() -> None:
     read = progress_of(
         [
@@ -223,7 +253,7 @@ def test_an_edit_changes_one_cell_and_nothing_else(tmp_path) -> None:
     assert [(h.header, h.key) for h in before.heads] == [("Side", "side"), ("note", "")]
     assert before.rows == {"01": ("", "7"), "02": ("R", 'a, "b"')}
     assert before.wrong == {}
-    assert {head.key for head in before.offered} == set(STUDY.columns) - {"side"}
+    assert {head.key for head in before.offered} == {*STUDY.columns, "group"} - {"side"}
     after = changed(bids, STUDY, Edit(before.digest, "Side", "01", " left "))
     assert after.rows["01"] == ("left", "7")
     text = (bids / "participants.tsv").read_text()
