@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from falx import __version__
-from falx.bids.derivative import IGNORED, description
+from falx.bids.derivative import IGNORED, description, readme
 from falx.core.disk import existing_parent, free_mb
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
@@ -71,6 +71,7 @@ def prepare_folder(out: Path, study: str) -> None:
     texts = {
         ".falx/folder.json": json.dumps(_Made(study)._asdict(), indent=1) + "\n",
         "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
+        "README.md": readme(study, __version__),
         ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }
     for name, text in texts.items():

@@ -35,6 +35,7 @@ from falx.engine.provenance import (
     spoilt,
     write_record,
 )  # fmt: skip
+from falx.engine.sidecars import complete_sidecars
 
 __all__ = ["Finished", "limit_memory", "run_job", "run_sequentially"]
 
@@ -143,6 +144,7 @@ def _execute(job: Job, out: Path, lease: str) -> Record:
             judge_inputs(job, study, out, inputs)
             with _one_blas_thread(job):
                 study.stage(job.stage).call(arguments, threads=job.threads)
+        complete_sidecars(job, work)
         _check_unchanged(job, out, inputs)
         check_lease(out, lease)
         outputs = _publish(job, out, work)

@@ -12,7 +12,7 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
-from falx.studies.plan.records import OptionRecord, PlanDocument
+from falx.studies.plan.records import OptionRecord, PlanDocument, PlanRecord
 from falx.surgery.infeasible import BROKEN_WORDS
 from falx.surgery.robustness import Robustness, passes
 
@@ -44,6 +44,9 @@ HEAT_WORDS = (
     "By the heat model thin fluid takes heat along, wide fluid and known vessels carry it away; "
     "it was not held against thermometry."
 )
+
+FRAMES = ("ras", "lps", "acpc", "mni")
+"""Frames in which the ends of a plan are told, as a plan file calls them."""
 
 OBSERVED_RATES = (0.247, 0.798)
 """Hippocampal ablative rates of the 30 patients of Mo 2025."""
@@ -90,9 +93,9 @@ def _way_words(document: PlanDocument, option: OptionRecord) -> str:
         for b in plan.burns
     )
     return (
-        f"From the {document.side} side, enter at {_point(plan.entry_ras_mm, plan.entry_mni_mm)} "
+        f"From the {document.side} side, enter at {_point(plan, 'entry')} "
         f"and go {option.length_mm:.0f} mm to the target at "
-        f"{_point(plan.target_ras_mm, plan.target_mni_mm)}; {burns}. Exactly there it would cover "
+        f"{_point(plan, 'target')}; {burns}. Exactly there it would cover "
         f"{_percent(hippocampus.rate)} of the signature in the hippocampus "
         f"({hippocampus.numerator_mm3:.0f} of {hippocampus.denominator_mm3:.0f} mm³) and "
         f"heat {option.outside_mm3:.0f} mm³ outside hippocampus and amygdala."
@@ -429,7 +432,24 @@ def _options(document: PlanDocument) -> Section:
         "every limit, that of reaching the rate, and the mean tissue outside. The probabilities "
         "are those under placement error; a plan in colour passes what is wanted."
     )
-    return Section("Other plans", (Table(columns, rows, caption, flags),))
+    places = [
+        (n + 1, end, *(
+            None if point is None else _coordinates(point)
+            for point in (getattr(options[n].plan, f"{end}_{frame}_mm") for frame in FRAMES)
+        ))
+        for n in shown
+        for end in ("entry", "target")
+    ]  # fmt: skip
+    words = (
+        "MNI and AC–PC come from the registration to the template: a millimetre or two. AC–PC has "
+        "its origin halfway between the commissures."
+    )
+    frames = Table(
+        ("plan no.", "end", "scanner RAS, mm", "scanner LPS, mm", "AC–PC, mm", "MNI, mm"), places,
+        words,
+    )  # fmt: skip
+    table = Table(columns, rows, caption, flags)
+    return Section("Other plans", (table, Details("Places in other frames", (frames,))))
 
 
 def _limits(document: PlanDocument) -> Section:
@@ -475,6 +495,10 @@ def _coordinates(point: Sequence[float]) -> str:
     return ", ".join(f"{value:.1f}" for value in point)
 
 
-def _point(point: Sequence[float], template: Sequence[float] | None) -> str:
-    there = "" if template is None else f"; MNI {_coordinates(template)}"
-    return f"RAS {_coordinates(point)} mm of the T1w image{there}"
+def _point(plan: PlanRecord, end: str) -> str:
+    """Return an end of a plan in mm of the T1w image, of AC–PC and of the template."""
+    known = {"AC–PC": getattr(plan, f"{end}_acpc_mm"), "MNI": getattr(plan, f"{end}_mni_mm")}
+    there = "".join(
+        f"; {name} {_coordinates(place)}" for name, place in known.items() if place is not None
+    )
+    return f"RAS {_coordinates(getattr(plan, f'{end}_ras_mm'))} mm of the T1w image{there}"
