@@ -207,7 +207,7 @@ def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, started
 
 
 def test_a_second_rater_and_a_repeat_see_their_dice_at_once_and_not_the_first_drawing(
-    desk, opened
+    desk, started
 ):
     page = draw_page(let_in(started, desk), desk)
     stroke(page, [(0.45, 0.45), (0.55, 0.45)])
