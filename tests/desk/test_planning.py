@@ -190,51 +190,46 @@ pages = needed("plan")
 
 @pages[0]
 @pages[1]
-def test_a_plan_is_moved_scored_kept_compared_and_handed_over(workspace, tmp_path):
+def test_a_plan_is_moved_scored_kept_compared_and_handed_over(workspace, tmp_path, started):
     pytest.importorskip("highdicom")
-    from browser import launcher
-
     series = t1w_series(tmp_path / "series")
 
-    for start in launcher():
-        browser = start([])
-        with serving(workspace.private.parent) as desk:
-            page = open_page(let_in(browser, desk), f"{desk.origin}/plan?patient=07")
-            page.wait_for_selector("#desk[data-ready='yes']", timeout=60_000)
-            page.wait_for_selector("#figures[data-state='told']")
-            before = data(page, "#figures", "found")
-            page.check("input[name='drags'][value='target_ras_mm']")
-            for _ in range(8):
-                page.locator("#axial").press("ArrowUp")
-            page.wait_for_selector("#figures[data-state='told']")
-            found = data(page, "#figures", "found")
-            assert found != before
-            ends = {
-                end: tuple(float(i.input_value()) for i in page.locator(f"#{end} input").all())
-                for end in ("entry_ras_mm", "target_ras_mm")
-            }
-            document = planned_options(workspace, "07")
-            burns = document.options[document.suggested or 0].plan.burns
-            wanted = score(bench_of(workspace, "07"), LaserPlan(Trajectory(*ends.values()), burns))
-            assert found["hippocampus"] == pytest.approx(wanted.rate, abs=0.005)
+    with serving(workspace.private.parent) as desk:
+        page = open_page(let_in(started, desk), f"{desk.origin}/plan?patient=07")
+        page.wait_for_selector("#desk[data-ready='yes']", timeout=60_000)
+        page.wait_for_selector("#figures[data-state='told']")
+        before = data(page, "#figures", "found")
+        page.check("input[name='drags'][value='target_ras_mm']")
+        for _ in range(8):
+            page.locator("#axial").press("ArrowUp")
+        page.wait_for_selector("#figures[data-state='told']")
+        found = data(page, "#figures", "found")
+        assert found != before
+        ends = {
+            end: tuple(float(i.input_value()) for i in page.locator(f"#{end} input").all())
+            for end in ("entry_ras_mm", "target_ras_mm")
+        }
+        document = planned_options(workspace, "07")
+        burns = document.options[document.suggested or 0].plan.burns
+        wanted = score(bench_of(workspace, "07"), LaserPlan(Trajectory(*ends.values()), burns))
+        assert found["hippocampus"] == pytest.approx(wanted.rate, abs=0.005)
+        page.click("#keep")
+        page.locator("#alert").filter(has_text="Give the plan a name").wait_for()
+        for name in ("one", "two"):
+            page.fill("#name", name)
             page.click("#keep")
-            page.locator("#alert").filter(has_text="Give the plan a name").wait_for()
-            for name in ("one", "two"):
-                page.fill("#name", name)
-                page.click("#keep")
-                page.locator("#status").filter(has_text=f"Kept as {name}").wait_for()
-                page.locator("input[data-size='radius_mm']").first.press("ArrowRight")
-                page.wait_for_selector("#figures[data-state='told']")
-            heads = page.locator("#compared thead th").all_inner_texts()
-            assert [text.split()[0] for text in heads] == ["figure", "limit", "one", "two"]
-            page.select_option("#chosen", "two")
-            page.fill("#series", str(series))
-            page.click("#hand-over button")
-            page.locator("#status").filter(has_text="Written").wait_for(timeout=120_000)
-            assert any(".pdf" in text for text in page.locator("#written li").all_inner_texts())
-            assert page.said == []
-            latency = data(page, "#figures", "latency")
-            print(json.dumps(latency))
-            assert latency["n"] >= 5
-            check_hand_over(workspace, kept_plans(workspace, "07")[1])
-        browser.close()
+            page.locator("#status").filter(has_text=f"Kept as {name}").wait_for()
+            page.locator("input[data-size='radius_mm']").first.press("ArrowRight")
+            page.wait_for_selector("#figures[data-state='told']")
+        heads = page.locator("#compared thead th").all_inner_texts()
+        assert [text.split()[0] for text in heads] == ["figure", "limit", "one", "two"]
+        page.select_option("#chosen", "two")
+        page.fill("#series", str(series))
+        page.click("#hand-over button")
+        page.locator("#status").filter(has_text="Written").wait_for(timeout=120_000)
+        assert any(".pdf" in text for text in page.locator("#written li").all_inner_texts())
+        assert page.said == []
+        latency = data(page, "#figures", "latency")
+        print(json.dumps(latency))
+        assert latency["n"] >= 5
+        check_hand_over(workspace, kept_plans(workspace, "07")[1])

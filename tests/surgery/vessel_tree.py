@@ -1,4 +1,4 @@
-"""Vessel trees planted in label maps, as contrast T1w, time of flight and susceptibility show them.
+"""Vessel trees planted in label maps, as images with contrast and of flow show them.
 
 Tubes are drawn on voxels a third as large and averaged (partial volume); noise is Rician-like,
 the receive field smooth. Grey levels are judgements, for no published table has all of them.

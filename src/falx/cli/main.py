@@ -48,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("fetch", "data from official sources, with hash and licence", "falx.cli.fetch"),
     Command("plan", "laser plan for one patient", "falx.cli.plan"),
     Command("ablation", "proposal of what a laser took", "falx.cli.ablation"),
+    Command("vessels", "proposal of the vessels around the target", "falx.cli.vessels"),
     Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
     Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
     Command("outcome", "prognosis, pooled results, power and phantom cohorts", "falx.cli.outcome"),

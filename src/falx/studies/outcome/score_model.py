@@ -59,7 +59,7 @@ __all__ = [
 
 FORMAT = "falx outcome model 2"
 MODELLED = ("rate_hippocampus", "rate_hippocampus_published", "rate_mesial_temporal")
-PRIORS = {prior.name: prior for prior in (WEAK, LITERATURE)}
+PRIORS = {prior.name: prior for prior in (LITERATURE, WEAK)}
 N_DRAWS = 2000
 ODDS_RATIOS = (1.0, 1.6, 2.2, 3.3)
 """Per standard deviation: relations for which a model's error is simulated."""
