@@ -41,7 +41,7 @@ COMPROMISES = {
 """The best compromises, in the order of the page."""
 
 HEAT_WORDS = (
-    "By the heat model thin fluid takes heat along, wide fluid and known vessels carry it away; "
+    "By the heat model thin CSF takes heat along, wide CSF and known vessels carry it away; "
     "it was not held against thermometry."
 )
 
