@@ -21,8 +21,8 @@ TARGET = MaskTarget("07", POSTOP, "ablation")
 
 
 @pytest.fixture(scope="module")
-def opened(chromium):
-    browser = chromium([])
+def opened(started):
+    browser = started([])
     yield browser
     browser.close()
 

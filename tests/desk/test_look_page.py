@@ -19,8 +19,8 @@ pytestmark = needed("look")
 
 
 @pytest.fixture(scope="module")
-def opened(chromium):
-    browser = chromium([])
+def opened(started):
+    browser = started([])
     yield browser
     browser.close()
 

@@ -28,6 +28,7 @@ from falx.studies.outcome.cohort import PUBLISHED, Cohort, join_cohort
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.fields import Field, page_table, rows_of
 from falx.studies.outcome.labels import label
+from falx.studies.outcome.model_fields import chance_range
 from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
 from falx.studies.outcome.overlays import Overlay, overlays_page
 from falx.studies.outcome.page import outcome_page
@@ -219,6 +220,7 @@ def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, object]:
         "subjects": cohort.subjects,
         "seizure_free": int(cohort.seizure_free.sum()),
         "excluded": cohort.excluded,
+        "read_as": cohort.read_as,
         "warnings": study.warnings,
         "notices": notices,
     }
@@ -243,9 +245,8 @@ def prognosis_lines(found: CohortModels, path: Path) -> list[tuple[str, bool]]:
                 lines.append((f"{named}: no prognosis. {reason}", False))
                 break
             said = (
-                f"{named} {rate:.1%}: seizure freedom expected in {chance.mean:.0%} (95 % "
-                f"{chance.low:.0%} to {chance.high:.0%}; {prior} prior; {model.n} patients, "
-                f"{model.events} seizure free)."
+                f"{named} {rate:.1%}: seizure freedom expected in {chance_range(chance)}, 95 % "
+                f"interval, {prior} prior; {model.n} patients, {model.events} seizure free."
             )
             lines.append((said, True))
     return lines

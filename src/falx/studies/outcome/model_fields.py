@@ -9,7 +9,7 @@ from falx.clinical.bayes import Chance
 from falx.clinical.bayes_checks import PredictiveCheck
 from falx.clinical.external import Estimate
 from falx.studies.outcome.fields import Field, bound, percent, span
-from falx.studies.outcome.labels import label, p_text
+from falx.studies.outcome.labels import chance_text, label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import Criterion, JointTerm
 from falx.studies.outcome.score_model import Error, Validated
@@ -22,6 +22,7 @@ __all__ = [
     "PROGNOSIS",
     "VALIDATION",
     "Expected",
+    "chance_range",
     "checked",
     "criteria",
     "expected",
@@ -88,18 +89,26 @@ class Expected:
     literature: Chance
 
 
-def _chance(chance: Chance) -> str:
-    return f"{100 * chance.mean:.0f} % ({100 * chance.low:.0f} to {100 * chance.high:.0f} %)"
+def chance_range(chance: Chance) -> str:
+    """Return a chance with its interval.
+
+    Examples
+    --------
+    >>> chance_range(Chance(0.6, 0.4, 0.9999))
+    '60 % (40 % to >99 %)'
+    """
+    low, high = chance_text(chance.low), chance_text(chance.high)
+    return f"{chance_text(chance.mean)} ({low} to {high})"
 
 
 PROGNOSIS: Sequence[Field[Expected]] = (
     Field("score", lambda e: e.name),
     Field("rate", lambda e: e.rate, "rate", lambda e: percent(e.rate)),
     Field("expected_literature", lambda e: e.literature.mean,
-          "prior of the literature (95 % interval)", lambda e: _chance(e.literature)),
+          "prior of the literature (95 % interval)", lambda e: chance_range(e.literature)),
     Field("low_literature", lambda e: e.literature.low),
     Field("high_literature", lambda e: e.literature.high),
-    Field("expected_weak", lambda e: e.weak.mean, "weak prior", lambda e: _chance(e.weak)),
+    Field("expected_weak", lambda e: e.weak.mean, "weak prior", lambda e: chance_range(e.weak)),
     Field("low_weak", lambda e: e.weak.low),
     Field("high_weak", lambda e: e.weak.high),
 )  # fmt: skip
@@ -129,7 +138,7 @@ CALIBRATION: Sequence[Field[_Worth]] = (
     Field("covered", lambda w: w.error.found.covered, "95 % intervals that hold the chance",
           lambda w: percent(w.error.found.covered)),
     Field("calibration_slope", lambda w: w.error.found.slope, "calibration slope (1 is perfect)",
-          lambda w: f"{w.error.found.slope:.2f}"),
+          lambda w: f"{w.error.found.slope + 0.0:.2f}".replace("-0.00", "0.00")),
     Field("cohorts", lambda w: w.error.found.cohorts, "simulated cohorts"),
 )  # fmt: skip
 

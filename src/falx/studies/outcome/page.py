@@ -18,9 +18,9 @@ from falx.studies.outcome.group_fields import (
     characteristics,
     comparison_fields,
 )
-from falx.studies.outcome.labels import LABELS, label, p_text, shown_in
+from falx.studies.outcome.labels import LABELS, counted, label, p_text, shown_in
 from falx.studies.outcome.model_fields import JOINT, KNOTS, criteria
-from falx.studies.outcome.outcome import OutcomeStudy
+from falx.studies.outcome.outcome import COUNTED, OutcomeStudy
 from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
 from falx.studies.outcome.prognosis_page import prognosis_blocks, validated_blocks
 from falx.studies.outcome.summary import summary_lines
@@ -64,7 +64,10 @@ def outcome_page(
         Who is in the cohort, who is not, and why; printed first.
     """
     free = int(study.cohort.seizure_free.sum())
-    subtitle = f"{study.cohort.source}: {len(study.cohort.subjects)} patients, {free} seizure free"
+    n = counted(len(study.cohort.subjects), "patient")
+    source = study.cohort.source
+    said = source if source.startswith(n) else f"{source}: {n}"
+    subtitle = f"{said}, {free} seizure free"
     if people is not None:  # it says who is left out, and why
         notices = [said for said in notices if ": left out of the group: " not in said]
     sections = outcome_sections(study, notices, listed=people is not None)
@@ -78,7 +81,7 @@ def outcome_sections(
 
     `listed`: who is left out stands elsewhere on the page.
     """
-    said = tuple(dict.fromkeys((*study.warnings, *notices)))
+    said = tuple(dict.fromkeys((*study.warnings, *study.cohort.read_as, *notices)))
     left_out = [] if listed else _excluded(study)
     if not study.compared:
         return [
@@ -159,11 +162,22 @@ def _each(study: OutcomeStudy) -> Table:
     rows = []
     for name in names:
         factor, unit = shown_in(name)
-        shown = [factor * float(v) if np.isfinite(v) else None for v in cohort.values[name]]
+        shown = [_shown(name, factor * float(v), unit) for v in cohort.values[name]]
         rows.append([f"{label(name)} ({unit})" if unit else label(name), *shown])
     outcome = ["seizure free", *("yes" if free else "no" for free in cohort.seizure_free)]
-    caption = "Each patient's numbers; of a yes/no number, 1 is yes."
-    return Table(["", *(f"sub-{s}" for s in cohort.subjects)], [outcome, *rows], caption)
+    header = ["", *(f"sub-{s}" for s in cohort.subjects)]
+    return Table(header, [outcome, *rows], "Each patient's numbers.")
+
+
+def _shown(name: str, value: float, unit: str) -> str | None:
+    """Return a number with the digits that mean something; a dash stands for what is unknown."""
+    if not np.isfinite(value):
+        return None
+    if name in COUNTED:
+        return "yes" if value else "no"
+    return (
+        f"{value:.1f}" if unit and abs(value) >= 1 else f"{value:.2f}" if unit else f"{value:.0f}"
+    )
 
 
 def _increments(study: OutcomeStudy) -> list[Block]:

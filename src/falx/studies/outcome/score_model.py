@@ -40,7 +40,7 @@ from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError, check_option
 from falx.pet.metrics import Definition
 from falx.studies.outcome.cohort import Cohort
-from falx.studies.outcome.sound import LEAST
+from falx.studies.outcome.sound import DISTINCT, LEAST
 
 __all__ = [
     "FORMAT",
@@ -59,7 +59,7 @@ __all__ = [
 
 FORMAT = "falx outcome model 2"
 MODELLED = ("rate_hippocampus", "rate_hippocampus_published", "rate_mesial_temporal")
-PRIORS = {prior.name: prior for prior in (WEAK, LITERATURE)}
+PRIORS = {prior.name: prior for prior in (LITERATURE, WEAK)}
 N_DRAWS = 2000
 ODDS_RATIOS = (1.0, 1.6, 2.2, 3.3)
 """Per standard deviation: relations for which a model's error is simulated."""
@@ -174,6 +174,11 @@ def prognoses(cohort: Cohort, name: str, rng: np.random.Generator) -> Prognoses:
         raise InputError(
             f"a prognosis needs at least {LEAST} patients of each outcome with this rate",
             found=f"{int(free.sum())} seizure free of {len(free)}",
+        )
+    if len(np.unique(x)) < DISTINCT:
+        raise InputError(
+            f"a prognosis needs at least {DISTINCT} different rates, not to guess between them",
+            found=f"{len(np.unique(x))} among {len(x)} patients",
         )
     penalised = fit_firth(100 * x, free)
     low, high = math.floor(100 * x.min()) / 100, math.ceil(100 * x.max()) / 100

@@ -90,7 +90,7 @@ VALIDATIONS: Sequence[Field[tuple[str, ModelValidation]]] = (
     Field("auc_{}_corrected", lambda v: v[1].auc_harrell, "AUC corrected (Harrell)"),
     Field("", lambda v: v[1].auc_632, "AUC .632+"),
     Field("auc_{}_5fold", lambda v: v[1].auc_folds, "AUC 5-fold"),
-    Field("", lambda v: v[1].auc_leave_one_out, "AUC leave-one-out"),
+    Field("auc_{}_leave_one_out", lambda v: v[1].auc_leave_one_out),
     Field("", lambda v: v[1].brier, "Brier apparent"),
     Field("brier_{}_corrected", lambda v: v[1].brier_harrell, "Brier corrected"),
     Field("", lambda v: v[1].brier_null, "Brier of the mean"),
@@ -279,7 +279,8 @@ def cut_fields(
         Field("", lambda p: p.stability.cut, "cut", lambda p: percent(p.stability.cut),
               interval=lambda p: span(p.stability.ci_low, p.stability.ci_high, ".1f",
                                      factor=100, unit="%"),
-              how=lambda p: f"bootstrap; leave-one-out {_points(p)}"),
+              how=lambda p: f"bootstrap; leave-one-out {_points(p)}; nobody lies between "
+              f"{span(*p.gap, '.1f', factor=100, unit='%')}"),
         Field("cut_low", lambda p: p.stability.ci_low),
         Field("cut_high", lambda p: p.stability.ci_high),
         Field("sensitivity", lambda p: p.best.sensitivity),
