@@ -33,7 +33,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5"]
+exclude_patterns = [
+    "_build", "gallery/*.ipynb", "gallery/*.py", "**/sg_execution_times.rst",
+    "sg_execution_times.rst",
+]  # fmt: skip
 suppress_warnings = ["config.cache"]
 highlight_language = "text"
 language = "en_GB"
@@ -82,7 +85,7 @@ html_theme_options: dict[str, Any] = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
 }
 
 

@@ -29,7 +29,8 @@ print(
 healthy = percentile_of("hippocampus", -0.08, side="left")
 print(f"a hippocampus at -0.08: percentile {healthy.percentile:.2f} of {healthy.people} people")
 
-plt.imshow(found.index[:, :, 15].T, cmap="RdBu_r", vmin=-0.3, vmax=0.3, origin="lower")
-plt.title("asymmetry index, left is left")
-plt.colorbar()
-plt.savefig("asymmetry.png")
+figure, axis = plt.subplots()
+shown = axis.imshow(found.index[:, :, 15].T, cmap="RdBu_r", vmin=-0.3, vmax=0.3, origin="lower")
+axis.set_title("asymmetry index, left is left")
+figure.colorbar(shown)
+figure.savefig("asymmetry.png")

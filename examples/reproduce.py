@@ -24,10 +24,10 @@ for paper, items in papers.items():
         print(f"  {n:3d} {verdict}")
 
 words = sorted({verdict for found in verdicts.values() for verdict in found})
+figure, axis = plt.subplots(layout="constrained")
 for shift, (paper, found) in zip((-0.2, 0.2), verdicts.items(), strict=True):
-    plt.barh([k + shift for k in range(len(words))], [found[w] for w in words], 0.38, label=paper)
-plt.yticks(range(len(words)), words)
-plt.xlabel("numbers")
-plt.legend(frameon=False)
-plt.tight_layout()
-plt.savefig("verdicts.png")
+    axis.barh([k + shift for k in range(len(words))], [found[w] for w in words], 0.38, label=paper)
+axis.set_yticks(range(len(words)), words)
+axis.set_xlabel("numbers")
+axis.legend(frameon=False)
+figure.savefig("verdicts.png")

@@ -23,19 +23,18 @@ def centre(patients, intercept, slope):
 
 
 rate, free = centre(60, 0.8, 6.0)
-intercept, slope = fit_firth(rate, free).coefficients
+constant, of_rate = fit_firth(rate, free).coefficients
 rate, free = centre(80, -0.2, 3.0)
-predicted = expit(intercept + slope * rate)
+predicted = expit(constant + of_rate * rate)
 found = validate_probabilities(predicted, free)
 print(f"area {found.area.auc:.2f}")
 print(f"expected {found.expected:.0%} free of seizures, observed {found.events / found.n:.0%}")
-print(
-    f"calibration slope {found.slope.value:.2f} ({found.slope.low:.2f} to {found.slope.high:.2f})"
-)
+slope = found.slope
+print(f"calibration slope {slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f})")
 
 groups = np.array_split(np.argsort(predicted), 5)
-plt.plot([0, 1], [0, 1], "--", color="grey")
-plt.plot([predicted[g].mean() for g in groups], [free[g].mean() for g in groups], "o-")
-plt.xlabel("predicted probability")
-plt.ylabel("share free of seizures")
-plt.savefig("calibration.png")
+figure, axis = plt.subplots()
+axis.plot([0, 1], [0, 1], "--", color="grey")
+axis.plot([predicted[g].mean() for g in groups], [free[g].mean() for g in groups], "o-")
+axis.set(xlabel="predicted probability", ylabel="share free of seizures")
+figure.savefig("calibration.png")

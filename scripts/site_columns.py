@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from falx.maps.cluster_table import ClusterRow, EffectRow
+from falx.maps.cluster_values import ClusterValue
 from falx.maps.deviations.sample import DeviationRow
 from falx.pet import foci
 from falx.studies.norms.page import HEADER as NORMS
 from falx.studies.outcome import files as outcome
 from falx.studies.outcome.fields import Field
+from falx.studies.outcome.group_fields import THRESHOLDS
 from falx.studies.outcome.model_fields import VALIDATION
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.phantom import phantom_cohort
@@ -40,6 +42,10 @@ WRITTEN: Mapping[tuple[str, str], tuple[str, str]] = {
 """Stage function and output to the function whose source names the columns."""
 
 
+NEEDS_MORE = {"validation": VALIDATION, "thresholds": THRESHOLDS}
+"""Tables of the outcome that a made-up cohort leaves empty, and their fields."""
+
+
 def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the columns of every table by stage function and output.
 
@@ -57,6 +63,7 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
     }
     for kind in ("group_map_stage", "subgroup_map_stage", "role_regression_stage"):
         found[kind, "table"] = ClusterRow.columns()
+        found[kind, "values"] = _fields(ClusterValue)
     for key, (module, function) in WRITTEN.items():
         found[key] = columns_in(SOURCE / module, function)
     made = phantom_cohort(24, Effect(), np.random.default_rng(1))
@@ -65,7 +72,8 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
         name = path.name.removeprefix("desc-").removesuffix("_outcome.tsv")
         header = path.read_text(encoding="utf-8").partition("\n")[0]
         found["outcome_stage", name] = tuple(header.split("\t"))
-    found["outcome_stage", "validation"] = _keys(VALIDATION)
+    for name, fields in NEEDS_MORE.items():
+        found["outcome_stage", name] = _keys(fields)
     return found
 
 

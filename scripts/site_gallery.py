@@ -25,7 +25,7 @@ class SavedPictures:
         """Return the same text in every build, for Sphinx compares configurations."""
         return "SavedPictures()"
 
-    def __call__(self, _block: Any, variables: dict[str, Any], _gallery: dict[str, Any]) -> str:
+    def __call__(self, _block: Any, variables: dict[str, Any], gallery: dict[str, Any]) -> str:
         """Copy new pictures to where the gallery wants them, and return their reST."""
         folder = Path(variables["src_file"]).parent
         names = []
@@ -36,7 +36,7 @@ class SavedPictures:
             self.seen[path] = stamp
             names.append(next(variables["image_path_iterator"]))
             shutil.copy(path, names[-1])
-        return figure_rst(names, variables["gallery_conf"].get("src_dir", str(folder)))
+        return figure_rst(names, gallery["src_dir"])
 
 
 class InOrder:

@@ -66,15 +66,23 @@ def messages() -> list[Message]:
     return sorted(found)
 
 
+def texts() -> Iterator[str]:
+    """Yield every text of the package, gaps for what differs: some messages are put together."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr | ast.Constant) and (text := text_of(node)):
+                yield text
+
+
 def page() -> Iterator[str]:
     """Yield the lines of the page of messages."""
     found = messages()
     yield from (
         "# Every message", "",
         f"All {len(found)} sentences that Falx can refuse or warn with, read from its source at",
-        f"build; {GAP} stands for what differs. In the terminal each begins with where it is (a file,",
-        "a subject, an option) and gives in brackets what was found. *Refused*: the step or the",
-        "command does not run. *Notice*: it goes on, and the report prints the sentence.",
+        f"build; {GAP} stands for what differs. In the terminal each begins with where it is (a",
+        "file, a subject, an option) and gives in brackets what was found. *Refused*: the step or",
+        "the command does not run. *Notice*: it goes on, and the report prints the sentence.",
         "[Troubleshooting](../troubleshooting.md) explains the frequent ones.", "",
     )  # fmt: skip
     for room, heading in ROOMS.items():

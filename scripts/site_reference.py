@@ -81,7 +81,7 @@ def options_page() -> Iterator[str]:
     """Yield the lines of the page of commands and options."""
     yield from (
         "# Commands and options", "",
-        "Written at build from the declarations in the code; `falx COMMAND --help` prints the same.",
+        "Written at build from the declarations in the code; `falx COMMAND --help` prints them.",
         "An option with a key stands under that key in the configuration file, which every run",
         "writes to its output folder and `--config` reads.", "",
     )  # fmt: skip
@@ -104,7 +104,8 @@ def _parser_lines(
 ) -> Iterator[str]:
     below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not below:
-        yield from ("```", " ".join(parser.format_usage().split()).split(" [-h]")[0] + " …", "```")
+        folders = [_metavar(a) for a in parser._actions if not a.option_strings]
+        yield from ("```", " ".join([parser.prog, *folders, "[options]"]), "```")
     for group in parser._action_groups:
         actions = [a for a in group._group_actions if _shown(a)]
         if actions:
@@ -161,13 +162,13 @@ def outputs_page() -> Iterator[str]:
     """Yield the lines of the page of output files."""
     yield from (
         "# Output files", "",
-        "Written at build from the tables of stages. `07` stands for a subject's label. What every",
-        "output folder holds besides is listed under",
+        "Written at build from the tables of stages. `07` stands for a subject's label. What",
+        "every output folder holds besides is listed under",
         "[How a study runs](../engine.md#what-the-output-folder-holds).",
         "In names of columns and fields, the end is the unit: `_mm`, `_mm2`, `_mm3`, `_ml`, `_s`,",
-        "`_hz`, `_percent`, `_degrees`, `_months`; `_share` and `rate` are fractions of 1; `p`, `q`",
-        "and names that begin so are probabilities. Asymmetry indices lie from −2 to 2 and have no",
-        "unit. Points are millimetres, RAS+.", "",
+        "`_hz`, `_percent`, `_degrees`, `_months`; `_share` and `rate` are fractions of 1; `p`,",
+        "`q` and names that begin so are probabilities. Asymmetry indices lie from −2 to 2 and",
+        "have no unit. Points are millimetres, RAS+.", "",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         columns = site_columns.columns_by_output(Path(folder))
@@ -188,7 +189,7 @@ def outputs_page() -> Iterator[str]:
 
 
 def _like(stage: Stage) -> tuple[str, ...]:
-    """What stages share that differ by whom they compare only."""
+    """Return what is the same for stages that differ only by whom they compare."""
     if stage.level == "participant":
         return (stage.name,)
     function, _ = _unwrapped(stage.run)
@@ -285,9 +286,9 @@ def _column_lines(columns: Iterable[str]) -> Iterator[str]:
 
 
 UNITS = (
-    ("mm3", "mm³"), ("mm2", "mm²"), ("mm", "mm"), ("ml", "ml"), ("percent", "%"), ("months", "months"),
-    ("degrees", "°"), ("seconds", "s"), ("hz", "Hz"), ("share", "fraction of 1"),
-    ("rate", "fraction of 1"),
+    ("mm3", "mm³"), ("mm2", "mm²"), ("mm", "mm"), ("ml", "ml"), ("percent", "%"),
+    ("months", "months"), ("degrees", "°"), ("seconds", "s"), ("hz", "Hz"),
+    ("share", "fraction of 1"), ("rate", "fraction of 1"),
 )  # fmt: skip
 
 
@@ -312,8 +313,9 @@ def api_page() -> Iterator[str]:
     """Yield the lines of the page of the public functions and their results."""
     yield from (*_title("Python functions"), "")
     yield from (
-        "``import falx`` gives these names; each is loaded when it is first used. Images are paths,",
-        "images of nibabel, or ``(array, affine)``. The numbers are those of the command line.", "",
+        "``import falx`` gives these names; each is loaded when it is first used. Images are",
+        "paths, images of nibabel, or ``(array, affine)``. The numbers are those of the command",
+        "line.", "",
     )  # fmt: skip
     named = {name for names in FUNCTIONS.values() for name in names}
     rest = tuple(n for n in falx._HOMES if n not in named and n != "FalxError")

@@ -28,6 +28,7 @@ def let_in(browser, desk, *, width=1366, height=768):
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
     page.goto(f"{desk.origin}/?token={TOKEN}")
+    page.wait_for_selector("body[data-ready='patients']")
     page.close()
     return context
 

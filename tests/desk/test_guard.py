@@ -126,7 +126,9 @@ BATTERY = [
         "/reports/%2e%2e/%2e%2e/secret.html", "/reports/up/secret.html", "/reports/link.html",
         "/reports//etc/passwd", "/reports/%2fetc%2fpasswd", "/reports/..%5csecret.html",
         "/reports/sub-01.html%00.html", "/reports/C:%5csecret.html", "/reports/",
-        "/reports/dataset_description.json", "/api/stamp/..%2f..%2fsecret.html",
+        "/reports/dataset_description.json", "/reports/secret.html?study=..",
+        "/reports/secret.html?study=", "/api/logs/secret.log?study=../..",
+        "/api/stamp/..%2f..%2fsecret.html",
         "/api/logs/..%2f..%2f..%2fsecret.log", "/api/logs/link.log", "/api/logs//etc/passwd",
         "/assets/..%2fapp.py", "/assets/../app.py", "/assets/patients.html", "/assets/",
         "/api/runs/..%2f..%2fsessions/log", "/api/runs/../../x/events",
@@ -137,6 +139,9 @@ BATTERY = [
         ("other level", b'{"level": "stage"}'), ("preset", b'{"level":"group","preset":"../x"}'),
         ("option", b'{"level":"participant","labels":["--config=/etc/passwd"]}'),
         ("stranger", b'{"level":"participant","labels":["../../x"]}'),
+        ("study", b'{"level":"group","study":"../x"}'),
+        ("role", b'{"level":"group","study":"resistance","roles":{"config":"/etc/passwd"}}'),
+        ("role line", b'{"level":"group","study":"resistance","roles":{"controls":"a\\nb"}}'),
         ("wrong kind", b'{"level":"participant","labels":7}'))],
     *[(f"kind {kind}", "POST", "/api/runs", also(("Content-Type", kind)), RUN) for kind in (
         "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x")],
@@ -238,8 +243,9 @@ def test_the_table_takes_no_entry_that_would_break_it(tmp_path, header, label, v
 def test_the_token_is_exchanged_once_and_then_the_cookie_counts(tmp_path):
     with serving(tmp_path / "desk") as desk:
         assert desk.raw("GET", "/", [("Host", desk.host)])[0] == 401
-        status, headers, _ = desk.raw("GET", f"/?token={TOKEN}", [("Host", desk.host)])
-        assert (status, headers["location"]) == (303, "/")
+        elsewhere = [("Host", desk.host), ("Sec-Fetch-Site", "cross-site")]  # a link in a mail
+        status, headers, body = desk.raw("GET", f"/?token={TOKEN}", elsewhere)
+        assert (status, b"url=/" in body, TOKEN.encode() in body) == (200, True, False)
         cookie = headers["set-cookie"]
         assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
         desk.cookie = cookie.partition(";")[0]

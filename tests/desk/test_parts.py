@@ -94,7 +94,50 @@ def test_two_images_for_one_role_are_a_problem_and_not_a_guess(tmp_path) -> None
     t1w = patient.images[0]
     assert (t1w.role, t1w.file, t1w.required) == ("t1w", "", True)
     assert "2 files could be the pre-operative T1w image" in t1w.problem
-    assert patient.status == "not run" and patient.page == ""
+    assert (patient.status, patient.page, patient.others) == ("not run", "", {})
+    workspace = Workspace.open(bids)
+    for desc in ("planned_plan", "proposedAblation_metrics"):
+        page = workspace.out / f"sub-01/anat/sub-01_desc-{desc}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+    (workspace.out / "participants_status.tsv").write_text(
+        "participant_id\tstatus\tgroup\tstage\treason\n"
+        "sub-01\tfailed\tn/a\tpet\tsub-01 pet: it is empty.\n"
+    )
+    (patient,) = overview(workspace, STUDY).patients
+    assert list(patient.others) == ["Laser plan", "Ablation proposal"]
+    assert (patient.status, patient.stage, patient.reason) == (
+        "failed", "pet", "sub-01 pet: it is empty.")  # fmt: skip
+
+
+def test_the_resistance_study_lies_beside_and_its_command_is_one_that_falx_takes(tmp_path):
+    import argparse
+
+    from falx.cli import resistance
+
+    bids = toy_study.write_dataset(tmp_path / "bids", 1)
+    workspace = Workspace.open(bids)
+    roles = {"resistant": "--config=/etc/passwd", "controls": " Kontrolle 1 ", "sensitive": ""}
+    order = running._order(workspace, running.Wish("group", study="resistance", roles=roles))
+    words = list(order.words[len(running.PROGRAM) - 1 :])
+    assert (words[0], order.study, order.title) == ("resistance", "resistance", "the group")
+    parser = argparse.ArgumentParser()
+    resistance.add_arguments(parser)
+    taken = parser.parse_args(words[1:])
+    assert (taken.out, taken.level, taken.config) == (
+        workspace.out.with_name("resistance"), "group", None)  # fmt: skip
+    given = vars(taken)
+    assert given["groups.resistant"] == "--config=/etc/passwd"
+    assert (given["groups.controls"], given["groups.sensitive"]) == ("Kontrolle 1", "")
+    taken.out.mkdir(parents=True)
+    (taken.out / "group.html").touch()
+    assert running._pages(taken.out, order) == ("group.html",)
+    with pytest.raises(OptionError, match="the study"):
+        running._order(workspace, running.Wish("group", study="../x"))
+    with pytest.raises(OptionError, match="the preset"):
+        running._order(workspace, running.Wish("group", study="resistance", preset="corrected"))
+    wish = running.Wish("group", preset="liu2024", study="resistance")
+    assert running._order(workspace, wish).words[-2:] == ("--preset", "liu2024")
 
 
 def test_the_lines_of_a_run_are_read() -> None:
@@ -210,7 +253,7 @@ def test_an_edit_changes_one_cell_and_nothing_else(tmp_path) -> None:
     assert [(h.header, h.key) for h in before.heads] == [("Side", "side"), ("note", "")]
     assert before.rows == {"01": ("", "7"), "02": ("R", 'a, "b"')}
     assert before.wrong == {}
-    assert {head.key for head in before.offered} == set(STUDY.columns) - {"side"}
+    assert {head.key for head in before.offered} == {*STUDY.columns, "group"} - {"side"}
     after = changed(bids, STUDY, Edit(before.digest, "Side", "01", " left "))
     assert after.rows["01"] == ("left", "7")
     text = (bids / "participants.tsv").read_text()
@@ -290,3 +333,29 @@ def test_a_disk_that_fills_up_leaves_the_table_as_it_was(tmp_path, monkeypatch) 
         changed(bids, STUDY, Edit(digest, "age", "01", "32"))
     assert (bids / "participants.tsv").read_bytes() == b"participant_id\tage\nsub-01\t31\n"
     assert sorted(path.name for path in bids.glob(".falx-*")) == []
+
+
+def test_the_browser_is_started_without_the_token_in_its_words(tmp_path, monkeypatch, capsys):
+    from falx.cli import desk
+    from falx.desk import serve
+
+    opened, address = [], "http://127.0.0.1:7/?token=secret"
+
+    def served(folder, *, port, ready):
+        ready(address, tmp_path)
+
+    monkeypatch.setattr(serve, "serve", served)
+    monkeypatch.setattr(desk.webbrowser, "open", opened.append)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert main(["desk", str(tmp_path / "desk")]) == 0
+    (page,) = opened
+    assert page == (tmp_path / "open.html").as_uri() and "secret" not in page
+    assert address in (tmp_path / "open.html").read_text()
+    assert (tmp_path / "open.html").stat().st_mode & 0o777 == 0o600
+    assert capsys.readouterr().out.count(address) == 1
+    assert main(["desk", str(tmp_path / "desk"), "--no-browser"]) == 0
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(desk.sys, "platform", "linux")
+    assert main(["desk", str(tmp_path / "desk")]) == 0
+    assert len(opened) == 1

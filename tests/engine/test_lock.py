@@ -124,3 +124,12 @@ def test_a_disk_without_links_is_held_too(tmp_path: Path, monkeypatch: pytest.Mo
             hold(tmp_path).__enter__()
         assert sorted(p.name for p in path.parent.iterdir()) == ["lock.json"]
     assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such spaces")
+def test_a_process_of_another_container_of_the_same_name_may_be_alive(tmp_path: Path) -> None:
+    """It counts its processes from one, so that nobody here can say that it is gone."""
+    path = leave(tmp_path, pid=dead_pid(), host=socket.gethostname(), container="pid:[1]", born=0)
+    with pytest.raises(InputError, match="if it is gone, delete .*lock.json"):
+        hold(tmp_path).__enter__()
+    assert path.exists()

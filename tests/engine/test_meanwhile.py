@@ -185,3 +185,16 @@ def test_a_terminal_without_the_letters_still_reads_the_help() -> None:
     done = subprocess.run(words, env=env, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"mm?" in done.stdout
+
+
+@pytest.mark.parametrize("executor", ["", "local"], ids=["this machine", "cluster"])
+def test_a_folder_and_a_stranger_whose_names_are_no_text(
+    make_toy: Callable[..., Toy], executor: str
+) -> None:
+    toy = make_toy(folder=os.fsdecode(b"\xff\xfe"))
+    assert toy.run(parallel=True, executor=executor).code == 0
+    (toy.out / os.fsdecode(b"\xff.txt")).write_text("x")
+    words = [sys.executable, "-m", "falx", "verify", str(toy.out)]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.stdout.startswith(b"?.txt is not of Falx")

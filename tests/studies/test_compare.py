@@ -9,6 +9,7 @@ import pytest
 import scipy
 from scipy import ndimage
 
+import browser
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.files import read_table
@@ -112,6 +113,28 @@ def test_the_page_says_who_is_missing_and_how_many_comparisons_there_were(three)
     assert "sub-98" in text and "no map in the table" in text
     assert "Thickness: TLE left - none" in text
     assert "not how large it is" in text
+
+
+@pytest.fixture(scope="module")
+def opened(three, chromium):
+    started = chromium(browser.SOFTWARE)
+    yield browser.open_page(started, three / "index.html")
+    started.close()
+
+
+@pytest.mark.skipif(browser.BROWSER is None, reason="there is no Chromium on this machine")
+@pytest.mark.skipif(not browser.is_built(), reason="this installation has no live view")
+def test_a_row_of_the_cluster_table_leads_to_its_place_and_shows_its_map(three, opened):
+    row = read_table(three / "TLEleft_none_clusters.tsv").records()[0]
+    name = "TLEleftnone-lower"
+    line = opened.locator(f"tr[data-layer='{name}']").first
+    line.focus()
+    opened.keyboard.press("Enter")
+    assert opened.locator(f"input[data-layer='{name}']").is_checked()
+    place = [float(row[axis]) for axis in ("x_mm", "y_mm", "z_mm")]
+    np.testing.assert_allclose(browser.place(opened), place, atol=0.1)
+    assert browser.values(opened)[name] == pytest.approx(float(row["t"]), rel=0.02)
+    assert opened.said == [] and len(opened.asked) == 1
 
 
 def test_the_mask_leaves_out_where_somebody_is_zero(three):

@@ -81,7 +81,7 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text
     assert "step grey_resistant_sensitive, could not be computed: group DSE is empty." in text
-    assert text.count("data:image/png;base64,") == 6
+    assert text.count('src="data:image/png;base64,') == 6
     assert "left cerebral cortex" in outputs["table"].read_text() + text
 
 

@@ -192,19 +192,19 @@ def test_beside_fluid_the_model_is_closer_to_a_finer_one_than_the_capsule(rng):
         assert model > capsule
 
 
-@pytest.mark.slow  # minutes: the fine solver is plain NumPy at half a millimetre
-def test_of_sixty_burns_the_model_is_nearly_always_closer_than_the_capsule(record_property):
+@pytest.mark.slow  # a minute: the fine solver is plain NumPy at .6 mm
+def test_of_forty_burns_the_model_is_nearly_always_closer_than_the_capsule(record_property):
     rng = np.random.default_rng(18)
     found = np.array(
         [
-            one_burn(rng, radius_mm=rng.uniform(4, 5.5), tip_mm=5.0, half_mm=16.0, fine_mm=0.5)
-            for _ in range(60)
+            one_burn(rng, radius_mm=rng.uniform(3.5, 4.5), tip_mm=4.0, half_mm=13.0, fine_mm=0.6)
+            for _ in range(40)
         ]
     )
     closer = int((found[:, 0] > found[:, 1]).sum())
     record_property("closer", closer)
     record_property("median Dice of model and capsule", str(np.median(found, axis=0).round(3)))
-    assert closer >= 57
+    assert closer >= 38
 
 
 def test_a_dose_for_a_radius_has_the_capsules_volume_and_none_for_too_much():

@@ -94,18 +94,20 @@ def anatomy_stage(files: AnatomyFiles, settings: SegmentationSettings, *, thread
 def _save_segmentation(
     files: AnatomyFiles, result: Segmentation, labels: npt.NDArray[np.integer]
 ) -> None:
-    about = {"SpatialReference": files.t1w.name, "Sources": [files.t1w.name]}
+    about = {"SpatialReference": "orig"}  # the grid of the T1w; the engine names the sources
     affine = result.grid.affine
-    save(files.corrected, result.corrected, affine, sidecar={**about, "SkullStripped": False})
-    for path, data, kind in (
-        (files.gm, result.gm, "Probability"),
-        (files.wm, result.wm, "Probability"),
-        (files.csf, result.csf, "Probability"),
-        (files.brain_mask, result.brain_mask, "Brain"),
-        (files.structures, labels, "Segmentation"),
+    whole = {**about, "SkullStripped": False, "Description": "T1w image without its bias field"}
+    save(files.corrected, result.corrected, affine, sidecar=whole)
+    for path, data, kind, what in (
+        (files.gm, result.gm, "Probability", "probability of grey matter"),
+        (files.wm, result.wm, "Probability", "probability of white matter"),
+        (files.csf, result.csf, "Probability", "probability of cerebrospinal fluid"),
+        (files.brain_mask, result.brain_mask, "Brain", "mask of the brain"),
+        (files.structures, labels, "Segmentation", "structures, by FreeSurfer's numbers"),
     ):
         share = Possible(0, 1) if kind == "Probability" else None
-        save(path, data, affine, sidecar={**about, "Type": kind}, possible=share)
+        sidecar = {**about, "Type": kind, "Description": what}
+        save(path, data, affine, sidecar=sidecar, possible=share)
     save_map(files.to_template, result.to_template)
     save_map(files.to_native, result.to_native)
 

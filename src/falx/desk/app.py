@@ -5,14 +5,14 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from falx.desk import cohort, importing, masks, patients, registration, running, shells
+from falx.desk import cohort, importing, masks, patients, planning, registration, running, shells
 from falx.desk.answers import HANDLERS
 from falx.desk.guard import Guard, Pass
 from falx.desk.workspace import Workspace
 
 __all__ = ["make_app"]
 
-TOPICS = (shells, patients, importing, running, cohort, masks, registration)
+TOPICS = (shells, patients, importing, running, cohort, masks, registration, planning)
 """Modules with a list ``ROUTES``."""
 
 

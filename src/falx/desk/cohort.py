@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from falx.desk.answers import answer, asked, workspace_of
 from falx.desk.cohort_table import ConflictError, Edit, changed, read_cohort
+from falx.desk.studies import STUDIES, out_of
 from falx.studies.signature.study import STUDY
 
 __all__ = ["ROUTES"]
@@ -30,9 +31,9 @@ async def edit(request: Request) -> Response:
 
 
 async def results(request: Request) -> Response:
-    """Answer with which pages of the group there are."""
-    out = workspace_of(request).out
-    return answer({name: (out / name).is_file() for name in ("group.html", "overlays.html")})
+    """Answer with the studies that have a page of the group."""
+    workspace = workspace_of(request)
+    return answer({name: (out_of(workspace, name) / "group.html").is_file() for name in STUDIES})
 
 
 ROUTES = [

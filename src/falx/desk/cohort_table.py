@@ -6,7 +6,7 @@ import hashlib
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from falx.core.errors import FalxError, InputError
@@ -47,6 +47,10 @@ class Head:
     what: str
     entries: tuple[str, ...]
     kind: str
+
+
+GROUP = Head("group", "group", "group of the resistance study", ("DRE", "DSE", "HC"), "text")
+"""What that study reads besides age, sex and whatever covariates it is given."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ def read_cohort(bids: Path, study: Study) -> Cohort:
     }
     have = {head.key for head in heads}
     offered = tuple(_of(c.names[0], key, c) for key, c in known.items() if key not in have)
+    if table.find(GROUP.header) is None:
+        offered = (*offered, GROUP)
     return Cohort(digest, heads, dict(sorted(rows.items())), wrong, offered)
 
 
@@ -231,6 +237,8 @@ def _head(header: str, known: Mapping[str, Column]) -> Head:
     for key, column in known.items():
         if header.casefold() in {name.casefold() for name in column.names}:
             return _of(header, key, column)
+    if header.casefold() == GROUP.header:
+        return replace(GROUP, header=header)
     return Head(header, "", "not read by the study", (), "text")
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falx.core.errors import FalxError
@@ -133,6 +133,8 @@ class Guard:
             return _refusal(405, "the desk knows no such method")
         if len(headers.getlist("host")) != 1 or headers["host"] not in self.hosts:
             return _refusal(421, "the request names another server than this desk")
+        if self._brings_token(scope):
+            return None
         own = {f"http://{host}" for host in self.hosts}
         origins = headers.getlist("origin")
         if len(origins) > 1 or (origins and origins[0] not in own):
@@ -147,14 +149,20 @@ class Guard:
             return _refusal(414, "the address is too long")
         return _wrong_length(headers, scope["path"])
 
+    def _brings_token(self, scope: Scope) -> bool:
+        """Whether a token stands in the address; the link to it may be anywhere, as in a mail."""
+        return scope["path"] == "/" and scope["method"] == "GET" and len(_tokens(scope)) == 1
+
     def _exchanged(self, scope: Scope) -> Response | None:
         """Answer of a request without the cookie, or with a token in its address."""
-        tokens = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-        if scope["path"] == "/" and scope["method"] == "GET" and len(tokens) == 1:
-            if self.entry.exchange(tokens[0]):
-                answer = RedirectResponse("/", status_code=303)
-                answer.set_cookie(self.cookie, self.entry.secret, httponly=True, samesite="strict")
-                return answer
+        if self._brings_token(scope):
+            if self.entry.exchange(_tokens(scope)[0]):
+                # No redirection: a browser that comes from elsewhere would not bring the cookie.
+                welcome = HTMLResponse(WELCOME)
+                welcome.set_cookie(
+                    self.cookie, self.entry.secret, httponly=True, samesite="strict"
+                )
+                return welcome
             if not self._admitted(scope):
                 return _refusal(401, "this address has been used; start falx desk again")
             return RedirectResponse("/", status_code=303)
@@ -166,7 +174,17 @@ class Guard:
         return self.entry.admits(found)
 
 
+WELCOME = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Falx desk</title>'
+    '<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/">'
+    '<p><a href="/">Open the desk</a></p></html>'
+)
+
 NO_COOKIE = "open the desk by the address that falx desk printed"
+
+
+def _tokens(scope: Scope) -> list[str]:
+    return parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
 
 
 def _wrong_length(headers: Headers, path: str) -> Response | None:

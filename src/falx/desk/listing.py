@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,14 @@ __all__ = ["ImageState", "Overview", "PatientState", "overview", "subjects_of"]
 
 SHOWN = ("t1w", "pet", "flair", "postop", "ablation")
 """Images of the study that the list names."""
+
+
+OTHERS = {
+    "Laser plan": "sub-{label}/anat/sub-{label}_desc-planned_plan.html",
+    "Scored plan": "sub-{label}/anat/sub-{label}_desc-scored_plan.html",
+    "Ablation proposal": "sub-{label}/anat/sub-{label}_desc-proposedAblation_metrics.html",
+}
+"""Pages that commands by hand leave beside the study's own."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ class PatientState:
         Where and why it stopped; empty if it did not.
     page
         Name of the patient's page in the outputs; empty before it is written.
+    others
+        Title to path of the other pages that there are of the patient.
     files
         Names of images that follow BIDS, for a patient whose images have no role.
     """
@@ -65,6 +75,7 @@ class PatientState:
     stage: str
     reason: str
     page: str
+    others: Mapping[str, str]
     files: tuple[str, ...]
 
 
@@ -134,6 +145,11 @@ def _patient(
         images,
         *status,
         page if (workspace.out / page).is_file() else "",
+        {
+            title: path.format(label=label)
+            for title, path in OTHERS.items()
+            if (workspace.out / path.format(label=label)).is_file()
+        },
         tuple(
             file.path
             for file in dataset.index.files(label)

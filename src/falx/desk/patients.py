@@ -15,6 +15,7 @@ from falx.desk.answers import answer, asked, workspace_of
 from falx.desk.guard import HEADERS
 from falx.desk.listing import overview, subjects_of
 from falx.desk.sessions import SessionNames, labels_of, write_sessions
+from falx.desk.studies import out_of
 from falx.studies.signature.study import STUDY
 
 __all__ = ["ROUTES"]
@@ -58,7 +59,8 @@ async def stamp(request: Request) -> Response:
 
 def _page(request: Request) -> Path:
     workspace = workspace_of(request)
-    path = workspace.inside(request.path_params["path"], workspace.out)
+    out = out_of(workspace, request.query_params.get("study", STUDY.name))
+    path = workspace.inside(request.path_params["path"], out)
     if path.suffix != ".html" or not path.is_file():
         raise HTTPException(404)
     return path

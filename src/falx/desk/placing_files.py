@@ -24,7 +24,7 @@ from falx.engine.digest import digest_file
 from falx.images.nifti import load, load_header
 from falx.studies.signature.study import NUDGES, STUDY
 
-__all__ = ["Decision", "Pair", "decide", "head_canvas", "pairs", "placed_canvas"]
+__all__ = ["Decision", "Pair", "check_subject", "decide", "head_canvas", "pairs", "placed_canvas"]
 
 ROLES = tuple(name.removeprefix("nudge_") for name in NUDGES)
 
@@ -69,10 +69,15 @@ class Pair:
     why: str
 
 
-def pairs(workspace: Workspace, subject: str) -> list[Pair]:
-    """List the images of a patient that are registered to the T1w."""
+def check_subject(subject: str) -> None:
+    """Raise unless a text can be the label of a patient."""
     if SUBJECT.fullmatch(subject) is None:
         raise InputError("there is no such patient", found=ascii(subject[:40]))
+
+
+def pairs(workspace: Workspace, subject: str) -> list[Pair]:
+    """List the images of a patient that are registered to the T1w."""
+    check_subject(subject)
     dataset = open_dataset(workspace)
     dataset.index.choose([subject])
     found = []
@@ -116,10 +121,11 @@ def _seen(checked: Path, digest: str) -> str:
 
 def head_canvas(workspace: Workspace, subject: str) -> Canvas:
     """Read the T1w that everything is registered to."""
+    check_subject(subject)
     path = _head(workspace, subject)
-    if SUBJECT.fullmatch(subject) is None or not path.is_file():
+    if not path.is_file():
         raise InputError(
-            "the T1w is not segmented yet", where=f"sub-{subject[:60]}", do="run the study first"
+            "the T1w is not segmented yet", where=f"sub-{subject}", do="run the study first"
         )
     return canvas_of(load(path))
 
@@ -178,6 +184,7 @@ def _software() -> str:
 
 
 def _image(workspace: Workspace, subject: str, role: str) -> Path:
+    check_subject(subject)
     if role not in ROLES:
         raise InputError("the image is not one that is registered", found=ascii(role[:40]))
     dataset = open_dataset(workspace)

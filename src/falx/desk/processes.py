@@ -65,6 +65,8 @@ class Run:
         Its process, and when that was created: a number is given out again, a birth is not.
     cancelled
         Whether the user ended it.
+    study
+        Whose it is.
     """
 
     id: str
@@ -76,17 +78,20 @@ class Run:
     pid: int = 0
     born: float = 0.0
     cancelled: bool = False
+    study: str = "signature"
 
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Processes of this desk, to be waited for: a dead child that nobody waits for looks alive."""
 
 
-def ordered(level: str, labels: Sequence[str], words: Sequence[str]) -> Run:
+def ordered(
+    level: str, labels: Sequence[str], words: Sequence[str], study: str = "signature"
+) -> Run:
     """Return a command that was not started yet."""
     who = ", ".join(f"sub-{label}" for label in labels) or "all patients"
     title = "the group" if level == "group" else who
-    return Run("", title, level, tuple(labels), tuple(words), "")
+    return Run("", title, level, tuple(labels), tuple(words), "", study=study)
 
 
 def start(private: Path, order: Run) -> Run:

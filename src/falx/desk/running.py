@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from falx.desk.processes import (
 )
 from falx.desk.progress import Progress, progress_of
 from falx.desk.sessions import filters_of, read_sessions
+from falx.desk.studies import ROLES, STUDIES, out_of, study_of
 from falx.desk.workspace import Workspace
 from falx.engine.forecast import seconds_left, usual_seconds
 from falx.studies.signature.study import STUDY
@@ -40,7 +41,7 @@ from falx.studies.signature.study import STUDY
 __all__ = ["PROGRAM", "ROUTES", "Standing", "standing_of"]
 
 PROGRAM: list[str] = [sys.executable, "-P", "-m", "falx", STUDY.name]
-"""The command line that a run is."""
+"""The command line that a run of the signature study is; others end in their own name."""
 
 TICK_S = 0.5
 SHOWN_BYTES = 200_000
@@ -55,11 +56,15 @@ class Wish:
     ----------
     labels
         Patients; empty: all.
+    roles
+        Role of the resistance study to what its groups are called in the table.
     """
 
     level: str
     labels: tuple[str, ...] = ()
     preset: str = ""
+    study: str = STUDY.name
+    roles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Standing:
         ``left_s`` only where every step to come has been done for somebody before.
     command
         What to type for the same.
+    pages
+        Names of the pages that there are of its people, or of the group.
     """
 
     run: Run
@@ -86,6 +93,7 @@ class Standing:
     elapsed_s: float
     left_s: float | None
     command: str
+    pages: tuple[str, ...]
 
 
 async def runs(request: Request) -> Response:
@@ -133,24 +141,26 @@ async def log(request: Request) -> Response:
 async def job_log(request: Request) -> Response:
     """Answer with the end of the log of one step."""
     workspace = workspace_of(request)
-    path = workspace.inside(request.path_params["path"], workspace.out / "logs")
+    out = out_of(workspace, request.query_params.get("study", STUDY.name))
+    path = workspace.inside(request.path_params["path"], out / "logs")
     if path.suffix != ".log" or not path.is_file():
         raise InputError("there is no such log", found=path.name, do="run the step again")
     return PlainTextResponse(_tail(path))
 
 
 async def presets(_request: Request) -> Response:
-    """Answer with the sets of choices that a run can be given."""
-    return answer({"presets": list(STUDY.presets)})
+    """Answer with the sets of choices that a run of each study can be given."""
+    found = {name: list(study_of(name).presets) for name in STUDIES}
+    return answer({"presets": found})
 
 
 def standing_of(workspace: Workspace, run: Run) -> Standing:
     """Read how a run stands."""
     alive = is_alive(run)  # first: what it says and leaves afterwards is then all there
-    code = code_of(workspace.private, run)
+    code, out = code_of(workspace.private, run), out_of(workspace, run.study)
     path = log_of(workspace.private, run.id)
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    progress = progress_of(text.splitlines(), str(workspace.out.absolute()))
+    progress = progress_of(text.splitlines(), str(out.absolute()))
     started = datetime.fromisoformat(run.started)
     written = path.stat().st_mtime if path.is_file() else started.timestamp()
     until = time.time() if alive else written
@@ -159,10 +169,11 @@ def standing_of(workspace: Workspace, run: Run) -> Standing:
         run,
         _state(run, alive=alive, code=code),
         progress,
-        _now(workspace.out) if alive else (),
+        _now(out) if alive else (),
         round(elapsed),
-        _left(workspace, run, progress, elapsed) if alive else None,
+        _left(out, run, progress, elapsed) if alive else None,
         _typed(run.words),
+        _pages(out, run),
     )
 
 
@@ -182,13 +193,24 @@ def _now(out: Path) -> tuple[str, ...]:
     return tuple(f"{path.parent.name} {path.name}" for path in found if path.is_dir())
 
 
-def _left(workspace: Workspace, run: Run, progress: Progress, elapsed: float) -> float | None:
+def _left(out: Path, run: Run, progress: Progress, elapsed: float) -> float | None:
     if run.level != "participant" or not progress.total:
         return None
     done = sum(step.seconds for step in progress.steps)
-    usual = usual_seconds(workspace.out)
-    left = seconds_left(workspace.out, run.labels, usual, at_a_time=done / max(elapsed, 1.0))
+    usual = usual_seconds(out)
+    left = seconds_left(out, run.labels, usual, at_a_time=done / max(elapsed, 1.0))
     return None if left is None else round(left)
+
+
+def _pages(out: Path, run: Run) -> tuple[str, ...]:
+    """Names of the pages of a run's people, or of the group."""
+    if run.level == "group":
+        names = ["group.html", "overlays.html"]
+    elif run.labels:
+        names = [f"sub-{label}.html" for label in run.labels]
+    else:
+        names = sorted(path.name for path in out.glob("sub-*.html"))
+    return tuple(name for name in names if (out / name).is_file())
 
 
 def _order(workspace: Workspace, wish: Wish) -> Run:
@@ -197,24 +219,38 @@ def _order(workspace: Workspace, wish: Wish) -> Run:
     Raises
     ------
     InputError
-        If a patient, the level or the preset does not exist.
+        If a patient, the study, the level, the preset or a role does not exist.
     """
     check_option("level", wish.level, ["participant", "group"])
-    words = [*PROGRAM, str(workspace.bids.absolute()), str(workspace.out.absolute()), wish.level]
+    study, out = study_of(wish.study), out_of(workspace, wish.study)
+    program = PROGRAM if wish.study == STUDY.name else [*PROGRAM[:-1], wish.study]
+    words = [*program, str(workspace.bids.absolute()), str(out.absolute()), wish.level]
     if wish.preset:
-        words += ["--preset", check_option("the preset", wish.preset, list(STUDY.presets))]
-    for text in filters_of(read_sessions(workspace.private), STUDY):
+        words += ["--preset", check_option("the preset", wish.preset, list(study.presets))]
+    for text in filters_of(read_sessions(workspace.private), study):
         words += ["--filter", text]
+    if wish.study != STUDY.name:  # in one word each, so that none can be another option
+        for role, name in wish.roles.items():
+            check_option("the role", role, list(ROLES))
+            words.append(f"--groups-{role}={_entry(name)}")
     chosen = Index(workspace.bids).choose(wish.labels) if wish.labels else ()
     words += ["--participant-label", *chosen] if chosen else []
-    return ordered(wish.level, chosen, words)
+    return ordered(wish.level, chosen, words, wish.study)
+
+
+def _entry(name: str) -> str:
+    """Return what a group is called in the table: one line of it."""
+    if len(name) > 100 or any(ord(letter) < 32 for letter in name):
+        raise InputError("the name of a group is one short line", found=ascii(name[:40]))
+    return name.strip()
 
 
 def _typed(words: tuple[str, ...]) -> str:
     """Return the command as one would type it, with ``falx`` for the interpreter in front."""
     import shlex
 
-    head = len(PROGRAM) - 1 if list(words[: len(PROGRAM)]) == PROGRAM else 0
+    front = PROGRAM[:-1]
+    head = len(front) if list(words[: len(front)]) == front else 0
     return ("falx " if head else "") + shlex.join(words[head:])
 
 

@@ -14,12 +14,12 @@ from falx.desk.app import make_app
 from falx.desk.transfers import purge
 from falx.desk.workspace import Workspace
 
-__all__ = ["serve"]
+__all__ = ["entry_page", "serve"]
 
 HOST = "127.0.0.1"
 
 
-def serve(folder: Path, *, port: int, ready: Callable[[str], None]) -> None:
+def serve(folder: Path, *, port: int, ready: Callable[[str, Path], None]) -> None:
     """Serve the desk of a folder until the process is asked to end.
 
     Parameters
@@ -27,7 +27,8 @@ def serve(folder: Path, *, port: int, ready: Callable[[str], None]) -> None:
     port
         0: any that is free.
     ready
-        Called once, with the address that lets one browser in, when the server listens.
+        Called once when the server listens, with the address that lets one browser in, and
+        with the desk's private folder.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def _only_desk(private: Path) -> Iterator[None]:
         yield
 
 
-def _listen(workspace: Workspace, port: int, ready: Callable[[str], None]) -> None:
+def _listen(workspace: Workspace, port: int, ready: Callable[[str, Path], None]) -> None:
     import uvicorn
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
@@ -77,6 +78,23 @@ def _listen(workspace: Workspace, port: int, ready: Callable[[str], None]) -> No
             app, log_level="warning", access_log=False, lifespan="off", server_header=False,
             timeout_graceful_shutdown=2,
         )  # fmt: skip
-        ready(f"http://{HOST}:{port}/?token={token}")
+        ready(f"http://{HOST}:{port}/?token={token}", workspace.private)
         with suppress(KeyboardInterrupt):  # which the server hands on once it has closed
             uvicorn.Server(config).run(sockets=[listening])
+
+
+def entry_page(private: Path, address: str) -> Path:
+    """Write a page that leads to the address, for its owner only.
+
+    A browser is started with this file and not with the address: the arguments of a process can
+    be read by everybody on the machine.
+    """
+    path = private / "open.html"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(
+        f'<!doctype html><title>Falx desk</title><meta http-equiv="refresh" '
+        f'content="0;url={address}"><a href="{address}">Open the desk</a>',
+        encoding="utf-8",
+    )
+    return path

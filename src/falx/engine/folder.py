@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from falx import __version__
-from falx.bids.derivative import IGNORED, description
+from falx.bids.derivative import IGNORED, description, readme
 from falx.core.disk import existing_parent, free_mb
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
@@ -46,20 +46,14 @@ def check_folder(out: Path, bids: Path | None, study: str) -> None:
     version was raised since are done again.
     """
     real = out.resolve()
-    if bids is not None:
-        dataset = bids.resolve()
-        if real == dataset or dataset in real.parents:
-            raise InputError(
-                "the output folder lies inside the BIDS folder",
-                where=out,
-                do="give a folder outside, so that the dataset stays as it is",
-            )
-        if real in dataset.parents:
-            raise InputError(
-                "the BIDS folder lies inside the output folder",
-                where=out,
-                do="give an empty folder",
-            )
+    dataset = real if bids is None else bids.resolve()
+    outside = "give a folder outside, so that the dataset stays as it is"
+    for inner, outer, what, do in (
+        (real, dataset, "the output folder lies inside the BIDS folder", outside),
+        (dataset, real, "the BIDS folder lies inside the output folder", "give an empty folder"),
+    ):
+        if bids is not None and inner.is_relative_to(outer):
+            raise InputError(what, where=out, do=do)
     if out.exists() and not out.is_dir():
         raise InputError("the output folder is a file", where=out)
     _check_writable(out)
@@ -77,6 +71,7 @@ def prepare_folder(out: Path, study: str) -> None:
     texts = {
         ".falx/folder.json": json.dumps(_Made(study)._asdict(), indent=1) + "\n",
         "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
+        "README.md": readme(study, __version__),
         ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }
     for name, text in texts.items():

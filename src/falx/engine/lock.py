@@ -33,10 +33,14 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Lock:
-    """Who holds a folder: a process with its host and birth, its lease, and its process group."""
+    """Who holds a folder: a process with its host and birth, its lease, and its process group.
+
+    Containers may bear the name of their host, and count processes of their own.
+    """
 
     pid: int = 0
     host: str = ""
+    container: str = ""
     born: float = 0.0
     lease: str = ""
     child: int = 0
@@ -82,7 +86,7 @@ def hold(out: Path) -> Iterator[Path]:
     path = out / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     pid = os.getpid()
-    own = Lock(pid, socket.gethostname(), _born(pid), uuid.uuid4().hex)
+    own = Lock(pid, socket.gethostname(), _container(), _born(pid), uuid.uuid4().hex)
     while not _claim(path, own):
         _free(path, _read(path))
     try:
@@ -128,7 +132,7 @@ def _read(path: Path) -> Lock:
 
 def _free(path: Path, lock: Lock) -> None:
     if lock != Lock():
-        here = lock.host == socket.gethostname()
+        here = lock.host == socket.gethostname() and lock.container in ("", _container())
         if not here or _alive(lock.pid, lock.born):
             raise InputError(
                 "another run is working in the output folder",
@@ -173,6 +177,14 @@ def _group_runs(leader: int) -> bool:
             if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
                 return True
     return False
+
+
+def _container() -> str:
+    """Return the name of the space in which processes of this one are counted; Linux only."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _born(pid: int) -> float:

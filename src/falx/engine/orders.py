@@ -243,7 +243,8 @@ def work_off(orders: Orders, out: Path, lease: str) -> bool:
         begun=lambda: os.close(voice),  # who listens waits until no process can speak
         check=check,
     )
-    sys.stderr.write(f"most memory at a time: {budget.peak_mb:.0f} MB\n")
+    if orders.mem_mb is not None:
+        sys.stderr.write(f"most memory at a time: {budget.peak_mb:.0f} MB\n")
     return done
 
 

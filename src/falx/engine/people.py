@@ -22,14 +22,9 @@ if TYPE_CHECKING:
     from falx.engine.plan import Plan
 
 __all__ = [
-    "EXCLUSIONS",
-    "STATUS",
-    "Standing",
-    "excluded_people",
-    "note_people",
-    "planned_stages",
+    "EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "planned_stages",
     "write_people",
-]
+]  # fmt: skip
 
 EXCLUSIONS = "exclusions.tsv"
 STATUS = "participants_status.tsv"

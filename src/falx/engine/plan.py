@@ -18,7 +18,7 @@ from falx.bids.query import Found
 from falx.core.errors import FalxError, InputError
 from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
-from falx.core.study import Images, Study
+from falx.core.study import Images, RawInput, Study
 from falx.engine.digest import Values, digest_value
 from falx.engine.failures import FAILURES
 from falx.engine.job import Input, InputFile, Job, unit_of
@@ -182,7 +182,8 @@ class _Person(_Unit):
                     f"there is no {wanted.what}",
                     where=f"sub-{subject}",
                     found=_names(dataset.index, subject),
-                    do="add the image, or leave the subject out with --participant-label",
+                    do=_other_session(dataset.index, subject, wanted)
+                    + "add the image, or leave the subject out with --participant-label",
                 )
             self.raw[role] = found
 
@@ -252,6 +253,19 @@ class _Person(_Unit):
         place, do = ("name", "name") if mark == "@" else ("sidecar", "JSON file")
         lacks = f"the {place} of the {self.study.raw[role].what} does not say {key}"
         return value, lacks, f"add {key} to its {do}"
+
+
+def _other_session(index: Index, subject: str, wanted: RawInput) -> str:
+    """Say how to name a session that the study does not know, if the image is there."""
+    if not wanted.sessions or wanted.derivatives:
+        return ""
+    files = index.find(
+        subject, suffix=wanted.suffix, datatype=wanted.datatype, entities=wanted.entities
+    )
+    there = sorted({f.name.entities["ses"] for f in files if "ses" in f.name.entities})
+    if not there:
+        return ""
+    return f"name its session with --session-label {there[0]} (there: {', '.join(there)}), or "
 
 
 def _names(index: Index, subject: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
 from falx.engine.orders import Resources, run_here
 from falx.engine.people import note_people, write_people
 from falx.engine.plan import Exclusion, Plan, plan_group, plan_participants
+from falx.engine.progress import Progress, Step, Watcher
 from falx.engine.provenance import discard, read_record, record_path
 from falx.engine.runner import Finished, run_sequentially
 from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
@@ -37,6 +37,10 @@ OTHERS = {
     "group": ("configuration.toml",),
 }
 """Own files that a level does not write."""
+
+
+def _ignore(_: Step) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Request:
         What the run may use; ``None`` runs everything in this process.
     dry_run
         Only say what would run, and why.
+    watch
+        Called with every step that has ended.
+    explain
+        Also say why each step runs.
     """
 
     study: Study
@@ -68,6 +76,8 @@ class Request:
     preset: str = ""
     resources: Resources | None = None
     dry_run: bool = False
+    watch: Watcher = _ignore
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,7 +235,10 @@ def _run_rounds(
             break
         check_space(out, todo)
         say(f"{len(todo)} of {len(plan.jobs)} steps to do")
-        ended = _run(request, todo, out, lock, say)
+        if request.explain:
+            for job in todo:
+                say(f"  {job.title}: {reasons.get(job.id, 'not done yet')}")
+        ended = _run(request, todo, out, lock, Progress(todo, out, say, request.watch))
         mending = _mending(todo, ended, out) if left else set()
         finished += [result for result in ended if result.job not in mending]
         failures = {r.job: r.failure for r in finished if r.failure is not None}
@@ -235,7 +248,7 @@ def _run_rounds(
             blocked = [job for job in todo if job.id not in over]
             if able := rescued(request.study, blocked, failures):
                 write_failures(out, failures)
-                finished += _run(request, able, out, lock, say)
+                finished += _run(request, able, out, lock, Progress(able, out, say, request.watch))
         if failures and not mending:
             break
     return finished
@@ -252,18 +265,8 @@ def _mending(jobs: list[Job], ended: list[Finished], out: Path) -> set[str]:
 
 
 def _run(
-    request: Request, jobs: list[Job], out: Path, lock: Path, say: Callable[[str], None]
+    request: Request, jobs: list[Job], out: Path, lock: Path, progress: Progress
 ) -> list[Finished]:
-    """Run jobs and say how each ended."""
-    titles, number = {job.id: job.title for job in jobs}, count(1)
-
-    def progress(result: Finished) -> None:
-        head = f"[{next(number):{len(str(len(jobs)))}} of {len(jobs)}] {titles[result.job]}"
-        if result.failure is None:
-            say(f"{head} ({result.seconds:.1f} s)")
-        else:
-            say(f"{head} FAILED: {result.failure} Log: {out / result.log}")
-
     if request.resources is None:
         return run_sequentially(jobs, out, progress=progress, lease=lease_of(out))
     runner = run_with_snakemake if request.resources.elsewhere else run_here

@@ -8,9 +8,9 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from falx.engine.provenance import (
     spoilt,
     write_record,
 )  # fmt: skip
+from falx.engine.sidecars import complete_sidecars
 
 __all__ = ["Finished", "limit_memory", "run_job", "run_sequentially"]
 
@@ -81,22 +82,21 @@ def run_job(job: Job, out: Path, *, lease: str = "") -> Finished:
     except InputError as error:
         return Finished(job.id, 0.0, str(error), job.log)
     failure_path(out, job.id).unlink(missing_ok=True)
-    with _log(out / job.log) as log:
-        log(f"{job.title}, version {job.version}, {now()}")
-        failure = _attempt(job, out, lease, log)
-        if failure is not None and not holds_lease(out, lease):
-            return Finished(job.id, time.monotonic() - start, failure, job.log)
-        if failure is not None:
-            with contextlib.suppress(
-                OSError
-            ):  # a disk that fails: the next run deletes what is left
-                discard(out, job.id, job.outputs.values())
-        sys.stdout.flush()
-        sys.stderr.flush()
-        seconds = time.monotonic() - start
-        log(failure or f"finished after {seconds:.1f} s")
+    (out / job.log).parent.mkdir(parents=True, exist_ok=True)
+    (out / job.log).write_text("", encoding="utf-8")
+    log = partial(_note, out / job.log)
+    log(f"{job.title}, version {job.version}, {now()}")
+    failure = _attempt(job, out, lease, log)
+    seconds = time.monotonic() - start
+    if failure is not None and not holds_lease(out, lease):
+        return Finished(job.id, seconds, failure, job.log)
     if failure is not None:
+        with contextlib.suppress(OSError):  # the next run deletes what a bad disk keeps
+            discard(out, job.id, job.outputs.values())
         note_failure(out, job.id, failure)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log(failure or f"finished after {seconds:.1f} s")
     return Finished(job.id, seconds, failure, job.log)
 
 
@@ -144,6 +144,7 @@ def _execute(job: Job, out: Path, lease: str) -> Record:
             judge_inputs(job, study, out, inputs)
             with _one_blas_thread(job):
                 study.stage(job.stage).call(arguments, threads=job.threads)
+        complete_sidecars(job, work)
         _check_unchanged(job, out, inputs)
         check_lease(out, lease)
         outputs = _publish(job, out, work)
@@ -264,18 +265,10 @@ def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
     return records
 
 
-@contextmanager
-def _log(path: Path) -> Iterator[Callable[[str], None]]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("", encoding="utf-8")
-    with path.open("a", encoding="utf-8") as stream:
-
-        def log(text: str) -> None:
-            with contextlib.suppress(OSError):  # a full disk is named by the job's failure
-                stream.write(text.rstrip("\n") + "\n")
-                stream.flush()
-
-        yield log
+def _note(path: Path, text: str) -> None:
+    """Add a line to a log; a full disk is named by the failure of the job."""
+    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as stream:
+        stream.write(text.rstrip("\n") + "\n")
 
 
 def run_sequentially(

@@ -191,10 +191,8 @@ def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
         rule.mem_mb = min(most, resources.mem_mb or most)
     done = tuple(_done(unit, name) for unit, name in orders)
     shutil.rmtree(out / ".falx" / "done", ignore_errors=True)
-    plan = {"done": done, "rules": plain(rules), "options": f"--lease {lease_of(out)}"}
+    plan = {"done": done, "rules": plain(rules), "lease": lease_of(out), "python": sys.executable}
     write_json(out / ".falx" / "plan.json", plan)
-    config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
-    write_json(out / ".falx" / "snakemake.json", config)
 
 
 def _done(unit: str, name: str) -> str:
@@ -204,8 +202,8 @@ def _done(unit: str, name: str) -> str:
 
 def _command(out: Path, resources: Resources) -> list[str]:
     command = ["snakemake", "--snakefile", str(SNAKEFILE)]
-    command += ["--directory", str(out), "--configfile", str(out / ".falx" / "snakemake.json")]
-    command += ["--jobs", str(resources.jobs), "--keep-going", "--rerun-incomplete"]
+    command += ["--directory", str(out), "--jobs", str(resources.jobs)]
+    command += ["--keep-going", "--rerun-incomplete"]
     # The lock and the records are Falx's own; without metadata nothing is decided twice.
     command += ["--nolock", "--drop-metadata", "--scheduler", "greedy", "--nocolor"]
     if resources.mem_mb is not None:

@@ -73,7 +73,10 @@ function show(read) {
 }
 
 async function results() {
-  place("show").hidden = !(await get("/api/results"))["group.html"];
+  const study = place("study").value;
+  place("roles").hidden = study !== "resistance";
+  place("show").href = `/view?page=group.html&study=${study}`;
+  place("show").hidden = !(await get("/api/results"))[study];
 }
 
 place("add").addEventListener("submit", (event) => {
@@ -92,9 +95,13 @@ place("undo").addEventListener("click", () => void guarded(async () => {
   say(`${last.header} of sub-${last.label} is again ${last.value || "n/a"}.`);
 }));
 place("group").addEventListener("click", () => void guarded(async () => {
-  const started = await post("/api/runs", { level: "group" });
+  const study = place("study").value;
+  const roles = study === "resistance"
+    ? Object.fromEntries(["resistant", "sensitive", "controls"].map((role) => [role, place(`role-${role}`).value])) : {};
+  const started = await post("/api/runs", { level: "group", study, roles });
   location.assign(`/run#${started.run.id}`);
 }));
+place("study").addEventListener("change", () => void guarded(results));
 
 void guarded(async () => {
   show(await get("/api/cohort"));

@@ -43,6 +43,8 @@ function row(patient) {
   const status = WORDS[patient.status] ?? patient.status;
   const open = patient.page === "" ? null
     : make("a", { href: `/view?page=${encodeURIComponent(patient.page)}` }, "Page");
+  const others = Object.entries(patient.others).map(([title, path]) =>
+    make("a", { href: `/view?page=${encodeURIComponent(path)}`, "aria-label": `${title} of ${name}` }, title));
   const drawn = patient.images.some((s) => s.role === "t1w" && s.file !== "");
   const label = encodeURIComponent(patient.label);
   const more = drawn
@@ -56,7 +58,7 @@ function row(patient) {
     make("th", { scope: "row" }, name),
     make("td", {}, make("ul", { class: "images" }, ...patient.images.map(image))),
     make("td", {}, make("span", { class: `tag ${KINDS[patient.status] ?? ""}` }, status), ...said),
-    make("td", {}, make("div", { class: "row" }, open, ...more)),
+    make("td", {}, make("div", { class: "row" }, open, ...others, ...more)),
   );
 }
 

@@ -32,7 +32,7 @@ function failures(standing) {
   const found = standing.progress.steps.filter((step) => step.failure !== "");
   const said = found.map((step) => make("div", { class: "failure" },
     make("strong", {}, step.title), `: ${step.failure.replace(`${step.title}: `, "")} `,
-    step.log === "" ? null : logButton(`Log of ${step.title}`, `/api/logs/${step.log.replace(/^logs\//, "")}`)));
+    step.log === "" ? null : logButton(`Log of ${step.title}`, `/api/logs/${step.log.replace(/^logs\//, "")}?study=${standing.run.study}`)));
   if (standing.progress.sentence !== "") said.unshift(make("div", { class: "failure" }, standing.progress.sentence));
   return said;
 }
@@ -61,8 +61,13 @@ function buttons(standing) {
       onclick: () => void guarded(async () => follow(await post(`/api/runs/${id}/resume`))) }, "Resume"));
   }
   if (["finished", "failed"].includes(standing.state)) {
-    const page = standing.run.level === "group" ? "/view?page=group.html" : "/";
-    found.push(make("a", { class: "button main", href: page }, standing.run.level === "group" ? "Open the group's page" : "See the patients"));
+    if (standing.run.study === "signature" && standing.run.level === "participant") {
+      found.push(make("a", { class: "button main", href: "/" }, "See the patients"));
+    } else {
+      const group = standing.run.level === "group";
+      found.push(...standing.pages.slice(0, 6).map((page) => make("a", { class: "button", href: `/view?page=${page}&study=${standing.run.study}` },
+        group && page === "group.html" ? "Open the group's page" : page.replace(".html", ""))));
+    }
   }
   found.push(logButton("Log of the run", `/api/runs/${id}/log`));
   return make("div", { class: "row" }, ...found);
@@ -88,7 +93,7 @@ function show(standing) {
   if (total > 0 || standing.state !== "running") bar.value = standing.progress.up_to_date ? 1 : steps.length;
   const now = standing.now.length > 0 ? `Now: ${standing.now.join(", ")}.` : "";
   place.replaceChildren(make("section", { class: "card", "data-state": standing.state, "aria-labelledby": "live-title" },
-    make("div", { class: "row spread" }, make("h2", { id: "live-title" }, standing.run.title, " ",
+    make("div", { class: "row spread" }, make("h2", { id: "live-title" }, standing.run.title, standing.run.study === "signature" ? " " : `, ${standing.run.study} `,
       make("span", { class: `tag ${kind}`, role: "status" }, word)), buttons(standing)),
     bar, numbers(standing), now === "" ? null : make("p", { id: "now" }, now),
     standing.progress.up_to_date && steps.length === 0 ? make("p", {}, "Everything was up to date: nothing had to be done.") : null,
@@ -134,7 +139,11 @@ async function past() {
 
 async function choices() {
   const [{ presets }, { patients }] = await Promise.all([get("/api/presets"), get("/api/patients")]);
-  document.getElementById("preset").append(...presets.map((name) => make("option", {}, name)));
+  const study = document.getElementById("study");
+  const fill = () => document.getElementById("preset").replaceChildren(make("option", { value: "" }, "as usual"),
+    ...presets[study.value].map((name) => make("option", {}, name)));
+  study.addEventListener("change", fill);
+  fill();
   document.getElementById("who").append(...patients.map(({ label }) => make("option", { value: label }, `sub-${label}`)));
 }
 
@@ -143,7 +152,7 @@ document.getElementById("start").addEventListener("submit", (event) => {
   void guarded(async () => {
     const who = document.getElementById("who").value;
     const preset = document.getElementById("preset").value;
-    follow(await post("/api/runs", { level: "participant", labels: who === "" ? [] : [who], preset }));
+    follow(await post("/api/runs", { level: "participant", labels: who === "" ? [] : [who], preset, study: document.getElementById("study").value }));
   });
 });
 document.getElementById("log-close").addEventListener("click", () => document.getElementById("log").close());

@@ -2,22 +2,24 @@
 
 import { alarm, get, guarded, say } from "./api.js";
 
-const name = new URLSearchParams(location.search).get("page") ?? "";
+const asked = new URLSearchParams(location.search);
+const name = asked.get("page") ?? "";
+const study = encodeURIComponent(asked.get("study") ?? "signature");
 const path = name.split("/").map(encodeURIComponent).join("/");
 const frame = document.getElementById("page");
 let known = "";
 
 async function look() {
-  const { stamp } = await get(`/api/stamp/${path}`);
+  const { stamp } = await get(`/api/stamp/${path}?study=${study}`);
   if (stamp !== known) {
     if (known !== "") say("The study has written this page again; what you see is the new one.");
     known = stamp;
-    frame.src = `/reports/${path}?written=${stamp}`;
+    frame.src = `/reports/${path}?study=${study}&written=${stamp}`;
   }
 }
 
 document.getElementById("title").textContent = name === "group.html" ? "The group" : name.replace(/\.html$/, "");
-document.getElementById("alone").href = `/reports/${path}`;
+document.getElementById("alone").href = `/reports/${path}?study=${study}`;
 alarm("");
 void guarded(look);
 setInterval(() => void guarded(look), 3000);

@@ -25,8 +25,21 @@ __all__ = ["Warp", "improve_warp", "still", "warped_priors"]
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
-CG_STEPS = 10
-CG_TOLERANCE = 0.05
+CG_STEPS = 4
+"""Always as many: a stop that rounding decides parts the results of two processors."""
+
+DAMPING = 4.0
+"""Curvature that is added everywhere, as a multiple of the mean one (Levenberg 1944, Quarterly of
+Applied Mathematics 2:164). Trilinear priors have kinks, at which undamped steps go to and fro and
+make micrometres of rounding into tenths of a millimetre."""
+
+STEEPEST = 1.0
+"""Largest slope of a sample's energy, nats per mm; a steeper one counts as this steep.
+
+Where the class that the intensity speaks for has next to no prior, the slope of the logarithm is
+hundreds per mm, over less than a voxel. One sample in a hundred was so steep, with squares a
+million times the median's: conjugate gradients did not converge, and what came out after their
+ten steps was decided by rounding (a millionth on the image moved an amygdala by 1.7 %)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +132,17 @@ def improve_warp(
 def _solve(
     elastic: ElasticEnergy, curvature: Floats, right: npt.NDArray[np.complex64], factor: float
 ) -> npt.NDArray[np.complex64]:
-    """Preconditioned conjugate gradients for (H + factor L) d = right, in frequency space."""
-    stiffness = max(float(curvature[:3].mean()), 1e-6)
+    """Preconditioned conjugate gradients for (H + damping + factor L) d = right, in frequencies."""
+    mean = max(float(curvature[:3].mean()), 1e-6)
+    curvature[:3] += np.float32(DAMPING * mean)
+    stiffness = (1.0 + DAMPING) * mean
     solution = np.zeros_like(right)
     residual = right.copy()
     z = elastic.precondition(residual, factor, stiffness)
     direction = z.copy()
-    strength = first = elastic.dot(residual, z)
+    strength = elastic.dot(residual, z)
     for _ in range(CG_STEPS):
-        if strength <= CG_TOLERANCE**2 * first or strength <= 0.0:
+        if strength <= 0.0:
             break
         product = elastic.force(direction, factor)
         product += elastic.to_spectrum(_stretch(curvature, elastic.to_field(direction)))
@@ -227,6 +242,10 @@ def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities):  #
             a, b, c = nodes[s, 0], nodes[s, 1], nodes[s, 2]
             for axis in range(3):
                 d[axis] = pull[0, axis] * g[0] + pull[1, axis] * g[1] + pull[2, axis] * g[2]
+            steep = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+            held = STEEPEST / max(steep, STEEPEST)
+            for axis in range(3):
+                d[axis] *= held
                 slope[axis, a, b, c] = d[axis]
                 curvature[axis, a, b, c] = d[axis] * d[axis]
             curvature[3, a, b, c] = d[0] * d[1]

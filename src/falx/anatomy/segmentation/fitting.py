@@ -44,7 +44,9 @@ Start = Callable[[Floats, Floats, tuple[int, ...]], Mixture]
 COARSE_FACTOR = 2.0
 COARSE_UNTIL = 4.0
 BIAS_STEPS = 3
-CONVERGED = 2e-4
+FIRST_STEPS, FURTHER_STEPS = 8, 3
+"""Iterations of the Gaussians before and after every step of the bias field, in the first round
+and in the others: always as many, since rounding would decide where a fit stops by its gain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +129,6 @@ def fit_model(
         for factor in level:
             state, gain = _round(state, samples, priors, elastic, factor, settings, start)
             gains.append(gain / len(samples.values))
-            if factor == 1.0 and gains[-1] < CONVERGED:
-                break
     return _finished(state, fine, gains)
 
 
@@ -158,12 +158,13 @@ def _round(
     assert state.warp is not None
     at_samples = warped_priors(state.warp, samples, priors)
     mixture, bias = state.mixture, state.bias
-    most = 8
+    values = corrected_values(samples, bias)
+    most = FURTHER_STEPS
     if mixture is None:
-        mixture = start(corrected_values(samples, bias), at_samples, settings.gaussians)
-        most = 20
+        mixture = start(values, at_samples, settings.gaussians)
+        most = FIRST_STEPS
     for _ in range(BIAS_STEPS):
-        mixture = fit_mixture(mixture, corrected_values(samples, bias), at_samples, most=most)
+        mixture = fit_mixture(mixture, values, at_samples, most=most)
         bias = improve_bias(
             bias,
             samples,
@@ -172,8 +173,9 @@ def _round(
             fwhm_mm=settings.bias_fwhm_mm,
             regularisation=settings.bias_regularisation,
         )
-    mixture = fit_mixture(mixture, corrected_values(samples, bias), at_samples, most=most)
-    evidence = class_evidence(mixture, corrected_values(samples, bias))
+        values = corrected_values(samples, bias)
+    mixture = fit_mixture(mixture, values, at_samples, most=most)
+    evidence = class_evidence(mixture, values)
     warp, gain = improve_warp(
         state.warp, samples, evidence, mixture.shares, priors, elastic, factor=factor
     )
@@ -198,7 +200,9 @@ def refit_intensities(
         4×4, native mm to template mm.
     """
     seen = sampled_at(fit, image, mask, priors, affine, settings.sampling_mm)
-    return replace(fit, mixture=fit_mixture(fit.mixture, seen.values, seen.priors, most=20))
+    return replace(
+        fit, mixture=fit_mixture(fit.mixture, seen.values, seen.priors, most=FIRST_STEPS)
+    )
 
 
 @dataclass(frozen=True, eq=False)

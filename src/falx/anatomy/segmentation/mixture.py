@@ -237,7 +237,7 @@ def fit_mixture(
     priors: Floats,
     *,
     most: int,
-    tolerance: float = 1e-4,
+    tolerance: float = -np.inf,
     fixed_shares: bool = False,
 ) -> Mixture:
     """Expectation-maximisation.
@@ -251,7 +251,8 @@ def fit_mixture(
     most
         Most iterations.
     tolerance
-        Stop when the gain of log-likelihood per sample falls below this.
+        Stop when the gain of log-likelihood per sample falls below this. The fits of a head take
+        all their iterations: rounding would decide where they stop.
     fixed_shares
         Trust the priors' proportions of the classes.
     """

@@ -34,7 +34,7 @@ GROUPS: tuple[tuple[int, ...], ...] = (
 N_GROUPS = len(GROUPS)
 GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 FEWEST_VOXELS = 20
-MOST_STEPS, FURTHER_STEPS = 60, 10
+FIRST_STEPS, FURTHER_STEPS = 50, 3
 WIDEST = 1.25
 """Largest variance of a group, relative to the narrower of grey and white matter of the tissues:
 noise is alike everywhere, and a deep nucleus must not swallow the ventricle beside it."""
@@ -67,10 +67,10 @@ def fit_groups(
         Gaussians to go on from, a few steps only; found anew if absent.
     """
     possible = np.maximum(priors, PRIOR_FLOOR)
-    most = MOST_STEPS if start is None else FURTHER_STEPS
+    most = FIRST_STEPS if start is None else FURTHER_STEPS
     first = start or split(_robust_start(values, possible, tissues), GAUSSIANS)
     # Small groups, such as the pallidum, would run off with the proportions if free.
-    return fit_mixture(first, values, possible, most=most, tolerance=1e-5, fixed_shares=True)
+    return fit_mixture(first, values, possible, most=most, fixed_shares=True)
 
 
 def _robust_start(values: Floats, priors: Floats, tissues: Mixture) -> Mixture:

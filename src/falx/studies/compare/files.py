@@ -29,8 +29,8 @@ from falx.maps.cluster_values import ClusterValue
 from falx.maps.files import FFiles, Pair, TFiles, anova_stage, group_map_stage
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
-from falx.report.page import render
 from falx.studies.compare.configuration import CompareConfiguration
+from falx.studies.compare.live import group_live_page
 from falx.studies.compare.page import ComparisonContent, comparison_sections
 from falx.studies.compare.questions import Question, questions_of
 from falx.studies.compare.sections import MapContent
@@ -49,17 +49,19 @@ def map_content(
     summary: Path,
     values: Path | None,
     slope: bool = False,
+    name: str = "",
     folder: str = "group/",
 ) -> MapContent:
     """Read a map of t, or of F where there are no values of people, for its section."""
     rows, shown = read_table(table), partial(MapContent, title, image=load(image))
     if values is None:
         found = read_record(FSummary, summary)
-        return shown(found, rows_as(EffectRow, rows), table=table.stem, folder=folder)
+        return shown(found, rows_as(EffectRow, rows), table=table.stem, name=name, folder=folder)
     return shown(
         read_record(TSummary, summary),
         rows_as(ClusterRow, rows),
         table=table.stem,
+        name=name,
         folder=folder,
         values=rows_as(ClusterValue, read_table(values)),
         slope=slope,
@@ -209,6 +211,7 @@ def _answer(
     options = InferenceOptions(**{name: getattr(choices, name) for name in _INFERENCE})
     content = partial(
         map_content, choices.measure, table=own("clusters.tsv"), summary=own("summary.json"),
+        name=question.name,
         folder="",
     )  # fmt: skip
     if question.of_f:
@@ -236,5 +239,7 @@ def _write_page(out: Path, content: ComparisonContent) -> Path:
     columns, rows = content.results()
     write_table(out / "results.tsv", columns, rows)
     page = out / "index.html"
-    write_text(page, render(f"{content.measure} by group", comparison_sections(content)))
+    maps = {question.name: found for question, found in content.maps.items()}
+    sections = comparison_sections(content)
+    write_text(page, group_live_page(f"{content.measure} by group", sections, maps))
     return page

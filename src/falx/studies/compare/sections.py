@@ -15,7 +15,7 @@ from falx.maps.design import Orthogonality
 from falx.maps.group_summary import FSummary, MapSummary, TSummary, facts
 from falx.maps.motion_correlation import MotionCorrelation
 from falx.maps.sites import WithoutSite
-from falx.report.page import Block, Details, Figure, Notice, Section, Table, Text
+from falx.report.page import Block, Details, Figure, Notice, Place, Section, Table, Text
 from falx.studies.compare.figures import (
     design_figure,
     glass_brain,
@@ -25,7 +25,15 @@ from falx.studies.compare.figures import (
     values_figure,
 )
 
-__all__ = ["MapContent", "left_out_table", "map_section", "notice_blocks"]
+__all__ = [
+    "HIGHER",
+    "LOWER",
+    "MapContent",
+    "layer_of",
+    "left_out_table",
+    "map_section",
+    "notice_blocks",
+]
 
 PEAK = "peak, mm"
 """The three coordinates, in one column to leave room for names."""
@@ -52,6 +60,9 @@ SURELY = (
 SHOWN_CLUSTERS = 3
 LEAST_P = 0.001
 
+HIGHER, LOWER = "higher", "lower"
+"""Ends of the names of the layers of a map of t."""
+
 
 @dataclass(frozen=True, eq=False)
 class MapContent:
@@ -61,6 +72,8 @@ class MapContent:
     ----------
     title
         What the maps show.
+    name
+        Of the comparison, for its layers in the live view.
     folder
         Where the table lies, as the page calls it.
     values
@@ -74,9 +87,21 @@ class MapContent:
     rows: Sequence[ClusterRow] | Sequence[EffectRow]
     image: Image
     table: str
+    name: str = ""
     folder: str = "group/"
     values: Sequence[ClusterValue] = ()
     slope: bool = False
+
+
+def layer_of(name: str, value: float) -> str:
+    """Name of the layer that shows a value of a map.
+
+    Examples
+    --------
+    >>> layer_of("TLE left_HC", -3.1)
+    'TLEleftHC-lower'
+    """
+    return f"{''.join(c for c in name if c.isalnum())}-{LOWER if value < 0 else HIGHER}"
 
 
 def map_section(content: MapContent) -> Section:
@@ -175,9 +200,17 @@ def _clusters(content: MapContent) -> Iterator[Block]:
         own = [shown[key] if row.cluster != before else "" for key in whole]
         lines.append([*own, *(shown[key] for key in part)])
         before = row.cluster
+    places = [
+        Place(
+            (row.x_mm, row.y_mm, row.z_mm),
+            layer_of(content.name, row.t if isinstance(row, ClusterRow) else 1.0),
+        )
+        for row in rows
+    ]
     yield Table(
         [HEADINGS.get(key, key) for key in (*whole, *part)],
         lines,
+        places=places,
         caption="Every atlas region inside every cluster, with its own peak; ± is the "
         f"Monte-Carlo error of a permuted P. {SURELY} All columns: "
         f"{content.folder}{content.table}.tsv, for print .tex (LaTeX) and .html.",

@@ -36,6 +36,7 @@ from falx.studies.plan.records import (
     options_csv,
     plan_of_record,
     plan_of_words,
+    with_acpc,
 )
 from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
@@ -73,6 +74,7 @@ NEEDED: Mapping[str, tuple[str, str, str]] = {
 OFFERED: Mapping[str, tuple[str, str, str]] = {
     "pet": ("pet", "corrected", "PET in T1w space, to be shown"),
     "asymmetry": ("asymmetry_pet", "asymmetry_native", "asymmetry in T1w space, to be shown"),
+    "csf": ("anatomy", "csf", "share of CSF in T1w space, for sulci that the labels lack"),
     "ablation": ("ablation", "ablation_native", "ablation that was made, T1w space, to be scored"),
 }
 """The same for what is used where it exists."""
@@ -88,9 +90,15 @@ NOTICE = (
 )
 
 
+UNCONFIRMED = (
+    "The vessels are a program's proposal that nobody has confirmed: vessels may be missing among "
+    "these limits."
+)
+
+
 @dataclass(frozen=True)
 class PatientFiles:
-    """Inputs of a plan, on the native T1w grid; the last six may be absent.
+    """Inputs of a plan, on the native T1w grid; the last eight may be absent.
 
     Parameters
     ----------
@@ -104,6 +112,8 @@ class PatientFiles:
         To be shown.
     ablation
         An ablation that was really made, to be scored as well.
+    csf
+        Share of fluid: where labels lack a sulcus it is one.
     vessels, sinuses
         Masks of what a track must keep away from.
     user_plan
@@ -120,6 +130,7 @@ class PatientFiles:
     pet: Path | None = None
     asymmetry: Path | None = None
     ablation: Path | None = None
+    csf: Path | None = None
     vessels: Path | None = None
     sinuses: Path | None = None
     user_plan: Path | None = None
@@ -376,6 +387,7 @@ def plan_stage(
         plan = read_plan(files.user_plan)
         found = _scored(plan, scene, choices, to_template, threads)
     found = _heated(found, scene, choices, given=files.user_plan is not None)
+    found = replace(found, options=with_acpc(found.options, scene, to_template))
     if found.suggested is not None:
         plan = plan_of_record(found.options[found.suggested].plan)
     placement = SeededPlacement(**asdict(choices.placement), seed=choices.search.seed)
@@ -386,7 +398,7 @@ def plan_stage(
         sinuses_checked=scene.sinus is not None,
         notices=(
             NOTICE,
-            *(() if scene.vessels_checked else ("Vessels were not checked.",)),
+            *_vessel_notices(files.vessels),
             *(() if other is None else (_of_another(other),)),
             *(() if found.heat_words is None else (found.heat_words,)),
         ),
@@ -402,7 +414,7 @@ def plan_stage(
         expected=None if other is not None else _expected(found),
         made=made,
     )
-    planned = Planned(document, plan, scene, labels)
+    planned = Planned(document, plan, scene, labels, to_template)
     _write(planned, outputs)
     return planned
 
@@ -417,8 +429,18 @@ def _scene(
         load_map(files.to_template).at,
         vessels=None if files.vessels is None else load_mask(files.vessels),
         sinuses=None if files.sinuses is None else load_mask(files.sinuses),
+        csf=None if files.csf is None else load(files.csf),
         beside_mm=choices.limits.beside_mm,
     )
+
+
+def _vessel_notices(vessels: Path | None) -> tuple[str, ...]:
+    """Say on every page what is not known of the vessels."""
+    if vessels is None:
+        return ("Vessels were not checked.",)
+    if "desc-proposed" in vessels.name:
+        return (UNCONFIRMED,)
+    return ()
 
 
 def _heated(found: _Found, scene: Scene, choices: PlanChoices, *, given: bool) -> _Found:

@@ -8,20 +8,21 @@ Scores are those of :class:`falx.surgery.assess.Assessment`, after Mo et al. 202
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
-from falx.core.grid import Side
+from falx.core.grid import Side, apply_affine
 from falx.core.possible import Amount, Angle, HemisphereMm3, Share
 from falx.core.tables import table_text
 from falx.images.nifti import Image
 from falx.surgery.assess import Assessment, Tissue
 from falx.surgery.burns.heat import Cooling
+from falx.surgery.frames import ToTemplate, acpc_of
 from falx.surgery.heat_check import HeatCheck
 from falx.surgery.infeasible import compromises
 from falx.surgery.outcome.ablation import AblativeRate
@@ -44,15 +45,15 @@ __all__ = [
     "ToTemplate",
     "compromises_of",
     "funnel_record",
+    "head_points",
     "made_record",
     "option_record",
     "options_csv",
     "plan_of_record",
     "plan_of_words",
     "plan_record",
+    "with_acpc",
 ]
-
-ToTemplate = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]]
 
 FORMAT = 2
 """Raised when a reader of an older plan file would misunderstand a newer one."""
@@ -72,6 +73,8 @@ class PlanRecord:
     burns: tuple[Burn, ...]
     entry_mni_mm: tuple[float, ...] | None = None
     target_mni_mm: tuple[float, ...] | None = None
+    entry_acpc_mm: tuple[float, ...] | None = None
+    target_acpc_mm: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -209,12 +212,15 @@ class Planned:
         The suggested or given plan; None if none is suggested.
     scene, labels
         What it was planned on.
+    to_template
+        Maps native points of shape (N, 3), mm, to template mm.
     """
 
     document: PlanDocument
     plan: LaserPlan | None
     scene: Scene
     labels: Image
+    to_template: ToTemplate
 
 
 def plan_record(plan: LaserPlan, to_template: ToTemplate | None = None) -> PlanRecord:
@@ -239,6 +245,33 @@ def plan_record(plan: LaserPlan, to_template: ToTemplate | None = None) -> PlanR
         entry_mni_mm=there[0],
         target_mni_mm=there[1],
     )
+
+
+def with_acpc(
+    options: Sequence[OptionRecord], scene: Scene, to_template: ToTemplate
+) -> tuple[OptionRecord, ...]:
+    """Return plans with their ends in AC–PC mm, too, where the template holds the commissures."""
+    matrix = acpc_of(to_template, head_points(scene))
+    if matrix is None:
+        return tuple(options)
+
+    def placed(option: OptionRecord) -> OptionRecord:
+        ends = apply_affine(
+            matrix, np.array([option.plan.entry_ras_mm, option.plan.target_ras_mm])
+        )
+        plan = replace(
+            option.plan, entry_acpc_mm=_rounded(ends[0]), target_acpc_mm=_rounded(ends[1])
+        )
+        return replace(option, plan=plan)
+
+    return tuple(placed(option) for option in options)
+
+
+def head_points(scene: Scene) -> npt.NDArray[np.float64]:
+    """Points of obstacles, targets and entries all over the head of a scene, (M, 3), mm."""
+    voxels = np.argwhere(scene.obstacles | scene.targets | scene.protected)
+    some = voxels[:: max(1, len(voxels) // 2000)]
+    return np.concatenate([apply_affine(scene.grid.affine, some), scene.entries_mm[::20]])
 
 
 def plan_of_record(record: PlanRecord) -> LaserPlan:

@@ -34,6 +34,7 @@ from falx.report.page import render
 from falx.report.provenance import StageRecord
 from falx.studies.compare.figures import contrast_figure
 from falx.studies.compare.files import map_content
+from falx.studies.compare.live import group_live_page
 from falx.studies.compare.sections import MapContent
 from falx.studies.resistance.configuration import Kinds, Roles
 from falx.studies.resistance.demographics import (
@@ -260,7 +261,10 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
         genes_asked=bool(files.expression or ahba),
     )
     write_table(files.results, RESULT_COLUMNS, result_rows(listed))
-    write_text(files.page, render("Grey matter and ReHo by group", group_sections(content)))
+    title, sections = "Grey matter and ReHo by group", group_sections(content)
+    named = {step.name: found for step, found in maps.items()}
+    page = group_live_page(title, sections, named) if maps else render(title, sections)
+    write_text(files.page, page)
 
 
 def _present(path: Path | None) -> Path:
@@ -279,6 +283,7 @@ def _map_content(step: Step, files: StepFiles) -> MapContent:
         summary=_present(files.summary),
         values=files.values,
         slope=step.what == "regression",
+        name=step.name,
     )
 
 

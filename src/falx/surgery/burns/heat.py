@@ -47,6 +47,9 @@ FREQUENCY_PER_S, ENERGY_J_PER_MOL = 3.1e98, 6.28e5
 STABLE = 0.9
 """Share of the longest time step that an explicit scheme bears, h² ρc / 6 k."""
 
+LONGEST_S, CLOSE_S, CLOSE_MM3, MOST_TRIALS = 600.0, 2.0, 0.01, 20
+"""Longest dose that is looked for; how near in time, and in volume as a share, is near enough."""
+
 Media = npt.NDArray[np.uint8]
 """Shape (X, Y, Z): :data:`TISSUE`, :data:`FLUID` or :data:`OPEN` in every voxel."""
 
@@ -73,14 +76,14 @@ class Cooling:
     """
 
     exchange_w_m2k: float = option(
-        600.0, help="heat exchange at the wall of large vessels and wide fluid", unit="W/(m² K)",
+        600.0, help="heat exchange at the wall of large vessels and wide CSF", unit="W/(m² K)",
         low=0, high=20_000,
     )  # fmt: skip
     stirred: float = option(
-        2.0, help="conductivity of thin fluid over that of water at rest", low=1, high=10
+        2.0, help="conductivity of thin CSF over that of water at rest", low=1, high=10
     )
     open_mm: float = option(
-        4.0, help="width from which fluid carries heat away", unit="mm", low=1, high=50
+        4.0, help="width from which CSF carries heat away", unit="mm", low=1, high=50
     )
 
     def __post_init__(self) -> None:
@@ -131,7 +134,7 @@ class Heating:
     """
 
     power_w: float = option(11.0, help="power of the laser", unit="W", low=0, high=15)
-    seconds: float = option(150.0, help="time of a burn", unit="s", low=1, high=600)
+    seconds: float = option(150.0, help="time of one ablation", unit="s", low=1, high=600)
     diffuser_mm: float = option(10.0, help="length of the shining tip", unit="mm", low=1, high=20)
     efficiency: float = option(0.75, help="share of the power that heats tissue", low=0, high=1)
 
@@ -297,7 +300,7 @@ def cube_around(point_mm: npt.ArrayLike, half_mm: float, voxel_mm: float) -> Gri
 def dose_for(radius_mm: float, diffuser_mm: float, voxel_mm: float = 1.0) -> Heating | None:
     """Heating whose burn in unbounded tissue has the volume of a capsule; None if none has.
 
-    The power stays, the time is found by halving between 5 and 600 s.
+    The power stays, the time is sought between 5 and 600 s.
 
     Parameters
     ----------
@@ -314,10 +317,23 @@ def dose_for(radius_mm: float, diffuser_mm: float, voxel_mm: float = 1.0) -> Hea
         dead = burned(grid, nothing, tip, (0.0, 1.0, 0.0), dose)
         return float(np.count_nonzero(dead)) * voxel_mm**3
 
-    low, high = 5.0, 600.0
-    if volume(high) < wanted:
+    low, high = 5.0, LONGEST_S
+    small, large = volume(low), volume(high)
+    if large < wanted:
         return None
-    while high - low > 2.0:
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if volume(middle) < wanted else (low, middle)
+    # Volume rises about as a straight line with time: regula falsi, halved where it lags.
+    for n in range(MOST_TRIALS):
+        if high - low <= CLOSE_S:
+            break
+        share = (wanted - small) / (large - small)
+        share = 0.5 if n % 3 == 2 else min(max(share, 0.02), 0.98)
+        middle = low + share * (high - low)
+        found = volume(middle)
+        if found < wanted:
+            low, small = middle, found
+        else:
+            high, large = middle, found
+        if abs(found - wanted) <= CLOSE_MM3 * wanted:
+            high = middle
+            break
     return replace(Heating(), seconds=round(high, 1), diffuser_mm=diffuser_mm)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from scipy import ndimage
 
 from falx.core.errors import GridError, InputError
@@ -106,6 +108,16 @@ class Scene:
     def targets_mm(self) -> npt.NDArray[np.float64]:
         """Voxel centres of the targets, shape (N, 3)."""
         return apply_affine(self.grid.affine, np.argwhere(self.targets))
+
+    @cached_property
+    def signature_mm(self) -> npt.NDArray[np.float64]:
+        """Voxel centres of the signature in the hippocampus, shape (N, 3)."""
+        return apply_affine(self.grid.affine, np.argwhere(self.signature & self.hippocampus))
+
+    @cached_property
+    def nearest_entry(self) -> Any:
+        """Tree of the allowed entries, for the one nearest to a place."""
+        return scipy.spatial.cKDTree(self.entries_mm)
 
     @cached_property
     def whole_mm3(self) -> tuple[float, float, float]:
