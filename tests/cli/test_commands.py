@@ -218,7 +218,7 @@ def _signals_as_they_were():
     ("error", "code", "said"),
     [
         (FalxError("it is wrong."), 2, "falx: it is wrong.\n"),
-        (KeyboardInterrupt(), 130, "falx: interrupted; the same command goes on"),
+        (KeyboardInterrupt(), 130, "falx: interrupted; the same command continues"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "falx: "),
     ],
 )
