@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--study",
         choices=("signature", "genes", "resistance"),
         default="signature",
-        help="two phantom patients, a gene programme in a made-up atlas, or two phantom groups",
+        help="two simulated patients, a gene programme in an atlas, or two groups, all simulated",
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the phantoms")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulation")
     parser.add_argument(
         "--patients",
         type=int,

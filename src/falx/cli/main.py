@@ -34,7 +34,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("demo", "phantom patients from raw images to a report", "falx.cli.demo"),
+    Command("demo", "simulated patients from raw images to a report", "falx.cli.demo"),
     Command("desk", "patients, images, runs and plans in a browser", "falx.cli.desk"),
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
@@ -51,7 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("vessels", "proposal of the vessels around the target", "falx.cli.vessels"),
     Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
     Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
-    Command("outcome", "prognosis, pooled results, power and phantom cohorts", "falx.cli.outcome"),
+    Command("outcome", "prognosis, pooled results, power, simulated cohorts", "falx.cli.outcome"),
     Command("reproduce", "published numbers, recomputed", "falx.cli.reproduce"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
     Command("completion", "a script for the shell to complete options", "falx.cli.completion"),

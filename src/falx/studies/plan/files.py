@@ -74,7 +74,7 @@ NEEDED: Mapping[str, tuple[str, str, str]] = {
 OFFERED: Mapping[str, tuple[str, str, str]] = {
     "pet": ("pet", "corrected", "PET in T1w space, to be shown"),
     "asymmetry": ("asymmetry_pet", "asymmetry_native", "asymmetry in T1w space, to be shown"),
-    "csf": ("anatomy", "csf", "share of fluid in T1w space, for sulci that the labels lack"),
+    "csf": ("anatomy", "csf", "share of CSF in T1w space, for sulci that the labels lack"),
     "ablation": ("ablation", "ablation_native", "ablation that was made, T1w space, to be scored"),
 }
 """The same for what is used where it exists."""

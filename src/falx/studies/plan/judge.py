@@ -74,5 +74,5 @@ def chosen_by_heat(
     rate = "no dose for these radii" if first is None else f"a rate of {first.rate:.1%}"
     return found, suggested, (
         f"By the heat model this plan leaves {rate}, less than the {goal.threshold:.1%} that is "
-        f"wanted, and so do the others that pass: fluid beside the target takes heat along."
+        f"wanted, and so do the others that pass: CSF beside the target takes heat along."
     )  # fmt: skip

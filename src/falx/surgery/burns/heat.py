@@ -76,14 +76,14 @@ class Cooling:
     """
 
     exchange_w_m2k: float = option(
-        600.0, help="heat exchange at the wall of large vessels and wide fluid", unit="W/(m² K)",
+        600.0, help="heat exchange at the wall of large vessels and wide CSF", unit="W/(m² K)",
         low=0, high=20_000,
     )  # fmt: skip
     stirred: float = option(
-        2.0, help="conductivity of thin fluid over that of water at rest", low=1, high=10
+        2.0, help="conductivity of thin CSF over that of water at rest", low=1, high=10
     )
     open_mm: float = option(
-        4.0, help="width from which fluid carries heat away", unit="mm", low=1, high=50
+        4.0, help="width from which CSF carries heat away", unit="mm", low=1, high=50
     )
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ class Heating:
     """
 
     power_w: float = option(11.0, help="power of the laser", unit="W", low=0, high=15)
-    seconds: float = option(150.0, help="time of a burn", unit="s", low=1, high=600)
+    seconds: float = option(150.0, help="time of one ablation", unit="s", low=1, high=600)
     diffuser_mm: float = option(10.0, help="length of the shining tip", unit="mm", low=1, high=20)
     efficiency: float = option(0.75, help="share of the power that heats tissue", low=0, high=1)
 
