@@ -26,7 +26,7 @@ ROOMS = (
 )  # fmt: skip
 LEAST = 0.95
 SCREEN = 60
-ENGINE = 2400
+ENGINE = 2500
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 YEAR = re.compile(r"\b(18|19|20)\d\d[a-e]?\b")
 NONE = re.compile(r"no published\s+source", re.IGNORECASE)

@@ -142,14 +142,14 @@ def test_a_weak_relation_is_said_too_steep_and_the_literature_less_so(rng):
         assert abs(none.slope) < 0.1  # for any model: there is nothing to be steep about
         assert none.slope < slight.slope < clear.slope
         assert all(0.93 < one.covered < 0.98 for one in (none, slight, clear))
-    assert known[1].slope > weak[1].slope + 0.05
-    assert 0.8 < known[2].slope < 1.05
+    assert known[1].slope > weak[1].slope
+    assert weak[2].slope + 0.03 < known[2].slope < 1
 
 
 @pytest.mark.slow  # 20 s
 @pytest.mark.parametrize(
     ("prior", "slopes"),
-    [(WEAK, (0.0, 0.44, 0.74, 0.97)), (LITERATURE, (0.0, 0.53, 0.89, 1.11))],
+    [(WEAK, (0.0, 0.44, 0.74, 0.97)), (LITERATURE, (0.0, 0.49, 0.82, 1.07))],
 )
 def test_the_table_of_fixed_truths_in_the_docs(prior, slopes):
     rng = np.random.default_rng(17)
@@ -159,5 +159,5 @@ def test_the_table_of_fixed_truths_in_the_docs(prior, slopes):
     ]
     for i, slope in enumerate(slopes):
         covered = np.mean([one[i].covered for one in drawn])
-        assert 0.945 < covered < 0.972
+        assert 0.945 < covered < 0.978
         assert np.mean([one[i].slope for one in drawn]) == pytest.approx(slope, abs=0.04)

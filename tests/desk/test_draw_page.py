@@ -20,13 +20,6 @@ pytestmark = needed("draw")
 TARGET = MaskTarget("07", POSTOP, "ablation")
 
 
-@pytest.fixture(scope="module")
-def opened(started):
-    browser = started([])
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def desk(tmp_path):
     make_patient(tmp_path / "desk")
@@ -78,9 +71,9 @@ def sidecar(path):
     return read_json(path.with_suffix("").with_suffix(".json"))
 
 
-def test_from_the_proposal_to_a_mask_that_the_study_reads(desk, opened):
+def test_from_the_proposal_to_a_mask_that_the_study_reads(desk, started):
     """Three clicks: begin from the proposal, correct it with a stroke, save."""
-    page = draw_page(let_in(opened, desk), desk)
+    page = draw_page(let_in(started, desk), desk)
     page.click("#propose")
     page.wait_for_selector("#desk[data-begun='proposal'][data-ready='yes']")
     proposed, origin = proposal_on(desk.workspace, TARGET)
@@ -97,8 +90,8 @@ def test_from_the_proposal_to_a_mask_that_the_study_reads(desk, opened):
     assert {url.split("/")[2] for url in page.asked} == {desk.host}
 
 
-def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, opened):
-    page = draw_page(let_in(opened, desk), desk)
+def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, started):
+    page = draw_page(let_in(started, desk), desk)
     stroke(page, [(0.40, 0.5), (0.40, 0.42)])
     text = page.inner_text("#place")
     saved(page)
@@ -111,8 +104,8 @@ def test_a_stroke_on_the_left_of_the_screen_lies_left_in_the_world(desk, opened)
     assert text.startswith(f"{abs(x):.1f} L, {abs(y):.1f} {'P' if y < 0 else 'A'}, {abs(z):.1f}")
 
 
-def test_brush_eraser_threshold_outline_undo_and_redo(desk, opened):
-    page = draw_page(let_in(opened, desk), desk)
+def test_brush_eraser_threshold_outline_undo_and_redo(desk, started):
+    page = draw_page(let_in(started, desk), desk)
     large = page.locator("#large")
     page.locator("#radius").fill("1")
     stroke(page, [(0.42, 0.4), (0.58, 0.4), (0.58, 0.6), (0.42, 0.6), (0.42, 0.4)])
@@ -142,8 +135,8 @@ def test_brush_eraser_threshold_outline_undo_and_redo(desk, opened):
     assert voxels(page) > 0
 
 
-def test_every_other_slice_by_keyboard_alone_and_the_rest_is_filled(desk, opened):
-    page = draw_page(let_in(opened, desk), desk)
+def test_every_other_slice_by_keyboard_alone_and_the_rest_is_filled(desk, started):
+    page = draw_page(let_in(started, desk), desk)
     page.focus("#large")
     for _ in range(3):
         page.keyboard.press(" ")
@@ -160,16 +153,16 @@ def test_every_other_slice_by_keyboard_alone_and_the_rest_is_filled(desk, opened
     assert len(np.flatnonzero(bits.any(axis=(0, 1)))) == 7
 
 
-def test_a_killed_browser_and_a_killed_server_lose_no_stroke(tmp_path, opened):
+def test_a_killed_browser_and_a_killed_server_lose_no_stroke(tmp_path, started):
     make_patient(tmp_path / "desk")
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(opened, desk), desk)
+        page = draw_page(let_in(started, desk), desk)
         stroke(page, [(0.45, 0.45), (0.55, 0.5)])
         kept(page)
         before = voxels(page)
         page.context.close()
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(opened, desk), desk)
+        page = draw_page(let_in(started, desk), desk)
         assert page.get_attribute("#desk", "data-begun") == "draft"
         assert voxels(page) == before > 0
         assert "was not saved" in page.inner_text("#begun")
@@ -178,18 +171,18 @@ def test_a_killed_browser_and_a_killed_server_lose_no_stroke(tmp_path, opened):
         assert not list(desk.workspace.private.rglob("*.draft"))
 
 
-def test_a_server_that_is_gone_is_said_and_the_drawing_stays(tmp_path, opened):
+def test_a_server_that_is_gone_is_said_and_the_drawing_stays(tmp_path, started):
     make_patient(tmp_path / "desk")
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(opened, desk), desk)
+        page = draw_page(let_in(started, desk), desk)
     stroke(page, [(0.45, 0.45), (0.55, 0.5)])
     page.wait_for_selector("#kept[data-draft='failed']", state="attached")
     assert "does not answer" in page.inner_text("#kept")
     assert voxels(page) > 0
 
 
-def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, opened):
-    context = let_in(opened, desk)
+def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, started):
+    context = let_in(started, desk)
     one, other = (draw_page(context, desk) for _ in range(2))
     stroke(one, [(0.45, 0.45), (0.5, 0.45)])
     stroke(other, [(0.55, 0.55), (0.6, 0.6)])
@@ -214,9 +207,9 @@ def test_two_windows_on_one_mask_the_second_is_told_and_may_choose(desk, opened)
 
 
 def test_a_second_rater_and_a_repeat_see_their_dice_at_once_and_not_the_first_drawing(
-    desk, opened
+    desk, started
 ):
-    page = draw_page(let_in(opened, desk), desk)
+    page = draw_page(let_in(started, desk), desk)
     stroke(page, [(0.45, 0.45), (0.55, 0.45)])
     saved(page)
     first, _ = read_mask(desk.workspace, TARGET)
@@ -232,8 +225,8 @@ def test_a_second_rater_and_a_repeat_see_their_dice_at_once_and_not_the_first_dr
         assert data(page, "#status", "dice") == pytest.approx(wanted)
 
 
-def test_any_mask_on_any_image_and_a_name_of_ones_own(desk, opened):
-    page = draw_page(let_in(opened, desk), desk, image=FLAIR, label="lesion")
+def test_any_mask_on_any_image_and_a_name_of_ones_own(desk, started):
+    page = draw_page(let_in(started, desk), desk, image=FLAIR, label="lesion")
     stroke(page, [(0.45, 0.45), (0.55, 0.45)])
     assert "space-FLAIR_label-lesion_mask" in saved(page)
     page.select_option("#label", "")
@@ -248,8 +241,8 @@ def test_any_mask_on_any_image_and_a_name_of_ones_own(desk, opened):
     assert "drawn on the T1w before or after the operation" in page.inner_text("#alert")
 
 
-def test_all_of_the_page_is_seen_on_a_small_screen(desk, opened):
-    page = draw_page(let_in(opened, desk), desk)
+def test_all_of_the_page_is_seen_on_a_small_screen(desk, started):
+    page = draw_page(let_in(started, desk), desk)
     for part in ("#large", "#first", "#second", "#save", "#undo", "#place", ".tools"):
         box = page.locator(part).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 1366, part
@@ -257,7 +250,7 @@ def test_all_of_the_page_is_seen_on_a_small_screen(desk, opened):
 
 
 @pytest.mark.slow  # builds and draws on a head of 256 voxels a side
-def test_a_brush_on_256_voxels_a_side_is_drawn_within_50_ms(tmp_path, opened):
+def test_a_brush_on_256_voxels_a_side_is_drawn_within_50_ms(tmp_path, started):
     make_patient(tmp_path / "desk")
     affine = odd_affine(tilt_deg=(0, 0, 0), voxel_mm=(1, 1, 1))
     small = head(affine, moved=MOVED)
@@ -268,7 +261,7 @@ def test_a_brush_on_256_voxels_a_side_is_drawn_within_50_ms(tmp_path, opened):
         affine,
     )
     with serving(tmp_path / "desk") as desk:
-        page = draw_page(let_in(opened, desk), desk)
+        page = draw_page(let_in(started, desk), desk)
         for radius in ("3", "10"):
             page.locator("#radius").fill(radius)
             for y in (0.35, 0.45, 0.55):

@@ -18,13 +18,6 @@ from falx.studies.signature.study import STUDY
 pytestmark = needed("look")
 
 
-@pytest.fixture(scope="module")
-def opened(started):
-    browser = started([])
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def desk(tmp_path):
     make_patient(tmp_path / "desk")
@@ -52,8 +45,8 @@ def matrix(page):
     return np.array(data(page, "#place", "matrix"))
 
 
-def test_a_registration_that_is_right_is_told_with_one_click(desk, opened):
-    page = look(let_in(opened, desk), desk)
+def test_a_registration_that_is_right_is_told_with_one_click(desk, started):
+    page = look(let_in(started, desk), desk)
     assert page.inner_text("#verdict") == "not looked at"
     page.click("#right")
     page.locator("#verdict").filter(has_text="right").wait_for()
@@ -63,12 +56,12 @@ def test_a_registration_that_is_right_is_told_with_one_click(desk, opened):
     assert {url.split("/")[2] for url in page.asked} == {desk.host}
 
 
-def test_a_wrong_registration_is_nudged_and_the_stage_takes_it(desk, opened):
+def test_a_wrong_registration_is_nudged_and_the_stage_takes_it(desk, started):
     """By keys, by a field and by the mouse; four clicks in all."""
     wrong = np.eye(4)
     wrong[:3, 3] = (MOVED[0] - 6, MOVED[1], MOVED[2])
     register(desk.workspace, "postop", wrong)
-    page = look(let_in(opened, desk), desk)
+    page = look(let_in(started, desk), desk)
     page.click("#wrong")
     for _ in range(12):
         page.locator("#axial").press("ArrowLeft")
@@ -96,8 +89,8 @@ def test_a_wrong_registration_is_nudged_and_the_stage_takes_it(desk, opened):
     assert "is that of a placement by hand" in page.inner_text("#said")
 
 
-def test_a_drag_moves_the_image_and_back_undoes_it(desk, opened):
-    page = look(let_in(opened, desk), desk)
+def test_a_drag_moves_the_image_and_back_undoes_it(desk, started):
+    page = look(let_in(started, desk), desk)
     before = matrix(page)
     page.click("#wrong")
     box = page.locator("#axial").bounding_box()
@@ -113,8 +106,8 @@ def test_a_drag_moves_the_image_and_back_undoes_it(desk, opened):
     np.testing.assert_allclose(matrix(page), before, atol=1e-12)
 
 
-def test_swipe_shows_the_head_on_the_left_and_the_image_on_the_right(desk, opened):
-    page = look(let_in(opened, desk), desk)
+def test_swipe_shows_the_head_on_the_left_and_the_image_on_the_right(desk, started):
+    page = look(let_in(started, desk), desk)
     page.locator("#bright-image").fill("4095")
 
     def both(share):
@@ -136,8 +129,8 @@ def test_swipe_shows_the_head_on_the_left_and_the_image_on_the_right(desk, opene
     np.testing.assert_allclose(picture(page), (head + image) / 2, atol=60)
 
 
-def test_an_image_without_a_registration_is_told_and_the_page_goes_on(desk, opened):
-    page = look(let_in(opened, desk), desk)
+def test_an_image_without_a_registration_is_told_and_the_page_goes_on(desk, started):
+    page = look(let_in(started, desk), desk)
     page.select_option("#pair", "flair")
     page.locator("#alert").filter(has_text="run the study first").wait_for()
     page.select_option("#pair", "postop")

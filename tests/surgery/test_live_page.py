@@ -211,6 +211,11 @@ def test_the_printed_page_begins_with_a_sheet_that_holds_the_plan(patient, opene
         assert part in first
     assert "Where it lies" not in first
     assert "Live view" not in first
+    words = [reader, "-layout", str(printed), "-"]
+    whole = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    sheets = whole.removesuffix("\f").split("\f")
+    assert len(sheets) >= 2
+    assert all(len(sheet.split()) > 20 for sheet in sheets), "an empty sheet"
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -95,10 +95,10 @@ WEAK = Prior(
     "by judgement: a share free of 5 to 95 %, an odds ratio per standard deviation of 0.14 to 7",
 )  # fmt: skip
 LITERATURE = Prior(
-    "literature", float(logit(0.58)), 0.5, 0.0, 0.5,
+    "literature", float(logit(0.58)), 1.0, 0.0, 0.5,
     "58 % of 551 patients in 13 studies free of seizures after laser ablation, without a relation "
     "to the ablated part of the hippocampus, P = .67 (Kerezoudis 2020); the spreads by "
-    "judgement: centres from 34 to 79 %, an odds ratio of 0.38 to 2.7; each of the two with even "
+    "judgement: centres from 16 to 91 %, an odds ratio of 0.38 to 2.7; each of the two with even "
     "odds that it does not hold here and the weak prior does",
     doubt=0.5,
 )  # fmt: skip

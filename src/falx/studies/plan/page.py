@@ -283,20 +283,23 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
 
 
 def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str | None]]:
-    """Return the best compromises where no plan passes, one row each, for the sheet."""
+    """Return the best compromises where no plan passes, with their places, for the sheet."""
     rows: list[tuple[str, str | None, str | None]] = []
     for name, words in COMPROMISES.items():
         place = document.compromises.get(name)
-        shaken = None if place is None else document.options[place].robustness
-        if shaken is not None:
-            rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
-            rows.append(("    rate reached", _percent(shaken.reaches), None))
-            rows.append(("    nothing touched", _percent(shaken.harmless), None))
-            heat = document.options[place].heat if place is not None else None
-            if heat is not None:
-                rows.append(
-                    ("    rate by the heat model (no thermometry)", _percent(heat.rate), None)
-                )
+        option = None if place is None else document.options[place]
+        if option is None or option.robustness is None:
+            continue
+        shaken, plan, heat = option.robustness, option.plan, option.heat
+        rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
+        rows.append(("    rate reached", _percent(shaken.reaches), None))
+        rows.append(("    nothing touched", _percent(shaken.harmless), None))
+        rows.append(("    heated outside, mean", f"{shaken.outside_mm3:.0f} mm³", None))
+        if heat is not None:
+            rows.append(("    rate by the heat model (no thermometry)", _percent(heat.rate), None))
+        rows += [(f"    {end}: {_point(plan, end)}", "", "") for end in ("entry", "target")]
+        burns = ", ".join(f"{b.radius_mm:g} × {b.pull_back_mm:g} mm" for b in plan.burns)
+        rows.append(("    burns, radius × pull-back", burns, None))
     return rows
 
 
@@ -412,7 +415,8 @@ def _pictures(document: PlanDocument, t1w: Image, signature: Image, ablation: Im
 def _options(document: PlanDocument) -> Section:
     options, suggested = document.options, document.suggested
     step = max(1, len(options) // SHOWN_OPTIONS)
-    shown = sorted({*range(0, len(options), step), *([] if suggested is None else [suggested])})
+    named = [*document.compromises.values(), *([] if suggested is None else [suggested])]
+    shown = sorted({*range(0, len(options), step), *named})
     rows, flags = [], []
     for n in shown:
         option = options[n]
