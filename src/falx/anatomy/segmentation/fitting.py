@@ -200,7 +200,9 @@ def refit_intensities(
         4×4, native mm to template mm.
     """
     seen = sampled_at(fit, image, mask, priors, affine, settings.sampling_mm)
-    return replace(fit, mixture=fit_mixture(fit.mixture, seen.values, seen.priors, most=FIRST_STEPS))
+    return replace(
+        fit, mixture=fit_mixture(fit.mixture, seen.values, seen.priors, most=FIRST_STEPS)
+    )
 
 
 @dataclass(frozen=True, eq=False)
