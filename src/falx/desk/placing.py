@@ -82,7 +82,7 @@ def nudged(
     --------
     An image 3 mm too far left is moved right: a point of the T1w lies further left in it.
 
-    >>> nudged(np.eye(4), (3, 0, 0), (0, 0, 0), (0, 0, 0))[0, 3]
+    >>> float(nudged(np.eye(4), (3, 0, 0), (0, 0, 0), (0, 0, 0))[0, 3])
     -3.0
     """
     middle = np.asarray(centre, dtype=np.float64)

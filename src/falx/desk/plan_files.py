@@ -37,14 +37,14 @@ from falx.studies.plan.files import (
     find_files,
     load_images,
     plan_stage,
+    scene_of,
     write_pages,
 )
-from falx.studies.plan.records import PlanDocument, ToTemplate, option_record
+from falx.studies.plan.records import PlanDocument, ToTemplate, option_record, with_acpc
 from falx.surgery.assess import Assessment, assess
 from falx.surgery.robustness import shake
 from falx.surgery.search import judging_draws
 from falx.surgery.tracks.geometry import LaserPlan
-from falx.surgery.tracks.head_scene import scene_from_labels
 from falx.surgery.tracks.scene import Fields, Scene, fields_of
 
 __all__ = [
@@ -109,15 +109,8 @@ def _bench(files: PatientFiles, choices: PlanChoices, asked_with: Sequence[str])
     side: Side = "left" if files.side == "left" else "right"
     to_template = load_map(files.to_template).at
     with collect_notices() as said:
-        scene = scene_from_labels(
-            load_labels(files.structures),
-            load_mask(files.signature),
-            side,
-            to_template,
-            vessels=None if files.vessels is None else load_mask(files.vessels),
-            sinuses=None if files.sinuses is None else load_mask(files.sinuses),
-            beside_mm=choices.limits.beside_mm,
-        )
+        labels, signature = load_labels(files.structures), load_mask(files.signature)
+        scene = scene_of(files, labels, signature, side, choices)
     if not scene.has_target:
         raise InputError(
             f"there is no signature in the {side} hippocampus, so that no plan can be scored",
@@ -189,7 +182,9 @@ def keep_plan(workspace: Workspace, subject: str, name: str, plan: LaserPlan) ->
         plan, bench.scene, bench.fields_for(plan), choices.limits,
         threshold=choices.goal.threshold, draws=draws,
     )  # fmt: skip
-    option = option_record(assessment, shaken, bench.to_template)
+    (option,) = with_acpc(
+        (option_record(assessment, shaken, bench.to_template),), bench.scene, bench.to_template
+    )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = kept_plan(name, now, option, choices.goal, bench.notices)
     path = _place(workspace, subject, name)

@@ -60,6 +60,7 @@ __all__ = [
     "load_images",
     "plan_stage",
     "read_plan",
+    "scene_of",
     "write_pages",
 ]
 
@@ -375,7 +376,7 @@ def plan_stage(
     side: Side = "left" if files.side == "left" else "right"
     to_template = load_map(files.to_template).at
     labels, signature = load_labels(files.structures), load_mask(files.signature)
-    scene = _scene(files, labels, signature, side, choices)
+    scene = scene_of(files, labels, signature, side, choices)
     other = _other_definition(files.signature_metrics)
     made = None if files.ablation is None else _made(files.ablation, scene, other)
     plan: LaserPlan | None = None
@@ -419,9 +420,10 @@ def plan_stage(
     return planned
 
 
-def _scene(
+def scene_of(
     files: PatientFiles, labels: Image, signature: Image, side: Side, choices: PlanChoices
 ) -> Scene:
+    """Build what a patient's plans are scored on; labels and signature are those of `files`."""
     return scene_from_labels(
         labels,
         signature,
