@@ -52,7 +52,7 @@ test-processors: $(VENV)/.developer
 	$(BIN)/python scripts/test_processors.py --workers $(WORKERS)
 
 $(VENV)/.docs: $(VENV)/.developer
-	$(PIP) -e ".[docs,containers]"
+	$(PIP) -e ".[docs]"
 	@touch $@
 
 docs: $(VENV)/.docs
@@ -60,7 +60,8 @@ docs: $(VENV)/.docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python scripts/check_site.py docs/_build/html
 
-containers: $(VENV)/.docs
+containers: $(VENV)/.developer
+	$(PIP) -e ".[containers]"
 	$(BIN)/hadolint containers/Dockerfile
 
 wheel: $(VENV)/bin/python
