@@ -33,6 +33,7 @@ def desk(tmp_path_factory):
         (out / "link.html").symlink_to(folder / "secret.html")
         (out / "logs" / "link.log").symlink_to(folder / "secret.log")
         (out / "up").symlink_to(folder)
+        (out / "logs" / "notes.txt").write_text(SECRET)
         served.let_in()
         yield served
 
@@ -129,7 +130,8 @@ BATTERY = [
         "/reports/dataset_description.json", "/reports/secret.html?study=..",
         "/reports/secret.html?study=", "/api/logs/secret.log?study=../..",
         "/api/stamp/..%2f..%2fsecret.html",
-        "/api/logs/..%2f..%2f..%2fsecret.log", "/api/logs/link.log", "/api/logs//etc/passwd",
+        "/api/logs/..%2f..%2f..%2fsecret.log", "/api/logs/link.log", "/api/logs/notes.txt",
+        "/api/logs//etc/passwd",
         "/assets/..%2fapp.py", "/assets/../app.py", "/assets/patients.html", "/assets/",
         "/api/runs/..%2f..%2fsessions/log", "/api/runs/../../x/events",
         "/reports/" + "a/" * 2000 + "x.html", "/api/patients?" + "x" * 20_000)],
