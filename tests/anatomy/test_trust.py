@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from falx.anatomy.quality import LIMITS
-from falx.anatomy.structures import trust
-from falx.anatomy.structures.trust import DOUBTFUL, Evidence, doubts_of, gather, lowered
+from falx.anatomy.structures import evidence, trust
+from falx.anatomy.structures.evidence import Evidence, gather, mirrored_evidence
+from falx.anatomy.structures.trust import DOUBTFUL, doubts_of, lowered
 from falx.data.volumes import expected_structures, faces, shape_factor
 
 BRAIN_MM3 = 1.1e6
@@ -34,6 +35,7 @@ def usual():
         jacobian=np.zeros(N),
         agreement=np.ones(N),
         edge=np.ones(N),
+        expected_dice=np.full(N, 0.96),
     )
 
 
@@ -58,7 +60,7 @@ def test_a_usual_head_raises_no_doubt():
         ("fluid", 17, 0.3, "left hippocampus: fluid"),
         ("grey", 54, 0.7, "right amygdala: grey"),
         ("contrast", 13, -1.0, "left pallidum: contrast"),
-        ("edge", 18, 0.3, "left amygdala: border"),
+        ("expected_dice", 54, 0.5, "right amygdala: overlap"),
         ("agreement", 10, 0.5, "left thalamus: agreement"),
         ("jacobian", 53, -1.0, "right hippocampus: stretch"),
     ],
@@ -86,21 +88,28 @@ def test_sides_are_judged_alike_in_the_mirror_image():
     assert left[10][0].value == pytest.approx(right[49][0].value)
 
 
-def test_intensities_that_moved_cast_doubt_where_borders_are_unsure():
-    edge = np.ones(N)
-    edge[18] = 0.65
-    assert doubts_of(replace(usual(), edge=edge)) == {}
-    found = doubts_of(replace(usual(), edge=edge, shift=1.6))
-    assert [check.name for check in found[18]] == ["structures: intensity"]
-    assert not {17, 53, 10, 49, 16} & set(found)
-
-
 def test_confidence_falls_with_every_doubt():
     one = planted("fluid", 17, 0.3)
-    found = lowered({17: 0.95, 53: 0.95}, one)
+    found = lowered({17: 0.95, 53: 0.95}, {}, one)
     assert found[17] < DOUBTFUL < found[53] == 0.95
     both = replace(usual(), fluid=np.full(N, 0.3), grey=np.full(N, 0.6))
-    assert lowered({17: 0.95}, doubts_of(both))[17] < 0.6
+    assert lowered({17: 0.95}, {}, doubts_of(both))[17] < 0.6
+
+
+def test_confidence_is_the_lesser_of_the_expected_and_the_predicted_overlap():
+    """A predicted overlap lowers it once, not again as a failed check."""
+    low = planted("expected_dice", 54, 0.5)
+    assert [check.name for check in low[54]] == ["right amygdala: overlap"]
+    assert lowered({54: 0.9, 17: 0.9}, {54: 0.7, 17: 0.95}, low) == {54: 0.7, 17: 0.9}
+
+
+def test_mesial_volumes_of_large_voxels_are_doubted():
+    found = doubts_of(replace(usual(), voxel_mm=2.0))
+    assert {n: [c.name.split(": ")[1] for c in checks] for n, checks in found.items()} == (
+        {n: ["voxels"] for n in (17, 18, 53, 54)}
+    )
+    assert found[17][0].value == 2.0
+    assert doubts_of(replace(usual(), voxel_mm=1.7)) == {}
 
 
 def test_evidence_is_measured_on_the_labels(case):
@@ -110,8 +119,9 @@ def test_evidence_is_measured_on_the_labels(case):
     groups = case.result.fit.mixture
     other = np.where(labels == 53, 17, labels)
     found = gather(
-        case.result, labels, {17: 3000.0}, _ten_groups(groups), case.result.to_template, other
-    )
+        case.result, labels, {17: 3000.0}, _ten_groups(groups), case.result.to_template, other,
+        {17: 0.9},
+    )  # fmt: skip
     both, more = (labels == 17).sum(), (labels == 53).sum()
     assert found.agreement[17] == pytest.approx(2 * both / (2 * both + more))
     assert found.agreement[53] == 0.0
@@ -122,6 +132,8 @@ def test_evidence_is_measured_on_the_labels(case):
     voxel_mm3 = case.result.grid.voxel_volume_mm3
     assert found.counted_mm3[17] == pytest.approx((labels == 17).sum() * voxel_mm3)
     assert found.shift == pytest.approx(0.0, abs=1e-9)
+    assert found.expected_dice[[17, 53]].tolist() == [0.9, 0.0]
+    assert found.voxel_mm == pytest.approx(voxel_mm3 ** (1 / 3))
 
 
 def test_a_border_that_the_image_does_not_have_is_seen():
@@ -132,7 +144,7 @@ def test_a_border_that_the_image_does_not_have_is_seen():
     bright = np.full(labels.shape, 160.0, np.float32)
     bright[labels == 17] = 100.0
     means = np.array([100.0, 160.0, *[130.0] * 8])
-    edge = trust._edges(labels, bright, means, [2, 17, 18], N)
+    edge = evidence._edges(labels, bright, means, N)
     assert edge[17] == pytest.approx(1.0)
     assert edge[18] == pytest.approx(0.0)
     assert edge[2] == pytest.approx(0.5)
@@ -141,12 +153,12 @@ def test_a_border_that_the_image_does_not_have_is_seen():
 
 def test_evidence_of_the_mirror_image_changes_sides():
     found = replace(usual(), fluid=np.arange(N, dtype=float))
-    turned = trust.mirrored_evidence(found)
+    turned = mirrored_evidence(found)
     assert turned.fluid[17] == 53
     assert turned.fluid[53] == 17
     assert turned.fluid[16] == 16
     assert turned.brain_mm3 == found.brain_mm3
-    np.testing.assert_array_equal(trust.mirrored_evidence(turned).fluid, found.fluid)
+    np.testing.assert_array_equal(mirrored_evidence(turned).fluid, found.fluid)
 
 
 def _ten_groups(tissues):
@@ -181,7 +193,7 @@ def test_every_kind_of_check_says_why():
     found = replace(
         usual(), grey=np.zeros(N), fluid=np.ones(N), contrast=np.full(N, -1.0), shift=9.0,
         area_mm2=np.full(N, 1e9), volumes_mm3=np.linspace(1.0, 1e6, N),
-        agreement=np.zeros(N), jacobian=np.full(N, 9.0), edge=np.zeros(N),
+        agreement=np.zeros(N), jacobian=np.full(N, 9.0), edge=np.zeros(N), voxel_mm=2.0,
     )  # fmt: skip
     kinds = {c.name.split(": ")[1] for checks in doubts_of(found).values() for c in checks}
     assert kinds == set(trust.WHY)

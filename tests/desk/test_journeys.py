@@ -117,6 +117,7 @@ def test_a_run_is_followed_cancelled_and_resumed_to_the_same_bytes(page, open_de
     page.click("#cancel")
     other.wait_for_selector("[data-state='cancelled']")
     page.wait_for_selector("[data-state='cancelled']")
+    assert page.locator(".failure").count() == 0
     assert not (out / "sub-01.html").exists()
     slow.unlink()
     page.click("#resume")

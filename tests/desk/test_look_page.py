@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from falx.bids.query import find_one
 from falx.studies.signature.study import STUDY
 
 pytestmark = needed("look")
+
+AXE = Path(__file__).parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -139,3 +142,19 @@ def test_an_image_without_a_registration_is_told_and_the_page_goes_on(desk, star
     for part in ("#axial", "#sagittal", "#right", ".tools"):
         box = page.locator(part).bounding_box()
         assert box["x"] + box["width"] <= 1366 and box["y"] + box["height"] <= 768, part
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not beside the viewer's sources")
+@pytest.mark.parametrize("name", ["look", "draw"])
+def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen(desk, started, name):
+    page = open_page(let_in(started, desk), f"{desk.origin}/{name}?patient=07&pair=postop")
+    page.wait_for_selector("#desk[data-ready='yes']")
+    if name == "look":
+        page.click("#wrong")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    for width, height in ((1366, 768), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        found = page.evaluate("axe.run(document)")
+        assert [fault["id"] for fault in found["violations"]] == []
+        assert len(found["passes"]) > 15
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

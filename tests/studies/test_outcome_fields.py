@@ -196,7 +196,7 @@ def test_the_page_has_a_line_for_each_figure_of_a_cut(study):
         ]  # fmt: skip
     assert lines["P of the best cut"][1] == p_text(part.permutation.p)
     below, above = part.gap
-    assert f"nobody lies between {100 * below:.1f} to {100 * above:.1f} %" in lines["cut"][3]
+    assert f"nobody lies from {100 * below:.1f} to {100 * above:.1f} %" in lines["cut"][3]
     assert below < part.best.threshold < above
     assert not np.any((part.values > below) & (part.values < above))
     unpublished = {row[0] for row in page_lines(cut_fields(study, ["best"]), part).rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from falx.core.participants import participants_of
 from falx.core.tables import parse_table
 from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD, PUBLISHED_RATE_CUT
 from falx.pet.metrics import Definition
+from falx.report.people import people_section
 from falx.studies.outcome.cohort import Cohort, join_cohort, published_cohort
 from falx.studies.outcome.labels import chance_text, counted
 from falx.studies.outcome.model_fields import chance_range
@@ -268,3 +270,14 @@ def test_what_the_prognosis_is_worth_is_said():
     assert "the calibration slope is 0.53 where it is 1.6, 0.90 where it is 2.2 (true" in told
     none = [Error("literature", FixedTruth(1.6, math.nan, math.nan, 0))]
     assert _worth(some(errors=none)) == ""
+
+
+def test_the_summary_comes_before_everybody():
+    section = people_section([])
+    study = study_outcome(of([0.1 * (1 + i % 9) for i in range(24)]), QUICK)
+    few = study_outcome(of([0.3, 0.4]), QUICK)
+    for found, first in ((study, "Summary"), (few, "What can and cannot be said")):
+        page = outcome_page(found, people=section)
+        titles = re.findall(r"<h2[^>]*>([^<]+)", page)
+        assert titles[:2] == [first, "Everybody"]
+        assert re.findall(r"<h2[^>]*>([^<]+)", outcome_page(found))[0] == first

@@ -47,13 +47,13 @@ from falx.studies.signature.study import STUDY
 from falx.surgery.outcome.ablation import bring_mask, dice
 
 __all__ = [
-    "Drawable", "OutdatedError", "Saved", "agreement", "canvas", "drawables", "grid_of",
-    "image_in_role", "image_of", "open_dataset", "people", "proposal_on", "read_mask", "save_mask",
+    "Drawable", "OutdatedError", "Saved", "agreement", "canvas", "drawables", "find_proposal",
+    "grid_of", "image_in_role", "image_of", "mask_file", "open_dataset", "people", "proposal_on",
+    "read_mask", "save_mask",
 ]  # fmt: skip
 
 SUFFIXES = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "UNIT1", "angio", "swi", "pet", "ct")
 """Images that somebody may draw on."""
-
 SIDECAR = ".json"
 ROLES = {("rater1", False): "ablation", ("rater2", False): "second_ablation",
          ("rater1", True): "repeat_ablation"}  # fmt: skip
@@ -197,8 +197,8 @@ def read_mask(workspace: Workspace, target: MaskTarget) -> tuple[Bits | None, st
     return np.asarray(mask.data), digest_file(path)
 
 
-def proposal_on(workspace: Workspace, target: MaskTarget) -> tuple[Bits, Proposal]:
-    """Bring the proposal of ``falx ablation`` to the image that is drawn on.
+def find_proposal(workspace: Workspace, target: MaskTarget) -> Proposal:
+    """Find the proposal of ``falx ablation`` that could be brought to an image.
 
     Raises
     ------
@@ -218,12 +218,25 @@ def proposal_on(workspace: Workspace, target: MaskTarget) -> tuple[Bits, Proposa
             "a proposal is of the T1w before and after the operation", found=image.title,
             do="choose one of these",
         )  # fmt: skip
-    to_t1w = None
     if image.place == "postop":
-        to_t1w = np.linalg.inv(load_matrix(_matrix(workspace, subject)))
-    grid = load_still(workspace.bids / image.path).grid
-    bits = bring_mask(load_mask(path), grid, matrix=to_t1w)
-    return bits, Proposal(path.relative_to(out).as_posix(), digest_file(path))
+        _matrix(workspace, subject)
+    return Proposal(path.relative_to(out).as_posix(), digest_file(path))
+
+
+def proposal_on(workspace: Workspace, target: MaskTarget) -> tuple[Bits, Proposal]:
+    """Bring the proposal of ``falx ablation`` to the image that is drawn on.
+
+    Raises
+    ------
+    InputError
+        As :func:`find_proposal`.
+    """
+    found = find_proposal(workspace, target)
+    to_t1w = None
+    if image_of(workspace, target).place == "postop":
+        to_t1w = np.linalg.inv(load_matrix(_matrix(workspace, target.subject)))
+    mask = load_mask(workspace.out / found.file)
+    return bring_mask(mask, grid_of(workspace, target), matrix=to_t1w), found
 
 
 def _matrix(workspace: Workspace, subject: str) -> Path:

@@ -23,14 +23,17 @@ from falx.desk.mask_files import (
     agreement,
     canvas,
     drawables,
+    find_proposal,
     grid_of,
     image_of,
+    mask_file,
     people,
     proposal_on,
     read_mask,
     save_mask,
 )
 from falx.desk.workspace import Workspace
+from falx.engine.digest import digest_file
 from falx.images.between import Filled, fill_between
 
 __all__ = ["ROUTES"]
@@ -81,9 +84,10 @@ async def opened(request: Request) -> JSONResponse:
 
 def _opened(workspace: Workspace, target: MaskTarget) -> dict[str, object]:
     image = image_of(workspace, target)
-    _, digest = read_mask(workspace, target)
+    path = mask_file(workspace, target)
+    digest = digest_file(path) if path.is_file() else ""
     try:
-        why, (_, proposal) = "", proposal_on(workspace, target)
+        why, proposal = "", find_proposal(workspace, target)
     except InputError as error:
         why, proposal = str(error), None
     return {

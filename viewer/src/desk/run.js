@@ -33,7 +33,7 @@ function failures(standing) {
   const said = found.map((step) => make("div", { class: "failure" },
     make("strong", {}, step.title), `: ${step.failure.replace(`${step.title}: `, "")} `,
     step.log === "" ? null : logButton(`Log of ${step.title}`, `/api/logs/${step.log.replace(/^logs\//, "")}?study=${standing.run.study}`)));
-  if (standing.progress.sentence !== "") said.unshift(make("div", { class: "failure" }, standing.progress.sentence));
+  if (standing.progress.sentence !== "" && standing.state !== "cancelled") said.unshift(make("div", { class: "failure" }, standing.progress.sentence));
   return said;
 }
 

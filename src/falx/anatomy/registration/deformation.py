@@ -132,7 +132,7 @@ def improve_warp(
 def _solve(
     elastic: ElasticEnergy, curvature: Floats, right: npt.NDArray[np.complex64], factor: float
 ) -> npt.NDArray[np.complex64]:
-    """Preconditioned conjugate gradients for (H + damping + factor L) d = right, in frequencies."""
+    """Preconditioned conjugate gradients for (H + damping + factor L) d = right."""
     mean = max(float(curvature[:3].mean()), 1e-6)
     curvature[:3] += np.float32(DAMPING * mean)
     stiffness = (1.0 + DAMPING) * mean

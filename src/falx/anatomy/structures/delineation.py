@@ -22,16 +22,11 @@ from falx.anatomy.quality import Check
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mixture import Mixture, class_evidence
 from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.structures.evidence import Evidence, gather, mirrored_evidence
 from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import PriorTable, label_voxels, prior_of_groups
 from falx.anatomy.structures.pieces import apart
-from falx.anatomy.structures.trust import (
-    Evidence,
-    doubts_of,
-    gather,
-    lowered,
-    mirrored_evidence,
-)
+from falx.anatomy.structures.trust import doubts_of, lowered, predicted_overlaps
 from falx.anatomy.structures.warp import fit_structure_warp
 from falx.core.grid import Grid
 from falx.core.threads import kernel_threads
@@ -117,7 +112,8 @@ def segment_structures(
     """
     found, evidence = labelled_with_evidence(segmentation, priors, threads=threads)
     doubts = doubts_of(evidence)
-    return replace(found, confidence=lowered(found.confidence, doubts), doubts=doubts)
+    sure = lowered(found.confidence, predicted_overlaps(evidence), doubts)
+    return replace(found, confidence=sure, doubts=doubts)
 
 
 def labelled_with_evidence(
@@ -171,7 +167,16 @@ def _labelled(
     summary = _summary(labels, found, grid, priors)
     second = np.zeros(grid.shape, dtype=np.int32)
     second[brain] = ids[otherwise]
-    return summary, gather(segmentation, labels, summary.volumes_mm3, mixture, to_template, second)
+    evidence_for = gather(
+        segmentation,
+        labels,
+        summary.volumes_mm3,
+        mixture,
+        to_template,
+        second,
+        summary.confidence,
+    )
+    return summary, evidence_for
 
 
 def _along_first_map(

@@ -61,7 +61,7 @@ def outcome_page(
     notices
         Those of reading the cohort.
     people
-        Who is in the cohort, who is not, and why; printed first.
+        Who is in the cohort, who is not, and why; printed behind the summary.
     """
     free = int(study.cohort.seizure_free.sum())
     n = counted(len(study.cohort.subjects), "patient")
@@ -71,7 +71,9 @@ def outcome_page(
     if people is not None:  # it says who is left out, and why
         notices = [said for said in notices if ": left out of the group: " not in said]
     sections = outcome_sections(study, notices, listed=people is not None)
-    return render(title, sections if people is None else [people, *sections], subtitle=subtitle)
+    first = sections[:1]  # the summary, or what can be said
+    rest = sections[1:] if people is None else [people, *sections[1:]]
+    return render(title, [*first, *rest], subtitle=subtitle)
 
 
 def outcome_sections(

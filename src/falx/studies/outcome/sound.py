@@ -31,8 +31,8 @@ def coarse(cohort: Cohort) -> tuple[str, ...]:
         if name.startswith(("rate_", "ai_")) and 1 < n < DISTINCT:
             said.append(
                 f"{label(name)}: only {n} different values in these patients, so that any cut "
-                "between two neighbours is as good, its interval means nothing, and no curve or "
-                "prognosis is given."
+                "between two neighbours is as good, its interval means nothing, and no prognosis "
+                "is given."
             )
     return tuple(said)
 

@@ -279,7 +279,7 @@ def cut_fields(
         Field("", lambda p: p.stability.cut, "cut", lambda p: percent(p.stability.cut),
               interval=lambda p: span(p.stability.ci_low, p.stability.ci_high, ".1f",
                                      factor=100, unit="%"),
-              how=lambda p: f"bootstrap; leave-one-out {_points(p)}; nobody lies between "
+              how=lambda p: f"bootstrap; leave-one-out {_points(p)}; nobody lies from "
               f"{span(*p.gap, '.1f', factor=100, unit='%')}"),
         Field("cut_low", lambda p: p.stability.ci_low),
         Field("cut_high", lambda p: p.stability.ci_high),

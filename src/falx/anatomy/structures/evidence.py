@@ -1,0 +1,208 @@
+"""What is measured of each labelled structure that does not come from the model that labelled it.
+
+It is judged by :mod:`falx.anatomy.structures.trust`. There is no published source of the measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.anatomy.registration.inverse import jacobian_determinants
+from falx.anatomy.segmentation.mixture import Mixture
+from falx.anatomy.segmentation.result import Segmentation
+from falx.anatomy.structures.groups import group_of
+from falx.core.grid import Grid
+from falx.data.labels import head_labels
+from falx.data.volumes import expected_structures, faces
+from falx.images.warp import CoordinateMap
+
+__all__ = ["DEEP", "Evidence", "gather", "mirrored_evidence"]
+
+LEAST_JACOBIAN = 1e-2
+
+DEEP = (10, 49, 12, 51, 13, 52)
+"""Nuclei of an intensity of their own, of which only a border with white matter tells."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is held against each structure; arrays by FreeSurfer number, shape (n,).
+
+    Parameters
+    ----------
+    volumes_mm3
+        As they are reported.
+    brain_mm3
+        Grey and white matter of the tissues.
+    area_mm2, counted_mm3
+        Surface and volume of the labels.
+    grey, fluid
+        Mean probability of the tissue over the labels.
+    contrast
+        White matter's intensity less the structure's, in the SD of white matter.
+    shift
+        Larger shift of grey and white matter between structures and tissues, in the same SD.
+    jacobian
+        Mean logarithm of the change of volume by the second map relative to the first.
+    agreement
+        Dice of the labels with those along the map of the tissues, a second look whose place
+        was found without structures.
+    edge
+        Step of the intensity across the faces to structures of another intensity, over the one
+        that their groups have: 1 where the border is where the image has one.
+    expected_dice
+        The model's own expectation of the overlap with the truth.
+    voxel_mm
+        Cube root of the voxel volume.
+    """
+
+    volumes_mm3: npt.NDArray[np.float64]
+    brain_mm3: float
+    area_mm2: npt.NDArray[np.float64]
+    counted_mm3: npt.NDArray[np.float64]
+    grey: npt.NDArray[np.float64]
+    fluid: npt.NDArray[np.float64]
+    contrast: npt.NDArray[np.float64]
+    shift: float
+    jacobian: npt.NDArray[np.float64]
+    agreement: npt.NDArray[np.float64]
+    edge: npt.NDArray[np.float64]
+    expected_dice: npt.NDArray[np.float64]
+    voxel_mm: float = 1.0
+
+
+def gather(
+    segmentation: Segmentation,
+    labels: npt.NDArray[np.integer],
+    volumes_mm3: Mapping[int, float],
+    groups: Mixture,
+    to_template: CoordinateMap,
+    otherwise: npt.NDArray[np.integer],
+    expected_dice: Mapping[int, float],
+) -> Evidence:
+    """Measure what speaks for and against each structure.
+
+    Parameters
+    ----------
+    labels
+        Shape (X, Y, Z), FreeSurfer numbers.
+    groups
+        Fitted intensities of the groups of structures.
+    to_template
+        Native mm to template mm, along which the labels were found.
+    otherwise
+        Shape (X, Y, Z), labels along the map of the tissues.
+    expected_dice
+        The model's own expectation.
+    """
+    n = max(expected_structures()) + 1
+    grid = segmentation.grid
+    known = np.where(labels < n, labels, 0)
+    counts = np.bincount(known.ravel(), minlength=n)
+    means = groups.moments()[0]
+    tissue_means, tissue_variances = segmentation.fit.mixture.moments()
+    sd = float(np.sqrt(tissue_variances[1]))
+    contrast = np.zeros(n)
+    for number in DEEP:
+        contrast[number] = (means[1] - means[group_of(number)]) / sd
+
+    def share(tissue: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        total = np.bincount(known.ravel(), weights=tissue.ravel(), minlength=n)
+        return np.asarray(total / np.maximum(counts, 1))
+
+    brain = segmentation.gm.sum(dtype=np.float64) + segmentation.wm.sum(dtype=np.float64)
+    return Evidence(
+        volumes_mm3=_by_number(volumes_mm3, n),
+        brain_mm3=float(brain) * grid.voxel_volume_mm3,
+        area_mm2=faces(known, grid.voxel_sizes_mm, n),
+        counted_mm3=np.asarray(counts * grid.voxel_volume_mm3, dtype=np.float64),
+        grey=share(segmentation.gm),
+        fluid=share(segmentation.csf),
+        contrast=contrast,
+        shift=float(np.abs(means[:2] - tissue_means[:2]).max() / sd),
+        jacobian=_mean_log_jacobian(known, grid, segmentation.to_template, to_template, n),
+        agreement=_agreement(known, np.where(otherwise < n, otherwise, 0), n),
+        edge=_edges(known, segmentation.seen, means, n),
+        expected_dice=_by_number(expected_dice, n),
+        voxel_mm=float(np.cbrt(grid.voxel_volume_mm3)),
+    )
+
+
+def _by_number(values: Mapping[int, float], n: int) -> npt.NDArray[np.float64]:
+    """Place a value of each label at its number, shape (n,); 0 of what has none."""
+    found = np.zeros(n)
+    for number in expected_structures():
+        found[number] = values.get(number, 0.0)
+    return found
+
+
+def _agreement(
+    labels: npt.NDArray[np.integer], other: npt.NDArray[np.integer], n: int
+) -> npt.NDArray[np.float64]:
+    """Dice of two label volumes of one shape, by number, shape (n,)."""
+    both = np.bincount(labels[labels == other].ravel(), minlength=n)
+    twice = np.bincount(labels.ravel(), minlength=n) + np.bincount(other.ravel(), minlength=n)
+    return np.asarray(2.0 * both / np.maximum(twice, 1))
+
+
+def _mean_log_jacobian(
+    labels: npt.NDArray[np.integer],
+    grid: Grid,
+    first: CoordinateMap,
+    second: CoordinateMap,
+    n: int,
+) -> npt.NDArray[np.float64]:
+    """Mean logarithm of the second map's Jacobian over the first's, of `n` labels, shape (n,)."""
+    before = CoordinateMap(first.on(second.grid), second.affine)
+    ratio = np.log(
+        np.maximum(jacobian_determinants(second), LEAST_JACOBIAN)
+        / np.maximum(jacobian_determinants(before), LEAST_JACOBIAN)
+    )
+    voxels, own = np.argwhere(labels > 0), labels[labels > 0]
+    to_node = np.linalg.inv(second.affine) @ grid.affine
+    last = np.array(ratio.shape) - 1
+    nodes = np.clip(np.rint(voxels @ to_node[:3, :3].T + to_node[:3, 3]).astype(int), 0, last)
+    total = np.bincount(own, weights=ratio[tuple(nodes.T)], minlength=n)
+    return np.asarray(total / np.maximum(np.bincount(own, minlength=n), 1))
+
+
+def _edges(
+    labels: npt.NDArray[np.integer],
+    intensities: npt.NDArray[np.float32],
+    means: npt.NDArray[np.float64],
+    n: int,
+) -> npt.NDArray[np.float64]:
+    """Measured over expected step of intensity across the borders of each of `n` labels."""
+    numbers = list(expected_structures())
+    group = np.full(n, -1)
+    group[numbers] = [group_of(number) for number in numbers]
+    found, expected = np.zeros((2, n))
+    for axis in range(3):
+        along, seen = np.moveaxis(labels, axis, 0), np.moveaxis(intensities, axis, 0)
+        differ = (along[1:] != along[:-1]) & (along[1:] > 0) & (along[:-1] > 0)
+        a, b = along[1:][differ], along[:-1][differ]
+        step = means[group[a]] - means[group[b]]
+        measured = (seen[1:][differ] - seen[:-1][differ]) * np.sign(step)
+        for side in (a, b):
+            found += np.bincount(side, weights=measured, minlength=n)
+            expected += np.bincount(side, weights=np.abs(step), minlength=n)
+    return np.asarray(np.where(expected > 0.0, found / np.maximum(expected, 1e-9), 1.0))
+
+
+def mirrored_evidence(evidence: Evidence) -> Evidence:
+    """Evidence of a head from that of its mirror image: the sides change places."""
+    partner = head_labels().table(head_labels().mirror)
+    n = len(evidence.fluid)
+    own = np.arange(n)
+    order = np.where((partner[:n] >= 0) & (partner[:n] < n), partner[:n], own)
+    turned: dict[str, Any] = {
+        field.name: value[order]
+        for field in fields(evidence)
+        if isinstance(value := getattr(evidence, field.name), np.ndarray)
+    }
+    return replace(evidence, **turned)
