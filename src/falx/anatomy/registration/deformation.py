@@ -30,8 +30,8 @@ CG_STEPS = 4
 
 DAMPING = 4.0
 """Curvature that is added everywhere, as a multiple of the mean one (Levenberg 1944, Quarterly of
-Applied Mathematics 2:164). Trilinear priors have kinks, at which undamped steps go to and fro and
-make micrometres of rounding into tenths of a millimetre."""
+Applied Mathematics 2:164). Trilinear priors have kinks, at which undamped steps go back and forth
+and make micrometres of rounding into tenths of a millimetre."""
 
 STEEPEST = 1.0
 """Largest slope of a sample's energy, nats per mm; a steeper one counts as this steep.
