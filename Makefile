@@ -4,11 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/src/*.js)
+VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/src/*.js viewer/src/desk/*.js)
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow test-cluster test-processors mutation bench lint types layers unused format clean
+.PHONY: help demo docs wheel containers test-versions test test-slow test-cluster test-processors mutation bench lint types layers unused format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
@@ -17,6 +17,10 @@ help:
 	@echo "make mutation   whether tests notice changed code; MODULES=\"pet/maps.py …\" or ten at random"
 	@echo "make test-processors     golden and reference numbers as other processors compute them"
 	@echo "make test-cluster    50 faults in a SLURM of three nodes on this host (root, Debian)"
+	@echo "make docs       this documentation as a site, in docs/_build/html (a warning is an error)"
+	@echo "make wheel      sdist and wheel in dist/, and the wheel at work in an empty environment"
+	@echo "make containers the recipes of containers/ by a linter"
+	@echo "make test-versions   the tests with the lowest and the newest versions of dependencies"
 	@echo "make bench      measured figures beside their targets"
 	@echo "make lint types layers   what CI checks besides the tests"
 
@@ -46,6 +50,28 @@ test-cluster: $(VENV)/.developer
 
 test-processors: $(VENV)/.developer
 	$(BIN)/python scripts/test_processors.py --workers $(WORKERS)
+
+$(VENV)/.docs: $(VENV)/.developer
+	$(PIP) -e ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	rm -rf docs/_build/html docs/gallery
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python scripts/check_site.py docs/_build/html
+
+containers: $(VENV)/.developer
+	$(PIP) -e ".[containers]"
+	$(BIN)/hadolint containers/Dockerfile
+
+wheel: $(VENV)/bin/python
+	rm -rf dist
+	$(PIP) build
+	$(BIN)/python -m build --quiet
+	$(BIN)/python scripts/test_wheel.py dist
+
+test-versions: $(VENV)/bin/python
+	$(BIN)/python scripts/test_versions.py --workers $(WORKERS)
 
 bench: $(VENV)/.developer
 	$(BIN)/python -m benchmarks

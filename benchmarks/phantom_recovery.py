@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from falx.anatomy.files import load_matrix
+from falx.bids.dataset import Dataset
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Request, run_study
 from falx.images.nifti import load, load_labels
 from falx.pet.pvc import correct, spread_fractions

@@ -1,4 +1,10 @@
-"""Genes behind a regional map, and the sets they belong to."""
+"""
+Genes behind a regional map
+===========================
+
+A made-up atlas in which sixty genes follow the map: partial least squares against maps as
+smooth as this one, then the sets that the genes belong to.
+"""
 
 import falx
 

@@ -1,4 +1,10 @@
-"""A laser plan for the signature of a simulated patient."""
+"""
+A laser plan
+============
+
+For the signature of a simulated patient: trajectories whose ablation covers it and keeps away
+from what must stay whole.
+"""
 
 import falx
 

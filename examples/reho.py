@@ -1,4 +1,9 @@
-"""Regional homogeneity of a resting run."""
+"""
+Regional homogeneity of a resting run
+=====================================
+
+A simulated run, cleaned in one projection; Kendall's W of every voxel with its 26 neighbours.
+"""
 
 import falx
 

@@ -1,4 +1,10 @@
-"""From a raw T1w and a raw PET to the metabolic signature and what an ablation took of it."""
+"""
+Signature and ablative rate
+===========================
+
+From a raw T1w and a raw PET of a simulated patient to the hypometabolic tissue, and to the
+share of it that an ablation took.
+"""
 
 import falx
 

@@ -124,9 +124,13 @@ class Cluster:
         _until(lambda: _said("sinfo", "-h", "-o", "%D %t").strip() == "3 idle", 90, "idle nodes")
 
     def stop(self) -> None:
-        """End what was started."""
+        """End what was started: daemons, and studies and jobs if it is stopped before its end."""
         for name in reversed(list(self.daemons)):
             _end(self.daemons[name].pid)
+        for process in psutil.process_iter(["cmdline"]):
+            words = " ".join(process.info["cmdline"] or [])
+            if process.pid != os.getpid() and (str(self.top) in words or "slurmstepd: [" in words):
+                _end(process.pid)
         CONFIGURATION.unlink(missing_ok=True)
 
     def start_node(self, node: str) -> None:

@@ -17,7 +17,7 @@ from vulture import Vulture
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "falx"
-EXPORTS = re.compile(r"^__all__ = [\[(].*?[\])]$", re.DOTALL | re.MULTILINE)
+EXPORTS = re.compile(r"^__all__ = [\[(].*?[\])](?:  # fmt: skip)?$", re.DOTALL | re.MULTILINE)
 BY_NAME = (SOURCE / "__init__.py", SOURCE / "cli" / "main.py")
 KINDS = {"class", "function", "method", "property"}
 CALLED_BY_OTHERS = {
@@ -33,9 +33,7 @@ def unused() -> list[str]:
     for path in sorted([*SOURCE.rglob("*.py"), *(ROOT / "scripts").glob("build_*.py")]):
         code = path.read_text(encoding="utf-8")
         if path != SOURCE / "__init__.py":
-            code = re.sub(
-                r"^__all__ = [\[(].*?[\])]$", _blank, code, flags=re.DOTALL | re.MULTILINE
-            )
+            code = EXPORTS.sub(_blank, code)
         found.scan(code, filename=path)
     named = {word for path in BY_NAME for word in _strings(path)} | CALLED_BY_OTHERS
     return [

@@ -82,3 +82,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(
         f"tests on reference data: {_reference['ran']} ran (../shared is {where})"
     )
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Start the browser with some flags; one driver for all tests, since it bears no second."""
+    from browser import launcher
+
+    yield from launcher()

@@ -23,16 +23,14 @@ from typing import Any, NoReturn
 import nibabel as nib
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.bids.entities import parse_name
 from falx.core.grid import Grid
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
 from falx.engine.job import Job
-from falx.engine.plan import Plan
-from falx.engine.plan_group import plan_group
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import Plan, plan_group, plan_participants
 from falx.engine.provenance import read_record
-from falx.engine.sequential import run_sequentially
+from falx.engine.runner import run_sequentially
 from falx.engine.verify import verify_folder
 
 __all__ = ["Twice", "check_golden", "check_image", "check_stage", "run_twice"]

@@ -13,16 +13,20 @@ import falx
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SAYS = {
+    "asymmetry_from_arrays": ("index in the left sphere: -0.162", "percentile 1.00 of 537 people"),
     "genes_behind_a_map": ("Genes behind a map", "planted programme"),
-    "group_map": ("patients - controls", "peak_mm"),
+    "group_map": ("patients - controls", "peak_mm", "95 % sure"),
+    "norms": ("hippocampus: mean +0.005, SD 0.035, 537 people", "percentile"),
     "outcome": ("Receiver operating characteristic", "nested cross-validation"),
     "plan": ("Laser plan", "plans to choose from"),
     "reho": ("Regional homogeneity", "degrees of freedom left"),
+    "reproduce": ("Mo 2025: 43 items", "Liu 2024: 43 items", "contradicted"),
     "signature": ("Metabolic signature", "Ablative rate"),
+    "validation_elsewhere": ("calibration slope", "observed 40%"),
 }
 
 
-def test_there_are_six() -> None:
+def test_each_is_known() -> None:
     assert [path.stem for path in EXAMPLES] == sorted(SAYS)
 
 

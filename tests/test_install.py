@@ -23,11 +23,13 @@ OWN_MB = 25
 """Falx itself, with its atlases and the live view; the wheel in an environment of its own."""
 
 
-def needed() -> set[str]:
-    """Names of all packages that the installation without extras brings."""
-    project = Path(__file__).parents[1] / "pyproject.toml"
+def needed(extra: str = "") -> set[str]:
+    """Names of all packages that the installation brings, without extras or with one."""
+    path = Path(__file__).parents[1] / "pyproject.toml"
     found: set[str] = set()
-    open_ = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    open_ = list(project["dependencies"])
+    open_ += project["optional-dependencies"][extra] if extra else []
     while open_:
         requirement = Requirement(open_.pop())
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
@@ -50,6 +52,13 @@ def test_the_installation_stays_small() -> None:
     assert names >= {"numpy", "scipy", "numba", "llvmlite"}
     total = OWN_MB + sum(map(size_mb, names))
     assert 300 < total <= LIMIT_MB, f"{total:.0f} MB: {sorted(names, key=size_mb)[-6:]}"
+
+
+def test_the_desk_adds_little() -> None:
+    added = needed("desk") - needed()
+    assert added >= {"starlette", "uvicorn"}
+    total = sum(map(size_mb, added))
+    assert 1 < total <= 5, f"{total:.1f} MB: {added}"
 
 
 def test_large_packages_are_extras() -> None:

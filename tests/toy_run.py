@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import toy_study
+from falx.bids.dataset import Dataset
 from falx.bids.query import parse_filter
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Outcome, Request, run_study
 
 

@@ -1,26 +1,40 @@
-// Build the live part of the page into one script, with the licences of what went in.
+// Build the live part of the page into one script, with the licences of what went in, and a
+// script for each page of the desk.
 import { build } from "esbuild";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
+const desk = join(here, "..", "src", "falx", "desk", "assets");
 const target = process.argv[2] ?? join(here, "..", "src", "falx", "report", "assets");
 
-const made = await build({
+const how = {
   absWorkingDir: here,
-  entryPoints: ["src/main.js"],
   // NiiVue reads Zarr with a decoder larger than itself; the page holds no Zarr.
   alias: { zarrita: "./src/no_zarr.js" },
   bundle: true,
   charset: "ascii",
-  format: "iife",
   legalComments: "none",
   logLevel: "error",
   metafile: true,
   minify: true,
   target: "es2022",
-  write: false,
+};
+const made = await build({ ...how, entryPoints: ["src/main.js"], format: "iife", write: false });
+
+// The desk's pages: plain modules, whose shared parts (NiiVue among them) become shared files.
+const pages = ["patients", "import", "run", "look", "draw", "plan", "cohort", "view"]
+  .map((page) => `src/desk/${page}.js`)
+  .filter((entry) => existsSync(join(here, entry)));
+rmSync(desk, { recursive: true, force: true });
+const desks = await build({
+  ...how,
+  entryPoints: pages,
+  format: "esm",
+  splitting: true,
+  chunkNames: "shared-[hash]",
+  outdir: desk,
 });
 
 /** Names of the packages whose code went into the script. */
@@ -39,6 +53,7 @@ function licence(name) {
 }
 
 if (!existsSync(target)) mkdirSync(target, { recursive: true });
-const texts = packages(made.metafile.inputs).map(licence);
+const inputs = { ...made.metafile.inputs, ...desks.metafile.inputs };
+const texts = packages(inputs).map(licence);
 writeFileSync(join(target, "viewer.js"), made.outputFiles[0].contents);
 writeFileSync(join(target, "viewer.licences.txt"), texts.join("\n\n"));

@@ -10,7 +10,7 @@ The names below are imported when they are first used; ``examples/`` shows each 
 
 from importlib import import_module
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "FalxError": "core.errors",

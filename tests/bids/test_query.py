@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from falx.bids.dataset import Dataset
 from falx.bids.index import Index
 from falx.bids.query import Found, find_one, parse_filter
 from falx.core.errors import InputError, OptionError
@@ -116,3 +117,24 @@ def test_a_file_of_another_role_does_not_stand_in_the_way(make_dataset: Make) ->
     found = one(root, "t1w.desc=rater2", wanted=first, **masks)
     assert found is not None
     assert "rater2" in found.path.name
+
+
+def test_a_dataset_asks_its_own_derivatives_and_those_that_are_given(tmp_path: Path) -> None:
+    bids, given = tmp_path / "bids", tmp_path / "given"
+    wanted = RawInput("mask", suffix="mask", datatype="anat", derivatives=True)
+    (bids / "sub-07" / "anat").mkdir(parents=True)
+    (bids / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
+    for root in (bids / "derivatives" / "own", given):
+        path = root / "sub-07" / "anat" / "sub-07_mask.nii.gz"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        (root / "dataset_description.json").write_text(
+            '{"Name": "y", "BIDSVersion": "1.10.0", "DatasetType": "derivative"}'
+        )
+    alone = Dataset.open(bids).find("mask", wanted, "07")
+    assert alone is not None
+    assert alone.path.is_relative_to(bids / "derivatives" / "own")
+    named = Dataset.open(bids, derivatives=[given]).find("mask", wanted, "07")
+    assert named is not None
+    assert named.path.is_relative_to(given)
+    assert Dataset.open(bids).find("t1w", RawInput("T1w", suffix="T1w"), "07") is None

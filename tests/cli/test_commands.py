@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.cli import app, demo, dicom_in, dicom_out
+from falx.cli import app, demo, dicom_out
 from falx.cli import fetch as fetching
 from falx.cli.main import Command, _interrupt, main
 from falx.core.errors import FalxError, FalxNotice, InputError, OptionError
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
+from falx.studies.dicom_in import files as import_names
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -119,23 +120,26 @@ def test_masks_are_given_or_found_in_the_outputs(tmp_path) -> None:
     ],
 )
 def test_images_from_the_hospital_are_named_by_bids(session, role, name) -> None:
-    assert dicom_in._name("07", session, role).as_posix() == name
+    assert (
+        import_names.image_path("07", session, role, contrast=session == "postop").as_posix()
+        == name
+    )
 
 
 def test_facts_of_a_pet_series_replace_what_is_assumed() -> None:
-    found = dicom_in._pet_fields({"InjectedRadioactivity": 250, "Units": "Bq/mL"})
+    found = import_names.pet_fields({"InjectedRadioactivity": 250, "Units": "Bq/mL"})
     assert (found["Units"], found["InjectedRadioactivity"]) == ("Bq/mL", 250)
     assert found["TracerName"] == "FDG"
     with pytest.warns(FalxNotice, match="how much activity was injected"):
-        assert dicom_in._pet_fields({})["Units"] == "arbitrary"
+        assert import_names.pet_fields({})["Units"] == "arbitrary"
 
 
 def test_a_dataset_is_described_once(tmp_path) -> None:
-    dicom_in._describe(tmp_path)
+    import_names.describe(tmp_path)
     path = tmp_path / "dataset_description.json"
     assert json.loads(path.read_text())["DatasetType"] == "raw"
     path.write_text("{}")
-    dicom_in._describe(tmp_path)
+    import_names.describe(tmp_path)
     assert path.read_text() == "{}"
 
 
@@ -214,7 +218,7 @@ def _signals_as_they_were():
     ("error", "code", "said"),
     [
         (FalxError("it is wrong."), 2, "falx: it is wrong.\n"),
-        (KeyboardInterrupt(), 130, "falx: interrupted; the same command goes on"),
+        (KeyboardInterrupt(), 130, "falx: interrupted; the same command continues"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "falx: "),
     ],
 )

@@ -190,7 +190,7 @@ def test_verify_counts_and_repairs(falx: Run, heard, tmp_path) -> None:
 @pytest.fixture
 def orders(tmp_path) -> Path:
     path = tmp_path / "out/.falx/jobs/sub-01" / f"{PERSON}.json"
-    Orders((), {}).write(path)
+    Orders(()).write(path)
     return path
 
 
@@ -204,15 +204,15 @@ def test_orders_of_a_run_that_lost_the_folder_do_nothing(falx: Run, orders, hear
 def test_orders_are_run_below_their_output_folder(falx: Run, orders, heard, done, code) -> None:
     ran = heard(stage, "run_orders", done)
     assert falx("stage", orders)[0] == code
-    assert ran.last == ((Orders((), {}), orders.parents[3]), {"lease": ""})
+    assert ran.last == ((Orders(()), orders.parents[3]), {"lease": ""})
 
 
 def test_orders_of_a_run_that_waits_are_told_to_it(falx: Run, orders, heard, monkeypatch) -> None:
     told = heard(stage, "work_off", True)
     monkeypatch.setattr(stage, "holds_lease", lambda *_: True)
-    Orders((), {}, parent=7).write(orders)
+    Orders((), parent=7).write(orders)
     assert falx("stage", orders, "--lease", "held")[0] == 0
-    assert told.last[0] == (Orders((), {}, parent=7), orders.parents[3], "held")
+    assert told.last[0] == (Orders((), parent=7), orders.parents[3], "held")
 
 
 # The plan

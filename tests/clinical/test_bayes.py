@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from clinical.cohorts import overlapping
 from falx.clinical.bayes import (
     LITERATURE,
     WEAK,
+    Kept,
     Prior,
     chances,
     draws_of,
+    kept,
     posterior,
-    predictive_checks,
-    simulated_ranks,
 )
 from falx.clinical.logistic.fit import fit_logistic
 from falx.core.errors import InputError
+
+
+def prior_density(prior, value, parameter):
+    """Density of intercept (0) or slope (1): normal, or mixed with the weak one in doubt."""
+
+    def normal(one):
+        mean, sd = ((one.intercept_mean, one.intercept_sd), (one.slope_mean, one.slope_sd))[
+            parameter
+        ]
+        return math.exp(-(((value - mean) / sd) ** 2) / 2) / (sd * math.sqrt(2 * math.pi))
+
+    return (1 - prior.doubt) * normal(prior) + prior.doubt * normal(WEAK)
 
 
 def brute_force(x, y, prior, power=(0, 0)):
@@ -33,11 +46,10 @@ def brute_force(x, y, prior, power=(0, 0)):
     def density(b, a):
         eta = a + b * z
         log = np.sum(np.where(y, eta, 0) - np.logaddexp(0, eta))
-        log -= ((a - prior.intercept_mean) / prior.intercept_sd) ** 2 / 2
-        log -= ((b - prior.slope_mean) / prior.slope_sd) ** 2 / 2
+        log += math.log(prior_density(prior, a, 0)) + math.log(prior_density(prior, b, 1))
         return math.exp(log + 10) * a ** power[0] * b ** power[1]
 
-    return scipy.integrate.dblquad(density, -6, 6, -6, 6, epsabs=1e-7, epsrel=1e-7)[0]
+    return scipy.integrate.dblquad(density, -6, 6, -6, 6, epsabs=1e-6, epsrel=1e-6)[0]
 
 
 @pytest.mark.parametrize("prior", [WEAK, LITERATURE])
@@ -82,11 +94,62 @@ def test_separated_outcomes_stay_finite_and_shrink_with_the_literature():
 
 
 def test_the_literature_prior_is_what_it_says(rng):
-    drawn = expit(rng.normal(LITERATURE.intercept_mean, LITERATURE.intercept_sd, 20000))
+    sure = replace(LITERATURE, doubt=0.0)
+    drawn = expit(sure.draw(20000, rng)[:, 0])
     assert np.median(drawn) == pytest.approx(0.58, abs=0.01)
-    assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([0.34, 0.79], abs=0.02)
+    assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([0.16, 0.91], abs=0.02)
     assert np.exp(1.96 * LITERATURE.slope_sd) == pytest.approx(2.7, abs=0.05)
     assert np.exp(1.96 * WEAK.slope_sd) == pytest.approx(7.1, abs=0.1)
+
+
+def test_a_doubted_prior_draws_from_either_part(rng):
+    a, b = LITERATURE.draw(40000, rng).T
+    for values, parameter in ((a, 0), (b, 1)):
+        for edge in (-1.5, 0.0, 1.0):
+            below = scipy.integrate.quad(
+                lambda v, k=parameter: prior_density(LITERATURE, v, k), -12, edge
+            )[0]
+            assert np.mean(values < edge) == pytest.approx(below, abs=0.01)
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+    both = (np.abs(a - LITERATURE.intercept_mean) > 2, np.abs(b) > 1.5)  # only the weak parts
+    expected = both[0].mean() * both[1].mean()
+    assert np.mean(both[0] & both[1]) == pytest.approx(expected, abs=0.005)
+
+
+def test_data_that_contradict_the_literature_overrule_it(rng):
+    x = rng.normal(size=60)
+    steep, flat = x + 0.2 * rng.normal(size=60) > 0, rng.random(60) < 0.58
+    against, agreeing = (kept(posterior(x, y, LITERATURE)) for y in (steep, flat))
+    assert against.before == agreeing.before == 0.5
+    assert against.contradicted == ("relation",)
+    assert against.slope < 0.1 < 0.5 < agreeing.slope
+    assert agreeing.contradicted == ()
+    rare = kept(posterior(x, np.arange(60) < 5, LITERATURE))
+    assert rare.contradicted == ("share",)
+    assert rare.intercept < 0.25
+    sure, weak = (posterior(x, steep, p) for p in (replace(LITERATURE, doubt=0.0), WEAK))
+    doubted = posterior(x, steep, LITERATURE)
+    assert abs(weak.mean[1] - doubted.mean[1]) < 0.1 * (weak.mean[1] - sure.mean[1])
+    assert kept(sure).contradicted == ()
+
+
+@pytest.mark.parametrize(("p", "said"), [(0.24, ("relation",)), (0.26, ())])
+def test_three_to_one_is_a_contradiction(p, said):
+    assert Kept(0.5, 0.5, p).contradicted == said
+    assert Kept(0.5, p, 0.5).contradicted == tuple("share" for _ in said)
+
+
+def test_the_part_that_is_kept_is_bayes_rule(rng):
+    x = rng.normal(size=25)
+    y = rng.random(25) < expit(1.5 * x)
+    parts = {}
+    for slope_sd in (LITERATURE.slope_sd, WEAK.slope_sd):
+        one = replace(LITERATURE, slope_sd=slope_sd, doubt=0.0)
+        other = replace(WEAK, slope_sd=slope_sd)
+        # The intercept keeps its mixture; only the slope's part is set.
+        parts[slope_sd] = brute_force(x, y, one) + brute_force(x, y, other)
+    said = parts[LITERATURE.slope_sd] / sum(parts.values())
+    assert kept(posterior(x, y, LITERATURE)).slope == pytest.approx(said, abs=1e-4)
 
 
 def test_draws_have_the_posterior_s_quantiles(rng):
@@ -99,75 +162,6 @@ def test_draws_have_the_posterior_s_quantiles(rng):
     assert np.quantile(p, [0.025, 0.975]) == pytest.approx([chance.low, chance.high], abs=0.02)
 
 
-def test_predictive_checks_see_what_the_model_cannot_make(rng):
-    x = np.linspace(-2, 2, 60)
-    straight = rng.random(60) < expit(1.2 * x)
-    found = predictive_checks(posterior(x, straight), x, straight, rng)
-    assert {c.draws for c in found} == {"prior", "posterior"}
-    assert all(0.02 < c.p < 0.98 for c in found if c.draws == "posterior")
-    free = np.arange(60) < 57  # a prior of 58 % with little spread does not expect 95 %
-    sure = Prior("sure", float(logit(0.4)), 0.1, 0, 0.1, "")
-    checks = predictive_checks(posterior(rng.normal(size=60), free, sure), x, free, rng)
-    (seen,) = [c for c in checks if c.draws == "prior" and c.statistic == "seizure-free patients"]
-    assert seen.observed == 57
-    assert seen.p < 0.001
-    assert seen.high < 57
-
-
 def test_a_constant_predictor_is_refused():
     with pytest.raises(InputError, match="the same value in every patient"):
         posterior(np.ones(10), np.arange(10) < 5)
-
-
-def test_calibration_by_simulation_is_quick_and_about_right(rng):
-    shares, held = simulated_ranks(rng.normal(size=20), WEAK, rng, n_cohorts=80, n_grid=41)
-    assert shares.shape == (80, 2)
-    assert 0.35 < shares.mean() < 0.65
-    true, low, high = held.T
-    assert np.mean((low <= true) & (true <= high)) > 0.85
-
-
-@pytest.mark.slow  # 25 s
-@pytest.mark.parametrize("prior", [WEAK, LITERATURE])
-def test_shares_are_uniform_and_limits_hold_in_cohorts_of_thirty(prior):
-    rng = np.random.default_rng(5)
-    shares, held = simulated_ranks(rng.normal(size=30), prior, rng, n_cohorts=1000)
-    for column in shares.T:
-        assert scipy.stats.kstest(column, "uniform").pvalue > 0.01
-    true, low, high = held.T
-    assert 0.93 < np.mean((low <= true) & (true <= high)) < 0.97
-
-
-@pytest.mark.slow  # 60 s
-@pytest.mark.parametrize("slope", [0.0, 0.5, 0.8, 1.2])
-def test_limits_hold_for_a_relation_that_is_fixed(slope):
-    rng = np.random.default_rng(2)
-    held = []
-    while len(held) < 400:
-        x = rng.normal(size=30)
-        y = rng.random(30) < expit(0.85 + slope * x)
-        if 5 <= y.sum() <= 25:
-            at = rng.choice(x, 5)
-            found = chances(posterior(x, y, WEAK, n_grid=61), at)
-            true = expit(0.85 + slope * at)
-            held.append(np.mean([c.low <= t <= c.high for c, t in zip(found, true, strict=True)]))
-    assert 0.93 < np.mean(held) < 0.985
-
-
-@pytest.mark.slow  # 40 s
-@pytest.mark.parametrize("prior", [WEAK, LITERATURE])
-def test_new_patients_find_the_chances_calibrated(prior):
-    rng = np.random.default_rng(1)
-    said, free = [], []
-    for _ in range(600):
-        a = rng.normal(prior.intercept_mean, prior.intercept_sd)
-        b = rng.normal(prior.slope_mean, prior.slope_sd)
-        x = rng.normal(size=30)
-        y = rng.random(30) < expit(a + b * (x - x.mean()) / x.std(ddof=1))
-        if not 0 < y.sum() < 30:
-            continue
-        at = rng.choice(x, 10)
-        said += [c.mean for c in chances(posterior(x, y, prior, n_grid=61), at)]
-        free += list(rng.random(10) < expit(a + b * (at - x.mean()) / x.std(ddof=1)))
-    fit = fit_logistic(logit(np.array(said)), np.array(free))
-    assert 0.9 < fit.coefficients[1] < 1.1

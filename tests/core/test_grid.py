@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from falx.core.errors import GridError
 from falx.core.grid import (
@@ -9,6 +10,7 @@ from falx.core.grid import (
     apply_affine,
     check_affine,
     hemisphere,
+    in_stored_order,
     is_symmetric,
     mirror,
     normalisation_grid,
@@ -83,3 +85,17 @@ def test_all_orientations_read_alike() -> None:
 def test_singular_affine_is_refused(affine, found) -> None:
     with pytest.raises(GridError, match=found):
         check_affine(affine, where="sub-01_T1w.nii.gz")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_was_turned_to_ras_turns_back_to_how_it_was_stored(seed):
+    """Any order and direction of axes, and oblique by up to 40 degrees."""
+    rng = np.random.default_rng(seed)
+    axes = np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
+    tilt = Rotation.from_rotvec(np.radians(rng.uniform(-23, 23, 3))).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = tilt @ axes @ np.diag([0.8, 1.0, 1.3])
+    affine[:3, 3] = rng.normal(0, 50, 3)
+    stored = rng.integers(0, 9, (4, 5, 6))
+    turned, _ = reorient_to_ras(stored, affine)
+    assert np.array_equal(in_stored_order(turned, affine), stored)

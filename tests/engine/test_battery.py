@@ -13,7 +13,7 @@ import pytest
 
 import toy_images
 import toy_study
-from falx.engine.dataset import Dataset
+from falx.bids.dataset import Dataset
 from falx.engine.run import Request, run_study
 from falx.images.nifti import save
 from stage_battery import Twice, check_golden, check_image, check_stage, run_twice
@@ -107,6 +107,12 @@ def test_the_output_folder_passes_the_validator_of_bids(tmp_path: Path) -> None:
     issues = json.loads(done.stdout)["issues"]["issues"]
     errors = [(i["code"], i.get("location")) for i in issues if i["severity"] == "error"]
     assert not errors
+    lacks = {(i["code"], i.get("subCode")) for i in issues if i["severity"] == "warning"}
+    assert not lacks & {
+        ("README_FILE_MISSING", None),
+        ("SIDECAR_KEY_RECOMMENDED", "Sources"),
+        ("SIDECAR_KEY_RECOMMENDED", "SpatialReference"),
+    }
 
 
 @pytest.mark.parametrize(("said", "allowed"), [("P; NaN outside the mask", True), ("P", False)])

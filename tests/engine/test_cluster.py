@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from falx.core.errors import InputError
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.snakemake import _write_sacct, cancel_left, check_installed, ends_of
 from falx.engine.watch import ENGINE_LOG
 from toy_run import Toy

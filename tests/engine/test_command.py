@@ -9,11 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from falx.core.errors import InputError
-from falx.engine.command import by_hand
+from falx.engine.command import by_hand, stale_commands
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest
 from falx.engine.provenance import BY_HAND, read_record, record_path
-from falx.engine.stale import stale_commands
 from falx.engine.verify import repair, verify_folder
 from toy_run import Toy
 

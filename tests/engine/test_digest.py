@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from falx.bids.dataset import Dataset
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
 from falx.engine.digest import DigestCache, digest_file, digest_value, stamp
-from falx.engine.plan import Plan
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import Plan, plan_participants
 from toy_run import Toy
 from toy_study import STUDY
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import toy_images
-from falx.engine.dataset import Dataset
+from falx.bids.dataset import Dataset
 from falx.engine.gate import judge_inputs
-from falx.engine.plan_participant import plan_participants
+from falx.engine.orders import Resources
+from falx.engine.plan import plan_participants
 from falx.engine.provenance import file_record
-from falx.engine.resources import Resources
 from falx.engine.run import Outcome, Request, run_study
 from falx.images import plausible
 from falx.images.nifti import save

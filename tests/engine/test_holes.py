@@ -202,7 +202,7 @@ def test_7_an_interrupt_ends_every_job_and_leaves_no_trace(
     # Jobs that are not told to end are killed after twenty seconds.
     _, errors = process.communicate(timeout=18)
     assert process.returncode == 130
-    assert errors == ("falx: interrupted; the same command goes on where this one stopped.\n")
+    assert errors == ("falx: interrupted; the same command continues where this one stopped.\n")
     assert not toy.output("01", "warm").exists()
     assert not (toy.out / ".falx" / "lock.json").exists()
     slow.unlink()

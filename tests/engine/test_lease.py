@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
-from falx.engine.dataset import Dataset
 from falx.engine.job import Job
-from falx.engine.lease import LOCK, check_lease, holds_lease, lease_of
-from falx.engine.lock import hold
-from falx.engine.plan_participant import plan_participants
+from falx.engine.lock import LOCK, check_lease, hold, holds_lease, lease_of
+from falx.engine.plan import plan_participants
 from falx.engine.runner import run_job
+from falx.engine.snakemake import SNAKEFILE
 from falx.engine.verify import verify_folder
 from toy_run import Toy
 
@@ -119,5 +119,5 @@ def test_jobs_of_two_runs_do_not_share_a_work_folder(
 def test_the_command_of_a_job_carries_the_lease(toy: Toy) -> None:
     toy.run(parallel=True, executor="local", subjects=("01",))
     plan = json.loads((toy.out / ".falx" / "plan.json").read_text())
-    assert plan["options"].startswith("--lease ")
-    assert len(plan["options"].split()[1]) == 32
+    assert len(plan["lease"]) == 32
+    assert "--lease {params.lease}" in SNAKEFILE.read_text()

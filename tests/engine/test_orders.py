@@ -12,15 +12,15 @@ import numpy as np  # noqa: F401 - a study that computes has loaded it
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from falx.bids.dataset import Dataset
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.stage import Stage
-from falx.engine.dataset import Dataset
+from falx.engine.failures import failure_of
 from falx.engine.job import Job
 from falx.engine.orders import PERSON, Orders, run_orders
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import plan_participants
 from falx.engine.provenance import read_record, record_path
-from falx.engine.runner import failure_of
 from falx.engine.verify import verify_folder
 from toy_run import Toy
 
@@ -30,7 +30,7 @@ STAGES = ("warm", "cool", "join", "tell")
 def person(toy: Toy, *, enforce_memory: bool = False, label: str = "01") -> Orders:
     configuration = toy.study.configuration()
     made = plan_participants(toy.study, Dataset.open(toy.bids), configuration, [label])
-    return Orders(made.jobs, dict.fromkeys(STAGES, 1), enforce_memory=enforce_memory)
+    return Orders(made.jobs, enforce_memory=enforce_memory)
 
 
 def done(toy: Toy, label: str = "01") -> set[str]:

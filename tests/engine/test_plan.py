@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toy_study
+from falx.bids.dataset import Dataset
 from falx.core.errors import FalxError
 from falx.core.study import RawInput, Study, load_study
-from falx.engine.dataset import Dataset
-from falx.engine.job import InputFile, Job
-from falx.engine.plan import Plan
-from falx.engine.plan_participant import plan_participants
-from falx.engine.resources import Resources, shared_threads
+from falx.engine.job import Input, InputFile, Job
+from falx.engine.orders import Resources, share_threads
+from falx.engine.plan import Plan, plan_participants
 from toy_run import Toy
 
 STUDY = toy_study.STUDY
@@ -211,8 +210,24 @@ def test_people_go_side_by_side_before_threads_within_them() -> None:
     def threads(people: int, cores: int, profile: str = "") -> int:
         job = Job("s:S", "fit", 1, "", {}, {}, {}, "", threads=4)
         jobs = [dataclasses.replace(job, unit=f"sub-{k}") for k in range(people)]
-        return shared_threads(jobs, Resources(cores, profile=profile))["fit"]
+        return share_threads(jobs, Resources(cores, profile=profile))[0].threads
 
     assert [threads(people, 8) for people in (1, 2, 3, 8, 20)] == [4, 4, 2, 1, 1]
     assert threads(1, 2) == 2
     assert threads(20, 8, profile="cluster") == 4
+
+
+def test_what_gathers_is_told_from_what_takes_one_file_or_records() -> None:
+    one, other = InputFile("a", "a", "sub-01/x", "y"), InputFile("b", "b", "sub-02/x", "y")
+    given = InputFile("/c", "config:c:c")
+    job = Job("s:S", "mean", 1, "group", {}, {}, {}, "")
+
+    def gathers(value: Input) -> bool:
+        return dataclasses.replace(job, inputs={"it": value}).gathers
+
+    assert gathers({"01": one, "02": other})
+    assert not any(map(gathers, (one, None, {}, {"1": given})))
+    taken = dataclasses.replace(job, inputs={"it": {"01": one, "02": other}, "file": given})
+    assert [name for name, _ in taken.files()] == ["it.01", "it.02", "file"]
+    assert taken.needs == {"sub-01/x", "sub-02/x"}
+    assert Job.from_json(taken.to_json()) == taken

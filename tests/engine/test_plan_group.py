@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 
 import toy_study
+from falx.bids.dataset import Dataset
 from falx.core.errors import InputError
 from falx.core.settings import option
 from falx.core.stage import Stage
 from falx.core.study import Study
-from falx.engine import plan_group as planning
-from falx.engine.dataset import Dataset
+from falx.engine import plan as planning
 from falx.engine.job import InputFile
-from falx.engine.plan import Plan
-from falx.engine.plan_group import plan_group
+from falx.engine.plan import Plan, plan_group
 from falx.engine.provenance import FileRecord, Record, write_record
 
 
@@ -65,8 +64,10 @@ def out(tmp_path: Path) -> Path:
 
 def finished(out: Path, subject: str, stage_name: str = "join") -> Record:
     files = {"numbers": FileRecord(f"sub-{subject}/n.json", "digest", 1, 1)}
-    record = Record("toy", stage_name, 1, f"sub-{subject}", f"recipe-{subject}", {}, {}, files, (),
-                    "2026", 1.0, 1, 1)  # fmt: skip
+    record = Record(
+        study="toy", stage=stage_name, unit=f"sub-{subject}", recipe=f"recipe-{subject}",
+        params={}, inputs={}, outputs=files, started="2026", seconds=1.0,
+    )  # fmt: skip
     write_record(out, record)
     return record
 

@@ -16,19 +16,25 @@ from hypothesis import strategies as st
 
 from falx.core.files import PART
 from falx.engine import memory, pool, run
+from falx.engine.job import InputFile, Job
 from falx.engine.memory import Budget, resident_mb, tree
-from falx.engine.pool import Pool, Step
+from falx.engine.pool import Pool
 from toy_run import Toy
 
 
+def step(number: int, above: set[str], threads: int, mem_mb: int) -> Job:
+    inputs = {str(k): InputFile("x", "x", need, "x") for k, need in enumerate(sorted(above))}
+    return Job("x", str(number), 1, "sub", inputs, {}, {}, "", threads, mem_mb)
+
+
 @st.composite
-def tables(draw: st.DrawFn) -> list[Step]:
+def tables(draw: st.DrawFn) -> list[Job]:
     """Steps that need earlier ones, or some that are not there since they are done."""
-    steps: list[Step] = []
+    steps: list[Job] = []
     for number in range(draw(st.integers(0, 12))):
-        above = draw(st.sets(st.sampled_from([s.job for s in steps] or ["done"]), max_size=3))
+        above = draw(st.sets(st.sampled_from([s.id for s in steps] or ["done"]), max_size=3))
         threads, mem_mb = draw(st.integers(1, 6)), draw(st.integers(1, 900))
-        steps.append(Step(f"sub/{number}", tuple(above), threads, mem_mb))
+        steps.append(step(number, above, threads, mem_mb))
     return steps
 
 
@@ -40,9 +46,9 @@ class Pretended(Pool):
     began: list[str]
     most: list[tuple[int, int, float]]
 
-    def _wait(self, running: dict[int, Step]) -> int:
+    def _wait(self, running: dict[int, Job]) -> int:
         own = running.values()
-        self.began += [step.job for step in own if step.job not in self.began]
+        self.began += [step.id for step in own if step.id not in self.began]
         load = sum(step.threads for step in own), sum(step.mem_mb for step in own)
         self.most.append((len(running), *load))
         return self.choose.draw(st.sampled_from(sorted(running)))
@@ -55,12 +61,12 @@ class Pretended(Pool):
 @given(tables(), st.integers(1, 8), st.integers(100, 2000), st.data())
 def test_steps_run_in_order_and_within_cores_and_memory(
     tmp_path_factory: pytest.TempPathFactory,
-    steps: list[Step],
+    steps: list[Job],
     cores: int,
     limit: int,
     data: st.DataObject,
 ) -> None:
-    names = [step.job for step in steps]
+    names = [step.id for step in steps]
     failing = frozenset(data.draw(st.sets(st.sampled_from(names), max_size=3)) if names else ())
     ended: list[str] = []
     pids = iter(range(10**9, 2 * 10**9))
@@ -75,14 +81,14 @@ def test_steps_run_in_order_and_within_cores_and_memory(
     below: set[str] = set(failing)
     for step in steps:
         if below.intersection(step.needs):
-            below.add(step.job)
+            below.add(step.id)
     assert done == (not below)
-    assert set(ended) == set(names) - {s.job for s in steps if below.intersection(s.needs)}
+    assert set(ended) == set(names) - {s.id for s in steps if below.intersection(s.needs)}
     place = {job: n for n, job in enumerate(ended)}
     for step in steps:
         for need in step.needs:
-            if step.job in place and need in place:
-                assert place[need] < place[step.job]
+            if step.id in place and need in place:
+                assert place[need] < place[step.id]
     assert all(n == 1 or (threads <= cores and mb <= limit) for n, threads, mb in runs.most)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from falx.engine.lease import LOCK
+from falx.engine.lock import LOCK
 from falx.engine.verify import verify_folder
 from killing import contents
 from toy_run import Toy

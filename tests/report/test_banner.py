@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from falx.report.banner import bare_pdf, pdf_with_banner
+from falx.report.banner import BANNERS, CLOSE, OPEN, bare_pdf, html_with_banner, pdf_with_banner
 
 SENTENCE = "sub-02: this (plan) is outdated, for anatomy was done again since \u2013 look."
 
@@ -89,3 +89,22 @@ def test_an_independent_reader_sees_both(page: bytes, tmp_path) -> None:
     assert said.stderr == ""
     assert "this (plan) is outdated" in said.stdout
     assert "Laser plan" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("page", "where"),
+    [
+        ('<html><body class="x"><main id="m"><h1>a</h1>', '<main id="m">'),
+        ('<html><body class="x"><h1>a</h1>', '<body class="x">'),
+    ],
+)
+def test_a_page_says_it_first_once_and_takes_it_back(page: str, where: str) -> None:
+    once = html_with_banner(page.encode(), "old & <outdated>")
+    assert f"{where}{OPEN}old &amp; &lt;outdated&gt;{CLOSE}<h1>" in once.decode()
+    assert html_with_banner(once, "old & <outdated>") == once
+    assert html_with_banner(html_with_banner(once, "another"), "") == page.encode()
+
+
+def test_what_has_no_place_for_a_sentence_stays_as_it_is() -> None:
+    assert html_with_banner(b"<p>a</p>", "old") == b"<p>a</p>"
+    assert BANNERS[".pdf"](b"no page", "") == b"no page"

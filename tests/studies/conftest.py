@@ -23,11 +23,18 @@ def bids(tmp_path_factory) -> Path:
 
 
 def _second_rater(folder: Path) -> None:
-    """Draw the ablation again, one voxel further along the first axis."""
+    """Draw the ablation again, one voxel further along the first axis; and once more.
+
+    The same rater's second mask is one voxel smaller at either end of the second axis.
+    """
     (drawn,) = (folder / "derivatives/masks").rglob("*_label-ablation_mask.nii.gz")
     mask = load_mask(drawn)
     again = drawn.with_name(drawn.name.replace("_mask", "_desc-rater2_mask"))
     save(again, np.roll(mask.data, 1, axis=0), mask.affine)
+    repeat = drawn.with_name(drawn.name.replace("_label-", "_acq-repeat_label-"))
+    inside = np.asarray(mask.data, dtype=bool)
+    smaller = inside & np.roll(inside, 1, axis=1) & np.roll(inside, -1, axis=1)
+    save(repeat, smaller, mask.affine)
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.core.files import write_json
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
 from falx.engine.folder import prepare_folder
 from falx.engine.job import Job
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import plan_participants
 from falx.engine.provenance import Record, file_record, write_record
 from falx.images.nifti import save
 

@@ -115,13 +115,13 @@ def test_the_page_shows_the_same_groups(study):
         )
         low, high = 100 * c.welch.ci_low, 100 * c.welch.ci_high
         assert row[columns.index("95 % interval (Welch)")] == f"{low:.3g} to {high:.3g}"
-        assert row[columns.index("P Welch")] == c.welch.p
-        assert row[columns.index("P Welch, Holm over the family")] == holm_of[c.name]
-        assert row[columns.index("P(not free > free)")] == c.rank.effect
+        assert row[columns.index("P Welch")] == p_text(c.welch.p)
+        assert row[columns.index("P Welch, Holm over the family")] == p_text(holm_of[c.name])
+        assert row[columns.index("chance that not free is above free")] == c.rank.effect
         assert row[columns.index("not seizure free")].startswith(f"{100 * c.not_free.mean:.4g} ± ")
     rates = page_table(comparison_fields(study, study.rates), study.rates)
     shown = [row[columns.index("P Welch, Holm over the family")] for row in rates.rows]
-    assert shown == [holm_of["rate_hippocampus"], None]
+    assert shown == [p_text(holm_of["rate_hippocampus"]), None]
 
 
 def test_models_name_the_estimate_that_is_best(study):
@@ -194,7 +194,11 @@ def test_the_page_has_a_line_for_each_figure_of_a_cut(study):
         assert lines[f"{title}: balanced accuracy"][1:] == [
             f"{100 * cut.balanced_accuracy:.1f} %", None, "same patients",
         ]  # fmt: skip
-    assert lines["P of the best cut"][1] == part.permutation.p
+    assert lines["P of the best cut"][1] == p_text(part.permutation.p)
+    below, above = part.gap
+    assert f"nobody lies from {100 * below:.1f} to {100 * above:.1f} %" in lines["cut"][3]
+    assert below < part.best.threshold < above
+    assert not np.any((part.values > below) & (part.values < above))
     unpublished = {row[0] for row in page_lines(cut_fields(study, ["best"]), part).rows}
     assert lines.keys() - unpublished == {key for key in lines if key.startswith("published")}
 

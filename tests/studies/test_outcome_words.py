@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falx.core.errors import InputError, OptionError
-from falx.studies.outcome.coding import read_outcomes
+from falx.studies.outcome.coding import coding_of, coding_sentence, read_outcomes
 from falx.studies.outcome.cohort import Cohort
 from falx.studies.outcome.family import FAMILY, KINDS, adjust_family, check_family
 from falx.studies.outcome.fields import Field, page_table, rows_of
@@ -202,7 +202,7 @@ def study_of(**changed: object) -> types.SimpleNamespace:
 
 def compared(name: str, free: float, others: float, p: float) -> types.SimpleNamespace:
     welch = some(difference=others - free, ci_low=-0.2, ci_high=0.05, p=p)
-    return some(name=name, free=some(mean=free), not_free=some(mean=others), welch=welch)
+    return some(name=name, free=some(mean=free, n=3), not_free=some(mean=others, n=1), welch=welch)
 
 
 def test_a_summary_begins_with_the_people():
@@ -250,14 +250,16 @@ def test_a_cut_is_said_with_what_it_is_worth_elsewhere():
     part = some(
         name="rate_hippocampus", best=some(threshold=0.398),
         stability=some(ci_low=0.31, ci_high=0.52), at_best=some(balanced_accuracy=0.83),
+        gap=(0.381, 0.42),
     )  # fmt: skip
     study = study_of(
         cuts=[part, some(name="ai_pet")], held_out=lambda _: some(balanced_accuracy=0.66)
     )
     assert summary_lines(study)[1:] == [
         (
-            "Best cut of the ablative rate of the hippocampus: 39.8 % (resampled 31.0 to 52.0 %); "
-            "balanced accuracy 83% in these patients, 66% in patients not used for the cut."
+            "Best cut of the ablative rate of the hippocampus: 39.8 % (nobody lies between 38.1 "
+            "and 42.0 %; resampled 31.0 to 52.0 %); balanced accuracy 83% in these patients, 66% "
+            "in patients not used for the cut."
         )
     ]
 
@@ -274,7 +276,7 @@ def test_a_cut_is_said_with_what_it_is_worth_elsewhere():
     ],
 )  # fmt: skip
 def test_what_stands_of_the_family(holms, said):
-    family = [some(test="T", name="ai_pet", holm=h) for h in holms]
+    family = [some(kind="cut", test="T", name="ai_pet", holm=h) for h in holms]
     assert summary_lines(study_of(family=family))[1:] == [said]
 
 
@@ -310,7 +312,12 @@ def test_a_summary_has_ten_lines_at_most():
     ("cells", "header", "coding"),
     [
         (["1", "0"], "outcome", "seizure_free"),
-        (["1", "2"], "outcome", "ilae"),
+        (["1", "2", "3"], "outcome", "ilae"),
+        (["1", "2"], "ILAE", "ilae"),
+        (["1", "0"], "seizures", "unclear"),
+        (["1", "0"], "not_seizure_free", "unclear"),
+        (["1", "0"], "nonfree", "unclear"),
+        (["yes", "no"], "seizure_free", "seizure_free"),
         (["1.0", "6.0"], "outcome", "ilae"),
         (["0", "1"], "ILAE_1y", "ilae"),
         (["1", "1"], "seizure_free", "seizure_free"),
@@ -320,6 +327,11 @@ def test_a_summary_has_ten_lines_at_most():
 )
 def test_the_coding_is_guessed_from_header_and_entries(cells, header, coding):
     named = dict(enumerate(cells))
+    if coding == "unclear":
+        with pytest.raises(OptionError, match="not clear whether 1 means free of seizures or"):
+            coding_of(named, header)
+        return
+    assert coding_of(named, header) == coding
     if coding == "ilae" and "0" in cells:
         with pytest.raises(InputError, match=r"sub-0, column ILAE_1y .*write the ILAE class"):
             read_outcomes(named, header)
@@ -332,6 +344,30 @@ def test_ones_alone_do_not_tell_what_they_mean():
         read_outcomes({"a": "1", "b": "1.0"}, "outcome")
     assert read_outcomes({"a": "1"}, "outcome", coding="ilae") == {"a": True}
     assert read_outcomes({"a": "1"}, "outcome", coding="seizure_free") == {"a": True}
+
+
+def test_one_and_two_alone_do_not_tell_what_they_mean():
+    with pytest.raises(OptionError, match=r"column result: .* 1 and 2 are .*found: 1 and 2 and"):
+        read_outcomes({"a": "1", "b": "2"}, "result")
+    with pytest.raises(OptionError, match=r"found: 2 and nothing else"):
+        read_outcomes({"b": "2"}, "result")
+    assert read_outcomes({"a": "1", "b": "2"}, "result", coding="ilae") == {"a": True, "b": False}
+
+
+@pytest.mark.parametrize("coding", ["auto", "ilae"])
+def test_engel_s_classes_are_not_taken_for_those_of_the_ilae(coding):
+    with pytest.raises(InputError, match=r"column Engel_1y: Engel's classes are not those"):
+        read_outcomes({"a": "1", "b": "3"}, "Engel_1y", coding=coding)
+    free = read_outcomes({"a": "yes", "b": "no"}, "engel_IA", coding="seizure_free")
+    assert free == {"a": True, "b": False}
+
+
+def test_how_the_outcome_was_read_is_said():
+    assert coding_sentence("ilae", "x") == (
+        "The outcome is the column x, read as ILAE classes: class 1 counts as seizure free."
+    )
+    assert "classes 1 to 2 count as seizure free" in coding_sentence("ilae", "x", 2)
+    assert "free of seizures (1 or yes) or not (0 or no)" in coding_sentence("seizure_free", "x")
 
 
 @pytest.mark.parametrize("text", ["7", "0", "1b", "Engel I", "I", "-1", "1.5", ""])

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import spatial
 
+from falx.bids.dataset import Dataset
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
 from falx.engine.folder import prepare_folder
-from falx.engine.plan_group import plan_group
+from falx.engine.plan import plan_group
 from falx.engine.provenance import Record, file_record, write_record
 from falx.genes.phantom import as_csv, as_gmt, make_gene_phantom
 from falx.images.nifti import save

@@ -47,7 +47,7 @@ def page(tmp_path_factory):
     )  # fmt: skip
     roles = {"t_map": "t.nii.gz", "z_map": "z.nii.gz", "p_tfce_map": "p.nii.gz",
              "table": "t.tsv", "table_latex": "t.tex", "table_html": "t.html",
-             "profile": "p.tsv", "summary": "s.json"}  # fmt: skip
+             "profile": "p.tsv", "values": "v.tsv", "summary": "s.json"}  # fmt: skip
     outputs = {role: folder / f"out_{name}" for role, name in roles.items()}
     call(
         group_map_stage,
@@ -59,7 +59,7 @@ def page(tmp_path_factory):
         blocks="", site="", harmonise="none",
     )  # fmt: skip
     shown = {role: {"grey_resistant_controls": outputs[role]}
-             for role in ("summary", "table", "t_map")}  # fmt: skip
+             for role in ("summary", "table", "values", "t_map")}  # fmt: skip
     files = GroupReportFiles(
         demographics=folder / "people.json",
         people=folder / "status.tsv",
@@ -81,7 +81,7 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "Regional homogeneity" not in text
     assert "tiv_ml" in text
     assert "step grey_resistant_sensitive, could not be computed: group DSE is empty." in text
-    assert text.count("data:image/png;base64,") == 5
+    assert text.count('src="data:image/png;base64,') == 6
     assert "left cerebral cortex" in outputs["table"].read_text() + text
 
 

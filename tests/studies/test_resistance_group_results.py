@@ -8,6 +8,7 @@ from falx.core.errors import OptionError
 from falx.core.tables import parse_table, rows_as, table_text
 from falx.maps.cluster_table import ClusterRow
 from falx.maps.group_summary import TSummary
+from falx.studies.compare.sections import MapContent
 from falx.studies.resistance.group_results import (
     RESULT_COLUMNS,
     comparisons_of,
@@ -15,7 +16,6 @@ from falx.studies.resistance.group_results import (
     result_rows,
     result_table,
 )
-from falx.studies.resistance.group_sections import MapContent
 from falx.studies.resistance.steps import GROUP_MAPS, STEPS
 
 PLANNED = [
@@ -70,10 +70,10 @@ def lowered(region, t):
 
 def test_p_times_comparisons_stays_a_probability():
     rows = [lowered("A", -4.5)]
-    found = [
-        MapContent(step, summary(p), rows, None, "x")
+    found = {
+        step: MapContent(step.title, summary(p), rows, None, "x")
         for step, p in zip(PLANNED[:3], (0.004, 0.5, None), strict=True)
-    ]
+    }
     results = group_results(found, PLANNED, "contrasts")
     assert [r.p_bonferroni for r in results] == [pytest.approx(0.012), 1.0, None]
     assert results[0].where == "A, lower, t -4.50"

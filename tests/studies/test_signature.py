@@ -50,11 +50,17 @@ def test_the_rate_by_threshold_passes_through_the_rate(out) -> None:
 
 def test_the_raters_agree_but_for_a_voxel(bids, out) -> None:
     metrics = out / "sub-01/anat/sub-01_desc-numbers_metrics.json"
-    found = json.loads(metrics.read_text(encoding="utf-8"))["dice_raters"]
-    (drawn,) = (bids / "derivatives/masks").rglob("*_label-ablation_mask.nii.gz")
+    numbers = json.loads(metrics.read_text(encoding="utf-8"))
+    masks = bids / "derivatives/masks"
+    (drawn,) = masks.rglob("*postop_label-ablation_mask.nii.gz")
+    (repeat,) = masks.rglob("*_acq-repeat_label-ablation_mask.nii.gz")
     mask = load_mask(drawn).data
+    found = numbers["dice_raters"]
     assert found == pytest.approx(dice(mask, np.roll(mask, 1, axis=0)), abs=0.05)
     assert found < 0.95
+    again = dice(mask, load_mask(repeat).data)
+    assert numbers["dice_repeat"] == pytest.approx(again, abs=0.05)
+    assert abs(again - found) > 0.01  # the two are not exchanged
 
 
 def test_the_page_shows_the_result_and_no_path(bids, out) -> None:

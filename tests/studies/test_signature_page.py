@@ -11,7 +11,6 @@ from browser import (
     SOFTWARE,
     check_switch,
     go,
-    launcher,
     nearest_voxel,
     open_page,
     pixels,
@@ -29,11 +28,6 @@ FILES = {
     "signature": "anat/sub-01_space-T1w_desc-signature_mask.nii.gz",
     "ablation": "anat/sub-01_space-T1w_label-ablation_mask.nii.gz",
 }
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    yield from launcher()
 
 
 @pytest.fixture(scope="module")

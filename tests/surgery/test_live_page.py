@@ -15,7 +15,6 @@ from browser import (
     SOFTWARE,
     check_switch,
     go,
-    launcher,
     nearest_voxel,
     open_page,
     pixels,
@@ -58,11 +57,6 @@ def patient(tmp_path_factory):
     )
     assert main(words) == 0
     return folder, words, folder / "out/sub-07/anat/sub-07_desc-planned_plan.html"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    yield from launcher()
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +122,7 @@ def test_surfaces_and_fibre_stand_in_the_space_view(opened):
     without = pixels(opened, "space")
     opened.locator("input[data-layer='fibre']").check()
     assert (np.abs(pixels(opened, "space") - without).max(axis=1) > 8).sum() > 100
-    assert (without.max(axis=1) > 90).sum() > 2000
+    assert (without.max(axis=1) > 90).mean() > 0.0075
 
 
 def test_values_are_those_of_the_files(patient, opened):
@@ -217,6 +211,11 @@ def test_the_printed_page_begins_with_a_sheet_that_holds_the_plan(patient, opene
         assert part in first
     assert "Where it lies" not in first
     assert "Live view" not in first
+    words = [reader, "-layout", str(printed), "-"]
+    whole = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    sheets = whole.removesuffix("\f").split("\f")
+    assert len(sheets) >= 2
+    assert all(len(sheet.split()) > 20 for sheet in sheets), "an empty sheet"
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -288,6 +287,9 @@ def test_a_click_on_another_plan_loads_it_and_changes_can_be_undone(patient, ope
     assert result(opened)["rate"] == pytest.approx(option.hippocampus.rate, abs=1e-12)
     opened.locator("button[data-action='undo']").click()
     assert result(opened) == first
+    opened.locator("button[data-action='redo']").click()
+    assert result(opened)["rate"] == pytest.approx(option.hippocampus.rate, abs=1e-12)
+    opened.locator("button[data-action='reset']").click()
 
 
 def test_the_wheel_moves_through_the_slices_of_the_plane_under_it(opened):
@@ -306,3 +308,109 @@ def test_the_wheel_moves_through_the_slices_of_the_plane_under_it(opened):
     opened.wait_for_timeout(300)
     assert place(opened) == pytest.approx(before, abs=0.01)
     assert opened.evaluate("window.scrollY") == scrolled
+
+
+def shaken(page):
+    return json.loads(page.get_attribute("#falx-result", "data-shares"))
+
+
+def wait_for_all_draws(page):
+    for _ in range(200):
+        if shaken(page)["draws"] > 100:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the page never counted all draws")
+
+
+def lack(shares, goal):
+    """What a plan's shares lack for the goal, together."""
+    wanted = {"holds": goal.keep_probability, "reaches": goal.probability,
+              "harmless": goal.harmless_probability}  # fmt: skip
+    return sum(max(0.0, least - shares[name]) for name, least in wanted.items())
+
+
+def test_an_edited_plan_is_told_how_often_it_keeps_and_reaches(patient, opened):
+    """Live, by the first of the draws that judged the plans of the page; quick enough to drag."""
+    opened.locator("button[data-action='reset']").click()
+    radius = opened.locator("input[data-size='radius']").first
+    radius.press("ArrowRight")
+    assert shaken(opened)["draws"] == 100
+    assert float(opened.get_attribute("#falx-result", "data-ms")) < 500  # loaded machines
+    wait_for_all_draws(opened)
+    text = opened.inner_text("#falx-result .falx-shares")
+    assert "every limit kept" in text
+    assert "misplaced" in text
+    wide = shaken(opened)
+    for _ in range(6):
+        radius.press("ArrowLeft")
+    assert shaken(opened)["reaches"] <= wide["reaches"]
+    opened.locator("button[data-action='reset']").click()
+    assert not opened.locator("#falx-result .falx-shares").count()  # those of the file stand there
+    document = read_record(PlanDocument, patient[2].with_suffix(".json"))
+    assert shaken(opened)["holds"] == pytest.approx(document.chosen.robustness.holds, abs=0.15)
+
+
+def test_places_of_both_ends_and_distances_along_the_track_are_shown(patient, opened):
+    document = read_record(PlanDocument, patient[2].with_suffix(".json"))
+    rows = opened.locator("#falx-result .falx-places tbody tr")
+    plan = document.chosen.plan
+    for n, end in enumerate(("entry", "target")):
+        cells = rows.nth(n).locator("td").all_inner_texts()
+        for text, frame in zip(cells[1:], ("ras", "acpc", "mni"), strict=True):
+            place = getattr(plan, f"{end}_{frame}_mm")
+            assert [float(v) for v in text.split(",")] == pytest.approx(place, abs=0.2)
+    least = float(opened.get_attribute("#falx-profile", "data-least"))
+    assert least == pytest.approx(result(opened)["clearance"], abs=0.4)
+    assert opened.locator("#falx-profile svg polyline").count() == 1  # no vessels are known here
+    assert "vessels are not known" in opened.inner_text("#falx-profile")
+
+
+def test_a_map_has_a_colour_bar_with_its_unit_and_every_layer_an_opacity(opened):
+    bar = opened.locator("[data-bar='asymmetry']")
+    assert "asymmetry index" in bar.inner_text()
+    assert "-0.06" in bar.inner_text()
+    assert "linear-gradient" in bar.locator(".falx-bar").get_attribute("style")
+    assert "unit of the PET image" in opened.locator("[data-bar='pet']").inner_text()
+    faint = opened.locator("input[data-opacity='signature']")
+    full = pixels(opened, "planes")
+    faint.evaluate("(e) => { e.value = 0.1; e.dispatchEvent(new Event('change')); }")
+    assert (np.abs(pixels(opened, "planes") - full).max(axis=1) > 8).sum() > 30
+    faint.evaluate("(e) => { e.value = 0.6; e.dispatchEvent(new Event('change')); }")
+
+
+@pytest.mark.parametrize("start", ["suggested", "spoiled"])
+def test_a_newcomer_finds_a_better_plan_within_a_few_actions(patient, opened, tmp_path, start):
+    """By what the page shows only, and better by the planner's own draws when it is scored."""
+    folder, words, _ = patient
+    document = read_record(PlanDocument, patient[2].with_suffix(".json"))
+    opened.set_viewport_size({"width": 1366, "height": 768})
+    opened.evaluate("document.getElementById('falx-viewer').scrollIntoView()")
+    opened.locator("button[data-action='reset']").click()
+    if start == "spoiled":
+        for _ in range(4):
+            opened.locator("input[data-size='radius']").first.press("ArrowLeft")
+    wait_for_all_draws(opened)
+    before, drawn = shaken(opened), result(opened)
+    scrolled = opened.evaluate("window.scrollY")
+    opened.evaluate("delete document.getElementById('falx-result').dataset.improved")
+    opened.locator("button[data-action='improve']").click()
+    opened.wait_for_selector("#falx-result[data-improved]", timeout=120_000)
+    assert opened.evaluate("window.scrollY") == scrolled
+    assert int(opened.get_attribute("#falx-result", "data-improved")) > 0
+    after, found = shaken(opened), result(opened)
+    goal = document.goal
+    if lack(before, goal) > 0.02:
+        assert lack(after, goal) < lack(before, goal)
+    else:
+        assert lack(after, goal) < 0.03
+        assert found["outsideMm3"] < drawn["outsideMm3"]
+    with opened.expect_download() as download:
+        opened.locator("button[data-action='save']").click()
+    path = tmp_path / "better.json"
+    download.value.save_as(path)
+    main([*words, "--plan", str(path)])
+    scored = json.loads((folder / "out/sub-07/anat/sub-07_desc-scored_plan.json").read_text())
+    robust = scored["options"][0]["robustness"]
+    assert lack(robust, goal) < lack(before, goal) + 0.08
+    opened.locator("button[data-action='reset']").click()
+    opened.set_viewport_size({"width": 1200, "height": 900})

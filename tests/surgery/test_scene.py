@@ -172,3 +172,41 @@ def test_no_track_may_run_in_a_fissure_beside_the_target():
     vessels[28, 20, 20] = True
     kept = passage_beside(targets, fissures, vessels, grid, within_mm=6.0)
     assert not kept[26, 20, 20] and kept[12, 20, 20]
+
+
+def test_the_map_of_fluid_adds_sulci_that_the_labels_lack(labels, scene):
+    """A slit of fluid inside labelled cortex is an obstacle; fluid in the targets is none."""
+    x = labels.grid.centres_mm()
+    slit = (np.abs(x[..., 0] + 45) < 2.1) & (np.abs(x[..., 1] + 40) < 14) & (np.abs(x[..., 2]) < 8)
+    slit &= labels.data == 2
+    share = np.where(slit | np.isin(labels.data, (17, 18, 5)), 0.9, 0.1).astype(np.float32)
+    wet = scene_from_labels(
+        labels, head_signature(labels), "left", same_place, csf=Image(share, labels.affine)
+    )
+    more = wet.obstacles & ~scene.obstacles
+    added = centres(more, wet.grid)
+    assert len(added) == slit.sum() > 100
+    assert np.abs(added[:, 0] + 45).max() < 2.1
+    assert not (wet.passage & more).any()
+    assert np.array_equal(wet.targets, scene.targets)
+    dry = scene_from_labels(
+        labels, head_signature(labels), "left", same_place,
+        csf=Image(np.zeros_like(share), labels.affine),
+    )  # fmt: skip
+    assert np.array_equal(dry.obstacles, scene.obstacles)
+    with pytest.raises(GridError, match="the csf and the T1w labels are on different grids"):
+        scene_from_labels(labels, head_signature(labels), "left", same_place,
+                          csf=Image(share[1:], labels.affine))  # fmt: skip
+
+
+def test_vessels_are_obstacles_and_known_as_such(labels, scene):
+    tube = np.zeros(labels.data.shape, bool)
+    tube[25:27, 30:60, 40] = True
+    some = scene_from_labels(
+        labels, head_signature(labels), "left", same_place, vessels=Image(tube, labels.affine)
+    )
+    assert some.vessels_checked
+    assert some.vessels.sum() > 0
+    assert not (some.vessels & ~some.obstacles).any()
+    assert scene.vessels is None
+    assert np.array_equal(mirrored_scene(some).vessels[::-1], some.vessels)

@@ -23,25 +23,30 @@ export async function unpacked(id) {
   return new Response(stream).arrayBuffer();
 }
 
-/** The planner's scene: grids and limits from the setup, arrays from the page. */
+const KINDS = {
+  voxels: Uint16Array, kinds: Uint8Array, entries: Float32Array, outward: Float32Array, sinus: Float32Array,
+  clearance: Uint8Array, protected: Uint8Array, exempt: Uint8Array, vessel: Uint8Array,
+  ends: Float32Array, radii: Float32Array, pickEnds: Float32Array, pickRadii: Float32Array,
+  template: Float32Array,
+};
+
+/** The planner's scene: grids and limits from the setup, arrays from the page; some may be absent. */
 export async function readScene(setup) {
-  const [voxels, kinds, entries, outward, sinus, clearance, guarded, exempt] = await Promise.all(
-    ["voxels", "kinds", "entries", "outward", "sinus", "clearance", "protected", "exempt"].map(
-      (name) => unpacked(`falx-${name}`),
-    ),
-  );
+  const found = {};
+  await Promise.all(Object.entries(KINDS).map(async ([name, Kind]) => {
+    if (element(`falx-${name}`)) found[name] = new Kind(await unpacked(`falx-${name}`));
+  }));
+  return sceneOf(setup, found);
+}
+
+/** The scene as the rules take it, from plain setup and arrays. */
+export function sceneOf(setup, arrays) {
+  const { clearance, protected: guarded, exempt, vessel, ends, radii, pickEnds, pickRadii, template, ...rest } = arrays;
   return {
-    ...setup,
-    voxels: new Uint16Array(voxels),
-    kinds: new Uint8Array(kinds),
-    entries: new Float32Array(entries),
-    outward: new Float32Array(outward),
-    sinus: new Float32Array(sinus),
-    fields: {
-      ...setup.fields,
-      clearance: new Uint8Array(clearance),
-      protected: new Uint8Array(guarded),
-      exempt: new Uint8Array(exempt),
-    },
+    ...setup, ...rest,
+    fields: { ...setup.fields, clearance, protected: guarded, exempt, vessel },
+    draws: ends ? { ends, radii } : null,
+    picks: pickEnds ? { ends: pickEnds, radii: pickRadii } : null,
+    template: template ? { ...setup.templateGrid, points: template } : null,
   };
 }

@@ -29,20 +29,43 @@ async function start(holder) {
       entries.push({ name, title, shown: true, rgb: PLAN_COLOURS[name].slice(0, 3) });
   }
   const names = new Set(setup.layers.map((layer) => layer.name));
-  layerPanel(entries, (name, on) => {
-    if (names.has(name)) planes.show(name, on);
-    else drawn.forEach((surfaces) => surfaces.show(name, on));
-    space.show(name, on);
-  }, (name, low) => planes.threshold(name, low));
+  layerPanel(entries, {
+    show: (name, on) => {
+      if (names.has(name)) planes.show(name, on);
+      else drawn.forEach((surfaces) => surfaces.show(name, on));
+      space.show(name, on);
+    },
+    threshold: (name, low) => planes.threshold(name, low),
+    opacity: (name, value) => planes.opacity(name, value),
+    colours: (colormap) => planes.colours(colormap),
+  });
   for (const entry of entries) if (!entry.shown) space.show(entry.name, false);
   element("falx-radiological").addEventListener("change", (event) => {
     planes.radiological(event.target.checked);
   });
+  rowsThatLead(planes);
   if (setup.plan) await whatIf(setup, planes, drawn);
   planes.goTo(setup.centre);
   for (const { view } of [planes, space]) await release(view);
   say("Left of the patient is on the left. Arrow and page keys move the crosshair, the wheel the slices (with Ctrl it zooms); in 3D keys turn the head.");
   holder.dataset.ready = "yes";
+}
+
+/** Rows of tables that name a place lead there, by click or Enter, and show their layer. */
+function rowsThatLead(planes) {
+  for (const row of document.querySelectorAll("tr[data-mm]")) {
+    const go = () => {
+      const box = document.querySelector(`input[data-layer='${row.dataset.layer}']`);
+      if (box && !box.checked) box.click();
+      planes.goTo(row.dataset.mm.split(" ").map(Number));
+      holder.scrollIntoView({ block: "start" });
+    };
+    row.tabIndex = 0;
+    row.classList.add("falx-leads");
+    row.title = "show this place in the live view";
+    row.addEventListener("click", go);
+    row.addEventListener("keydown", (event) => { if (event.key === "Enter") go(); });
+  }
 }
 
 async function whatIf(setup, planes, drawn) {

@@ -1,8 +1,8 @@
 // Switches of the layers, and the values under the crosshair.
 import { element, make } from "./data.js";
 
-/** One switch for each layer and surface; `show(name, on)` does what it says. */
-export function layerPanel(entries, show, threshold) {
+/** One switch for each layer and surface; `show(name, on)` does what it says, and so do the others. */
+export function layerPanel(entries, { show, threshold, opacity, colours }) {
   const panel = element("falx-layers");
   for (const entry of entries) {
     const box = make("input", { type: "checkbox", checked: entry.shown, dataset: { layer: entry.name } });
@@ -15,9 +15,31 @@ export function layerPanel(entries, show, threshold) {
     }
     label.append(` ${entry.title}`);
     const row = make("div", { className: "falx-layer" }, label);
-    if (entry.threshold) row.append(thresholdSlider(entry, threshold));
+    if (entry.opacity !== undefined && entry.name !== "t1w") label.append(opacitySlider(entry, opacity));
+    if (entry.threshold) row.append(colourBar(entry, colours(entry.colormap)), thresholdSlider(entry, threshold));
     panel.append(row);
   }
+}
+
+/** How opaque a layer is drawn, beside its name. */
+function opacitySlider(layer, opacity) {
+  const slider = make("input", {
+    type: "range", min: 0.1, max: 1, step: 0.05, value: layer.opacity, className: "falx-opacity",
+    dataset: { opacity: layer.name }, title: "opacity",
+  });
+  slider.setAttribute("aria-label", `opacity of ${layer.title}`);
+  slider.addEventListener("change", () => opacity(layer.name, Number(slider.value)));
+  return slider;
+}
+
+/** The colours of a map with the values at their ends and their unit. */
+function colourBar(layer, colours) {
+  const bar = make("span", { className: "falx-bar" });
+  const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((n) => `rgb(${colours.slice(4 * n, 4 * n + 3).join(",")})`);
+  bar.style.backgroundImage = `linear-gradient(to right, ${stops.join(",")})`;
+  const text = (value) => Number(((layer.sign ?? 1) * value).toPrecision(3)).toLocaleString("en");
+  return make("div", { className: "falx-legend", dataset: { bar: layer.name } },
+    text(layer.low), bar, `${text(layer.high)} ${layer.unit}`);
 }
 
 function thresholdSlider(layer, threshold) {

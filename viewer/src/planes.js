@@ -118,6 +118,21 @@ export class Planes {
     this.refresh(n);
   }
 
+  /** How opaque a layer is when it is shown. */
+  opacity(name, value) {
+    const n = this.number(name);
+    this.layers[n].opacity = value;
+    if (this.volumes[n].opacity > 0) {
+      this.volumes[n].opacity = value;
+      this.refresh(n);
+    }
+  }
+
+  /** Colours of a map, 256 times red, green, blue and opacity. */
+  colours(colormap) {
+    return Array.from(this.view.colormap(colormap));
+  }
+
   threshold(name, low) {
     const n = this.number(name);
     this.volumes[n].cal_min = low;

@@ -26,25 +26,14 @@ export function track(plan) {
   return { length, way: span.map((v) => v / length) };
 }
 
-/** Whether a point is heated: |P - (T - t d)| <= r with t = clip((T - P).d, s, s + b). */
-export function heated(point, plan, way) {
-  const away = subtract(plan.target, point);
-  const along = dot(away, way);
-  const across2 = dot(away, away) - along * along;
-  return plan.burns.some((burn) => {
-    const beyond = along - clip(along, burn.tipOffset, burn.tipOffset + burn.pullBack);
-    return across2 + beyond * beyond <= burn.radius * burn.radius + SURFACE_MM2;
-  });
-}
-
 /** Heated voxels of the targets; bit 0 signature in hippocampus, 1 in amygdala, 2 either. */
 export function coverage(plan, scene) {
   const { way } = track(plan);
   const counts = [0, 0, 0];
   const { voxels, kinds } = scene;
   for (let n = 0; n < kinds.length; n++) {
-    const index = [voxels[3 * n], voxels[3 * n + 1], voxels[3 * n + 2]];
-    if (!heated(apply(scene.grid.toWorld, index), plan, way)) continue;
+    const [x, y, z] = apply(scene.grid.toWorld, [voxels[3 * n], voxels[3 * n + 1], voxels[3 * n + 2]]);
+    if (!isHeated(x, y, z, plan.target, way, plan.burns)) continue;
     for (let k = 0; k < 3; k++) counts[k] += (kinds[n] >> k) & 1;
   }
   return counts;
@@ -73,15 +62,39 @@ function burnBox(plan, grid, way) {
   };
 }
 
+/** Whether burns along a track heat a point, without any array: dragging asks for 100,000. */
+function isHeated(x, y, z, target, way, burns) {
+  const [ax, ay, az] = [target[0] - x, target[1] - y, target[2] - z];
+  const along = ax * way[0] + ay * way[1] + az * way[2];
+  const across2 = ax * ax + ay * ay + az * az - along * along;
+  for (let n = 0; n < burns.length; n++) {
+    const burn = burns[n];
+    const end = burn.tipOffset + burn.pullBack;
+    const beyond = along - Math.min(Math.max(along, burn.tipOffset), end);
+    if (across2 + beyond * beyond <= burn.radius * burn.radius + SURFACE_MM2) return true;
+  }
+  return false;
+}
+
+/** How many of some points, x, y, z one behind the other, are heated. */
+export function heatedCount(points, target, way, burns) {
+  let count = 0;
+  for (let n = 0; n < points.length; n += 3)
+    if (isHeated(points[n], points[n + 1], points[n + 2], target, way, burns)) count++;
+  return count;
+}
+
 /** How many voxel centres of the T1w grid are heated. */
 export function heatedVoxels(plan, grid) {
   const { way } = track(plan);
   const { from, to } = burnBox(plan, grid, way);
+  const [[a, b, c, d], [e, f, g, h], [l, m, n, o]] = grid.toWorld;
   let count = 0;
   for (let i = from[0]; i <= to[0]; i++)
     for (let j = from[1]; j <= to[1]; j++)
       for (let k = from[2]; k <= to[2]; k++)
-        if (heated(apply(grid.toWorld, [i, j, k]), plan, way)) count++;
+        if (isHeated(a * i + b * j + c * k + d, e * i + f * j + g * k + h, l * i + m * j + n * k + o,
+          plan.target, way, plan.burns)) count++;
   return count;
 }
 
@@ -124,6 +137,25 @@ export function walk(plan, fields, limits) {
   return { clearance, risk: (risk * length) / (steps + 1) };
 }
 
+/** Distances along the track every `stepMm`: to any obstacle, to a vessel where they are known. */
+export function profile(plan, fields, stepMm = 1) {
+  const { length } = track(plan);
+  const steps = Math.ceil(length / stepMm);
+  const start = apply(fields.toVoxel, plan.entry);
+  const stop = apply(fields.toVoxel, plan.target);
+  const found = [];
+  for (let s = 0; s <= steps; s++) {
+    const at = start.map((v, a) => v + (s / steps) * (stop[a] - v));
+    found.push({
+      depth: (s / steps) * length,
+      obstacle: trilinear(fields.clearance, fields, at),
+      vessel: fields.vessel ? trilinear(fields.vessel, fields, at) : null,
+      exempt: Boolean(isExempt(fields, at)),
+    });
+  }
+  return found;
+}
+
 /** Least distance from heated tissue to a protected voxel; negative if one is heated, mm. */
 export function protectedGap(plan, fields) {
   const { way } = track(plan);
@@ -140,13 +172,14 @@ export function protectedGap(plan, fields) {
 }
 
 /** Index of the nearest of some points to a place, and how far it is. */
-function nearest(points, place) {
+export function nearest(points, place) {
   let [best, index] = [Infinity, -1];
   for (let n = 0; n < points.length / 3; n++) {
-    const apart = norm(subtract([points[3 * n], points[3 * n + 1], points[3 * n + 2]], place));
-    if (apart < best) [best, index] = [apart, n];
+    const [x, y, z] = [points[3 * n] - place[0], points[3 * n + 1] - place[1], points[3 * n + 2] - place[2]];
+    const apart2 = x * x + y * y + z * z;
+    if (apart2 < best) [best, index] = [apart2, n];
   }
-  return { apart: best, index };
+  return { apart: Math.sqrt(best), index };
 }
 
 /** Angle to the skull at the nearest allowed entry, degrees, and how far that entry is, mm. */

@@ -1,6 +1,9 @@
 // The what-if panel: the plan as fields, its scores by the planner's rules, its export.
 import { assess, isPlan, planFile } from "./planner.js";
 import { element, make } from "./data.js";
+import { placesOf } from "./frames_mm.js";
+import { interval, isBetter, neighbours, rank, shares } from "./placement.js";
+import { drawProfile } from "./profile.js";
 
 const AXES = ["right", "anterior", "superior"];
 const SIZES = [
@@ -8,6 +11,12 @@ const SIZES = [
 ];
 /** Changes that follow each other faster are undone together. */
 const PAUSE_MS = 400;
+/** Misplaced copies that are counted while one drags, and how long after it all of them are. */
+const FEW = 100;
+const REST_MS = 250;
+/** Steps of the search around a plan, mm; each is tried until it helps no more. */
+const STEPS_MM = [2, 1, 0.5];
+const MOST_MOVES = 12;
 const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
 
 export class WhatIf {
@@ -18,6 +27,7 @@ export class WhatIf {
     this.changed = changed;
     this.drags = "crosshair";
     this.past = [];
+    this.undone = [];
     this.changedAt = -Infinity;
     this.build();
     this.reset();
@@ -36,6 +46,8 @@ export class WhatIf {
     panel.append(make("div", { className: "falx-buttons" },
       button("Add a burn", "add", () => this.addBurn()),
       button("Undo", "undo", () => this.undo()),
+      button("Redo", "redo", () => this.redo()),
+      ...(this.scene.picks ? [button("Improve", "improve", () => this.improve())] : []),
       button("Back to the plan", "reset", () => this.reset()),
       button("Save as plan file", "save", () => this.save())));
   }
@@ -75,7 +87,14 @@ export class WhatIf {
 
   undo() {
     if (this.past.length < 2) return;
-    this.past.pop();
+    this.undone.push(this.past.pop());
+    this.plan = structuredClone(this.past.at(-1));
+    this.fill();
+  }
+
+  redo() {
+    if (!this.undone.length) return;
+    this.past.push(this.undone.pop());
     this.plan = structuredClone(this.past.at(-1));
     this.fill();
   }
@@ -85,6 +104,7 @@ export class WhatIf {
     const last = this.past.at(-1);
     if (JSON.stringify(last) === JSON.stringify(this.plan)) return;
     const now = performance.now();
+    this.undone = [];
     if (this.past.length > 1 && now - this.changedAt < PAUSE_MS) this.past.pop();
     this.past.push(structuredClone(this.plan));
     this.changedAt = now;
@@ -154,32 +174,85 @@ export class WhatIf {
 
   update() {
     const output = element("falx-result");
+    clearTimeout(this.rest);
     if (!isPlan(this.plan)) {
       output.textContent = "Not a plan: entry and target must lie 10 mm or more apart, and each burn needs a radius.";
       output.dataset.result = "";
+      output.dataset.shares = "";
       return;
     }
     this.remember();
-    const found = assess(this.plan, this.scene);
-    output.dataset.result = JSON.stringify(found);
-    output.replaceChildren(this.verdict(found), scoreTable(found, this.scene.limits, this.setup.wanted));
+    const began = performance.now();
+    this.found = assess(this.plan, this.scene);
+    output.dataset.result = JSON.stringify(this.found);
+    this.say(this.scene.draws ? this.count(FEW) : null);
+    output.dataset.ms = String(performance.now() - began);
     this.changed(this.plan);
+    if (this.scene.draws) this.rest = setTimeout(() => this.say(this.count()), REST_MS);
+    const profile = element("falx-profile");
+    if (profile) drawProfile(profile, this.plan, this.scene);
   }
 
-  /** The colour follows the probability; a plan as drawn is never called safe. */
-  verdict(found) {
+  count(number) {
+    return shares(this.plan, this.scene, this.scene.draws, this.setup.wanted, number);
+  }
+
+  /** Show what was found, and what placement error makes of it. */
+  say(shaken) {
+    const output = element("falx-result");
+    output.dataset.shares = shaken ? JSON.stringify(shaken) : "";
     const number = this.known();
     if (this.list) this.list.value = number < 0 ? "" : String(number);
+    output.replaceChildren(
+      this.verdict(number, shaken),
+      ...(shaken && number < 0 ? [shareTable(shaken, this.setup.goal)] : []),
+      scoreTable(this.found, this.scene.limits, this.setup.wanted),
+      placeTable(placesOf(this.plan, this.scene)),
+    );
+  }
+
+  /** The colour follows the probability; a plan that nobody scored is never called safe. */
+  verdict(number, shaken) {
     if (number >= 0) {
       const { words, passes } = this.setup.plans[number];
       return make("p", { className: passes ? "falx-keeps" : "falx-breaks" }, words);
     }
-    const drawn = found.broken.length ? `As drawn it breaks: ${found.broken.join(", ")}.`
-      : "As drawn it breaks no limit; how often it would when misplaced is not known before it is scored.";
-    const short = found.rate === null || found.rate < this.setup.wanted;
-    const text = short ? `${drawn} It covers less than is wanted.` : drawn;
-    return make("p", { className: short || found.broken.length ? "falx-breaks" : "falx-edited" },
-      `Edited, not verified. ${text}`);
+    const drawn = this.found.broken.length ? `As drawn it breaks: ${this.found.broken.join(", ")}.` : "As drawn it breaks no limit.";
+    const short = this.found.rate === null || this.found.rate < this.setup.wanted;
+    const unlikely = shaken && lacking(shaken, this.setup.goal).length > 0;
+    const words = ["Edited, not verified.", drawn];
+    if (short) words.push("It covers less than is wanted.");
+    if (!shaken) words.push("How often it would when misplaced is not known before it is scored.");
+    return make("p", { className: short || unlikely || this.found.broken.length ? "falx-breaks" : "falx-edited" },
+      words.join(" "));
+  }
+
+  /** Look for a better plan around this one, by draws that do not judge it. */
+  async improve() {
+    const { scene, setup: { goal } } = this;
+    const draws = scene.picks;
+    let best = rank(this.plan, scene, draws, goal);
+    let moves = 0;
+    for (const step of STEPS_MM)
+      for (let found = true; found && moves < MOST_MOVES; ) {
+        found = false;
+        let better = null;
+        for (const plan of neighbours(this.plan, step)) {
+          if (!isPlan(plan)) continue;
+          const its = rank(plan, scene, draws, goal);
+          if (isBetter(its, best)) [best, better] = [its, plan];
+        }
+        if (better) {
+          this.plan = better;
+          found = true;
+          moves++;
+          element("falx-result").dataset.moves = String(moves);
+          this.fill();
+          await new Promise((done) => { setTimeout(done, 0); });
+        }
+      }
+    this.say(this.count());
+    element("falx-result").dataset.improved = String(moves);
   }
 
   save() {
@@ -193,20 +266,50 @@ export class WhatIf {
   }
 }
 
+/** Which wanted shares a plan lacks for sure: their whole interval lies below. */
+function lacking(shaken, goal) {
+  const least = { holds: goal.keep_probability, reaches: goal.probability, harmless: goal.harmless_probability };
+  return Object.entries(least).filter(([name, share]) => interval(shaken[name], shaken.draws)[1] < share);
+}
+
+function rowsOf(rows) {
+  return rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
+}
+
+function shareTable(shaken, goal) {
+  const text = (name) => {
+    const [low, high] = interval(shaken[name], shaken.draws);
+    return `${(100 * shaken[name]).toFixed(0)} % (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
+  };
+  const rows = [
+    ["every limit kept", text("holds"), `at least ${percent(goal.keep_probability)}`],
+    ["rate reached", text("reaches"), `at least ${percent(goal.probability)}`],
+    ["nothing touched", text("harmless"), `at least ${percent(goal.harmless_probability)}`],
+    ["limits kept and rate reached", text("succeeds"), ""],
+  ];
+  return make("table", { className: "falx-shares" },
+    make("caption", {}, `This plan, misplaced ${shaken.draws} times (95 % interval of counting)`),
+    make("tbody", {}, ...rowsOf(rows)));
+}
+
+function placeTable(rows) {
+  const head = make("tr", {}, ...["mm", "scanner RAS", "AC–PC", "MNI"].map((text) => make("th", {}, text)));
+  return make("table", { className: "falx-places" }, make("thead", {}, head), make("tbody", {}, ...rowsOf(rows)));
+}
+
 function scoreTable(found, limits, wanted) {
   const far = (value) => (Number.isFinite(value) ? `${value.toFixed(1)} mm` : "–");
   const rows = [
-    ["ablative rate, hippocampus", percent(found.rate), `at least ${percent(wanted)}`],
-    ["ablative rate, amygdala", percent(found.amygdala), ""],
+    ["rate, hippocampus", percent(found.rate), `at least ${percent(wanted)}`],
+    ["rate, amygdala", percent(found.amygdala), ""],
     ["heated in all", `${found.ablatedMm3.toFixed(0)} mm³`, ""],
     ["heated outside both", `${found.outsideMm3.toFixed(0)} mm³`, "least"],
-    ["clearance of the track", far(found.clearance), `at least ${limits.min_clearance_mm} mm`],
-    ["heat to protected tissue", far(found.protected), `at least ${limits.protect_margin_mm} mm`],
-    ["risk along the track", far(found.risk), "least"],
+    ["clearance of track", far(found.clearance), `at least ${limits.min_clearance_mm} mm`],
+    ["heat to protected", far(found.protected), `at least ${limits.protect_margin_mm} mm`],
+    ["risk along track", far(found.risk), "least"],
     ["track length", far(found.length), `at most ${limits.max_length_mm} mm`],
     ["angle to the skull", `${found.angle.toFixed(0)}°`, `at most ${limits.max_angle_deg}°`],
   ];
   if (found.sinus !== null) rows.push(["entry to a dural sinus", far(found.sinus), `at least ${limits.min_sinus_mm} mm`]);
-  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
-  return make("table", {}, make("tbody", {}, ...body));
+  return make("table", {}, make("caption", {}, "As drawn"), make("tbody", {}, ...rowsOf(rows)));
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import tempfile
@@ -14,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.anatomy.head import GivenLabels, segment_head
-from falx.anatomy.metrics import GreyMetrics, coregistration_metrics
+from falx.anatomy.metrics import GreyMetrics, HandPlacement, coregistration_metrics
 from falx.anatomy.morphometry import GreySettings, intracranial_volume_ml, modulated
-from falx.anatomy.registration.coregistration import coregister, surroundings
+from falx.anatomy.registration.coregistration import Placement, coregister, surroundings
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import InputError, collect_notices, notify
-from falx.core.files import read_json, write_json
+from falx.core.files import read_json, read_record, write_json
 from falx.core.grid import Grid, normalisation_grid, require_same
 from falx.core.possible import Possible
 from falx.core.records import plain
@@ -93,18 +94,20 @@ def anatomy_stage(files: AnatomyFiles, settings: SegmentationSettings, *, thread
 def _save_segmentation(
     files: AnatomyFiles, result: Segmentation, labels: npt.NDArray[np.integer]
 ) -> None:
-    about = {"SpatialReference": files.t1w.name, "Sources": [files.t1w.name]}
+    about = {"SpatialReference": "orig"}  # the grid of the T1w; the engine names the sources
     affine = result.grid.affine
-    save(files.corrected, result.corrected, affine, sidecar={**about, "SkullStripped": False})
-    for path, data, kind in (
-        (files.gm, result.gm, "Probability"),
-        (files.wm, result.wm, "Probability"),
-        (files.csf, result.csf, "Probability"),
-        (files.brain_mask, result.brain_mask, "Brain"),
-        (files.structures, labels, "Segmentation"),
+    whole = {**about, "SkullStripped": False, "Description": "T1w image without its bias field"}
+    save(files.corrected, result.corrected, affine, sidecar=whole)
+    for path, data, kind, what in (
+        (files.gm, result.gm, "Probability", "probability of grey matter"),
+        (files.wm, result.wm, "Probability", "probability of white matter"),
+        (files.csf, result.csf, "Probability", "probability of cerebrospinal fluid"),
+        (files.brain_mask, result.brain_mask, "Brain", "mask of the brain"),
+        (files.structures, labels, "Segmentation", "structures, by FreeSurfer's numbers"),
     ):
         share = Possible(0, 1) if kind == "Probability" else None
-        save(path, data, affine, sidecar={**about, "Type": kind}, possible=share)
+        sidecar = {**about, "Type": kind, "Description": what}
+        save(path, data, affine, sidecar=sidecar, possible=share)
     save_map(files.to_template, result.to_template)
     save_map(files.to_native, result.to_native)
 
@@ -123,12 +126,15 @@ class CoregisterFiles:
         Input: PET, FLAIR or post-operative T1w, on its own grid; frames are averaged.
     matrix
         Output: :class:`falx.anatomy.metrics.CoregistrationMetrics`.
+    nudge
+        Input, optional: :class:`falx.anatomy.metrics.HandPlacement` of the moving image.
     """
 
     fixed: Path
     fixed_mask: Path | None
     moving: Path
     matrix: Path
+    nudge: Path | None = None
 
 
 def coregister_stage(files: CoregisterFiles, *, threads: int = 1) -> None:
@@ -139,16 +145,39 @@ def coregister_stage(files: CoregisterFiles, *, threads: int = 1) -> None:
         mask = None if files.fixed_mask is None else load_mask(files.fixed_mask)
         if mask is not None:
             require_same("brain mask", mask.grid, "T1w", target.grid)
+        placement, placed = None, ""
+        if files.nudge is not None:
+            placement, placed = _placement(files.nudge, files.moving)
         found = coregister(
             target,
             load_still(files.moving),
             mask=None if mask is None else surroundings(mask),
+            placement=placement,
             threads=threads,
             where=where,
         )
         if found.nmi_after < found.nmi_before:
             notify("coregistration did not improve on the headers", where=where)
-    write_json(files.matrix, plain(coregistration_metrics(found, notices)))
+    by_hand = "" if placement is None else "start" if placement.refine else "result"
+    made = coregistration_metrics(found, notices, by_hand=by_hand, placed=placed)
+    write_json(files.matrix, plain(made))
+
+
+def _placement(path: Path, moving: Path) -> tuple[Placement, str]:
+    """Read where the moving image was put by hand, and when; say so."""
+    asked = read_record(HandPlacement, path)
+    with moving.open("rb") as stream:
+        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+    if digest != asked.image_blake2b:
+        raise InputError(
+            "the image is another one than that which was placed by hand", where=moving.name,
+            do=f"place it again on the desk, or delete {path.name}",
+        )  # fmt: skip
+    what = (
+        "begins where it was placed by hand" if asked.refine else "is that of a placement by hand"
+    )
+    notify(f"the coregistration {what}, {asked.decided[:10]}", where=moving.name)
+    return Placement(np.array(asked.matrix), asked.refine), asked.decided
 
 
 def load_matrix(path: Path | None) -> npt.NDArray[np.float64]:

@@ -26,6 +26,7 @@ __all__ = [
     "CoregistrationMetrics",
     "FitMetrics",
     "GreyMetrics",
+    "HandPlacement",
     "StructureMetrics",
     "TissueVolumes",
     "anatomy_metrics",
@@ -145,7 +146,11 @@ class AnatomyMetrics:
 
 @dataclass(frozen=True)
 class CoregistrationMetrics:
-    """A rigid matrix between two images of a head, 4×4, and how well it fits."""
+    """A rigid matrix between two images of a head, 4×4, and how well it fits.
+
+    `by_hand` is empty, or says that a placement by hand was the ``"start"`` or the ``"result"``;
+    `placed` is the moment of that placement.
+    """
 
     matrix: tuple[tuple[float, ...], ...]
     convention: str
@@ -155,6 +160,40 @@ class CoregistrationMetrics:
     overlap: Share
     mean_shift_mm: Amount
     notices: tuple[str, ...]
+    by_hand: str = ""
+    placed: str = ""
+
+
+@dataclass(frozen=True)
+class HandPlacement:
+    """Where somebody put an image over the T1w, as the desk writes it and coregistration reads it.
+
+    Parameters
+    ----------
+    matrix
+        4×4, T1w world mm → image world mm.
+    refine
+        Whether coregistration may climb from there, or must take it as it is.
+    image_blake2b
+        Digest of the image that was placed; the placement is of no other.
+    translation_mm, rotation_deg
+        What was entered, about the middle of the T1w, on top of `before`.
+    before
+        The matrix that was seen and found wrong.
+    decided
+        When, ISO 8601.
+    software
+        What wrote this.
+    """
+
+    matrix: tuple[tuple[float, ...], ...]
+    refine: bool
+    image_blake2b: str
+    translation_mm: tuple[float, ...]
+    rotation_deg: tuple[float, ...]
+    before: tuple[tuple[float, ...], ...]
+    decided: str
+    software: str
 
 
 @dataclass(frozen=True)
@@ -210,7 +249,9 @@ def _check_sizes(table: Mapping[int, StructureMetrics], tiv_mm3: float) -> None:
             )
 
 
-def coregistration_metrics(found: Coregistration, notices: Iterable[str]) -> CoregistrationMetrics:
+def coregistration_metrics(
+    found: Coregistration, notices: Iterable[str], *, by_hand: str = "", placed: str = ""
+) -> CoregistrationMetrics:
     """Describe a rigid coregistration."""
     return CoregistrationMetrics(
         matrix=_rows(found.matrix),
@@ -221,6 +262,8 @@ def coregistration_metrics(found: Coregistration, notices: Iterable[str]) -> Cor
         overlap=float(found.overlap),
         mean_shift_mm=float(found.mean_shift_mm),
         notices=tuple(notices),
+        by_hand=by_hand,
+        placed=placed,
     )
 
 

@@ -65,7 +65,7 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
         None,
         "white over grey matter intensity; above 1.15 in T1w images, below 1 in T2w images",
     ),
-    "fluid contrast": (None, 0.9, "fluid over grey matter intensity; above 1 in T2w images"),
+    "fluid contrast": (None, 0.9, "CSF over grey matter intensity; above 1 in T2w images"),
     "tissue contrast": (
         0.1,
         None,

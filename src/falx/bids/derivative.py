@@ -5,7 +5,7 @@ from __future__ import annotations
 from falx.bids.entities import folder_of, format_name
 from falx.core.errors import check_option
 
-__all__ = ["BIDS_VERSION", "IGNORED", "description", "output_path"]
+__all__ = ["BIDS_VERSION", "IGNORED", "description", "output_path", "readme"]
 
 BIDS_VERSION = "1.10.0"
 
@@ -79,3 +79,26 @@ def description(
             {"Name": "Falx", "Version": version, "Description": f"falx {study}"},
         ],
     }
+
+
+def readme(study: str, version: str) -> str:
+    """Return the text of ``README.md``: what the folder holds, and what it must not be used for.
+
+    Examples
+    --------
+    >>> readme("signature", "0.2.0").splitlines()[0]
+    '# Derivatives of falx signature'
+    """
+    return (
+        f"# Derivatives of falx {study}\n\n"
+        f"Written by Falx {version}. Begin with the pages (`*.html`): they open in a browser, "
+        "without a network.\n\n"
+        "- `sub-*/` and `group/`: images, tables and records\n"
+        "- `configuration*.toml`: every choice of the run, with its unit; `--config` reads it\n"
+        "- `participants_status.tsv`: what happened to whom, and why\n"
+        "- `provenance/`: how each file came to be; `falx verify` compares\n"
+        "- `logs/`: what the steps said; it may hold paths of the machine\n\n"
+        "Research software: no authority has approved it as a medical device, and it must not "
+        "decide a treatment.\n"
+        "Please cite Falx and the study whose method was used.\n"
+    )

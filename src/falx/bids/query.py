@@ -23,12 +23,13 @@ class Filter:
     role
         Image concerned (``"t1w"``); empty: every image of which there are several.
     key, value
-        Entity and what it must be.
+        Entity and what it must be; ``None``: it must be absent. Several sessions of one image
+        are taken by preference.
     """
 
     role: str
     key: str
-    value: str
+    value: str | None
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,11 @@ def _in_dataset(
 
 
 def _narrowed(wanted: RawInput, choices: Sequence[Filter]) -> RawInput:
+    sessions = tuple(choice.value for choice in choices if choice.key == "ses")
+    if sessions:
+        wanted = replace(wanted, sessions=sessions)
     for choice in choices:
-        if choice.key == "ses":
-            wanted = replace(wanted, sessions=(choice.value,))
-        else:
+        if choice.key != "ses":
             wanted = replace(wanted, entities={**wanted.entities, choice.key: choice.value})
     return wanted
 
@@ -182,12 +184,15 @@ def _broken_tie(files: tuple[BidsFile, ...], choices: Sequence[Filter]) -> tuple
     """Keep the files that a filter without a role prefers, if it concerns these at all."""
     for choice in choices:
         if len(files) > 1 and any(choice.key in file.name.entities for file in files):
-            files = tuple(
-                file
-                for file in files
-                if same_value(choice.key, file.name.entities.get(choice.key, ""), choice.value)
-            )
+            files = tuple(file for file in files if _holds(choice, file))
     return files
+
+
+def _holds(choice: Filter, file: BidsFile) -> bool:
+    own = file.name.entities.get(choice.key)
+    if choice.value is None or own is None:
+        return own is None and choice.value is None
+    return same_value(choice.key, own, choice.value)
 
 
 def _which(role: str, wanted: RawInput, subject: str, files: Sequence[BidsFile]) -> InputError:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.cli import plan
 from falx.cli.app import print_outcome, say
 from falx.core.errors import FalxError, OptionError, check_range
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Request, run_study
 from falx.phantom.cohort import as_in_people, simulate_cohort
 from falx.phantom.dataset import write_cohort
@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--study",
         choices=("signature", "genes", "resistance"),
         default="signature",
-        help="two phantom patients, a gene programme in a made-up atlas, or two phantom groups",
+        help="two simulated patients, a gene programme in an atlas, or two groups, all simulated",
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the phantoms")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulation")
     parser.add_argument(
         "--patients",
         type=int,

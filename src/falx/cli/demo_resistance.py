@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.bids.dataset import Dataset
 from falx.cli.app import print_outcome, say
 from falx.core.settings import resolve
-from falx.engine.dataset import Dataset
-from falx.engine.resources import Resources
+from falx.engine.orders import Resources
 from falx.engine.run import Outcome, Request, run_study
 from falx.phantom.resting import simulate_resting_cohort
 from falx.phantom.resting_dataset import TRUTH, write_resting_cohort

@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
-from falx import __version__
-from falx.bids.derivative import description
-from falx.bids.entities import folder_of, format_name
-from falx.core.errors import InputError, collect_notices, notify
-from falx.core.files import write_json
+from falx.core.errors import InputError, collect_notices
+from falx.studies.dicom_in.files import TARGETS, describe, image_path, pet_fields
 
 __all__ = ["add_arguments", "run"]
-
-TARGETS: dict[str, tuple[str, str, dict[str, str]]] = {
-    "t1w": ("anat", "T1w", {}),
-    "flair": ("anat", "FLAIR", {}),
-    "pet": ("pet", "pet", {"trc": "FDG"}),
-}
-"""Role to BIDS folder, suffix and entities."""
-
-PET_FIELDS: dict[str, object] = {
-    "TracerName": "FDG", "TracerRadionuclide": "F18", "TimeZero": "00:00:00", "ScanStart": 0,
-    "InjectionStart": 0, "FrameTimesStart": [0], "FrameDuration": [1],
-    "InjectedRadioactivityUnits": "MBq", "InjectedMass": "n/a",
-    "InjectedMassUnits": "ug", "SpecificRadioactivity": "n/a",
-    "SpecificRadioactivityUnits": "Bq/g", "ModeOfAdministration": "bolus",
-    "AcquisitionMode": "list mode", "ImageDecayCorrected": True, "ImageDecayCorrectionTime": 0,
-    "ReconMethodName": "n/a", "ReconMethodParameterLabels": ["none"],
-    "ReconMethodParameterUnits": ["none"], "ReconMethodParameterValues": [0],
-    "ReconFilterType": "none", "AttenuationCorrection": "n/a", "Units": "arbitrary",
-    "Manufacturer": "n/a", "ManufacturersModelName": "n/a",
-}  # fmt: skip
-"""What BIDS asks of a PET image; facts of the series replace these."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
                 check_whole(planes, unreadable, series.number, where=where)
                 numbers.add(series.number)
                 check_patient([p for p in planes if p.number in numbers], where=where)
-                path = arguments.bids / _name(label, arguments.session, role)
-                store(series, path, extra=_pet_fields(series.sidecar) if role == "pet" else {})
+                contrast = role == "t1w" and arguments.session == "postop"
+                path = arguments.bids / image_path(
+                    label, arguments.session, role, contrast=contrast
+                )
+                store(series, path, extra=pet_fields(series.sidecar) if role == "pet" else {})
                 written.append(path)
     if not written:
         raise InputError(
@@ -81,32 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
             found=", ".join(sorted(f"{c.number} {c.description}" for c in converted)),
             do="name them with --t1w, --flair and --pet",
         )
-    _describe(arguments.bids)
+    describe(arguments.bids)
     for notice in notices:
         print(notice)
     for path in written:
         print(path)
     return 0
-
-
-def _name(label: str, session: str, role: str) -> Path:
-    datatype, suffix, entities = TARGETS[role]
-    entities = {"sub": label, "ses": session, **entities}
-    if role == "t1w" and session == "postop":
-        entities["ce"] = "gadolinium"
-    return Path(folder_of(entities, datatype)) / format_name(entities, suffix, ".nii.gz")
-
-
-def _pet_fields(sidecar: Mapping[str, object]) -> dict[str, object]:
-    if "InjectedRadioactivity" not in sidecar:
-        notify(
-            "the DICOM files do not say how much activity was injected, which BIDS asks for",
-            do="add InjectedRadioactivity to the sidecar; Falx itself does not need it",
-        )
-    return {**PET_FIELDS, **sidecar}
-
-
-def _describe(bids: Path) -> None:
-    path = bids / "dataset_description.json"
-    if not path.exists():
-        write_json(path, description("dicom-in", __version__, dataset_type="raw"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType
 
 from falx import __version__
+from falx.cli.parsing import Parser, folders_first, options_of_parser, unknown_option
 from falx.core.errors import FalxError
 from falx.core.threads import WAITING
 
-__all__ = ["COMMANDS", "Command", "main"]
+__all__ = ["COMMANDS", "Command", "main", "whole_parser"]
 
 
 @dataclass(frozen=True)
@@ -32,23 +34,27 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("demo", "phantom patients from raw images to a report", "falx.cli.demo"),
+    Command("demo", "simulated patients from raw images to a report", "falx.cli.demo"),
+    Command("desk", "patients, images, runs and plans in a browser", "falx.cli.desk"),
     Command(
         "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
     ),
     Command("norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms"),
     Command("resistance", "grey matter, resting BOLD and group maps", "falx.cli.resistance"),
+    Command("compare", "maps of any kind between any groups", "falx.cli.compare"),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
     Command("degs", "changed genes of blood RNA-seq counts", "falx.cli.degs"),
     Command("fetch", "data from official sources, with hash and licence", "falx.cli.fetch"),
     Command("plan", "laser plan for one patient", "falx.cli.plan"),
     Command("ablation", "proposal of what a laser took", "falx.cli.ablation"),
+    Command("vessels", "proposal of the vessels around the target", "falx.cli.vessels"),
     Command("dicom-in", "a patient's DICOM folder to BIDS images", "falx.cli.dicom_in"),
     Command("dicom-out", "masks to files of a navigation station", "falx.cli.dicom_out"),
-    Command("outcome", "prognosis, pooled results, power and phantom cohorts", "falx.cli.outcome"),
+    Command("outcome", "prognosis, pooled results, power, simulated cohorts", "falx.cli.outcome"),
     Command("reproduce", "published numbers, recomputed", "falx.cli.reproduce"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
+    Command("completion", "a script for the shell to complete options", "falx.cli.completion"),
     Command("stage", "run one job of a plan (used by the engine)", "falx.cli.stage"),
 )
 
@@ -56,6 +62,9 @@ COMMANDS: tuple[Command, ...] = (
 def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
     """Run a command line and return its exit code: 0 done, 1 some subjects failed, 2 refused."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack the ³ of mm³
+            stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.update({**WAITING, **os.environ})
     try:
@@ -70,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        from falx.engine.disk import explain
+        from falx.core.disk import explain
 
         known = explain(error, where="falx")
         if known is None:
@@ -79,7 +88,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         return 2
     except KeyboardInterrupt:
         print(
-            "falx: interrupted; the same command goes on where this one stopped.",
+            "falx: interrupted; the same command continues where this one stopped.",
             file=sys.stderr,
         )
         return 130
@@ -88,15 +97,45 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
 def _parse(
     words: list[str], known: Sequence[Command]
 ) -> tuple[argparse.Namespace, ModuleType | None]:
-    parser = argparse.ArgumentParser(
+    at = next((k for k, word in enumerate(words) if not word.startswith("-")), None)
+    chosen = None if at is None else words[at]
+    parser, own, module = _parsers(known, chosen)
+    if at is not None and own is not None:
+        greedy = [flag for a in own._actions if a.nargs == "+" for flag in a.option_strings]
+        words = [*words[: at + 1], *folders_first(words[at + 1 :], greedy)]
+        _refuse_unknown(own, words[at + 1 :])
+    parsed, left = parser.parse_known_args(words)
+    if left:
+        of = own or parser
+        of.error(unknown_option(left, options_of_parser(of)))
+    if module is None:
+        parser.print_help(sys.stderr)
+    return parsed, module
+
+
+def _refuse_unknown(own: Parser, words: Sequence[str]) -> None:
+    """End with a suggestion if an option is unknown, before its value is taken for a folder."""
+    options = list(options_of_parser(own))
+    for word in words:
+        if word == "--":
+            return
+        name = word.partition("=")[0]
+        if name.startswith("--") and not any(option.startswith(name) for option in options):
+            own.error(unknown_option([name], options))
+
+
+def _parsers(
+    known: Sequence[Command], chosen: str | None
+) -> tuple[Parser, Parser | None, ModuleType | None]:
+    """Return the parser, that of the chosen command, and its module; others stay empty."""
+    parser = Parser(
         prog="falx",
         description="What differs across the midline of the brain in epilepsy.",
         epilog="Research software: it must not decide a treatment.",
     )
     parser.add_argument("--version", action="version", version=f"falx {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    chosen = next((word for word in words if not word.startswith("-")), None)
-    module: ModuleType | None = None
+    module, its_own = None, None
     for command in known:
         own = commands.add_parser(
             command.name, help=command.help, description=command.help, allow_abbrev=False
@@ -104,10 +143,17 @@ def _parse(
         if command.name == chosen:
             module = importlib.import_module(command.module)
             module.add_arguments(own)
-    parsed = parser.parse_args(words)
-    if module is None:
-        parser.print_help(sys.stderr)
-    return parsed, module
+            its_own = own
+    return parser, its_own, module
+
+
+def whole_parser(known: Sequence[Command] = COMMANDS) -> Parser:
+    """Return the parser with the arguments of every command, which loads them all."""
+    parser, _, _ = _parsers(known, None)
+    (below,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for command in known:
+        importlib.import_module(command.module).add_arguments(below.choices[command.name])
+    return parser
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -31,7 +31,10 @@ def add_configuration(
     general.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
     if study.presets:
         general.add_argument(
-            "--preset", default="", metavar="NAME", help=f"one of {', '.join(study.presets)}"
+            "--preset",
+            default="",
+            metavar="{" + ",".join(study.presets) + "}",
+            help="a named set of choices; single options change it further",
         )
     add_options(parser, study.configuration, also=also)
 
@@ -104,9 +107,17 @@ def _add(group: Parser, declared: Option, also: tuple[str, ...]) -> None:
         *also,
         type=_reader(declared.kind),
         nargs="+" if declared.many else None,
-        metavar=declared.unit.upper() or declared.kind.__name__.upper(),
+        metavar=_metavar(declared),
         **common,
     )
+
+
+def _metavar(declared: Option) -> str:
+    """Return what stands for the value in the help: the choices, the unit, or the kind."""
+    if declared.choices:
+        return "{" + ",".join(declared.choices) + "}"
+    kinds: dict[type, str] = {str: "TEXT", int: "N", float: "X", Path: "FILE"}
+    return declared.unit.upper() or kinds.get(declared.kind, declared.kind.__name__.upper())
 
 
 def _reader(kind: type) -> Any:
@@ -123,8 +134,6 @@ def _reader(kind: type) -> Any:
 
 def _help(declared: Option) -> str:
     parts = [declared.help]
-    if declared.choices:
-        parts.append("one of " + ", ".join(declared.choices))
     unit = f" {declared.unit}" if declared.unit else ""
     if math.isfinite(declared.low) and math.isfinite(declared.high):
         parts.append(f"{declared.low:g} to {declared.high:g}{unit}")

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simulations", type=int, default=500, metavar="N", help="cohorts of each size (500)"
     )
     power.add_argument("--output-dir", type=Path, metavar="DIR", help="also write table and page")
-    phantom = verbs.add_parser("phantom", help="a made-up cohort of numbers and its group page")
+    phantom = verbs.add_parser("phantom", help="a simulated cohort of numbers and its group page")
     phantom.add_argument("out", type=Path, metavar="OUT", help="new folder")
     phantom.add_argument("--patients", type=int, default=30, metavar="N", help="how many (30)")
     for verb in (power, phantom):

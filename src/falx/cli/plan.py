@@ -10,8 +10,7 @@ from falx.cli.options import add_options, options_from
 from falx.core.errors import InputError, collect_notices
 from falx.core.records import record_of
 from falx.core.settings import options_of
-from falx.engine.command import by_hand
-from falx.engine.stale import stale_commands
+from falx.engine.command import by_hand, stale_commands
 from falx.studies.plan.files import (
     NEEDED,
     OFFERED,
@@ -25,11 +24,12 @@ from falx.studies.plan.files import (
     write_pages,
 )
 from falx.studies.plan.page import plan_words
+from falx.surgery.burns.heat import Cooling
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
 __all__ = ["add_arguments", "run"]
 
-RULES = (Limits, Goal, Placement, Search)
+RULES = (Limits, Goal, Placement, Search, Cooling)
 
 STEMS = ("planned", "scored")
 """Names of the records of plans that were looked for, and of those that were given."""
@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         options_from(arguments, Goal),
         options_from(arguments, Placement),
         options_from(arguments, Search),
+        options_from(arguments, Cooling),
     )
     label = arguments.participant_label.removeprefix("sub-")
     files = find_files(arguments.out, label, given, side=arguments.side)

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from falx.core.errors import InputError
-from falx.engine.lease import holds_lease
-from falx.engine.local import work_off
-from falx.engine.orders import Orders, run_orders
+from falx.engine.lock import holds_lease
+from falx.engine.orders import Orders, run_orders, work_off
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

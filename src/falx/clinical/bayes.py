@@ -1,21 +1,21 @@
 """Bayesian logistic regression with one predictor, on an exact grid of intercept and slope.
 
-ln(p / (1 - p)) = a + b z, z = (x - centre) / scale, with normal priors of a and b. The posterior
-is summed on a grid laid along the axes of Laplace's approximation, eight standard deviations to
-each side; no chain has to converge. Priors are weakly informative (Gelman 2008) or take the
-seizure freedom after laser ablation from Kerezoudis 2020. Checks: prior and posterior predictive
-draws (Gelman 1996) and simulation-based calibration (Talts 2018).
+ln(p / (1 - p)) = a + b z, z = (x - centre) / scale. The posterior is summed on a grid laid along
+the axes of Laplace's approximation, eight standard deviations to each side; no chain has to
+converge. Priors of a and b are weakly informative normal ones (Gelman 2008), or mixtures of what
+the literature says (Kerezoudis 2020) with the weak ones, so that data which contradict the
+literature overrule it and the posterior says by how much (robust priors, Schmidli 2014).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
-from falx.clinical.counts import areas
 from falx.core.checks import Bools, Floats, binary_outcome, vector
 from falx.core.errors import InputError
 from falx.core.possible import Probability
@@ -24,14 +24,14 @@ __all__ = [
     "LITERATURE",
     "WEAK",
     "Chance",
+    "Kept",
     "Posterior",
-    "PredictiveCheck",
     "Prior",
     "chances",
     "draws_of",
+    "kept",
+    "on_grid",
     "posterior",
-    "predictive_checks",
-    "simulated_ranks",
 ]
 
 REACH_SD = 8.0
@@ -40,7 +40,11 @@ N_GRID = 161
 
 @dataclass(frozen=True)
 class Prior:
-    """Normal priors: log odds at the cohort's mean, and slope per standard deviation."""
+    """Priors of the log odds at the cohort's mean and of the slope per standard deviation.
+
+    Each is normal. With a `doubt` each is, independently, a mixture: with that probability what
+    is said here does not hold, and the parameter follows the weak prior.
+    """
 
     name: str
     intercept_mean: float
@@ -48,6 +52,42 @@ class Prior:
     slope_mean: float
     slope_sd: float
     source: str
+    doubt: float = 0.0
+
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """Draws (n, 2) of intercept and slope."""
+        said = rng.normal(
+            (self.intercept_mean, self.slope_mean), (self.intercept_sd, self.slope_sd), (n, 2)
+        )
+        if not self.doubt:
+            return said
+        weak = WEAK.draw(n, rng)
+        return np.where(rng.random((n, 2)) < self.doubt, weak, said)
+
+    def log_densities(self, intercept: Floats, slope: Floats) -> tuple[Floats, Floats]:
+        """Log densities of intercepts and slopes of one shape."""
+        return self._log(intercept, 0), self._log(slope, 1)
+
+    def share_kept(self, values: Floats, parameter: int) -> Floats:
+        """Chance, at each value of a parameter (0 intercept, 1 slope), that what is said holds."""
+        if not self.doubt:
+            return np.ones_like(values)
+        said = math.log1p(-self.doubt) + self._normal(values, parameter)
+        return np.asarray(np.exp(said - self._log(values, parameter)))
+
+    def _normal(self, values: Floats, parameter: int) -> Floats:
+        mean, sd = (
+            (self.intercept_mean, self.intercept_sd),
+            (self.slope_mean, self.slope_sd),
+        )[parameter]
+        return np.asarray(-0.5 * ((values - mean) / sd) ** 2 - math.log(sd))
+
+    def _log(self, values: Floats, parameter: int) -> Floats:
+        said = self._normal(values, parameter)
+        if not self.doubt:
+            return said
+        weak = WEAK._normal(values, parameter)
+        return np.logaddexp(math.log1p(-self.doubt) + said, math.log(self.doubt) + weak)
 
 
 WEAK = Prior(
@@ -55,10 +95,12 @@ WEAK = Prior(
     "by judgement: a share free of 5 to 95 %, an odds ratio per standard deviation of 0.14 to 7",
 )  # fmt: skip
 LITERATURE = Prior(
-    "literature", float(logit(0.58)), 0.5, 0.0, 0.5,
+    "literature", float(logit(0.58)), 1.0, 0.0, 0.5,
     "58 % of 551 patients in 13 studies free of seizures after laser ablation, without a relation "
     "to the ablated part of the hippocampus, P = .67 (Kerezoudis 2020); the spreads by "
-    "judgement: centres from 34 to 79 %, an odds ratio of 0.38 to 2.7",
+    "judgement: centres from 16 to 91 %, an odds ratio of 0.38 to 2.7; each of the two with even "
+    "odds that it does not hold here and the weak prior does",
+    doubt=0.5,
 )  # fmt: skip
 
 
@@ -83,28 +125,39 @@ class Posterior:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Posterior chance that what a doubted prior says holds here, beside that before the data.
+
+    Parameters
+    ----------
+    before
+        1 minus the doubt.
+    intercept, slope
+        After the data, of the share free and of the relation.
+    """
+
+    before: Probability
+    intercept: Probability
+    slope: Probability
+
+    @property
+    def contradicted(self) -> tuple[str, ...]:
+        """What the data contradict at least three to one: `share`, `relation` or both."""
+        after = {"share": self.intercept, "relation": self.slope}
+        return tuple(
+            what
+            for what, p in after.items()
+            if 3 * p * (1 - self.before) < self.before * (1 - p) and self.before < 1
+        )
+
+
+@dataclass(frozen=True)
 class Chance:
     """Probability of the event at one value: posterior mean and 95 % credible limits."""
 
     mean: Probability
     low: Probability
     high: Probability
-
-
-@dataclass(frozen=True)
-class PredictiveCheck:
-    """One statistic of the data beside its 95 % range in cohorts that the model makes.
-
-    `p` is the share of drawn cohorts that reach the observed value; near 0 or 1 the model does
-    not make data like these.
-    """
-
-    draws: str
-    statistic: str
-    observed: float
-    low: float
-    high: float
-    p: Probability
 
 
 def posterior(
@@ -132,19 +185,20 @@ def posterior(
     if np.ptp(x) == 0:
         raise InputError("the same value in every patient, so it predicts nothing")
     centre, scale = float(x.mean()), float(x.std(ddof=1))
-    return _on_grid((x - centre) / scale, event, prior, centre, scale, n_grid)
+    return on_grid((x - centre) / scale, event, prior, centre, scale, n_grid)
 
 
-def _on_grid(
+def on_grid(
     z: Floats, event: Bools, prior: Prior, centre: float, scale: float, n_grid: int
 ) -> Posterior:
+    """Posterior of a standardised predictor (n,), whatever outcomes (n,) occur."""
     top, covariance = _laplace(z, event, prior)
     steps = np.linspace(-REACH_SD, REACH_SD, n_grid)
     first, second = (part.ravel() for part in np.meshgrid(steps, steps, indexing="ij"))
     lower = np.linalg.cholesky(covariance)
     a = top[0] + lower[0, 0] * first
     b = top[1] + lower[1, 0] * first + lower[1, 1] * second
-    logs = _log_prior(a, b, prior)
+    logs = np.add(*prior.log_densities(a, b))
     for value, free in zip(z, event, strict=True):
         eta = a + b * value
         logs += (eta if free else 0.0) - np.logaddexp(0.0, eta)
@@ -152,17 +206,15 @@ def _on_grid(
     return Posterior(prior, centre, scale, a, b, weight / weight.sum())
 
 
-def _log_prior(a: Floats, b: Floats, prior: Prior) -> Floats:
-    """Log density of intercepts and slopes of one shape, up to a constant."""
-    far = ((a - prior.intercept_mean) / prior.intercept_sd) ** 2
-    return np.asarray(-0.5 * (far + ((b - prior.slope_mean) / prior.slope_sd) ** 2))
-
-
 def _laplace(z: Floats, event: Bools, prior: Prior) -> tuple[Floats, Floats]:
-    """Mode (2,) and inverse curvature (2, 2), by Newton steps: the log posterior is concave."""
+    """Mode (2,) and inverse curvature (2, 2), by Newton steps: the log posterior is concave.
+
+    A doubted prior is a mixture; its grid is that of the wider part, the weak one.
+    """
     design = np.column_stack([np.ones_like(z), z])
-    mean = np.array([prior.intercept_mean, prior.slope_mean])
-    precision = np.diag([prior.intercept_sd**-2, prior.slope_sd**-2])
+    wide = WEAK if prior.doubt else prior
+    mean = np.array([wide.intercept_mean, wide.slope_mean])
+    precision = np.diag([wide.intercept_sd**-2, wide.slope_sd**-2])
     at = mean.copy()
     for _ in range(50):
         p = expit(design @ at)
@@ -202,92 +254,18 @@ def draws_of(found: Posterior, n: int, rng: np.random.Generator) -> Floats:
     return np.column_stack([found.intercept[chosen], found.slope[chosen]])
 
 
-def predictive_checks(
-    found: Posterior, predictor: ArrayLike, outcome: ArrayLike, rng: np.random.Generator
-) -> tuple[PredictiveCheck, ...]:
-    """Statistics of the data beside 2000 cohorts drawn from prior and from posterior.
+def kept(found: Posterior) -> Kept:
+    """Ask whether the data contradict the prior.
 
-    Number of events, area under the curve, and events in the lower and in the upper half of the
-    predictor (n,); the last two show what a straight line on the log-odds scale cannot make.
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 60)
+    >>> kept(posterior(x, x > 0.5, LITERATURE)).contradicted  # far steeper than the literature
+    ('relation',)
     """
-    event = binary_outcome(outcome)
-    x = vector(predictor, "the predictor", at_least=len(event))
-    z, prior, n = (x - found.centre) / found.scale, found.prior, 2000
-    lines = {
-        "prior": np.column_stack(
-            [
-                rng.normal(prior.intercept_mean, prior.intercept_sd, n),
-                rng.normal(prior.slope_mean, prior.slope_sd, n),
-            ]
-        ),
-        "posterior": draws_of(found, n, rng),
-    }
-    upper = x > np.median(x)
-    checks = []
-    for name, line in lines.items():
-        made = rng.random((n, len(x))) < expit(line[:, :1] + line[:, 1:] * z)
-        observed, drawn = _statistics(event[None, :], x, upper), _statistics(made, x, upper)
-        for statistic, values in drawn.items():
-            known = values[np.isfinite(values)]
-            low, high = np.quantile(known, [0.025, 0.975])
-            seen = float(observed[statistic][0])
-            reached = float(np.mean(known > seen) + np.mean(known == seen) / 2)
-            checks.append(PredictiveCheck(name, statistic, seen, float(low), float(high), reached))
-    return tuple(checks)
-
-
-def _statistics(made: Bools, x: Floats, upper: Bools) -> dict[str, Floats]:
-    """Statistics of cohorts (B, n), each (B,)."""
-    return {
-        "seizure-free patients": made.sum(axis=1).astype(np.float64),
-        "area under the curve": areas(x, made, np.ones(made.shape, dtype=np.int64)),
-        "seizure free, lower half": made[:, ~upper].sum(axis=1).astype(np.float64),
-        "seizure free, upper half": made[:, upper].sum(axis=1).astype(np.float64),
-    }
-
-
-def simulated_ranks(
-    predictor: ArrayLike,
-    prior: Prior,
-    rng: np.random.Generator,
-    *,
-    n_cohorts: int = 500,
-    n_grid: int = 61,
-) -> tuple[Floats, Floats]:
-    """Simulation-based calibration: posterior shares (m, 2) below the true line, and its chances.
-
-    In each cohort a line is drawn from the prior, outcomes from the line, and the posterior is
-    found; the shares below the true intercept and slope must be uniform. Cohorts of one outcome
-    have a posterior as well and belong to the calibration.
-
-    Parameters
-    ----------
-    predictor
-        (n,), the same in every cohort.
-
-    Returns
-    -------
-    tuple
-        Shares (m, 2), and (m, 3): true chance at the median, and its 95 % limits.
-    """
-    x = vector(predictor, "the predictor", at_least=2)
-    centre, scale = float(x.mean()), float(x.std(ddof=1))
-    z, middle = (x - centre) / scale, float(np.median(x))
-    shares, held = np.empty((n_cohorts, 2)), np.empty((n_cohorts, 3))
-    for i in range(n_cohorts):
-        a = rng.normal(prior.intercept_mean, prior.intercept_sd)
-        b = rng.normal(prior.slope_mean, prior.slope_sd)
-        event = rng.random(len(x)) < expit(a + b * z)
-        found = _on_grid(z, event, prior, centre, scale, n_grid)
-        shares[i] = [_share_below(found.intercept, found.weight, a),
-                     _share_below(found.slope, found.weight, b)]  # fmt: skip
-        (chance,) = chances(found, [middle])
-        held[i] = expit(a + b * (middle - centre) / scale), chance.low, chance.high
-    return shares, held
-
-
-def _share_below(values: Floats, weight: Floats, at: float) -> float:
-    """Posterior weight below a value, linear between the midpoints of nodes (G,)."""
-    order = np.argsort(values, kind="stable")
-    share = np.cumsum(weight[order]) - weight[order] / 2
-    return float(np.interp(at, values[order], share))
+    prior = found.prior
+    intercept, slope = (
+        float(np.sum(found.weight * prior.share_kept(values, parameter)))
+        for parameter, values in enumerate((found.intercept, found.slope))
+    )
+    return Kept(1 - prior.doubt, min(intercept, 1.0), min(slope, 1.0))

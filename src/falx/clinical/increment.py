@@ -21,6 +21,7 @@ from scipy.special import expit
 from falx.clinical.counts import areas, bootstrap_counts, bootstrap_rows
 from falx.clinical.logistic.firth import firth_ratio_test, fit_firth
 from falx.clinical.logistic.fit import fit_logistic, likelihood_ratio, profile_interval
+from falx.clinical.logistic.ridge import ridge_log_odds
 from falx.clinical.logistic.separation import SeparatedError
 from falx.clinical.roc.curve import DelongTest, auc, delong_test
 from falx.clinical.roc.decision import DecisionCurve, decision_curve
@@ -69,7 +70,7 @@ class Increment:
 
     `alone` is the score by itself, `adjusted` beside the measure; `measure_alone` and
     `measure_adjusted` the other way round. `r`, `p_r` is Pearson's correlation of the two. The
-    decision curves of score, measure and both use leave-one-out penalised probabilities.
+    XX
     """
 
     n: int
@@ -197,11 +198,10 @@ def _check(first: Floats, second: Floats, event: Bools) -> None:
 
 
 def _decision(predictors: Floats, event: Bools) -> DecisionCurve:
-    """Decision curve from the penalised fits to predictors (n, p) that lack each patient."""
+    """Decision curve from the ridge fits to predictors (n, p) that lack each patient."""
     n = len(event)
     probability = np.empty(n)
     for i in range(n):
         kept = np.arange(n) != i
-        b = fit_firth(predictors[kept], event[kept]).coefficients
-        probability[i] = expit(b[0] + predictors[i] @ b[1:])
+        probability[i] = expit(ridge_log_odds(predictors[kept], event[kept], predictors[i])[0])
     return decision_curve(probability, event)

@@ -25,6 +25,7 @@ __all__ = [
     "box_grid",
     "check_affine",
     "hemisphere",
+    "in_stored_order",
     "is_symmetric",
     "mirror",
     "normalisation_grid",
@@ -69,7 +70,7 @@ class Grid:
 
     @property
     def voxel_volume_mm3(self) -> float:
-        """Volume of a voxel, |det affine|, mm³."""
+        """Volume of a voxel, the magnitude of the determinant of the affine, mm³."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
     @property
@@ -138,6 +139,31 @@ def reorient_to_ras(
     turned = nib.orientations.apply_orientation(data, ornt)
     turned = np.ascontiguousarray(turned) if copied else turned
     return turned, np.asarray(affine @ inverse, dtype=np.float64)
+
+
+def in_stored_order(
+    data: npt.NDArray[Scalar], affine: npt.NDArray[np.floating]
+) -> npt.NDArray[Scalar]:
+    """Undo :func:`reorient_to_ras` for values on the turned grid of an image.
+
+    Parameters
+    ----------
+    data
+        Shape (X, Y, Z), axes as :func:`reorient_to_ras` left them.
+    affine
+        4×4, of the image as it is stored.
+
+    Examples
+    --------
+    >>> affine = np.array([[0, 0, -2.0, 0], [1, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 1]])
+    >>> stored = np.arange(6).reshape(1, 2, 3)
+    >>> turned, _ = reorient_to_ras(stored, affine)
+    >>> bool(np.all(in_stored_order(turned, affine) == stored))
+    True
+    """
+    ras = nib.orientations.axcodes2ornt("RAS")
+    back = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
+    return np.ascontiguousarray(nib.orientations.apply_orientation(data, back))
 
 
 def box_grid(

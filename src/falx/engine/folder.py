@@ -6,15 +6,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from falx import __version__
-from falx.bids.derivative import IGNORED, description
+from falx.bids.derivative import IGNORED, description, readme
+from falx.core.disk import existing_parent, free_mb
 from falx.core.errors import InputError, notify
 from falx.core.files import write_text
 from falx.engine.digest import read_private
-from falx.engine.disk import existing_parent, free_mb
 from falx.engine.job import Job
 
 __all__ = ["LAYOUT", "check_folder", "check_space", "keep_text", "prepare_folder"]
@@ -23,13 +23,12 @@ LAYOUT = 2
 """Raised when the engine's own files change so that an older or newer Falx misreads them."""
 
 
-@dataclass(frozen=True)
-class _Made:
+class _Made(NamedTuple):
     """What an output folder says of its making."""
 
     study: str
-    falx: str
-    layout: int
+    falx: str = __version__
+    layout: int = LAYOUT
 
 
 def check_folder(out: Path, bids: Path | None, study: str) -> None:
@@ -47,24 +46,18 @@ def check_folder(out: Path, bids: Path | None, study: str) -> None:
     version was raised since are done again.
     """
     real = out.resolve()
-    if bids is not None:
-        dataset = bids.resolve()
-        if real == dataset or dataset in real.parents:
-            raise InputError(
-                "the output folder lies inside the BIDS folder",
-                where=out,
-                do="give a folder outside, so that the dataset stays as it is",
-            )
-        if real in dataset.parents:
-            raise InputError(
-                "the BIDS folder lies inside the output folder",
-                where=out,
-                do="give an empty folder",
-            )
+    dataset = real if bids is None else bids.resolve()
+    outside = "give a folder outside, so that the dataset stays as it is"
+    for inner, outer, what, do in (
+        (real, dataset, "the output folder lies inside the BIDS folder", outside),
+        (dataset, real, "the BIDS folder lies inside the output folder", "give an empty folder"),
+    ):
+        if bids is not None and inner.is_relative_to(outer):
+            raise InputError(what, where=out, do=do)
     if out.exists() and not out.is_dir():
         raise InputError("the output folder is a file", where=out)
     _check_writable(out)
-    made = _made(out) or _made_once(out)
+    made = _made(out)
     if made is None:
         _check_empty(out)
     else:
@@ -75,10 +68,10 @@ def prepare_folder(out: Path, study: str) -> None:
     """Create the folder, readable by its owner only, and what describes it."""
     if not out.exists():
         out.mkdir(parents=True, mode=0o700)
-    made = {"layout": LAYOUT, "study": study, "falx": __version__}
     texts = {
-        ".falx/folder.json": json.dumps(made, indent=1) + "\n",
+        ".falx/folder.json": json.dumps(_Made(study)._asdict(), indent=1) + "\n",
         "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
+        "README.md": readme(study, __version__),
         ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }
     for name, text in texts.items():
@@ -159,27 +152,23 @@ def _check_made(out: Path, made: _Made, study: str) -> None:
         )
 
 
-def _made_once(out: Path) -> _Made | None:
-    """Return what else a folder says of itself if its own note is damaged, as by loss of power."""
-    if not (out / ".falx" / "folder.json").exists():
-        return None
+def _made(out: Path) -> _Made | None:
+    """Return what a folder says of itself; power that is lost may damage the engine's own note."""
+    note = out / ".falx" / "folder.json"
+    content = read_private(note)
+    try:
+        return _Made(str(content["study"]), str(content["falx"]), int(content["layout"]))
+    except (KeyError, TypeError, ValueError):
+        if not note.exists():
+            return None
     notify(
         "the note of the engine in the output folder is damaged and is written again",
         where=out,
         found=".falx/folder.json",
         do="falx verify says whether anything else is",
     )
-    content = read_private(out / "dataset_description.json")
     try:
-        study = str(content["GeneratedBy"][0]["Description"]).removeprefix("falx ")
+        said = read_private(out / "dataset_description.json")["GeneratedBy"][0]["Description"]
+        return _Made(str(said).removeprefix("falx "))
     except (KeyError, TypeError, IndexError):
-        study = ""
-    return _Made(study, __version__, LAYOUT)
-
-
-def _made(out: Path) -> _Made | None:
-    content = read_private(out / ".falx" / "folder.json")
-    try:
-        return _Made(str(content["study"]), str(content["falx"]), int(content["layout"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+        return _Made("")

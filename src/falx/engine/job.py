@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from falx.engine.digest import Values
 
-__all__ = ["GROUP", "InputFile", "Job", "unit_of"]
+__all__ = ["GROUP", "Input", "InputFile", "Job", "files_of", "unit_of"]
 
 GROUP = "group"
 """Unit of the jobs that belong to no subject."""
@@ -103,16 +103,19 @@ class Job:
     def files(self) -> Iterator[tuple[str, InputFile]]:
         """Every input file with its name; gathered ones as ``argument.label``."""
         for argument, value in self.inputs.items():
-            if isinstance(value, InputFile):
-                yield argument, value
-            elif value is not None:
-                for label, file in value.items():
-                    yield f"{argument}.{label}", file
+            for label, file in files_of(value).items():
+                yield f"{argument}.{label}" if label else argument, file
 
     @property
     def needs(self) -> frozenset[str]:
         """Ids of the jobs whose files it reads."""
         return frozenset(file.job for _, file in self.files() if file.job)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it takes the outputs of several jobs under one name."""
+        values = [value for value in self.inputs.values() if isinstance(value, Mapping)]
+        return any(file.job for value in values for file in value.values())
 
     def to_json(self) -> str:
         """Write the job as JSON."""
@@ -125,6 +128,13 @@ class Job:
         inputs = {name: _input(value) for name, value in read.inputs.items()}
         params = {name: _tuples(value) for name, value in read.params.items()}
         return replace(read, inputs=inputs, params=params)
+
+
+def files_of(value: Input) -> Mapping[str, InputFile]:
+    """Return the files of an input by name; a single one has none."""
+    if value is None:
+        return {}
+    return {"": value} if isinstance(value, InputFile) else value
 
 
 def unit_of(subject: str | None) -> str:

@@ -21,6 +21,7 @@ MANIFEST = "provenance/manifest.json"
 
 OWN_FILES = (
     ".bidsignore",
+    "README.md",
     "configuration.toml",
     "configuration-group.toml",
     "dataset_description.json",

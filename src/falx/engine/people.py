@@ -7,28 +7,31 @@ failed, was left out, or was ended without a word; nobody drops out by a record 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from falx.bids.dataset import Dataset
 from falx.core.files import write_table, write_text
 from falx.core.study import Study
-from falx.engine.dataset import Dataset
-from falx.engine.digest import seal, unseal
-from falx.engine.job import Job, unit_of
-from falx.engine.plan import Plan
+from falx.engine.digest import read_sealed, seal
+from falx.engine.failures import failure_of
+from falx.engine.job import Job, files_of, unit_of
 from falx.engine.provenance import record_path
-from falx.engine.runner import failure_of
 
-__all__ = ["EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "write_people"]
+if TYPE_CHECKING:
+    from falx.engine.plan import Plan
+
+__all__ = [
+    "EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "planned_stages",
+    "write_people",
+]  # fmt: skip
 
 EXCLUSIONS = "exclusions.tsv"
 STATUS = "participants_status.tsv"
 _NOTED = ".falx/people.json"
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How far one person has come.
 
     Parameters
@@ -48,20 +51,13 @@ class Standing:
     reason: str = ""
 
 
-def note_people(out: Path, planned: Iterable[str], plan: Plan) -> None:
-    """Remember what each person of this run is to get; what was noted of others stays.
-
-    Parameters
-    ----------
-    planned
-        Labels of all people of this run, those who cannot be studied included.
-    """
-    noted: dict[str, dict[str, Any]] = {**_noted(out), **{label: {} for label in planned}}
+def note_people(out: Path, plan: Plan) -> None:
+    """Remember what each person of this run is to get; what was noted of others stays."""
+    noted: dict[str, dict[str, Any]] = {**_noted(out), **{label: {} for label in plan.images}}
     for job in plan.jobs:
         noted[job.unit.removeprefix("sub-")].setdefault("stages", []).append(job.stage)
     for omission in plan.omitted:
-        own = noted[omission.subject].setdefault("omitted", {})
-        own[omission.stage] = omission.reason
+        noted[omission.subject].setdefault("omitted", {})[omission.stage] = omission.reason
     for exclusion in plan.excluded:
         noted[exclusion.subject] = {"excluded": exclusion.reason}
     write_text(out / _NOTED, seal({"people": noted}), durable=True)
@@ -70,6 +66,11 @@ def note_people(out: Path, planned: Iterable[str], plan: Plan) -> None:
 def excluded_people(out: Path) -> dict[str, str]:
     """Return those who were left out before any stage, with the reason."""
     return {k: str(v["excluded"]) for k, v in _noted(out).items() if "excluded" in v}
+
+
+def planned_stages(out: Path) -> dict[str, list[str]]:
+    """Return what each person of the last run was to go through, by label."""
+    return {label: list(noted.get("stages", [])) for label, noted in _noted(out).items()}
 
 
 def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job] = ()) -> None:
@@ -88,19 +89,15 @@ def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job]
     here = set(dataset.index.subjects)
     everybody = sorted(here | noted.keys() | dataset.participants.rows.keys())
     gathered = _gathered(study, jobs)
-    standings, places, left_out = {}, {}, []
+    rows, left_out = [], []
     for label in everybody:
         now = _standing(study, out, label, noted.get(label), gone=label not in here)
-        standings[label] = now
         lacks = [origin for origin, labels in gathered.items() if label not in labels]
-        places[label] = _place(lacks, gathered) if jobs else "n/a"
+        place = _place(lacks, gathered) if jobs else "n/a"
+        rows.append((f"sub-{label}", now.status, place, now.stage or "n/a", now.reason or "n/a"))
         reason = now.reason or _lack_reason(lacks, noted.get(label, {}))
         if (reason and lacks) if jobs else now.reason:
             left_out.append((f"sub-{label}", reason))
-    rows = [
-        (f"sub-{label}", now.status, places[label], now.stage or "n/a", now.reason or "n/a")
-        for label, now in standings.items()
-    ]
     write_table(out / STATUS, ("participant_id", "status", "group", "stage", "reason"), rows)
     write_table(out / EXCLUSIONS, ("participant_id", "reason"), left_out)
 
@@ -138,9 +135,8 @@ def _gathered(study: Study, jobs: Iterable[Job]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for job in jobs:
         for name, source in study.stage(job.stage).sources.items():
-            files = job.inputs[name]
-            if source.gather and isinstance(files, Mapping):
-                found.setdefault(source.origin, set()).update(files)
+            if source.gather and job.inputs[name]:
+                found.setdefault(source.origin, set()).update(files_of(job.inputs[name]))
     return found
 
 
@@ -157,8 +153,4 @@ def _lack_reason(lacks: list[str], noted: Mapping[str, Any]) -> str:
 
 def _noted(out: Path) -> dict[str, dict[str, Any]]:
     """Return what is noted of each person; nothing if the note is lost or damaged."""
-    try:
-        content = unseal((out / _NOTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {} if content is None else dict(content["people"])
+    return dict((read_sealed(out / _NOTED) or {}).get("people", {}))

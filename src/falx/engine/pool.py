@@ -21,46 +21,28 @@ from functools import partial
 from pathlib import Path
 
 from falx.core.errors import InputError
-from falx.engine.lease import check_lease
-from falx.engine.memory import Budget, tree
-from falx.engine.provenance import record_path
-from falx.engine.runner import (
+from falx.engine.failures import (
     RAN_OUT,
     ended_silently,
     failure_of,
     failure_path,
     note_failure,
-    ran_out,
-)
+)  # fmt: skip
+from falx.engine.job import Job
+from falx.engine.lock import check_lease
+from falx.engine.memory import Budget, tree
+from falx.engine.provenance import record_path
 
-__all__ = ["Pool", "Step"]
+__all__ = ["Pool"]
 
 _PATIENCE_S = 3.0
 _SHORT_S, _LONG_S = 0.002, 0.05
 """Between two looks at the jobs; the longer one bounds what memory may grow unseen."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """What must be known of a job to run it at its time.
-
-    Parameters
-    ----------
-    job
-        Its id.
-    needs
-        Ids of the jobs it takes from; those that are not in the pool are done.
-    """
-
-    job: str
-    needs: tuple[str, ...] = ()
-    threads: int = 1
-    mem_mb: int = 1
-
-
 @dataclass
 class Pool:
-    """Runs steps, each after those it needs; what needs a failed one is passed over.
+    """Runs jobs, each after those it needs; what needs a failed one is passed over.
 
     Parameters
     ----------
@@ -87,13 +69,15 @@ class Pool:
     budget: Budget = field(default_factory=lambda: Budget(None))
     ended: Callable[[str], None] = lambda _: None
     check: Callable[[], None] = lambda: None
+    _above: dict[str, frozenset[str]] = field(default_factory=dict)
     _begins: int = -1
     _bound: int = -1
 
-    def run(self, steps: Iterable[Step]) -> bool:
+    def run(self, jobs: Iterable[Job]) -> bool:
         """Run all and return whether every one is done."""
-        waiting = {step.job: step for step in steps}
-        running: dict[int, Step] = {}
+        waiting = {job.id: job for job in jobs}
+        self._above = {job.id: job.needs for job in waiting.values()}
+        running: dict[int, Job] = {}
         broken: set[str] = set()
         self._begins, self._bound = os.pipe()
         try:
@@ -104,13 +88,13 @@ class Pool:
                 os.write(self._bound, b"." * len(running.keys() - before))
                 if not running:
                     return not broken
-                step = running.pop(self._wait(running))
-                if not self._is_done(step.job):
-                    if alone := self._alone(step):
-                        waiting[step.job] = alone
+                job = running.pop(self._wait(running))
+                if not self._is_done(job.id):
+                    if alone := self._alone(job):
+                        waiting[job.id] = alone
                         continue
-                    broken.add(step.job)
-                self.ended(step.job)
+                    broken.add(job.id)
+                self.ended(job.id)
         finally:
             _end(list(running))
             os.close(self._begins)
@@ -122,32 +106,33 @@ class Pool:
         if os.read(self._begins, 1):
             self.work(job)
 
-    def _start(self, waiting: dict[str, Step], running: dict[int, Step], broken: set[str]) -> None:
+    def _start(self, waiting: dict[str, Job], running: dict[int, Job], broken: set[str]) -> None:
         """Start what can; the first in order that fits comes first, people thus one by one."""
-        under_way = {step.job for step in running.values()}
-        for step in list(waiting.values()):
+        under_way = {job.id for job in running.values()}
+        for job in list(waiting.values()):
             if sum(other.threads for other in running.values()) >= self.cores:
                 return
-            if not broken.isdisjoint(step.needs):
-                broken.add(step.job)
-                del waiting[step.job]
+            above = self._above[job.id]
+            if not broken.isdisjoint(above):
+                broken.add(job.id)
+                del waiting[job.id]
             elif (
-                under_way.isdisjoint(step.needs)
-                and waiting.keys().isdisjoint(step.needs)
-                and self._fits(step, running)
+                under_way.isdisjoint(above)
+                and waiting.keys().isdisjoint(above)
+                and self._fits(job, running)
             ):
-                del waiting[step.job]
-                under_way.add(step.job)
-                running[_fork(partial(self._begin, step.job))] = step
+                del waiting[job.id]
+                under_way.add(job.id)
+                running[_fork(partial(self._begin, job.id))] = job
 
-    def _fits(self, step: Step, running: dict[int, Step]) -> bool:
-        together = [step, *running.values()]
+    def _fits(self, job: Job, running: dict[int, Job]) -> bool:
+        together = [job, *running.values()]
         return not running or (
             sum(other.threads for other in together) <= self.cores
-            and self.budget.fits(step.mem_mb, _needs(running))
+            and self.budget.fits(job.mem_mb, _needs(running))
         )
 
-    def _wait(self, running: dict[int, Step]) -> int:
+    def _wait(self, running: dict[int, Job]) -> int:
         """Wait for the end of one job and return its process."""
         pause = _SHORT_S
         while True:
@@ -159,26 +144,26 @@ class Pool:
             time.sleep(pause)
             pause = min(2 * pause, _LONG_S)
 
-    def _watch(self, running: dict[int, Step]) -> None:
+    def _watch(self, running: dict[int, Job]) -> None:
         if found := self.budget.beyond(_needs(running)):
             pid, mem_mb = found
-            step = running[pid]
+            job = running[pid]
             reason = InputError(
                 f"{RAN_OUT} that the run may fill, so the step was ended",
-                where=step.job.replace("/", " "),
-                found=f"{mem_mb:.0f} MB and growing; {step.mem_mb} MB are known to be needed, "
+                where=job.id.replace("/", " "),
+                found=f"{mem_mb:.0f} MB and growing; {job.mem_mb} MB are known to be needed, "
                 f"and all may fill {self.budget.limit_mb:.0f} MB",
                 do="give more --mem-gb, or a machine with more memory",
             )
-            note_failure(self.out, step.job, str(reason))
+            note_failure(self.out, job.id, str(reason))
             _kill(pid)
 
-    def _alone(self, step: Step) -> Step | None:
-        """Return a step that ran out of its share of memory, so that it runs once more, alone."""
-        limit = self.budget.limit_mb
-        if limit is None or step.mem_mb >= limit or not ran_out(self.out, step.job):
+    def _alone(self, job: Job) -> Job | None:
+        """Return a job that ran out of its share of memory, so that it runs once more, alone."""
+        limit, reason = self.budget.limit_mb, failure_of(self.out, job.id) or ""
+        if limit is None or job.mem_mb >= limit or RAN_OUT not in reason:
             return None
-        return replace(step, mem_mb=int(limit))
+        return replace(job, mem_mb=int(limit))
 
     def _is_done(self, job: str) -> bool:
         """Whether a job that ended has left its record; if it had begun, else a reason."""
@@ -192,8 +177,8 @@ class Pool:
         return False
 
 
-def _needs(running: dict[int, Step]) -> dict[int, float]:
-    return {pid: float(step.mem_mb) for pid, step in running.items()}
+def _needs(running: dict[int, Job]) -> dict[int, float]:
+    return {pid: float(job.mem_mb) for pid, job in running.items()}
 
 
 def _fork(work: Callable[[], None]) -> int:

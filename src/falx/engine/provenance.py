@@ -14,6 +14,7 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from falx import __version__
@@ -21,36 +22,23 @@ from falx.core.files import write_text
 from falx.engine.digest import Values, digest_file, digest_value, read_sealed, seal, stamp
 
 __all__ = [
-    "BY_HAND",
-    "FileRecord",
-    "Record",
-    "discard",
-    "file_record",
-    "package_versions",
-    "read_record",
-    "read_records",
-    "record_of",
-    "record_path",
-    "write_record",
-]
+    "BY_HAND", "FileRecord", "Record", "discard", "file_record", "now", "read_record",
+    "read_records", "record_of", "record_path", "spoilt", "write_record",
+]  # fmt: skip
 
 BY_HAND = "command"
 """Study of the records of commands that a user gives, which no run repeats."""
 
 PACKAGES = (
-    "highdicom",
-    "matplotlib",
-    "networkx",
-    "nibabel",
-    "numba",
-    "numpy",
-    "obonet",
-    "pandas",
-    "picsl_greedy",
-    "pydeseq2",
-    "scipy",
-)
+    "highdicom", "matplotlib", "networkx", "nibabel", "numba", "numpy", "obonet", "pandas",
+    "picsl_greedy", "pydeseq2", "scipy",
+)  # fmt: skip
 """Packages whose version is recorded where the job has used them."""
+
+
+def _packages() -> dict[str, str]:
+    """Return the versions of the packages that this process has used."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES if name in sys.modules}
 
 
 @dataclass(frozen=True)
@@ -73,7 +61,7 @@ class FileRecord:
     mtime_ns: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """How the outputs of one job came to be.
 
@@ -85,20 +73,20 @@ class Record:
 
     study: str
     stage: str
-    version: int
+    version: int = 1
     unit: str
     recipe: str
     params: Values
     inputs: Mapping[str, FileRecord]
     outputs: Mapping[str, FileRecord]
-    notices: tuple[str, ...]
+    notices: tuple[str, ...] = ()
     started: str
     seconds: float
-    threads: int
-    peak_mem_mb: int
+    threads: int = 1
+    peak_mem_mb: int = 0
     falx: str = __version__
     python: str = field(default_factory=platform.python_version)
-    packages: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=_packages)
     above: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -133,15 +121,24 @@ class Record:
         return f"{self.unit}/{self.stage}"
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that this process has used."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES if name in sys.modules}
+def now() -> str:
+    """Return the time, for records."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def file_record(uri: str, path: Path, *, digest: bool = True) -> FileRecord:
     """Digest a file for a record."""
     size, mtime_ns = stamp(path) or (0, 0)
     return FileRecord(uri, digest_file(path) if digest else "", size, mtime_ns)
+
+
+def spoilt(file: FileRecord, writers: Iterable[Record]) -> str:
+    """Return the id of the job that wrote a file and left it otherwise; empty if it is as left."""
+    for record in writers:
+        for left in record.outputs.values():
+            if left.uri == file.uri and left.blake2b != file.blake2b:
+                return record.id
+    return ""
 
 
 def write_record(out: Path, record: Record) -> None:
@@ -163,19 +160,16 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def read_records(out: Path) -> list[Record]:
-    """Read every record of an output folder, sorted by job."""
-    paths = sorted((out / "provenance").glob("*/*.json"))
+def read_records(out: Path, unit: str = "*") -> list[Record]:
+    """Read the records of an output folder, or of one person, sorted by job."""
+    paths = sorted((out / "provenance").glob(f"{unit}/*.json"))
     return [record for path in paths if (record := read_record(path)) is not None]
 
 
 def record_of(out: Path, output: Path | str) -> Record | None:
     """Return the record of the job that wrote a file of the output folder."""
     uri = Path(output).absolute().relative_to(out.absolute()).as_posix()
-    for record in read_records(out):
-        if any(file.uri == uri for file in record.outputs.values()):
-            return record
-    return None
+    return next((record for record in read_records(out) if uri in record.written), None)
 
 
 def discard(out: Path, job_id: str, outputs: Iterable[str] = ()) -> None:

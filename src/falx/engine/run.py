@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from falx import __version__
+from falx.bids.dataset import Dataset
 from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.files import remove_parts
 from falx.core.settings import to_toml
-from falx.core.study import Images, Study
-from falx.engine.dataset import Dataset
+from falx.core.study import Study
+from falx.engine.command import mark_stale
 from falx.engine.digest import DigestCache
 from falx.engine.failures import rescued, write_failures
 from falx.engine.folder import check_folder, check_space, keep_text, prepare_folder
 from falx.engine.job import Job
-from falx.engine.lease import lease_of
-from falx.engine.local import run_here
-from falx.engine.lock import hold
+from falx.engine.lock import hold, lease_of
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
+from falx.engine.orders import Resources, run_here
 from falx.engine.people import note_people, write_people
-from falx.engine.plan import Exclusion, Plan
-from falx.engine.plan_group import plan_group
-from falx.engine.plan_participant import plan_participants
+from falx.engine.plan import Exclusion, Plan, plan_group, plan_participants
+from falx.engine.progress import Progress, Step, Watcher
 from falx.engine.provenance import discard, read_record, record_path
-from falx.engine.resources import Resources
-from falx.engine.runner import Finished
-from falx.engine.sequential import run_sequentially
+from falx.engine.runner import Finished, run_sequentially
 from falx.engine.snakemake import cancel_left, check_installed, run_with_snakemake
-from falx.engine.stale import mark_stale
 from falx.engine.state import outdated
 
 __all__ = ["Outcome", "Request", "run_study"]
@@ -41,6 +37,10 @@ OTHERS = {
     "group": ("configuration.toml",),
 }
 """Own files that a level does not write."""
+
+
+def _ignore(_: Step) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,10 @@ class Request:
         What the run may use; ``None`` runs everything in this process.
     dry_run
         Only say what would run, and why.
+    watch
+        Called with every step that has ended.
+    explain
+        Also say why each step runs.
     """
 
     study: Study
@@ -72,6 +76,8 @@ class Request:
     preset: str = ""
     resources: Resources | None = None
     dry_run: bool = False
+    watch: Watcher = _ignore
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,86 +120,84 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
     InputError
         If the input or the output folder as a whole cannot be used.
     """
-    out = request.out.absolute()
+    out, study, dataset = request.out.absolute(), request.study, request.dataset
     check_option("level", request.level, ["participant", "group"])
-    _check_libraries(request)
+    for library, (extra, does) in study.libraries.items():
+        check_extra_library(library, extra=extra, does=does)
+    if request.resources is not None:
+        check_installed(request.resources)
     with collect_notices() as notices:
-        check_folder(out, request.dataset.index.root, request.study.name)
+        check_folder(out, dataset.index.root, study.name)
     for notice in notices:
         say(f"notice: {notice}")
     if request.dry_run:
         plan = _plan(request, out, say)
         reasons = outdated(plan.jobs, out, DigestCache(out / ".falx" / "digests.json"))
-        _say_plan(plan, reasons, say)
+        for job in plan.jobs:
+            if job.id in reasons:
+                say(f"{job.title}: {reasons[job.id]}")
+        say(f"{len(reasons)} of {len(plan.jobs)} steps would run")
         return Outcome(0, excluded=plan.excluded)
-    subjects = request.dataset.index.choose(request.subjects)
-    prepare_folder(out, request.study.name)
+    dataset.index.choose(request.subjects)  # a label that is not there leaves no folder
+    prepare_folder(out, study.name)
     with hold(out) as lock:
-        whole = False
         cancel_left(out)
-        shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
         open_manifest(out)
-        try:
-            _write_configuration(request, out)
-            write_people(request.study, request.dataset, out)
-            if request.level == "group":
-                write_failures(out, {})
-            plan = _plan(request, out, say)
-            if request.level == "group":
-                write_people(request.study, request.dataset, out, plan.jobs)
-            else:
-                note_people(out, subjects, plan)
-                _remove_left_over(plan, out, say)
-            finished = _run_rounds(request, plan, out, lock, say)
-            whole = all(result.failure is None for result in finished)
-            if request.level == "participant":
-                for sentence in mark_stale(out):
-                    say(f"notice: {sentence}")
-        finally:
-            shutil.rmtree(out / ".falx" / "work", ignore_errors=True)
-            if not whole:  # what was killed may have been writing
-                remove_parts(out)
-            if request.level == "participant":
-                write_people(request.study, request.dataset, out)
-            close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
+        plan, finished = _hold_level(request, out, lock, say)
     failed = tuple(result for result in finished if result.failure is not None)
-    show = _to_show(request.study, plan, finished, out)
+    show = _to_show(study, plan, finished, out)
     return Outcome(len(finished) - len(failed), failed, plan.excluded, show)
 
 
-def _check_libraries(request: Request) -> None:
-    for library, (extra, does) in request.study.libraries.items():
-        check_extra_library(library, extra=extra, does=does)
-    if request.resources is not None:
-        check_installed(request.resources)
+def _hold_level(
+    request: Request, out: Path, lock: Path, say: Callable[[str], None]
+) -> tuple[Plan, list[Finished]]:
+    """Plan and run in the folder that is held, and leave it told of, however that ends."""
+    study, dataset, work = request.study, request.dataset, out / ".falx" / "work"
+    group, whole = request.level == "group", False
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        _write_configuration(request, out)
+        write_people(study, dataset, out)
+        if group:
+            write_failures(out, {})
+        plan = _plan(request, out, say)
+        if group:
+            write_people(study, dataset, out, plan.jobs)
+        else:
+            note_people(out, plan)
+            _remove_left_over(plan, out, say)
+        finished = _run_rounds(request, plan, out, lock, say)
+        whole = all(result.failure is None for result in finished)
+        for sentence in () if group else mark_stale(out):
+            say(f"notice: {sentence}")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not whole:  # what was killed may have been writing
+            remove_parts(out)
+        if not group:
+            write_people(study, dataset, out)
+        close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
+    return plan, finished
 
 
 def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
+    """Plan, and say who and what is left out, and what the design of the study lacks."""
     study, dataset, configuration = request.study, request.dataset, request.configuration
     if request.level == "group":
         plan = plan_group(study, dataset, configuration, out)
-        for omission in plan.omitted:
-            say(f"{omission.reason}, so no {omission.stage}")
-        _say_preflight(request, {subject: {} for subject in dataset.index.subjects}, say)
-        return plan
-    subjects = dataset.index.choose(request.subjects)
-    plan = plan_participants(study, dataset, configuration, subjects)
+    else:
+        subjects = dataset.index.choose(request.subjects)
+        plan = plan_participants(study, dataset, configuration, subjects)
     for exclusion in plan.excluded:
         say(f"left out: {exclusion.reason}")
     for omission in plan.omitted:
-        say(f"sub-{omission.subject}: {omission.reason}, so no {omission.stage}")
-    _say_preflight(request, plan.images, say)
-    return plan
-
-
-def _say_preflight(request: Request, images: Images, say: Callable[[str], None]) -> None:
-    """Say what the design of the study and its sidecars lack, before any work."""
-    if request.study.preflight is not None:
-        found = request.study.preflight(
-            request.dataset.participants, images, request.configuration
-        )
-        for sentence in found:
+        who = f"sub-{omission.subject}: " if omission.subject else ""
+        say(f"{who}{omission.reason}, so no {omission.stage}")
+    if study.preflight is not None:
+        for sentence in study.preflight(dataset.participants, plan.images, configuration):
             say(f"check: {sentence}")
+    return plan
 
 
 def _remove_left_over(plan: Plan, out: Path, say: Callable[[str], None]) -> None:
@@ -231,7 +235,10 @@ def _run_rounds(
             break
         check_space(out, todo)
         say(f"{len(todo)} of {len(plan.jobs)} steps to do")
-        ended = _run(request, todo, out, lock, _Progress(todo, out, say))
+        if request.explain:
+            for job in todo:
+                say(f"  {job.title}: {reasons.get(job.id, 'not done yet')}")
+        ended = _run(request, todo, out, lock, Progress(todo, out, say, request.watch))
         mending = _mending(todo, ended, out) if left else set()
         finished += [result for result in ended if result.job not in mending]
         failures = {r.job: r.failure for r in finished if r.failure is not None}
@@ -241,7 +248,7 @@ def _run_rounds(
             blocked = [job for job in todo if job.id not in over]
             if able := rescued(request.study, blocked, failures):
                 write_failures(out, failures)
-                finished += _run(request, able, out, lock, _Progress(able, out, say))
+                finished += _run(request, able, out, lock, Progress(able, out, say, request.watch))
         if failures and not mending:
             break
     return finished
@@ -258,36 +265,12 @@ def _mending(jobs: list[Job], ended: list[Finished], out: Path) -> set[str]:
 
 
 def _run(
-    request: Request, jobs: list[Job], out: Path, lock: Path, progress: _Progress
+    request: Request, jobs: list[Job], out: Path, lock: Path, progress: Progress
 ) -> list[Finished]:
     if request.resources is None:
         return run_sequentially(jobs, out, progress=progress, lease=lease_of(out))
     runner = run_with_snakemake if request.resources.elsewhere else run_here
     return runner(jobs, out, lock=lock, resources=request.resources, progress=progress)
-
-
-class _Progress:
-    """Turns the end of a job into a line."""
-
-    def __init__(self, jobs: Sequence[Job], out: Path, say: Callable[[str], None]) -> None:
-        self.titles = {job.id: job.title for job in jobs}
-        self.out, self.say, self.done = out, say, 0
-
-    def __call__(self, result: Finished) -> None:
-        self.done += 1
-        width = len(str(len(self.titles)))
-        head = f"[{self.done:{width}} of {len(self.titles)}] {self.titles[result.job]}"
-        if result.failure is None:
-            self.say(f"{head} ({result.seconds:.1f} s)")
-        else:
-            self.say(f"{head} FAILED: {result.failure} Log: {self.out / result.log}")
-
-
-def _say_plan(plan: Plan, reasons: Mapping[str, str], say: Callable[[str], None]) -> None:
-    for job in plan.jobs:
-        if job.id in reasons:
-            say(f"{job.title}: {reasons[job.id]}")
-    say(f"{len(reasons)} of {len(plan.jobs)} steps would run")
 
 
 def _write_configuration(request: Request, out: Path) -> None:

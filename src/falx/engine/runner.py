@@ -3,56 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import resource
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from falx.core.disk import explain
 from falx.core.errors import FalxError, InputError, collect_notices
-from falx.core.files import flush, flush_folders, write_text
+from falx.core.files import flush, flush_folders
 from falx.core.study import load_study
 from falx.core.threads import blas_threads
-from falx.engine.digest import read_private
-from falx.engine.disk import explain
+from falx.engine.digest import digest_file, stamp
+from falx.engine.failures import RAN_OUT, failure_path, note_failure
 from falx.engine.gate import judge_inputs
 from falx.engine.job import GROUP, InputFile, Job
-from falx.engine.lease import check_lease, holds_lease
+from falx.engine.lock import check_lease, holds_lease
 from falx.engine.provenance import (
     FileRecord,
     Record,
     discard,
     file_record,
-    package_versions,
+    now,
     read_record,
     record_path,
+    spoilt,
     write_record,
-)
+)  # fmt: skip
+from falx.engine.sidecars import complete_sidecars
 
-__all__ = [
-    "RAN_OUT",
-    "Finished",
-    "ended_silently",
-    "failure_of",
-    "failure_path",
-    "limit_memory",
-    "note_failure",
-    "ran_out",
-    "run_job",
-]
+__all__ = ["Finished", "limit_memory", "run_job", "run_sequentially"]
 
 PYTHON_MB = 500
 """Memory that an interpreter with its libraries reserves without using it."""
-
-
-RAN_OUT = "the memory ran out"
 
 
 @dataclass(frozen=True)
@@ -73,7 +61,7 @@ class Finished:
     log: str
 
 
-def run_job(job: Job, out: Path, *, threads: int | None = None, lease: str = "") -> Finished:
+def run_job(job: Job, out: Path, *, lease: str = "") -> Finished:
     """Run one job in this process.
 
     The outputs appear in the output folder when the stage has written all of them; a job that
@@ -84,8 +72,6 @@ def run_job(job: Job, out: Path, *, threads: int | None = None, lease: str = "")
     ----------
     out
         Output folder.
-    threads
-        Cores to use; those of the stage if absent.
     lease
         Token of the run that ordered the job. Without it any run may be under way; with it the
         job neither publishes nor deletes once another run has the folder.
@@ -96,47 +82,35 @@ def run_job(job: Job, out: Path, *, threads: int | None = None, lease: str = "")
     except InputError as error:
         return Finished(job.id, 0.0, str(error), job.log)
     failure_path(out, job.id).unlink(missing_ok=True)
-    with _log(out / job.log) as log:
-        log(f"{job.title}, version {job.version}, {_now()}")
-        failure = _attempt(job, out, threads or job.threads, lease, log)
-        if failure is not None and not holds_lease(out, lease):
-            return Finished(job.id, time.monotonic() - start, failure, job.log)
-        if failure is not None:
-            discard(out, job.id, job.outputs.values())
-        sys.stdout.flush()
-        sys.stderr.flush()
-        seconds = time.monotonic() - start
-        log(failure or f"finished after {seconds:.1f} s")
+    (out / job.log).parent.mkdir(parents=True, exist_ok=True)
+    (out / job.log).write_text("", encoding="utf-8")
+    log = partial(_note, out / job.log)
+    log(f"{job.title}, version {job.version}, {now()}")
+    failure = _attempt(job, out, lease, log)
+    seconds = time.monotonic() - start
+    if failure is not None and not holds_lease(out, lease):
+        return Finished(job.id, seconds, failure, job.log)
     if failure is not None:
+        with contextlib.suppress(OSError):  # the next run deletes what a bad disk keeps
+            discard(out, job.id, job.outputs.values())
         note_failure(out, job.id, failure)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log(failure or f"finished after {seconds:.1f} s")
     return Finished(job.id, seconds, failure, job.log)
 
 
-def _attempt(
-    job: Job, out: Path, threads: int, lease: str, log: Callable[[str], None]
-) -> str | None:
+def _attempt(job: Job, out: Path, lease: str, log: Callable[[str], None]) -> str | None:
     """Run the stage; return why it failed, or ``None``."""
     try:
         discard(out, job.id, job.outputs.values())
-        record = _execute(job, out, threads, lease)
+        record = _execute(job, out, lease)
         check_lease(out, lease)
         write_record(out, record)
         for notice in record.notices:
             log(f"notice: {notice}")
-    except FalxError as error:
-        return str(error)
-    except MemoryError:
-        return str(
-            InputError(
-                RAN_OUT,
-                where=job.title,
-                found=f"more than the {job.mem_mb} MB that the stage is known to need",
-                do="use fewer --jobs, or a machine with more memory",
-            )
-        )
     except Exception as error:  # noqa: BLE001 - one subject's failure must not stop the others
-        known = explain(error, where=job.title) if isinstance(error, OSError) else None
-        if known is not None:
+        if (known := _known(error, job)) is not None:
             return str(known)
         log(traceback.format_exc())
         return (
@@ -146,20 +120,20 @@ def _attempt(
     return None
 
 
-def ran_out(out: Path, job_id: str) -> bool:
-    """Whether a job failed for want of memory."""
-    return RAN_OUT in (failure_of(out, job_id) or "")
+def _known(error: Exception, job: Job) -> FalxError | None:
+    """Return what a user can understand of an error."""
+    if isinstance(error, OSError):
+        return explain(error, where=job.title)
+    if isinstance(error, MemoryError):
+        found = f"more than the {job.mem_mb} MB that the stage is known to need"
+        do = "use fewer --jobs, or a machine with more memory"
+        return InputError(RAN_OUT, where=job.title, found=found, do=do)
+    return error if isinstance(error, FalxError) else None
 
 
-def failure_of(out: Path, job_id: str) -> str | None:
-    """Return the sentence of a job that failed, ``None`` if it did not."""
-    reason = read_private(failure_path(out, job_id)).get("reason")
-    return None if reason is None else str(reason)
-
-
-def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
+def _execute(job: Job, out: Path, lease: str) -> Record:
     study = load_study(job.study)
-    started, clock = _now(), time.monotonic()
+    started, clock = now(), time.monotonic()
     above = _records_above(job, out)
     inputs = _input_records(job, out, above)
     work = out / ".falx" / "work" / (lease or "here") / job.id
@@ -169,28 +143,19 @@ def _execute(job: Job, out: Path, threads: int, lease: str) -> Record:
         with collect_notices() as notices:
             judge_inputs(job, study, out, inputs)
             with _one_blas_thread(job):
-                study.stage(job.stage).call(arguments, threads=threads)
+                study.stage(job.stage).call(arguments, threads=job.threads)
+        complete_sidecars(job, work)
+        _check_unchanged(job, out, inputs)
         check_lease(out, lease)
         outputs = _publish(job, out, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Record(
-        study=job.study,
-        stage=job.stage,
-        version=job.version,
-        unit=job.unit,
-        recipe=job.recipe,
-        params=job.params,
-        inputs=inputs,
-        outputs=outputs,
-        notices=tuple(notices),
-        started=started,
-        seconds=round(time.monotonic() - clock, 3),
-        threads=threads,
-        peak_mem_mb=_peak_mem_mb(),
-        packages=package_versions(),
-        above={job_id: record.digest for job_id, record in above.items()},
-    )
+        study=job.study, stage=job.stage, version=job.version, unit=job.unit, recipe=job.recipe,
+        params=job.params, inputs=inputs, outputs=outputs, notices=tuple(notices),
+        started=started, seconds=round(time.monotonic() - clock, 3), threads=job.threads,
+        peak_mem_mb=_peak_mem_mb(), above={job_id: r.digest for job_id, r in above.items()},
+    )  # fmt: skip
 
 
 def _one_blas_thread(job: Job) -> contextlib.AbstractContextManager[None]:
@@ -232,10 +197,23 @@ def _input_records(job: Job, out: Path, above: Mapping[str, Record]) -> dict[str
             )
         is_record = bool(file.job) and not file.role
         records[name] = file_record(file.uri, path, digest=not is_record)
-        known = above[file.job].outputs.get(file.role) if file.job and file.role else None
-        if known is not None and known.blake2b != records[name].blake2b:
+        if file.job and spoilt(records[name], [above[file.job]]):
             _refuse_rotten(job, file, out)
     return records
+
+
+def _check_unchanged(job: Job, out: Path, read: Mapping[str, FileRecord]) -> None:
+    """Raise if an input became another while the stage read it, as when it is still copied."""
+    for name, file in job.files():
+        path, before = out / file.path, read[name]
+        if stamp(path) == (before.bytes, before.mtime_ns):
+            continue
+        if not path.is_file() or (before.blake2b and digest_file(path) != before.blake2b):
+            raise InputError(
+                f"{path.name} was changed while the step read it",
+                where=job.title,
+                do="wait until it is copied, and run the same command again",
+            )
 
 
 def _refuse_rotten(job: Job, file: InputFile, out: Path) -> None:
@@ -271,55 +249,60 @@ def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
             raise InputError(f"the stage did not write {Path(path).name}", where=job.title)
     names = {path: name for name, path in job.outputs.items()}
     records, targets = {}, []
-    for found in sorted(work.rglob("*")):
-        if found.is_dir():
-            continue
-        uri = found.relative_to(work).as_posix()
-        target = out / uri
-        target.parent.mkdir(parents=True, exist_ok=True)
-        flush(found)  # content before name, names before the record
-        found.replace(target)
-        targets.append(target)
-        records[names.get(uri, uri)] = file_record(uri, target)
-    flush_folders(targets, out)
+    try:
+        for found in sorted(path for path in work.rglob("*") if path.is_file()):
+            uri = found.relative_to(work).as_posix()
+            targets.append(out / uri)
+            targets[-1].parent.mkdir(parents=True, exist_ok=True)
+            flush(found)  # content before name, names before the record
+            found.replace(targets[-1])
+            records[names.get(uri, uri)] = file_record(uri, targets[-1])
+        flush_folders(targets, out)
+    except OSError:
+        for target in targets:  # sidecars too, which nothing else names
+            target.unlink(missing_ok=True)
+        raise
     return records
 
 
-@contextmanager
-def _log(path: Path) -> Iterator[Callable[[str], None]]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("", encoding="utf-8")
-    with path.open("a", encoding="utf-8") as stream:
-
-        def log(text: str) -> None:
-            with contextlib.suppress(OSError):  # a full disk is named by the job's failure
-                stream.write(text.rstrip("\n") + "\n")
-                stream.flush()
-
-        yield log
+def _note(path: Path, text: str) -> None:
+    """Add a line to a log; a full disk is named by the failure of the job."""
+    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as stream:
+        stream.write(text.rstrip("\n") + "\n")
 
 
-def ended_silently(job_id: str) -> str:
-    """Return the sentence of a job whose process is gone and left none itself."""
-    title = job_id.replace("/", " ")
-    return f"{title}: the process ended without a word; was it killed?"
+def run_sequentially(
+    jobs: Iterable[Job],
+    out: Path,
+    *,
+    lease: str = "",
+    progress: Callable[[Finished], None] = lambda _: None,
+) -> list[Finished]:
+    """Run jobs one after the other in this process, as tests and notebooks do.
 
+    Those that take from a failed one are passed over.
 
-def failure_path(out: Path, job_id: str) -> Path:
-    """Return where the reason of a failed job lies."""
-    return out / ".falx" / "failed" / f"{job_id}.json"
-
-
-def note_failure(out: Path, job_id: str, reason: str) -> None:
-    """Keep why a job failed, for the tables of people."""
-    try:
-        write_text(failure_path(out, job_id), json.dumps({"reason": reason}))
-    except OSError:  # on a full disk the log's last line must do
-        return
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    Parameters
+    ----------
+    jobs
+        Each after the jobs it takes from.
+    lease
+        Token of the run, see :func:`run_job`.
+    progress
+        Called after every job.
+    """
+    finished: list[Finished] = []
+    broken: set[str] = set()
+    for job in jobs:
+        if job.needs & broken:
+            broken.add(job.id)
+            continue
+        result = run_job(job, out, lease=lease)
+        if result.failure is not None:
+            broken.add(job.id)
+        progress(result)
+        finished.append(result)
+    return finished
 
 
 def limit_memory(mem_mb: int) -> None:

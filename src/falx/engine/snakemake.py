@@ -4,7 +4,7 @@ Snakemake submits and isolates; what must run was decided before (:mod:`falx.eng
 job is one person (:mod:`falx.engine.orders`), or one stage of the group. It works inside the
 output folder on relative paths. Its own words go to ``logs/engine.log``; progress is read from the
 records and failures that the jobs leave, never from its text. It is an extra of the installation:
-on one machine :mod:`falx.engine.local` does without it.
+on one machine :mod:`falx.engine.orders` does without it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from falx.core.errors import InputError
 from falx.core.files import write_json, write_text
 from falx.core.records import plain
 from falx.engine.job import GROUP, Job
-from falx.engine.lease import lease_of
-from falx.engine.orders import PERSON, Orders, orders_path
-from falx.engine.resources import Resources, shared_threads
+from falx.engine.lock import lease_of
+from falx.engine.orders import PERSON, Orders, Resources, orders_path, share_threads
 from falx.engine.runner import Finished
 from falx.engine.watch import BESIDE, ENGINE_LOG, Watch, forget, not_started, started
 
@@ -71,15 +70,6 @@ class _Rule:
     needs: dict[str, list[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What the Snakefile reads."""
-
-    done: tuple[str, ...]
-    rules: dict[str, _Rule]
-    options: str
-
-
 def check_installed(resources: Resources) -> None:
     """Raise with what to install if jobs are for a cluster and Snakemake is not there."""
     if resources.elsewhere and importlib.util.find_spec("snakemake") is None:
@@ -98,7 +88,7 @@ def run_with_snakemake(
     resources: Resources,
     progress: Callable[[Finished], None] = lambda _: None,
 ) -> list[Finished]:
-    """Run jobs and return how each ended; see :func:`falx.engine.local.run_here`.
+    """Run jobs and return how each ended; see :func:`falx.engine.orders.run_here`.
 
     Raises
     ------
@@ -184,27 +174,25 @@ def _wait(process: subprocess.Popen[str], watch: Watch) -> int:
 
 def _write_plan(jobs: Sequence[Job], out: Path, resources: Resources) -> None:
     """Write what Snakemake is to run: the orders of each person, and of every job of the group."""
-    threads = shared_threads(jobs, resources)
+    jobs = share_threads(jobs, resources)
     orders: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
         orders.setdefault((job.unit, job.stage if job.unit == GROUP else PERSON), []).append(job)
     rules: dict[str, _Rule] = {}
     ids = {job.id for job in jobs}
     for (unit, name), own in orders.items():
-        made = Orders(tuple(own), threads, enforce_memory=resources.enforce_memory)
+        made = Orders(tuple(own), enforce_memory=resources.enforce_memory)
         made.write(orders_path(out, unit, name))
         needs = {need for job in own for need in job.needs & ids if unit == GROUP}
         rule = rules.setdefault(name, _Rule())
         rule.needs[unit] = sorted(_done(*need.split("/")) for need in needs)
-        rule.threads = max(rule.threads, *(threads[job.stage] for job in own))
+        rule.threads = max(rule.threads, *(job.threads for job in own))
         most = max(rule.mem_mb, *(job.mem_mb for job in own))
         rule.mem_mb = min(most, resources.mem_mb or most)
     done = tuple(_done(unit, name) for unit, name in orders)
     shutil.rmtree(out / ".falx" / "done", ignore_errors=True)
-    plan = _Plan(done, rules, f"--lease {lease_of(out)}")
-    write_json(out / ".falx" / "plan.json", plain(plan))
-    config = {"plan": str(out / ".falx" / "plan.json"), "python": sys.executable}
-    write_json(out / ".falx" / "snakemake.json", config)
+    plan = {"done": done, "rules": plain(rules), "lease": lease_of(out), "python": sys.executable}
+    write_json(out / ".falx" / "plan.json", plan)
 
 
 def _done(unit: str, name: str) -> str:
@@ -214,8 +202,8 @@ def _done(unit: str, name: str) -> str:
 
 def _command(out: Path, resources: Resources) -> list[str]:
     command = ["snakemake", "--snakefile", str(SNAKEFILE)]
-    command += ["--directory", str(out), "--configfile", str(out / ".falx" / "snakemake.json")]
-    command += ["--jobs", str(resources.jobs), "--keep-going", "--rerun-incomplete"]
+    command += ["--directory", str(out), "--jobs", str(resources.jobs)]
+    command += ["--keep-going", "--rerun-incomplete"]
     # The lock and the records are Falx's own; without metadata nothing is decided twice.
     command += ["--nolock", "--drop-metadata", "--scheduler", "greedy", "--nocolor"]
     if resources.mem_mb is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from falx.engine.digest import DigestCache, stamp
 from falx.engine.job import Job
-from falx.engine.provenance import FileRecord, Record, read_record
+from falx.engine.provenance import FileRecord, Record, read_record, record_path
 
 __all__ = ["outdated"]
 
@@ -39,7 +39,7 @@ def outdated(jobs: Iterable[Job], out: Path, digests: DigestCache) -> dict[str, 
 
     @cache
     def record_of(job_id: str) -> Record | None:
-        return read_record(out / "provenance" / f"{job_id}.json")
+        return read_record(record_path(out, job_id))
 
     reasons: dict[str, str] = {}
     changed: set[str] = set()
@@ -49,7 +49,7 @@ def outdated(jobs: Iterable[Job], out: Path, digests: DigestCache) -> dict[str, 
             reasons[job.id] = "not done yet"
             continue
         above = sorted(need for need in job.needs if need in changed)
-        if reason := (_changed(job, record, above, digests) or _inputs(job, record, record_of)):
+        if reason := (_changed(job, record, above) or _inputs(job, record, record_of, digests)):
             changed.add(job.id)
             reasons[job.id] = reason
         elif reason := _outputs(record, out, digests):
@@ -57,41 +57,35 @@ def outdated(jobs: Iterable[Job], out: Path, digests: DigestCache) -> dict[str, 
     return reasons
 
 
-def _changed(job: Job, record: Record, above: list[str], digests: DigestCache) -> str:
+def _changed(job: Job, record: Record, above: list[str]) -> str:
     """Why the job no longer is what its record says; empty if it is."""
     if above:
         return f"{above[0].partition('/')[2]} is done again"
     if job.version != record.version:
         return f"version of the stage: {record.version} is now {job.version}"
-    if job.recipe != record.recipe:
-        return _difference(job, record)
-    for name, file in job.files():
-        if file.job:
-            continue
-        known = record.inputs.get(name)
-        if known is None or not _same_content(Path(file.path), known, digests):
-            return f"the input {name} changed"
-    return ""
-
-
-def _difference(job: Job, record: Record) -> str:
-    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in job.params.items()}
-    for name, value in plain.items():
+    if job.recipe == record.recipe:
+        return ""
+    for name, value in job.params.items():
         if name not in record.params:
             return f"{name} is new"
-        if record.params[name] != value:
+        if record.params[name] != (list(value) if isinstance(value, tuple) else value):
             return f"{name}: {record.params[name]} is now {value}"
     return "what it takes or writes changed"
 
 
-def _inputs(job: Job, record: Record, record_of: Callable[[str], Record | None]) -> str:
-    """Why an input from another job is no longer the one that was read."""
+def _inputs(
+    job: Job, record: Record, record_of: Callable[[str], Record | None], digests: DigestCache
+) -> str:
+    """Why an input is no longer what was read: a file from outside, or another job's output."""
     for name, file in job.files():
-        above = record_of(file.job) if file.job and file.role else None
-        if above is None or file.role not in above.outputs:
-            continue
         known = record.inputs.get(name)
-        if known is None or known.blake2b != above.outputs[file.role].blake2b:
+        if file.job:
+            above = record_of(file.job)
+            left = above.outputs.get(file.role) if above is not None else None
+            same = left is None or (known is not None and known.blake2b == left.blake2b)
+        else:
+            same = known is not None and _same_content(Path(file.path), known, digests)
+        if not same:
             return f"the input {name} changed"
     return ""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from falx.core.errors import InputError
 from falx.engine.digest import digest_file
-from falx.engine.manifest import MANIFEST, Manifest, read_manifest, record_files
+from falx.engine.lock import hold
+from falx.engine.manifest import MANIFEST, OWN_FILES, Manifest, read_manifest, record_files
 from falx.engine.provenance import BY_HAND, Record, discard, read_record
 
 __all__ = ["Mismatch", "repair", "verify_folder"]
@@ -56,27 +57,38 @@ def verify_folder(out: Path, *, bids: Path | None = None) -> list[Mismatch]:
     InputError
         If the folder holds no records.
     """
-    paths = dict(record_files(out))
-    read = {job_id: read_record(path) for job_id, path in paths.items()}
-    records = {job_id: record for job_id, record in read.items() if record is not None}
-    if not records and not (out / MANIFEST).exists():
+    read = {job_id: read_record(path) for job_id, path in record_files(out)}
+    records = {job_id: r for job_id, r in read.items() if r is not None and r.id == job_id}
+    damaged = read.keys() - records.keys()
+    manifest, kept = read_manifest(out), (out / MANIFEST).exists()
+    if not records and not kept:
         raise InputError(
             "there is no provenance", where=out, do="give an output folder that Falx has filled"
         )
-    found = list(_records(out, read, paths))
+    if manifest is None:
+        found = [Mismatch("", MANIFEST, "is damaged" if kept else "is missing")]
+    else:
+        found = list(_manifest(out, manifest, records.keys(), damaged))
+    found += [Mismatch(job_id, _uri(job_id), "is damaged") for job_id in sorted(damaged)]
     lost = {mismatch.job for mismatch in found}
-    found += [m for record in records.values() for m in _outputs(out, record)]
     written = {f.uri: f.blake2b for r in records.values() for f in r.outputs.values()}
     for record in records.values():
+        wrong = list(_outputs(out, record))
         if record.id not in lost:
-            found += list(_inputs(record, written, bids)) or list(_above(record, records))
-    return [*found, *_others(out, {*written, *_names(out, paths.values())}, lost)]
+            wrong += list(_inputs(record, written, bids)) or list(_above(record, records))
+        by_hand = record.study == BY_HAND
+        found += [Mismatch(record.id, uri, what, by_hand) for uri, what in wrong]
+    unsaid = OWN_FILES if manifest is not None and not manifest.complete else ()
+    # Without a manifest nothing at the top can be told from what the engine itself has written.
+    own = {p.name for p in out.iterdir()} if manifest is None else {*manifest.files, *unsaid}
+    return [*found, *_others(out, {MANIFEST, *written, *map(_uri, read), *own}, lost)]
 
 
 def repair(out: Path, mismatches: Iterable[Mismatch]) -> list[str]:
     """Delete the outputs and records of the jobs concerned, so that they are done again.
 
-    What a command made that no run repeats, as a plan, and files of strangers are left alone.
+    What a command made that no run repeats, as a plan, and files of strangers are left alone. A
+    run that is under way keeps the folder: what it is writing matches nothing yet.
 
     Returns
     -------
@@ -84,77 +96,64 @@ def repair(out: Path, mismatches: Iterable[Mismatch]) -> list[str]:
         Ids of the jobs.
     """
     jobs = sorted({m.job for m in mismatches if m.job and not m.by_hand})
-    for job in jobs:
-        discard(out, job)
+    with hold(out):
+        for job in jobs:
+            discard(out, job)
     return jobs
 
 
-def _records(
-    out: Path, read: Mapping[str, Record | None], paths: Mapping[str, Path]
+def _uri(job_id: str) -> str:
+    return f"provenance/{job_id}.json"
+
+
+def _manifest(
+    out: Path, manifest: Manifest, whole: Set[str], damaged: Set[str]
 ) -> Iterator[Mismatch]:
     """Compare the records, and the engine's own files, with the manifest."""
-    manifest = read_manifest(out)
-    if manifest is None:
-        what = "is damaged" if (out / MANIFEST).exists() else "is missing"
-        yield Mismatch("", MANIFEST, what)
-        manifest = Manifest()
-    elif not manifest.complete:
-        yield Mismatch("", MANIFEST, "is not complete: a run is under way, or was ended")
-    for job_id, record in read.items():
-        uri = f"provenance/{job_id}.json"
-        known = manifest.records.get(job_id)
-        if record is None or record.id != job_id:
-            yield Mismatch(job_id, uri, "is damaged")
-        elif manifest.complete and known is None:
-            yield Mismatch(job_id, uri, "is not of the last run")
-        elif manifest.complete and known and digest_file(paths[job_id]) != known[0]:
-            yield Mismatch(job_id, uri, "was changed after it was written")
     if not manifest.complete:
+        yield Mismatch("", MANIFEST, "is not complete: a run is under way, or was ended")
         return
-    for job_id in manifest.records.keys() - read.keys():
-        yield Mismatch(job_id, f"provenance/{job_id}.json", "is missing")
+    for job_id in sorted((manifest.records.keys() | whole) - damaged):
+        uri, known = _uri(job_id), manifest.records.get(job_id)
+        if known is None:
+            yield Mismatch(job_id, uri, "is not of the last run")
+        elif job_id not in whole:
+            yield Mismatch(job_id, uri, "is missing")
+        elif digest_file(out / uri) != known[0]:
+            yield Mismatch(job_id, uri, "was changed after it was written")
     for name, digest in manifest.files.items():
         if what := _compare(out / name, digest):
             yield Mismatch("", name, what)
 
 
-def _outputs(out: Path, record: Record) -> Iterator[Mismatch]:
+def _outputs(out: Path, record: Record) -> Iterator[tuple[str, str]]:
+    """Compare the outputs of a job with what it left."""
     for file in record.outputs.values():
         if what := _compare(out / file.uri, file.blake2b):
-            yield Mismatch(record.id, file.uri, what, record.study == BY_HAND)
+            yield file.uri, what
 
 
-def _inputs(record: Record, written: Mapping[str, str], bids: Path | None) -> Iterator[Mismatch]:
+def _inputs(
+    record: Record, written: Mapping[str, str], bids: Path | None
+) -> Iterator[tuple[str, str]]:
     """Compare the inputs of a job with what was read."""
     for file in record.inputs.values():
-        if not file.blake2b:
-            continue
-        what = ""
-        if file.uri in written and written[file.uri] != file.blake2b:
+        what, raw = "", file.uri.removeprefix("bids:raw:")
+        if file.blake2b and written.get(file.uri, file.blake2b) != file.blake2b:
             what = "was made again with another content since it was read"
-        elif bids is not None and file.uri.startswith("bids:raw:"):
-            what = _compare(bids / file.uri.removeprefix("bids:raw:"), file.blake2b)
+        elif file.blake2b and bids is not None and raw != file.uri:
+            what = _compare(bids / raw, file.blake2b)
         if what:
-            yield Mismatch(record.id, file.uri, what, record.study == BY_HAND)
+            yield file.uri, what
 
 
-def _above(record: Record, records: Mapping[str, Record]) -> Iterator[Mismatch]:
+def _above(record: Record, records: Mapping[str, Record]) -> Iterator[tuple[str, str]]:
     """Compare the records that a job has built upon with those that are there."""
     for job_id, digest in record.above.items():
         now = records.get(job_id)
         if now is None or now.digest != digest:
             what = "lost its record" if now is None else "was done again"
-            yield Mismatch(
-                record.id,
-                f"provenance/{record.id}.json",
-                f"is outdated: {job_id.replace('/', ' ')} {what} since",
-                record.study == BY_HAND,
-            )
-
-
-def _names(out: Path, records: Iterable[Path]) -> set[str]:
-    manifest = read_manifest(out) or Manifest()
-    return {*manifest.files, MANIFEST, *(p.relative_to(out).as_posix() for p in records)}
+            yield _uri(record.id), f"is outdated: {job_id.replace('/', ' ')} {what} since"
 
 
 def _others(out: Path, known: set[str], lost: set[str]) -> Iterator[Mismatch]:
@@ -164,15 +163,12 @@ def _others(out: Path, known: set[str], lost: set[str]) -> Iterator[Mismatch]:
     """
     units = {job.partition("/")[0] for job in lost if job}
     private = tuple(out / name for name in PRIVATE)
-    manifest_lost = not (out / MANIFEST).exists() or read_manifest(out) is None
     for folder, folders, names in os.walk(out):
         here = Path(folder)
         folders[:] = sorted(name for name in folders if here / name not in private)
         for name in sorted(names):
             uri = (here / name).relative_to(out).as_posix()
-            own = manifest_lost and "/" not in uri
-            unit = uri.partition("/")[0].partition(".")[0]
-            if uri not in known and not own and unit not in units:
+            if uri not in known and uri.partition("/")[0].partition(".")[0] not in units:
                 yield Mismatch("", uri, "is empty" if _empty(here / name) else "is not of Falx")
 
 

@@ -16,10 +16,11 @@ from typing import IO
 import falx
 from falx.core.errors import InputError
 from falx.core.threads import WAITING
+from falx.engine.failures import ended_silently, failure_of, failure_path, note_failure
 from falx.engine.job import Job
 from falx.engine.lock import end_group, register_child
 from falx.engine.provenance import discard, read_record, record_path
-from falx.engine.runner import Finished, ended_silently, failure_of, failure_path, note_failure
+from falx.engine.runner import Finished
 
 __all__ = ["ENGINE_LOG", "Watch", "forget", "not_started", "started"]
 
@@ -42,21 +43,18 @@ class Watch:
     def __init__(
         self, jobs: Iterable[Job], out: Path, progress: Callable[[Finished], None]
     ) -> None:
-        self.all = tuple(jobs)
-        self.pending = {job.id: job for job in self.all}
+        self.pending = {job.id: job for job in jobs}
         self.out, self.progress = out, progress
         self.finished: list[Finished] = []
 
     def look(self, ids: Iterable[str] | None = None) -> None:
         """Report which of the jobs given, or of all, ended since the last look."""
         for job_id in list(self.pending) if ids is None else ids:
-            job = self.pending.get(job_id)
-            if job is None:
-                continue
-            if self._is_done(job_id):
+            job, reason = self.pending.get(job_id), failure_of(self.out, job_id)
+            if job is not None and self._is_done(job_id):
                 record = read_record(self.out / job.record)
                 self._end(job, record.seconds if record else 0.0, None)
-            elif reason := failure_of(self.out, job_id):
+            elif job is not None and reason:
                 self._end(job, 0.0, reason)
 
     def end(self, explain: Callable[[Job], str | None] = lambda _: None) -> bool:
@@ -79,17 +77,18 @@ class Watch:
             for result in self.finished
         ]
         blocked = {result.job for result in self.finished if result.failure}
-        lost = []
+        lost: dict[str, str | None] = {}
         for job in self.pending.values():
             if not job.needs & blocked:
-                lost.append((job, (self.out / job.log).exists(), explain(job)))
+                begun = ended_silently(job.id) if (self.out / job.log).exists() else None
+                lost[job.id] = explain(job) or begun
             blocked.add(job.id)
-        if not (self.finished or any(begun or known for _, begun, known in lost)):
+        if not self.finished and not any(lost.values()):
             return False
-        for job, begun, known in lost:
-            never = f"{job.title}: the step was never begun; {ENGINE_LOG} may say why."
-            reason = known or (ended_silently(job.id) if begun else never)
-            note_failure(self.out, job.id, reason)
+        for job_id, known in lost.items():
+            job = self.pending[job_id]
+            reason = known or f"{job.title}: the step was never begun; {ENGINE_LOG} may say why."
+            note_failure(self.out, job_id, reason)
             self._end(job, 0.0, reason)
         return True
 

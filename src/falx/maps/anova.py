@@ -3,12 +3,14 @@
 The residuals of the nuisance model are permuted (Freedman and Lane 1983). With orthonormal
 bases U of the effect and Q of the nuisance and permuted residuals y_p of unit length,
 ``F = (|U'y_p|² / q) / ((1 - |U'y_p|² - |Q'y_p|²) / df)``: one matrix product, no regression.
+Groups with a variance each have Welch's F, and signs are flipped (:mod:`falx.maps.welch_f`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ import scipy
 
 from falx.core.errors import InputError
 from falx.core.possible import Probability
-from falx.maps.design import Design
+from falx.maps.design import Design, effect_space
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
 from falx.maps.inference.permutation import (
@@ -28,9 +30,10 @@ from falx.maps.inference.permutation import (
 )
 from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan, sign_plan
 from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
-from falx.maps.linear import FFit, effect_space, fit_f
+from falx.maps.linear import FFit, fit_f
 from falx.maps.settings import InferenceOptions
-from falx.maps.unequal import VarianceRatio, variance_ratios
+from falx.maps.unequal import VarianceRatio, own_variance, variance_ratios
+from falx.maps.welch_f import flipped_f, wald_form
 
 __all__ = [
     "EffectCluster",
@@ -135,21 +138,20 @@ def compare_groups(
     rng
         Draws the permutations.
     groups, blocks
-        Of every image, as :func:`falx.maps.group_maps.compare` takes them. F itself stays that
-        of equal variances; what keeps its error are the flipped signs.
+        Of every image, as :func:`falx.maps.group_maps.compare` takes them.
     """
     chosen = options or InferenceOptions()
-    fit = fit_f(data, design, contrasts)
-    tail = scipy.stats.f.sf(fit.f, fit.dof_effect, fit.dof_error)
+    unequal = own_variance(groups or (), chosen)
+    fit = fit_f(data, design, contrasts, unequal)
     threshold = float(scipy.stats.f.isf(chosen.voxel_p, fit.dof_effect, fit.dof_error))
     neighbours = neighbour_table(mask, chosen.connectivity)
     null = None
     if chosen.n_permutations > 1:
-        draw = sign_plan if groups and chosen.variance == "groups" else permutation_plan
+        draw = sign_plan if unequal else permutation_plan
         plan = draw(len(data), chosen.n_permutations, rng, blocks=blocks)
         tails = tail_table(lambda f: scipy.stats.f.sf(f, fit.dof_effect, fit.dof_error))
         spatial = SpatialStatistics(neighbours, (threshold,), tails=tails)
-        null = _null(data, design, contrasts, plan, spatial, threads)
+        null = _null(data, design, contrasts, plan, spatial, unequal, threads)
     clusters = tuple(
         EffectCluster(
             found,
@@ -160,7 +162,7 @@ def compare_groups(
     )
     return EffectMap(
         fit=fit,
-        q=np.asarray(scipy.stats.false_discovery_control(tail)),
+        q=np.asarray(scipy.stats.false_discovery_control(fit.p)),
         p_voxel=None if null is None else null.p_value(fit.f, null.t),
         critical_f=threshold,
         clusters=clusters,
@@ -213,14 +215,15 @@ def _null(
     contrasts: npt.NDArray[np.floating],
     plan: PermutationPlan,
     spatial: SpatialStatistics,
+    unequal: Sequence[str] | None,
     threads: int,
 ) -> MaximaNull:
     """Largest F, extent and mass of every permuted map."""
     effect, nuisance = effect_and_nuisance(design, contrasts)
-    dof = len(data) - effect.shape[1] - nuisance.shape[1]
     unit = unit_residuals(data, nuisance)
-
-    def maps(chosen: slice) -> npt.NDArray[np.float64]:
-        return permuted_f(unit, effect, nuisance, dof, plan, chosen)
-
+    if unequal:
+        form = wald_form(design, contrasts, unequal)
+        return spatial_null(partial(flipped_f, unit, form, plan), plan, spatial, threads)
+    dof = len(data) - effect.shape[1] - nuisance.shape[1]
+    maps = partial(permuted_f, unit, effect, nuisance, dof, plan)
     return spatial_null(maps, plan, spatial, threads)

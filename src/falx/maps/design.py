@@ -15,6 +15,7 @@ __all__ = [
     "Orthogonality",
     "Partition",
     "check_groups",
+    "effect_space",
     "group_design",
     "orthogonality",
     "partition",
@@ -167,6 +168,19 @@ def partition(design: Design, contrast: npt.NDArray[np.floating]) -> Partition:
             do="use fewer covariates or more images",
         )
     return Partition(np.asarray(dual / length2, dtype=np.float64), nuisance, dof)
+
+
+def effect_space(
+    design: Design, contrasts: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Orthonormal bases of what an F test tests, shape (n, q), and of the whole design."""
+    dual = np.linalg.pinv(design.matrix).T @ np.asarray(contrasts, dtype=np.float64).T
+    return _orthonormal(dual), _orthonormal(design.matrix)
+
+
+def _orthonormal(columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    u, s, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(u[:, s > 1e-10 * s[0]])
 
 
 def orthogonality(design: Design, contrast: npt.NDArray[np.floating]) -> tuple[Orthogonality, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from falx.maps.cluster_table import (
     cluster_table,
     effect_table,
 )
+from falx.maps.cluster_values import ClusterValue, cluster_values
 from falx.maps.design import (
     Design,
     check_groups,
@@ -44,6 +45,7 @@ from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summa
 from falx.maps.map_sample import MapSample, adjusted_sample, harmonised, sample_described
 from falx.maps.sample import Measured, Sample, encode, of_other_kind, select_sample, without_value
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.maps.sites import WithoutSite, without_each_site
 
 __all__ = [
     "FFiles",
@@ -129,12 +131,15 @@ class TFiles(MapFiles):
         permutations, which its sidecar says.
     profile
         Output: mean t of every atlas region (TSV).
+    values
+        Output: mean of every person's map in every listed cluster (TSV).
     """
 
     t_map: Path
     z_map: Path
     p_tfce_map: Path
     profile: Path
+    values: Path
 
 
 @dataclass(frozen=True)
@@ -403,6 +408,21 @@ class _Found:
     clusters: tuple[ClusterRow, ...]
     profile: list[tuple[object, ...]]
 
+    def values(self) -> tuple[ClusterValue, ...]:
+        """Return everybody's mean in every listed cluster."""
+        sample, listed = self.stacked.sample, self.result.significant(self.listed_by)
+        people = zip(sample.subjects, sample.groups, strict=True)
+        model = (self.design, _first(self.design))
+        return cluster_values(self.stacked.data, people, listed, self.clusters, model)
+
+    def sites(self) -> tuple[WithoutSite, ...]:
+        """Return what is left of every listed cluster without each site, where sites are named."""
+        stacked, named = self.stacked, self.stacked.sample.sites
+        if named is None:
+            return ()
+        rows = [one.cluster.rows for one in self.result.significant(self.listed_by)]
+        return without_each_site(stacked.data, self.design, _first(self.design), named, rows)
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -488,6 +508,8 @@ def _write(files: TFiles, found: _Found, head_size: str, notices: Sequence[str])
         save_volume(path, values, stacked, DegreesOfFreedom=result.fit.dof)
     _save_p(files.p_tfce_map, result.p_tfce, stacked, "TFCE", DegreesOfFreedom=result.fit.dof)
     write_table(files.profile, ("label", "name", "mean_t", "n_voxels"), found.profile)
+    columns = tuple(one.name for one in fields(ClusterValue))
+    write_table(files.values, columns, [astuple(value) for value in found.values()])
     summary = t_summary(
         _asked(found.name, design, found.seed, head_size, notices),
         sample_described(stacked),
@@ -495,6 +517,7 @@ def _write(files: TFiles, found: _Found, head_size: str, notices: Sequence[str])
         stacked.grid,
         listed_by=found.listed_by,
         orthogonality=tuple(orthogonality(design, _first(design))),
+        sites=found.sites(),
     )
     _write_listed(files, found.title, ClusterRow, found.clusters, summary)
 

@@ -35,7 +35,7 @@ from falx.maps.linear import (
     two_tailed,
 )
 from falx.maps.settings import CORRECTIONS, InferenceOptions
-from falx.maps.unequal import VarianceRatio, variance_ratios
+from falx.maps.unequal import UNLIKE_SIZE, VarianceRatio, own_variance, variance_ratios
 
 __all__ = [
     "ClusterInference",
@@ -48,11 +48,7 @@ LEAST_DOF = 4
 """Random fields of t are not described below; see ``roughness_correction``."""
 
 UNLIKE_VARIANCE = 1.3
-UNLIKE_SIZE = 1.3
-"""Median ratio of variances, and ratio of group sizes, from which on permuting is not trusted."""
-
-LEAST_SHARED, LEAST_BESIDE = 1, 4
-"""One person has a mean of his own in a slope; two or three beside more are too few."""
+"""Median ratio of variances from which on permuting people is not trusted."""
 
 LEAST_FWHM_VOXELS = 3.0
 """Random-field formulas take the lattice for a continuous field from about here upwards."""
@@ -190,7 +186,7 @@ def compare(
     chosen = options or InferenceOptions()
     _check_dof(design, len(data))
     ratios = _spread(data, design, groups or (), chosen)
-    unequal = _unequal(groups or (), chosen)
+    unequal = own_variance(groups or (), chosen)
     fit = fit_contrast(data, design, contrast, unequal)
     fsl, spm, test, resels = _random_fields(data, mask, design, chosen)
     neighbours = neighbour_table(mask, chosen.connectivity)
@@ -231,15 +227,6 @@ def _check_dof(design: Design, people: int) -> None:
             found=f"{design.dof}: {people} people, columns {', '.join(design.names)}",
             do="compare more people or use fewer covariates",
         )
-
-
-def _unequal(groups: Sequence[str], options: InferenceOptions) -> Sequence[str] | None:
-    """Return the groups where each has a variance of its own, else None."""
-    if options.variance != "groups" or len(set(groups)) < 2:
-        return None
-    if options.n_permutations > 1:
-        _refuse_few(groups)
-    return groups
 
 
 def _plan(
@@ -288,20 +275,6 @@ def _spread(
                 "far, and .18 where 16 of 43 did",
             )
     return ratios
-
-
-def _refuse_few(groups: Sequence[str]) -> None:
-    """Raise where a group is so small beside another that flipped signs do not hold either."""
-    sizes = {name: groups.count(name) for name in dict.fromkeys(groups)}
-    few = min(sizes, key=sizes.__getitem__)
-    if LEAST_SHARED < sizes[few] < LEAST_BESIDE and max(sizes.values()) > UNLIKE_SIZE * sizes[few]:
-        raise InputError(
-            "a group is too small beside the other for a probability by flipped signs",
-            where=f"group {few}",
-            found=", ".join(f"{name} {n}" for name, n in sizes.items()),
-            do=f"compare {LEAST_BESIDE} people or more (with 3 v 27 the familywise error was "
-            ".10 in place of .05), or switch permutations off (n_permutations 1)",
-        )
 
 
 def _one_sample(design: Design, contrast: npt.NDArray[np.floating]) -> bool:

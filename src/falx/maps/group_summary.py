@@ -16,6 +16,7 @@ from falx.maps.group_maps import GroupMap
 from falx.maps.inference.rearrangements import PermutationPlan
 from falx.maps.map_sample import SampleSummary
 from falx.maps.settings import CORRECTIONS, InferenceOptions
+from falx.maps.sites import WithoutSite
 from falx.maps.unequal import VarianceRatio
 
 __all__ = [
@@ -110,7 +111,15 @@ class SpmFields:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TSummary(MapSummary):
-    """What is said of a map of t; `significant` counts the clusters that pass a correction."""
+    """What is said of a map of t.
+
+    Parameters
+    ----------
+    significant
+        How many clusters pass each correction.
+    sites
+        The listed clusters with every site left out in turn; empty where no site is named.
+    """
 
     listed_by: str
     orthogonality: tuple[Orthogonality, ...]
@@ -120,6 +129,7 @@ class TSummary(MapSummary):
     fsl: FslFields
     spm: SpmFields
     significant: Mapping[str, int]
+    sites: tuple[WithoutSite, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -155,6 +165,7 @@ def t_summary(
     *,
     listed_by: str,
     orthogonality: tuple[Orthogonality, ...],
+    sites: tuple[WithoutSite, ...] = (),
 ) -> TSummary:
     """Describe a map of t: thresholds, smoothness, what each correction lets pass.
 
@@ -174,6 +185,7 @@ def t_summary(
         options=result.options,
         listed_by=listed_by,
         orthogonality=orthogonality,
+        sites=sites,
         critical_t=result.critical_t,
         largest_t=float(result.fit.t.max()),
         smallest_t=float(result.fit.t.min()),
@@ -226,11 +238,10 @@ def _tested(summary: MapSummary) -> Iterable[tuple[str, str]]:
     options, tails = summary.options, ""
     yield "people", ", ".join(f"{group} {n}" for group, n in summary.group_sizes.items() if n)
     if isinstance(summary, FSummary):
-        yield "degrees of freedom", f"{summary.dof_effect} and {summary.dof:g}"
+        yield "degrees of freedom", f"{summary.dof_effect} and {_dof(summary.dof)}"
         beyond, listed = f"F > {summary.critical_f:.3f}", "extent"
     elif isinstance(summary, TSummary):
-        welch = "" if float(summary.dof).is_integer() else " (Welch, median over voxels)"
-        yield "degrees of freedom", f"{round(summary.dof, 1):g}{welch}"
+        yield "degrees of freedom", _dof(summary.dof)
         beyond, listed = f"|t| > {summary.critical_t:.3f}", summary.listed_by
         tails = ", two-tailed" if options.two_tailed else ", one-tailed"
     yield "voxel threshold", f"P < {options.voxel_p:g}, {beyond}{tails}"
@@ -244,6 +255,11 @@ def _tested(summary: MapSummary) -> Iterable[tuple[str, str]]:
                 f"{one.limit:g} to 1 (by chance {one.by_chance_percent:.0f} %)"
             ),
         )
+
+
+def _dof(dof: float) -> str:
+    welch = "" if float(dof).is_integer() else " (Welch, median over voxels)"
+    return f"{round(dof, 1):g}{welch}"
 
 
 def _fields(summary: MapSummary) -> Iterable[tuple[str, str]]:

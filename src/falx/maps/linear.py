@@ -11,15 +11,15 @@ import scipy
 from scipy import special
 
 from falx.core.errors import InputError
-from falx.maps.design import Design, partition
+from falx.maps.design import Design, effect_space, partition
 from falx.maps.unequal import welch
+from falx.maps.welch_f import welch_f
 
 __all__ = [
     "ContrastFit",
     "FFit",
     "check_data",
     "critical_t",
-    "effect_space",
     "fit_contrast",
     "fit_f",
     "standardised_residuals",
@@ -59,11 +59,18 @@ class ContrastFit:
 
 @dataclass(frozen=True, eq=False)
 class FFit:
-    """F statistic at every voxel, shape (V,), with its degrees of freedom."""
+    """F at every voxel with its probability, shape (V,) each, and its degrees of freedom.
+
+    Parameters
+    ----------
+    dof_error
+        Residual degrees of freedom; of Welch's F the median over voxels.
+    """
 
     f: npt.NDArray[np.float64]
+    p: npt.NDArray[np.float64]
     dof_effect: int
-    dof_error: int
+    dof_error: float
 
 
 def fit_contrast(
@@ -111,32 +118,35 @@ def fit_contrast(
 
 
 def fit_f(
-    data: npt.NDArray[np.floating], design: Design, contrasts: npt.NDArray[np.floating]
+    data: npt.NDArray[np.floating],
+    design: Design,
+    contrasts: npt.NDArray[np.floating],
+    groups: Sequence[str] | None = None,
 ) -> FFit:
-    """F test that all rows of `contrasts`, shape (q, p), are zero."""
+    """F test that all rows of `contrasts`, shape (q, p), are zero.
+
+    Parameters
+    ----------
+    data
+        Shape (n, V).
+    groups
+        Group of every image, each with a variance of its own (Welch's F); one variance if None.
+    """
     check_data(data, design)
     effect, whole = effect_space(design, contrasts)
-    dof_error = len(data) - whole.shape[1]
+    dof_effect, dof_error = effect.shape[1], len(data) - whole.shape[1]
     wide = np.asarray(data, dtype=np.float64)
     wide = wide - wide.mean(axis=0) if _spans_constant(whole) else wide
     explained = ((effect.T @ wide) ** 2).sum(axis=0)
     error = (wide**2).sum(axis=0) - ((whole.T @ wide) ** 2).sum(axis=0)
     _check_spread(error, data)
-    f = (explained / effect.shape[1]) / (error / dof_error)
-    return FFit(f, effect.shape[1], dof_error)
-
-
-def effect_space(
-    design: Design, contrasts: npt.NDArray[np.floating]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Orthonormal bases of what an F test tests, shape (n, q), and of the whole design."""
-    dual = np.linalg.pinv(design.matrix).T @ np.asarray(contrasts, dtype=np.float64).T
-    return _orthonormal(dual), _orthonormal(design.matrix)
-
-
-def _orthonormal(columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    u, s, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(u[:, s > 1e-10 * s[0]])
+    if groups is not None:
+        f, dof = welch_f(wide, design, contrasts, groups)
+        return FFit(
+            f, np.asarray(special.fdtrc(dof_effect, dof, f)), dof_effect, float(np.median(dof))
+        )
+    f = (explained / dof_effect) / (error / dof_error)
+    return FFit(f, np.asarray(special.fdtrc(dof_effect, dof_error, f)), dof_effect, dof_error)
 
 
 def standardised_residuals(

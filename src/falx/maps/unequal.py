@@ -18,12 +18,14 @@ import scipy
 from falx.core.errors import InputError
 from falx.core.possible import Percent
 from falx.maps.design import Design, partition
+from falx.maps.settings import InferenceOptions
 
 __all__ = [
     "StudentisedForm",
     "VarianceRatio",
     "group_weights",
     "members_of",
+    "own_variance",
     "studentised_form",
     "variance_ratios",
     "welch",
@@ -34,6 +36,12 @@ BEYOND = 2.0
 
 LEAST_FREE = 1.0 - 1e-6
 """Least degrees of freedom of a group's variance."""
+
+UNLIKE_SIZE = 1.3
+"""Ratio of group sizes from which on permuting is not trusted where variances differ."""
+
+LEAST_SHARED, LEAST_BESIDE = 1, 4
+"""One person has a mean of his own in a slope; two or three beside more are too few."""
 
 _BLOCK = 65_536
 _ZERO = 1e-10
@@ -84,6 +92,29 @@ def members_of(groups: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
     """Rows of every group, in the order of appearance, shape (n,) each."""
     labels = np.asarray(groups)
     return {name: labels == name for name in dict.fromkeys(groups)}
+
+
+def own_variance(groups: Sequence[str], options: InferenceOptions) -> Sequence[str] | None:
+    """Return the groups where each has a variance of its own, else None."""
+    if options.variance != "groups" or len(set(groups)) < 2:
+        return None
+    if options.n_permutations > 1:
+        _refuse_few(groups)
+    return groups
+
+
+def _refuse_few(groups: Sequence[str]) -> None:
+    """Raise where a group is so small beside another that flipped signs do not hold either."""
+    sizes = {name: groups.count(name) for name in dict.fromkeys(groups)}
+    few = min(sizes, key=sizes.__getitem__)
+    if LEAST_SHARED < sizes[few] < LEAST_BESIDE and max(sizes.values()) > UNLIKE_SIZE * sizes[few]:
+        raise InputError(
+            "a group is too small beside the other for a probability by flipped signs",
+            where=f"group {few}",
+            found=", ".join(f"{name} {n}" for name, n in sizes.items()),
+            do=f"compare {LEAST_BESIDE} people or more (with 3 v 27 the familywise error was "
+            ".10 in place of .05), or switch permutations off (n_permutations 1)",
+        )
 
 
 def group_weights(

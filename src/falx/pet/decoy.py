@@ -15,7 +15,7 @@ himself: where they go beyond it, it is widened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -184,14 +184,15 @@ def mass_null(
     largest, noise, healthy = np.zeros(count), maps.noise, maps.healthy
     half = np.zeros(noise.where.shape, dtype=np.float32)
     box = ndimage.find_objects(np.any([search.mask for search in searches], axis=0).astype(int))[0]
+    boxed = [replace(search, mask=search.mask[box], sd=search.sd[box]) for search in searches]
     for number in range(count):
         pair = rng.integers(noise.count), rng.integers(healthy.count)
         own, other = rng.choice(np.array([-1, 1], dtype=np.float32), 2)
         half[noise.where] = own * noise.values[pair[0]] + other * healthy.values[pair[1]]
-        for search in searches:
+        for search in boxed:
             # Antisymmetric: the right side, from outside inwards, is the negative of the left.
-            index = half if search.side == "left" else -half
-            found = low_clusters(search.z(index)[box], forming).largest
+            index = half[box] if search.side == "left" else -half[box]
+            found = low_clusters(search.z(index), forming).largest
             largest[number] = max(largest[number], found)
     return MassNull(largest)
 

@@ -8,21 +8,36 @@ no library.
 
 from __future__ import annotations
 
+import html
 import re
 import textwrap
+from collections.abc import Callable, Mapping
 
-__all__ = ["bare_pdf", "pdf_with_banner"]
+__all__ = ["BANNERS", "bare_pdf", "html_with_banner", "pdf_with_banner"]
 
 MARK = b"\n% what follows was added by Falx: this page is outdated\n"
 _PAGE = re.compile(rb"(\d+) 0 obj\s*(<< /Type /Page /Parent.*?>>)\s*endobj", re.DOTALL)
 _CONTENT = re.compile(rb"/Contents (\d+ 0 R)")
 _MEDIA = re.compile(rb"/MediaBox \[ \S+ \S+ (\S+) (\S+) \]")
+OPEN, CLOSE = '<ul class="notice fail" data-falx="outdated"><li>', "</li></ul>"
+_BAND = re.compile(re.escape(OPEN) + ".*?" + re.escape(CLOSE), re.DOTALL)
+_HEADS = (re.compile(r"<main[^>]*>"), re.compile(r"<body[^>]*>"))
+"""Where the sentence goes: behind the first that the page has."""
 LINE_PT, SIZE_PT, CHARACTERS = 11, 8, 125
 
 
 def bare_pdf(pdf: bytes) -> bytes:
     """Return a page without the sentence that :func:`pdf_with_banner` wrote on it."""
     return pdf.partition(MARK)[0]
+
+
+def html_with_banner(page: bytes, sentence: str) -> bytes:
+    """Return a page with a sentence before anything else; an empty one takes it off again."""
+    bare = _BAND.sub("", page.decode())
+    places = [found.end() for head in _HEADS if (found := head.search(bare))]
+    if not sentence or not places:
+        return bare.encode()
+    return f"{bare[: places[0]]}{OPEN}{html.escape(sentence)}{CLOSE}{bare[places[0] :]}".encode()
 
 
 def pdf_with_banner(pdf: bytes, sentence: str) -> bytes:
@@ -32,7 +47,11 @@ def pdf_with_banner(pdf: bytes, sentence: str) -> bytes:
     ----------
     pdf
         One page; what is no such page comes back as it is.
+    sentence
+        An empty one takes the band off again.
     """
+    if not sentence:
+        return bare_pdf(pdf)
     pdf = bare_pdf(pdf)
     page = _PAGE.search(pdf)
     font = page and _referenced(pdf, b"/Font")
@@ -75,3 +94,10 @@ def _band(sentence: str, width: float, height: float) -> bytes:
     for line in lines:
         drawn.append("(" + re.sub(r"([()\\])", r"\\\1", line) + ") Tj T*")
     return "\n".join([*drawn, "ET Q"]).encode("cp1252", "replace")
+
+
+BANNERS: Mapping[str, Callable[[bytes, str], bytes]] = {
+    ".html": html_with_banner,
+    ".pdf": pdf_with_banner,
+}
+"""What puts a sentence on a page of that ending, or takes it off."""

@@ -17,6 +17,7 @@ __all__ = [
     "Details",
     "Figure",
     "Notice",
+    "Place",
     "Raw",
     "Section",
     "Table",
@@ -71,6 +72,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A place in the live view, RAS+ mm, and the layer that is to be seen there."""
+
+    mm: tuple[float, float, float]
+    layer: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """A table; floats are printed with four significant digits, ``None`` as a dash.
 
@@ -84,12 +93,15 @@ class Table:
         What the table shows.
     flags
         One word a row, ``"ok"``, ``"warn"``, ``"fail"`` or ``""``, that colours it.
+    places
+        One a row: where a click on it leads in the live view, or None.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     caption: str = ""
     flags: Sequence[str] = ()
+    places: Sequence[Place | None] = ()
 
     @property
     def lines(self) -> list[tuple[str, list[tuple[str, bool]]]]:

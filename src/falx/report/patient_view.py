@@ -42,6 +42,8 @@ class MapSource:
         Rounding of the values.
     sign
         -1 turns the values, for maps whose lows are looked for.
+    unit
+        What stands behind the numbers of the colour bar.
     """
 
     name: str
@@ -52,6 +54,7 @@ class MapSource:
     high: float
     step: float
     sign: int = 1
+    unit: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ def view_layers(
             VolumeLayer(
                 source.name, source.title, Image(kept.data * source.sign, kept.affine),
                 source.colormap, 0.7, source.low, source.high, source.step, shown=False,
-                threshold=True, sign=source.sign,
+                threshold=True, sign=source.sign, unit=source.unit,
             )
         )  # fmt: skip
     for mask in masks:

@@ -47,6 +47,8 @@ class VolumeLayer:
         Whether a slider moves `low`.
     sign
         -1 if the values were turned so that what is looked for is positive.
+    unit
+        Unit of the values, for the colour bar.
     values_of
         Name of the layer whose values at a click this one holds; it is never drawn.
     """
@@ -63,6 +65,7 @@ class VolumeLayer:
     threshold: bool = False
     sign: int = 1
     values_of: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,8 @@ class WhatIf:
         Plans that may be loaded, each with ``plan``, its name ``title``, the ``words`` that say
         how sure it is, and whether it ``passes``; the panel's colour follows these, for what
         is edited is judged by nobody yet.
+    goal
+        Plain values: threshold of the rate, and the probabilities that a plan should have.
     """
 
     plan: Mapping[str, object]
@@ -99,6 +104,7 @@ class WhatIf:
     arrays: Mapping[str, npt.NDArray[Any]]
     wanted: float
     plans: Sequence[Mapping[str, Any]] = ()
+    goal: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +150,7 @@ def live_view(viewer: Viewer) -> Live:
     if viewer.what_if is not None:
         what_if = viewer.what_if
         setup |= {"plan": what_if.plan, "scene": what_if.scene, "wanted": what_if.wanted}
-        setup["plans"] = list(what_if.plans)
+        setup |= {"plans": list(what_if.plans), "goal": dict(what_if.goal)}
         data += [
             _data(f"falx-{name}", np.ascontiguousarray(array).tobytes())
             for name, array in what_if.arrays.items()
@@ -180,6 +186,7 @@ def _record(layer: VolumeLayer) -> dict[str, object]:
         "threshold": layer.threshold,
         "sign": layer.sign,
         "valuesOf": layer.values_of,
+        "unit": layer.unit,
     }
 
 
@@ -200,5 +207,5 @@ def _nifti(layer: VolumeLayer) -> bytes:
 
 
 def _data(name: str, content: bytes) -> str:
-    packed = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    packed = base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
     return f'<script type="application/octet-stream" id="{name}">{packed}</script>'

@@ -21,7 +21,6 @@ from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
 from falx.pet.calibrated import ErrorDraws
 from falx.pet.files import (
-    NATIVE,
     PlaceFiles,
     ScaledFiles,
     read_place,
@@ -54,6 +53,9 @@ from falx.surgery.outcome.rate_curve import THRESHOLDS, rate_curve
 from falx.surgery.outcome.rate_interval import RateErrors, RateInterval, rate_intervals
 
 __all__ = ["AblationFiles", "RateFiles", "ablation_stage", "rate_curve_stage"]
+
+DRAWN = {"Type": "Lesion", "Description": "ablation as drawn"}
+"""Of the masks, in the sidecars; the engine adds where they lie."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,8 @@ def ablation_stage(
                 ("published", files.published_native, None),
             )
         }
-    what = {"SpatialReference": NATIVE, "Type": "Lesion"}
-    save(files.ablation_native, drawn.native, labels.affine, sidecar=what)
-    save(files.ablation_template, template, grid.affine, sidecar={"Type": "Lesion"})
+    save(files.ablation_native, drawn.native, labels.affine, sidecar=DRAWN)
+    save(files.ablation_template, template, grid.affine, sidecar=DRAWN)
     found = AblationMetrics(
         side=side,
         volume_mm3=np.count_nonzero(drawn.native) * labels.grid.voxel_volume_mm3,

@@ -1,8 +1,8 @@
 """A finalist of the search, judged by heat that follows the tissue.
 
 The fibre burns where it stops, tip by tip (Pennes 1948; see :mod:`falx.surgery.burns.heat`); each
-stop gets the dose that would leave the planned radius in unbounded tissue. What differs is what
-fluid and vessels carry away.
+stop gets the dose that would leave the planned radius in unbounded tissue. What differs is the
+shape of the heat, and what fluid takes along and large vessels and wide fluid carry away.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ from falx.core.grid import Grid, apply_affine
 from falx.core.possible import BrainMm3, Share
 from falx.images.nifti import Image
 from falx.images.resample import resample, sample
-from falx.surgery.burns.heat import Heating, burned, cube_around, dose_for
+from falx.surgery.burns.heat import (
+    FLUID,
+    OPEN,
+    TISSUE,
+    Cooling,
+    Heating,
+    Media,
+    burned,
+    cube_around,
+    dose_for,
+)
 from falx.surgery.outcome.ablation import dice
 from falx.surgery.tracks.geometry import Burn, LaserPlan, ablated
-from falx.surgery.tracks.scene import Scene
+from falx.surgery.tracks.scene import Scene, distance_mm
 
-__all__ = ["HeatCheck", "heat_check"]
+__all__ = ["HeatCheck", "heat_check", "media_of"]
 
 VOXEL_MM = 1.0
 LONGEST_TIP_MM, SHORTEST_TIP_MM = 10.0, 3.0
@@ -53,8 +63,37 @@ class HeatCheck:
     stops: tuple[tuple[float, float], ...]
 
 
-def heat_check(plan: LaserPlan, scene: Scene) -> HeatCheck | None:
-    """Burn a plan by the heat model; None where no dose leaves the planned radius."""
+def media_of(scene: Scene, cooling: Cooling) -> Media:
+    """Return what each voxel of a scene holds for the heat, uint8 of shape (X, Y, Z).
+
+    Wide is fluid that a ball of half that width fits into (a morphological opening); a distance
+    to a neighbour's centre is half a voxel more than to the wall.
+    """
+    grid, running = scene.grid, np.zeros(scene.grid.shape, dtype=bool)
+    for mask in (scene.vessels, scene.sinus):
+        if mask is not None:
+            running |= mask
+    fluid = scene.obstacles & ~running
+    half = float(grid.voxel_sizes_mm.mean()) / 2
+    middle = fluid & (distance_mm(~fluid, grid) >= cooling.open_mm / 2 + half - 1e-3)
+    wide = fluid & (distance_mm(middle, grid) <= cooling.open_mm / 2 + half)
+    media = np.full(grid.shape, TISSUE, dtype=np.uint8)
+    media[fluid] = FLUID
+    media[wide | running] = OPEN
+    return media
+
+
+def heat_check(
+    plan: LaserPlan, scene: Scene, cooling: Cooling | None = None, media: Media | None = None
+) -> HeatCheck | None:
+    """Burn a plan by the heat model; None where no dose leaves the planned radius.
+
+    Parameters
+    ----------
+    media
+        From :func:`media_of`, shape (X, Y, Z) of the scene, where several plans are asked.
+    """
+    cooling = cooling or Cooling()
     track = plan.trajectory
     target, back = np.array(track.target_mm), -track.direction
     doses = [dose for burn in plan.burns for dose in _stops(burn)]
@@ -63,11 +102,13 @@ def heat_check(plan: LaserPlan, scene: Scene) -> HeatCheck | None:
     far = max(b.tip_offset_mm + b.pull_back_mm for b in plan.burns)
     reach = max(b.radius_mm for b in plan.burns) + far / 2 + BORDER_MM
     grid = cube_around(target + back * far / 2, reach, VOXEL_MM)
-    sink = _on(scene.obstacles, scene.grid, grid)
+    if media is None:
+        media = media_of(scene, cooling)
+    around = _on(media, scene.grid, grid)
     dead = np.zeros(grid.shape, dtype=bool)
     for offset, heating in doses:
         if heating is not None:
-            dead |= burned(grid, sink, target + back * offset, back, heating)
+            dead |= burned(grid, around, target + back * offset, back, heating, cooling=cooling)
     killed = Image(dead.astype(np.float32), grid.affine)
     wanted = apply_affine(scene.grid.affine, np.argwhere(scene.signature & scene.hippocampus))
     shares = sample(killed, wanted, how="nearest") > 0.5
@@ -76,7 +117,7 @@ def heat_check(plan: LaserPlan, scene: Scene) -> HeatCheck | None:
     return HeatCheck(
         rate=float(np.mean(shares)),
         ablated_mm3=float(dead.sum()) * voxel,
-        protected_mm3=float((dead & _on(scene.protected, scene.grid, grid)).sum()) * voxel,
+        protected_mm3=float((dead & (_on(scene.protected, scene.grid, grid) > 0)).sum()) * voxel,
         overlap=dice(dead, drawn),
         stops=tuple((h.power_w, h.seconds) for _, h in doses if h is not None),
     )
@@ -90,5 +131,9 @@ def _stops(burn: Burn) -> list[tuple[float, Heating | None]]:
     return [(burn.tip_offset_mm + n * burn.pull_back_mm / number, dose) for n in range(number)]
 
 
-def _on(mask: npt.NDArray[np.bool_], grid: Grid, other: Grid) -> npt.NDArray[np.bool_]:
-    return np.asarray(resample(Image(mask, grid.affine), other, how="nearest"))
+def _on(
+    values: npt.NDArray[np.uint8] | npt.NDArray[np.bool_], grid: Grid, other: Grid
+) -> npt.NDArray[np.uint8]:
+    """Return values of the nearest voxel on another grid, of its shape; 0 outside."""
+    brought = resample(Image(values.astype(np.uint8), grid.affine), other, how="nearest")
+    return np.asarray(brought, dtype=np.uint8)

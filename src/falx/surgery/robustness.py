@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from falx.core.grid import apply_affine
 from falx.core.possible import BrainMm3, Share
 from falx.core.threads import kernel_threads
 from falx.surgery.burns.misplaced import BITS, TOUCHED, WALK_MM, Draws, judged, outside_mm3
@@ -28,7 +27,6 @@ __all__ = [
     "passes",
     "shake",
     "share_interval",
-    "signature_points",
 ]
 
 VOLUME_DRAWS = 1000
@@ -154,7 +152,7 @@ def shake(
     """
     track = plan.trajectory
     entry, target = np.array(track.entry_mm), np.array(track.target_mm)
-    burns, points = plan.burn_table(), signature_points(scene)
+    burns, points = plan.burn_table(), scene.signature_mm
     inside = np.ascontiguousarray(scene.targets_mm)
     with kernel_threads(threads):
         heated, codes = judged(
@@ -181,12 +179,7 @@ def shake(
     )
 
 
-def signature_points(scene: Scene) -> npt.NDArray[np.float64]:
-    """Voxel centres of the signature in the hippocampus, shape (N, 3), mm."""
-    return apply_affine(scene.grid.affine, np.argwhere(scene.signature & scene.hippocampus))
-
-
 def inward_normals(entries_mm: npt.NDArray[np.float64], scene: Scene) -> npt.NDArray[np.float64]:
     """Inward normals of the skull at the allowed entries nearest to some, both of shape (N, 3)."""
-    _, nearest = scipy.spatial.cKDTree(scene.entries_mm).query(entries_mm)
+    _, nearest = scene.nearest_entry.query(entries_mm)
     return np.ascontiguousarray(-scene.outward[nearest])

@@ -15,7 +15,7 @@ Computed tracks for this operation go back to Vakharia et al. 2018, Epilepsia 59
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -104,6 +104,23 @@ class _Asked:
     max_pairs: int
     max_burns: int
     threads: int
+    known: dict[tuple[float, ...], tuple[Tracks, float]] = field(default_factory=dict)
+
+    def tracks(self, limits: Limits) -> Tracks:
+        """Tracks that keep the limits; a margin to protected tissue only shifts the radii."""
+        key = (
+            limits.max_length_mm, limits.max_angle_deg, limits.min_clearance_mm,
+            limits.min_sinus_mm, *limits.pull_backs_mm, self.max_pairs,
+        )  # fmt: skip
+        if key not in self.known:
+            found = find_tracks(
+                self.scene, self.fields, limits, max_pairs=self.max_pairs,
+                max_tracks=MAX_PROFILED, threads=self.threads,
+            )  # fmt: skip
+            self.known[key] = found, limits.protect_margin_mm
+        found, margin = self.known[key]
+        shift = np.float32(margin - limits.protect_margin_mm)
+        return replace(found, heat_limit_mm=found.heat_limit_mm + shift) if shift else found
 
 
 @dataclass(frozen=True)
@@ -185,10 +202,7 @@ def _find(asked: _Asked, limits: Limits, goal: Goal, *, whole_set: bool) -> _Fou
     """Search under some limits; without the whole set, only for a plan that passes."""
     scene, fields, threads = asked.scene, asked.fields, asked.threads
     screen = asked.few.first(SCREEN_DRAWS)
-    tracks = find_tracks(
-        scene, fields, limits, max_pairs=asked.max_pairs, max_tracks=MAX_PROFILED,
-        threads=threads,
-    )  # fmt: skip
+    tracks = asked.tracks(limits)
     wanted = min(goal.threshold + RANKED_ABOVE, 1.0)
     tracks = promising_tracks(scene, tracks, limits, wanted, keep=MAX_TRACKS, threads=threads)
     least = 0.0 if whole_set else goal.keep_probability - GIVEN_UP

@@ -13,11 +13,27 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from falx.core.grid import Grid, apply_affine
+from falx.surgery.burns.misplaced import Draws
+from falx.surgery.frames import Floats, ToTemplate, acpc_of
 from falx.surgery.tracks.geometry import LaserPlan
 from falx.surgery.tracks.limits import Limits
-from falx.surgery.tracks.scene import Fields, Scene
+from falx.surgery.tracks.scene import Fields, Scene, distance_mm
 
-__all__ = ["FIELD_UNIT_MM", "what_if_arrays", "what_if_plan", "what_if_scene"]
+__all__ = [
+    "FIELD_UNIT_MM",
+    "what_if_arrays",
+    "what_if_draws",
+    "what_if_frames",
+    "what_if_plan",
+    "what_if_scene",
+]
+
+JUDGES, PICKS = 1000, 300
+"""Misplaced copies that the page counts for an edited plan, and those that it picks plans by: the
+first of those that judged the plans of the page, and the first of those that picked them."""
+
+TEMPLATE_STEP_MM = 8.0
+"""Between the points at which the page knows the template's millimetres."""
 
 FIELD_UNIT_MM = 0.08
 """Distances are passed on as bytes in this unit, up to 20.4 mm; half of it is their error."""
@@ -31,6 +47,7 @@ def what_if_arrays(scene: Scene, fields: Fields) -> dict[str, npt.NDArray[Any]]:
     amygdala, either structure.
     """
     inside = scene.targets
+    vessels = {} if scene.vessels is None else {"vessel": _vessel_bytes(scene, fields)}
     kinds = (
         (scene.signature & scene.hippocampus)[inside].astype(np.uint8)
         | (scene.signature & scene.amygdala)[inside].astype(np.uint8) << 1
@@ -45,7 +62,48 @@ def what_if_arrays(scene: Scene, fields: Fields) -> dict[str, npt.NDArray[Any]]:
         "clearance": _bytes(fields.clearance_mm),
         "protected": _bytes(fields.protected_mm),
         "exempt": fields.exempt.astype(np.uint8),
+        **vessels,
     }
+
+
+def what_if_draws(few: Draws, many: Draws) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the draws that the page counts with, float32: ends (D, 10), radii (D, 4)."""
+    judges, picks = many.first(JUDGES), few.first(PICKS)
+    return {
+        "ends": judges.ends.astype(np.float32),
+        "radii": judges.radii.astype(np.float32),
+        "pickEnds": picks.ends.astype(np.float32),
+        "pickRadii": picks.radii.astype(np.float32),
+    }
+
+
+def what_if_frames(
+    fields: Fields, to_template: ToTemplate, near_mm: Floats
+) -> tuple[dict[str, object], npt.NDArray[np.float32]]:
+    """Return the frames beside the scanner's: AC–PC as a matrix, the template on a coarse grid.
+
+    Parameters
+    ----------
+    near_mm
+        Native points all over the head, shape (M, 3).
+
+    Returns
+    -------
+    tuple
+        Plain values (``acpc``, ``templateGrid``), and template mm at the points of that grid,
+        float32 (X, Y, Z, 3), NaN beyond the map.
+    """
+    grid, scale = fields.grid, TEMPLATE_STEP_MM / fields.grid.voxel_sizes_mm
+    shape = [int(np.ceil(n / s)) + 1 for n, s in zip(grid.shape, scale, strict=True)]
+    affine = grid.affine @ np.diag([*scale, 1.0])
+    coarse = Grid((shape[0], shape[1], shape[2]), affine)
+    there = np.asarray(to_template(coarse.centres_mm().reshape(-1, 3)), dtype=np.float32)
+    matrix = acpc_of(to_template, near_mm)
+    plain = {
+        "acpc": None if matrix is None else matrix.tolist(),
+        "templateGrid": _grid(coarse),
+    }
+    return plain, there.reshape(*coarse.shape, 3)
 
 
 def what_if_scene(scene: Scene, fields: Fields, limits: Limits) -> dict[str, object]:
@@ -82,6 +140,15 @@ def _grid(grid: Grid) -> dict[str, object]:
 
 def _bytes(distance_mm: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.asarray(np.minimum(np.rint(distance_mm / FIELD_UNIT_MM), 255), dtype=np.uint8)
+
+
+def _vessel_bytes(scene: Scene, fields: Fields) -> npt.NDArray[np.uint8]:
+    """Distance to the nearest vessel on the window of the fields, as bytes of their shape."""
+    assert scene.vessels is not None
+    to_scene = np.linalg.inv(scene.grid.affine) @ fields.grid.affine
+    low = np.rint(to_scene[:3, 3]).astype(int)
+    window = tuple(slice(a, a + n) for a, n in zip(low, fields.grid.shape, strict=True))
+    return _bytes(distance_mm(scene.vessels, scene.grid)[window])
 
 
 def _border_mm(scene: Scene) -> npt.NDArray[np.float32]:

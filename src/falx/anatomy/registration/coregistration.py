@@ -20,7 +20,7 @@ from falx.images.nifti import Image
 from falx.images.resample import resample, sample
 from falx.images.smooth import smooth
 
-__all__ = ["Coregistration", "coregister", "point_distance_mm", "surroundings"]
+__all__ = ["Coregistration", "Placement", "coregister", "point_distance_mm", "surroundings"]
 
 MARGIN_MM = 20.0
 """The metric is taken in the brain and this margin: with the scalp, without the neck."""
@@ -47,11 +47,42 @@ THIN_MM = 2.0
 RADIUS_MM = 70.0
 """Scale of rotations: one unit of a rotation parameter moves a point at this radius by 1 mm."""
 
+RIGID = 1e-4
+"""How far the product of a rotation and its transpose may lie from the identity."""
+
 MINIMUM_OVERLAP = 0.2
 """Least share of the samples that must fall inside the moving image."""
 
 MINIMUM_NMI_GAIN = 1.25
 """NMI - 1 must exceed that of the same intensities in random order by this factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where somebody put the moving image by hand.
+
+    Parameters
+    ----------
+    matrix
+        4×4, fixed world mm → moving world mm, rigid.
+    refine
+        Climb from there to the nearest maximum; otherwise the matrix stays as it is.
+    """
+
+    matrix: npt.NDArray[np.float64]
+    refine: bool = True
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix, dtype=np.float64)
+        turned = matrix[:3, :3] if matrix.shape == (4, 4) else np.zeros((3, 3))
+        rigid = np.abs(turned @ turned.T - np.eye(3)).max() < RIGID and np.linalg.det(turned) > 0
+        if not rigid or not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
+            raise InputError(
+                "the placement by hand does not only move and turn the image",
+                found=np.round(matrix, 3).tolist(),
+                do="place it again",
+            )
+        object.__setattr__(self, "matrix", matrix)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +116,7 @@ def coregister(
     mask: npt.NDArray[np.bool_] | None = None,
     levels: tuple[Level, ...] = LEVELS,
     seed: int = 0,
+    placement: Placement | None = None,
     threads: int = 1,
     where: object = None,
 ) -> Coregistration:
@@ -102,6 +134,9 @@ def coregister(
         Coarse to fine; the search for a start is made at the first.
     seed
         Of the jitter that keeps samples off the voxel lattice.
+    placement
+        Where somebody put the moving image by hand: the search begins there and stays near, or
+        is left out.
     threads
         The result does not depend on it.
     where
@@ -122,20 +157,28 @@ def coregister(
     L-BFGS on the analytic gradient. The jitter is mirror-symmetric about the middle of the
     fixed image's first axis, so that mirrored images give the mirrored matrix.
     """
+    _check_inputs(fixed, moving, mask, dof, where)
+    over = faces_left(fixed.data)
+    still, moved = _facing(fixed, over=over), _facing(moving, over=over)
+    inside = None
+    if mask is not None:
+        inside = _facing(Image(mask.astype(np.float32), fixed.affine), over=over)
+    if placement is not None and over:
+        placement = replace(placement, matrix=FLIP @ placement.matrix @ FLIP)
+    with kernel_threads(threads):
+        found = _coregister(still, moved, dof, inside, levels, seed, placement, where)
+    return replace(found, matrix=FLIP @ found.matrix @ FLIP) if over else found
+
+
+def _check_inputs(
+    fixed: Image, moving: Image, mask: npt.NDArray[np.bool_] | None, dof: int, where: object
+) -> None:
     if dof not in (6, 12):
         raise InputError("dof must be 6 or 12", where="coregister", found=dof)
     for name, image in (("fixed", fixed), ("moving", moving)):
         _check_content(image, name, where if name == "moving" else None)
     if mask is not None:
         check_same_grid("image", fixed.data.shape, fixed.affine, "mask", mask.shape, fixed.affine)
-    over = faces_left(fixed.data)
-    still, moved = _facing(fixed, over=over), _facing(moving, over=over)
-    inside = None
-    if mask is not None:
-        inside = _facing(Image(mask.astype(np.float32), fixed.affine), over=over)
-    with kernel_threads(threads):
-        found = _coregister(still, moved, dof, inside, levels, seed, where)
-    return replace(found, matrix=FLIP @ found.matrix @ FLIP) if over else found
 
 
 def surroundings(mask: Image) -> npt.NDArray[np.bool_]:
@@ -174,16 +217,21 @@ def _coregister(
     mask: Image | None,
     levels: tuple[Level, ...],
     seed: int,
+    placement: Placement | None,
     where: object,
 ) -> Coregistration:
     thin = _thinned(fixed), _thinned(moving)
-    problem = _Problem.of(*thin, mask, levels[0], seed)
-    matrix = _best_start(problem, *thin)
+    if placement is None:
+        matrix = _best_start(_Problem.of(*thin, mask, levels[0], seed), *thin)
+    else:
+        matrix = placement.matrix
+    keep = placement is not None and not placement.refine
     inverse_hessian = np.eye(dof) * FIRST_CURVATURE
-    for level in levels[1:]:
+    for level in levels[-1:] if keep else levels[1:]:
         pair = thin if level.fwhm_mm > THIN_MM else (fixed, moving)
         problem = _Problem.of(*pair, mask, level, seed)
-        matrix, inverse_hessian = problem.optimise(matrix, inverse_hessian, level.tolerance_mm)
+        if not keep:
+            matrix, inverse_hessian = problem.optimise(matrix, inverse_hessian, level.tolerance_mm)
     before, after = problem.evaluate(np.eye(4)), problem.evaluate(matrix)
     _check_result(problem, after, seed, where)
     return Coregistration(

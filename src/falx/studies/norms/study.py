@@ -119,7 +119,7 @@ STUDY = Study(
         CONTROL,
         _norms("asymmetry_pet.asymmetry_template"),
     ),
-    raw={role: SIGNATURE.raw[role] for role in ("t1w", "pet", "structures")},
+    raw={role: SIGNATURE.raw[role] for role in ("t1w", "pet", "nudge_pet", "structures")},
     configuration=NormsConfiguration,
     presets={
         name: {key: value for key, value in chosen.items() if key.split(".")[0] in

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +16,11 @@ from falx.core.participants import Participants
 from falx.core.study import Column, columns_of
 from falx.data.mo2025 import MO2025_SOURCE, PUBLISHED_AI_THRESHOLD, load_patients
 from falx.pet.metrics import Definition
-from falx.studies.outcome.coding import read_outcomes
+from falx.studies.outcome.coding import coding_of, coding_sentence, read_outcomes
 from falx.studies.outcome.columns import NUMBERS, Columns
+from falx.studies.outcome.labels import counted
 from falx.studies.outcome.patient import PatientNumbers
+from falx.studies.outcome.plausible import check_copies, impossible
 from falx.studies.outcome.rates import RateCurves, gather_curves
 
 __all__ = ["PUBLISHED", "Cohort", "join_cohort", "published_cohort"]
@@ -61,6 +65,8 @@ class Cohort:
         By which rule the signatures and their rates were made; ``None`` where it is not stated.
     further
         Cells of every other column of ``participants.tsv`` by header, (n,), missing as ``None``.
+    read_as
+        Sentences on how outcome and follow-up were read from the table.
     """
 
     subjects: tuple[str, ...]
@@ -71,6 +77,7 @@ class Cohort:
     curves: Mapping[str, RateCurves] = field(default_factory=dict)
     definition: Definition | None = None
     further: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    read_as: tuple[str, ...] = ()
 
     def has(self, *names: str) -> bool:
         """Whether every named column exists with at least one number."""
@@ -143,26 +150,42 @@ def join_cohort(
     }
     left_out = {**(excluded or {}), **{s: reason for s, reason in against.items() if reason}}
     kept = {s: patients[s] for s, reason in against.items() if not reason}
-    outcomes = read_outcomes(
-        {s: participants.rows[s][headers["outcome"]] for s in kept},
-        headers["outcome"],
-        coding=outcome_coding,
-        highest_free=ilae_seizure_free,
-    )
-    _check_outcomes(outcomes, len(patients))
+    _check_kept(kept, against)
+    cells = {s: participants.rows[s][headers["outcome"]] for s in kept}
+    free, read_as = _outcomes(cells, headers["outcome"], outcome_coding, ilae_seizure_free)
+    check_copies({s: patient.values for s, patient in kept.items()})
     for subject, reason in left_out.items():
         notify(f"left out of the group: {reason}", where=f"sub-{subject}")
     found = [_measured(p) | _clinical(participants.rows[s], headers, s) for s, p in kept.items()]
     return Cohort(
         tuple(kept),
-        np.array([outcomes[s] for s in kept]),
+        free,
         _by_name(found),
-        f"{len(kept)} patients of this dataset",
+        f"{counted(len(kept), 'patient')} of this dataset",
         left_out,
         gather_curves(list(kept.values())),
         _one_definition(kept),
         _further(participants, kept, headers.values()),
+        (read_as, _followed(found, least_follow_up_months)),
     )
+
+
+def _outcomes(
+    cells: Mapping[str, str], header: str, coding: str, highest_free: int
+) -> tuple[Bools, str]:
+    """Return who is free of seizures, (n,), and how that was read; say if all are alike."""
+    coding = coding_of(cells, header, coding)
+    free = np.array(
+        list(read_outcomes(cells, header, coding=coding, highest_free=highest_free).values())
+    )
+    if free.all() or not free.any():
+        notify(
+            "every patient has the same outcome, so there is nothing to compare",
+            where=TABLE,
+            found=f"{int(free.sum())} of {len(free)} free of seizures",
+            do="add patients with the other outcome, or check group.outcome_coding",
+        )
+    return free, coding_sentence(coding, header, highest_free)
 
 
 def _by_name(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
@@ -247,22 +270,38 @@ def _reason_against(
     return ""
 
 
-def _check_outcomes(outcomes: Mapping[str, bool], n_measured: int) -> None:
-    free = sum(outcomes.values())
-    if not outcomes:
-        raise InputError(
-            "the group level needs patients with an outcome",
-            where=TABLE,
-            found=f"{len(outcomes)} of the {n_measured} that went through the participant level",
-            do="fill the outcome column, or name it with columns.outcome",
-        )
-    if free in (0, len(outcomes)):
-        notify(
-            "every patient has the same outcome, so there is nothing to compare",
-            where=TABLE,
-            found=f"{free} of {len(outcomes)} free of seizures",
-            do="add patients with the other outcome, or check group.outcome_coding",
-        )
+def _check_kept(kept: Mapping[str, PatientNumbers], against: Mapping[str, str]) -> None:
+    """Raise if nobody is left, with the reasons and how often each was given."""
+    if kept:
+        return
+    reasons = Counter(
+        re.sub(r"for \S+ months, fewer than", "for fewer months than", reason)
+        for reason in against.values()
+    )
+    told = "; ".join(f"{reason} ({n} ×)" for reason, n in reasons.most_common())
+    raise InputError(
+        "the group level needs patients with an outcome",
+        where=TABLE,
+        found=f"0 of the {len(against)} that went through the participant level"
+        + (f": {told}" if told else ""),
+        do="fill the outcome column, or name it with columns.outcome; the column of follow-up "
+        "holds months",
+    )
+
+
+def _followed(rows: Sequence[Mapping[str, float]], least_months: float) -> str:
+    """Say how long people were followed: seizures may have come back since."""
+    known = [row["follow_up_months"] for row in rows if "follow_up_months" in row]
+    caution = "freedom from seizures after weeks is not that after years"
+    if not known:
+        return f"How long these patients were followed is not stated; {caution}."
+    span = sorted({f"{min(known):g}", f"{max(known):g}"}, key=float)
+    told = f"Followed for {' to '.join(span)} months"
+    told += f" (fewer than {least_months:g} are left out)" if least_months else ""
+    missing = len(rows) - len(known)
+    if missing:
+        told += f"; of {missing} of {len(rows)} patients it is not known, and they stay: {caution}"
+    return f"{told}."
 
 
 def _clinical(
@@ -275,7 +314,15 @@ def _clinical(
         if text is None:
             continue
         value = _number(COLUMNS[column], text)
-        if math.isfinite(value):
+        why = impossible(name, value) if math.isfinite(value) else None
+        if why is not None:
+            notify(
+                f"{header} {why}, and counts as missing",
+                where=f"sub-{subject}",
+                found=repr(text),
+                do=f"correct {TABLE}",
+            )
+        elif math.isfinite(value):
             found[name] = value
         else:
             notify(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from falx.report.page import Table
+from falx.studies.outcome.labels import p_text
 
 __all__ = ["Field", "bound", "page_lines", "page_table", "percent", "rows_of", "span"]
 
@@ -54,8 +55,19 @@ def rows_of(
 def page_table(fields: Sequence[Field[T]], results: Iterable[T], caption: str = "") -> Table:
     """Return the same results as a table of the page."""
     kept = [field for field in fields if field.heading is not None]
-    rows = [[(field.shown or field.value)(result) for field in kept] for result in results]
+    rows = [[_cell(field, result) for field in kept] for result in results]
     return Table([str(field.heading) for field in kept], rows, caption)
+
+
+def _cell(field: Field[T], result: T) -> object:
+    """Return what the page shows; a probability under a heading of P has the digits of one."""
+    if field.shown is not None:
+        return field.shown(result)
+    found = field.value(result)
+    heading = str(field.heading)
+    if isinstance(found, float) and (heading == "P" or heading.startswith("P ")):
+        return p_text(found)
+    return found
 
 
 def page_lines(fields: Sequence[Field[T]], result: T) -> Table:
@@ -63,7 +75,7 @@ def page_lines(fields: Sequence[Field[T]], result: T) -> Table:
     rows: list[list[object]] = [
         [
             field.heading,
-            (field.shown or field.value)(result),
+            _cell(field, result),
             field.interval and field.interval(result),
             field.how and field.how(result),
         ]

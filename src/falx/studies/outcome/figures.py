@@ -20,6 +20,7 @@ from falx.core.checks import Bools, Floats
 from falx.report.figures import BLUE, CYAN, GREY, INK, ORANGE, new_figure, png
 from falx.report.page import Figure
 from falx.studies.outcome.labels import label, p_text, shown_in
+from falx.studies.outcome.model_fields import chance_range
 from falx.studies.outcome.score_model import Prognoses, Validated
 
 __all__ = [
@@ -215,6 +216,11 @@ def _spline_sentence(
     return said + bend + shape
 
 
+def _beyond(name: str, rule: CutPerformance) -> str:
+    """Return the rule in words, with the unit of its cut."""
+    return f"value {rule.rule.split()[1]} {_cut(name, rule.cut)}"
+
+
 def _cut(name: str, value: float) -> str:
     factor, mark = shown_in(name)
     return f"{factor * value:.3g} {mark}".rstrip()
@@ -276,8 +282,8 @@ def bar_figure(name: str, rules: Sequence[tuple[str, CutPerformance]]) -> Figure
         _clean(axis)
         if rule.fisher is not None and rule.pearson is not None:
             told.append(
-                f"{title} ({rule.rule}): {free} of {total} above and {below[0]} of {below[1]} "
-                f"below were seizure free (Pearson {p_text(rule.pearson.p)}, Fisher "
+                f"{title} ({_beyond(name, rule)}): {free} of {total} above and {below[0]} of "
+                f"{below[1]} below were seizure free (Pearson {p_text(rule.pearson.p)}, Fisher "
                 f"{p_text(rule.fisher.p)})."
             )
     return Figure(
@@ -389,7 +395,7 @@ def increment_figure(name: str, measure: str, found: Increment) -> Figure:
     return Figure(
         png(figure),
         f"Worth of acting on the {label(name)}, on the {label(measure)} and on both; each "
-        "probability comes from the other patients (penalised fit). Both together are worth more "
+        "probability comes from the other patients (ridge fit). Both together are worth more "
         f"than the {label(measure)} alone at {higher:.0%} of the threshold probabilities.",
     )
 
@@ -427,8 +433,8 @@ def prognosis_figure(found: Prognoses, values: Floats, free: Bools) -> Figure:
     axis = figure.subplots()
     at = 100 * found.rates
     for chances, colour, style, name in (
-        (found.weak, FREE, "-", "weak prior, 95 % band"),
-        (found.literature, BLUE, "--", "prior of the literature, 95 % band"),
+        (found.literature, FREE, "-", "prior of the literature, 95 % band"),
+        (found.weak, BLUE, "--", "weak prior, 95 % band"),
     ):
         low, mean, high = (
             [100 * getattr(c, key) for c in chances] for key in ("low", "mean", "high")
@@ -441,13 +447,12 @@ def prognosis_figure(found: Prognoses, values: Floats, free: Bools) -> Figure:
     axis.set_ylim(-8, 108)
     axis.legend(fontsize=8, frameon=False, loc="lower right")
     _clean(axis)
-    middle = found.weak[len(found.weak) // 2]
+    middle = found.literature[len(found.literature) // 2]
     return Figure(
         png(figure),
         f"Strokes are patients, above those who became seizure free. At a rate of "
-        f"{at[len(at) // 2]:.0f} % freedom is expected in {100 * middle.mean:.0f} % "
-        f"({100 * middle.low:.0f} to {100 * middle.high:.0f} %). Beyond the rates shown nothing "
-        "is said.",
+        f"{at[len(at) // 2]:.0f} % freedom is expected in {chance_range(middle)}. Beyond the "
+        "rates shown nothing is said.",
     )
 
 

@@ -28,6 +28,7 @@ from falx.studies.outcome.cohort import PUBLISHED, Cohort, join_cohort
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.fields import Field, page_table, rows_of
 from falx.studies.outcome.labels import label
+from falx.studies.outcome.model_fields import chance_range
 from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
 from falx.studies.outcome.overlays import Overlay, overlays_page
 from falx.studies.outcome.page import outcome_page
@@ -78,7 +79,7 @@ class OutcomeFiles:
         Output: JSON with settings, warnings, exclusions and notices.
     patients, table1, groups, models, curves, thresholds, cuts, volumes, increments, family
         Outputs: TSV tables; see :mod:`falx.studies.outcome.tables`.
-    joint, knots, prognosis, checks, validation
+    joint, knots, prognosis, checks, calibration, validation
         Outputs: more of them.
     models_file
         Output: the models for another centre, without patients.
@@ -104,6 +105,7 @@ class OutcomeFiles:
     knots: Path
     prognosis: Path
     checks: Path
+    calibration: Path
     validation: Path
     models_file: Path
 
@@ -218,6 +220,7 @@ def _results(study: OutcomeStudy, notices: list[str]) -> dict[str, object]:
         "subjects": cohort.subjects,
         "seizure_free": int(cohort.seizure_free.sum()),
         "excluded": cohort.excluded,
+        "read_as": cohort.read_as,
         "warnings": study.warnings,
         "notices": notices,
     }
@@ -242,9 +245,8 @@ def prognosis_lines(found: CohortModels, path: Path) -> list[tuple[str, bool]]:
                 lines.append((f"{named}: no prognosis. {reason}", False))
                 break
             said = (
-                f"{named} {rate:.1%}: seizure freedom expected in {chance.mean:.0%} (95 % "
-                f"{chance.low:.0%} to {chance.high:.0%}; {prior} prior; {model.n} patients, "
-                f"{model.events} seizure free)."
+                f"{named} {rate:.1%}: seizure freedom expected in {chance_range(chance)}, 95 % "
+                f"interval, {prior} prior; {model.n} patients, {model.events} seizure free."
             )
             lines.append((said, True))
     return lines
@@ -302,7 +304,9 @@ def write_fields(
     return page
 
 
-def write_phantom(folder: Path, made: PhantomCohort) -> Path:
+def write_phantom(
+    folder: Path, made: PhantomCohort, settings: OutcomeSettings | None = None
+) -> Path:
     """Write a phantom's records and table, and what the group level makes of them."""
     numbers = {}
     for subject, record in made.records.items():
@@ -329,5 +333,5 @@ def write_phantom(folder: Path, made: PhantomCohort) -> Path:
         models_file=folder / "group/desc-models_outcome.json",
         **outputs,
     )
-    outcome_stage(files, Columns(), OutcomeSettings())
+    outcome_stage(files, Columns(), settings or OutcomeSettings())
     return files.report

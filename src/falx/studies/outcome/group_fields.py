@@ -145,7 +145,7 @@ def comparison_fields(
         Field("student_p", lambda c: c.student.p, "P Student"),
         Field("mann_whitney_u", lambda c: c.rank.u),
         Field("mann_whitney_p", lambda c: c.rank.p, "P Mann–Whitney"),
-        Field("", lambda c: c.rank.effect, "P(not free > free)"),
+        Field("", lambda c: c.rank.effect, "chance that not free is above free"),
         Field("p_equal_spread", lambda c: c.spread and c.spread.p, "P equal spread"),
         Field("", lambda c: holm.get(c.name), "P Welch, Holm over the family"),
         *(_adjusted(name) for name in covariates),

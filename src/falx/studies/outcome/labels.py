@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from falx.studies.signature.modalities import MODALITIES
 
-__all__ = ["LABELS", "label", "p_text", "shown_in"]
+__all__ = ["LABELS", "chance_text", "counted", "label", "p_text", "shown_in"]
 
 LABELS: Mapping[str, str] = {
     "sex": "sex (male)",
@@ -49,6 +49,17 @@ def label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " "))
 
 
+def counted(n: int, what: str) -> str:
+    """Return a number of things in words.
+
+    Examples
+    --------
+    >>> counted(1, "patient"), counted(3, "patient")
+    ('1 patient', '3 patients')
+    """
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def p_text(p: float) -> str:
     """Return a P value as text.
 
@@ -58,6 +69,18 @@ def p_text(p: float) -> str:
     ('P = 0.015', 'P < 0.001')
     """
     return "P < 0.001" if p < 0.001 else f"P = {p:.3f}" if p < 0.1 else f"P = {p:.2f}"
+
+
+def chance_text(p: float) -> str:
+    """Return a chance in whole per cent; none is certain.
+
+    Examples
+    --------
+    >>> chance_text(0.004), chance_text(0.58), chance_text(0.997)
+    ('<1 %', '58 %', '>99 %')
+    """
+    shown = round(100 * p)
+    return "<1 %" if shown < 1 else ">99 %" if shown > 99 else f"{shown} %"
 
 
 def shown_in(name: str) -> tuple[float, str]:

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from falx.clinical.bayes import Chance, PredictiveCheck
+from falx.clinical.bayes import Chance
+from falx.clinical.bayes_checks import PredictiveCheck
 from falx.clinical.external import Estimate
 from falx.studies.outcome.fields import Field, bound, percent, span
-from falx.studies.outcome.labels import label, p_text
+from falx.studies.outcome.labels import chance_text, label, p_text
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import Criterion, JointTerm
-from falx.studies.outcome.score_model import Validated
+from falx.studies.outcome.score_model import Error, Validated
 
 __all__ = [
+    "CALIBRATION",
     "CHECKS",
     "JOINT",
     "KNOTS",
     "PROGNOSIS",
     "VALIDATION",
     "Expected",
+    "chance_range",
     "checked",
     "criteria",
     "expected",
     "joint_terms",
+    "worth",
 ]
 
 
@@ -85,21 +89,28 @@ class Expected:
     literature: Chance
 
 
-def _chance(chance: Chance) -> str:
-    return f"{100 * chance.mean:.0f} % ({100 * chance.low:.0f} to {100 * chance.high:.0f} %)"
+def chance_range(chance: Chance) -> str:
+    """Return a chance with its interval.
+
+    Examples
+    --------
+    >>> chance_range(Chance(0.6, 0.4, 0.9999))
+    '60 % (40 % to >99 %)'
+    """
+    low, high = chance_text(chance.low), chance_text(chance.high)
+    return f"{chance_text(chance.mean)} ({low} to {high})"
 
 
 PROGNOSIS: Sequence[Field[Expected]] = (
     Field("score", lambda e: e.name),
     Field("rate", lambda e: e.rate, "rate", lambda e: percent(e.rate)),
-    Field("expected_weak", lambda e: e.weak.mean, "weak prior (95 % interval)",
-          lambda e: _chance(e.weak)),
-    Field("low_weak", lambda e: e.weak.low),
-    Field("high_weak", lambda e: e.weak.high),
-    Field("expected_literature", lambda e: e.literature.mean, "prior of the literature",
-          lambda e: _chance(e.literature)),
+    Field("expected_literature", lambda e: e.literature.mean,
+          "prior of the literature (95 % interval)", lambda e: chance_range(e.literature)),
     Field("low_literature", lambda e: e.literature.low),
     Field("high_literature", lambda e: e.literature.high),
+    Field("expected_weak", lambda e: e.weak.mean, "weak prior", lambda e: chance_range(e.weak)),
+    Field("low_weak", lambda e: e.weak.low),
+    Field("high_weak", lambda e: e.weak.high),
 )  # fmt: skip
 
 
@@ -109,6 +120,35 @@ def expected(study: OutcomeStudy, name: str = "") -> Iterator[Expected]:
         if name in ("", one.model.score):
             for rate, weak, other in zip(one.rates, one.weak, one.literature, strict=True):
                 yield Expected(one.model.score, float(rate), weak, other)
+
+
+@dataclass(frozen=True)
+class _Worth:
+    """The error of a model of one rate in cohorts of a fixed relation."""
+
+    name: str
+    error: Error
+
+
+CALIBRATION: Sequence[Field[_Worth]] = (
+    Field("score", lambda w: w.name),
+    Field("prior", lambda w: w.error.prior, "prior"),
+    Field("odds_ratio_per_sd", lambda w: w.error.found.odds_ratio,
+          "if the true odds ratio per SD of the rate is"),
+    Field("covered", lambda w: w.error.found.covered, "95 % intervals that hold the chance",
+          lambda w: percent(w.error.found.covered)),
+    Field("calibration_slope", lambda w: w.error.found.slope, "calibration slope (1 is perfect)",
+          lambda w: f"{w.error.found.slope + 0.0:.2f}".replace("-0.00", "0.00")),
+    Field("cohorts", lambda w: w.error.found.cohorts, "simulated cohorts"),
+)  # fmt: skip
+
+
+def worth(study: OutcomeStudy, name: str = "") -> Iterator[_Worth]:
+    """Every error of the models, or those of one rate."""
+    for one in study.prognoses:
+        if name in ("", one.model.score):
+            for error in one.errors:
+                yield _Worth(one.model.score, error)
 
 
 @dataclass(frozen=True)

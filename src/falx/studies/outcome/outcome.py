@@ -45,7 +45,7 @@ from falx.studies.outcome.score_model import (
     hold_against,
     prognoses,
 )
-from falx.studies.outcome.sound import kept_numbers, too_few
+from falx.studies.outcome.sound import coarse, kept_numbers, too_few
 from falx.studies.outcome.table_one import Described, check_table_one, describe
 from falx.studies.signature.modalities import MODALITIES
 
@@ -66,6 +66,8 @@ SCALES: Mapping[str, tuple[float, str]] = {
     "ablation_per_tiv": (1000, "thousandth of the intracranial volume"),
     "ablation_per_volume": (100, "percentage point"),
     **dict.fromkeys(("hippocampus_mm3", "amygdala_mm3"), (0.001, "1000 mm³")),
+    **dict.fromkeys(("left_side", "seeg"), (1, "yes against no")),
+    **dict.fromkeys(("age_years", "onset_years", "duration_years"), (1, "year")),
     "ablated_share_hippocampus": (100, "percentage point"),
 }
 """Multiplier of a number in models, and what one unit is then; others stay as they are."""
@@ -230,6 +232,7 @@ def study_outcome(
     whole = _with_own_rate(cohort, thresholds)
     cohort, left_out = kept_numbers(whole)
     refused.extend(left_out)
+    refused.extend(coarse(cohort))
     modalities = _comparisons(cohort, ASYMMETRIES, refused, adjusted=True)
     rates = _comparisons(cohort, RATES, refused)
     cuts = _cuts(cohort, chosen, refused)
@@ -453,11 +456,12 @@ def _published_cuts(cohort: Cohort) -> dict[str, float | None]:
     That of the asymmetry is on the z + 5 scale.
     """
     other_scale = cohort.has("ai_pet_z5")
-    own = None if _of_another_definition(cohort) else PUBLISHED_RATE_CUT
+    other = _of_another_definition(cohort)
+    own = None if other else PUBLISHED_RATE_CUT
     return {
         HIPPOCAMPAL[0]: own,
         HIPPOCAMPAL[1]: PUBLISHED_RATE_CUT,
-        "ai_pet": None if other_scale else PUBLISHED_AI_THRESHOLD,
+        "ai_pet": None if other_scale or other else PUBLISHED_AI_THRESHOLD,
         HIPPOCAMPAL[2]: own,
         "ai_pet_z5": PUBLISHED_AI_THRESHOLD,
         "rate_mesial_temporal": None,

@@ -18,20 +18,11 @@ from falx.studies.outcome.group_fields import (
     characteristics,
     comparison_fields,
 )
-from falx.studies.outcome.labels import LABELS, label, p_text, shown_in
-from falx.studies.outcome.model_fields import (
-    CHECKS,
-    JOINT,
-    KNOTS,
-    PROGNOSIS,
-    VALIDATION,
-    checked,
-    criteria,
-    expected,
-)
-from falx.studies.outcome.outcome import OutcomeStudy
+from falx.studies.outcome.labels import LABELS, counted, label, p_text, shown_in
+from falx.studies.outcome.model_fields import JOINT, KNOTS, criteria
+from falx.studies.outcome.outcome import COUNTED, OutcomeStudy
 from falx.studies.outcome.parts import AdditivePart, CutPart, GroupComparison, SplinePart
-from falx.studies.outcome.score_model import Validated
+from falx.studies.outcome.prognosis_page import prognosis_blocks, validated_blocks
 from falx.studies.outcome.summary import summary_lines
 from falx.studies.outcome.tables import (
     INCREMENTS,
@@ -70,14 +61,19 @@ def outcome_page(
     notices
         Those of reading the cohort.
     people
-        Who is in the cohort, who is not, and why; printed first.
+        Who is in the cohort, who is not, and why; printed behind the summary.
     """
     free = int(study.cohort.seizure_free.sum())
-    subtitle = f"{study.cohort.source}: {len(study.cohort.subjects)} patients, {free} seizure free"
+    n = counted(len(study.cohort.subjects), "patient")
+    source = study.cohort.source
+    said = source if source.startswith(n) else f"{source}: {n}"
+    subtitle = f"{said}, {free} seizure free"
     if people is not None:  # it says who is left out, and why
         notices = [said for said in notices if ": left out of the group: " not in said]
     sections = outcome_sections(study, notices, listed=people is not None)
-    return render(title, sections if people is None else [people, *sections], subtitle=subtitle)
+    first = sections[:1]  # the summary, or what can be said
+    rest = sections[1:] if people is None else [people, *sections[1:]]
+    return render(title, [*first, *rest], subtitle=subtitle)
 
 
 def outcome_sections(
@@ -87,7 +83,7 @@ def outcome_sections(
 
     `listed`: who is left out stands elsewhere on the page.
     """
-    said = tuple(dict.fromkeys((*study.warnings, *notices)))
+    said = tuple(dict.fromkeys((*study.warnings, *study.cohort.read_as, *notices)))
     left_out = [] if listed else _excluded(study)
     if not study.compared:
         return [
@@ -115,8 +111,8 @@ def _first(study: OutcomeStudy) -> list[Section]:
         family = [page_table(FAMILY_TABLE, study.family, caption)]
     return [
         Section("Beyond anatomy", _increments(study)),
-        Section("Prognosis", _prognosis(study)),
-        Section("A model of elsewhere on these patients", _validated(study)),
+        Section("Prognosis", prognosis_blocks(study)),
+        Section("A model of elsewhere on these patients", validated_blocks(study)),
         Section("Many tests at once", family),
     ]
 
@@ -168,11 +164,22 @@ def _each(study: OutcomeStudy) -> Table:
     rows = []
     for name in names:
         factor, unit = shown_in(name)
-        shown = [factor * float(v) if np.isfinite(v) else None for v in cohort.values[name]]
+        shown = [_shown(name, factor * float(v), unit) for v in cohort.values[name]]
         rows.append([f"{label(name)} ({unit})" if unit else label(name), *shown])
     outcome = ["seizure free", *("yes" if free else "no" for free in cohort.seizure_free)]
-    caption = "Each patient's numbers; of a yes/no number, 1 is yes."
-    return Table(["", *(f"sub-{s}" for s in cohort.subjects)], [outcome, *rows], caption)
+    header = ["", *(f"sub-{s}" for s in cohort.subjects)]
+    return Table(header, [outcome, *rows], "Each patient's numbers.")
+
+
+def _shown(name: str, value: float, unit: str) -> str | None:
+    """Return a number with the digits that mean something; a dash stands for what is unknown."""
+    if not np.isfinite(value):
+        return None
+    if name in COUNTED:
+        return "yes" if value else "no"
+    return (
+        f"{value:.1f}" if unit and abs(value) >= 1 else f"{value:.2f}" if unit else f"{value:.0f}"
+    )
 
 
 def _increments(study: OutcomeStudy) -> list[Block]:
@@ -210,62 +217,6 @@ def _joint(study: OutcomeStudy) -> list[Block]:
         f"beside the {beside}: {together}."
     )
     return [page_table(JOINT, joint.terms, caption)]
-
-
-def _prognosis(study: OutcomeStudy) -> list[Block]:
-    if not study.prognoses:
-        return []
-    found = study.prognoses[0]
-    keep = study.cohort.complete(found.model.score)
-    values, free = study.cohort.values[found.model.score][keep], study.cohort.seizure_free[keep]
-    name = found.model.score
-    rule = found.model.definition
-    said = (
-        f"Seizure freedom of a new patient like these by the {label(name)}, a Bayesian logistic "
-        "model under two stated priors. "
-        + (
-            f"It holds for rates of this definition only: {rule}."
-            if rule
-            else "By which rule the signatures were made is not stated, so no other patient can "
-            "be predicted with it."
-        )
-    )
-    priors = [f"Prior, {name_}: {line.prior.source}." for name_, line in found.model.lines.items()]
-    priors += [
-        f"Of {one.cohorts} cohorts drawn from the {one.prior} prior at these patients' rates, the "
-        f"95 % interval at the median rate held the truth in {one.held}."
-        for one in found.calibration
-    ]
-    caption = "Mean and 95 % credible interval of the chance of seizure freedom."
-    checks = page_table(
-        CHECKS, checked(study, name),
-        "Cohorts drawn from prior and posterior beside the data; a share near 0 or 100 % would "
-        "mean that the model does not make data like these.",
-    )  # fmt: skip
-    return [
-        Text(said),
-        pictures.prognosis_figure(found, values, free),
-        page_table(PROGNOSIS, expected(study, name), caption),
-        Details("Priors and checks of the model", [Text(" ".join(priors)), checks]),
-    ]
-
-
-def _validated(study: OutcomeStudy) -> list[Block]:
-    if not study.validated:
-        return []
-    caption = (
-        "The other centre's model as it came (weak prior). Recalibrated, it is this cohort's own "
-        "and no longer validated."
-    )
-    figures = [pictures.validation_figure(found) for found in study.validated]
-    return [_by_line(study.validated, caption), *figures]
-
-
-def _by_line(validated: Sequence[Validated], caption: str) -> Table:
-    """Return a table with a line for each figure and a column for each model."""
-    wide = page_table(VALIDATION, validated)
-    rows = [[name, *cells] for name, *cells in zip(wide.columns, *wide.rows, strict=True)]
-    return Table(["", *(f"model {i + 1}" for i in range(len(validated)))], rows, caption)
 
 
 def _knots(study: OutcomeStudy) -> Details:

@@ -163,6 +163,13 @@ class CutPart:
     values: Floats
     seizure_free: Bools
 
+    @property
+    def gap(self) -> tuple[float, float]:
+        """Nearest patients on both sides of the best cut: any cut between them is as good."""
+        below = self.values[self.values <= self.best.threshold]
+        above = self.values[self.values > self.best.threshold]
+        return float(below.max()), float(above.min())
+
 
 @dataclass(frozen=True, eq=False)
 class IncrementPart:

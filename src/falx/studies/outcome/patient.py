@@ -9,6 +9,7 @@ from typing import Any
 
 from falx.core.records import record_of
 from falx.pet.metrics import Definition
+from falx.studies.outcome.plausible import check_measured
 
 __all__ = ["PatientCurves", "PatientNumbers", "RuleCurve", "StructureCurve", "patient_of"]
 
@@ -96,6 +97,7 @@ def patient_of(content: Mapping[str, object], *, where: str) -> PatientNumbers:
         for name, value in content.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
+    check_measured(values, where=where)
     rules = dict(told.rate_curves)
     curves = None
     if rules:

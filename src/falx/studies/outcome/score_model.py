@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,18 @@ from falx.clinical.bayes import (
     LITERATURE,
     WEAK,
     Chance,
-    PredictiveCheck,
+    Kept,
+    Posterior,
     Prior,
     chances,
     draws_of,
+    kept,
     posterior,
+)
+from falx.clinical.bayes_checks import (
+    FixedTruth,
+    PredictiveCheck,
+    fixed_truths,
     predictive_checks,
     simulated_ranks,
 )
@@ -33,12 +40,13 @@ from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError, check_option
 from falx.pet.metrics import Definition
 from falx.studies.outcome.cohort import Cohort
-from falx.studies.outcome.sound import LEAST
+from falx.studies.outcome.sound import DISTINCT, LEAST
 
 __all__ = [
     "FORMAT",
     "MODELLED",
     "CohortModels",
+    "Error",
     "Line",
     "Prognoses",
     "ScoreModel",
@@ -49,10 +57,12 @@ __all__ = [
     "prognoses",
 ]
 
-FORMAT = "falx outcome model 1"
+FORMAT = "falx outcome model 2"
 MODELLED = ("rate_hippocampus", "rate_hippocampus_published", "rate_mesial_temporal")
-PRIORS = {prior.name: prior for prior in (WEAK, LITERATURE)}
+PRIORS = {prior.name: prior for prior in (LITERATURE, WEAK)}
 N_DRAWS = 2000
+ODDS_RATIOS = (1.0, 1.6, 2.2, 3.3)
+"""Per standard deviation: relations for which a model's error is simulated."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +129,21 @@ class Calibration:
     cohorts: int
 
 
+@dataclass(frozen=True)
+class Error:
+    """What a model of these patients' rates is worth under a prior where the truth is fixed."""
+
+    prior: str
+    found: FixedTruth
+
+
 @dataclass(frozen=True, eq=False)
 class Prognoses:
     """A model beside what it says of rates and how it was checked.
 
     `rates` (m,) run over the cohort's range, `weak` and `literature` are the chances there;
-    `calibration` is simulation-based (Talts 2018).
+    `calibration` is simulation-based (Talts 2018), `errors` are those of cohorts of one fixed
+    relation, and `kept` says whether the data contradict the literature.
     """
 
     model: ScoreModel
@@ -133,6 +152,8 @@ class Prognoses:
     literature: tuple[Chance, ...]
     checks: tuple[tuple[str, PredictiveCheck], ...]
     calibration: tuple[Calibration, ...]
+    errors: tuple[Error, ...]
+    kept: Kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,20 +175,15 @@ def prognoses(cohort: Cohort, name: str, rng: np.random.Generator) -> Prognoses:
             f"a prognosis needs at least {LEAST} patients of each outcome with this rate",
             found=f"{int(free.sum())} seizure free of {len(free)}",
         )
+    if len(np.unique(x)) < DISTINCT:
+        raise InputError(
+            f"a prognosis needs at least {DISTINCT} different rates, not to guess between them",
+            found=f"{len(np.unique(x))} among {len(x)} patients",
+        )
     penalised = fit_firth(100 * x, free)
     low, high = math.floor(100 * x.min()) / 100, math.ceil(100 * x.max()) / 100
     at = np.linspace(low, high, 9)
-    lines, said, checks, calibration = {}, {}, [], []
-    for prior in PRIORS.values():
-        found = posterior(x, free, prior)
-        drawn = draws_of(found, N_DRAWS, rng).round(4)
-        lines[prior.name] = Line(prior, tuple(drawn[:, 0].tolist()), tuple(drawn[:, 1].tolist()))
-        said[prior.name] = chances(found, at)
-        _, drawn_chances = simulated_ranks(x, prior, rng, n_cohorts=100, n_grid=41)
-        true, least, most = drawn_chances.T
-        held = int(np.sum((true >= least) & (true <= most)))
-        calibration.append(Calibration(prior.name, held, len(true)))
-        checks += [(prior.name, check) for check in predictive_checks(found, x, free, rng)]
+    found = {prior.name: posterior(x, free, prior) for prior in PRIORS.values()}
     model = ScoreModel(
         score=name,
         definition=cohort.definition_of(name),
@@ -179,12 +195,42 @@ def prognoses(cohort: Cohort, name: str, rng: np.random.Generator) -> Prognoses:
         scale=float(x.std(ddof=1)),
         log_odds=float(penalised.coefficients[1]),
         log_odds_se=float(penalised.se[1]),
-        lines=lines,
+        lines={prior: _line(one, rng) for prior, one in found.items()},
         fingerprint=_fingerprint(x, free),
     )
+    checks = [
+        (prior, check)
+        for prior, one in found.items()
+        for check in predictive_checks(one, x, free, rng)
+    ]
     return Prognoses(
-        model, at, said[WEAK.name], said[LITERATURE.name], tuple(checks), tuple(calibration)
+        model,
+        at,
+        chances(found[WEAK.name], at),
+        chances(found[LITERATURE.name], at),
+        tuple(checks),
+        tuple(_calibration(x, prior, rng) for prior in PRIORS.values()),
+        tuple(_errors(x, free, rng)),
+        kept(found[LITERATURE.name]),
     )
+
+
+def _line(found: Posterior, rng: np.random.Generator) -> Line:
+    drawn = draws_of(found, N_DRAWS, rng).round(4)
+    return Line(found.prior, tuple(drawn[:, 0].tolist()), tuple(drawn[:, 1].tolist()))
+
+
+def _calibration(x: Floats, prior: Prior, rng: np.random.Generator) -> Calibration:
+    _, drawn = simulated_ranks(x, prior, rng, n_cohorts=100, n_grid=41)
+    true, low, high = drawn.T
+    return Calibration(prior.name, int(np.sum((true >= low) & (true <= high))), len(true))
+
+
+def _errors(x: Floats, free: Bools, rng: np.random.Generator) -> Iterator[Error]:
+    """Errors in cohorts of these rates (n,) and of as many seizure-free patients (n,)."""
+    for prior in PRIORS.values():
+        for one in fixed_truths(x, float(free.mean()), prior, ODDS_RATIOS, rng):
+            yield Error(prior.name, one)
 
 
 def _fingerprint(x: Floats, free: Bools) -> str:
@@ -194,7 +240,7 @@ def _fingerprint(x: Floats, free: Bools) -> str:
 
 
 def predict(
-    model: ScoreModel, rate: float, definition: Definition | None, *, prior: str = WEAK.name
+    model: ScoreModel, rate: float, definition: Definition | None, *, prior: str = LITERATURE.name
 ) -> Chance:
     """Chance that a new patient with this rate becomes free of seizures.
 
@@ -271,7 +317,7 @@ def hold_against(cohort: Cohort, model: ScoreModel) -> Validated:
             found=f"{int(free.sum())} seizure free of {len(free)}; "
             f"{int(np.sum(~inside))} outside {model.low:.0%} to {model.high:.0%}",
         )
-    p = _probabilities(model, x[inside], WEAK.name).mean(axis=0)
+    p = _probabilities(model, x[inside], LITERATURE.name).mean(axis=0)
     return Validated(model, name, int(np.sum(~inside)), validate_probabilities(p, free))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from falx.studies.outcome.cohort import Cohort
 from falx.studies.outcome.labels import label
 
-__all__ = ["LEAST", "kept_numbers", "too_few"]
+__all__ = ["DISTINCT", "LEAST", "coarse", "kept_numbers", "too_few"]
 
 LEAST = 5
 """Patients of each outcome below which nothing is tested, fitted or cut.
@@ -17,6 +17,24 @@ LEAST = 5
 With four against four the smallest P of an exact test is .029 and the limits of an odds ratio
 reach from nothing to anything.
 """
+
+
+DISTINCT = 5
+"""Different values of a score below which nothing between them is known."""
+
+
+def coarse(cohort: Cohort) -> tuple[str, ...]:
+    """Name the rates and asymmetries that take a handful of values, with what that forbids."""
+    said = []
+    for name, column in cohort.values.items():
+        n = len(np.unique(column[np.isfinite(column)]))
+        if name.startswith(("rate_", "ai_")) and 1 < n < DISTINCT:
+            said.append(
+                f"{label(name)}: only {n} different values in these patients, so that any cut "
+                "between two neighbours is as good, its interval means nothing, and no prognosis "
+                "is given."
+            )
+    return tuple(said)
 
 
 def too_few(cohort: Cohort) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from falx.studies.outcome.labels import label, p_text
+from falx.studies.outcome.model_fields import chance_range
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import CutPart, GroupComparison, IncrementPart, SplinePart
 from falx.studies.outcome.score_model import Prognoses, Validated
@@ -17,9 +18,12 @@ def summary_lines(study: OutcomeStudy) -> list[str]:
     free, n = int(study.cohort.seizure_free.sum()), len(study.cohort.subjects)
     lines = [f"{n} patients, {free} seizure free ({free / n:.0%})."]
     groups = {c.name: c for c in (*study.modalities, *study.rates)}
-    lines += [_difference(groups[n]) for n in ("ai_pet", "rate_hippocampus") if n in groups]
+    lines += [
+        _difference(groups[name], n) for name in ("ai_pet", "rate_hippocampus") if name in groups
+    ]
     parts = [part for part in study.increments if part.name in ("rate_hippocampus", "ai_pet")]
-    lines += [_beyond(part) for part in parts[:3]]
+    holm = {m.name: m.holm for m in study.family if m.kind == "increment"}
+    lines += [_beyond(part, holm) for part in parts[:3]]
     lines += [_cut(part, study) for part in study.cuts if part.name == "rate_hippocampus"]
     lines += list(_family(study))
     lines += [_prognosis(found) for found in study.prognoses[:1]]
@@ -30,31 +34,38 @@ def summary_lines(study: OutcomeStudy) -> list[str]:
     return lines[:10]
 
 
-def _difference(c: GroupComparison) -> str:
-    w = c.welch
+def _difference(c: GroupComparison, n: int) -> str:
+    w, known = c.welch, c.free.n + c.not_free.n
+    of = f" (known for {known} of {n})" if known < n else ""
     return (
-        f"The {label(c.name)}: {100 * c.free.mean:.1f} % in seizure-free patients and "
+        f"The {label(c.name)}{of}: {100 * c.free.mean:.1f} % in seizure-free patients and "
         f"{100 * c.not_free.mean:.1f} % in the others; others minus "
         f"seizure-free {100 * w.difference:.1f} "
         f"percentage points ({100 * w.ci_low:.1f} to {100 * w.ci_high:.1f}), {p_text(w.p)}."
     )
 
 
-def _beyond(part: IncrementPart) -> str:
+def _beyond(part: IncrementPart, holm: Mapping[str, float | None]) -> str:
     found = part.found
-    said = "adds to" if found.adjusted.p_penalised < 0.05 else "adds nothing demonstrable to"
     alone, adjusted = found.alone.p_penalised, found.adjusted.p_penalised
+    said = "adds to" if adjusted < 0.05 else "adds nothing demonstrable to"
+    corrected = holm.get(part.name)
+    only = adjusted < 0.05 and corrected is not None and corrected >= 0.05
     return (
         f"The {label(part.name)} {said} the {label(part.measure)}: {p_text(alone)} alone, "
-        f"{p_text(adjusted)} beside it (penalised); area under the curve {found.area.score:.2f} "
-        f"against {found.area.measure:.2f}, DeLong {p_text(found.area.delong.p)}."
+        f"{p_text(adjusted)} beside it (penalised"
+        + (f"; not so after Holm's correction, {p_text(corrected)}" if only and corrected else "")
+        + f"); area under the curve {found.area.score:.2f} against {found.area.measure:.2f}, "
+        f"DeLong {p_text(found.area.delong.p)}."
     )
 
 
 def _cut(part: CutPart, study: OutcomeStudy) -> str:
     held = study.held_out(part)
+    low, high = part.gap
     return (
-        f"Best cut of the {label(part.name)}: {100 * part.best.threshold:.1f} % (resampled "
+        f"Best cut of the {label(part.name)}: {100 * part.best.threshold:.1f} % (nobody lies "
+        f"between {100 * low:.1f} and {100 * high:.1f} %; resampled "
         f"{100 * part.stability.ci_low:.1f} to {100 * part.stability.ci_high:.1f} %); balanced "
         f"accuracy {part.at_best.balanced_accuracy:.0%} in these patients, "
         f"{held.balanced_accuracy:.0%} in patients not used for the cut."
@@ -62,14 +73,11 @@ def _cut(part: CutPart, study: OutcomeStudy) -> str:
 
 
 def _prognosis(found: Prognoses) -> str:
-    model, ends = found.model, (found.weak[0], found.weak[-1])
-    told = [f"{c.mean:.0%} ({c.low:.0%} to {c.high:.0%})" for c in ends]
+    model, low, high = found.model, found.literature[0], found.literature[-1]
+    way = "rises" if low.mean < high.mean else "falls"
     return (
-        f"Expected seizure freedom rises from {told[0]} at a {label(model.score)} of "
-        f"{model.low:.0%} to {told[1]} at {model.high:.0%}."
-        if ends[0].mean < ends[1].mean
-        else f"Expected seizure freedom falls from {told[0]} at a {label(model.score)} of "
-        f"{model.low:.0%} to {told[1]} at {model.high:.0%}."
+        f"Expected seizure freedom {way} from {chance_range(low)} where the {label(model.score)} "
+        f"is {model.low:.0%}, to {chance_range(high)} where it is {model.high:.0%}."
     )
 
 

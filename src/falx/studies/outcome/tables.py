@@ -23,6 +23,7 @@ from falx.studies.outcome.group_fields import (
 )
 from falx.studies.outcome.labels import label, p_text
 from falx.studies.outcome.model_fields import (
+    CALIBRATION,
     CHECKS,
     JOINT,
     KNOTS,
@@ -32,6 +33,7 @@ from falx.studies.outcome.model_fields import (
     criteria,
     expected,
     joint_terms,
+    worth,
 )
 from falx.studies.outcome.outcome import OutcomeStudy
 from falx.studies.outcome.parts import (
@@ -55,7 +57,7 @@ __all__ = [
     "validations",
 ]
 
-VERSION = 8
+VERSION = 9
 """Of the stage `outcome`: raised whenever a number changes, or a field comes or goes."""
 
 Rows = tuple[list[str], list[list[object]]]
@@ -88,7 +90,7 @@ VALIDATIONS: Sequence[Field[tuple[str, ModelValidation]]] = (
     Field("auc_{}_corrected", lambda v: v[1].auc_harrell, "AUC corrected (Harrell)"),
     Field("", lambda v: v[1].auc_632, "AUC .632+"),
     Field("auc_{}_5fold", lambda v: v[1].auc_folds, "AUC 5-fold"),
-    Field("", lambda v: v[1].auc_leave_one_out, "AUC leave-one-out"),
+    Field("auc_{}_leave_one_out", lambda v: v[1].auc_leave_one_out),
     Field("", lambda v: v[1].brier, "Brier apparent"),
     Field("brier_{}_corrected", lambda v: v[1].brier_harrell, "Brier corrected"),
     Field("", lambda v: v[1].brier_null, "Brier of the mean"),
@@ -277,7 +279,8 @@ def cut_fields(
         Field("", lambda p: p.stability.cut, "cut", lambda p: percent(p.stability.cut),
               interval=lambda p: span(p.stability.ci_low, p.stability.ci_high, ".1f",
                                      factor=100, unit="%"),
-              how=lambda p: f"bootstrap; leave-one-out {_points(p)}"),
+              how=lambda p: f"bootstrap; leave-one-out {_points(p)}; nobody lies from "
+              f"{span(*p.gap, '.1f', factor=100, unit='%')}"),
         Field("cut_low", lambda p: p.stability.ci_low),
         Field("cut_high", lambda p: p.stability.ci_high),
         Field("sensitivity", lambda p: p.best.sensitivity),
@@ -387,6 +390,7 @@ TABLES: Mapping[str, Callable[[OutcomeStudy], Rows]] = {
     "knots": lambda study: rows_of(KNOTS, criteria(study)),
     "prognosis": lambda study: rows_of(PROGNOSIS, expected(study)),
     "checks": lambda study: rows_of(CHECKS, checked(study)),
+    "calibration": lambda study: rows_of(CALIBRATION, worth(study)),
     "validation": lambda study: rows_of(VALIDATION, study.validated),
 }
 """Name of each table to the function that gives its header and rows."""

@@ -17,6 +17,7 @@ from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
 from falx.pet.metrics import Definition, SignatureMetrics
+from falx.studies.plan.judge import chosen_by_heat, with_heat
 from falx.studies.plan.live import PlanImages, plan_page, sheet
 from falx.studies.plan.records import (
     FORMAT,
@@ -28,16 +29,18 @@ from falx.studies.plan.records import (
     Planned,
     SeededPlacement,
     ToTemplate,
+    compromises_of,
     funnel_record,
     made_record,
     option_record,
     options_csv,
     plan_of_record,
     plan_of_words,
+    with_acpc,
 )
 from falx.studies.signature.study import STUDY
 from falx.surgery.assess import assess, tissue_of_image
-from falx.surgery.heat_check import heat_check
+from falx.surgery.burns.heat import Cooling
 from falx.surgery.outcome.prognosis import Prognosis, prognosis, published_prognosis
 from falx.surgery.robustness import shake
 from falx.surgery.search import judging_draws, search
@@ -71,6 +74,7 @@ NEEDED: Mapping[str, tuple[str, str, str]] = {
 OFFERED: Mapping[str, tuple[str, str, str]] = {
     "pet": ("pet", "corrected", "PET in T1w space, to be shown"),
     "asymmetry": ("asymmetry_pet", "asymmetry_native", "asymmetry in T1w space, to be shown"),
+    "csf": ("anatomy", "csf", "share of CSF in T1w space, for sulci that the labels lack"),
     "ablation": ("ablation", "ablation_native", "ablation that was made, T1w space, to be scored"),
 }
 """The same for what is used where it exists."""
@@ -86,9 +90,15 @@ NOTICE = (
 )
 
 
+UNCONFIRMED = (
+    "The vessels are a program's proposal that nobody has confirmed: vessels may be missing among "
+    "these limits."
+)
+
+
 @dataclass(frozen=True)
 class PatientFiles:
-    """Inputs of a plan, on the native T1w grid; the last six may be absent.
+    """Inputs of a plan, on the native T1w grid; the last eight may be absent.
 
     Parameters
     ----------
@@ -102,6 +112,8 @@ class PatientFiles:
         To be shown.
     ablation
         An ablation that was really made, to be scored as well.
+    csf
+        Share of fluid: where labels lack a sulcus it is one.
     vessels, sinuses
         Masks of what a track must keep away from.
     user_plan
@@ -118,6 +130,7 @@ class PatientFiles:
     pet: Path | None = None
     asymmetry: Path | None = None
     ablation: Path | None = None
+    csf: Path | None = None
     vessels: Path | None = None
     sinuses: Path | None = None
     user_plan: Path | None = None
@@ -162,6 +175,7 @@ class PlanChoices:
     goal: Goal = field(default_factory=Goal)
     placement: Placement = field(default_factory=Placement)
     search: Search = field(default_factory=Search)
+    cooling: Cooling = field(default_factory=Cooling)
 
 
 def find_files(
@@ -372,6 +386,10 @@ def plan_stage(
     else:
         plan = read_plan(files.user_plan)
         found = _scored(plan, scene, choices, to_template, threads)
+    found = _heated(found, scene, choices, given=files.user_plan is not None)
+    found = replace(found, options=with_acpc(found.options, scene, to_template))
+    if found.suggested is not None:
+        plan = plan_of_record(found.options[found.suggested].plan)
     placement = SeededPlacement(**asdict(choices.placement), seed=choices.search.seed)
     document = PlanDocument(
         label=label,
@@ -380,12 +398,14 @@ def plan_stage(
         sinuses_checked=scene.sinus is not None,
         notices=(
             NOTICE,
-            *(() if scene.vessels_checked else ("Vessels were not checked.",)),
+            *_vessel_notices(files.vessels),
             *(() if other is None else (_of_another(other),)),
+            *(() if found.heat_words is None else (found.heat_words,)),
         ),
         limits=choices.limits,
         goal=choices.goal,
         placement=placement,
+        cooling=choices.cooling,
         funnel=found.funnel,
         candidates=found.candidates,
         suggested=found.suggested,
@@ -394,7 +414,7 @@ def plan_stage(
         expected=None if other is not None else _expected(found),
         made=made,
     )
-    planned = Planned(_heated(document, scene), plan, scene, labels)
+    planned = Planned(document, plan, scene, labels, to_template)
     _write(planned, outputs)
     return planned
 
@@ -409,21 +429,32 @@ def _scene(
         load_map(files.to_template).at,
         vessels=None if files.vessels is None else load_mask(files.vessels),
         sinuses=None if files.sinuses is None else load_mask(files.sinuses),
+        csf=None if files.csf is None else load(files.csf),
         beside_mm=choices.limits.beside_mm,
     )
 
 
-def _heated(document: PlanDocument, scene: Scene) -> PlanDocument:
-    """Judge the finalists by the heat model: the chosen plan, or the best compromises."""
-    judged = set(document.compromises.values())
-    if document.suggested is not None:
-        judged = {document.suggested}
-    options = tuple(
-        replace(option, heat=heat_check(plan_of_record(option.plan), scene))
-        if n in judged else option
-        for n, option in enumerate(document.options)
-    )  # fmt: skip
-    return replace(document, options=options)
+def _vessel_notices(vessels: Path | None) -> tuple[str, ...]:
+    """Say on every page what is not known of the vessels."""
+    if vessels is None:
+        return ("Vessels were not checked.",)
+    if "desc-proposed" in vessels.name:
+        return (UNCONFIRMED,)
+    return ()
+
+
+def _heated(found: _Found, scene: Scene, choices: PlanChoices, *, given: bool) -> _Found:
+    """Judge the finalists by the heat model: plans that pass, or the best compromises."""
+    options, suggested = found.options, found.suggested
+    if suggested is None or given:
+        judged = list(compromises_of(options, choices.goal).values())
+        if suggested is not None:
+            judged = [suggested]
+        return replace(found, options=with_heat(options, judged, scene, choices.cooling))
+    options, suggested, words = chosen_by_heat(
+        options, suggested, choices.goal, scene, choices.cooling
+    )
+    return replace(found, options=options, suggested=suggested, heat_words=words)
 
 
 def _write(planned: Planned, outputs: PlanOutputs) -> None:
@@ -462,6 +493,7 @@ class _Found:
     explanation: str | None
     funnel: FunnelRecord | None = None
     candidates: int | None = None
+    heat_words: str | None = None
 
 
 def _searched(

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from falx.images.nifti import Image
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.viewer import WhatIf
 from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections, signature_picture
-from falx.studies.plan.records import OptionRecord, PlanDocument, Planned, plan_of_record
+from falx.studies.plan.records import (
+    OptionRecord,
+    PlanDocument,
+    Planned,
+    head_points,
+    plan_of_record,
+)
 from falx.studies.plan.sheet import plan_sheet
 from falx.studies.signature.live import live_images
 from falx.surgery.robustness import passes
+from falx.surgery.search import judging_draws
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
 from falx.surgery.tracks.head_scene import brain_of_labels
 from falx.surgery.tracks.scene import fields_of
-from falx.surgery.what_if import what_if_arrays, what_if_plan, what_if_scene
+from falx.surgery.what_if import (
+    what_if_arrays,
+    what_if_draws,
+    what_if_frames,
+    what_if_plan,
+    what_if_scene,
+)
 
 __all__ = ["PlanImages", "plan_page", "sheet", "shown_plan"]
 
@@ -125,10 +140,18 @@ def _loadable(number: int, option: OptionRecord, document: PlanDocument) -> dict
 def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:
     scene, document = planned.scene, planned.document
     fields = fields_of(scene, [plan.trajectory.entry_mm, plan.trajectory.target_mm])
+    rng = np.random.default_rng(document.placement.seed)
+    few, many = judging_draws(document.placement, scene, rng)
+    frames, template = what_if_frames(fields, planned.to_template, head_points(scene))
     return WhatIf(
         what_if_plan(plan),
-        what_if_scene(scene, fields, document.limits),
-        what_if_arrays(scene, fields),
+        {**what_if_scene(scene, fields, document.limits), **frames},
+        {
+            **what_if_arrays(scene, fields),
+            **what_if_draws(few, many),
+            "template": template,
+        },
         document.goal.threshold,
         [_loadable(n, option, document) for n, option in enumerate(document.options)],
+        asdict(document.goal),
     )

@@ -12,7 +12,7 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
-from falx.studies.plan.records import OptionRecord, PlanDocument
+from falx.studies.plan.records import OptionRecord, PlanDocument, PlanRecord
 from falx.surgery.infeasible import BROKEN_WORDS
 from falx.surgery.robustness import Robustness, passes
 
@@ -39,6 +39,14 @@ COMPROMISES = {
     "keeping": "reaches most of those that keep the limits",
 }
 """The best compromises, in the order of the page."""
+
+HEAT_WORDS = (
+    "By the heat model thin CSF takes heat along, wide CSF and known vessels carry it away; "
+    "it was not held against thermometry."
+)
+
+FRAMES = ("ras", "lps", "acpc", "mni")
+"""Frames in which the ends of a plan are told, as a plan file calls them."""
 
 OBSERVED_RATES = (0.247, 0.798)
 """Hippocampal ablative rates of the 30 patients of Mo 2025."""
@@ -85,9 +93,9 @@ def _way_words(document: PlanDocument, option: OptionRecord) -> str:
         for b in plan.burns
     )
     return (
-        f"From the {document.side} side, enter at {_point(plan.entry_ras_mm, plan.entry_mni_mm)} "
+        f"From the {document.side} side, enter at {_point(plan, 'entry')} "
         f"and go {option.length_mm:.0f} mm to the target at "
-        f"{_point(plan.target_ras_mm, plan.target_mni_mm)}; {burns}. Exactly there it would cover "
+        f"{_point(plan, 'target')}; {burns}. Exactly there it would cover "
         f"{_percent(hippocampus.rate)} of the signature in the hippocampus "
         f"({hippocampus.numerator_mm3:.0f} of {hippocampus.denominator_mm3:.0f} mm³) and "
         f"heat {option.outside_mm3:.0f} mm³ outside hippocampus and amygdala."
@@ -265,32 +273,33 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
                      _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
     columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
-               "outside, mm³", "rate if fluid cools fully", "breaks most often",
+               "outside, mm³", "rate by the heat model", "breaks most often",
                "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = (
-        "The best compromises; the live view starts with the first. None of them passes. The rate "
-        "if fluid cools fully is that of a heat model in which every voxel of fluid keeps the "
-        "temperature of the blood, however thin it lies: the least to be feared. It has not been "
-        "held against thermometry."
+        "The best compromises; the live view starts with the first. None of them passes. "
+        f"{HEAT_WORDS}"
     )
     return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
 
 
 def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str | None]]:
-    """Return the best compromises where no plan passes, one row each, for the sheet."""
+    """Return the best compromises where no plan passes, with their places, for the sheet."""
     rows: list[tuple[str, str | None, str | None]] = []
     for name, words in COMPROMISES.items():
         place = document.compromises.get(name)
-        shaken = None if place is None else document.options[place].robustness
-        if shaken is not None:
-            rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
-            rows.append(("    rate reached", _percent(shaken.reaches), None))
-            rows.append(("    nothing touched", _percent(shaken.harmless), None))
-            heat = document.options[place].heat if place is not None else None
-            if heat is not None:
-                rows.append(
-                    ("    rate if fluid cools fully (not validated)", _percent(heat.rate), None)
-                )
+        option = None if place is None else document.options[place]
+        if option is None or option.robustness is None:
+            continue
+        shaken, plan, heat = option.robustness, option.plan, option.heat
+        rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
+        rows.append(("    rate reached", _percent(shaken.reaches), None))
+        rows.append(("    nothing touched", _percent(shaken.harmless), None))
+        rows.append(("    heated outside, mean", f"{shaken.outside_mm3:.0f} mm³", None))
+        if heat is not None:
+            rows.append(("    rate by the heat model (no thermometry)", _percent(heat.rate), None))
+        rows += [(f"    {end}: {_point(plan, end)}", "", "") for end in ("entry", "target")]
+        burns = ", ".join(f"{b.radius_mm:g} × {b.pull_back_mm:g} mm" for b in plan.burns)
+        rows.append(("    burns, radius × pull-back", burns, None))
     return rows
 
 
@@ -332,10 +341,10 @@ def heat_rows(option: OptionRecord) -> list[tuple[str, str | None, str | None]]:
         return []
     stops = "; ".join(f"{power:g} W for {seconds:.0f} s" for power, seconds in heat.stops)
     return [
-        ("rate in the hippocampus if fluid cools fully, not validated", _percent(heat.rate), None),
-        ("if fluid cools fully: killed in all", f"{heat.ablated_mm3:.0f} mm³",
+        ("rate in the hippocampus by the heat model", _percent(heat.rate), None),
+        ("killed in all by the heat model", f"{heat.ablated_mm3:.0f} mm³",
          f"overlap with the drawn burns (Dice) {heat.overlap:.2f}"),
-        ("if fluid cools fully: of protected tissue", f"{heat.protected_mm3:.0f} mm³", None),
+        ("of protected tissue by the heat model", f"{heat.protected_mm3:.0f} mm³", None),
         ("doses that it took for these radii, from the tip back", stops, "no advice"),
     ]  # fmt: skip
 
@@ -406,7 +415,8 @@ def _pictures(document: PlanDocument, t1w: Image, signature: Image, ablation: Im
 def _options(document: PlanDocument) -> Section:
     options, suggested = document.options, document.suggested
     step = max(1, len(options) // SHOWN_OPTIONS)
-    shown = sorted({*range(0, len(options), step), *([] if suggested is None else [suggested])})
+    named = [*document.compromises.values(), *([] if suggested is None else [suggested])]
+    shown = sorted({*range(0, len(options), step), *named})
     rows, flags = [], []
     for n in shown:
         option = options[n]
@@ -426,14 +436,32 @@ def _options(document: PlanDocument) -> Section:
         "every limit, that of reaching the rate, and the mean tissue outside. The probabilities "
         "are those under placement error; a plan in colour passes what is wanted."
     )
-    return Section("Other plans", (Table(columns, rows, caption, flags),))
+    places = [
+        (n + 1, end, *(
+            None if point is None else _coordinates(point)
+            for point in (getattr(options[n].plan, f"{end}_{frame}_mm") for frame in FRAMES)
+        ))
+        for n in shown
+        for end in ("entry", "target")
+    ]  # fmt: skip
+    words = (
+        "MNI and AC–PC come from the registration to the template: a millimetre or two. AC–PC has "
+        "its origin halfway between the commissures."
+    )
+    frames = Table(
+        ("plan no.", "end", "scanner RAS, mm", "scanner LPS, mm", "AC–PC, mm", "MNI, mm"), places,
+        words,
+    )  # fmt: skip
+    table = Table(columns, rows, caption, flags)
+    return Section("Other plans", (table, Details("Places in other frames", (frames,))))
 
 
 def _limits(document: PlanDocument) -> Section:
     blocks: list[Any] = [
         Text(
             "The heated tissue is a capsule around the fibre. Cerebrospinal fluid cools one side "
-            "of a real ablation, so its shape differs; a rate is a first estimate."
+            "of a real ablation, so its shape differs; a rate is a first estimate. "
+            f"{HEAT_WORDS}"
         )
     ]
     if document.funnel:
@@ -441,7 +469,7 @@ def _limits(document: PlanDocument) -> Section:
         blocks.append(Table(("pairs of entry and target", "count"), rows, "What removed them."))
     settings = [
         (f"{part}.{name}", str(value))
-        for part in ("limits", "goal", "placement")
+        for part in ("limits", "goal", "placement", "cooling")
         for name, value in asdict(getattr(document, part)).items()
     ]
     blocks.append(Details("Settings", (Table(("setting", "value"), settings),)))
@@ -471,6 +499,10 @@ def _coordinates(point: Sequence[float]) -> str:
     return ", ".join(f"{value:.1f}" for value in point)
 
 
-def _point(point: Sequence[float], template: Sequence[float] | None) -> str:
-    there = "" if template is None else f"; MNI {_coordinates(template)}"
-    return f"RAS {_coordinates(point)} mm of the T1w image{there}"
+def _point(plan: PlanRecord, end: str) -> str:
+    """Return an end of a plan in mm of the T1w image, of AC–PC and of the template."""
+    known = {"AC–PC": getattr(plan, f"{end}_acpc_mm"), "MNI": getattr(plan, f"{end}_mni_mm")}
+    there = "".join(
+        f"; {name} {_coordinates(place)}" for name, place in known.items() if place is not None
+    )
+    return f"RAS {_coordinates(getattr(plan, f'{end}_ras_mm'))} mm of the T1w image{there}"

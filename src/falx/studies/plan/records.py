@@ -8,19 +8,21 @@ Scores are those of :class:`falx.surgery.assess.Assessment`, after Mo et al. 202
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
-from falx.core.grid import Side
+from falx.core.grid import Side, apply_affine
 from falx.core.possible import Amount, Angle, HemisphereMm3, Share
 from falx.core.tables import table_text
 from falx.images.nifti import Image
 from falx.surgery.assess import Assessment, Tissue
+from falx.surgery.burns.heat import Cooling
+from falx.surgery.frames import ToTemplate, acpc_of
 from falx.surgery.heat_check import HeatCheck
 from falx.surgery.infeasible import compromises
 from falx.surgery.outcome.ablation import AblativeRate
@@ -41,16 +43,17 @@ __all__ = [
     "Planned",
     "SeededPlacement",
     "ToTemplate",
+    "compromises_of",
     "funnel_record",
+    "head_points",
     "made_record",
     "option_record",
     "options_csv",
     "plan_of_record",
     "plan_of_words",
     "plan_record",
+    "with_acpc",
 ]
-
-ToTemplate = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]]
 
 FORMAT = 2
 """Raised when a reader of an older plan file would misunderstand a newer one."""
@@ -70,6 +73,8 @@ class PlanRecord:
     burns: tuple[Burn, ...]
     entry_mni_mm: tuple[float, ...] | None = None
     target_mni_mm: tuple[float, ...] | None = None
+    entry_acpc_mm: tuple[float, ...] | None = None
+    target_acpc_mm: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,8 @@ class PlanDocument:
         What stands in the way of a plan, or what a given one breaks.
     expected
         Outcome that the published cohort lets expect of the suggested plan.
+    cooling
+        What the heat model took for fluid and vessels.
     """
 
     label: str
@@ -161,6 +168,7 @@ class PlanDocument:
     options: tuple[OptionRecord, ...]
     expected: Prognosis | None
     made: MadeRecord | None
+    cooling: Cooling = field(default_factory=Cooling)
 
     @property
     def passes(self) -> bool:
@@ -176,15 +184,20 @@ class PlanDocument:
     @property
     def compromises(self) -> dict[str, int]:
         """Places of the best compromises among the options, where no plan is suggested."""
-        shares = [option.robustness for option in self.options]
-        if self.suggested is not None or None in shares:
-            return {}
-        return compromises([share for share in shares if share is not None], self.goal)
+        return {} if self.suggested is not None else compromises_of(self.options, self.goal)
 
     @property
     def chosen(self) -> OptionRecord | None:
         """The suggested or given plan."""
         return None if self.suggested is None else self.options[self.suggested]
+
+
+def compromises_of(options: Sequence[OptionRecord], goal: Goal) -> dict[str, int]:
+    """Places of the best compromises; none where an option was not judged."""
+    shares = [option.robustness for option in options]
+    if None in shares:
+        return {}
+    return compromises([share for share in shares if share is not None], goal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,12 +212,15 @@ class Planned:
         The suggested or given plan; None if none is suggested.
     scene, labels
         What it was planned on.
+    to_template
+        Maps native points of shape (N, 3), mm, to template mm.
     """
 
     document: PlanDocument
     plan: LaserPlan | None
     scene: Scene
     labels: Image
+    to_template: ToTemplate
 
 
 def plan_record(plan: LaserPlan, to_template: ToTemplate | None = None) -> PlanRecord:
@@ -229,6 +245,33 @@ def plan_record(plan: LaserPlan, to_template: ToTemplate | None = None) -> PlanR
         entry_mni_mm=there[0],
         target_mni_mm=there[1],
     )
+
+
+def with_acpc(
+    options: Sequence[OptionRecord], scene: Scene, to_template: ToTemplate
+) -> tuple[OptionRecord, ...]:
+    """Return plans with their ends in AC–PC mm, too, where the template holds the commissures."""
+    matrix = acpc_of(to_template, head_points(scene))
+    if matrix is None:
+        return tuple(options)
+
+    def placed(option: OptionRecord) -> OptionRecord:
+        ends = apply_affine(
+            matrix, np.array([option.plan.entry_ras_mm, option.plan.target_ras_mm])
+        )
+        plan = replace(
+            option.plan, entry_acpc_mm=_rounded(ends[0]), target_acpc_mm=_rounded(ends[1])
+        )
+        return replace(option, plan=plan)
+
+    return tuple(placed(option) for option in options)
+
+
+def head_points(scene: Scene) -> npt.NDArray[np.float64]:
+    """Points of obstacles, targets and entries all over the head of a scene, (M, 3), mm."""
+    voxels = np.argwhere(scene.obstacles | scene.targets | scene.protected)
+    some = voxels[:: max(1, len(voxels) // 2000)]
+    return np.concatenate([apply_affine(scene.grid.affine, some), scene.entries_mm[::20]])
 
 
 def plan_of_record(record: PlanRecord) -> LaserPlan:

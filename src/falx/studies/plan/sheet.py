@@ -96,6 +96,6 @@ def _table(axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None
         y -= LINE * 1.15
         for x, text, weight in ((0.07, what, "normal"), (0.62, value, "bold"),
                                 (0.76, limit, "normal")):  # fmt: skip
-            axis.text(x, y, text or "–", fontsize=9.5, weight=weight, color=INK)
+            axis.text(x, y, "–" if text is None else text, fontsize=9.5, weight=weight, color=INK)
         axis.plot((0.07, 0.93), (y - LINE * 0.35,) * 2, color="#d8dde6", linewidth=0.5)
     return y - LINE

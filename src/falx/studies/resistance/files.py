@@ -24,25 +24,27 @@ from falx.core.records import plain
 from falx.core.tables import rows_as
 from falx.images.nifti import load
 from falx.images.warp import load_map
-from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.deviations.files import Cases, DeviationFiles, DeviationTest, deviation_stage
 from falx.maps.deviations.sample import DeviationRow, DeviationSummary
 from falx.maps.files import FFiles, TFiles, anova_stage, regression_map_stage
-from falx.maps.group_summary import FSummary, TSummary
+from falx.maps.group_summary import TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.figures import png, svg
 from falx.report.page import render
 from falx.report.provenance import StageRecord
+from falx.studies.compare.figures import contrast_figure
+from falx.studies.compare.files import map_content
+from falx.studies.compare.live import group_live_page
+from falx.studies.compare.sections import MapContent
 from falx.studies.resistance.configuration import Kinds, Roles
 from falx.studies.resistance.demographics import (
     Demographics,
     PersonMeasures,
     demographics_of,
 )
-from falx.studies.resistance.group_figures import contrast_figure
 from falx.studies.resistance.group_page import GroupContent, group_sections
 from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
-from falx.studies.resistance.group_sections import DeviationContent, MapContent
+from falx.studies.resistance.group_sections import DeviationContent
 from falx.studies.resistance.person_page import PersonContent, RunContent, person_sections
 from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, STEPS, Step
 
@@ -171,6 +173,7 @@ class StepFiles:
 
     summary: Path | None
     table: Path | None
+    values: Path | None
     t_map: Path | None
     f_map: Path | None
     index: Path | None
@@ -204,7 +207,7 @@ class GroupReportFiles:
         Output: one HTML file.
     results
         Output: what each comparison found, and its P for their number (TSV).
-    summary, table, t_map, f_map, index
+    summary, table, values, t_map, f_map, index
         Inputs: step to its output; `f_map` of an analysis of variance, `index` of deviation
         maps. A step is absent where a group is or the comparison failed.
     expression
@@ -218,6 +221,7 @@ class GroupReportFiles:
     results: Path
     summary: Mapping[str, Path] = field(default_factory=dict)
     table: Mapping[str, Path] = field(default_factory=dict)
+    values: Mapping[str, Path] = field(default_factory=dict)
     t_map: Mapping[str, Path] = field(default_factory=dict)
     f_map: Mapping[str, Path] = field(default_factory=dict)
     index: Mapping[str, Path] = field(default_factory=dict)
@@ -240,7 +244,7 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
         planned.
     """
     of_step = {step: files.of(step) for step in (*GROUP_MAPS, *DEVIATIONS)}
-    maps = [_map_content(step, own) for step, own in of_step.items() if own.table]
+    maps = {step: _map_content(step, own) for step, own in of_step.items() if own.table}
     apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
     broken = dict(map(astuple, rows_as(Failure, read_table(files.failures))))
     planned = [step for step in GROUP_MAPS if of_step[step].table or step.name in broken]
@@ -257,7 +261,10 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
         genes_asked=bool(files.expression or ahba),
     )
     write_table(files.results, RESULT_COLUMNS, result_rows(listed))
-    write_text(files.page, render("Grey matter and ReHo by group", group_sections(content)))
+    title, sections = "Grey matter and ReHo by group", group_sections(content)
+    named = {step.name: found for step, found in maps.items()}
+    page = group_live_page(title, sections, named) if maps else render(title, sections)
+    write_text(files.page, page)
 
 
 def _present(path: Path | None) -> Path:
@@ -268,14 +275,16 @@ def _present(path: Path | None) -> Path:
 
 def _map_content(step: Step, files: StepFiles) -> MapContent:
     """Read a map of t or F with its summary and table."""
-    table, summary = _present(files.table), _present(files.summary)
-    rows, name = read_table(table), table.stem
-    if step.what == "anova":
-        f_map = load(_present(files.f_map))
-        found = read_record(FSummary, summary)
-        return MapContent(step, found, rows_as(EffectRow, rows), f_map, name)
-    t_map = load(_present(files.t_map))
-    return MapContent(step, read_record(TSummary, summary), rows_as(ClusterRow, rows), t_map, name)
+    of_f = step.what == "anova"
+    return map_content(
+        step.title,
+        _present(files.f_map if of_f else files.t_map),
+        table=_present(files.table),
+        summary=_present(files.summary),
+        values=files.values,
+        slope=step.what == "regression",
+        name=step.name,
+    )
 
 
 def _deviation_content(step: Step, files: StepFiles) -> DeviationContent:

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 
 from falx.report.page import Block, Notice, Section, Table, Text
 from falx.report.people import people_section
+from falx.studies.compare.sections import MapContent, map_section
 from falx.studies.resistance.demographics import Demographics
 from falx.studies.resistance.genes_links import genes_links
 from falx.studies.resistance.group_results import GroupResult, result_table
-from falx.studies.resistance.group_sections import (
-    DeviationContent,
-    MapContent,
-    deviation_section,
-    map_section,
-)
-from falx.studies.resistance.steps import STEPS
+from falx.studies.resistance.group_sections import DeviationContent, deviation_section
+from falx.studies.resistance.steps import STEPS, Step
 
 __all__ = ["GroupContent", "group_sections"]
 
@@ -40,24 +36,22 @@ class GroupContent:
     bonferroni: str
     people: Demographics | None
     everybody: Sequence[Mapping[str, str]]
-    maps: Sequence[MapContent]
+    maps: Mapping[Step, MapContent]
     deviations: Sequence[DeviationContent]
     genes_asked: bool
 
 
 def group_sections(content: GroupContent) -> list[Section]:
     """Lay out the page."""
-    shown = [map_section(found) for found in content.maps]
+    shown = {step: map_section(found) for step, found in content.maps.items()}
     titles = [
-        (found.step.name, section.title)
-        for found, section in zip(content.maps, shown, strict=True)
-        if found.step.what != "anova"
+        (step.name, section.title) for step, section in shown.items() if step.what != "anova"
     ]
     return [
         people_section(content.everybody),
         Section("Result", list(_result(content))),
         Section("Who was compared", list(_people(content))),
-        *shown,
+        *shown.values(),
         *(deviation_section(found) for found in content.deviations),
         genes_links(titles, asked=content.genes_asked),
     ]

@@ -9,8 +9,8 @@ from falx.core.errors import check_option
 from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.group_summary import FLAVOURS, FSummary, TSummary
 from falx.report.page import Table
+from falx.studies.compare.sections import MapContent
 from falx.studies.resistance.configuration import BONFERRONI
-from falx.studies.resistance.group_sections import MapContent
 from falx.studies.resistance.steps import Step
 
 __all__ = [
@@ -85,14 +85,16 @@ def comparisons_of(step: Step, planned: Collection[Step], bonferroni: str) -> in
 
 
 def group_results(
-    maps: Sequence[MapContent], planned: Collection[Step], bonferroni: str
+    maps: Mapping[Step, MapContent], planned: Collection[Step], bonferroni: str
 ) -> list[GroupResult]:
     """Say what every comparison found; see :func:`comparisons_of`."""
-    return [_result(content, planned, bonferroni) for content in maps]
+    return [_result(step, content, planned, bonferroni) for step, content in maps.items()]
 
 
-def _result(content: MapContent, planned: Collection[Step], bonferroni: str) -> GroupResult:
-    summary, step = content.summary, content.step
+def _result(
+    step: Step, content: MapContent, planned: Collection[Step], bonferroni: str
+) -> GroupResult:
+    summary = content.summary
     by = summary.listed_by if isinstance(summary, TSummary) else "extent"
     passed: Mapping[str, int] = (
         {"extent": summary.significant} if isinstance(summary, FSummary) else summary.significant

@@ -210,6 +210,7 @@ OF_T = {
     "p_tfce_map": ("pmap", ".nii.gz"),
     **TABLES,
     "profile": ("profile", ".tsv"),
+    "values": ("values", ".tsv"),
 }
 OF_F = {"f_map": ("fmap", ".nii.gz"), "p_map": ("pmap", ".nii.gz"), **TABLES}
 OF_PEOPLE = {"index": ("maps", ".tsv"), "summary": ("summary", ".json")}
@@ -262,21 +263,21 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=7)
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=8)
 
 
 def _anova(step: Step) -> Stage:
     run = partial(role_anova_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **ROLES}
     params["min_region_voxels"] = "groups.min_region_voxels"
-    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=7)
+    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=8)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=7)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=8)
 
 
 def _deviation(step: Step) -> Stage:

@@ -44,8 +44,14 @@ def live_images(
     maps = []
     if pet is not None:
         high = float(np.quantile(pet.data, 0.999)) or 1.0
-        maps.append(MapSource("pet", "PET", pet, "hot", 0.3 * high, high, high / PET_LEVELS))
+        maps.append(
+            MapSource("pet", "PET", pet, "hot", 0.3 * high, high, high / PET_LEVELS,
+                      unit="in the unit of the PET image")
+        )  # fmt: skip
     if asymmetry is not None:
         title = "asymmetry (low here)"
-        maps.append(MapSource("asymmetry", title, asymmetry, "viridis", 0.06, 0.4, 1e-4, sign=-1))
+        maps.append(
+            MapSource("asymmetry", title, asymmetry, "viridis", 0.06, 0.4, 1e-4, sign=-1,
+                      unit="asymmetry index")
+        )  # fmt: skip
     return LiveImages(t1w, brain, maps, masks)

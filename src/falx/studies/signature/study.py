@@ -34,7 +34,7 @@ from falx.studies.signature.modalities import MODALITIES, PREOP, Modality
 from falx.surgery.files import ablation_stage, rate_curve_stage
 from falx.surgery.outcome.rate_interval import RateErrors
 
-__all__ = ["ANATOMY", "CORRECT", "RAW", "STUDY", "asymmetry_of", "coregistration"]
+__all__ = ["ANATOMY", "CORRECT", "NUDGES", "RAW", "STUDY", "asymmetry_of", "coregistration"]
 
 _anat = partial(output_path, "anat")
 _pet = partial(output_path, "pet", "pet", trc="FDG")
@@ -58,6 +58,7 @@ def coregistration(role: str, target: str) -> Stage:
             "fixed": "anatomy.corrected",
             "fixed_mask": "anatomy.brain_mask",
             "moving": f"raw.{role}",
+            "nudge": f"raw.nudge_{role}?",
         },
         outputs={"matrix": _xfm("T1w", target, extension=".json")},
         mem_mb=900,
@@ -66,9 +67,31 @@ def coregistration(role: str, target: str) -> Stage:
     )
 
 
+def placed_by_hand(role: str, target: str) -> RawInput:
+    """Build the row of the file in which somebody says where an image lies over the T1w."""
+    name = (
+        _xfm("T1w", target, extension=".json")
+        .rpartition("/")[2]
+        .replace("_xfm", "_desc-nudge_xfm")
+    )
+    return RawInput(
+        f"placement of the {role} by hand",
+        derivatives=True,
+        patterns=(f"sub-{{subject}}/{name}",),
+    )
+
+
 RAW = {m.key: m.raw for m in MODALITIES if m.raw is not None}
 """Modality to its file of the dataset; these are coregistered."""
 
+
+NUDGES = {
+    f"nudge_{role}": placed_by_hand(role, target)
+    for role, target in (
+        *((m.key, m.space or m.tag) for m in MODALITIES if m.key in RAW), ("postop", "postop"),
+    )
+}  # fmt: skip
+"""What was placed by hand, by the role of the image."""
 
 UNCONFIRMED = ("planned", "scored", "proposed")
 """Ablations that Falx writes and nobody made or confirmed: no outcome is measured on these."""
@@ -398,6 +421,7 @@ STUDY = Study(
             required=True,
         ),
         **RAW,
+        **NUDGES,
         "postop": RawInput(
             "post-operative T1w image", suffix="T1w", datatype="anat", sessions=("postop",)
         ),

@@ -1,10 +1,13 @@
 """Heat that follows the tissue: the bioheat equation around a laser's tip, and what it kills.
 
 Pennes 1948 (J Appl Physiol 1:93), ``ρc ∂T/∂t = k ∇²T - w (T - T_a) + Q``, explicit in time on a
-grid of cubes; fluid and large vessels are held at the temperature of the blood, for their flow
-carries the heat away; damage is the Arrhenius integral of Henriques 1947 (Arch Pathol 43:489),
+grid of cubes; damage is the Arrhenius integral of Henriques 1947 (Arch Pathol 43:489),
 ``Ω = ∫ A exp(-E / RT) dt`` with his A = 3.1e98 /s and E = 6.28e5 J/mol, dead where Ω ≥ 1. The
 light of a diffusing tip is a line source that tissue weakens by its effective attenuation.
+
+Fluid in a thin layer conducts and is slowly mixed, no more: it takes heat along, not away. Only
+large vessels and wide fluid keep the temperature of the blood, behind a film at their wall whose
+conductance is the exchange coefficient of :class:`Cooling`.
 """
 
 from __future__ import annotations
@@ -21,7 +24,22 @@ from falx.core.grid import Grid
 from falx.core.settings import check_settings, option
 from falx.surgery.tracks.geometry import capsule_volume_mm3
 
-__all__ = ["Heating", "Tissue", "burned", "cube_around", "damage_after", "dose_for", "line_source"]
+__all__ = [
+    "FLUID",
+    "OPEN",
+    "TISSUE",
+    "Cooling",
+    "Heating",
+    "Tissue",
+    "burned",
+    "cube_around",
+    "damage_after",
+    "dose_for",
+    "line_source",
+]
+
+TISSUE, FLUID, OPEN = 0, 1, 2
+"""What a voxel holds: tissue, thin fluid, or what keeps the blood's temperature."""
 
 BODY_C = 37.0
 GAS_J_PER_MOL_K = 8.314
@@ -29,7 +47,47 @@ FREQUENCY_PER_S, ENERGY_J_PER_MOL = 3.1e98, 6.28e5
 STABLE = 0.9
 """Share of the longest time step that an explicit scheme bears, h² ρc / 6 k."""
 
-Floats = npt.NDArray[np.float64]
+LONGEST_S, CLOSE_S, CLOSE_MM3, MOST_TRIALS = 600.0, 2.0, 0.01, 20
+"""Longest dose that is looked for; how near in time, and in volume as a share, is near enough."""
+
+Media = npt.NDArray[np.uint8]
+"""Shape (X, Y, Z): :data:`TISSUE`, :data:`FLUID` or :data:`OPEN` in every voxel."""
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """What fluid and vessels do to the heat beside them.
+
+    Parameters
+    ----------
+    exchange_w_m2k
+        Between a wall and the stream or the wide fluid behind it. Both cases that can be
+        computed lie near: laminar flow in a vessel of 3 mm, Nu = 4.36, gives 730; free convection
+        of 5 mm of water at 20 K, Nu = 0.18 (Ra Pr / (0.2 + Pr))^0.29 (Catton 1978), gives 580
+        (both in Incropera & DeWitt 2007, Fundamentals of Heat and Mass Transfer, ch. 8 and 9).
+        A site that holds thermometry against the model enters its own.
+    stirred
+        Conductivity of thin fluid over that of water at rest. Free convection begins at about
+        1.4 mm of width at 20 K (Ra = 1708) and has tripled the conduction at 3 mm by the formula
+        above; 2 is in the middle.
+    open_mm
+        Width from which fluid is wide. Thinner layers (sulci, the slit of a temporal horn) warm
+        up; a choice of this project.
+    """
+
+    exchange_w_m2k: float = option(
+        600.0, help="heat exchange at the wall of large vessels and wide CSF", unit="W/(m² K)",
+        low=0, high=20_000,
+    )  # fmt: skip
+    stirred: float = option(
+        2.0, help="conductivity of thin CSF over that of water at rest", low=1, high=10
+    )
+    open_mm: float = option(
+        4.0, help="width from which CSF carries heat away", unit="mm", low=1, high=50
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True)
@@ -47,12 +105,16 @@ class Tissue:
         by default, for heated tissue coagulates.
     attenuation
         Effective, 1/m.
+    fluid_conductivity, fluid_heat_capacity
+        Of water at body temperature.
     """
 
     conductivity: float = 0.527
     heat_capacity: float = 1045.0 * 3640.0
     perfusion: float = 0.0
     attenuation: float = 180.0
+    fluid_conductivity: float = 0.62
+    fluid_heat_capacity: float = 4.15e6
 
 
 @dataclass(frozen=True)
@@ -72,7 +134,7 @@ class Heating:
     """
 
     power_w: float = option(11.0, help="power of the laser", unit="W", low=0, high=15)
-    seconds: float = option(150.0, help="time of a burn", unit="s", low=1, high=600)
+    seconds: float = option(150.0, help="time of one ablation", unit="s", low=1, high=600)
     diffuser_mm: float = option(10.0, help="length of the shining tip", unit="mm", low=1, high=20)
     efficiency: float = option(0.75, help="share of the power that heats tissue", low=0, high=1)
 
@@ -104,12 +166,13 @@ def line_source(
 
 def damage_after(
     source: npt.NDArray[np.floating],
-    sink: npt.NDArray[np.bool_],
+    media: Media,
     voxel_mm: float,
     seconds: float,
     tissue: Tissue,
     *,
-    cooling_s: float = 30.0,
+    cooling: Cooling | None = None,
+    after_s: float = 30.0,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Damage, and the temperature at the end of heating, °C, both of shape (X, Y, Z).
 
@@ -117,30 +180,50 @@ def damage_after(
     ----------
     source
         W/m³, shape (X, Y, Z); the border is held at body temperature.
-    sink
-        Fluid and vessels, held at body temperature, same shape.
+    media
+        What each voxel holds, same shape.
     voxel_mm
         Edge of the cubic voxels.
-    cooling_s
+    after_s
         Time after the heating during which damage goes on.
     """
     check_range("voxel_mm", voxel_mm, 0.1, 4.0, unit="mm")
     h = voxel_mm / 1000.0
-    longest = STABLE * h * h * tissue.heat_capacity / (6.0 * tissue.conductivity)
+    faces, capacities = _faces(tissue, cooling or Cooling(), h)
+    kinds = np.unique(media)
+    present = [kind for kind in (TISSUE, FLUID) if kind in kinds]
+    fastest = max((faces[kind, kinds].max() / capacities[kind] for kind in present), default=0.0)
+    longest = STABLE * h * h / (6.0 * fastest) if fastest else seconds
     steps = max(int(np.ceil(seconds / longest)), 1)
     step = seconds / steps
-    cool = int(np.ceil(cooling_s / step))
-    free = ~np.asarray(sink, dtype=bool)
-    free[[0, -1]] = free[:, [0, -1]] = free[:, :, [0, -1]] = False
+    spread = step * faces / (capacities[:, None] * h * h)
+    cool = int(np.ceil(after_s / step))
     return _heated(  # type: ignore[no-any-return]
-        np.asarray(source, np.float32), free, steps, cool, step,
-        step * tissue.conductivity / (tissue.heat_capacity * h * h),
-        step / tissue.heat_capacity, step * tissue.perfusion / tissue.heat_capacity,
+        np.asarray(source, np.float32), np.asarray(media, np.uint8), steps, cool, step,
+        spread.astype(np.float32), (step / capacities).astype(np.float32),
+        np.array([step * tissue.perfusion / tissue.heat_capacity, 0.0, 0.0], np.float32),
     )  # fmt: skip
 
 
+def _faces(
+    tissue: Tissue, cooling: Cooling, h: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Conductivity between the centres of neighbours by what they hold, and heat capacities.
+
+    Of two halves in a row it is their harmonic mean; towards what is open, half a voxel and the
+    film at the wall.
+    """
+    k = np.array([tissue.conductivity, cooling.stirred * tissue.fluid_conductivity])
+    faces = np.zeros((3, 3))
+    faces[:2, :2] = 2 * k[:, None] * k / (k[:, None] + k)
+    if cooling.exchange_w_m2k > 0:
+        faces[:2, OPEN] = h / (h / (2 * k) + 1 / cooling.exchange_w_m2k)
+    capacities = np.array([tissue.heat_capacity, tissue.fluid_heat_capacity, 1.0])
+    return faces, capacities
+
+
 @numba.njit(cache=True, nogil=True)
-def _heated(source, free, steps, cool, step, spread, gain, loss):  # type: ignore[no-untyped-def]
+def _heated(source, media, steps, cool, step, spread, gain, loss):  # type: ignore[no-untyped-def]
     """Explicit steps of Pennes' equation in rise above body temperature, and the damage."""
     nx, ny, nz = source.shape
     rise = np.zeros((nx, ny, nz), np.float32)
@@ -148,24 +231,27 @@ def _heated(source, free, steps, cool, step, spread, gain, loss):  # type: ignor
     damage = np.zeros((nx, ny, nz), np.float32)
     hottest = np.zeros((nx, ny, nz), np.float32)
     for n in range(steps + cool):
-        on = np.float32(gain if n < steps else 0.0)
+        on = np.float32(1.0 if n < steps else 0.0)
         for i in range(1, nx - 1):
             for j in range(1, ny - 1):
                 for k in range(1, nz - 1):
-                    if not free[i, j, k]:
+                    own = media[i, j, k]
+                    if own == 2:
                         continue
-                    here = rise[i, j, k]
-                    around = (
-                        rise[i - 1, j, k] + rise[i + 1, j, k] + rise[i, j - 1, k]
-                        + rise[i, j + 1, k] + rise[i, j, k - 1] + rise[i, j, k + 1]
-                    )  # fmt: skip
-                    # Water boils at 100 °C: tissue does not get hotter.
-                    now = (
-                        here + spread * (around - 6.0 * here) - loss * here + on * source[i, j, k]
+                    here, way = rise[i, j, k], spread[own]
+                    flow = (
+                        way[media[i - 1, j, k]] * (rise[i - 1, j, k] - here)
+                        + way[media[i + 1, j, k]] * (rise[i + 1, j, k] - here)
+                        + way[media[i, j - 1, k]] * (rise[i, j - 1, k] - here)
+                        + way[media[i, j + 1, k]] * (rise[i, j + 1, k] - here)
+                        + way[media[i, j, k - 1]] * (rise[i, j, k - 1] - here)
+                        + way[media[i, j, k + 1]] * (rise[i, j, k + 1] - here)
                     )
+                    now = here + flow - loss[own] * here + on * gain[own] * source[i, j, k]
+                    # Water boils at 100 °C: tissue does not get hotter.
                     now = min(now, np.float32(63.0))
                     after[i, j, k] = now
-                    if now > 3.0:
+                    if own == 0 and now > 3.0:
                         rate = FREQUENCY_PER_S * np.exp(
                             -ENERGY_J_PER_MOL / (GAS_J_PER_MOL_K * (273.15 + BODY_C + now))
                         )
@@ -178,27 +264,28 @@ def _heated(source, free, steps, cool, step, spread, gain, loss):  # type: ignor
 
 def burned(
     grid: Grid,
-    sink: npt.NDArray[np.bool_],
+    media: Media,
     tip_mm: npt.ArrayLike,
     way: npt.ArrayLike,
     heating: Heating,
     tissue: Tissue | None = None,
+    cooling: Cooling | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Return what one burn kills, shape (X, Y, Z), on a grid of cubic voxels.
+    """Return what tissue one burn kills, shape (X, Y, Z), on a grid of cubic voxels.
 
     Parameters
     ----------
-    sink
-        Fluid and large vessels, (X, Y, Z).
+    media
+        What each voxel holds, (X, Y, Z).
     tip_mm, way
         As for :func:`line_source`.
     """
     tissue = tissue or Tissue()
     source = line_source(grid, tip_mm, way, heating, tissue)
     damage, _ = damage_after(
-        source, sink, float(grid.voxel_sizes_mm.mean()), heating.seconds, tissue
+        source, media, float(grid.voxel_sizes_mm.mean()), heating.seconds, tissue, cooling=cooling
     )
-    return np.asarray((damage >= 1.0) & ~np.asarray(sink, dtype=bool))
+    return np.asarray((damage >= 1.0) & (media == TISSUE))
 
 
 def cube_around(point_mm: npt.ArrayLike, half_mm: float, voxel_mm: float) -> Grid:
@@ -213,7 +300,7 @@ def cube_around(point_mm: npt.ArrayLike, half_mm: float, voxel_mm: float) -> Gri
 def dose_for(radius_mm: float, diffuser_mm: float, voxel_mm: float = 1.0) -> Heating | None:
     """Heating whose burn in unbounded tissue has the volume of a capsule; None if none has.
 
-    The power stays, the time is found by halving between 5 and 600 s.
+    The power stays, the time is sought between 5 and 600 s.
 
     Parameters
     ----------
@@ -222,7 +309,7 @@ def dose_for(radius_mm: float, diffuser_mm: float, voxel_mm: float = 1.0) -> Hea
     """
     wanted = capsule_volume_mm3(radius_mm, diffuser_mm)
     grid = cube_around((0.0, 0.0, 0.0), radius_mm + diffuser_mm / 2 + 12.0, voxel_mm)
-    nothing = np.zeros(grid.shape, dtype=bool)
+    nothing = np.zeros(grid.shape, dtype=np.uint8)
     tip = (0.0, -diffuser_mm / 2, 0.0)
 
     def volume(seconds: float) -> float:
@@ -230,10 +317,23 @@ def dose_for(radius_mm: float, diffuser_mm: float, voxel_mm: float = 1.0) -> Hea
         dead = burned(grid, nothing, tip, (0.0, 1.0, 0.0), dose)
         return float(np.count_nonzero(dead)) * voxel_mm**3
 
-    low, high = 5.0, 600.0
-    if volume(high) < wanted:
+    low, high = 5.0, LONGEST_S
+    small, large = volume(low), volume(high)
+    if large < wanted:
         return None
-    while high - low > 2.0:
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if volume(middle) < wanted else (low, middle)
+    # Volume rises about as a straight line with time: regula falsi, halved where it lags.
+    for n in range(MOST_TRIALS):
+        if high - low <= CLOSE_S:
+            break
+        share = (wanted - small) / (large - small)
+        share = 0.5 if n % 3 == 2 else min(max(share, 0.02), 0.98)
+        middle = low + share * (high - low)
+        found = volume(middle)
+        if found < wanted:
+            low, small = middle, found
+        else:
+            high, large = middle, found
+        if abs(found - wanted) <= CLOSE_MM3 * wanted:
+            high = middle
+            break
     return replace(Heating(), seconds=round(high, 1), diffuser_mm=diffuser_mm)

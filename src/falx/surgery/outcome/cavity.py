@@ -21,7 +21,7 @@ from falx.core.grid import Grid, Side, apply_affine
 from falx.images.smooth import smooth
 from falx.surgery.outcome.ablation import dice
 
-__all__ = ["CavityRule", "Proposal", "changed", "propose_cavity"]
+__all__ = ["CavityRule", "Proposal", "changed", "predicted", "propose_cavity"]
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -147,7 +147,7 @@ def changed(before: Floats, after: Floats, brain: Mask, grid: Grid) -> Floats:
         )
     field = np.zeros(before.shape, np.float32)
     for _ in range(2):
-        expected = _predicted(first, second * np.exp(-field), seen)
+        expected = predicted(first, second * np.exp(-field), seen)
         ratio = np.log(np.maximum(second, 1e-3) / np.maximum(expected, 1e-3))
         good = seen & (np.abs(ratio - field) < FIELD_MOST)
         weight = smooth(good.astype(np.float32), sizes, FIELD_FWHM_MM)
@@ -169,8 +169,11 @@ def _edges(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
 
 
-def _predicted(first: Floats, second: Floats, seen: Mask) -> Floats:
-    """Median of the second image at each grey level of the first, in between linearly."""
+def predicted(first: Floats, second: Floats, seen: Mask) -> Floats:
+    """Return the median of the second image at each grey level of the first, all (X, Y, Z).
+
+    In between linearly; levels and medians are those of the mask `seen`.
+    """
     values, others = first[seen], second[seen]
     edges = _edges(values)
     rows = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)

@@ -45,6 +45,9 @@ SKULL_GAP_MM = 5.0
 NORMAL_SIGMA_MM = 3.0
 BEYOND_MIDLINE_MM = 25.0
 HULL_BORDER_MM = 15.0
+FLUID_SHARE = 0.5
+"""Share of fluid from which a voxel of the map of fluid belongs to a sulcus."""
+
 VESSEL_MM = 3.0
 """Nearer to a vessel or sinus than this there is no passage: teams keep 2 to 3 mm from vessels."""
 
@@ -153,6 +156,7 @@ def scene_from_labels(
     *,
     vessels: Image | None = None,
     sinuses: Image | None = None,
+    csf: Image | None = None,
     box: EntryBox | None = None,
     beside_mm: float = BESIDE_MM,
 ) -> Scene:
@@ -166,6 +170,8 @@ def scene_from_labels(
         Maps native points of shape (N, 3), mm, to template mm; used for the entry box only.
     vessels, sinuses
         Boolean, same grid. Without vessels the plan says so; from sinuses tracks keep away.
+    csf
+        Share of fluid, same grid: where it is more than half, a track meets a sulcus, too.
     beside_mm
         Distance from hippocampus and amygdala up to which :func:`passage_beside` holds.
 
@@ -174,20 +180,12 @@ def scene_from_labels(
     GridError, InputError
         If an image is on another grid; if structures, signature or entries are missing.
     """
-    given = {"signature": signature, "vessel mask": vessels, "sinus mask": sinuses}
-    for name, image in given.items():
-        _check_grid(name, image, labels)
+    _check_grids(labels, signature=signature, vessel_mask=vessels, sinus_mask=sinuses, csf=csf)
     window = _one_side(labels, side)
     grid, values = window.grid, window.take(labels)
-    brain = brain_of_labels(values)
-    surface = skull_surface(hull := brain_hull(brain, grid), grid)
-    allowed = (box or EntryBox()).holds(np.asarray(to_template(surface.points_mm)), side)
-    if not allowed.any():
-        raise InputError(
-            f"no entry on the {side} lies in the posterior entry box",
-            do="check the registration to the template, or widen the box",
-        )
-    fissures = sulci(brain, hull, grid)
+    surface = skull_surface(hull := brain_hull(brain_of_labels(values), grid), grid)
+    allowed = _allowed(surface, to_template, box or EntryBox(), side)
+    fissures = _fissures(values, hull, None if csf is None else window.take(csf), grid)
     bleeding = _bleeding(window, vessels, sinuses)
     targets = np.isin(values, (HIPPOCAMPUS[side], AMYGDALA[side]))
     return Scene(
@@ -201,10 +199,38 @@ def scene_from_labels(
         entries_mm=surface.points_mm[allowed],
         outward=surface.outward[allowed],
         vessels_checked=vessels is not None,
-        sinus=None if sinuses is None else window.take(sinuses).astype(bool),
+        sinus=window.mask(sinuses),
         parahippocampal=_any(values == PARAHIPPOCAMPAL[side]),
+        vessels=window.mask(vessels),
         passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
     )
+
+
+def _allowed(
+    surface: Surface,
+    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
+    box: EntryBox,
+    side: Side,
+) -> Mask:
+    allowed = box.holds(np.asarray(to_template(surface.points_mm)), side)
+    if not allowed.any():
+        raise InputError(
+            f"no entry on the {side} lies in the posterior entry box",
+            do="check the registration to the template, or widen the box",
+        )
+    return allowed
+
+
+def _fissures(
+    values: npt.NDArray[Any], hull: Mask, csf: npt.NDArray[np.floating] | None, grid: Grid
+) -> Mask:
+    """Sulci of the labels, and those of the map of fluid that the labels do not know."""
+    brain = brain_of_labels(values)
+    found = sulci(brain, hull, grid)
+    if csf is None:
+        return found
+    known = np.isin(values, (*VENTRICLES, *HIPPOCAMPUS.values(), *AMYGDALA.values()))
+    return found | sulci(brain & ((csf <= FLUID_SHARE) | known), hull, grid)
 
 
 def _any(mask: Mask) -> Mask | None:
@@ -212,15 +238,17 @@ def _any(mask: Mask) -> Mask | None:
 
 
 def _bleeding(window: _Window, *given: Image | None) -> Mask:
-    masks = [window.take(image).astype(bool) for image in given if image is not None]
+    masks = [mask for mask in map(window.mask, given) if mask is not None]
     return np.asarray(np.any([np.zeros(window.grid.shape, dtype=bool), *masks], axis=0))
 
 
-def _check_grid(name: str, image: Image | None, labels: Image) -> None:
-    if image is not None:
+def _check_grids(labels: Image, **given: Image | None) -> None:
+    for name, image in given.items():
+        if image is None:
+            continue
         check_same_grid(
-            f"the {name}", image.data.shape, image.affine, "the T1w labels", labels.data.shape,
-            labels.affine,
+            f"the {name.replace('_', ' ')}", image.data.shape, image.affine, "the T1w labels",
+            labels.data.shape, labels.affine,
         )  # fmt: skip
 
 
@@ -233,6 +261,9 @@ class _Window:
 
     def take(self, image: Image) -> npt.NDArray[Any]:
         return np.ascontiguousarray(image.data[self.slices])
+
+    def mask(self, image: Image | None) -> Mask | None:
+        return None if image is None else self.take(image).astype(bool)
 
 
 def brain_of_labels(values: npt.NDArray[np.integer]) -> Mask:

@@ -71,16 +71,20 @@ class Limits:
         10.0, help="distance beyond which an obstacle adds no risk", unit="mm", low=0.1, high=20
     )
     radii_mm: tuple[float, ...] = option(
-        (5.0, 6.0, 7.0, 8.0, 9.0), help="radii of burns to choose from", unit="mm", low=1, high=15
+        (5.0, 6.0, 7.0, 8.0, 9.0),
+        help="radii of ablations to choose from",
+        unit="mm",
+        low=1,
+        high=15,
     )
     pull_backs_mm: tuple[float, ...] = option(
-        (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0), help="lengths of burns to choose from",
+        (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0), help="lengths of an ablation to try",
         unit="mm", low=0, high=60,
     )  # fmt: skip
 
     beside_mm: float = option(
         BESIDE_MM, help="distance from hippocampus and amygdala within which a track needs no "
-        "margin to fluid, but may not run in a fissure", unit="mm", low=0, high=20,
+        "margin to CSF, but may not run in a fissure", unit="mm", low=0, high=20,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -180,7 +184,11 @@ class Placement:
         0.5, help="shift of the brain in the skull, each axis", unit="mm", low=0, high=10
     )
     radius_range_mm: float = option(
-        1.0, help="most that a burn's radius falls from its plan", unit="mm", low=0, high=4.9
+        1.0,
+        help="most by which an ablation's radius falls short",
+        unit="mm",
+        low=0,
+        high=4.9,
     )
     draws: int = option(20_000, help="misplaced copies of a plan", low=100, high=1_000_000)
 
@@ -192,7 +200,7 @@ class Placement:
 class Search:
     """How plans are looked for."""
 
-    max_burns: int = option(2, help="burns a plan may have", low=1, high=MOST_BURNS)
+    max_burns: int = option(2, help="ablations that a plan may have", low=1, high=MOST_BURNS)
     seed: int = option(0, help="seed of the placement errors", low=0, high=2**31)
 
     def __post_init__(self) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from scipy import ndimage
 
 from falx.core.errors import GridError, InputError
@@ -55,6 +57,8 @@ class Scene:
         Dural sinuses, if a mask of them exists.
     parahippocampal
         Parahippocampal gyrus of `side`, if labelled.
+    vessels
+        Vessels, if a mask of them was given; `obstacles` holds them, too.
     passage
         Where a track needs no margin to fluid; see
         :func:`falx.surgery.tracks.head_scene.passage_beside`.
@@ -73,6 +77,7 @@ class Scene:
     sinus: Mask | None = None
     parahippocampal: Mask | None = None
     passage: Mask | None = None
+    vessels: Mask | None = None
 
     def __post_init__(self) -> None:
         for name, mask in self.masks().items():
@@ -89,7 +94,7 @@ class Scene:
         """Every mask that is there, by name."""
         names = (
             "signature", "hippocampus", "amygdala", "obstacles", "protected", "sinus",
-            "parahippocampal", "passage",
+            "parahippocampal", "passage", "vessels",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}
         return {name: mask for name, mask in found.items() if mask is not None}
@@ -103,6 +108,16 @@ class Scene:
     def targets_mm(self) -> npt.NDArray[np.float64]:
         """Voxel centres of the targets, shape (N, 3)."""
         return apply_affine(self.grid.affine, np.argwhere(self.targets))
+
+    @cached_property
+    def signature_mm(self) -> npt.NDArray[np.float64]:
+        """Voxel centres of the signature in the hippocampus, shape (N, 3)."""
+        return apply_affine(self.grid.affine, np.argwhere(self.signature & self.hippocampus))
+
+    @cached_property
+    def nearest_entry(self) -> Any:
+        """Tree of the allowed entries, for the one nearest to a place."""
+        return scipy.spatial.cKDTree(self.entries_mm)
 
     @cached_property
     def whole_mm3(self) -> tuple[float, float, float]:

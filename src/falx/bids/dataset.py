@@ -1,0 +1,63 @@
+"""The dataset as a user hands it over: images, derivatives, participants, choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from falx.bids.index import Index
+from falx.bids.participants import read_participants
+from falx.bids.query import Filter, Found, find_one
+from falx.core.participants import Participants
+from falx.core.study import RawInput
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything a plan reads: images, derivatives, participants, and the user's choices.
+
+    Parameters
+    ----------
+    derivatives, own_derivatives
+        Derivative datasets that the user names, and those in the dataset itself.
+    """
+
+    index: Index
+    derivatives: tuple[Index, ...] = ()
+    own_derivatives: tuple[Index, ...] = ()
+    participants: Participants = field(default_factory=Participants)
+    filters: tuple[Filter, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        root: Path | str,
+        *,
+        derivatives: Sequence[Path | str] = (),
+        filters: Sequence[Filter] = (),
+    ) -> Dataset:
+        """Open a dataset with its own ``derivatives/*`` and further ones."""
+        index = Index(root)
+        own = sorted(p for p in (index.root / "derivatives").glob("*") if p.is_dir())
+        return cls(
+            index,
+            tuple(Index(folder) for folder in derivatives),
+            tuple(Index(folder) for folder in own),
+            read_participants(index.root),
+            tuple(filters),
+        )
+
+    def find(self, role: str, wanted: RawInput, subject: str) -> Found | None:
+        """Return the file of a subject that plays a role; see :func:`falx.bids.query.find_one`."""
+        return find_one(
+            role,
+            wanted,
+            subject,
+            dataset=self.index,
+            derivatives=self.derivatives,
+            own_derivatives=self.own_derivatives,
+            filters=self.filters,
+        )

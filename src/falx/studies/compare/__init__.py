@@ -1,0 +1,1 @@
+"""Maps of any kind and people of any groups: compared, listed and shown."""

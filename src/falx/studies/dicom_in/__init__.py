@@ -1,0 +1,1 @@
+"""Images as a hospital hands them over, into a BIDS dataset and without the patient's data."""

@@ -1,0 +1,1 @@
+"""Study: a proposal of the vessels that a laser must keep away from."""
