@@ -31,19 +31,19 @@ def structures(images):
 
 def test_rates_on_heads_that_the_regression_does_not_know(structures):
     """Targets: 95 % of what failed, missed; 5 % of the rest, met. The docs say both."""
-    assert flagged(structures) == Flagged(failed=90, seen=76, good=435, falsely=20)
+    assert flagged(structures) == Flagged(failed=98, seen=75, good=477, falsely=21)
     gross = flagged(one for one in structures if one.dice < 0.7)
-    assert (gross.failed, gross.seen) == (40, 39)
+    assert (gross.failed, gross.seen) == (43, 38)
 
 
 def test_half_of_the_heads_says_less_about_the_other_half(images):
     found = flagged(judged(images, halves=True))
-    assert found == Flagged(failed=90, seen=61, good=435, falsely=16)
+    assert found == Flagged(failed=98, seen=58, good=477, falsely=19)
 
 
 def test_the_predicted_overlap_sees_most(structures):
     by_kind = {kind: flagged(structures, kind).seen for kind in ("overlap", "contrast", "volume")}
-    assert by_kind == {"overlap": 73, "contrast": 21, "volume": 9}
+    assert by_kind == {"overlap": 70, "contrast": 23, "volume": 9}
 
 
 def test_a_predicted_overlap_is_near_the_true_one(structures):

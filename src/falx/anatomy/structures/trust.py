@@ -39,8 +39,10 @@ DOUBTFUL = 0.8
 """Structures below this confidence are named in a notice."""
 
 LOST_BY_A_DOUBT = 0.75
-"""Factor on the overlap for each of the first two failed checks other than the predicted overlap:
-one makes a structure doubtful, two take its volume away."""
+"""Factor on the overlap for each of the first two failed checks that the predicted overlap has not
+weighed already: one makes a structure doubtful, two take its volume away."""
+
+WEIGHED = ("overlap", "volume", "shape", "contrast")
 
 MOST_DOUBTS = 2
 
@@ -195,11 +197,11 @@ def lowered(
 ) -> dict[int, float]:
     """Take the model's expected overlap or the predicted one, whichever is less; lower by doubts.
 
-    A predicted overlap that is itself the doubt lowers nothing further.
+    Checks whose measure the predicted overlap has weighed lower nothing further.
     """
     result = {}
     for number, value in confidence.items():
-        others = [c for c in doubts.get(number, ()) if not c.name.endswith(": overlap")]
+        others = [c for c in doubts.get(number, ()) if c.name.split(": ")[1] not in WEIGHED]
         lost = LOST_BY_A_DOUBT ** min(len(others), MOST_DOUBTS)
         result[number] = min(value, predicted.get(number, value)) * lost
     return result
