@@ -116,7 +116,7 @@ def test_numbers_come_back_as_a_record(written):
 
 
 def test_a_good_head_is_doubted_for_its_large_voxels_only(written):
-    """At 2 mm the mesial volumes are doubted by name, and small structures may be for their own."""
+    """At 2 mm mesial volumes are doubted by name, and small structures may be for their own."""
     _, _, metrics = written
     failed = {check["name"] for check in metrics["quality"] if not check["passed"]}
     mesial = {
