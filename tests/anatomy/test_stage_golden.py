@@ -74,7 +74,7 @@ def test_sidecars_name_what_derivatives_need(written):
     folder, _, _ = written
     corrected = json.loads((folder / "corrected.json").read_text(encoding="utf-8"))
     assert corrected["SkullStripped"] is False
-    assert corrected["SpatialReference"] == "t1w.nii.gz"
+    assert corrected["SpatialReference"] == "orig"
     mask = json.loads((folder / "brain_mask.json").read_text(encoding="utf-8"))
     assert mask["Type"] == "Brain"
 

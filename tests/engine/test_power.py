@@ -67,7 +67,9 @@ def test_nothing_that_counts_is_renamed_before_it_is_on_the_disk(
 ) -> None:
     toy.run()
     toy.run("group")
-    careless = {Path(path).name for kind, path in events if kind == "rename unflushed"}
+    # What is renamed inside a step's own folder is flushed when it is published from there.
+    unsafe = [Path(path) for kind, path in events if kind == "rename unflushed"]
+    careless = {path.name for path in unsafe if path.exists()}
     tables = {"exclusions.tsv", "failures.tsv", "participants_status.tsv"}  # made anew each time
     assert careless <= {*tables, "digests.json"}
     safe = {path for kind, path in events if kind == "rename"}

@@ -132,7 +132,9 @@ def test_equal_variances_make_the_probability_that_of_students_f():
     design = group_design(groups)
     contrasts = group_contrasts(design, 3)
     own, one = (fit_f(data, design, contrasts, g) for g in (groups, None))
-    np.testing.assert_allclose(own.p, one.p, atol=0.02)
+    # Both are probabilities of one null; each group's own variance errs by its 399 degrees.
+    assert np.corrcoef(own.p, one.p)[0, 1] > 0.999
+    assert np.abs(own.p - one.p).mean() < 0.01
 
 
 def test_voxel_probabilities_hold_where_a_small_group_spreads_more():

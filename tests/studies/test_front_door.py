@@ -41,7 +41,7 @@ def chain(bids):
 def rates(bids, chain):
     head, *_, signature = chain
     (postop,) = (bids / "sub-01").rglob("*ses-postop_T1w.nii.gz")
-    (drawn,) = (bids / "derivatives/masks").rglob("*label-ablation_mask.nii.gz")
+    (drawn,) = (bids / "derivatives/masks").rglob("*ses-postop_label-ablation_mask.nii.gz")
     return falx.ablative_rate(signature, drawn, matrix=falx.coregister(postop, head))
 
 

