@@ -83,6 +83,7 @@ def test_patients_are_listed_run_and_a_failure_is_a_sentence_with_its_log(page, 
     failure = page.inner_text(".failure")
     assert failure.startswith("sub-02 warm: an error that Falx does not know (ZeroDivisionError")
     page.click(".failure button")
+    page.wait_for_selector("#log[open]")  # it is fetched first
     assert "ZeroDivisionError: toy" in page.inner_text("#log-text")
     assert "Traceback" in page.inner_text("#log-text")
     page.click("#log-close")
