@@ -218,6 +218,13 @@ def test_maps_of_other_grids_are_refused_by_name(tmp_path, capsys):
     assert "the map of 05" in said
 
 
+def test_one_map_of_two_people_is_refused(tmp_path, capsys):
+    table = write_maps(tmp_path, ["a", "b"] * 4, "a")
+    (tmp_path / "m6.nii.gz").write_bytes((tmp_path / "m1.nii.gz").read_bytes())
+    said = refused([table, "--out", tmp_path / "out"], capsys)
+    assert "one and the same map" in said and "01 and 06" in said
+
+
 def test_maps_without_a_common_voxel_are_refused(tmp_path, capsys):
     table = write_maps(tmp_path, ["a", "b"] * 4, "a")
     save(tmp_path / "m2.nii.gz", np.zeros(SHAPE, np.float32), AFFINE)

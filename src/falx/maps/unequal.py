@@ -27,6 +27,7 @@ __all__ = [
     "members_of",
     "own_variance",
     "studentised_form",
+    "too_small",
     "variance_ratios",
     "welch",
 ]
@@ -130,14 +131,19 @@ def group_weights(
     carried[carried < _ZERO] = 0.0  # somebody who has a mean of his own says nothing of a slope
     if free[carried > 0].min() < LEAST_FREE:
         few = list(members)[int(np.argmin(np.where(carried > 0, free, np.inf)))]
-        raise InputError(
-            "a group is too small for a variance of its own",
-            where=f"group {few}",
-            found=f"{members[few].sum()} people, {free.min():.1f} degrees of freedom",
-            do="compare more people, use fewer covariates, or assume equal variances "
-            "(groups.variance equal), which errs where small groups spread more",
-        )
+        raise too_small(few, int(members[few].sum()), float(free[carried > 0].min()))
     return carried / np.maximum(free, 1e-9), free
+
+
+def too_small(group: str, people: int, free: float) -> InputError:
+    """Return the refusal of a group whose variance nothing is left to estimate."""
+    return InputError(
+        "a group is too small for a variance of its own",
+        where=f"group {group}",
+        found=f"{people} people, {free:.1f} degrees of freedom",
+        do="compare more people, use fewer covariates, or assume equal variances "
+        "(groups.variance equal), which errs where small groups spread more",
+    )
 
 
 def studentised_form(

@@ -25,10 +25,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.core.errors import InputError
 from falx.maps.design import Design, effect_space
 from falx.maps.inference.rearrangements import PermutationPlan
-from falx.maps.unequal import LEAST_FREE, members_of
+from falx.maps.unequal import LEAST_FREE, members_of, too_small
 
 __all__ = ["WaldForm", "flipped_f", "wald_form", "welch_f"]
 
@@ -79,13 +78,7 @@ def wald_form(
     carries = members @ (tested**2).sum(axis=1) > _NOTHING
     if free[carries].min() < LEAST_FREE:
         few = list(found)[int(np.argmin(np.where(carries, free, np.inf)))]
-        raise InputError(
-            "a group is too small for a variance of its own",
-            where=f"group {few}",
-            found=f"{found[few].sum()} people, {free[carries].min():.1f} degrees of freedom",
-            do="compare more people, use fewer covariates, or assume equal variances "
-            "(groups.variance equal), which errs where small groups spread more",
-        )
+        raise too_small(few, int(found[few].sum()), float(free[carries].min()))
     inner = np.einsum("gi,ij,ik->gjk", members, basis, basis)
     return WaldForm(members, basis, basis.T @ tested, inner, np.maximum(free, 1e-9))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -100,13 +101,14 @@ def compare_maps(
                 do=f"name one of its own: {', '.join(people.columns)}",
             )  # fmt: skip
     maps, without = _maps(table, people, choices.map_column)
-    asked = questions_of(
-        {subject: people.cell(subject, choices.group_column) for subject in maps}, contrasts
-    )
+    groups = {subject: people.cell(subject, choices.group_column) for subject in maps}
+    asked = questions_of(groups, contrasts)
+    compared = {name for question in asked for name in question.groups}
+    those = {subject: path for subject, path in maps.items() if groups[subject] in compared}
     out.mkdir(parents=True, exist_ok=True)
     mask = out / "mask.nii.gz"
     with collect_notices() as notices:
-        _write_mask(maps, choices.mask, mask, given_atlas=choices.atlas is not None)
+        _write_mask(those, choices.mask, mask, given_atlas=choices.atlas is not None)
     shown, broken = {}, {}
     for question in asked:
         try:
@@ -150,7 +152,7 @@ def _write_mask(
 ) -> None:
     """Write the voxels that are compared."""
     held: npt.NDArray[np.bool_] | None = None if given is None else load_mask(given).data
-    first = None
+    first, seen = None, dict[bytes, str]()
     for subject, source in maps.items():
         image = load(source)
         if first is None:
@@ -158,6 +160,13 @@ def _write_mask(
             if given is not None:
                 require_same("the mask", load_mask(given).grid, f"the map of {subject}", first)
         require_same(f"the map of {subject}", image.grid, "the first map", first)
+        other = seen.setdefault(hashlib.sha256(image.data.tobytes()).digest(), subject)
+        if other != subject:
+            raise InputError(
+                "two people have one and the same map, which would count twice",
+                found=f"{other} and {subject}",
+                do="leave one of them out (n/a), or name the right file",
+            )
         finite = np.isfinite(image.data)
         inside = finite if given is not None else finite & (image.data != 0)
         held = inside if held is None else held & inside
