@@ -38,7 +38,7 @@ from falx.desk.workspace import Workspace
 from falx.engine.forecast import seconds_left, usual_seconds
 from falx.studies.signature.study import STUDY
 
-__all__ = ["PROGRAM", "ROUTES", "Standing", "standing_of"]
+__all__ = ["PROGRAM", "ROUTES", "Standing", "begun", "standing_of"]
 
 PROGRAM: list[str] = [sys.executable, "-P", "-m", "falx", STUDY.name]
 """The command line that a run of the signature study is; others end in their own name."""
@@ -108,8 +108,7 @@ async def begin(request: Request) -> Response:
     wish = await asked(request, Wish)
     workspace = workspace_of(request)
     order = await run_in_threadpool(_order, workspace, wish)
-    run = await run_in_threadpool(start, workspace.private, order)
-    return answer(await run_in_threadpool(standing_of, workspace, run))
+    return answer(await run_in_threadpool(begun, workspace, order))
 
 
 async def cancel(request: Request) -> Response:
@@ -152,6 +151,11 @@ async def presets(_request: Request) -> Response:
     """Answer with the sets of choices that a run of each study can be given."""
     found = {name: list(study_of(name).presets) for name in STUDIES}
     return answer({"presets": found})
+
+
+def begun(workspace: Workspace, order: Run) -> Standing:
+    """Start a command and return how it stands."""
+    return standing_of(workspace, start(workspace.private, order))
 
 
 def standing_of(workspace: Workspace, run: Run) -> Standing:
@@ -204,7 +208,9 @@ def _left(out: Path, run: Run, progress: Progress, elapsed: float) -> float | No
 
 def _pages(out: Path, run: Run) -> tuple[str, ...]:
     """Names of the pages of a run's people, or of the group."""
-    if run.level == "group":
+    if run.page:
+        names = [run.page]
+    elif run.level == "group":
         names = ["group.html", "overlays.html"]
     elif run.labels:
         names = [f"sub-{label}.html" for label in run.labels]
