@@ -21,6 +21,9 @@ from falx.desk.progress import Step, progress_of
 from falx.desk.running import standing_of
 from falx.desk.sessions import SessionNames, filters_of, read_sessions, write_sessions
 from falx.desk.workspace import Workspace
+from falx.engine.job import Job
+from falx.engine.progress import Progress as EngineProgress
+from falx.engine.runner import Finished
 from falx.studies.signature.study import STUDY
 
 
@@ -165,6 +168,19 @@ def test_the_lines_of_a_run_are_read() -> None:
     assert refused.sentence == "/o: the output folder is a file."
     assert progress_of(["everything is up to date (6 steps)"]).up_to_date
     assert progress_of([]).total == 0
+
+
+def test_what_the_engine_says_of_the_time_left_is_read_as_it_says_it(tmp_path) -> None:
+    clock = [0.0]
+    jobs = [Job("toy", "long", 1, f"sub-{k}", {}, {}, {}, "") for k in range(4)]
+    lines = ["4 of 4 steps to do"]
+    engine = EngineProgress(jobs, tmp_path, lines.append, clock=lambda: clock[0])
+    for ended, left in [(1, ""), (2, "about 4 min"), (3, "about 2 min"), (4, "")]:
+        clock[0] += 120.0
+        engine(Finished(f"sub-{ended - 1}/long", 120.0, None, "log"))
+        read = progress_of(lines)
+        assert len(read.steps) == ended
+        assert (read.total, read.left) == (4, left)
 
 
 @pytest.fixture

@@ -40,8 +40,7 @@ function numbers(standing) {
   const cells = [...(inSteps(standing) ? [["steps", total > 0 ? `${steps.length} of ${total}` : "planning"]] : []),
     [standing.state === "running" ? "so far" : "took", duration(standing.elapsed_s)]];
   if (standing.state === "running") {
-    const known = standing.left_s !== null;
-    cells.push(["left", known ? `about ${duration(standing.left_s)}` : "known after the first patient"]);
+    cells.push(["left", standing.left || "not known yet"]);
   }
   return make("div", { class: "numbers" }, ...cells.map(([name, value]) =>
     make("div", {}, name, make("strong", {}, value))));
