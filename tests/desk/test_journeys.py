@@ -244,6 +244,26 @@ def test_from_a_dicom_folder_to_the_running_study_in_five_clicks(page, empty_des
     assert [url for url in page.asked if not url.startswith(empty_desk.origin)] == []
 
 
+def test_a_folder_is_dropped_with_all_that_lies_below_it(page, empty_desk, hospital):
+    """As the file manager drops it: the browser walks through the folder and those in it."""
+    enter(page, empty_desk, "/import")
+    box = page.locator("#drop").bounding_box()
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    told = {"items": [], "files": [str(hospital)], "dragOperationsMask": 1}
+    mouse = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, **at, "data": told})
+        if kind == "dragOver":
+            page.wait_for_selector("#drop.over")
+    page.wait_for_selector("#confirm:not([hidden])")
+    assert page.locator("#drop.over").count() == 0
+    chosen = [page.locator("#series select").nth(k).input_value() for k in range(5)]
+    assert chosen == ["", "t1w", "flair", "pet", ""]
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.click("#discard")
+    assert list((empty_desk.workspace.private / "uploads").iterdir()) == []
+
+
 def _check_nothing_telling(folder):
     """Check that nothing of the patient is in any file that the desk has left."""
     import gzip
@@ -479,7 +499,7 @@ def test_axe_finds_no_serious_fault(page, open_desk, hospital):
     page.click("#run")
     page.wait_for_selector("[data-state='failed']")
     faults, seen = [], 0
-    for path in ("/", "/run", "/cohort", "/view?page=sub-01.html", "/import"):
+    for path in ("/", "/run", "/cohort", "/genes", "/view?page=sub-01.html", "/import"):
         page.goto(open_desk.origin + path)
         page.wait_for_selector("body[data-ready], iframe")
         if path == "/run":

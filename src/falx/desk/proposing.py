@@ -1,4 +1,4 @@
-"""The button of ``falx ablation`` on the page Draw: the command, with the words for one patient."""
+"""The button of ``falx ablation`` on the page Draw: the command and its words."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ function numbers(standing) {
   const { total, steps } = standing.progress;
   const cells = [...(inSteps(standing) ? [["steps", total > 0 ? `${steps.length} of ${total}` : "planning"]] : []),
     [standing.state === "running" ? "so far" : "took", duration(standing.elapsed_s)]];
-  if (standing.state === "running") {
+  if (standing.state === "running" && inSteps(standing)) {
     cells.push(["left", standing.left || "not known yet"]);
   }
   return make("div", { class: "numbers" }, ...cells.map(([name, value]) =>
