@@ -126,6 +126,8 @@ def select_sample(
             left_out[subject] = f"no {selection.group_column} in the participants table"
         elif group not in groups:
             left_out[subject] = f"{selection.group_column} {group!r} is not compared"
+        elif decided := people.excluded(subject):
+            left_out[subject] = decided
         elif measured.excluded:
             left_out[subject] = "; ".join(measured.reasons)
         else:

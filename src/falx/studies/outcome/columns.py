@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from falx.core.participants import EXCLUDE
 from falx.core.settings import check_settings
 from falx.core.study import column
 
@@ -54,7 +55,7 @@ class Columns:
         kind="number",
     )  # fmt: skip
     exclude: str | None = column(
-        "exclusion from the group: yes, no, or the reason", "exclude", "excluded", "exclusion"
+        "exclusion from the group: yes, no, or the reason", *EXCLUDE
     )
 
     def __post_init__(self) -> None:
