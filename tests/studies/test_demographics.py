@@ -225,7 +225,7 @@ def test_who_is_excluded_in_the_table_is_not_described():
         str(k): record_of(PersonMeasures, {"tiv_ml": 1000.0 + k}, where="m") for k in range(8)
     }
     found = demographics_of(people, "group", ("A", "B"), metrics, {}, {})
-    assert [(row.variable, row.cells) for row in found.rows][0] == ("people", ("4", "3"))
+    assert (found.rows[0].variable, found.rows[0].cells) == ("people", ("4", "3"))
     assert len(found.rows) == 2
 
 

@@ -54,9 +54,7 @@ class Columns:
         "follow_up_months", "follow_up", "followup_months", "followup", "fu_months",
         kind="number",
     )  # fmt: skip
-    exclude: str | None = column(
-        "exclusion from the group: yes, no, or the reason", *EXCLUDE
-    )
+    exclude: str | None = column("exclusion from the group: yes, no, or the reason", *EXCLUDE)
 
     def __post_init__(self) -> None:
         check_settings(self)
