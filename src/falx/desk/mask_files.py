@@ -349,7 +349,7 @@ def _describe(workspace: Workspace, path: Path) -> None:
     derivatives = workspace.bids / "derivatives"
     top = derivatives / path.relative_to(derivatives).parts[0] / "dataset_description.json"
     if not top.exists():
-        write_json(top, description("desk", __version__))
+        write_json(top, description("desk", __version__, links={"raw": "../.."}))
 
 
 def _unread(workspace: Workspace, target: MaskTarget, path: Path) -> tuple[str, ...]:
