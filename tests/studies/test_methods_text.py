@@ -20,9 +20,12 @@ from falx.studies.methods.text import MethodsText
 STUDIES = [
     load_study(f"falx.studies.{name}")
     for name in (
-        "signature.study:STUDY", "resistance.study:STUDY", "norms.study:STUDY", "norms.study:READY",
+        "signature.study:STUDY",
+        "resistance.study:STUDY",
+        "norms.study:STUDY",
+        "norms.study:READY",
     )
-]  # fmt: skip
+]
 PRESETS = [(study, name) for study in STUDIES for name in (*study.presets, "")]
 
 
@@ -142,7 +145,9 @@ def test_every_option_moved_off_its_default_is_told_once(study: Study) -> None:
 
 def test_every_function_of_a_study_has_a_sentence_and_every_reference_is_cited() -> None:
     functions = {
-        getattr(stage.run, "func", stage.run).__name__ for study in STUDIES for stage in study.stages
+        getattr(stage.run, "func", stage.run).__name__
+        for study in STUDIES
+        for stage in study.stages
     }
     assert functions <= {*OF_STEPS, *NOT_TOLD}
     cited = {
@@ -198,7 +203,7 @@ def test_files_agree_with_each_other() -> None:
             for k in f[1].split(";")}  # fmt: skip
     for key in keys:
         assert files["methods.bib"].count(f"{{{key},") == 1
-    assert files["methods.bib"].count("@article") + files["methods.bib"].count("@misc") == len(keys)
+    assert files["methods.bib"].count("\n}\n") == len(keys)
     assert "Falx 0.2.0" in files["methods.md"]
     assert "numpy 2.1.0" in files["methods.md"]
 

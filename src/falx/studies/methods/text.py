@@ -79,7 +79,7 @@ class MethodsText:
         """The text and its references as a file."""
         listed = "\n".join(f"- {line}" for line in self.references)
         return (
-            "<!-- Written from the records of what ran; citations are entries of methods.bib. -->\n\n"
+            "<!-- Written from the records of what ran; methods.bib has the citations. -->\n\n"
             f"## Methods\n\n{self.paragraph}\n\n## References\n\n{listed}\n"
         )
 
