@@ -53,7 +53,7 @@ def score_figure(found: Together, labels: Image, numbers: Mapping[str, int]) -> 
             of = {numbers[r]: float(v) for r, v in zip(data.regions, values, strict=True)}
             limit = float(np.abs(values).max())
             drawn = strip(axis, painted(labels, of), limit)
-            _colours(figure, drawn, axis, name, shrink=0.8)
+            _colours(figure, drawn, axis, name)
         left.set_title(title, fontsize=9, loc="left")
         _scatter(right, one)
     return figure
@@ -93,9 +93,9 @@ def joint_figure(joint: Sequence[JointEnrichment], titles: Sequence[str]) -> Mat
     return figure
 
 
-def _colours(figure: MatplotlibFigure, drawn: Any, axis: Any, name: str, **shown: float) -> None:
+def _colours(figure: MatplotlibFigure, drawn: Any, axis: Any, name: str) -> None:
     """Add the scale of colours, in the size of the other words."""
-    bar = figure.colorbar(drawn, ax=axis, **shown)
+    bar = figure.colorbar(drawn, ax=axis, shrink=0.8)
     bar.set_label(name, fontsize=8)
     bar.ax.tick_params(labelsize=7)
 

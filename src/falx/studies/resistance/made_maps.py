@@ -180,7 +180,8 @@ def _blood(out: Path, phantom: GenePhantom, rng: np.random.Generator, threads: i
     people = [f"{group}{k}" for group in ("DRE", "HC") for k in range(PEOPLE[group])]
     fold = np.ones((len(genes), len(people)))
     changed = np.isin(np.array(genes), phantom.planted[:CHANGED])
-    fold[np.ix_(changed, [name.startswith("DRE") for name in people])] = 4.0
+    patients = np.array([name.startswith("DRE") for name in people])
+    fold[np.ix_(changed, patients)] = 4.0
     mean = rng.lognormal(5.0, 1.0, (len(genes), 1)) * fold
     counts = rng.negative_binomial(10, 10 / (10 + mean))
     rows = [(gene, *map(int, row)) for gene, row in zip(genes, counts, strict=True)]
