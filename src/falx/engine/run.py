@@ -21,6 +21,7 @@ from falx.engine.folder import check_folder, check_space, keep_text, prepare_fol
 from falx.engine.job import Job
 from falx.engine.lock import hold, lease_of
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
+from falx.engine.methods import write_methods
 from falx.engine.orders import Resources, run_here
 from falx.engine.people import note_people, write_people
 from falx.engine.plan import Exclusion, Plan, plan_group, plan_participants
@@ -171,6 +172,7 @@ def _hold_level(
         whole = all(result.failure is None for result in finished)
         for sentence in () if group else mark_stale(out):
             say(f"notice: {sentence}")
+        write_methods(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if not whole:  # what was killed may have been writing

@@ -18,6 +18,7 @@ from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.maps.files import group_map_stage, subgroup_map_stage
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
+from falx.studies.methods.study_text import methods_files
 from falx.studies.resistance.configuration import (
     PUBLISHED,
     Kinds,
@@ -175,7 +176,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=900,
-    version=3,
+    version=4,
 )
 
 MAPS: dict[str, dict[str, str]] = {
@@ -335,7 +336,7 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=5,
+    version=6,
     mem_mb=900,
 )
 
@@ -429,4 +430,5 @@ STUDY = Study(
     preflight=preflight,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
+    methods=methods_files,
 )
