@@ -263,28 +263,28 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=8)
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=9)
 
 
 def _anova(step: Step) -> Stage:
     run = partial(role_anova_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **ROLES}
     params["min_region_voxels"] = "groups.min_region_voxels"
-    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=8)
+    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=9)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=8)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=9)
 
 
 def _deviation(step: Step) -> Stage:
     params = {**ROLES, **keys_of("groups", Kinds)}
     params |= {key: f"groups.{key}" for key in ("deviation", "n_permutations", "variance")}
     return _map_stage(
-        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=4, disk_mb=300
+        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=5, disk_mb=300
     )
 
 
