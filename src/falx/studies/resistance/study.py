@@ -48,7 +48,11 @@ _func = partial(output_path, "func")
 GREY = Stage(
     "grey",
     grey_volume_stage,
-    inputs={name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "to_native")},
+    inputs={
+        **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "to_native")},
+        "cat12": "raw.cat12?",
+        "cat12_report": "raw.cat12_report?",
+    },
     outputs={
         "volume": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="modulated"),
         "smoothed": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="smoothed"),
@@ -57,6 +61,7 @@ GREY = Stage(
     params=keys_of("grey", GreySettings),
     mem_mb=900,
     disk_mb=20,
+    version=2,
 )
 
 TIMES = {
@@ -343,6 +348,20 @@ PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
 """What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
 
 
+ASEG = tuple(
+    f"sub-{{subject}}{session}/mri/{name}.mgz"
+    for name in ("aseg", "aseg.auto", "aseg.auto_noCCseg")
+    for session in ("", "_ses-*")
+)
+"""Structures of FreeSurfer, longitudinal or not, and of FastSurfer without surfaces."""
+
+
+def _cat12(folder: str, name: str) -> tuple[str, ...]:
+    """Where CAT12 puts a file: in its BIDS layout, or in folders of its own beside the T1w."""
+    people = ("sub-{subject}/anat/", "sub-{subject}/ses-*/anat/", "sub-{subject}/", "")
+    return tuple(f"{person}{own}{name}" for person in people for own in ("", f"{folder}/"))
+
+
 def _map_figure(number: int, modality: str) -> Stage:
     """Figures 1 and 2 of Liu et al. 2024: t of the contrasts of one modality."""
     contrasts = [f"{modality}_{'_'.join(pair)}" for pair in CONTRASTS]
@@ -420,7 +439,21 @@ STUDY = Study(
             datatype="anat",
             entities={"seg": "aseg"},
             derivatives=True,
-            patterns=("sub-{subject}/mri/aseg.mgz",),
+            patterns=ASEG,
+        ),
+        "cat12": RawInput(
+            "grey matter that CAT12 has modulated",
+            derivatives=True,
+            judged=False,
+            switch="grey.prepared",
+            patterns=_cat12("mri", "mwp1sub-{subject}_*T1w.nii*"),
+        ),
+        "cat12_report": RawInput(
+            "report of CAT12",
+            derivatives=True,
+            judged=False,
+            switch="grey.prepared",
+            patterns=_cat12("report", "cat_sub-{subject}_*T1w.xml"),
         ),
         "participants": RawInput("table of participants", dataset_file="participants.tsv"),
     },
