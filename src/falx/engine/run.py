@@ -10,6 +10,7 @@ from typing import Any
 
 from falx import __version__
 from falx.bids.dataset import Dataset
+from falx.bids.query import taken
 from falx.core.errors import check_extra_library, check_option, collect_notices
 from falx.core.files import remove_parts
 from falx.core.settings import to_toml
@@ -196,6 +197,8 @@ def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:
     for omission in plan.omitted:
         who = f"sub-{omission.subject}: " if omission.subject else ""
         say(f"{who}{omission.reason}, so no {omission.stage}")
+    for sentence in taken(study.raw, plan.images):
+        say(sentence)
     if study.preflight is not None:
         for sentence in study.preflight(dataset.participants, plan.images, configuration):
             say(f"check: {sentence}")

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from falx.atlas.atlas import Atlas
-from falx.atlas.files import load_atlas
+from falx.atlas.files import load_atlas, load_group_atlas
 from falx.core.errors import InputError, check_option, collect_notices
 from falx.core.files import read_table, write_bytes, write_json, write_table, write_text
 from falx.core.possible import check_possible
-from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
 from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
@@ -202,7 +201,7 @@ def expression_stage(files: ExpressionFiles, *, ahba: str, mode: str) -> None:
         )
     made = make_expression(
         download,
-        _group_atlas(files.atlas, files.atlas_labels),
+        load_group_atlas(files.atlas, files.atlas_labels),
         mode=mode,
         reannotation=files.reannotation,
         coordinates=files.coordinates,
@@ -255,7 +254,7 @@ def genes_stage(
         raise InputError("gene expression is missing", do="give a region × gene table")
     profile = read_region_table(source_text(files.profile), column="mean_t")
     kept = np.isfinite(profile.values)
-    atlas = _group_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     with collect_notices() as notices:
         known = read_known(knowledge)
         matrix = with_symbols(read_expression(source_text(expression)), known.aliases)[0]
@@ -329,7 +328,7 @@ def together_stage(
     expression = files.ready_expression or files.made_expression
     if expression is None:
         raise InputError("gene expression is missing", do="give a region × gene table")
-    atlas = _group_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     tables = {}
     for contrast, path in files.profile.items():
         profile = read_region_table(source_text(path), column="mean_t")
@@ -386,13 +385,6 @@ def blood_stage(files: BloodFiles, comparison: Comparison, *, threads: int = 1) 
     found = blood_report(result, more=[link_section()])
     write_text(files.degs, degs_tsv(result, found.published.genes, found.corrected.genes))
     write_text(files.page, found.page)
-
-
-def _group_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
-    """Atlas of the group tables: the one that is named, or the shipped structures."""
-    if atlas is not None:
-        return load_atlas(atlas, labels)
-    return load_atlas(DATA / ATLAS_FILE, DATA / ATLAS_FILE.replace(".nii.gz", ".tsv"))
 
 
 def _inside(table: RegionTable, kept: np.ndarray) -> RegionTable:
