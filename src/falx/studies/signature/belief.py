@@ -8,8 +8,16 @@ from falx.pet.foci import FocusRow
 from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
 from falx.report.page import Table
+from falx.surgery.outcome.focus_rates import FocusRate
 
-__all__ = ["certain", "doubts", "foci_table", "other_definitions", "side_of_itself"]
+__all__ = [
+    "certain",
+    "doubts",
+    "foci_table",
+    "other_definitions",
+    "side_of_itself",
+    "taken_of_foci",
+]
 
 MISSED = (
     "That excludes no focus: by search alone, 10 of 65 phantoms whose hippocampus and amygdala "
@@ -153,6 +161,26 @@ def foci_table(signature: SignatureMetrics) -> Table | None:
         "an image without a focus holds as much anywhere; places are those of the lowest z. "
         "Cortex is not parted into gyri.",
     )  # fmt: skip
+
+
+def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
+    """Say what the ablation took of all foci and of each, wherever they lie."""
+    return Table(
+        ("focus", "most of it in", "expected volume, ml", "ablated share", "95% interval"),
+        [
+            [one.focus, one.region or "", one.expected_mm3 / 1000, f"{one.rate:.1%}", _limits(one)]
+            for one in rates
+        ],
+        caption="What the ablation took of every focus, wherever it lies: expected volume of it "
+        "that was ablated over that of all of it. Numbers are those of the foci by certainty.",
+    )
+
+
+def _limits(one: FocusRate) -> str:
+    low, high = one.interval.low, one.interval.high
+    if low is None or high is None:
+        return f"none: {one.interval.reason}"
+    return f"{low:.0%} to {high:.0%}"
 
 
 def _place(mm: tuple[float, float, float]) -> str:

@@ -25,6 +25,7 @@ from falx.studies.signature.belief import (
     foci_table,
     other_definitions,
     side_of_itself,
+    taken_of_foci,
 )
 from falx.studies.signature.healthy import among_healthy, healthy_table
 from falx.studies.signature.live import live_images
@@ -188,6 +189,8 @@ def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Bl
         f"The ablation of {ablation.volume_mm3:.0f} mm³ took {hippocampus} and {amygdala}; of the "
         f"structures themselves, signature or not, {shares or 'nothing that is known'}."
     )
+    if rates is not None and rates.foci:
+        yield taken_of_foci(rates.foci)
     said = THRESHOLD_NOTICE
     if not ablation.definition.published:
         said += f" This run has another definition of it, {ablation.definition}."

@@ -303,7 +303,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 METRICS = {
