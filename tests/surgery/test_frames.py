@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.surgery.frames import ABOVE, ANTERIOR, POSTERIOR, acpc_of, carried_back
+from falx.surgery.frames import ABOVE, ANTERIOR, POSTERIOR, acpc_by_template, acpc_of, carried_back
 
 
 def points(rng, number=400):
@@ -72,3 +72,12 @@ def test_right_stays_right_and_a_mirrored_head_is_mirrored(rng):
     assert at(mirrored, [-30.0, 5, 5]) * (-1, 1, 1) == pytest.approx(
         at(matrix, [30.0, 5, 5]), abs=1.5
     )
+
+
+def test_the_frame_is_the_same_by_either_way_to_the_template():
+    turn = np.array([[0.96, -0.28, 0.0], [0.28, 0.96, 0.0], [0.0, 0.0, 1.0]])
+    shift = np.array([3.0, -7.0, 12.0])
+    near = np.random.default_rng(1).uniform(-60, 60, (200, 3))
+    by_search = acpc_of(lambda mm: (mm - shift) @ turn, near)
+    by_template = acpc_by_template(lambda mm: mm @ turn.T + shift)
+    np.testing.assert_allclose(by_search, by_template, atol=0.02)

@@ -19,6 +19,7 @@ from falx.core.records import plain
 from falx.engine.digest import Values, digest_value
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest, read_manifest
+from falx.engine.people import write_index
 from falx.engine.provenance import (
     BY_HAND,
     FileRecord,
@@ -97,7 +98,7 @@ def by_hand(
         )  # fmt: skip
         write_record(out, record)
         if before is not None and before.complete:
-            close_manifest(out, ())
+            close_manifest(out, write_index(out))
 
 
 def _with_sidecars(outputs: Mapping[str, Path]) -> dict[str, Path]:

@@ -27,6 +27,7 @@ OWN_FILES = (
     "dataset_description.json",
     "exclusions.tsv",
     "failures.tsv",
+    "index.html",
     "participants_status.tsv",
 )
 """Files that the engine itself writes, whole and at the top."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from falx.core.grid import apply_affine
 from falx.pet.foci import FocusRow
 from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
@@ -144,17 +148,24 @@ def side_of_itself(signature: SignatureMetrics) -> tuple[str, bool]:
     return said, signature.side_from == "the declared focus" and side != signature.side
 
 
-def foci_table(signature: SignatureMetrics) -> Table | None:
-    """Foci of the whole brain, the most certain first; ``None`` where there are none."""
+def foci_table(signature: SignatureMetrics, acpc: npt.NDArray[np.float64]) -> Table | None:
+    """Foci of the whole brain, the most certain first; ``None`` where there are none.
+
+    Parameters
+    ----------
+    acpc
+        4×4, scanner mm → AC–PC mm.
+    """
     found = signature.calibrated
     if found is None or not found.everywhere:
         return None
     return Table(
         ("region", "share there", "volume, ml", "mean asymmetry", "lowest z", "P, familywise",
-         "expected false share", "MNI, mm", "scanner, mm"),
+         "expected false share", "MNI, mm", "AC–PC, mm", "scanner, mm"),
         [
             [f.region, f.region_share, f.volume_mm3 / 1000, f.mean_asymmetry, f.lowest_z,
-             f.probability, f.false_share, _place(f.peak_mni_mm), _place(f.peak_scanner_mm)]
+             f.probability, f.false_share, _place(f.peak_mni_mm),
+             _place(apply_affine(acpc, f.peak_scanner_mm).tolist()), _place(f.peak_scanner_mm)]
             for f in found.everywhere
         ],
         caption="Foci of the whole brain, sought on both sides, the most certain first. P: that "
@@ -183,5 +194,5 @@ def _limits(one: FocusRate) -> str:
     return f"{low:.0%} to {high:.0%}"
 
 
-def _place(mm: tuple[float, float, float]) -> str:
+def _place(mm: Sequence[float]) -> str:
     return ", ".join(f"{value:.0f}" for value in mm)

@@ -252,7 +252,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=5,
+    version=6,
 )
 
 ABLATION = Stage(
@@ -333,6 +333,8 @@ REPORT = Stage(
         **METRICS,
         **_of_each("coregistrations", "coregister", "matrix"),
         "coregistrations.postop": "coregister_postop.matrix?",
+        **{f"coregistered.{m.key}": f"raw.{m.key}{m.mark}" for m in MODALITIES if m.key in RAW},
+        "coregistered.postop": "raw.postop?",
         "t1w": "anatomy.corrected",
         "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
@@ -347,7 +349,8 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=6,
+    threads=2,
+    version=7,
 )
 
 
