@@ -24,7 +24,7 @@ from falx.engine.lock import hold, lease_of
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
 from falx.engine.methods import write_methods
 from falx.engine.orders import Resources, run_here
-from falx.engine.people import note_people, write_people
+from falx.engine.people import note_people, write_index, write_people
 from falx.engine.plan import Exclusion, Plan, plan_group, plan_participants
 from falx.engine.progress import Progress, Step, Watcher
 from falx.engine.provenance import discard, read_record, record_path
@@ -180,6 +180,7 @@ def _hold_level(
             remove_parts(out)
         if not group:
             write_people(study, dataset, out)
+        write_index(out)
         close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     return plan, finished
 
