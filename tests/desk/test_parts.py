@@ -269,6 +269,8 @@ def test_an_edit_changes_one_cell_and_nothing_else(tmp_path) -> None:
     assert [(h.header, h.key) for h in before.heads] == [("Side", "side"), ("note", "")]
     assert before.rows == {"01": ("", "7"), "02": ("R", 'a, "b"')}
     assert before.wrong == {}
+    (exclude,) = [head for head in before.offered if head.key == "exclude"]
+    assert exclude.entries[:2] == ("no", "yes")  # or any reason
     assert {head.key for head in before.offered} == {*STUDY.columns, "group"} - {"side"}
     after = changed(bids, STUDY, Edit(before.digest, "Side", "01", " left "))
     assert after.rows["01"] == ("left", "7")

@@ -37,7 +37,7 @@ from falx.desk.studies import ROLES, STUDIES, out_of, study_of
 from falx.desk.workspace import Workspace
 from falx.studies.signature.study import STUDY
 
-__all__ = ["PROGRAM", "ROUTES", "Standing", "standing_of"]
+__all__ = ["PROGRAM", "ROUTES", "Standing", "begun", "standing_of"]
 
 PROGRAM: list[str] = [sys.executable, "-P", "-m", "falx", STUDY.name]
 """The command line that a run of the signature study is; others end in their own name."""
@@ -107,8 +107,7 @@ async def begin(request: Request) -> Response:
     wish = await asked(request, Wish)
     workspace = workspace_of(request)
     order = await run_in_threadpool(_order, workspace, wish)
-    run = await run_in_threadpool(start, workspace.private, order)
-    return answer(await run_in_threadpool(standing_of, workspace, run))
+    return answer(await run_in_threadpool(begun, workspace, order))
 
 
 async def cancel(request: Request) -> Response:
@@ -153,6 +152,11 @@ async def presets(_request: Request) -> Response:
     return answer({"presets": found})
 
 
+def begun(workspace: Workspace, order: Run) -> Standing:
+    """Start a command and return how it stands."""
+    return standing_of(workspace, start(workspace.private, order))
+
+
 def standing_of(workspace: Workspace, run: Run) -> Standing:
     """Read how a run stands."""
     alive = is_alive(run)  # first: what it says and leaves afterwards is then all there
@@ -194,7 +198,9 @@ def _now(out: Path) -> tuple[str, ...]:
 
 def _pages(out: Path, run: Run) -> tuple[str, ...]:
     """Names of the pages of a run's people, or of the group."""
-    if run.level == "group":
+    if run.page:
+        names = [run.page]
+    elif run.level == "group":
         names = ["group.html", "overlays.html"]
     elif run.labels:
         names = [f"sub-{label}.html" for label in run.labels]

@@ -141,7 +141,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         say(f"{len(reasons)} of {len(plan.jobs)} steps would run")
         return Outcome(0, excluded=plan.excluded)
     dataset.index.choose(request.subjects)  # a label that is not there leaves no folder
-    prepare_folder(out, study.name)
+    prepare_folder(out, study.name, dataset)
     with hold(out) as lock:
         cancel_left(out)
         open_manifest(out)

@@ -316,7 +316,7 @@ DEMOGRAPHICS = Stage(
     },
     params={**ROLES, "group_column": "groups.group_column"},
     level="group",
-    version=5,
+    version=6,
     mem_mb=300,
 )
 
