@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 MISSED = (
-    "That excludes no focus: by search alone, 10 of 65 phantoms whose hippocampus and amygdala "
-    "were 25 % lower had none found."
+    "That excludes no focus: in 10 of 65 simulated heads whose hippocampus and amygdala were "
+    "25 % lower, the search alone found none."
 )
 """Seeds 100 to 109 with healthy asymmetry, 40 and 25 draws: docs/methods/signature.md."""
 
@@ -82,12 +82,12 @@ def doubts(signature: SignatureMetrics, healthy: HealthyMetrics) -> list[str]:
     usual = (found.noise_sd**2 + found.healthy_sd**2) ** 0.5
     limits = (
         f"Noise and healthy asymmetry together give the index of a voxel an SD of {usual:.3f} "
-        f"(noise {found.noise_sd:.3f}). {_whose(healthy)}; error rates were measured on phantoms "
-        "only. In twelve whose hippocampus and amygdala were lower as a whole, the interval of "
-        "the false share held the truth in 8, and the ablative rate was too high by .021 on "
-        "average, by .055 at worst. In two whose front half only was lower, it was too low by "
-        ".22 and .24, and its interval held the truth in one: where a part is diseased the rate "
-        "is not known."
+        f"(noise {found.noise_sd:.3f}). {_whose(healthy)}; error rates were measured on "
+        "simulated heads only. In twelve whose hippocampus and amygdala were lower as a whole, "
+        "the interval of the false share held the truth in 8, and the ablative rate was too high "
+        "by .021 on average, by .055 at worst. In two whose front half only was lower, it was "
+        "too low by .22 and .24, and its interval held the truth in one: where a part is "
+        "diseased the rate is not known."
     )
     said = [limits]
     if found.refuted:
@@ -138,11 +138,11 @@ def side_of_itself(signature: SignatureMetrics) -> tuple[str, bool]:
         return "The image suggests no side: its noise is not known.", False
     side = found.suggested.side
     if side is None:
-        return f"Of itself the image suggests no side: {found.suggested.reason}.", False
+        return f"By itself the image suggests no side: {found.suggested.reason}.", False
     chance = found.suggested.probability
     rarely = "" if chance is None else f"; without a focus as much is seen with P = {chance:.2g}"
     said = (
-        f"Of itself the image suggests the {side}: {found.suggested.reason}{rarely}. That is not "
+        f"By itself the image suggests the {side}: {found.suggested.reason}{rarely}. That is not "
         "the probability that the side is right."
     )
     return said, signature.side_from == "the declared focus" and side != signature.side
