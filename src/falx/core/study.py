@@ -48,7 +48,8 @@ class RawInput:
         Look in ``derivatives/*`` of the dataset and in folders given on the command line.
     patterns
         Paths that do not follow BIDS, relative to one derivative dataset, the first that
-        exists is taken: ``"sub-{subject}/mri/aseg.mgz"``.
+        exists is taken: ``"sub-{subject}/mri/aseg.mgz"``. ``*`` stands for any text; two files
+        that fit one pattern are an error.
     dataset_file
         A file of the whole dataset instead: ``"participants.tsv"``.
     required

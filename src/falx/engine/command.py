@@ -20,6 +20,7 @@ from falx.engine.digest import Values, digest_value
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest, read_manifest
 from falx.engine.methods import METHODS, write_methods
+from falx.engine.people import write_index
 from falx.engine.provenance import (
     BY_HAND,
     FileRecord,
@@ -99,7 +100,7 @@ def by_hand(
         write_record(out, record)
         write_methods(out)
         if before is not None and before.complete:
-            close_manifest(out, METHODS)
+            close_manifest(out, (*METHODS, *write_index(out)))
 
 
 def _with_sidecars(outputs: Mapping[str, Path]) -> dict[str, Path]:

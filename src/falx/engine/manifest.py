@@ -27,6 +27,7 @@ OWN_FILES = (
     "dataset_description.json",
     "exclusions.tsv",
     "failures.tsv",
+    "index.html",
     "methods.bib",
     "methods.html",
     "methods.md",

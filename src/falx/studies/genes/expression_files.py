@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.atlas.atlas import Atlas
+from falx.atlas.files import load_group_atlas
 from falx.core.errors import InputError, check_option
 from falx.core.files import write_text
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
@@ -16,7 +17,6 @@ from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
 from falx.genes.tables import (
     Expression,
 )
-from falx.studies.genes.profile_files import group_atlas
 
 __all__ = [
     "ExpressionFiles",
@@ -125,7 +125,7 @@ def expression_stage(files: ExpressionFiles, *, ahba: str, mode: str) -> None:
         )
     made = make_expression(
         download,
-        group_atlas(files.atlas, files.atlas_labels),
+        load_group_atlas(files.atlas, files.atlas_labels),
         mode=mode,
         reannotation=files.reannotation,
         coordinates=files.coordinates,

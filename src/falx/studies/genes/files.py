@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.atlas.atlas import Atlas
-from falx.atlas.files import load_atlas
+from falx.atlas.files import load_atlas, load_group_atlas
 from falx.core.errors import InputError, collect_notices
 from falx.core.files import write_json, write_table, write_text
 from falx.core.possible import check_possible
@@ -45,7 +45,7 @@ from falx.studies.genes.output_tables import (
     regulators_tsv,
     terms_tsv,
 )
-from falx.studies.genes.profile_files import group_atlas, inside_map, on_surface, read_blood
+from falx.studies.genes.profile_files import inside_map, on_surface, read_blood
 from falx.studies.genes.study import GenesFindings, relate
 from falx.studies.genes.written import file_name, write_methods, write_network
 from falx.studies.methods.study_text import (
@@ -110,7 +110,7 @@ def genes_stage(
         raise InputError("gene expression is missing", do="give a region × gene table")
     profile = read_region_table(source_text(files.profile), column="mean_t")
     kept = np.isfinite(profile.values)
-    atlas = group_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     with collect_notices() as notices:
         known = read_known(knowledge)
         matrix = with_symbols(read_expression(source_text(expression)), known.aliases)[0]

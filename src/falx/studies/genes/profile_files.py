@@ -1,4 +1,4 @@
-"""Regional profiles of group maps: their atlas, their regions, their blood."""
+"""Regional profiles of group maps: their regions, their blood."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.atlas.atlas import Atlas
-from falx.atlas.files import load_atlas
 from falx.core.files import read_table
-from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.files import (
     Surface,
     read_hemispheres,
@@ -22,18 +19,10 @@ from falx.genes.tables import (
 from falx.studies.genes.blood_overlap import BloodGenes, blood_genes
 
 __all__ = [
-    "group_atlas",
     "inside_map",
     "on_surface",
     "read_blood",
 ]
-
-
-def group_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
-    """Atlas of the group tables: the one that is named, or the shipped structures."""
-    if atlas is not None:
-        return load_atlas(atlas, labels)
-    return load_atlas(DATA / ATLAS_FILE, DATA / ATLAS_FILE.replace(".nii.gz", ".tsv"))
 
 
 def inside_map(table: RegionTable, kept: np.ndarray) -> RegionTable:

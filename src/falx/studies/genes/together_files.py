@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.atlas.files import load_group_atlas
 from falx.core.errors import InputError
 from falx.core.files import write_bytes, write_text
 from falx.core.possible import check_possible
@@ -25,7 +26,7 @@ from falx.genes.tables import (
     with_symbols,
 )
 from falx.report.figures import png, svg
-from falx.studies.genes.profile_files import group_atlas, inside_map, on_surface, read_blood
+from falx.studies.genes.profile_files import inside_map, on_surface, read_blood
 from falx.studies.genes.together import relate_together
 from falx.studies.genes.together_figures import blood_figure, joint_figure, score_figure
 from falx.studies.genes.together_page import joint_tsv, together_page
@@ -97,7 +98,7 @@ def together_stage(
     expression = files.ready_expression or files.made_expression
     if expression is None:
         raise InputError("gene expression is missing", do="give a region × gene table")
-    atlas = group_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     tables = {}
     for contrast, path in files.profile.items():
         profile = read_region_table(source_text(path), column="mean_t")

@@ -150,7 +150,7 @@ CORRECT = Stage(
     params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=7,
+    version=8,
 )
 
 
@@ -253,7 +253,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=5,
+    version=6,
 )
 
 ABLATION = Stage(
@@ -304,7 +304,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 METRICS = {
@@ -334,6 +334,8 @@ REPORT = Stage(
         **METRICS,
         **_of_each("coregistrations", "coregister", "matrix"),
         "coregistrations.postop": "coregister_postop.matrix?",
+        **{f"coregistered.{m.key}": f"raw.{m.key}{m.mark}" for m in MODALITIES if m.key in RAW},
+        "coregistered.postop": "raw.postop?",
         "t1w": "anatomy.corrected",
         "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
@@ -348,6 +350,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
+    threads=2,
     version=7,
 )
 
