@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.pet.calibrated import Focus
+from falx.pet.edges import Focus
 from falx.pet.lateral import regional_chance, suggest_side
 
 

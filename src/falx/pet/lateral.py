@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from falx.core.grid import SIDES, Side, opposite
 from falx.core.possible import Probability
 from falx.data.asymmetry_norms import asymmetry_norms
-from falx.pet.calibrated import Focus
+from falx.pet.edges import Focus
 
 __all__ = ["SuggestedSide", "regional_chance", "suggest_side"]
 
