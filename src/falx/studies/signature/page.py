@@ -54,7 +54,8 @@ THRESHOLD_NOTICE = (
 NO_ABLATION = (
     "There is no ablation mask, so no ablative rate. (It is looked for in the derivatives of the "
     "dataset, as sub-{subject}/ses-postop/anat/"
-    "sub-{subject}_ses-postop_label-ablation_mask.nii.gz, or of ses-preop if it is drawn on the T1w before the operation.)"
+    "sub-{subject}_ses-postop_label-ablation_mask.nii.gz, or of ses-preop if it is drawn on the "
+    "T1w before the operation.)"
 )
 
 LINKS = (("index.html", "all patients, and their other pages"),)
