@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, QualityError, notify
 from falx.core.grid import SIDES, Side
+from falx.data.asymmetry_norms import MESIAL_TEMPORAL
 from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
 from falx.pet.calibrated import Calibrated, Calibration, calibrated_signature
@@ -335,8 +336,8 @@ class FociSearch:
         """Side that the image suggests."""
         found, left, error = self.pet.correction, None, None
         if found is not None:
-            left = found.regional_asymmetry.get("hippocampus", {}).get("left")
-            error = found.regional_asymmetry_se.get("hippocampus")
+            left = found.uncorrected_asymmetry.get(MESIAL_TEMPORAL)
+            error = found.regional_asymmetry_se.get(NAMED)
         foci = self.everywhere.found.foci
         return suggest_side(foci, left, error, level=self.settings.level)
 
