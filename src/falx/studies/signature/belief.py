@@ -13,12 +13,15 @@ from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
 from falx.report.page import Table
 from falx.surgery.outcome.focus_rates import FocusRate
+from falx.surgery.outcome.rate_interval import RateInterval
 
 __all__ = [
     "certain",
     "doubts",
     "foci_table",
+    "limits_of",
     "other_definitions",
+    "reach",
     "side_of_itself",
     "taken_of_foci",
 ]
@@ -177,9 +180,15 @@ def foci_table(signature: SignatureMetrics, acpc: npt.NDArray[np.float64]) -> Ta
 def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
     """Say what the ablation took of all foci and of each, wherever they lie."""
     return Table(
-        ("focus", "most of it in", "expected volume, ml", "ablated share", "95% interval"),
+        ("focus", "most of it in", "expected volume, ml", "ablated share", "interval"),
         [
-            [one.focus, one.region or "", one.expected_mm3 / 1000, f"{one.rate:.1%}", _limits(one)]
+            [
+                one.focus,
+                one.region or "",
+                one.expected_mm3 / 1000,
+                f"{one.rate:.1%}",
+                limits_of(one.interval),
+            ]
             for one in rates
         ],
         caption="What the ablation took of every focus, wherever it lies: expected volume of it "
@@ -187,11 +196,25 @@ def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
     )
 
 
-def _limits(one: FocusRate) -> str:
-    low, high = one.interval.low, one.interval.high
-    if low is None or high is None:
-        return f"none: {one.interval.reason}"
-    return f"{low:.0%} to {high:.0%}"
+def limits_of(interval: RateInterval) -> str:
+    """Say the interval of a rate, or that there is none and why."""
+    if interval.low is None or interval.high is None:
+        return f"no interval: {interval.reason}"
+    return f"95% interval {interval.low:.0%} to {interval.high:.0%}"
+
+
+def reach(signature: SignatureMetrics) -> str:
+    """Say how far the focus reaches in the named structures; empty where none is accepted."""
+    found = signature.calibrated
+    if found is None or not found.reach:
+        return ""
+    *pieces, amygdala = found.reach
+    said = ", ".join(f"{chance:.0%}" for chance in pieces)
+    return (
+        f"Probability that the focus holds each sixth of the {signature.side} hippocampus, from "
+        f"tail to head: {said}; the amygdala: {amygdala:.0%}. A focus is taken as one stretch of "
+        "one depth."
+    )
 
 
 def _place(mm: Sequence[float]) -> str:
