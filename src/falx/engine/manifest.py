@@ -28,6 +28,9 @@ OWN_FILES = (
     "exclusions.tsv",
     "failures.tsv",
     "index.html",
+    "methods.bib",
+    "methods.html",
+    "methods.md",
     "participants_status.tsv",
 )
 """Files that the engine itself writes, whole and at the top."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from falx.engine.plan import Plan
 
 __all__ = [
-    "EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "planned_stages",
-    "write_index", "write_people",
+    "EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "write_index",
+    "write_people",
 ]  # fmt: skip
 
 EXCLUSIONS = "exclusions.tsv"
@@ -68,11 +68,6 @@ def note_people(out: Path, plan: Plan) -> None:
 def excluded_people(out: Path) -> dict[str, str]:
     """Return those who were left out before any stage, with the reason."""
     return {k: str(v["excluded"]) for k, v in _noted(out).items() if "excluded" in v}
-
-
-def planned_stages(out: Path) -> dict[str, list[str]]:
-    """Return what each person of the last run was to go through, by label."""
-    return {label: list(noted.get("stages", [])) for label, noted in _noted(out).items()}
 
 
 def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job] = ()) -> None:

@@ -1,8 +1,11 @@
 """The frame of the commissures: AC–PC millimetres of a native T1w image, by way of the template.
 
 The commissures are not sought in the image: their places in the template are carried back by the
-registration, so that they are as good as it is there (a millimetre or two). Places in ICBM 2009b:
-the fiducials of Horn et al. 2019, NeuroImage 184:293 (Lead-DBS).
+registration, so that they are as good as it is there (a millimetre or two). Their places in the
+symmetric template (ICBM 2009) are the means of the raters of the AFIDs (Lau et al. 2019, Hum Brain
+Mapp 40:4163; raters of a head miss their mean by .4 mm in median, Taha et al. 2023, Sci Data
+10:449), with x put to 0. The centres of the commissures: the front one's hind border, which others
+take, lies 1.3 mm behind (Lead-DBS, Horn et al. 2019, NeuroImage 184:293).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import numpy.typing as npt
 
 __all__ = ["acpc_by_template", "acpc_of", "carried_back"]
 
-ANTERIOR, POSTERIOR, ABOVE = (0.25, 1.298, -5.003), (-0.188, -24.756, -2.376), (0.25, 1.298, 55.0)
+ANTERIOR, POSTERIOR, ABOVE = (0.0, 2.552, -4.817), (0.0, -25.124, -2.096), (0.0, 2.552, 55.0)
 """Anterior and posterior commissure, and a point above them in the midline; template mm."""
 
 ROUNDS, CLOSE_MM = 40, 0.01

@@ -20,6 +20,7 @@ from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices, window_in
 from falx.report.template_space import in_template
+from falx.studies.methods.study_text import person_section
 from falx.studies.signature.belief import (
     certain,
     doubts,
@@ -143,6 +144,8 @@ def signature_page(
             Section("Numbers", list(_numbers(results))),
         ]
     sections.append(Section("How it was made", provenance_blocks(results.records)))
+    study = "falx.studies.signature.study:STUDY"
+    sections.append(person_section(study, results.subject, results.records))
     title = f"sub-{results.subject} · metabolic signature"
     subtitle = f"Focus on the {results.side}, from {results.metrics.signature.side_from}"
     if results.metrics.failed:

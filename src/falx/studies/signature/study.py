@@ -22,6 +22,7 @@ from falx.pet.files import (
 )
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
+from falx.studies.methods.study_text import methods_files
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage, overlays_stage
 from falx.studies.outcome.outcome import OutcomeSettings
@@ -468,4 +469,5 @@ STUDY = Study(
     presets=PRESETS,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
+    methods=methods_files,
 )
