@@ -112,7 +112,7 @@ def gather(
     n = max(expected_structures()) + 1
     grid = segmentation.grid
     known = np.where(labels < n, labels, 0)
-    counts = np.bincount(known.ravel(), minlength=n)
+    counts = _counted(known, n)
     means = groups.moments()[0]
     sd = float(np.sqrt(segmentation.fit.mixture.moments()[1, 1]))
     contrast = np.zeros(n)
@@ -129,7 +129,7 @@ def gather(
         volumes_mm3=_by_number(volumes_mm3, n),
         brain_mm3=float(brain) * grid.voxel_volume_mm3,
         area_mm2=faces(coarse, sizes_mm, n),
-        counted_mm3=np.bincount(coarse.ravel(), minlength=n) * float(np.prod(sizes_mm)),
+        counted_mm3=_counted(coarse, n) * float(np.prod(sizes_mm)),
         grey=share(segmentation.gm),
         fluid=share(segmentation.csf),
         contrast=contrast,
@@ -210,6 +210,11 @@ def _averaged(
     for axis, along in enumerate(shares):
         values = np.moveaxis(np.tensordot(along, values, axes=(1, axis)), 0, axis)
     return np.ascontiguousarray(values)
+
+
+def _counted(labels: npt.NDArray[np.integer], n: int) -> npt.NDArray[np.float64]:
+    """Voxels of each of `n` labels, shape (n,)."""
+    return np.bincount(labels.ravel(), minlength=n).astype(np.float64)
 
 
 def _by_number(values: Mapping[int, float], n: int) -> npt.NDArray[np.float64]:
