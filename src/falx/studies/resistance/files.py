@@ -10,6 +10,7 @@ import numpy as np
 
 from falx.anatomy.metrics import CoregistrationMetrics, GreyMetrics
 from falx.bold.records import MotionRecord, RehoRecord
+from falx.core.errors import FalxError, InputError
 from falx.core.files import (
     read_json,
     read_participants,
@@ -26,7 +27,15 @@ from falx.images.nifti import load
 from falx.images.warp import load_map
 from falx.maps.deviations.files import Cases, DeviationFiles, DeviationTest, deviation_stage
 from falx.maps.deviations.sample import DeviationRow, DeviationSummary
-from falx.maps.files import FFiles, TFiles, anova_stage, regression_map_stage
+from falx.maps.files import (
+    FFiles,
+    Pair,
+    SampleFiles,
+    TFiles,
+    anova_stage,
+    group_map_stage,
+    regression_map_stage,
+)
 from falx.maps.group_summary import TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.figures import png, svg
@@ -35,6 +44,7 @@ from falx.report.provenance import StageRecord
 from falx.studies.compare.figures import contrast_figure
 from falx.studies.compare.files import map_content
 from falx.studies.compare.live import group_live_page
+from falx.studies.compare.questions import Question, distinct
 from falx.studies.compare.sections import MapContent
 from falx.studies.resistance.configuration import Kinds, Roles
 from falx.studies.resistance.demographics import (
@@ -60,6 +70,7 @@ __all__ = [
     "map_figure_stage",
     "role_anova_stage",
     "role_deviation_stage",
+    "role_further_stage",
     "role_regression_stage",
     "run_report_stage",
 ]
@@ -89,6 +100,93 @@ def role_regression_stage(
         seed=seed,
         threads=threads,
     )
+
+
+@dataclass(frozen=True)
+class FurtherFiles(SampleFiles):
+    """Files of the comparisons in which a further group takes part.
+
+    Parameters
+    ----------
+    atlas, atlas_labels
+        Inputs, as of :class:`falx.maps.files.MapFiles`.
+    index
+        Output: pairs, and why one could not be compared; the maps and tables of each lie
+        beside it.
+    """
+
+    atlas: Path | None
+    atlas_labels: Path | None
+    index: Path
+
+    def of(self, question: Question) -> TFiles:
+        """Files of one pair: the maps and tables that a contrast of roles has."""
+        common = {item.name: getattr(self, item.name) for item in fields(self)}
+        stem = self.index.name.removesuffix(INDEX_END)
+        label = question.name.replace("_", "")
+        beside = {
+            role: common["index"].with_name(f"{stem}{label}_{end}") for role, end in OWN.items()
+        }
+        return TFiles(**{k: v for k, v in common.items() if k != "index"}, **beside)
+
+
+OWN = {
+    "t_map": "tmap.nii.gz", "z_map": "zmap.nii.gz", "p_tfce_map": "pmap.nii.gz",
+    "profile": "profile.tsv", "values": "values.tsv", "table": "clusters.tsv",
+    "table_latex": "clusters.tex", "table_html": "clusters.html", "summary": "summary.json",
+}  # fmt: skip
+"""Output of a pair to the end of its name."""
+
+INDEX_END = "_maps.tsv"
+
+
+@dataclass(frozen=True)
+class FurtherPair:
+    """A pair with a further group; `failed` says why it could not be compared."""
+
+    first: str
+    second: str
+    failed: str | None = None
+
+
+def role_further_stage(
+    files: FurtherFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    listing: Listing,
+    roles: Roles,
+    *,
+    title: str,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Compare every pair of groups in which one without a role takes part.
+
+    Raises
+    ------
+    InputError
+        If two pairs would have the same file names, or none could be compared.
+    """
+    distinct([Question(pair) for pair in roles.further_pairs])
+    pairs = []
+    for first, second in roles.further_pairs:
+        own, failed = files.of(Question((first, second))), None
+        try:
+            pair = Pair(first, second)
+            group_map_stage(
+                own, sample, options, listing, pair, title=title, seed=seed, threads=threads
+            )
+        except FalxError as error:
+            failed = str(error)
+        pairs.append(FurtherPair(first, second, failed))
+    if all(pair.failed for pair in pairs):
+        raise InputError(
+            "no pair with a further group could be compared",
+            found="; ".join(dict.fromkeys(str(pair.failed) for pair in pairs)),
+            do="correct --groups-others, or what the sentence names",
+        )
+    header = [item.name for item in fields(FurtherPair)]
+    write_table(files.index, header, [astuple(pair) for pair in pairs])
 
 
 def role_anova_stage(
@@ -212,6 +310,8 @@ class GroupReportFiles:
         maps. A step is absent where a group is or the comparison failed.
     expression
         Input: expression table of the gene stages.
+    further
+        Inputs: modality to the index of pairs with a further group.
     """
 
     demographics: Path | None
@@ -226,6 +326,7 @@ class GroupReportFiles:
     f_map: Mapping[str, Path] = field(default_factory=dict)
     index: Mapping[str, Path] = field(default_factory=dict)
     expression: Path | None = None
+    further: Mapping[str, Path] = field(default_factory=dict)
 
     def of(self, step: Step) -> StepFiles:
         """Return the outputs of a step, as far as there."""
@@ -248,6 +349,14 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
     apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
     broken = dict(map(astuple, rows_as(Failure, read_table(files.failures))))
     planned = [step for step in GROUP_MAPS if of_step[step].table or step.name in broken]
+    for modality, index in files.further.items():
+        for pair in rows_as(FurtherPair, read_table(index)):
+            step = Step(modality, pair=(pair.first, pair.second))
+            planned.append(step)
+            if pair.failed is None:
+                maps[step] = _further_content(step, index)
+            else:
+                broken[step.name] = pair.failed
     listed = group_results(maps, planned, bonferroni)
     people = files.demographics
     content = GroupContent(
@@ -284,6 +393,20 @@ def _map_content(step: Step, files: StepFiles) -> MapContent:
         values=files.values,
         slope=step.what == "regression",
         name=step.name,
+    )
+
+
+def _further_content(step: Step, index: Path) -> MapContent:
+    """Read what was found of a pair with a further group."""
+    question = Question(step.pair)
+    own = FurtherFiles({}, None, {}, index, None, None, index).of(question)
+    return map_content(
+        step.title,
+        own.t_map,
+        table=own.table,
+        summary=own.summary,
+        values=own.values,
+        name=f"{step.modality}_{question.name}",
     )
 
 

@@ -45,7 +45,9 @@ def group_sections(content: GroupContent) -> list[Section]:
     """Lay out the page."""
     shown = {step: map_section(found) for step, found in content.maps.items()}
     titles = [
-        (step.name, section.title) for step, section in shown.items() if step.what != "anova"
+        (step.name, section.title)
+        for step, section in shown.items()
+        if step.what != "anova" and step.name in STEPS
     ]
     return [
         people_section(content.everybody),

@@ -31,12 +31,20 @@ from falx.studies.resistance.files import (
     map_figure_stage,
     role_anova_stage,
     role_deviation_stage,
+    role_further_stage,
     role_regression_stage,
     run_report_stage,
 )
 from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
 from falx.studies.resistance.preflight import preflight
-from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, SECTION, Step
+from falx.studies.resistance.steps import (
+    CONTRASTS,
+    DEVIATIONS,
+    GROUP_MAPS,
+    MODALITIES,
+    SECTION,
+    Step,
+)
 from falx.studies.signature.study import ANATOMY
 
 __all__ = ["STUDY"]
@@ -275,7 +283,9 @@ def _anova(step: Step) -> Stage:
     run = partial(role_anova_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **ROLES}
     params["min_region_voxels"] = "groups.min_region_voxels"
-    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=9)
+    # Each role is named, or further groups stand in for it.
+    needs = tuple(f"{role}|groups.others" for role in ("resistant", "sensitive", "controls"))
+    return _map_stage(step, run, OF_F, params, needs, version=9)
 
 
 def _regression(step: Step) -> Stage:
@@ -283,6 +293,15 @@ def _regression(step: Step) -> Stage:
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
     return _map_stage(step, run, OF_T, params, ("predictor",), version=9)
+
+
+def _further(modality: str) -> Stage:
+    """Every pair of groups in which one without a role takes part."""
+    step = Step(modality, "further")
+    params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
+    run = partial(role_further_stage, title=step.title)
+    files = {"index": OF_PEOPLE["index"]}
+    return _map_stage(step, run, files, params, ("others",), version=1, disk_mb=100)
 
 
 def _deviation(step: Step) -> Stage:
@@ -296,6 +315,8 @@ def _deviation(step: Step) -> Stage:
 STAGE_OF = {"contrast": _contrast, "anova": _anova, "regression": _regression}
 
 GROUP_STAGES = tuple(STAGE_OF[step.what](step) for step in GROUP_MAPS)
+
+FURTHER_STAGES = tuple(_further(modality) for modality in MODALITIES)
 
 DEVIATION_STAGES = tuple(_deviation(step) for step in DEVIATIONS)
 
@@ -327,6 +348,7 @@ GROUP_REPORT = Stage(
         "people": "study.people",
         "expression": "config.genes.expression?",
         "failures": "study.failures",
+        **{f"further.{m}": f"{m}_further.index?" for m in MODALITIES},
         **{
             f"{role}.{stage.name}": f"{stage.name}.{role}?"
             for stage in (*GROUP_STAGES, *DEVIATION_STAGES)
@@ -340,7 +362,7 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=5,
+    version=6,
     mem_mb=900,
 )
 
@@ -393,6 +415,7 @@ STUDY = Study(
         MEASURED,
         REPORT,
         *GROUP_STAGES,
+        *FURTHER_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
         GROUP_REPORT,
