@@ -38,6 +38,7 @@ from falx.maps.files import (
 )
 from falx.maps.group_summary import TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.maps.together.files import TogetherSummary
 from falx.report.figures import png, svg
 from falx.report.page import render
 from falx.report.provenance import StageRecord
@@ -312,6 +313,8 @@ class GroupReportFiles:
         Input: expression table of the gene stages.
     further
         Inputs: modality to the index of pairs with a further group.
+    together
+        Inputs: summaries of what grey matter and ReHo share.
     """
 
     demographics: Path | None
@@ -327,6 +330,7 @@ class GroupReportFiles:
     index: Mapping[str, Path] = field(default_factory=dict)
     expression: Path | None = None
     further: Mapping[str, Path] = field(default_factory=dict)
+    together: Mapping[str, Path] = field(default_factory=dict)
 
     def of(self, step: Step) -> StepFiles:
         """Return the outputs of a step, as far as there."""
@@ -367,6 +371,7 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
         everybody=read_table(files.people).records(),
         maps=maps,
         deviations=apart,
+        together=[read_record(TogetherSummary, path) for path in files.together.values()],
         genes_asked=bool(files.expression or ahba),
     )
     write_table(files.results, RESULT_COLUMNS, result_rows(listed))

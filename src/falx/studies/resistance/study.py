@@ -18,6 +18,7 @@ from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.maps.files import group_map_stage, subgroup_map_stage
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
+from falx.maps.together.files import together_stage
 from falx.studies.resistance.configuration import (
     PUBLISHED,
     Kinds,
@@ -304,6 +305,33 @@ def _further(modality: str) -> Stage:
     return _map_stage(step, run, files, params, ("others",), version=1, disk_mb=100)
 
 
+def _together(first: str, second: str) -> Stage:
+    """Grey matter and ReHo of one pair of groups, looked at together."""
+    pair = f"{first}_{second}"
+    roles = {"p": "p_tfce_map", "t": "t_map", "values": "values", "summary": "summary"}
+    named = partial(output_path, "", group=True, desc=f"both{first}{second}")
+    return Stage(
+        f"both_{pair}",
+        together_stage,
+        inputs={
+            f"{place}_{role}": f"{modality}_{pair}.{output}"
+            for place, modality in zip(PLACES, SECTION, strict=True)
+            for role, output in roles.items()
+        }
+        | ATLAS,
+        outputs={
+            "p_map": named("pmap", extension=".nii.gz"),
+            "regions": named("regions", extension=".tsv"),
+            "correlations": named("correlations", extension=".tsv"),
+            "summary": named("summary", extension=".json"),
+        },
+        params={"cluster_p": "groups.cluster_p"},
+        level="group",
+        mem_mb=900,
+        needs=(f"groups.{first}", f"groups.{second}"),
+    )
+
+
 def _deviation(step: Step) -> Stage:
     params = {**ROLES, **keys_of("groups", Kinds)}
     params |= {key: f"groups.{key}" for key in ("deviation", "n_permutations", "variance")}
@@ -315,6 +343,8 @@ def _deviation(step: Step) -> Stage:
 STAGE_OF = {"contrast": _contrast, "anova": _anova, "regression": _regression}
 
 GROUP_STAGES = tuple(STAGE_OF[step.what](step) for step in GROUP_MAPS)
+
+TOGETHER_STAGES = tuple(_together(*pair) for pair in CONTRASTS)
 
 FURTHER_STAGES = tuple(_further(modality) for modality in MODALITIES)
 
@@ -348,6 +378,7 @@ GROUP_REPORT = Stage(
         "people": "study.people",
         "expression": "config.genes.expression?",
         "failures": "study.failures",
+        **{f"together.{stage.name}": f"{stage.name}.summary?" for stage in TOGETHER_STAGES},
         **{f"further.{m}": f"{m}_further.index?" for m in MODALITIES},
         **{
             f"{role}.{stage.name}": f"{stage.name}.{role}?"
@@ -416,6 +447,7 @@ STUDY = Study(
         REPORT,
         *GROUP_STAGES,
         *FURTHER_STAGES,
+        *TOGETHER_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
         GROUP_REPORT,
