@@ -120,6 +120,9 @@ class Groups(Listing, InferenceOptions, Kinds, Roles, Selection):
         help="comparisons that the last P allows for: contrasts of a modality, all maps, none",
         choices=BONFERRONI,
     )
+    decisions: Path | None = option(
+        None, help="table of who is left out by hand, as quality.html saves it"
+    )
     grey_mask: Path | None = option(None, help="analysis mask of grey-matter maps")
     atlas: Path | None = option(None, help="label volume of the tables; the shipped one if absent")
     atlas_labels: Path | None = option(None, help="names of its labels")

@@ -30,6 +30,7 @@ from falx.studies.resistance.files import (
     demographics_stage,
     group_report_stage,
     map_figure_stage,
+    quality_stage,
     role_anova_stage,
     role_deviation_stage,
     role_further_stage,
@@ -250,7 +251,12 @@ def _map_stage(
     return Stage(
         step.name,
         run,
-        inputs={**MAPS[step.modality], "participants": "raw.participants", **ATLAS},
+        inputs={
+            **MAPS[step.modality],
+            "participants": "raw.participants",
+            "decisions": "config.groups.decisions?",
+            **ATLAS,
+        },
         outputs={role: named(suffix, extension=end) for role, (suffix, end) in files.items()},
         params={
             **keys_of("groups", Selection),
@@ -358,6 +364,7 @@ DEMOGRAPHICS = Stage(
         "metrics": "grey.metrics*",
         "moved": "motion.motion?*",
         "reho": "reho.metrics?*",
+        "decisions": "config.groups.decisions?",
     },
     outputs={
         "demographics": output_path(
@@ -366,8 +373,31 @@ DEMOGRAPHICS = Stage(
     },
     params={**ROLES, "group_column": "groups.group_column"},
     level="group",
-    version=5,
+    version=6,
     mem_mb=300,
+)
+
+QUALITY = Stage(
+    "quality",
+    quality_stage,
+    inputs={
+        "participants": "raw.participants",
+        "decisions": "config.groups.decisions?",
+        "volumes": "grey.volume*",
+        "metrics": "grey.metrics*",
+        "moved": "motion.motion?*",
+        "tsnr": "motion.tsnr?*",
+        "reho": "reho.metrics?*",
+        "reho_maps": "reho.smoothed?*",
+    },
+    outputs={
+        "page": "quality.html",
+        "table": output_path("", "quality", extension=".tsv", group=True, desc="groups"),
+    },
+    params={"group_column": "groups.group_column"},
+    level="group",
+    mem_mb=2500,
+    disk_mb=20,
 )
 
 GROUP_REPORT = Stage(
@@ -450,6 +480,7 @@ STUDY = Study(
         *TOGETHER_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
+        QUALITY,
         GROUP_REPORT,
         *(_map_figure(number, modality) for number, modality in enumerate(SECTION, start=1)),
         EXPRESSION,
