@@ -9,7 +9,7 @@ Groups with a variance each have Welch's F, and signs are flipped (:mod:`falx.ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -152,18 +152,19 @@ def compare_groups(
         tails = tail_table(lambda f: scipy.stats.f.sf(f, fit.dof_effect, fit.dof_error))
         spatial = SpatialStatistics(neighbours, (threshold,), tails=tails)
         null = _null(data, design, contrasts, plan, spatial, unequal, threads)
+        null = replace(null, tail=chosen.tail)
     clusters = tuple(
         EffectCluster(
             found,
-            None if null is None else float(null.p_value(found.extent, null.extent[:, 0])),
-            None if null is None else float(null.p_value(found.mass, null.mass[:, 0])),
+            None if null is None else float(null.familywise(found.extent, null.extent[:, 0])),
+            None if null is None else float(null.familywise(found.mass, null.mass[:, 0])),
         )
         for found in find_clusters(fit.f, neighbours, threshold)
     )
     return EffectMap(
         fit=fit,
         q=np.asarray(scipy.stats.false_discovery_control(fit.p)),
-        p_voxel=None if null is None else null.p_value(fit.f, null.t),
+        p_voxel=None if null is None else null.familywise(fit.f, null.t),
         critical_f=threshold,
         clusters=clusters,
         plan=None if null is None else null.plan,

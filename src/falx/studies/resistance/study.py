@@ -283,7 +283,7 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=9)
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=10)
 
 
 def _anova(step: Step) -> Stage:
@@ -292,14 +292,14 @@ def _anova(step: Step) -> Stage:
     params["min_region_voxels"] = "groups.min_region_voxels"
     # Each role is named, or further groups stand in for it.
     needs = tuple(f"{role}|groups.others" for role in ("resistant", "sensitive", "controls"))
-    return _map_stage(step, run, OF_F, params, needs, version=9)
+    return _map_stage(step, run, OF_F, params, needs, version=10)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=9)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=10)
 
 
 def _further(modality: str) -> Stage:
@@ -308,7 +308,7 @@ def _further(modality: str) -> Stage:
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     run = partial(role_further_stage, title=step.title)
     files = {"index": OF_PEOPLE["index"]}
-    return _map_stage(step, run, files, params, ("others",), version=1, disk_mb=100)
+    return _map_stage(step, run, files, params, ("others",), version=2, disk_mb=100)
 
 
 def _together(first: str, second: str) -> Stage:
@@ -342,7 +342,7 @@ def _deviation(step: Step) -> Stage:
     params = {**ROLES, **keys_of("groups", Kinds)}
     params |= {key: f"groups.{key}" for key in ("deviation", "n_permutations", "variance")}
     return _map_stage(
-        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=5, disk_mb=300
+        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=6, disk_mb=300
     )
 
 
