@@ -9,7 +9,7 @@ Groups with a variance each have Welch's F, and signs are flipped (:mod:`falx.ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -150,9 +150,8 @@ def compare_groups(
         draw = sign_plan if unequal else permutation_plan
         plan = draw(len(data), chosen.n_permutations, rng, blocks=blocks)
         tails = tail_table(lambda f: scipy.stats.f.sf(f, fit.dof_effect, fit.dof_error))
-        spatial = SpatialStatistics(neighbours, (threshold,), tails=tails)
+        spatial = SpatialStatistics(neighbours, (threshold,), tails=tails, tail=chosen.tail)
         null = _null(data, design, contrasts, plan, spatial, unequal, threads)
-        null = replace(null, tail=chosen.tail)
     clusters = tuple(
         EffectCluster(
             found,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -196,9 +196,8 @@ def compare(
     if chosen.n_permutations > 1:
         plan = _plan(len(data), design, contrast, rng, unequal, blocks, chosen.n_permutations)
         tails = tail_table(partial(two_tailed, dof=fit.dof))
-        seen = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails)
+        seen = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails, chosen.tail)
         null = permutation_null(data, design, contrast, plan, seen, unequal, threads)
-        null = replace(null, tail=chosen.tail)
     return GroupMap(
         fit=fit,
         q=scipy.stats.false_discovery_control(fit.p * (2 if chosen.two_tailed else 1)),

@@ -80,12 +80,15 @@ class SpatialStatistics:
     tails
         Shape (bins,): :func:`falx.maps.inference.true_discoveries.tail_table` of the statistic,
         where true discoveries are to be bounded.
+    tail
+        How P of the far tail are taken, as :class:`MaximaNull` says.
     """
 
     neighbours: npt.NDArray[np.int32]
     thresholds: tuple[float, ...] = ()
     enhance: bool = False
     tails: npt.NDArray[np.float64] | None = None
+    tail: str = "counted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,4 +412,5 @@ def spatial_null(
         plan,
         None if spatial.tails is None else ratios,
         len(spatial.neighbours),
+        spatial.tail,
     )
