@@ -18,6 +18,7 @@ from falx.studies.resistance.quality import (
     homogeneity_of,
     quality_script,
     quality_sections,
+    tsnr_of,
 )
 
 GRID = normalisation_grid(6.0)
@@ -60,6 +61,15 @@ def test_the_odd_map_is_found():
     assert min(z, key=z.get) == "20" and z["20"] < -3
     assert homogeneity_of(dict(list(maps.items())[:2])) == {}
     assert homogeneity_of({**maps, "21": np.ones((3, 3, 3))}) == {}
+
+
+def test_tsnr_is_that_of_the_head_not_of_the_air():
+    head = np.zeros((10, 10, 10), bool)
+    head[3:7, 3:7, 3:7] = True
+    reference = np.where(head, 900.0, 40.0)
+    tsnr = np.where(head, 80.0, 1.9)
+    assert tsnr_of(Image(tsnr, GRID.affine), Image(reference, GRID.affine)) == 80.0
+    assert tsnr_of(Image(0 * tsnr, GRID.affine), Image(reference, GRID.affine)) is None
 
 
 def test_decisions_are_yes_or_no():

@@ -63,6 +63,7 @@ from falx.studies.resistance.quality import (
     homogeneity_of,
     quality_script,
     quality_sections,
+    tsnr_of,
 )
 from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, STEPS, Step
 
@@ -295,7 +296,7 @@ class QualityFiles:
         Input: who was left out before.
     volumes, metrics
         Inputs by subject: grey matter in template space, its measures.
-    moved, tsnr, reho, reho_maps
+    moved, tsnr, references, reho, reho_maps
         Inputs by subject, of those who have a run.
     page, table
         Outputs: one HTML file; the decisions as they stand, with what was measured (TSV).
@@ -306,6 +307,7 @@ class QualityFiles:
     metrics: Mapping[str, Path]
     moved: Mapping[str, Path] | None
     tsnr: Mapping[str, Path] | None
+    references: Mapping[str, Path] | None
     reho: Mapping[str, Path] | None
     reho_maps: Mapping[str, Path] | None
     page: Path
@@ -352,9 +354,8 @@ def _with_run(found: PersonQuality, files: QualityFiles, subject: str) -> Person
             largest_deg=moved.largest_rotation_deg,
         )
     if (path := (files.tsnr or {}).get(subject)) is not None:
-        values = load(path).data
-        inside = values[np.isfinite(values) & (values > 0)]
-        found = replace(found, tsnr=float(np.median(inside)) if len(inside) else None)
+        reference = load((files.references or {})[subject])
+        found = replace(found, tsnr=tsnr_of(load(path), reference))
     if (path := (files.reho or {}).get(subject)) is not None:
         reho = read_record(RehoRecord, path)
         width = float(np.prod(reho.residual_fwhm_mm) ** (1 / 3))

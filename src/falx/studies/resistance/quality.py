@@ -24,22 +24,31 @@ from falx.maps.head_size import LOW_HOMOGENEITY_Z, sample_homogeneity
 from falx.report.figures import ORANGE, new_figure, png
 from falx.report.page import Block, Figure, Notice, Raw, Section, Text
 
-__all__ = ["PersonQuality", "homogeneity_of", "lie_figure", "quality_script", "quality_sections"]
+__all__ = [
+    "PersonQuality",
+    "homogeneity_of",
+    "lie_figure",
+    "quality_script",
+    "quality_sections",
+    "tsnr_of",
+]
 
 PEOPLE_A_FIGURE = 12
 LEVELS_MM = (-30.0, 10.0)
 """Planes of the pictures: through the cerebellum, and through the thalamus."""
 
+BRIGHT_SHARE = 0.3
+
 HEADINGS = {
     "tiv_ml": "head, mL",
-    "grey_alike_z": "grey matter alike, z",
+    "grey_alike_z": "grey alike, z",
     "mean_fd_mm": "mean FD, mm",
     "spike_percent": "spikes, %",
     "largest_mm": "shift, mm",
     "largest_deg": "turn, degrees",
     "tsnr": "tSNR",
-    "dof": "degrees of freedom",
-    "fwhm_mm": "smoothness, mm",
+    "dof": "d.f.",
+    "fwhm_mm": "FWHM, mm",
     "reho_alike_z": "ReHo alike, z",
 }
 """Measures of a person, and what stands above them."""
@@ -56,7 +65,7 @@ class PersonQuality:
     grey_alike_z, reho_alike_z
         Mean correlation of a map with all others, as z over people.
     tsnr
-        Median over the brain of the run.
+        See :func:`tsnr_of`.
     dof, fwhm_mm
         Of the cleaned run: degrees of freedom left, and width of the noise.
     """
@@ -101,6 +110,17 @@ def homogeneity_of(maps: Mapping[str, npt.NDArray[np.floating]]) -> dict[str, fl
     return dict(zip(maps, map(float, z), strict=True))
 
 
+def tsnr_of(tsnr: Image, reference: Image) -> float | None:
+    """Median over the voxels of a run that are brighter than three tenths of its 98th percentile.
+
+    Those are brain and some scalp, wherever the head lies and whatever the scanner's scale; None
+    if there are none.
+    """
+    bright = reference.data > BRIGHT_SHARE * np.percentile(reference.data, 98)
+    inside = tsnr.data[bright & np.isfinite(tsnr.data) & (tsnr.data > 0)]
+    return float(np.median(inside)) if inside.size else None
+
+
 def lie_figure(volumes: Mapping[str, Image]) -> bytes:
     """Draw everybody's grey matter in two planes under the outline of the template; PNG.
 
@@ -116,11 +136,13 @@ def lie_figure(volumes: Mapping[str, Image]) -> bytes:
         axis.set_axis_off()
     for n, (subject, image) in enumerate(volumes.items()):
         brain = resample(template("brain"), image.grid)
+        brightest = float(np.percentile(image.data, 99))
         for k, level_mm in enumerate(LEVELS_MM):
             plane = int(np.rint((level_mm - image.affine[2, 3]) / image.affine[2, 2]))
             plane = min(max(plane, 0), image.data.shape[2] - 1)
             axis = axes[2 * n + k]
-            axis.imshow(image.data[:, :, plane].T, cmap="gray", origin="lower")
+            shown = image.data[:, :, plane].T
+            axis.imshow(shown, cmap="gray", origin="lower", vmin=0, vmax=brightest)
             if brain[:, :, plane].any():
                 axis.contour(brain[:, :, plane].T, [0.5], colors=ORANGE, linewidths=0.7)
             if k == 0:
@@ -187,13 +209,15 @@ def _row(one: PersonQuality, shown: Sequence[str]) -> str:
     )
     return (
         f'<tr data-person="{name}"><td><input type="checkbox" aria-label="{name} is in"{ticked}>'
-        f"</td><td>{name}</td><td>{escape(one.group or '–')}</td>{cells}<td><input "
-        f'type="text" aria-label="why {name} is out" value="{escape(one.reason)}"></td></tr>'
+        f"</td><td>{name}</td><td>{escape(one.group or '–')}</td>{cells}<td><input type="
+        f'"text" size="12" aria-label="why {name} is out" value="{escape(one.reason)}"></td></tr>'
     )
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def quality_script(people: Sequence[PersonQuality]) -> str:

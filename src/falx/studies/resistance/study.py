@@ -387,6 +387,7 @@ QUALITY = Stage(
         "metrics": "grey.metrics*",
         "moved": "motion.motion?*",
         "tsnr": "motion.tsnr?*",
+        "references": "motion.reference?*",
         "reho": "reho.metrics?*",
         "reho_maps": "reho.smoothed?*",
     },
