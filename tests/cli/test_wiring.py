@@ -292,9 +292,9 @@ def signature_folder(tmp_path) -> Path:
 def leave_signature(out: Path, recipe: str) -> None:
     uri = SIGNATURE.stage("signature").outputs["signature_native"].format(subject="07")
     record = Record(
-        study="x", stage="signature", version=1, unit="sub-07", recipe=recipe, params={},
-        inputs={}, outputs={"signature_native": file_record(uri, out / uri)}, notices=(),
-        started="", seconds=0.0, threads=1, peak_mem_mb=1,
+        study=SIGNATURE.reference, stage="signature", version=1, unit="sub-07", recipe=recipe,
+        params={}, inputs={}, outputs={"signature_native": file_record(uri, out / uri)},
+        notices=(), started="", seconds=0.0, threads=1, peak_mem_mb=1,
     )  # fmt: skip
     write_record(out, record)
 

@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 MISSED = (
-    "That excludes no focus: by search alone, 10 of 65 phantoms whose hippocampus and amygdala "
-    "were 25 % lower had none found."
+    "That excludes no focus: in 10 of 65 simulated heads whose hippocampus and amygdala were "
+    "25 % lower, the search alone found none."
 )
 """Seeds 100 to 109 with healthy asymmetry, 40 and 25 draws: docs/methods/signature.md."""
 
@@ -95,8 +95,8 @@ def doubts(signature: SignatureMetrics, healthy: HealthyMetrics) -> list[str]:
     usual = (found.noise_sd**2 + found.healthy_sd**2) ** 0.5
     limits = (
         f"Noise and healthy asymmetry together give the index of a voxel an SD of {usual:.3f} "
-        f"(noise {found.noise_sd:.3f}). {_whose(healthy)}; error rates were measured on phantoms "
-        f"only, whose structures are known. {RATES_MEASURED}"
+        f"(noise {found.noise_sd:.3f}). {_whose(healthy)}; error rates were measured on "
+        f"simulated heads only, whose structures are known. {RATES_MEASURED}"
     )
     said = [limits]
     if found.refuted:
@@ -147,11 +147,11 @@ def side_of_itself(signature: SignatureMetrics) -> tuple[str, bool]:
         return "The image suggests no side: its noise is not known.", False
     side = found.suggested.side
     if side is None:
-        return f"Of itself the image suggests no side: {found.suggested.reason}.", False
+        return f"By itself the image suggests no side: {found.suggested.reason}.", False
     chance = found.suggested.probability
     rarely = "" if chance is None else f"; without a focus as much is seen with P = {chance:.2g}"
     said = (
-        f"Of itself the image suggests the {side}: {found.suggested.reason}{rarely}. That is not "
+        f"By itself the image suggests the {side}: {found.suggested.reason}{rarely}. That is not "
         "the probability that the side is right."
     )
     return said, signature.side_from == "the declared focus" and side != signature.side
