@@ -36,9 +36,11 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    heading = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    heading = re.search(r"^## (\S+) \((\S+)\)", text, re.MULTILINE)
     assert heading is not None
     assert str(citation["version"]) == falx.__version__ == heading[1]
+    assert str(citation["date-released"]) == heading[2]
 
 
 def test_the_citation_has_what_its_format_asks_for() -> None:

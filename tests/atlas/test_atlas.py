@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from falx.atlas.atlas import LANDMARKS_MM, make_atlas, region_means
-from falx.atlas.files import load_atlas, read_label_table
+from falx.atlas.files import load_atlas, load_group_atlas, read_label_table
 from falx.atlas.label_table import LabelRow, side_in_name
 from falx.core.errors import FalxNotice, InputError
 from falx.core.files import read_table
@@ -165,3 +165,29 @@ def test_what_is_no_table_is_named(tmp_path, name, content, found):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=found):
         read_label_table(tmp_path / name)
+
+
+def test_gyri_of_both_sides_mirror_each_other():
+    atlas = load_group_atlas(None, None)
+    by_name = {region.name: region for region in atlas.regions}
+    left = [region for region in atlas.regions if region.side == "left"]
+    assert len(left) == 56 and not atlas.midline
+    for region in left:
+        other = by_name["right" + region.name.removeprefix("left")]
+        # The least alike are those whose sides differ in people, as the rostral cingulate.
+        assert 0.6 < other.volume_mm3 / region.volume_mm3 < 1.4, region.name
+        apart = np.array(other.centroid_mm) * (-1, 1, 1) - region.centroid_mm
+        assert np.linalg.norm(apart) < 4.0, region.name
+
+
+def test_cerebellar_lobules_follow_each_other():
+    """From the top down, then inward, on either side (Schmahmann et al. 1999)."""
+    centre = {r.name: r.centroid_mm for r in load_group_atlas(None, None).regions}
+    for side in ("left", "right"):
+        place = {name: centre[f"{side} cerebellum {name}"] for name in
+                 ("1-4", "5", "6", "Crus 1", "Crus 2", "7b", "8a", "8b", "9")}  # fmt: skip
+        heights = [place[name][2] for name in ("5", "6", "Crus 1", "Crus 2", "7b", "8a")]
+        assert heights == sorted(heights, reverse=True)
+        aside = [abs(place[name][0]) for name in ("Crus 1", "8a", "8b", "9")]
+        assert aside == sorted(aside, reverse=True)
+        assert place["1-4"][1] > place["5"][1] > place["6"][1] > place["Crus 2"][1]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from falx.atlas.atlas import make_atlas
-from falx.atlas.files import read_label_table
+from falx.atlas.files import load_group_atlas, read_label_table
 from falx.core.errors import collect_notices
+from falx.core.grid import apply_affine
 from falx.images.nifti import Image, load_labels
+from falx.images.resample import sample
 from falx.maps.cluster_table import nearest_region
 
 # Tables 2 and 3; the atlas spells Cerebelum.
@@ -36,3 +40,38 @@ def test_labels_of_the_published_peaks(shared):
         assert len(told) == (named == 13)
         hits = [nearest_region(point, atlas) == (name, 0.0) for name, point in PEAKS]
         assert sum(hits) == named
+
+
+def test_shipped_lobules_at_the_published_peaks():
+    """Of ten cerebellar peaks seven carry the printed lobule, three the one next to it.
+
+    The printed names are those of AAL, which was drawn on one person.
+    """
+    atlas = load_group_atlas(None, None)
+    other = {(-31, -71, -47): "Crus 2", (-33, -58, -48): "7b", (-17, -42, -52): "8b"}
+    for printed, point in PEAKS[:10]:
+        name, apart_mm = nearest_region(point, atlas)
+        lobule = printed.split("_")[1].replace("Crus", "Crus ")
+        lobule = other.get(point, "8a" if lobule == "8" else lobule)
+        assert (name, apart_mm) == (f"left cerebellum {lobule}", 0.0)
+    assert nearest_region(PEAKS[11][1], atlas)[0] == "left rostral anterior cingulate"
+    assert nearest_region(PEAKS[13][1], atlas)[0] == "right superior frontal"
+
+
+def test_shipped_lobules_overlap_with_those_of_aal(shared):
+    """Most voxels of the large lobules of AAL have the same name here; sides never differ."""
+    folder = shared / "data" / "atlas"
+    rows = {row.name: row.label for row in read_label_table(folder / "aal_Labels.mat")}
+    image = load_labels(folder / "AAL_space-MNI152NLin6_res-1x1x1.nii.gz")
+    atlas = load_group_atlas(None, None)
+    names = {region.label: region.name for region in atlas.regions}
+    for lobule, least in (("Crus1", 0.8), ("Crus2", 0.6), ("6", 0.7), ("8", 0.55)):
+        for side, letter in (("left", "L"), ("right", "R")):
+            inside = np.argwhere(image.data == rows[f"Cerebelum_{lobule}_{letter}"])
+            points = apply_affine(image.affine, inside)
+            found = [names.get(int(c), "") for c in sample(atlas.image, points, how="nearest")]
+            printed = lobule.replace("Crus", "Crus ")
+            same = [name.startswith(f"{side} cerebellum {printed}") for name in found]
+            assert np.mean(same) > least, (lobule, side)
+            crossed = [name.startswith("right" if side == "left" else "left") for name in found]
+            assert np.mean(crossed) < 0.01

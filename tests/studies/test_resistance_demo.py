@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,13 +20,15 @@ from falx.studies.resistance.recovery import (
 
 def test_what_is_not_found_is_said() -> None:
     seen = FoundChange("less grey matter", PLACES[0], (-20.0, -70.0, -30.0), (-22.0, -71.0, -31.0),
-                       "left cerebellar cortex", -9.25, 0.002)  # fmt: skip
+                       "left cerebellum Crus 2", -9.25, 0.002, 1.2)  # fmt: skip
     missed = FoundChange("higher ReHo", PLACES[1], (12.0, -56.0, 40.0))
     found = CohortRecovery((seen, missed), 31.4, 0.126)
     assert not found.complete
     _, first, second, last = render_cohort(found).splitlines()
     assert first.split("  ")[-1] == "0.002"
     assert "-22, -71, -31" in first
+    assert "  yes  " in first
+    assert "9 mm off" in render_cohort(CohortRecovery((replace(seen, apart_mm=9.2),), 1.0, 1.0))
     assert second.endswith("not found")
     assert last == ("head motion is off by 31 µm, coregistration by 0.13 mm, mean over people")
 
@@ -38,13 +42,15 @@ def test_five_against_five_show_what_was_planted(tmp_path, capsys) -> None:
     found = compare_cohort(truth, tmp_path / "resistance", subjects)
     assert render_cohort(found) in said
     for change in found.changes:
-        assert change.peak_mm is not None, change.what
-        assert np.sign(change.peak_mm[0]) == np.sign(change.planted_mm[0])
+        assert change.centre_mm is not None, change.what
+        assert np.sign(change.centre_mm[0]) == np.sign(change.planted_mm[0])
+        assert change.inside, change
         assert change.p <= 0.05
     for change in found.changes[:2]:
-        assert "left cerebellar" in change.region
+        assert "left cerebellum" in change.region
+    assert found.changes[2].region == "right precuneus"
     assert found.motion_error_um < 150
     assert found.coregistration_error_mm < 1.0
     page = (tmp_path / "resistance" / "group.html").read_text()
-    assert "left cerebellar cortex, lower" in page
+    assert "left cerebellum" in page
     assert "could not be computed" not in page

@@ -141,6 +141,10 @@ BROKEN: dict[str, tuple[Break, str, tuple[str, ...]]] = {
         r"resistant people, 'DRE', has 0 \(found in group: HC, res, sen\).*--groups-resistant ''",
         (),
     ),
+    "excluded": (
+        set_all("exclude", lambda s, p: "moved" if p["group"] == "HC" and s > "04" else "no"),
+        r"group of controls people, 'HC', has 1 ", (),
+    ),
     "case": (
         set_all("group", lambda s, p: p["group"].lower() if s == "01" else p["group"]),
         r"of no group that is compared: dse", (),
@@ -250,6 +254,7 @@ def test_a_preprocessed_run_is_taken_instead_of_the_raw_one(copy, capsys):
     told = dry_run(copy, (), capsys)
     assert "coregister_bold" not in told and told.count(" reho: ") == len(SUBJECTS)
     assert "check:" not in told
+    assert "taken from fmriprep: preprocessed resting run (24), brain mask of the" in told
     told = dry_run(copy, ("--no-bold-prepared",), capsys)
     assert told.count("coregister_bold: ") == len(SUBJECTS)
 
@@ -259,6 +264,16 @@ def test_a_cohort_of_raw_and_preprocessed_runs_is_named(copy, capsys):
     fmriprep(copy, "02")
     told = dry_run(copy, (), capsys)
     assert re.search("check: .*1 preprocessed and 23 raw runs.*--no-bold-prepared", told), told
+
+
+def test_a_cohort_partly_segmented_by_cat12_is_named(copy, capsys):
+    rewrite(copy, {s: person(int(s)) for s in SUBJECTS})
+    folder = copy / "derivatives" / "CAT12.9" / "sub-02" / "anat"
+    write_image(folder / "mwp1sub-02_T1w.nii", (4, 4, 4), (1.5, 1.5, 1.5))
+    told = dry_run(copy, (), capsys)
+    assert "taken from CAT12.9: grey matter that CAT12 has modulated (1)" in told
+    assert re.search("check: 1 people have grey matter of CAT12 and 23 have not", told), told
+    assert "CAT12" not in dry_run(copy, ("--no-grey-prepared",), capsys)
 
 
 def test_a_whole_dataset_has_nothing_to_check(copy, capsys):

@@ -7,7 +7,14 @@ import pytest
 from scipy import ndimage
 
 from falx.data.priors import template
-from falx.surgery.frames import ABOVE, ANTERIOR, POSTERIOR, acpc_of, carried_back
+from falx.surgery.frames import (
+    ABOVE,
+    ANTERIOR,
+    POSTERIOR,
+    acpc_by_template,
+    acpc_of,
+    carried_back,
+)
 
 
 def points(rng, number=400):
@@ -86,3 +93,12 @@ def test_the_commissures_are_where_the_template_is_bright_in_its_middle_plane(pl
     near = np.linalg.norm(around, axis=1) <= 1.5
     top = near & (bright >= np.quantile(bright[near], 0.95))
     assert np.linalg.norm(around[top].mean(axis=0)) < 0.8
+
+
+def test_the_frame_is_the_same_by_either_way_to_the_template():
+    turn = np.array([[0.96, -0.28, 0.0], [0.28, 0.96, 0.0], [0.0, 0.0, 1.0]])
+    shift = np.array([3.0, -7.0, 12.0])
+    near = np.random.default_rng(1).uniform(-60, 60, (200, 3))
+    by_search = acpc_of(lambda mm: (mm - shift) @ turn, near)
+    by_template = acpc_by_template(lambda mm: mm @ turn.T + shift)
+    np.testing.assert_allclose(by_search, by_template, atol=0.02)

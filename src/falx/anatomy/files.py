@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.cat12 import ReportedVolumes, read_volumes
 from falx.anatomy.head import GivenLabels, segment_head
 from falx.anatomy.metrics import GreyMetrics, HandPlacement, coregistration_metrics
 from falx.anatomy.morphometry import GreySettings, intracranial_volume_ml, modulated
@@ -21,11 +22,12 @@ from falx.anatomy.registration.coregistration import Placement, coregister, surr
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import InputError, collect_notices, notify
-from falx.core.files import read_json, read_record, write_json
+from falx.core.files import read_json, read_record, read_text, write_json
 from falx.core.grid import Grid, normalisation_grid, require_same
 from falx.core.possible import Possible
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
+from falx.images.resample import resample
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap, load_map, save_map
 
@@ -224,6 +226,9 @@ class GreyVolumeFiles:
         Outputs in template space: grey-matter volume as a share of the voxel, and smoothed.
     metrics
         Output: :class:`falx.anatomy.metrics.GreyMetrics`.
+    cat12, cat12_report
+        Input, if there is one: grey matter that CAT12 has modulated, and its report, taken
+        instead.
     """
 
     gm: Path
@@ -233,6 +238,8 @@ class GreyVolumeFiles:
     volume: Path
     smoothed: Path
     metrics: Path
+    cat12: Path | None = None
+    cat12_report: Path | None = None
 
 
 def grey_volume_stage(files: GreyVolumeFiles, settings: GreySettings, *, threads: int = 1) -> None:
@@ -242,31 +249,65 @@ def grey_volume_stage(files: GreyVolumeFiles, settings: GreySettings, *, threads
         tissues = [load(path) for path in (files.gm, files.wm, files.csf)]
         for name, other in zip(("white matter", "CSF"), tissues[1:], strict=True):
             require_same("grey matter", tissues[0].grid, name, other.grid)
-        values = modulated(
-            tissues[0],
-            load_map(files.to_native),
-            grid,
-            modulate=settings.modulate,
-            threads=threads,
-        )
+        volumes = _volumes(tissues)
+        if files.cat12 is not None:
+            values, volumes = _of_cat12(files.cat12, files.cat12_report, settings, volumes)
+        else:
+            to_native = load_map(files.to_native)
+            values = modulated(
+                tissues[0], to_native, grid, modulate=settings.modulate, threads=threads
+            )
         blurred = smooth(values, grid.voxel_sizes_mm, settings.smoothing_fwhm_mm)
     save(files.volume, values, grid.affine)
     save(files.smoothed, blurred, grid.affine)
     template_ml = float(values.sum(dtype=np.float64)) * grid.voxel_volume_mm3 / 1e3
-    found = _grey_metrics(tissues, template_ml, settings, notices)
+    found = _grey_metrics(volumes, template_ml, settings, notices)
     write_json(files.metrics, plain(found))
 
 
-def _grey_metrics(
-    tissues: Sequence[Image], template_ml: float, settings: GreySettings, notices: Sequence[str]
-) -> GreyMetrics:
+def _of_cat12(
+    path: Path, report: Path | None, settings: GreySettings, own: ReportedVolumes
+) -> tuple[npt.NDArray[np.float32], ReportedVolumes]:
+    """Grey matter that CAT12 has modulated, on the grid of the maps, and volumes of the head."""
+    image = load(path)
+    if not settings.modulate:
+        raise InputError(
+            "the grey matter of CAT12 is modulated, and a concentration is asked for",
+            where=path.name,
+            do="leave out --no-grey-modulate, or say --no-grey-prepared",
+        )
+    if not (np.isfinite(image.data).all() and image.data.min() >= 0 and image.data.max() > 0):
+        raise InputError(
+            "this is no modulated grey matter",
+            where=path.name,
+            found=f"values {np.nanmin(image.data):.3g} to {np.nanmax(image.data):.3g}",
+            do="give mwp1*.nii as CAT12 wrote it, or say --no-grey-prepared",
+        )
+    values = resample(image, normalisation_grid(settings.voxel_mm)).astype(np.float32)
+    before_ml = float(image.data.sum(dtype=np.float64)) * image.grid.voxel_volume_mm3 / 1e3
+    told = "the table of volumes is that of its report"
+    if report is None:
+        told = "it has no report beside it, so head size is Falx's own"
+    notify(
+        "grey matter is that of CAT12, not segmented here",
+        where=path.name,
+        found=f"{before_ml:.0f} mL in the template; {told}",
+    )
+    return values, own if report is None else read_volumes(read_text(report), where=report.name)
+
+
+def _volumes(tissues: Sequence[Image]) -> ReportedVolumes:
+    """Volumes of grey matter, white matter and CSF, and their sum, mL."""
     ml = tissues[0].grid.voxel_volume_mm3 / 1000.0
-    gm_ml, wm_ml, csf_ml = (float(t.data.sum(dtype=np.float64)) * ml for t in tissues)
+    parts = (float(t.data.sum(dtype=np.float64)) * ml for t in tissues)
+    return ReportedVolumes(intracranial_volume_ml(*tissues), *parts)
+
+
+def _grey_metrics(
+    volumes: ReportedVolumes, template_ml: float, settings: GreySettings, notices: Sequence[str]
+) -> GreyMetrics:
     return GreyMetrics(
-        tiv_ml=intracranial_volume_ml(*tissues),
-        gm_ml=gm_ml,
-        wm_ml=wm_ml,
-        csf_ml=csf_ml,
+        **vars(volumes),
         template_gm_ml=template_ml,
         modulated=settings.modulate,
         smoothing_fwhm_mm=settings.smoothing_fwhm_mm,

@@ -18,9 +18,10 @@ from falx.atlas.label_table import (
 )
 from falx.core.errors import InputError
 from falx.core.files import read_json, read_table, read_text
+from falx.data.priors import DATA, GYRI_FILE
 from falx.images.nifti import Image, load
 
-__all__ = ["load_atlas", "read_label_table"]
+__all__ = ["load_atlas", "load_group_atlas", "read_label_table"]
 
 
 def read_label_table(path: Path | str) -> tuple[LabelRow, ...]:
@@ -109,3 +110,16 @@ def load_atlas(
     else:
         rows = table
     return make_atlas(labels, rows, name=where)
+
+
+def load_group_atlas(volume: Path | None, table: Path | None) -> Atlas:
+    """Read the atlas that names clusters: that given, or the shipped gyri and lobules.
+
+    References
+    ----------
+    Gyri: Desikan et al. 2006, NeuroImage 31:968. Cerebellar lobules: Diedrichsen and Zotow 2015,
+    PLOS ONE 10:e0133402.
+    """
+    if volume is not None:
+        return load_atlas(volume, table)
+    return load_atlas(DATA / GYRI_FILE, DATA / GYRI_FILE.replace(".nii.gz", ".tsv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from falx.bids.index import BidsFile, Index
 from falx.core.errors import InputError, OptionError
 from falx.core.study import RawInput
 
-__all__ = ["Filter", "Found", "find_one", "parse_filter"]
+__all__ = ["Filter", "Found", "find_one", "parse_filter", "taken"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,28 @@ def find_one(
     return None
 
 
+def taken(
+    inputs: Mapping[str, RawInput], images: Mapping[str, Mapping[str, Found | None]]
+) -> tuple[str, ...]:
+    """Say what is taken from which derivative dataset, and of how many subjects.
+
+    Parameters
+    ----------
+    images
+        Subject to role to what was found.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for files in images.values():
+        for role, found in files.items():
+            if found is not None and role in inputs and inputs[role].derivatives:
+                dataset = found.uri.split(":")[1]
+                counts.setdefault(dataset, Counter())[inputs[role].what] += 1
+    return tuple(
+        f"taken from {dataset}: " + ", ".join(f"{what} ({n})" for what, n in of.items())
+        for dataset, of in sorted(counts.items())
+    )
+
+
 def _file_of_dataset(name: str, dataset: Index) -> Found | None:
     path = dataset.root / name
     return Found(path, f"bids:raw:{name}") if path.is_file() else None
@@ -136,8 +159,17 @@ def _in_dataset(
     name = index.root.name if wanted.derivatives else "raw"
     for pattern in wanted.patterns:
         relative = pattern.format(subject=subject)
-        if (index.root / relative).is_file():
-            return Found(index.root / relative, f"bids:{name}:{relative}")
+        paths = sorted(path for path in index.root.glob(relative) if path.is_file())
+        if len(paths) > 1:
+            raise InputError(
+                f"{len(paths)} files could be the {wanted.what}",
+                where=f"sub-{subject}",
+                found=", ".join(path.relative_to(index.root).as_posix() for path in paths[:4]),
+                do="keep one of them in the derivative folder",
+            )
+        if paths:
+            relative = paths[0].relative_to(index.root).as_posix()
+            return Found(paths[0], f"bids:{name}:{relative}")
     if not wanted.suffix or not (index.root / f"sub-{subject}").is_dir():
         return None
     files = index.find(

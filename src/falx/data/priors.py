@@ -39,6 +39,7 @@ FLOOR = 1e-4
 TISSUE_FILE = "tissue_priors.nii.gz"
 STRUCTURE_FILE = "structure_priors.npz"
 ATLAS_FILE = "structures_dseg.nii.gz"
+GYRI_FILE = "gyri_dseg.nii.gz"
 TEMPLATE_FILE = "template.npz"
 TEMPLATE_AFFINE = np.array(
     [[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]], dtype=np.float64

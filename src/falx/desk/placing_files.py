@@ -221,6 +221,7 @@ def _describe(workspace: Workspace) -> None:
     """Describe the derivative dataset, and what in it BIDS has no name for."""
     folder = workspace.bids / "derivatives" / DERIVATIVE
     if not (folder / "dataset_description.json").exists():
-        write_json(folder / "dataset_description.json", description("desk", __version__))
+        about = description("desk", __version__, links={"raw": "../.."})
+        write_json(folder / "dataset_description.json", about)
     if not (folder / ".bidsignore").exists():
         write_text(folder / ".bidsignore", "**/*_xfm.json\n")

@@ -38,6 +38,7 @@ HEADINGS = {
     "cluster_voxels": "voxels",
     "cluster_ml": "mL",
     "cluster_true_percent": "% surely different",
+    "centre_region": "centre in",
     "p_fsl": "P random field (FSL)",
     "p_spm": "P random field (SPM)",
     "p_extent": "P permuted extent",
@@ -70,7 +71,9 @@ class RegionRow:
     Coordinates are RAS+ mm of the centre of the voxel with the largest |statistic| inside
     region and cluster. `region` of voxels outside every label is "other / unlabelled", with
     the nearest region and its distance; so is the sum of the regions too small to be listed.
-    `error_extent` and `error_mass` are the Monte-Carlo errors of the permutation p.
+    `centre_x_mm` to `centre_z_mm` are the cluster's centre of mass, weighted by |statistic|, and
+    `centre_region` the region nearest to it. `error_extent` and `error_mass` are the Monte-Carlo
+    errors of the permutation p.
     `cluster_true_percent` and `true_percent` bound from below how much of the cluster, and of
     its part in the region, truly differs: all at once at a confidence of 1 - ``cluster_p``.
     """
@@ -80,6 +83,10 @@ class RegionRow:
     cluster_voxels: int
     cluster_ml: float
     cluster_true_percent: Percent | None
+    centre_region: str
+    centre_x_mm: float
+    centre_y_mm: float
+    centre_z_mm: float
     p_extent: Probability | None
     error_extent: float | None
     p_mass: Probability | None
@@ -206,6 +213,8 @@ def _parts(
     voxel_ml = space.grid.voxel_volume_mm3 / 1000.0
     for number, found in enumerate(clusters, start=1):
         surely = _percent(result, found.cluster.rows)
+        weights = np.abs(statistic[found.cluster.rows])
+        middle = np.average(points_mm[found.cluster.rows], axis=0, weights=weights)
         for code, members in regions_of(found.cluster.rows, codes, space.min_region_voxels):
             # argmax takes the first of equal values, so ties go to the lowest linear index.
             peak = int(members[np.argmax(np.abs(statistic[members]))])
@@ -218,6 +227,10 @@ def _parts(
                     cluster_voxels=found.cluster.extent,
                     cluster_ml=found.cluster.extent * voxel_ml,
                     cluster_true_percent=surely,
+                    centre_region=nearest_region(middle, space.atlas)[0],
+                    centre_x_mm=float(middle[0]),
+                    centre_y_mm=float(middle[1]),
+                    centre_z_mm=float(middle[2]),
                     p_extent=found.p_extent,
                     error_extent=_error(result.plan, found.p_extent),
                     p_mass=found.p_mass,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas, region_means
-from falx.atlas.files import load_atlas
+from falx.atlas.files import load_group_atlas
 from falx.core.errors import InputError, collect_notices
 from falx.core.files import read_json, read_participants, write_json, write_table
 from falx.core.grid import require_same
@@ -18,7 +18,6 @@ from falx.core.participants import Participants
 from falx.core.possible import Possible, check_possible
 from falx.core.records import plain
 from falx.core.table_formats import TextTable, write_forms
-from falx.data.priors import ATLAS_FILE, DATA
 from falx.images.nifti import Image, load, load_mask, save
 from falx.images.resample import sample as sample_at
 from falx.maps.anova import compare_groups, group_contrasts
@@ -56,15 +55,12 @@ __all__ = [
     "TFiles",
     "anova_stage",
     "group_map_stage",
-    "read_atlas",
     "read_maps",
     "regression_map_stage",
     "save_volume",
     "subgroup_map_stage",
 ]
 
-SHIPPED_ATLAS = DATA / ATLAS_FILE
-SHIPPED_LABELS = DATA / ATLAS_FILE.replace(".nii.gz", ".tsv")
 LEAST_PEOPLE = 4
 """A slope through fewer is not worth a map."""
 
@@ -299,7 +295,7 @@ def anova_stage(
         space = TableSpace(
             stacked.mask,
             stacked.grid,
-            read_atlas(files.atlas, files.atlas_labels),
+            load_group_atlas(files.atlas, files.atlas_labels),
             min_region_voxels,
         )
         rows = effect_table(found, found.significant(), space, contrast)
@@ -308,11 +304,6 @@ def anova_stage(
     asked = _asked(contrast, design, seed, sample.head_size, notices)
     summary = f_summary(asked, sample_described(stacked), found)
     _write_listed(files, title, EffectRow, rows, summary)
-
-
-def read_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
-    """Read the atlas of the tables, the shipped structures if there is none."""
-    return load_atlas(atlas or SHIPPED_ATLAS, labels if atlas else SHIPPED_LABELS)
 
 
 def read_maps(
@@ -447,7 +438,7 @@ class _Question:
             blocks=stacked.sample.blocks,
             threads=self.threads,
         )
-        atlas = read_atlas(files.atlas, files.atlas_labels)
+        atlas = load_group_atlas(files.atlas, files.atlas_labels)
         space = TableSpace(stacked.mask, stacked.grid, atlas, self.listing.min_region_voxels)
         by = self.listing.listed_by
         rows = cluster_table(result, result.significant(by), space, name)

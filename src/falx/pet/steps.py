@@ -101,8 +101,9 @@ def correct_measured(
     observed = smooth(measured.image.data, grid.voxel_sizes_mm, settings.smoothing_fwhm_mm)
     with blas_threads(1):  # sums of several threads differ in their last digits
         result = correct(observed, spread, method=settings.method, floor=settings.floor)
-        errors = asymmetry_standard_errors(observed, grid, spread, result.activities)
         noise, reason = _noise(observed, measured, spread, result, rng, settings)
+        known = noise if reason is None else None
+        errors = asymmetry_standard_errors(observed, grid, spread, result.activities, known)
     share = np.ones(grid.shape, np.float32) if settings.method == "none" else spread.gm
     after = corrected_noise(noise, share, result.defined, np.asarray(to_t1, np.float64)).stored()
     metrics = PetMetrics(

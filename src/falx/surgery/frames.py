@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["acpc_of", "carried_back"]
+__all__ = ["acpc_by_template", "acpc_of", "carried_back"]
 
 ANTERIOR, POSTERIOR, ABOVE = (0.0, 2.552, -4.817), (0.0, -25.124, -2.096), (0.0, 2.552, 55.0)
 """Anterior and posterior commissure, and a point above them in the midline; template mm."""
@@ -60,9 +60,18 @@ def acpc_of(to_template: ToTemplate, near_mm: Floats) -> Floats | None:
     near_mm
         Native points all over the head, shape (M, 3).
     """
-    front, rear, above = carried_back([ANTERIOR, POSTERIOR, ABOVE], to_template, near_mm)
-    if not np.isfinite([front, rear, above]).all():
-        return None
+    found = carried_back([ANTERIOR, POSTERIOR, ABOVE], to_template, near_mm)
+    return _frame(*found) if np.isfinite(found).all() else None
+
+
+def acpc_by_template(to_native: Callable[[Floats], npt.NDArray[np.floating]]) -> Floats:
+    """Return the same matrix, (4, 4), from the map that leads from template to native mm."""
+    places = np.array([ANTERIOR, POSTERIOR, ABOVE])
+    return _frame(*np.asarray(to_native(places), dtype=np.float64))
+
+
+def _frame(front: Floats, rear: Floats, above: Floats) -> Floats:
+    """Rigid map to the frame of two commissures and a point above them, (3,) each, mm."""
     y = (front - rear) / np.linalg.norm(front - rear)
     up = above - front - ((above - front) @ y) * y
     z = up / np.linalg.norm(up)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.atlas.atlas import Atlas
+from falx.atlas.files import load_group_atlas
 from falx.core.errors import collect_notices
 from falx.core.files import read_participants, write_json, write_table
 from falx.core.grid import Grid
@@ -27,7 +28,7 @@ from falx.maps.deviations.sample import (
     deviations_of,
     pairs_of,
 )
-from falx.maps.files import SampleFiles, read_atlas, read_maps, save_volume
+from falx.maps.files import SampleFiles, read_maps, save_volume
 from falx.maps.map_sample import MapSample
 from falx.maps.settings import SampleSettings
 
@@ -125,7 +126,7 @@ def deviation_stage(
     header = [item.name for item in fields(DeviationRow)]
     write_table(files.index, header, map(astuple, to.patients(kind_of)))
     cells = cells_of(stacked, patients, kind_of, cases.kinds)
-    atlas = read_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     test = _LabelTest(atlas, asked.n_permutations, asked.variance, seed, threads)
     summary = DeviationSummary(
         controls=controls,

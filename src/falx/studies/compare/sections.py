@@ -39,7 +39,8 @@ PEAK = "peak, mm"
 """The three coordinates, in one column to leave room for names."""
 
 CLUSTER = (
-    "cluster", "sign", "cluster_voxels", "cluster_true_percent", "p_fsl", "p_extent", "p_mass"
+    "cluster", "sign", "cluster_voxels", "centre_region", "cluster_true_percent", "p_fsl",
+    "p_extent", "p_mass",
 )  # fmt: skip
 """Columns that belong to a whole cluster."""
 
@@ -211,7 +212,8 @@ def _clusters(content: MapContent) -> Iterator[Block]:
         [HEADINGS.get(key, key) for key in (*whole, *part)],
         lines,
         places=places,
-        caption="Every atlas region inside every cluster, with its own peak; ± is the "
+        caption="Every atlas region inside every cluster, with its own peak; centre is the "
+        "region of the cluster's centre of mass, ± the "
         f"Monte-Carlo error of a permuted P. {SURELY} All columns: "
         f"{content.folder}{content.table}.tsv, for print .tex (LaTeX) and .html.",
     )

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from falx.atlas.atlas import Atlas
-from falx.atlas.files import load_atlas
+from falx.atlas.files import load_atlas, load_group_atlas
 from falx.core.errors import InputError, check_option, collect_notices
 from falx.core.files import read_table, write_bytes, write_json, write_table, write_text
 from falx.core.possible import check_possible
-from falx.data.priors import ATLAS_FILE, DATA
 from falx.genes.ahba.abagen import AbagenOptions, abagen_expression
 from falx.genes.ahba.bmhlab import BmhlabOptions, bmhlab_expression
 from falx.genes.ahba.files import find_ahba, read_coordinates, read_reannotation
@@ -75,6 +74,13 @@ from falx.studies.genes.study import GenesFindings, relate
 from falx.studies.genes.together import relate_together
 from falx.studies.genes.together_figures import blood_figure, joint_figure, score_figure
 from falx.studies.genes.together_page import joint_tsv, together_page
+from falx.studies.methods.study_text import (
+    call_text,
+    link_section,
+    methods_section,
+    methods_texts,
+)
+from falx.studies.methods.text import MethodsText
 
 __all__ = [
     "BloodFiles",
@@ -195,7 +201,7 @@ def expression_stage(files: ExpressionFiles, *, ahba: str, mode: str) -> None:
         )
     made = make_expression(
         download,
-        _group_atlas(files.atlas, files.atlas_labels),
+        load_group_atlas(files.atlas, files.atlas_labels),
         mode=mode,
         reannotation=files.reannotation,
         coordinates=files.coordinates,
@@ -248,13 +254,13 @@ def genes_stage(
         raise InputError("gene expression is missing", do="give a region × gene table")
     profile = read_region_table(source_text(files.profile), column="mean_t")
     kept = np.isfinite(profile.values)
-    atlas = _group_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     with collect_notices() as notices:
         known = read_known(knowledge)
         matrix = with_symbols(read_expression(source_text(expression)), known.aliases)[0]
     table = _on_surface(_inside(placed(profile, atlas), kept), surface)
     told = replace(table, notes=(*table.notes, *notices))
-    found = relate(told, matrix, settings, known, _blood(files.degs))
+    found = relate(told, matrix, settings, known, _blood(files.degs), [link_section()])
     check_possible(found)
     write_text(files.report, found.page)
     write_text(files.genes, genes_tsv(found.study, found.lists))
@@ -322,7 +328,7 @@ def together_stage(
     expression = files.ready_expression or files.made_expression
     if expression is None:
         raise InputError("gene expression is missing", do="give a region × gene table")
-    atlas = _group_atlas(files.atlas, files.atlas_labels)
+    atlas = load_group_atlas(files.atlas, files.atlas_labels)
     tables = {}
     for contrast, path in files.profile.items():
         profile = read_region_table(source_text(path), column="mean_t")
@@ -376,16 +382,9 @@ def blood_stage(files: BloodFiles, comparison: Comparison, *, threads: int = 1) 
         read_counts(source_text(files.counts)), read_design(files.samples), comparison,
         threads=threads,
     )  # fmt: skip
-    found = blood_report(result)
+    found = blood_report(result, more=[link_section()])
     write_text(files.degs, degs_tsv(result, found.published.genes, found.corrected.genes))
     write_text(files.page, found.page)
-
-
-def _group_atlas(atlas: Path | None, labels: Path | None) -> Atlas:
-    """Atlas of the group tables: the one that is named, or the shipped structures."""
-    if atlas is not None:
-        return load_atlas(atlas, labels)
-    return load_atlas(DATA / ATLAS_FILE, DATA / ATLAS_FILE.replace(".nii.gz", ".tsv"))
 
 
 def _inside(table: RegionTable, kept: np.ndarray) -> RegionTable:
@@ -460,8 +459,10 @@ def relate_map(files: MapFiles, configuration: GenesConfiguration, out: Path) ->
         expression, account = with_symbols(expression, known.aliases)
     table = renamed(table, expression)
     told = replace(table, notes=(*table.notes, *notices))
-    found = relate(told, expression, configuration, known, blood)
+    text = call_text("relate_map", [configuration])
+    found = relate(told, expression, configuration, known, blood, [methods_section(text)])
     write_findings(found, out)
+    _write_methods(text, out)
     if account:
         write_table(out / "identifiers.tsv", ("given", "symbol", "what"), account)
     return found
@@ -552,13 +553,16 @@ def compare_lists_of(
             where=", ".join(path.name for path in lists),
             do="an empty list is an answer; --list-rule length of falx genes gives a ranking",
         )
+    text = call_text("compare_lists_of", [configuration])
     found = enrich_lists(
         _named_apart(named),
         tested,
         known,
         notices=notices,
         seed=configuration.seed,
+        more=[methods_section(text)],
     )
+    _write_methods(text, out)
     for name, results in found.terms.items():
         write_text(out / f"terms_{_file_name(name)}.tsv", list_terms_tsv(results))
     _write_network(found.network, out)
@@ -592,10 +596,18 @@ def compare_blood(
         result = differential(
             read_counts(source_text(counts)), read_design(design), comparison, threads=threads
         )
-    found = blood_report(result, imaging=genes, notices=notices)
+    text = call_text("compare_blood", [comparison])
+    more = [methods_section(text)]
+    found = blood_report(result, imaging=genes, notices=notices, more=more)
+    _write_methods(text, out)
     write_text(out / "degs.tsv", degs_tsv(result, found.published.genes, found.corrected.genes))
     write_text(out / "report.html", found.page)
     return out / "report.html", tuple(notices)
+
+
+def _write_methods(text: MethodsText, out: Path) -> None:
+    for name, content in methods_texts(text).items():
+        write_text(out / name, content)
 
 
 def _file_name(title: str) -> str:

@@ -53,7 +53,7 @@ def score_figure(found: Together, labels: Image, numbers: Mapping[str, int]) -> 
             of = {numbers[r]: float(v) for r, v in zip(data.regions, values, strict=True)}
             limit = float(np.abs(values).max())
             drawn = strip(axis, painted(labels, of), limit)
-            figure.colorbar(drawn, ax=axis, label=name, shrink=0.8)
+            _colours(figure, drawn, axis, name)
         left.set_title(title, fontsize=9, loc="left")
         _scatter(right, one)
     return figure
@@ -89,8 +89,15 @@ def joint_figure(joint: Sequence[JointEnrichment], titles: Sequence[str]) -> Mat
     drawn = axis.imshow(z, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     axis.set_xticks(range(len(titles)), titles, rotation=20, ha="right", fontsize=8)
     axis.set_yticks(range(len(best)), names, fontsize=7.5)
-    figure.colorbar(drawn, label="mean correlation of the genes, SD of null maps")
+    _colours(figure, drawn, axis, "mean correlation\n(SD of null maps)")
     return figure
+
+
+def _colours(figure: MatplotlibFigure, drawn: Any, axis: Any, name: str) -> None:
+    """Add the scale of colours, in the size of the other words."""
+    bar = figure.colorbar(drawn, ax=axis, shrink=0.8)
+    bar.set_label(name, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
 
 
 def blood_figure(found: Together) -> MatplotlibFigure:

@@ -68,6 +68,10 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
         side=document.side,
         centre_mm=middle if plan is None else plan.trajectory.target_mm,
         subtitle=document.label,
+        links=(
+            (f"../../{document.label}.html", "signature of this patient"),
+            ("../../index.html", "all pages"),
+        ),
         what_if=None if plan is None else _what_if(planned, plan),
     )
 

@@ -22,6 +22,10 @@ BONFERRONI = ("contrasts", "all", "none")
 class Grey(MapModel, GreySettings):
     """Grey-matter volume and its group maps."""
 
+    prepared: bool = option(
+        True, help="take the grey matter that CAT12 has modulated, where there is one"
+    )
+
 
 @dataclass(frozen=True)
 class Bold(MotionSettings):

@@ -38,8 +38,8 @@ def genes_links(titles: Sequence[tuple[str, str]], *, asked: bool) -> Section:
             [
                 Text(
                     "Gene expression was not given. With --genes-expression FILE (a region × gene "
-                    "table) or --genes-ahba FOLDER (an Allen download, from falx fetch ahba), and "
-                    "--groups-atlas for regions of cortex, every group map is related to genes."
+                    "table) or --genes-ahba FOLDER (an Allen download, from falx fetch ahba), "
+                    "every group map is related to genes."
                 )
             ],
         )

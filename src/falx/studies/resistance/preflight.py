@@ -46,8 +46,10 @@ def preflight(
     """
     prepared = [s for s, found in images.items() if found.get("prepared") is not None]
     raw = {s: found.get("bold") for s, found in images.items() if s not in prepared}
+    cat12 = [s for s, found in images.items() if found.get("cat12") is not None]
     return (
         *check_design(people, tuple(images), configuration),
+        *_part_of_cat12(cat12, tuple(images)),
         *_mixed(len(prepared), sum(run is not None for run in raw.values())),
         *check_runs(raw, configuration),
     )
@@ -59,6 +61,16 @@ def _mixed(prepared: int, raw: int) -> Iterator[str]:
             f"{prepared} preprocessed and {raw} raw runs: their maps lie on other grids and "
             "cannot be compared; preprocess all of them in one way, or take all raw runs with "
             "--no-bold-prepared"
+        )
+
+
+def _part_of_cat12(cat12: Sequence[str], subjects: Sequence[str]) -> Iterator[str]:
+    others = [s for s in subjects if s not in cat12]
+    if cat12 and others:
+        yield (
+            f"{len(cat12)} people have grey matter of CAT12 and {len(others)} have not "
+            f"({_named(others)}): two programs segment differently, which would be compared; "
+            "give CAT12's for everybody, or segment all here with --no-grey-prepared"
         )
 
 
@@ -78,6 +90,10 @@ def check_design(
         )
         return
     yield from _unknown(people, subjects)
+    excluded = [s for s in subjects if people.excluded(s)]
+    if excluded:
+        yield f"excluded in participants.tsv: {_named(excluded)}"
+        subjects = [s for s in subjects if s not in excluded]
     yield from _entries(people, subjects, configuration)
     said = tuple(_columns(people, subjects, configuration))
     yield from said

@@ -18,6 +18,7 @@ from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.maps.files import group_map_stage, subgroup_map_stage
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
+from falx.studies.methods.study_text import methods_files
 from falx.studies.resistance.configuration import (
     PUBLISHED,
     Kinds,
@@ -48,7 +49,11 @@ _func = partial(output_path, "func")
 GREY = Stage(
     "grey",
     grey_volume_stage,
-    inputs={name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "to_native")},
+    inputs={
+        **{name: f"anatomy.{name}" for name in ("gm", "wm", "csf", "to_native")},
+        "cat12": "raw.cat12?",
+        "cat12_report": "raw.cat12_report?",
+    },
     outputs={
         "volume": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="modulated"),
         "smoothed": _anat("probseg", space=TEMPLATE_SPACE, label="GM", desc="smoothed"),
@@ -57,6 +62,7 @@ GREY = Stage(
     params=keys_of("grey", GreySettings),
     mem_mb=900,
     disk_mb=20,
+    version=2,
 )
 
 TIMES = {
@@ -175,7 +181,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=900,
-    version=3,
+    version=4,
 )
 
 MAPS: dict[str, dict[str, str]] = {
@@ -263,28 +269,28 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=8)
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=9)
 
 
 def _anova(step: Step) -> Stage:
     run = partial(role_anova_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **ROLES}
     params["min_region_voxels"] = "groups.min_region_voxels"
-    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=8)
+    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=9)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=8)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=9)
 
 
 def _deviation(step: Step) -> Stage:
     params = {**ROLES, **keys_of("groups", Kinds)}
     params |= {key: f"groups.{key}" for key in ("deviation", "n_permutations", "variance")}
     return _map_stage(
-        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=4, disk_mb=300
+        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=5, disk_mb=300
     )
 
 
@@ -310,7 +316,7 @@ DEMOGRAPHICS = Stage(
     },
     params={**ROLES, "group_column": "groups.group_column"},
     level="group",
-    version=5,
+    version=6,
     mem_mb=300,
 )
 
@@ -335,12 +341,26 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=5,
+    version=6,
     mem_mb=900,
 )
 
 PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
 """What the name of a run says that fMRIPrep has brought to the template nearest to ours."""
+
+
+ASEG = tuple(
+    f"sub-{{subject}}{session}/mri/{name}.mgz"
+    for name in ("aseg", "aseg.auto", "aseg.auto_noCCseg")
+    for session in ("", "_ses-*")
+)
+"""Structures of FreeSurfer, longitudinal or not, and of FastSurfer without surfaces."""
+
+
+def _cat12(folder: str, name: str) -> tuple[str, ...]:
+    """Where CAT12 puts a file: in its BIDS layout, or in folders of its own beside the T1w."""
+    people = ("sub-{subject}/anat/", "sub-{subject}/ses-*/anat/", "sub-{subject}/", "")
+    return tuple(f"{person}{own}{name}" for person in people for own in ("", f"{folder}/"))
 
 
 def _map_figure(number: int, modality: str) -> Stage:
@@ -420,7 +440,21 @@ STUDY = Study(
             datatype="anat",
             entities={"seg": "aseg"},
             derivatives=True,
-            patterns=("sub-{subject}/mri/aseg.mgz",),
+            patterns=ASEG,
+        ),
+        "cat12": RawInput(
+            "grey matter that CAT12 has modulated",
+            derivatives=True,
+            judged=False,
+            switch="grey.prepared",
+            patterns=_cat12("mri", "mwp1sub-{subject}_*T1w.nii*"),
+        ),
+        "cat12_report": RawInput(
+            "report of CAT12",
+            derivatives=True,
+            judged=False,
+            switch="grey.prepared",
+            patterns=_cat12("report", "cat_sub-{subject}_*T1w.xml"),
         ),
         "participants": RawInput("table of participants", dataset_file="participants.tsv"),
     },
@@ -429,4 +463,5 @@ STUDY = Study(
     preflight=preflight,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
+    methods=methods_files,
 )

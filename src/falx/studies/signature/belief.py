@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from falx.core.grid import apply_affine
 from falx.pet.foci import FocusRow
 from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
 from falx.report.page import Table
+from falx.surgery.outcome.focus_rates import FocusRate
 
-__all__ = ["certain", "doubts", "foci_table", "other_definitions", "side_of_itself"]
+__all__ = [
+    "certain",
+    "doubts",
+    "foci_table",
+    "other_definitions",
+    "side_of_itself",
+    "taken_of_foci",
+]
 
 MISSED = (
     "That excludes no focus: by search alone, 10 of 65 phantoms whose hippocampus and amygdala "
@@ -136,17 +148,24 @@ def side_of_itself(signature: SignatureMetrics) -> tuple[str, bool]:
     return said, signature.side_from == "the declared focus" and side != signature.side
 
 
-def foci_table(signature: SignatureMetrics) -> Table | None:
-    """Foci of the whole brain, the most certain first; ``None`` where there are none."""
+def foci_table(signature: SignatureMetrics, acpc: npt.NDArray[np.float64]) -> Table | None:
+    """Foci of the whole brain, the most certain first; ``None`` where there are none.
+
+    Parameters
+    ----------
+    acpc
+        4×4, scanner mm → AC–PC mm.
+    """
     found = signature.calibrated
     if found is None or not found.everywhere:
         return None
     return Table(
         ("region", "share there", "volume, ml", "mean asymmetry", "lowest z", "P, familywise",
-         "expected false share", "MNI, mm", "scanner, mm"),
+         "expected false share", "MNI, mm", "AC–PC, mm", "scanner, mm"),
         [
             [f.region, f.region_share, f.volume_mm3 / 1000, f.mean_asymmetry, f.lowest_z,
-             f.probability, f.false_share, _place(f.peak_mni_mm), _place(f.peak_scanner_mm)]
+             f.probability, f.false_share, _place(f.peak_mni_mm),
+             _place(apply_affine(acpc, f.peak_scanner_mm).tolist()), _place(f.peak_scanner_mm)]
             for f in found.everywhere
         ],
         caption="Foci of the whole brain, sought on both sides, the most certain first. P: that "
@@ -155,5 +174,25 @@ def foci_table(signature: SignatureMetrics) -> Table | None:
     )  # fmt: skip
 
 
-def _place(mm: tuple[float, float, float]) -> str:
+def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
+    """Say what the ablation took of all foci and of each, wherever they lie."""
+    return Table(
+        ("focus", "most of it in", "expected volume, ml", "ablated share", "95% interval"),
+        [
+            [one.focus, one.region or "", one.expected_mm3 / 1000, f"{one.rate:.1%}", _limits(one)]
+            for one in rates
+        ],
+        caption="What the ablation took of every focus, wherever it lies: expected volume of it "
+        "that was ablated over that of all of it. Numbers are those of the foci by certainty.",
+    )
+
+
+def _limits(one: FocusRate) -> str:
+    low, high = one.interval.low, one.interval.high
+    if low is None or high is None:
+        return f"none: {one.interval.reason}"
+    return f"{low:.0%} to {high:.0%}"
+
+
+def _place(mm: Sequence[float]) -> str:
     return ", ".join(f"{value:.0f}" for value in mm)
