@@ -20,7 +20,7 @@ from falx.phantom.patient import PatientSpec
 from falx.studies.genes import files as genes_files
 from falx.studies.genes import lists_files
 from falx.studies.outcome.outcome import OutcomeSettings
-from falx.studies.plan.files import NEEDED
+from falx.studies.plan.inputs import NEEDED
 from falx.studies.reproduce import files as reproduced
 from falx.studies.reproduce import liu2024, mo2025
 from falx.studies.reproduce.comparison import REPRODUCED, Item
