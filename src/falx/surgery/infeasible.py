@@ -6,7 +6,7 @@ the others the best plan that was found stands with its probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from falx.surgery.assess import Assessment
@@ -112,13 +112,13 @@ class Attempt:
     passes
         Whether it passes the goal under them.
     assessment, robustness
-        The same plan under the limits and errors as they are.
+        The same plan under the limits and errors as they are; None before that was counted.
     """
 
     relaxed: Robustness
     passes: bool
     assessment: Assessment
-    robustness: Robustness
+    robustness: Robustness | None = None
 
     @property
     def plan(self) -> LaserPlan:
@@ -313,8 +313,9 @@ def _trade_offs(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Ite
     alone = [_least(steps, attempt) for steps in ladders if steps]
     yield from alone
     if ground.candidates:
-        lower = (Relaxation(rate=rate) for rate in RATES if rate < goal.threshold)
-        yield from _first(lower, attempt)
+        lower = [Relaxation(rate=rate) for rate in RATES if rate < goal.threshold]
+        if lower:
+            yield _least(lower, attempt)
     if any(found.passes for found in alone):
         return
     distances = [
@@ -369,17 +370,6 @@ def _least(ladder: Sequence[Relaxation], attempt: Try) -> TradeOff:
         if found is not None and found.passes:
             return TradeOff(way, found, everywhere=True)
     return TradeOff(ladder[-1], found, everywhere=True)
-
-
-def _first(ways: Iterable[Relaxation], attempt: Try) -> Iterator[TradeOff]:
-    """Yield the first of some ways that has a plan on all tracks; the last, if none has one."""
-    last: TradeOff | None = None
-    for way in ways:
-        last = _least([way], attempt)
-        if last.passes:
-            break
-    if last is not None:
-        yield last
 
 
 def _passes(found: Attempt | None) -> bool:

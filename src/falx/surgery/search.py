@@ -14,7 +14,7 @@ Computed tracks for this operation go back to Vakharia et al. 2018, Epilepsia 59
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -191,6 +191,7 @@ def search(
         explanation = explain(
             limits, goal, ground, lambda way, part: _attempt(asked, limits, goal, way, part)
         )
+        explanation = _as_things_are(explanation, asked, limits, goal)
     return SearchResult(
         result.tracks.funnel, len(result.candidates), result.options, result.suggested,
         explanation,
@@ -200,7 +201,7 @@ def search(
 def _attempt(
     asked: _Asked, limits: Limits, goal: Goal, way: Relaxation, part: float
 ) -> Attempt | None:
-    """Search under a relaxation, and judge the best plan with it and without it."""
+    """Search under a relaxation, and judge the best plan with it."""
     closer = replace(
         asked, few=asked.few.scaled(way.accuracy), many=asked.many.scaled(way.accuracy),
         max_pairs=int(asked.max_pairs * part),
@@ -211,16 +212,26 @@ def _attempt(
     )
     if best is None:
         return None
-    plan = best.assessment.plan
     return Attempt(
         relaxed=best.robustness,
         passes=found.suggested is not None,
-        assessment=assess(plan, asked.scene, limits, fields=asked.fields),
-        robustness=shake(
-            plan, asked.scene, asked.fields, limits, threshold=goal.threshold, draws=asked.many,
-            threads=asked.threads,
-        ),
-    )  # fmt: skip
+        assessment=assess(best.assessment.plan, asked.scene, limits, fields=asked.fields),
+    )
+
+
+def _as_things_are(
+    explanation: Explanation, asked: _Asked, limits: Limits, goal: Goal
+) -> Explanation:
+    """Judge the plans of the trade-offs without their relaxations, too."""
+
+    def judged(best: Attempt) -> Attempt:
+        shaken = shake(
+            best.plan, asked.scene, asked.fields, limits, threshold=goal.threshold,
+            draws=asked.many, threads=asked.threads,
+        )  # fmt: skip
+        return replace(best, robustness=shaken)
+
+    return _with_best(explanation, judged)
 
 
 def _find(asked: _Asked, limits: Limits, goal: Goal, *, whole_set: bool) -> _Found:
@@ -399,8 +410,12 @@ def _mirrored(explanation: Explanation) -> Explanation:
     def turned(best: Attempt) -> Attempt:
         return replace(best, assessment=replace(best.assessment, plan=mirrored_plan(best.plan)))
 
+    return _with_best(explanation, turned)
+
+
+def _with_best(explanation: Explanation, change: Callable[[Attempt], Attempt]) -> Explanation:
     found = tuple(
-        replace(one, best=None if one.best is None else turned(one.best))
+        replace(one, best=None if one.best is None else change(one.best))
         for one in explanation.trade_offs
     )
     return replace(explanation, trade_offs=found)
