@@ -200,8 +200,8 @@ def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
         caption="What the ablation took of every focus, wherever it lies: expected volume of it "
         "that was ablated over that of all of it. Numbers are those of the foci by certainty. Of "
         "foci outside hippocampus and amygdala, whose edge is sought, the share was too low by "
-        ".07 in the mean of four simulated heads, by .16 at worst, and the interval held the truth "
-        "in three.",
+        ".07 in the mean of four simulated heads, by .16 at worst, and the interval held the "
+        "truth in three.",
     )
 
 
