@@ -78,7 +78,7 @@ def test_nothing_is_clipped_and_no_word_is_under_six_points(pages, chromium, med
 
 def test_every_axis_of_a_drawn_picture_has_a_name(pages):
     named = ("mean t", "score", "-log10 P", "SD of null maps", "explained variance", "null maps",
-             "SD from the gene", "log2 fold change")  # fmt: skip
+             "SD from the gene")  # fmt: skip
     found = " ".join(
         base64.b64decode(part).decode()
         for path in pages

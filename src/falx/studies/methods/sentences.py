@@ -174,6 +174,15 @@ OF_STEPS: Mapping[str, str] = {
     "role_regression_stage": (
         "Slopes on the column {predictor} were mapped for {stages}. " + PEOPLE + CLUSTERS
     ),
+    "role_further_stage": (
+        "Every pair of groups in which one without a role takes part was compared in {stages}. "
+        "<<{others?=;*=Groups without a role were %.}>> " + PEOPLE + CLUSTERS
+    ),
+    "together_stage": (
+        "Maps of the same comparison were taken together ({stages}): where both differ, and which "
+        "clusters correlate."
+    ),
+    "quality_stage": "A page was written on which people are left out by hand.",
     "role_deviation_stage": (
         "Every patient was compared with the controls [@crawford1998] in {stages}"
         "<<{deviation?adjusted=, allowing for the covariates;plain=, without covariates}>>. "
