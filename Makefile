@@ -20,7 +20,7 @@ help:
 	@echo "make test-cluster    50 faults in a SLURM of three nodes on this host (root, Debian)"
 	@echo "make docs       this documentation as a site, in docs/_build/html (a warning is an error)"
 	@echo "make wheel      sdist and wheel in dist/, and the wheel at work in an empty environment"
-	@echo "make containers the recipes of containers/ by a linter"
+	@echo "make containers the recipes of containers/ and conda/, as far as they can be checked without building"
 	@echo "make test-versions   the tests with the lowest and the newest versions of dependencies"
 	@echo "make bench      measured figures beside their targets"
 	@echo "make lint types layers   what CI checks besides the tests"
@@ -67,6 +67,7 @@ docs: $(VENV)/.docs
 containers: $(VENV)/.developer
 	$(PIP) -e ".[containers]"
 	$(BIN)/hadolint containers/Dockerfile
+	$(BIN)/python -m pytest -q tests/test_release.py
 
 wheel: $(VENV)/bin/python
 	rm -rf dist

@@ -20,8 +20,8 @@ from scipy import ndimage, stats
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from calibration_phantom import Drawn, Found, Phantom
 from falx.images.nifti import Image
-from falx.pet.calibrated import ErrorDraws
 from falx.pet.finding import Foci
+from falx.pet.shares import ErrorDraws
 from falx.surgery.outcome.focus_rates import focus_parts, focus_rates
 from falx.surgery.outcome.rate_interval import RateErrors, rate_intervals
 
@@ -72,7 +72,7 @@ def _declared(found: Found) -> Row:
         return row
     low, high = np.quantile(found.shares, [0.025, 0.975]).tolist()
     row |= {"precision": found.precision, "sensitivity": found.sensitivity, "low": low}
-    row |= {"high": high, "stated": found.signature.false_share or 0.0}
+    row |= {"high": high, "stated": found.stated}
     rate = found.rate
     if rate.point is not None and rate.interval.low is not None:
         row |= {"rate_true": rate.true, "rate": rate.point, "rate_low": rate.interval.low}

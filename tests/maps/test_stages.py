@@ -102,6 +102,15 @@ def test_planted_loss_is_in_the_table(outputs):
     assert t.min() == pytest.approx(float(first["t"]), rel=1e-4)
 
 
+def test_decisions_of_somebody_are_obeyed(study):
+    folder, _ = study
+    decisions = folder / "decisions.tsv"
+    decisions.write_text("participant_id\tinclude\treason\nsub-03\tno\twrap\nsub-10\tyes\tn/a\n")
+    found = run(study, "decided", decisions=decisions, n_permutations=30)
+    summary = json.loads(found["summary"].read_text())
+    assert summary["left_out"] == {"03": "left out by hand: wrap", "10": "12.0 % spikes"}
+
+
 def test_summary_says_who_and_how(outputs):
     summary = json.loads(outputs["summary"].read_text())
     assert summary["group_sizes"] == {"DRE": 10, "HC": 11}

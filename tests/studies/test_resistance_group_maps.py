@@ -83,8 +83,8 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "step grey_resistant_sensitive, could not be computed: group DSE is empty." in text
     assert text.count('src="data:image/png;base64,') == 6
     table = read_table(outputs["table"])
-    # A ball that was planted across tissues: its middle is white matter, its rows are gyri.
-    assert set(table.texts("centre_region")) == {"left cerebral white matter"}
+    # A ball that was planted across tissues: its middle is white matter, named after grey.
+    assert set(table.texts("centre_region")) == {"left hippocampus"}
     assert {"left superior temporal", "left insula"} < set(table.texts("region"))
 
 

@@ -9,11 +9,12 @@ from falx.core.errors import OptionError
 from falx.core.grid import box_grid
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
-from falx.pet.calibrated import Calibration, ErrorDraws, calibrated_signature
+from falx.pet.calibrated import Calibration, calibrated_signature
 from falx.pet.decoy import NullMaps
 from falx.pet.finding import Foci
 from falx.pet.maps import Place
 from falx.pet.noise import HalfMaps
+from falx.pet.shares import ErrorDraws
 from falx.phantom.intensities import smooth_noise
 from falx.surgery.outcome.focus_rates import ALL, focus_parts, focus_rates
 from falx.surgery.outcome.rate_interval import (

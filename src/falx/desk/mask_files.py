@@ -154,7 +154,7 @@ def grid_of(workspace: Workspace, target: MaskTarget) -> Grid:
 
 def canvas(workspace: Workspace, target: MaskTarget) -> Canvas:
     """Read the image of a target as the page draws it."""
-    return canvas_of(load_still(workspace.bids / image_of(workspace, target).path))
+    return canvas_of(load_still(workspace.bids / image_of(workspace, target).path, copied=False))
 
 
 def mask_file(workspace: Workspace, target: MaskTarget) -> Path:

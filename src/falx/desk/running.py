@@ -201,7 +201,7 @@ def _pages(out: Path, run: Run) -> tuple[str, ...]:
     if run.page:
         names = [run.page]
     elif run.level == "group":
-        names = ["group.html", "overlays.html"]
+        names = ["group.html", "overlays.html", "quality.html"]
     elif run.labels:
         names = [f"sub-{label}.html" for label in run.labels]
     else:

@@ -18,9 +18,16 @@ METHODS = ("methods.bib", "methods.html", "methods.md")
 
 
 def write_methods(out: Path) -> None:
-    """Write the methods text from the records of a folder; a text that says the same is left."""
+    """Write the methods text from the records of a folder; a text that says the same is left.
+
+    None is written for a study that is not installed here, as where a folder came from elsewhere.
+    """
     records = read_records(out)
-    study = next((load_study(one.study) for one in records if one.study != BY_HAND), None)
+    names = {one.study for one in records} - {BY_HAND}
+    try:
+        study = load_study(min(names)) if names else None
+    except (ImportError, AttributeError):
+        return
     if study is None or study.methods is None:
         return
     chosen: dict[str, object] = {}

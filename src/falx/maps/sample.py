@@ -17,6 +17,7 @@ __all__ = [
     "Sample",
     "encode",
     "factor",
+    "left_out_by_hand",
     "of_other_kind",
     "select_sample",
     "without_value",
@@ -178,6 +179,40 @@ def _measured(
     if missing:
         raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
     return np.array(list(values.values()), dtype=np.float64)
+
+
+def left_out_by_hand(decisions: Participants) -> dict[str, str]:
+    """Return the people whom somebody has left out, with the reason that was written.
+
+    Raises
+    ------
+    InputError
+        If the table has no column ``include``, or an entry is neither yes nor no.
+
+    Examples
+    --------
+    >>> rows = {"01": {"include": "no", "reason": "wrap"}, "02": {"include": "yes"}}
+    >>> left_out_by_hand(Participants(rows, ("participant_id", "include", "reason")))
+    {'01': 'left out by hand: wrap'}
+    """
+    if decisions.header("include") is None:
+        raise InputError(
+            "the table of decisions has no column include",
+            found=", ".join(decisions.columns),
+            do="take the one that the quality page saves",
+        )
+    out = {}
+    for subject in decisions.rows:
+        entry = (decisions.cell(subject, "include") or "yes").casefold()
+        if entry not in {"yes", "no"}:
+            raise InputError(
+                "a decision is neither yes nor no", where=f"sub-{subject}", found=repr(entry),
+                do="write yes or no in the column include",
+            )  # fmt: skip
+        if entry == "no":
+            reason = decisions.cell(subject, "reason") or "no reason was written"
+            out[subject] = f"left out by hand: {reason}"
+    return out
 
 
 def without_value(subjects: Collection[str], people: Participants, column: str) -> dict[str, str]:

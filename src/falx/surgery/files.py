@@ -19,7 +19,6 @@ from falx.core.grid import Grid, Side, require_same
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.calibrated import ErrorDraws
 from falx.pet.files import (
     PlaceFiles,
     ScaledFiles,
@@ -33,6 +32,7 @@ from falx.pet.metrics import SignatureMetrics
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
 from falx.pet.scaling import Scaled
 from falx.pet.settings import CutRule, SignatureRule
+from falx.pet.shares import ErrorDraws
 from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
 from falx.surgery.metrics import (
     AblationMetrics,

@@ -120,7 +120,7 @@ async function past() {
     make("td", { class: "number" }, duration(one.elapsed_s))));
   document.getElementById("past").hidden = rows.length === 0;
   document.getElementById("runs").replaceChildren(make("table", {},
-    make("thead", {}, make("tr", {}, ...["Started", "Patients", "State", "Time"].map((text) => make("th", { scope: "col" }, text)))),
+    make("thead", {}, make("tr", {}, ...["Started", "What", "State", "Time"].map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...rows)));
   return runs;
 }
@@ -128,7 +128,7 @@ async function past() {
 async function choices() {
   const [{ presets }, { patients }] = await Promise.all([get("/api/presets"), get("/api/patients")]);
   const study = document.getElementById("study");
-  const fill = () => document.getElementById("preset").replaceChildren(make("option", { value: "" }, "as usual"),
+  const fill = () => document.getElementById("preset").replaceChildren(make("option", { value: "" }, "default"),
     ...presets[study.value].map((name) => make("option", {}, name)));
   study.addEventListener("change", fill);
   fill();

@@ -25,7 +25,10 @@ from falx.images.resample import sample as sample_at
 from falx.maps.files import Pair, TFiles, group_map_stage
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.studies.genes.demo import write_phantom
-from falx.studies.genes.files import BloodFiles, TogetherFiles, blood_stage, together_stage
+from falx.studies.genes.lists_files import BloodFiles, blood_stage
+from falx.studies.genes.together_files import TogetherFiles, together_stage
+from falx.studies.genes.written import write_methods
+from falx.studies.methods.study_text import call_text
 from falx.studies.resistance.configuration import Roles
 from falx.studies.resistance.files import MapFigureFiles, map_figure_stage
 from falx.studies.resistance.steps import CONTRASTS, MODALITIES, SECTION
@@ -62,6 +65,8 @@ def draw_figures(out: Path, *, seed: int, threads: int = 1) -> list[Path]:
         for number, modality in enumerate(SECTION, start=1)
         for kind in ("svg", "png")
     ]
+    knowledge = Knowledge(gene_sets=(made / "sets.gmt",), network=(made / "network.tsv",))
+    settings = Settings(side="left", seed=seed)
     titles = {"_".join(pair): _title(pair) for pair in CONTRASTS}
     for modality, profile in profiles.items():
         pictures = {
@@ -75,14 +80,15 @@ def draw_figures(out: Path, *, seed: int, threads: int = 1) -> list[Path]:
             made_degs=None, page=out / f"{modality}_together.html",
             terms=out / f"{modality}_together_terms.tsv", **pictures,
         )  # fmt: skip
-        knowledge = Knowledge(gene_sets=(made / "sets.gmt",), network=(made / "network.tsv",))
         with collect_notices():
             together_stage(
-                files, knowledge, Surface(), Settings(side="left", seed=seed),
+                files, knowledge, Surface(), settings,
                 titles=titles, joined=[n for n in profile if n.endswith("controls")],
                 name=MODALITIES[modality],
             )  # fmt: skip
         drawn += pictures.values()
+    label = " and ".join(MODALITIES[modality] for modality in profiles)
+    write_methods(call_text("role_together_stage", [settings, knowledge], label=label), out)
     return drawn
 
 

@@ -25,7 +25,9 @@ from falx.studies.signature.belief import (
     certain,
     doubts,
     foci_table,
+    limits_of,
     other_definitions,
+    reach,
     side_of_itself,
     taken_of_foci,
 )
@@ -49,6 +51,13 @@ THRESHOLD_NOTICE = (
     "them seizure-free, and has not been confirmed elsewhere."
 )
 
+
+NO_ABLATION = (
+    "There is no ablation mask, so no ablative rate. (It is looked for in the derivatives of the "
+    "dataset, as sub-{subject}/ses-postop/anat/"
+    "sub-{subject}_ses-postop_label-ablation_mask.nii.gz, or of ses-preop if it is drawn on the "
+    "T1w before the operation.)"
+)
 
 LINKS = (("index.html", "all patients, and their other pages"),)
 
@@ -184,10 +193,13 @@ def _result(results: SignatureResults, acpc: npt.NDArray[np.float64]) -> Iterato
     suggested, contradicts = side_of_itself(metrics.signature)
     yield Notice([suggested], "warn") if contradicts else Text(suggested)
     yield Text(other_definitions(metrics.signature))
+    reached = reach(metrics.signature)
+    if reached:
+        yield Text(reached)
     if metrics.ablation is not None:
         yield from _taken(metrics.ablation, metrics.rates)
     else:
-        yield Text("There is no ablation mask, so no ablative rate.")
+        yield Text(NO_ABLATION.format(subject=results.subject))
     yield Notice(doubts(metrics.signature, metrics.healthy), "note")
     yield Notice(results.notices)
     yield healthy_table(metrics.healthy, side)
@@ -233,8 +245,8 @@ def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str)
         return f"no share of the {structure}, which holds no signature"
     interval = None if rates is None else rates.intervals.get(structure)
     spread = ""
-    if interval is not None and interval.low is not None and interval.high is not None:
-        spread = f", 95% interval {interval.low:.0%} to {interval.high:.0%}"
+    if interval is not None:
+        spread = f", {limits_of(interval)}"
     return (
         f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³"
         f"{spread})"
