@@ -178,18 +178,14 @@ class Explanation:
         else:
             tried = "; ".join(str(found.relaxation) for found in self.trade_offs)
             room = (
-                f"Searched again on {_part(PART)} of the tracks, there was still no plan with "
-                f"any of these: {tried}."
+                "Searched again on a quarter of the tracks, and on all where that gave one, there "
+                f"was still no plan with any of these: {tried}."
             )
         return " ".join((self.binding, *self.compromise, room))
 
 
 Try = Callable[[Relaxation, float], Attempt | None]
 """Searches under a relaxation on such a part of the tracks, and returns the best plan."""
-
-
-def _part(part: float) -> str:
-    return "all" if part == 1.0 else "a quarter"
 
 
 @dataclass(frozen=True)
