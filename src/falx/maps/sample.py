@@ -142,6 +142,7 @@ def select_sample(
             )
             left_out |= lacking
             chosen = {s: group for s, group in chosen.items() if s not in lacking}
+    _refuse_sites_that_are_groups(chosen, people, selection.site)
     covariates: dict[str, npt.NDArray[np.float64]] = {}
     columns = dict.fromkeys((*selection.columns, *filter(None, [selection.site])))
     for name in columns:
@@ -151,6 +152,25 @@ def select_sample(
     sites = _entries("sites", chosen, people, selection.site)
     held = tuple(chosen.values())
     return Sample(tuple(chosen), held, covariates, left_out, groups, blocks, sites)
+
+
+def _refuse_sites_that_are_groups(
+    chosen: Mapping[str, str], people: Participants, column: str
+) -> None:
+    """Raise if every site holds people of one group: nothing can tell the two apart."""
+    held: dict[str, set[str]] = {}
+    for subject, group in chosen.items() if column else ():
+        held.setdefault(str(people.cell(subject, column)), set()).add(group)
+    alone = bool(held) and all(len(groups) == 1 for groups in held.values())
+    if alone and len(set(chosen.values())) > 1:
+        found = [f"{site}: {next(iter(groups))}" for site, groups in held.items()]
+        raise InputError(
+            "every site holds people of one group, so that no model can tell site from group",
+            where=column,
+            found="; ".join(found[:4]),
+            do="compare groups of which at least one site holds two; leaving the column out would "
+            "take a difference of scanners for one of groups",
+        )
 
 
 def _entries(
