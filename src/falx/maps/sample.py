@@ -142,22 +142,19 @@ def select_sample(
             )
             left_out |= lacking
             chosen = {s: group for s, group in chosen.items() if s not in lacking}
-    _refuse_sites_that_are_groups(chosen, people, selection.site)
     covariates: dict[str, npt.NDArray[np.float64]] = {}
     columns = dict.fromkeys((*selection.columns, *filter(None, [selection.site])))
     for name in columns:
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
     blocks = _entries("blocks", chosen, people, selection.blocks)
-    sites = _entries("sites", chosen, people, selection.site)
+    sites = _sites(chosen, people, selection.site)
     held = tuple(chosen.values())
     return Sample(tuple(chosen), held, covariates, left_out, groups, blocks, sites)
 
 
-def _refuse_sites_that_are_groups(
-    chosen: Mapping[str, str], people: Participants, column: str
-) -> None:
-    """Raise if every site holds people of one group: nothing can tell the two apart."""
+def _sites(chosen: Mapping[str, str], people: Participants, column: str) -> tuple[str, ...] | None:
+    """Site of everybody; raise if every site holds one group: nothing can tell the two apart."""
     held: dict[str, set[str]] = {}
     for subject, group in chosen.items() if column else ():
         held.setdefault(str(people.cell(subject, column)), set()).add(group)
@@ -171,6 +168,7 @@ def _refuse_sites_that_are_groups(
             do="compare groups of which at least one site holds two; leaving the column out would "
             "take a difference of scanners for one of groups",
         )
+    return _entries("sites", chosen, people, column)
 
 
 def _entries(
