@@ -8,18 +8,19 @@ VIEWER := hatch_build.py viewer/package.json viewer/build.mjs $(wildcard viewer/
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo docs wheel containers test-versions test test-slow test-cluster test-processors mutation bench lint types layers unused format clean
+.PHONY: help demo docs wheel containers test-versions test coverage test-slow test-cluster test-processors mutation bench lint types layers unused format clean
 
 help:
 	@echo "make demo       a phantom patient from raw images to a report, in $(DEMO)/"
 	@echo "make test       the tests (under 15 minutes on two cores)"
+	@echo "make coverage   the tests once more, and the lines that none of them reaches"
 	@echo "make test-slow  the long studies whose figures stand in docs/"
 	@echo "make mutation   whether tests notice changed code; MODULES=\"pet/maps.py …\" or ten at random"
 	@echo "make test-processors     golden and reference numbers as other processors compute them"
 	@echo "make test-cluster    50 faults in a SLURM of three nodes on this host (root, Debian)"
 	@echo "make docs       this documentation as a site, in docs/_build/html (a warning is an error)"
 	@echo "make wheel      sdist and wheel in dist/, and the wheel at work in an empty environment"
-	@echo "make containers the recipes of containers/ by a linter"
+	@echo "make containers the recipes of containers/ and conda/, as far as they can be checked without building"
 	@echo "make test-versions   the tests with the lowest and the newest versions of dependencies"
 	@echo "make bench      measured figures beside their targets"
 	@echo "make lint types layers   what CI checks besides the tests"
@@ -40,6 +41,9 @@ demo: $(VENV)/.user
 	$(BIN)/falx demo $(DEMO)
 
 test: $(VENV)/.developer
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+coverage: $(VENV)/.developer
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term:skip-covered
 
 test-slow: $(VENV)/.developer
@@ -63,6 +67,7 @@ docs: $(VENV)/.docs
 containers: $(VENV)/.developer
 	$(PIP) -e ".[containers]"
 	$(BIN)/hadolint containers/Dockerfile
+	$(BIN)/python -m pytest -q tests/test_release.py
 
 wheel: $(VENV)/bin/python
 	rm -rf dist

@@ -4,12 +4,13 @@
 their true labels, among the shipped norms.
 
 ``python benchmarks/lateralisation.py [SEED]``: 100 patients and 100 healthy people, 200 times. At
-the level of regions, where no imaging physics decides: the hippocampal index of a healthy person
-is drawn as the 537 of the shipped table scatter (their percentiles, not a normal distribution),
-that of a patient from the published -.164 ± .083 of the mesial temporal lobe (Korean J Nucl Med
-1999;33:28), whose SD holds the healthy one. Norms: the shipped table, or 20 controls, drawn
-from the same law. Then, in closed form, what the lateral temporal lobe (-.127 ± .055) would add,
-by the correlation of both regions, which nobody has published.
+the level of regions, where no imaging physics decides: the index of a healthy person's
+hippocampus and amygdala is drawn as the 537 of the shipped table scatter (their percentiles, not
+a normal distribution), that of a patient from the published -.164 ± .083 of the mesial temporal
+lobe (Korean J Nucl Med 1999;33:28), whose SD holds the healthy one. Norms: the shipped table, or
+20 controls, drawn from the same law. Then, in closed form, what the lateral temporal lobe
+(-.127 ± .055) would add, by the correlation of both regions: .55 between hippocampus and lateral
+temporal cortex of the 537, not published of patients.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.special import ndtr
 
 from falx.core.errors import collect_notices
 from falx.core.grid import SIDES
-from falx.data.asymmetry_norms import LEVELS, asymmetry_norms
+from falx.data.asymmetry_norms import LEVELS, MESIAL_TEMPORAL, asymmetry_norms
 from falx.images.nifti import Image
 from falx.pet.controls import Norm, fit_norm
 from falx.pet.norms import percentile_of
@@ -34,7 +35,7 @@ from falx.phantom.pet import activity, mesial_region, observe_pet
 from falx.phantom.scan import rigid
 
 LATERAL = (-0.127, 0.055)
-NORM = asymmetry_norms()["hippocampus"]
+NORM = asymmetry_norms()[MESIAL_TEMPORAL]
 MEAN, SD, PEOPLE, TIMES, CONTROLS = -0.164, 0.083, 100, 200, 20
 
 
@@ -49,7 +50,7 @@ def healthy(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def of_image(spec: PatientSpec, rng: np.random.Generator) -> float:
-    """Left hippocampal index in the measured PET of a phantom, by its true labels."""
+    """Left mesial temporal index in the measured PET of a phantom, by its true labels."""
     head = symmetric_head(load_head(spec.head), voxel_mm=spec.voxel_mm)
     head = warp_head(head, deformation(head.grid, rng, amplitude_mm=spec.deformation_mm))
     exact = with_healthy_asymmetry(activity(head, rng, uptake=spec.uptake), head, rng)
@@ -57,7 +58,7 @@ def of_image(spec: PatientSpec, rng: np.random.Generator) -> float:
     exact = np.where(planted, (1.0 - spec.depth) * exact, exact)
     pose = rigid(rng)
     pet = observe_pet(exact, head.grid, rng, spec.pet, matrix=pose)
-    return uncorrected_asymmetry(pet, pose, Image(head.labels, head.affine))["hippocampus"]
+    return uncorrected_asymmetry(pet, pose, Image(head.labels, head.affine))[MESIAL_TEMPORAL]
 
 
 def on_images(people: int, seed: int) -> None:
@@ -90,7 +91,7 @@ def side_of(percentile: float) -> str | None:
 
 def by_table(index: float) -> float:
     """Percentile among the 537."""
-    found = percentile_of("hippocampus", index)
+    found = percentile_of(MESIAL_TEMPORAL, index)
     assert found is not None
     return found.percentile
 
@@ -121,7 +122,7 @@ def main(seed: int) -> None:
         patients = np.where(is_left, 1.0, -1.0) * rng.normal(MEAN, SD, PEOPLE)
         people, site = healthy(rng, PEOPLE), healthy(rng, CONTROLS)
         with collect_notices():
-            norm = fit_norm("hippocampus", "uncorrected", site.tolist(), np.ones((CONTROLS, 1)))
+            norm = fit_norm(MESIAL_TEMPORAL, "uncorrected", site.tolist(), np.ones((CONTROLS, 1)))
         for name, place in (
             ("537", by_table),
             (f"{CONTROLS} controls", lambda index, norm=norm: by_controls(norm, index)),

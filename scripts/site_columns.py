@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import csv
 import dataclasses
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +99,31 @@ def other_tables() -> dict[str, tuple[str, ...]]:
             SOURCE / "studies/genes/output_tables.py", "regulators_tsv"
         ),
     }
+
+
+@cache
+def _words() -> Mapping[str, str]:
+    with Path(__file__).with_name("column_words.tsv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    found = {row["column"]: row["words"] for row in rows}
+    assert len(found) == len(rows), "a column is described twice"
+    return found
+
+
+def words_of(column: str) -> str:
+    """Return what a column holds: by its whole name, or by the longest pattern that fits.
+
+    Examples
+    --------
+    >>> words_of("auc_spline_5fold"), words_of("auc_score")
+    ('the same in five folds', 'area of the score')
+    """
+    known = _words()
+    plain = column.replace(GAP, "x")
+    fits = [name for name in known if name == column or ("*" in name and fnmatchcase(plain, name))]
+    if not fits or (max(fits, key=len) == "*_*" and GAP not in column):
+        return ""
+    return known[column if column in known else max(fits, key=len)]
 
 
 def columns_in(path: Path, function: str) -> tuple[str, ...]:

@@ -281,8 +281,10 @@ def _record_lines(kind: type) -> Iterator[str]:
 
 
 def _column_lines(columns: Iterable[str]) -> Iterator[str]:
-    rows = [(f"`{name}`", unit_of(name)) for name in columns]
-    return _table(("column", "unit"), rows)
+    rows = [
+        (f"`{name}`", _sentence(site_columns.words_of(name)), unit_of(name)) for name in columns
+    ]
+    return _table(("column", "what it is", "unit"), rows)
 
 
 UNITS = (

@@ -14,22 +14,17 @@ from falx.images.nifti import Image
 from falx.images.resample import sample
 from falx.images.smooth import smooth
 from falx.pet.asymmetry import Asymmetry
-from falx.pet.calibrated import (
-    Calibrated,
-    Calibration,
-    ErrorDraws,
-    calibrated_signature,
-    false_shares,
-)
+from falx.pet.calibrated import Calibrated, Calibration, calibrated_signature
 from falx.pet.decoy import NullMaps
-from falx.pet.finding import NAMED, Foci, probability_on_t1w
+from falx.pet.finding import Foci, named_outline, probability_on_t1w
 from falx.pet.maps import Place, normalise, scaled_asymmetry
 from falx.pet.named import named_region
 from falx.pet.noise import Chain, corrected_noise, measure_noise, noise_maps
 from falx.pet.norms import healthy_maps
 from falx.pet.precision import asymmetry_standard_errors
 from falx.pet.pvc import correct, spread_fractions
-from falx.pet.regions import grey_regions, regional_asymmetry, structure_mask
+from falx.pet.regions import grey_regions, regional_asymmetry
+from falx.pet.shares import ErrorDraws, false_shares
 from falx.phantom.asymmetry import with_healthy_asymmetry
 from falx.phantom.heads import SHIPPED, Head, deformation, load_head, symmetric_head, warp_head
 from falx.phantom.intensities import smooth_noise
@@ -81,7 +76,7 @@ class Rate:
 class Found:
     """What a draw of noise gave, with precision, sensitivity and share of normal grey matter.
 
-    `shares` are draws of the false share of the mask.
+    `stated` is the expected false share of the mask, `shares` are draws of it.
     """
 
     signature: Calibrated
@@ -90,6 +85,7 @@ class Found:
     marked: float
     shares: np.ndarray
     rate: Rate
+    stated: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,14 +192,14 @@ class Phantom:
         region = None
         if side is not None:
             labels = place.to_template(place.labels, how="nearest")
-            inside = structure_mask(labels, NAMED, side) & (grey > GM_FLOOR)
+            labels = np.where(grey > GM_FLOOR, labels, 0)
             chain = Chain(place, drawn.image, SMOOTHING_MM)
-            region = named_region("mesial temporal", side, inside, grey, chain, PSF_MM)
+            region = named_region("mesial temporal", side, labels, grey, chain, PSF_MM)
         found = calibrated_signature(
             drawn.asymmetry.index, grey > GM_FLOOR, drawn.maps, SETTINGS, side=side, rng=rng,
             region=region,
         )  # fmt: skip
-        native = probability_on_t1w(found, side, place, drawn.asymmetry.valid)
+        native = probability_on_t1w(found, place, drawn.asymmetry.valid)
         return found, np.where(self.gm.data > GM_FLOOR, native, np.float32(0))
 
     def find(self, rng: np.random.Generator, *, people: bool) -> Found:
@@ -215,9 +211,10 @@ class Phantom:
         found, native = self.sought(drawn, rng, self.side)
         mask = native > 0.5
         errors = ErrorDraws(drawn.maps, found.widened)
-        shares = false_shares(found, errors, 200, rng)
+        shares = false_shares(found, errors, 200, rng, named_outline(found, mask, self.place))
+        stated = float(1.0 - native[mask].mean()) if mask.any() else 0.0
         rate = self._rate(Foci(found, native, mask, ()), errors, rng)
-        return self._scored(found, mask, shares, rate)
+        return self._scored(found, mask, shares, rate, stated)
 
     def _rate(self, foci: Foci, errors: ErrorDraws, rng: np.random.Generator) -> Rate:
         """Ablate the front of the hippocampus; what was really burnt lies a little beside it."""
@@ -240,7 +237,7 @@ class Phantom:
         return Rate(point, interval, float(burnt.mean()) if burnt.size else 0.0)
 
     def _scored(
-        self, found: Calibrated, mask: np.ndarray, shares: np.ndarray, rate: Rate
+        self, found: Calibrated, mask: np.ndarray, shares: np.ndarray, rate: Rate, stated: float
     ) -> Found:
         hit = np.count_nonzero(mask & self.planted)
         x_mm = self.place.to_template_mm[..., 0]
@@ -253,4 +250,5 @@ class Phantom:
             np.count_nonzero(mask & normal) / np.count_nonzero(normal),
             shares,
             rate,
+            stated,
         )

@@ -1,4 +1,4 @@
-"""``falx desk`` in a process of its own, with the toy study for its runs, to be killed."""
+"""``falx desk`` in a process of its own, to be killed; its runs are the toy study unless asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve()
 class Desk:
     """A server that was started as a user would; its address is read as a user would."""
 
-    def __init__(self, folder, *, largest=0):
+    def __init__(self, folder, *, largest=0, real=False):
         import resource
 
         def limit():
@@ -26,8 +26,9 @@ class Desk:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
         path = os.pathsep.join([str(HERE.parents[1] / "src"), str(HERE.parent)])
+        program = ["-m", "falx"] if real else [str(HERE)]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE), "desk", str(folder), "--no-browser"], text=True,
+            [sys.executable, *program, "desk", str(folder), "--no-browser"], text=True,
             env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=limit,  # noqa: PLW1509
         )  # fmt: skip

@@ -26,6 +26,7 @@ __all__ = ["KINDS", "Attack", "Trial", "contents"]
 KINDS = ("tree", "head", "job")
 PRIVATE = (".falx", ".snakemake", "logs", "provenance")
 TIMES = re.compile(rb"computed [\d: -]+ UTC|, [\d.]+ s\)")
+LINKS = re.compile(rb'"DatasetLinks": \{[^}]*\}')
 TABLES = ("exclusions.tsv", "participants_status.tsv")
 
 
@@ -138,11 +139,14 @@ class Attack:
 def contents(out: Path) -> dict[str, bytes]:
     """Return the files that must be the same however often a run was killed.
 
-    A page says when its steps ran and how long each took; that is left out.
+    A page says when its steps ran and how long each took, and the description of the folder where
+    the dataset lies from there; both are left out.
     """
     paths = [path for path in out.rglob("*") if path.is_file()]
     names = {path.relative_to(out).as_posix(): path for path in paths}
     read = {n: p.read_bytes() for n, p in names.items() if n.partition("/")[0] not in PRIVATE}
+    if "dataset_description.json" in read:
+        read["dataset_description.json"] = LINKS.sub(b"", read["dataset_description.json"])
     return {n: TIMES.sub(b"", b) if n.endswith(".html") else b for n, b in read.items()}
 
 

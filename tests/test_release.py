@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -36,9 +38,11 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    heading = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    heading = re.search(r"^## (\S+) \((\S+)\)", text, re.MULTILINE)
     assert heading is not None
     assert str(citation["version"]) == falx.__version__ == heading[1]
+    assert str(citation["date-released"]) == heading[2]
 
 
 def test_the_citation_has_what_its_format_asks_for() -> None:
@@ -84,6 +88,31 @@ def test_containers_use_one_python_and_what_exists() -> None:
     sections = re.findall(r"^%(\w+)", definition, re.MULTILINE)
     assert {"files", "post", "environment", "runscript", "test", "labels"} <= set(sections)
     assert definition.startswith("Bootstrap: docker\nFrom: ")
+
+
+def test_the_scripts_of_the_definition_are_shell() -> None:
+    definition = (ROOT / "containers/falx.def").read_text(encoding="utf-8")
+    parts = re.split(r"^%(\w+)$", definition, flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for name in ("post", "environment", "test", "runscript"):
+        subprocess.run(["/bin/sh", "-n"], input=sections[name], text=True, check=True)
+    docker = (ROOT / "containers/Dockerfile").read_text(encoding="utf-8")
+    (install,) = re.findall(r"^RUN (.+)$", docker, re.MULTILINE)
+    subprocess.run(["/bin/sh", "-n"], input=install, text=True, check=True)
+    both = '/opt/falx/bin/pip install -c constraints.txt ".[all]"'
+    assert both in install and both in sections["post"]
+
+
+def test_the_recipe_of_conda_is_whole_once_it_is_rendered() -> None:
+    text = (ROOT / "conda/meta.yaml").read_text(encoding="utf-8")
+    rendered = jinja2.Template(text).render(environ={}, PYTHON="python")
+    recipe = yaml.safe_load(rendered)
+    assert recipe["package"] == {"name": "falx", "version": falx.__version__}
+    assert {"source", "build", "requirements", "test", "about"} <= set(recipe)
+    (entry,) = recipe["build"]["entry_points"]
+    assert entry == f"falx = {PROJECT['scripts']['falx']}"
+    for name in recipe["about"]["license_file"]:
+        assert (ROOT / name).is_file()
 
 
 def test_workflows_run_targets_that_exist() -> None:

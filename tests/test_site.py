@@ -102,7 +102,7 @@ def test_the_reference_is_made_of_the_code(scripts, name: str) -> None:
         assert "`pet.psf_fwhm_mm`" in text
     elif name == "outputs":
         assert "sub-07_desc-biascorrected_T1w.nii.gz" in text
-        assert "| `volume_mm3` | mm³ |" in text
+        assert "| `volume_mm3` | Volume on the T1w grid | mm³ |" in text
         assert "| file | what it holds |" in text
         rows = re.findall(r"^\| `[^`]+` \| (.*) \|$", text, re.MULTILINE)
         assert len(rows) > 300
@@ -111,6 +111,18 @@ def test_the_reference_is_made_of_the_code(scripts, name: str) -> None:
 
         for public in falx.__all__:
             assert public in ("FalxError", "__version__") or f"falx.{public}\n" in text
+
+
+def test_every_column_says_what_it_holds(scripts, tmp_path: Path) -> None:
+    import site_columns
+
+    tables = site_columns.columns_by_output(tmp_path) | site_columns.other_tables()
+    columns = {column for names in tables.values() for column in names}
+    assert len(columns) > 250
+    assert sorted(column for column in columns if not site_columns.words_of(column)) == []
+    plain = {name for name in site_columns._words() if "*" not in name}
+    assert sorted(plain - columns) == []
+    assert site_columns.words_of("a_column_of_nobody") == ""
 
 
 def test_every_table_of_a_study_has_columns(scripts, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def image_stage(*, t1w: Path, image: Path, wrong: str) -> None:
     if wrong == "bytes":
         data = data + float("first" in str(image))
     affine = GRID.affine * (2 if wrong == "grid" else 1)
-    nifti.save(image, data, affine, sidecar={"SkullStripped": False, "SpatialReference": "orig"})
+    about = {"Description": "toy", "SkullStripped": False, "SpatialReference": "orig"}
+    nifti.save(image, data, affine, sidecar=about)
 
 
 STUDY = Study(

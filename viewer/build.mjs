@@ -24,7 +24,7 @@ const how = {
 const made = await build({ ...how, entryPoints: ["src/main.js"], format: "iife", write: false });
 
 // The desk's pages: plain modules, whose shared parts (NiiVue among them) become shared files.
-const pages = ["patients", "import", "run", "look", "draw", "plan", "cohort", "view"]
+const pages = ["patients", "import", "run", "look", "draw", "plan", "cohort", "genes", "view"]
   .map((page) => `src/desk/${page}.js`)
   .filter((entry) => existsSync(join(here, entry)));
 rmSync(desk, { recursive: true, force: true });

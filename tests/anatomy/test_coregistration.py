@@ -10,7 +10,12 @@ from scipy import ndimage
 
 from ellipsoid_head import make_head, pet_grid, rigid
 from falx.anatomy.files import CoregisterFiles, coregister_stage, load_matrix
-from falx.anatomy.registration.coregistration import coregister, point_distance_mm
+from falx.anatomy.registration.coregistration import (
+    LEAST_SHARPNESS,
+    coregister,
+    point_distance_mm,
+    sharpness,
+)
 from falx.anatomy.registration.mutual_information import BINS, nmi, nmi_of_histogram
 from falx.core.errors import InputError
 from falx.core.files import write_json
@@ -189,3 +194,11 @@ def test_file_without_a_matrix_is_refused(tmp_path):
     with pytest.raises(InputError, match="no 4×4 matrix"):
         load_matrix(tmp_path / "matrix.json")
     assert np.array_equal(load_matrix(None), np.eye(4))
+
+
+def test_sharpness_tells_a_right_place_from_a_wrong_one(t1w):
+    exact = np.eye(4)
+    right = sharpness(t1w, t1w, exact)
+    wrong = sharpness(t1w, t1w, rigid((3, 3, 3), (0.0, 0.0, 0.0)))
+    over = sharpness(t1w, t1w, rigid((0, 0, 0), (0.0, 0.0, np.pi / 2)))
+    assert right > LEAST_SHARPNESS > max(wrong, over)

@@ -11,7 +11,7 @@ import pytest
 
 from falx.bids.dataset import Dataset
 from falx.bids.index import Index
-from falx.bids.query import Found, find_one, parse_filter
+from falx.bids.query import Found, find_one, nearly, parse_filter
 from falx.core.errors import InputError, OptionError
 from falx.core.study import RawInput
 
@@ -138,3 +138,22 @@ def test_a_dataset_asks_its_own_derivatives_and_those_that_are_given(tmp_path: P
     assert named is not None
     assert named.path.is_relative_to(given)
     assert Dataset.open(bids).find("t1w", RawInput("T1w", suffix="T1w"), "07") is None
+
+
+def test_a_file_that_is_nearly_the_wanted_one_is_named_with_what_it_lacks(
+    make_dataset: Make,
+) -> None:
+    root = make_dataset(
+        "sub-07/ses-preop/pet/sub-07_ses-preop_pet.nii.gz",
+        "sub-07/ses-preop/pet/sub-07_ses-preop_trc-FDG_pet.NII",
+        "sub-07/ses-late/pet/sub-07_ses-late_pet.nii.gz",
+    )
+    pet = RawInput(
+        "FDG-PET image", suffix="pet", datatype="pet", sessions=("preop",),
+        entities={"trc": "FDG"},
+    )  # fmt: skip
+    said = nearly(pet, "07", Index(root))
+    assert "write trc-FDG into the name of sub-07_ses-preop_pet.nii.gz, or " in said
+    assert "let sub-07_ses-preop_trc-FDG_pet.NII end in .nii.gz or .nii, or " in said
+    assert "late" not in said
+    assert nearly(T1W, "07", Index(root)) == ""

@@ -21,7 +21,7 @@ NAMES = sorted(asymmetry_norms())
 
 def test_the_table_is_whole():
     norms = asymmetry_norms()
-    assert len(norms) == 25 and {norm.people for norm in norms.values()} == {537}
+    assert len(norms) == 26 and {norm.people for norm in norms.values()} == {537}
     hippocampus = norms["hippocampus"]
     assert (hippocampus.mean, hippocampus.sd) == (0.00509, 0.03452)
     assert all(list(norm.quantiles) == sorted(norm.quantiles) for norm in norms.values())

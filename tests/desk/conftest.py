@@ -23,11 +23,16 @@ def started(chromium):
     one.close()
 
 
+def use_toy_program(patch):
+    """Let a run of the desk be that of the toy study, whose steps take no time."""
+    patch.setenv("PYTHONPATH", f"{TESTS}:{TESTS.parent / 'src'}")
+    patch.setattr(running, "PROGRAM", [sys.executable, str(TESTS / "toy_cli.py"), "toy"])
+
+
 @pytest.fixture
 def toy_program(monkeypatch):
-    """Let a run of the desk be that of the toy study, whose steps take no time."""
-    monkeypatch.setenv("PYTHONPATH", f"{TESTS}:{TESTS.parent / 'src'}")
-    monkeypatch.setattr(running, "PROGRAM", [sys.executable, str(TESTS / "toy_cli.py"), "toy"])
+    """Run the toy study; see :func:`use_toy_program`."""
+    use_toy_program(monkeypatch)
 
 
 @pytest.fixture

@@ -84,16 +84,19 @@ def own(desk):
 JSON = ("Content-Type", "application/json")
 RUN = b'{"level": "participant"}'
 
+GENES_WISH = b"{%b}"
+
 PLACES = (
     "/", "/import", "/run", "/cohort", "/view", "/assets/desk.css", "/assets/patients.js",
     "/api/patients", "/api/runs", "/api/runs/x/events", "/api/runs/x/log", "/api/cohort",
     "/api/results", "/api/presets", "/api/stamp/sub-01.html", "/reports/sub-01.html",
-    "/api/logs/sub-01/warm.log",
+    "/api/logs/sub-01/warm.log", "/genes", "/api/genes",
 )  # fmt: skip
 CHANGES = (
     ("POST", "/api/runs"), ("PUT", "/api/sessions"), ("PUT", "/api/cohort"),
     ("POST", "/api/import/transfers"), ("POST", "/api/runs/x/cancel"),
-    ("PUT", "/api/import/upload/0123456789abcdef?name=a"),
+    ("PUT", "/api/import/upload/0123456789abcdef?name=a"), ("POST", "/api/genes/runs"),
+    ("POST", "/api/genes/files/0123456789abcdef"), ("POST", "/api/draw/propose"),
 )  # fmt: skip
 
 BATTERY = [
@@ -145,6 +148,20 @@ BATTERY = [
         ("role", b'{"level":"group","study":"resistance","roles":{"config":"/etc/passwd"}}'),
         ("role line", b'{"level":"group","study":"resistance","roles":{"controls":"a\\nb"}}'),
         ("wrong kind", b'{"level":"participant","labels":7}'))],
+    *[(f"genes {name}", "POST", "/api/genes/runs", also(JSON), GENES_WISH % body)
+      for name, body in (
+        ("map", b'"name":"a","map":"signature/../secret.html","expression":"x"'),
+        ("option", b'"name":"--config=x","map":"enigma:gge","expression":"x"'),
+        ("folder", b'"name":"../../x","map":"enigma:gge","expression":"x"'),
+        ("file", b'"name":"a","map":"enigma:gge","expression":"../../../secret.html"'),
+        ("root", b'"name":"a","map":"enigma:gge","expression":"/etc/passwd"'),
+        ("sets", b'"name":"a","map":"enigma:gge","expression":"x","gene_sets":["--seed"]'))],
+    *[(f"genes files {name}", "POST", f"/api/genes/files/{name}", own, b"") for name in (
+        "..%2f..", "0123456789abcdef", "%2e%2e")],
+    *[(f"propose {name}", "POST", "/api/draw/propose", also(JSON), body) for name, body in (
+        ("image", b'{"target":{"subject":"01","image":"../secret.nii","label":"ablation"}}'),
+        ("label", b'{"target":{"subject":"--x","image":"a.nii","label":"ablation"}}'),
+        ("nothing", b"{}"))],
     *[(f"kind {kind}", "POST", "/api/runs", also(("Content-Type", kind)), RUN) for kind in (
         "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x")],
     ("no kind", "POST", "/api/runs", own, RUN),

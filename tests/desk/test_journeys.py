@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 import toy_study
+from desk.conftest import use_toy_program
 from desk_process import Desk
 from desk_server import TOKEN
 from falx.core.files import read_table
+from falx.desk import running
 from falx.desk.serve import entry_page
 from killing import contents
 from surgery.dicom_phantom import TELLING, oblique_affine_lps, write_series
@@ -100,7 +103,7 @@ def test_patients_are_listed_run_and_a_failure_is_a_sentence_with_its_log(page, 
     assert page.said == []
 
 
-def test_a_run_is_followed_cancelled_and_resumed_to_the_same_bytes(page, open_desk, tmp_path):
+def test_a_run_is_followed_cancelled_and_resumed_to_the_same_bytes(page, open_desk, undisturbed):
     bids, out = open_desk.workspace.bids, open_desk.workspace.out
     slow = bids / "sub-01" / "anat" / "slow"
     slow.write_text("30")
@@ -124,19 +127,19 @@ def test_a_run_is_followed_cancelled_and_resumed_to_the_same_bytes(page, open_de
     page.click("#resume")
     page.wait_for_selector("[data-state='finished']")
     page.wait_for_selector("#past tbody tr:nth-child(2)")
-    undisturbed = _undisturbed(open_desk, bids, tmp_path / "gold")
     assert _of("sub-01", contents(out)) == _of("sub-01", undisturbed)
 
 
-def _undisturbed(desk, bids, out):
-    """Bytes of a run of the command line that nothing disturbed."""
-    import subprocess
-
-    from falx.desk.running import PROGRAM
-
-    words = [*PROGRAM, str(bids), str(out), "participant"]
-    subprocess.run(words, check=True, capture_output=True)
-    return contents(out)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Bytes of a run of the command line on the same dataset that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    bids = toy_study.write_dataset(folder / "bids", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        use_toy_program(patch)
+        words = [*running.PROGRAM, str(bids), str(folder / "out"), "participant"]
+        subprocess.run(words, check=True, capture_output=True)
+    return contents(folder / "out")
 
 
 def _of(name, files):
@@ -145,7 +148,7 @@ def _of(name, files):
     return found
 
 
-def test_a_desk_that_was_killed_finds_its_run_again(page, tmp_path, toy_program):
+def test_a_desk_that_was_killed_finds_its_run_again(page, tmp_path, toy_program, undisturbed):
     bids = toy_study.write_dataset(tmp_path / "bids", 2)
     slow = bids / "sub-01" / "anat" / "slow"
     slow.write_text("3")
@@ -168,11 +171,11 @@ def test_a_desk_that_was_killed_finds_its_run_again(page, tmp_path, toy_program)
         said, code = again.end()
     assert code == 0, said
     out = tmp_path / "bids-desk" / "signature"
-    assert contents(out) == _undisturbed(None, bids, tmp_path / "gold")
+    assert contents(out) == undisturbed
 
 
 def test_a_run_that_was_killed_with_its_desk_is_resumed_to_the_same_bytes(
-    page, tmp_path, toy_program
+    page, tmp_path, toy_program, undisturbed
 ):
     import psutil
 
@@ -203,7 +206,7 @@ def test_a_run_that_was_killed_with_its_desk_is_resumed_to_the_same_bytes(
     finally:
         again.end()
     out = tmp_path / "bids-desk" / "signature"
-    assert contents(out) == _undisturbed(None, bids, tmp_path / "gold")
+    assert contents(out) == undisturbed
 
 
 def test_from_a_dicom_folder_to_the_running_study_in_five_clicks(page, empty_desk, hospital):
@@ -242,6 +245,26 @@ def test_from_a_dicom_folder_to_the_running_study_in_five_clicks(page, empty_des
     page.wait_for_selector("[data-state]:not([data-state='running'])")
     _check_nothing_telling(empty_desk.workspace.bids.parent)
     assert [url for url in page.asked if not url.startswith(empty_desk.origin)] == []
+
+
+def test_a_folder_is_dropped_with_all_that_lies_below_it(page, empty_desk, hospital):
+    """As the file manager drops it: the browser walks through the folder and those in it."""
+    enter(page, empty_desk, "/import")
+    box = page.locator("#drop").bounding_box()
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    told = {"items": [], "files": [str(hospital)], "dragOperationsMask": 1}
+    mouse = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, **at, "data": told})
+        if kind == "dragOver":
+            page.wait_for_selector("#drop.over")
+    page.wait_for_selector("#confirm:not([hidden])")
+    assert page.locator("#drop.over").count() == 0
+    chosen = [page.locator("#series select").nth(k).input_value() for k in range(5)]
+    assert chosen == ["", "t1w", "flair", "pet", ""]
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.click("#discard")
+    assert list((empty_desk.workspace.private / "uploads").iterdir()) == []
 
 
 def _check_nothing_telling(folder):
@@ -479,7 +502,7 @@ def test_axe_finds_no_serious_fault(page, open_desk, hospital):
     page.click("#run")
     page.wait_for_selector("[data-state='failed']")
     faults, seen = [], 0
-    for path in ("/", "/run", "/cohort", "/view?page=sub-01.html", "/import"):
+    for path in ("/", "/run", "/cohort", "/genes", "/view?page=sub-01.html", "/import"):
         page.goto(open_desk.origin + path)
         page.wait_for_selector("body[data-ready], iframe")
         if path == "/run":

@@ -188,7 +188,7 @@ def test_without_proposal_or_registration_a_sentence_says_which_is_missing(works
     with pytest.raises(InputError, match="not registered yet"):
         proposal_on(workspace, TARGET)
     next(workspace.out.rglob("*proposed_mask.nii.gz")).unlink()
-    with pytest.raises(InputError, match="run falx ablation"):
+    with pytest.raises(InputError, match="there is no proposal"):
         proposal_on(workspace, TARGET)
 
 

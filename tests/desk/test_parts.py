@@ -21,6 +21,9 @@ from falx.desk.progress import Step, progress_of
 from falx.desk.running import standing_of
 from falx.desk.sessions import SessionNames, filters_of, read_sessions, write_sessions
 from falx.desk.workspace import Workspace
+from falx.engine.job import Job
+from falx.engine.progress import Progress as EngineProgress
+from falx.engine.runner import Finished
 from falx.studies.signature.study import STUDY
 
 
@@ -167,6 +170,19 @@ def test_the_lines_of_a_run_are_read() -> None:
     assert progress_of([]).total == 0
 
 
+def test_what_the_engine_says_of_the_time_left_is_read_as_it_says_it(tmp_path) -> None:
+    clock = [0.0]
+    jobs = [Job("toy", "long", 1, f"sub-{k}", {}, {}, {}, "") for k in range(4)]
+    lines = ["4 of 4 steps to do"]
+    engine = EngineProgress(jobs, tmp_path, lines.append, clock=lambda: clock[0])
+    for ended, left in [(1, ""), (2, "about 4 min"), (3, "about 2 min"), (4, "")]:
+        clock[0] += 120.0
+        engine(Finished(f"sub-{ended - 1}/long", 120.0, None, "log"))
+        read = progress_of(lines)
+        assert len(read.steps) == ended
+        assert (read.total, read.left) == (4, left)
+
+
 @pytest.fixture
 def private(tmp_path):
     made = Workspace.open(tmp_path / "desk").private
@@ -253,6 +269,8 @@ def test_an_edit_changes_one_cell_and_nothing_else(tmp_path) -> None:
     assert [(h.header, h.key) for h in before.heads] == [("Side", "side"), ("note", "")]
     assert before.rows == {"01": ("", "7"), "02": ("R", 'a, "b"')}
     assert before.wrong == {}
+    (exclude,) = [head for head in before.offered if head.key == "exclude"]
+    assert exclude.entries[:2] == ("no", "yes")  # or any reason
     assert {head.key for head in before.offered} == {*STUDY.columns, "group"} - {"side"}
     after = changed(bids, STUDY, Edit(before.digest, "Side", "01", " left "))
     assert after.rows["01"] == ("left", "7")

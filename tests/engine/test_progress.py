@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from falx.engine.job import Job
-from falx.engine.progress import Progress, Step, duration
+from falx.engine.progress import Progress, Step, duration, usual_seconds
+from falx.engine.provenance import read_records
 from falx.engine.runner import Finished
+from toy_run import Toy
 
 
 def jobs(*names: str) -> list[Job]:
@@ -62,6 +64,24 @@ def test_a_failure_says_why_and_a_short_rest_is_not_estimated() -> None:
     progress(Finished("sub-1/b", 0.2, None, "log"))
     assert lines[-1] == "[2 of 3] sub-1 b (0.2 s)"
     assert steps[0].failure == "too dark."
+
+
+def test_what_others_took_before_is_known_from_the_first_step_on(tmp_path) -> None:
+    toy = Toy(tmp_path, 3)
+    toy.run()
+    times = sorted(record.seconds for record in read_records(toy.out) if record.stage == "warm")
+    usual = usual_seconds(toy.out)
+    assert len(times) == 3
+    assert usual["warm"] == times[1]  # the median, whoever stumbled
+    assert set(usual) == {"warm", "cool", "join", "tell"}
+    assert usual_seconds(tmp_path / "nothing") == {}
+    clock, steps = Clock(), []
+    progress = Progress(
+        jobs("sub-9/warm", "sub-9/cool"), toy.out, lambda _: None, steps.append, clock
+    )
+    clock.now = 5.0
+    progress(Finished("sub-9/warm", 5.0, None, "log"))
+    assert steps[-1].left_s == pytest.approx(usual["cool"])
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,18 @@ def test_everybody_who_is_not_compared_has_a_reason():
     }
 
 
+def test_who_is_excluded_in_the_table_is_left_out_with_the_reason_given_there():
+    rows = ["sub-01\tHC\tno", "sub-02\tHC\tYES", "sub-03\tHC\tfell asleep", "sub-04\tHC\tn/a"]
+    text = "\n".join(["participant_id\tgroup\tExclude", *rows]) + "\n"
+    people = participants_of(parse_table(text, where="participants.tsv"))
+    found = select_sample(["01", "02", "03", "04"], people, {}, **OF_GROUPS)
+    assert found.subjects == ("01", "04")
+    assert found.left_out == {
+        "02": "excluded in participants.tsv",
+        "03": "excluded in participants.tsv: fell asleep",
+    }
+
+
 @given(
     st.dictionaries(
         st.text("0123456789", min_size=1, max_size=3),

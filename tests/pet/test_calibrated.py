@@ -8,15 +8,11 @@ import pytest
 from falx.core.errors import OptionError
 from falx.core.grid import box_grid
 from falx.images.smooth import smooth
-from falx.pet.calibrated import (
-    Calibration,
-    ErrorDraws,
-    _grown,
-    calibrated_signature,
-    false_shares,
-)
+from falx.pet.calibrated import Calibration, calibrated_signature
 from falx.pet.decoy import NullMaps
+from falx.pet.edges import _grown
 from falx.pet.noise import HalfMaps
+from falx.pet.shares import ErrorDraws, false_shares
 from falx.phantom.intensities import smooth_noise
 
 GRID = box_grid((-60, -39, -39), (60, 39, 39), 3.0)

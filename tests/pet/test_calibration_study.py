@@ -18,7 +18,7 @@ def test_planted_foci_of_the_demonstration_are_found_to_their_edge():
     assert all(len(patient.signature.foci) == 1 for patient in found)
     assert np.mean([patient.precision for patient in found]) >= 0.8
     assert np.mean([patient.sensitivity for patient in found]) >= 0.85
-    stated = np.mean([patient.signature.false_share for patient in found])
+    stated = np.mean([patient.stated for patient in found])
     assert stated == pytest.approx(1 - np.mean([p.precision for p in found]), abs=0.1)
     # Of 95 % intervals 10 of 10 held; 7 and fewer have a probability of .012.
     limits = [np.quantile(patient.shares, [0.025, 0.975]) for patient in found]

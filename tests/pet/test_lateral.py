@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from falx.pet.calibrated import Focus
-from falx.pet.lateral import regional_chance, suggest_side
+from falx.pet.edges import Focus
+from falx.pet.lateral import mesial_chance, suggest_side
 
 
 def focus(side, probability=0.01):
@@ -17,12 +17,12 @@ def focus(side, probability=0.01):
     ("foci", "left", "side", "reason"),
     [
         ((), None, None, "no focus"),
-        ((), -0.3, "left", "the left hippocampus is lower"),
-        ((), 0.3, "right", "the right hippocampus is lower"),
+        ((), -0.3, "left", "the left mesial temporal lobe is lower"),
+        ((), 0.3, "right", "the right mesial temporal lobe is lower"),
         ((), -0.02, None, "no more than usual"),
         ((focus("right"),), None, "right", "on the right only"),
         ((focus("right"),), 0.3, "right", "on the right only"),
-        ((focus("right"),), -0.3, None, "but the left hippocampus is lower"),
+        ((focus("right"),), -0.3, None, "but the left mesial temporal lobe is lower"),
         ((focus("left"), focus("right")), -0.3, None, "foci on both sides"),
     ],
 )
@@ -40,7 +40,7 @@ def test_the_more_certain_focus_counts():
 def test_healthy_people_rarely_get_a_side_and_a_planted_fall_nearly_always():
     """Asymmetries as in the shipped table, with the error of a 5 % noise."""
     rng, error = np.random.default_rng(3), 0.02
-    healthy = rng.normal(0.008, np.hypot(0.0345, error), 2000)
+    healthy = rng.normal(0.0024, np.hypot(0.0323, error), 2000)
     given = [suggest_side((), x, error, level=0.05).side for x in healthy]
     assert np.mean([side is not None for side in given]) < 0.06
     ill = healthy[:1000] - 0.15
@@ -50,5 +50,5 @@ def test_healthy_people_rarely_get_a_side_and_a_planted_fall_nearly_always():
 
 
 def test_noise_makes_an_asymmetry_less_telling():
-    chances = [regional_chance(-0.12, error) for error in (0.0, 0.02, 0.05, 0.2)]
+    chances = [mesial_chance(-0.12, error) for error in (0.0, 0.02, 0.05, 0.2)]
     assert chances == sorted(chances) and chances[0] < 0.001 < chances[-1]

@@ -9,7 +9,8 @@ from falx.core.grid import box_grid
 from falx.images.smooth import smooth
 from falx.pet.calibrated import Calibration, calibrated_signature
 from falx.pet.decoy import NullMaps, half_of
-from falx.pet.named import NamedRegion, region_chance, region_test
+from falx.pet.extent import Parts
+from falx.pet.named import NamedRegion, region_test
 from falx.pet.noise import HalfMaps
 from falx.phantom.intensities import smooth_noise
 
@@ -29,10 +30,13 @@ def blurred(inside):
 
 
 def region(side="left"):
-    inside, shape = ball(), blurred(ball())
-    if side == "right":
-        inside, shape = inside[::-1], shape[::-1]
-    return NamedRegion("ball", side, half_of(inside, side), half_of(shape, side))
+    """A ball as a hippocampus in six slabs from back to front, without an amygdala."""
+    labels = np.where(ball() if side == "left" else ball()[::-1], 17 if side == "left" else 53, 0)
+    parts = Parts.of(labels, MM[..., 1], side)
+    numbers = parts.numbers(labels, MM[..., 1])
+    shapes = [half_of(blurred(numbers == n), side) for n in range(1, parts.count + 1)]
+    own = half_of(numbers, side)
+    return NamedRegion("ball", side, own > 0, np.array(shapes), own, parts)
 
 
 def field(sd, fwhm_mm, rng):
@@ -98,6 +102,7 @@ def test_a_region_too_shallow_to_be_searched_is_found_by_its_name(maps):
     assert named.foci[0].probability == pytest.approx(2 * named.named.probability)
     assert (named.mask & ball()).sum() / ball().sum() > 0.95
     assert not (named.mask & ~ball()).any() and not named.by_search.any()
+    assert named.reach.number == 1 and named.reach.extent.chance[:6].min() > 0.5
 
 
 def test_what_blur_makes_around_it_is_no_further_focus_and_another_is(maps):
@@ -115,6 +120,8 @@ def test_of_a_region_that_is_half_diseased_about_half_is_taken(maps):
     rear = ball() & ~front
     assert (found.mask & front).sum() / front.sum() > 0.9
     assert found.probability[front].mean() > found.probability[rear].mean() + 0.3
+    held = found.reach.extent
+    assert held.chance[5] > 0.9 > 0.5 > held.chance[0]
 
 
 def test_sides_are_mirror_images(maps):
@@ -123,10 +130,3 @@ def test_sides_are_mirror_images(maps):
     right = sought(index[::-1], maps, region("right"), "right")
     np.testing.assert_array_equal(left.mask, right.mask[::-1])
     assert left.named == right.named and right.foci[0].side == "right"
-
-
-def test_without_evidence_the_chance_stays_low():
-    ones = np.ones((2, 2, 2), np.float32)
-    of = NamedRegion("block", "left", ones > 0, ones)
-    chance = region_chance(0 * ones, of, -0.2, 0.03 * ones, 1.0)
-    assert chance.max() < 0.05

@@ -31,4 +31,4 @@ def test_z_counts_from_the_mean():
 
 def test_limits_are_told_and_unknown_structures_have_no_norm():
     assert percentile_of("hippocampus", 0.0).source == LIMITS
-    assert percentile_of("mesial_temporal", -0.2) is None
+    assert percentile_of("brain_stem", -0.2) is None

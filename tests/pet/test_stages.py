@@ -212,7 +212,7 @@ def test_ablation_drawn_on_the_post_operative_scan(left, tmp_path):
 
 
 def test_ablation_on_the_other_side_is_refused(left, tmp_path):
-    with pytest.raises(InputError, match="other side than the declared focus"):
+    with pytest.raises(InputError, match="other side than the focus, which nobody declared"):
         rate(tmp_path, left, left[0].labels == 53)
 
 

@@ -28,7 +28,7 @@ def test_the_mirror_image_is_as_asymmetric_on_the_other_side():
     own, mirrored = (
         uncorrected_asymmetry(pet, np.eye(4), Image(head.labels, head.grid.affine)) for pet in pets
     )
-    assert own.keys() == mirrored.keys() == {"hippocampus", "amygdala"}
+    assert own.keys() == mirrored.keys() == {"hippocampus", "amygdala", "mesial_temporal"}
     for name in own:
         assert own[name] < -0.1 and mirrored[name] == pytest.approx(-own[name], abs=1e-4)
 
@@ -47,3 +47,12 @@ def test_structures_of_a_map_are_compared_where_it_is_defined():
     labels = np.array([[[17, 17]], [[53, 53]]])
     defined = np.array([[[True, False]], [[True, False]]])
     assert paired_asymmetry(values, defined, labels) == {"hippocampus": -0.5}
+
+
+def test_mesial_temporal_is_the_mean_of_both_structures_where_there_are_both():
+    labels = np.array([[[17, 18]], [[53, 54]]])
+    values = np.array([[[3.0, 6.0]], [[5.0, 6.0]]])
+    everywhere = np.ones(labels.shape, bool)
+    assert paired_asymmetry(values, everywhere, labels)["mesial_temporal"] == -0.25
+    alone = paired_asymmetry(values, everywhere, np.where(labels > 53, 0, labels))
+    assert "mesial_temporal" not in alone

@@ -15,7 +15,7 @@ from falx.core.errors import OptionError
 from falx.data.priors import template
 from falx.images.nifti import Image
 from falx.report.figures import paletted
-from falx.report.slices import Layer, slices, slices_figure
+from falx.report.slices import Layer, slices, slices_figure, window_in
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +159,10 @@ def test_an_image_of_nothing_is_drawn_black(head):
     empty = Image(np.zeros_like(head.data), head.affine)
     figure = slices_figure(empty, planes=["axial"])
     assert figure.axes[0].images[0].get_clim() == (0.0, 1.0)
+
+
+def test_the_window_is_that_of_the_brain(head):
+    values = np.where(head.data > 0, head.data, np.float32(50))
+    low, high = window_in(values, head.data > 0)
+    assert (low, high) == (0.5, 1.0)
+    assert window_in(values, np.zeros(values.shape, bool)) == (0.0, 1.0)

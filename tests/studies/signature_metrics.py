@@ -85,7 +85,7 @@ def calibrated(side: Side = "left", *, empty: bool = False) -> CalibratedMetrics
     """One hippocampal focus of 810 mm³, or none."""
     x_mm = -30.0 if side == "left" else 30.0
     focus = FocusRow(
-        side, f"{side} hippocampus", 0.7, 810.0, -0.2, -4.1, 0.005, 0.12, 1.0,
+        1, side, f"{side} hippocampus", 0.7, 810.0, -0.2, -4.1, 0.005, 0.12, 1.0,
         (x_mm, 5.0, -9.0), (x_mm, -20.0, -16.0),
     )  # fmt: skip
     shares = (None, None, None) if empty else (0.12, 0.04, 0.25)

@@ -217,6 +217,18 @@ def test_the_group_itself_and_the_label_are_not_compared():
     assert [name.partition(" (")[0] for name in found] == ["people", "sex"]
 
 
+def test_who_is_excluded_in_the_table_is_not_described():
+    lines = [f"sub-{k}\t{'AB'[k % 2]}\t{'moved' if k == 3 else 'no'}" for k in range(8)]
+    text = "\n".join(["participant_id\tgroup\texclude", *lines]) + "\n"
+    people = participants_of(parse_table(text, where="p.tsv"))
+    metrics = {
+        str(k): record_of(PersonMeasures, {"tiv_ml": 1000.0 + k}, where="m") for k in range(8)
+    }
+    found = demographics_of(people, "group", ("A", "B"), metrics, {}, {})
+    assert (found.rows[0].variable, found.rows[0].cells) == ("people", ("4", "3"))
+    assert len(found.rows) == 2
+
+
 def measured_rows(metrics, moved, reho):
     lines = ["participant_id\tgroup", *(f"sub-{s}\t{'AB'[int(s) % 2]}" for s in metrics)]
     people = participants_of(parse_table("\n".join(lines) + "\n", where="p.tsv"))

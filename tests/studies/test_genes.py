@@ -292,7 +292,7 @@ def group_profile(demo, tmp_path_factory):
     return folder, {
         "profile": folder / "profile.tsv", "atlas": folder / "atlas.nii.gz",
         "atlas_labels": folder / "atlas.csv", "ready_expression": inputs / "expression.csv",
-        "made_expression": None, "degs": None,
+        "made_expression": None, "degs": None, "made_degs": None,
     }, Knowledge(gene_sets=(inputs / "sets.gmt",), network=(inputs / "network.tsv",))  # fmt: skip
 
 

@@ -19,9 +19,11 @@ from falx.engine.plan import plan_group
 from falx.engine.provenance import Record, file_record, write_record
 from falx.genes.phantom import as_csv, as_gmt, make_gene_phantom
 from falx.images.nifti import save
-from falx.studies.genes.files import ExpressionFiles, expression_stage
+from falx.studies.genes.expression_files import ExpressionFiles, expression_stage
 from falx.studies.resistance.genes_links import genes_page
 from falx.studies.resistance.study import STUDY
+
+pytest.importorskip("pydeseq2", reason="the extra rnaseq is not installed")
 
 SHAPE = (20, 44, 34)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -56,14 +58,25 @@ def atlas(phantom, tmp_path_factory):
     (folder / "atlas.csv").write_text("\n".join(["id,label,hemisphere,structure", *rows]) + "\n")
     (folder / "expression.csv").write_text(as_csv(phantom.expression))
     (folder / "sets.gmt").write_text(as_gmt(phantom.library))
-    changed = {*phantom.planted[:30], *phantom.expression.genes[:30]}
-    rows = ["gene\tlog2FoldChange\tas_published\tcorrected"]
-    for gene in phantom.expression.genes:
-        flag = str(gene in changed).lower()
-        rows.append(f"{gene}\t{1.5 if gene in changed else 0.1}\t{flag}\t{flag}")
-    (folder / "degs.tsv").write_text("\n".join(rows) + "\n")
+    write_blood(folder, phantom)
     (folder / "network.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in phantom.edges))
     return folder, labels
+
+
+def write_blood(folder, phantom):
+    """Counts of two groups in which thirty planted genes are four times as many in patients."""
+    rng = np.random.default_rng(3)
+    others = [gene for gene in phantom.expression.genes if gene not in phantom.planted]
+    genes = (*phantom.planted, *others[:140])
+    people = [f"{group}{k}" for group in ("DRE", "HC") for k in range(5)]
+    fold = np.ones((len(genes), len(people)))
+    fold[:30, :5] = 4.0
+    mean = rng.lognormal(5.0, 1.0, (len(genes), 1)) * fold
+    counts = rng.negative_binomial(10, 10 / (10 + mean))
+    rows = ["\t".join([gene, *map(str, row)]) for gene, row in zip(genes, counts, strict=True)]
+    (folder / "counts.tsv").write_text("\n".join(["\t".join(["gene", *people]), *rows]) + "\n")
+    rows = [f"{one}\t{one[:-1]}" for one in people]
+    (folder / "samples.tsv").write_text("\n".join(["sample\tgroup", *rows]) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +181,9 @@ def finished(cohort, atlas):
         "--genes-expression", str(folder / "expression.csv"),
         "--genes-gene-sets", str(folder / "sets.gmt"),
         "--genes-n-maps", "999", "--genes-n-list", "100", "--genes-list-rule", "length",
-        "--genes-degs", str(folder / "degs.tsv"), "--genes-network", str(folder / "network.tsv"),
+        "--genes-network", str(folder / "network.tsv"),
+        "--genes-counts", str(folder / "counts.tsv"), "--genes-factor", "group",
+        "--genes-samples", str(folder / "samples.tsv"), "--genes-contrast", "DRE", "HC",
     )  # fmt: skip
     assert code == 0
     return cohort[1]
@@ -243,3 +258,24 @@ def test_a_download_needs_its_whole_path(tmp_path):
             ExpressionFiles(None, None, None, None, tmp_path / "e.csv", tmp_path / "l.tsv"),
             ahba="ahba", mode="abagen",
         )  # fmt: skip
+
+
+def test_blood_counts_of_the_study_are_compared_and_met_by_every_contrast(finished, phantom):
+    with (finished / "group/desc-blood_degs.tsv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    found = {row["gene"] for row in rows if row["corrected"] == "true"}
+    assert len(found & set(phantom.planted[:30])) >= 28
+    assert len(found - set(phantom.planted[:30])) <= 5
+    assert "Differential expression</h2>" in (finished / "blood.html").read_text()
+    page = (finished / genes_page("grey_resistant_controls")).read_text()
+    assert "Overlap with blood</h2>" in page
+
+
+def test_the_study_writes_its_methods_text(finished):
+    text = (finished / "methods.md").read_text()
+    assert "[@love2014]" in text
+    assert "Blood counts of DRE, HC (column group)" in text
+    assert "the 100 (Falx's default: 1500) genes of largest bootstrap Z" in text
+    assert str(finished.parent) not in text
+    assert "@article{love2014," in (finished / "methods.bib").read_text()
+    assert 'href="methods.html"' in (finished / "group.html").read_text()

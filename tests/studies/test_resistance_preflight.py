@@ -141,6 +141,10 @@ BROKEN: dict[str, tuple[Break, str, tuple[str, ...]]] = {
         r"resistant people, 'DRE', has 0 \(found in group: HC, res, sen\).*--groups-resistant ''",
         (),
     ),
+    "excluded": (
+        set_all("exclude", lambda s, p: "moved" if p["group"] == "HC" and s > "04" else "no"),
+        r"group of controls people, 'HC', has 1 ", (),
+    ),
     "case": (
         set_all("group", lambda s, p: p["group"].lower() if s == "01" else p["group"]),
         r"of no group that is compared: dse", (),

@@ -124,7 +124,7 @@ def test_outputs_are_a_valid_derivatives_dataset(out) -> None:
     validator = Path(sys.executable).with_name("bids-validator-deno")
     done = subprocess.run([validator, out, "--json"], capture_output=True, text=True, check=False)
     issues = json.loads(done.stdout)["issues"]["issues"]
-    assert not [issue for issue in issues if issue["severity"] == "error"]
+    assert {issue["code"] for issue in issues} <= {"TOO_FEW_AUTHORS"}  # those of the dataset
 
 
 def test_every_preset_resolves() -> None:

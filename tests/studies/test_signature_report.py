@@ -25,6 +25,7 @@ from falx.studies.signature.files import _one
 from falx.studies.signature.live import live_images
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
 from falx.studies.signature.recovery import Found, Planted, Recovered, compare, render_recovered
+from falx.studies.signature.registration import Laid
 from studies.signature_metrics import CHECKS, ablation, calibrated, patient, signature
 
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -72,6 +73,10 @@ def results(metrics=None, **records) -> SignatureResults:
     return SignatureResults("07", found, {"pet": MOVED}, records)
 
 
+def laid(pictures, sharp=0.3) -> dict[str, Laid]:
+    return {"pet": Laid(MOVED, sharp, pictures.t1w, pictures.t1w)}
+
+
 def words(page: str) -> str:
     """Text of a page without markup, pictures and data."""
     body = page.partition("<body")[2]
@@ -82,7 +87,7 @@ def words(page: str) -> str:
 def page(pictures) -> str:
     file = MadeFile("sub-07/anat/gm.nii.gz", "0123456789abcdef9999")
     record = StageRecord(5, 12.34, "0.1.0", "3.12", {"refine": False}, {}, {"gm": file})
-    return signature_page(results(anatomy=record), pictures)
+    return signature_page(results(anatomy=record), pictures, laid(pictures))
 
 
 def test_the_page_says_what_was_found(page) -> None:
@@ -99,26 +104,28 @@ def test_the_page_says_what_was_found(page) -> None:
         "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 (0.0 to 1.0) of "
         "healthy"
     )
-    assert "false share held the truth in 8" in text
-    assert "the ablative rate was too high by .021 on average" in text
+    assert "the ablative rate was too high by .007 on average" in text
     assert "amygdala: not defined (regional activities" in text
     assert "which blur makes smaller: -0.200, -0.200" in text
     published = "(PET not corrected, z + 5 scale, index ≤ -0.0578, both sides) mark 0.9 ml"
     assert text.index(first) < text.index(headline) < text.index(published)
     assert "suggests the left: foci were found on the left only" in text
-    assert "left hippocampus 0.7 0.81 -0.2 -4.1 0.005 0.12 -30, -20, -16 -30, 5, -9" in text
+    assert (
+        "left hippocampus 0.7 0.81 -0.2 -4.1 0.005 0.12 -30, -20, -16 -30, 17, -4 -30, 5, -9"
+        in text
+    )
     assert "noise and healthy asymmetry together give" in text.lower()
     assert "537 cognitively normal, old people" in text
     assert "There is no ablation mask, so no ablative rate." in text
     assert "Ablative rate: signature in the structure" not in text
-    assert "1.05 1.21 3.25 0.98" in text
+    assert "PET 1.05 1.21 0.3 0.15 yes 3.25 0.98" in text
     assert "2000 3000 -1000 -0.4 -0.2 -0.3 0.02" in text
     assert "700000 500000 300000 1500000" in text
 
 
 def test_the_page_says_what_an_ablation_took(pictures, page) -> None:
     taken = replace(pictures, ablation=pictures.signature)
-    ablated = signature_page(results(patient(ablated=ablation())), taken)
+    ablated = signature_page(results(patient(ablated=ablation())), taken, laid(pictures))
     text = words(ablated)
     assert "The ablation of 4000 mm³ took 60.0% of the signature in the hippocampus" in text
     assert "(300 of 500 mm³)" in text
@@ -135,7 +142,9 @@ def test_the_page_says_what_an_ablation_took(pictures, page) -> None:
 def test_an_empty_signature_is_a_result_of_its_own(pictures) -> None:
     nothing = Image(np.zeros(SHAPE, bool), AFFINE)
     healthy = patient(foci=calibrated(empty=True), ablated=ablation())
-    text = words(signature_page(results(healthy), replace(pictures, signature=nothing)))
+    text = words(
+        signature_page(results(healthy), replace(pictures, signature=nothing), laid(pictures))
+    )
     assert "Nothing on the left is certain: no cluster of low asymmetry is rarer than 5%" in text
     assert "(smallest P 0.4). That excludes no focus" in text
     assert "suggests no side: no focus was found" in text
@@ -146,7 +155,7 @@ def test_a_pet_without_known_noise_has_nothing_certain(pictures) -> None:
     known = patient()
     pet = replace(known.pet, noise=NoiseMetrics((), None, "the noise cannot be measured"))
     blind = replace(known, pet=pet, signature=signature("left", None))
-    text = words(signature_page(results(blind), pictures))
+    text = words(signature_page(results(blind), pictures, laid(pictures)))
     assert "Nothing can be called certain: the noise cannot be measured." in text
     assert "suggests no side: its noise is not known" in text
 
@@ -159,7 +168,7 @@ def test_a_threshold_is_said_to_hold_mostly_noise_and_another_side_is_warned_of(
         volume_mm3=31_725.0,
         calibrated=calibrated("right"),
     )
-    page = signature_page(results(replace(known, signature=other)), pictures)
+    page = signature_page(results(replace(known, signature=other)), pictures, laid(pictures))
     text = words(page)
     said = "By the definition of this run, threshold (index -0.06 on the proportional scale; PET "
     assert text.index("Found on the right: 0.8 ml") < text.index(said)
@@ -169,7 +178,7 @@ def test_a_threshold_is_said_to_hold_mostly_noise_and_another_side_is_warned_of(
 
 def test_a_failed_gate_withholds_every_result(pictures) -> None:
     wrong = (Check("sides", 0.1, 0.5, None, False, "left is left"), *CHECKS[1:])
-    text = words(signature_page(results(patient(checks=wrong)), pictures))
+    text = words(signature_page(results(patient(checks=wrong)), pictures, laid(pictures)))
     assert "No result is shown, because a quality check failed: sides." in text
     assert "PET asymmetry of the" not in text and "810 mm³" not in text
     assert "left is left" in text
@@ -293,3 +302,14 @@ def test_records_of_coregistration_survive_their_file() -> None:
     from falx.core.records import record_of
 
     assert record_of(CoregistrationMetrics, plain(MOVED), where="x") == MOVED
+
+
+def test_an_image_that_may_lie_wrongly_is_doubted_before_its_pictures(pictures, page) -> None:
+    text = words(signature_page(results(), pictures, laid(pictures, sharp=0.05)))
+    assert "It is doubtful whether the T1w and PET lie on each other" in text
+    assert "It is doubtful" not in words(page)
+    assert "PET with the outlines of the T1w" in text and "T1w and PET by turns" in text
+
+
+def test_the_page_leads_to_all_patients(page) -> None:
+    assert '<a href="index.html">all patients, and their other pages</a>' in page

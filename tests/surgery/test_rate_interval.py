@@ -9,12 +9,14 @@ from falx.core.errors import OptionError
 from falx.core.grid import box_grid
 from falx.images.nifti import Image
 from falx.images.smooth import smooth
-from falx.pet.calibrated import Calibration, ErrorDraws, calibrated_signature
+from falx.pet.calibrated import Calibration, calibrated_signature
 from falx.pet.decoy import NullMaps
 from falx.pet.finding import Foci
 from falx.pet.maps import Place
 from falx.pet.noise import HalfMaps
+from falx.pet.shares import ErrorDraws
 from falx.phantom.intensities import smooth_noise
+from falx.surgery.outcome.focus_rates import ALL, focus_parts, focus_rates
 from falx.surgery.outcome.rate_interval import (
     RateErrors,
     RateInterval,
@@ -128,3 +130,26 @@ def test_signed_distances_change_sign_halfway_between_voxels():
 def test_settings_are_checked():
     with pytest.raises(OptionError, match="edge_sd_mm"):
         RateErrors(edge_sd_mm=-1.0)
+
+
+def test_any_focus_has_a_rate_of_its_own_wherever_it_lies(case):
+    foci, maps, place = case
+    parts = focus_parts(foci, place)
+    assert list(parts) == [ALL, "focus 1"]
+    burnt = Image(MM[..., 1] > 6.0, GRID.affine)
+    errors = ErrorDraws(maps, 1.0)
+    intervals = rate_intervals(foci, errors, place, burnt, parts, STILL, np.random.default_rng(1))
+    whole, one = focus_rates(foci, place, burnt, parts, intervals)
+    true = np.count_nonzero(HALF_TAKEN) / np.count_nonzero(FOCUS)
+    assert whole.rate == one.rate == pytest.approx(true, abs=0.05)
+    assert one.interval.low < true < one.interval.high
+    volume = np.count_nonzero(FOCUS) * GRID.voxel_volume_mm3
+    assert one.expected_mm3 == pytest.approx(volume, rel=0.35)
+    none = Image(np.zeros(GRID.shape, bool), GRID.affine)
+    assert focus_rates(foci, place, none, parts, intervals)[1].rate == 0.0
+
+
+def test_without_a_focus_there_is_no_part(case):
+    foci, _, place = case
+    nothing = Foci(foci.found, 0 * foci.probability, 0 * foci.mask > 0, ())
+    assert focus_parts(nothing, place) == {}

@@ -196,10 +196,16 @@ def load_matrix(path: Path | None) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def load_still(path: Path) -> Image:
-    """Read an image; the frames of a dynamic one are averaged, which is enough to align it."""
+def load_still(path: Path, *, copied: bool = True) -> Image:
+    """Read an image; the frames of a dynamic one are averaged, which is enough to align it.
+
+    Parameters
+    ----------
+    copied
+        See :func:`falx.core.grid.reorient_to_ras`.
+    """
     try:
-        return load(path)
+        return load(path, copied=copied)
     except InputError as error:
         if "3D image is needed" not in str(error):
             raise

@@ -38,8 +38,8 @@ LIMITS: dict[str, tuple[float | None, float | None, str]] = {
         0.15,
         None,
         (
-            "information that the position gives about intensity, nats a voxel; 0.3 and more for "
-            "heads, about 0.05 for noise"
+            "information that the position gives about intensity, nats per voxel; 0.3 and more "
+            "for heads, about 0.05 for noise"
         ),
     ),
     "total intracranial volume": (

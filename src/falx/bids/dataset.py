@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from falx.bids.index import Index
 from falx.bids.participants import read_participants
 from falx.bids.query import Filter, Found, find_one
+from falx.core.errors import FalxError
+from falx.core.files import read_json
 from falx.core.participants import Participants
 from falx.core.study import RawInput
 
@@ -49,6 +52,27 @@ class Dataset:
             read_participants(index.root),
             tuple(filters),
         )
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Names that ``dataset_description.json`` gives; none where it cannot be read."""
+        path = self.index.root / "dataset_description.json"
+        try:
+            said = read_json(path).get("Authors", ()) if path.is_file() else ()
+        except (FalxError, AttributeError):
+            return ()
+        return tuple(name for name in said if isinstance(name, str))
+
+    def links(self, out: Path) -> dict[str, str]:
+        """Return where the datasets of sidecars' URIs lie, as seen from the output folder."""
+        further = (*self.derivatives, *self.own_derivatives)
+        held = sorted((index.root.name, index.root) for index in further)
+        roots = {"raw": self.index.root, **dict(held)}
+        here = os.path.realpath(out)
+        seen = {
+            name: os.path.relpath(os.path.realpath(root), here) for name, root in roots.items()
+        }
+        return {name: Path(path).as_posix() for name, path in seen.items()}
 
     def find(self, role: str, wanted: RawInput, subject: str) -> Found | None:
         """Return the file of a subject that plays a role; see :func:`falx.bids.query.find_one`."""

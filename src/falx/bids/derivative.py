@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from falx.bids.entities import folder_of, format_name
 from falx.core.errors import check_option
 
@@ -61,9 +63,21 @@ def output_path(
 
 
 def description(
-    study: str, version: str, *, dataset_type: str = "derivative"
+    study: str,
+    version: str,
+    *,
+    dataset_type: str = "derivative",
+    authors: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """Return the content of ``dataset_description.json``.
+
+    Parameters
+    ----------
+    authors
+        Of the dataset that it was made from.
+    links
+        Name of each dataset in the URIs of sidecars to the place where it lies.
 
     Examples
     --------
@@ -71,7 +85,7 @@ def description(
     [{'Name': 'Falx', 'Version': '0.1.0', 'Description': 'falx signature'}]
     """
     check_option("dataset_type", dataset_type, ["raw", "derivative"])
-    return {
+    said: dict[str, object] = {
         "Name": f"Falx {study}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": dataset_type,
@@ -79,6 +93,8 @@ def description(
             {"Name": "Falx", "Version": version, "Description": f"falx {study}"},
         ],
     }
+    known = {"Authors": list(authors), "DatasetLinks": dict(links or {})}
+    return said | {key: value for key, value in known.items() if value}
 
 
 def readme(study: str, version: str) -> str:

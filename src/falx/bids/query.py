@@ -12,7 +12,7 @@ from falx.bids.index import BidsFile, Index
 from falx.core.errors import InputError, OptionError
 from falx.core.study import RawInput
 
-__all__ = ["Filter", "Found", "find_one", "parse_filter", "taken"]
+__all__ = ["Filter", "Found", "find_one", "nearly", "parse_filter", "taken"]
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,29 @@ def _in_dataset(
     if not files:
         return None
     return Found(index.root / files[0].path, f"bids:{name}:{files[0].path}", index, files[0])
+
+
+def nearly(wanted: RawInput, subject: str, dataset: Index) -> str:
+    """Say why files that look like the wanted one are not taken; empty if there are none.
+
+    Other advice may follow each clause.
+    """
+    clauses = []
+    for file in dataset.files(subject):
+        name, ending = file.name, file.name.extension
+        elsewhere = wanted.sessions and name.entities.get("ses") not in wanted.sessions
+        if name.suffix != wanted.suffix or ending == ".json" or elsewhere:
+            continue
+        lacking = [
+            f"{key}-{value}"
+            for key, value in wanted.entities.items()
+            if value is not None and not same_value(key, name.entities.get(key, ""), value)
+        ]
+        if ending not in wanted.extensions:
+            clauses.append(f"let {name} end in {' or '.join(wanted.extensions)}, or ")
+        elif lacking:
+            clauses.append(f"write {' and '.join(lacking)} into the name of {name}, or ")
+    return "".join(clauses)
 
 
 def _narrowed(wanted: RawInput, choices: Sequence[Filter]) -> RawInput:

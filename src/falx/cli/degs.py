@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare the groups and say where to look."""
-    from falx.studies.genes.files import compare_blood
+    from falx.studies.genes.lists_files import compare_blood
 
     with ticking(f"comparing {arguments.counts.name}"):
         page, notices = compare_blood(

@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of dataset and outputs")
     parser.add_argument(
         "--study",
-        choices=("signature", "genes", "resistance"),
+        choices=("signature", "genes", "resistance", "figures"),
         default="signature",
-        help="two simulated patients, a gene programme in an atlas, or two groups, all simulated",
+        help="two simulated patients, a gene programme in an atlas, two groups, or Figures 1 to 5 "
+        "of Liu 2024 on made-up maps, all simulated",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the simulation")
     parser.add_argument(
@@ -60,7 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
         from falx.cli import demo_resistance
 
         return demo_resistance.run(arguments)
-    return _genes(arguments) if arguments.study == "genes" else _signature(arguments)
+    of_maps = {"genes": _genes, "figures": _figures}
+    return of_maps.get(arguments.study, _signature)(arguments)
+
+
+def _figures(arguments: argparse.Namespace) -> int:
+    """Draw Figures 1 to 5 of Liu 2024 on made-up maps of three groups."""
+    from falx.studies.resistance.made_maps import draw_figures
+
+    say(f"making up maps, genes and blood counts of three groups, in {arguments.out}")
+    start = time.monotonic()
+    drawn = draw_figures(arguments.out, seed=arguments.seed, threads=arguments.jobs)
+    say(f"{time.monotonic() - start:.0f} s in all; look at:")
+    for path in drawn:
+        say(f"  {path.absolute()}")
+    return 0
 
 
 def _genes(arguments: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test the lists and say where to look."""
-    from falx.studies.genes.files import compare_lists_of
+    from falx.studies.genes.lists_files import compare_lists_of
 
     configuration = options_from(arguments, ListsConfiguration)
     with ticking("testing the lists"):

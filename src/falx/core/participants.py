@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from falx.core.errors import InputError
 from falx.core.tables import Table, is_missing
 
-__all__ = ["Participants", "participants_of"]
+__all__ = ["EXCLUDE", "Participants", "excluded_as", "participants_of"]
+
+EXCLUDE = ("exclude", "excluded", "exclusion")
+"""Headers of the column that says who is left out of the group: yes, no, or the reason."""
+
+INCLUDED = ("", "no", "n", "false", "0", "included")
+EXCLUDED = ("yes", "y", "true", "1", "excluded")
+"""Entries of that column; any other text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,25 @@ class Participants:
         """Return a subject's entry under the first of some headers that has one."""
         row = {name.casefold(): text for name, text in self.rows.get(subject, {}).items()}
         return next((row[n.casefold()] for n in names if n.casefold() in row), None)
+
+    def excluded(self, subject: str) -> str:
+        """Why somebody is left out of the group by the table; empty if he is not."""
+        return excluded_as(self.cell(subject, *EXCLUDE) or "")
+
+
+def excluded_as(entry: str) -> str:
+    """Return the sentence of an entry of the column of exclusions; empty if nobody is excluded.
+
+    Examples
+    --------
+    >>> excluded_as("no"), excluded_as("Yes"), excluded_as("moved")
+    ('', 'excluded in participants.tsv', 'excluded in participants.tsv: moved')
+    """
+    entry = entry.strip()
+    if entry.casefold() in INCLUDED:
+        return ""
+    told = "" if entry.casefold() in EXCLUDED else f": {entry}"
+    return f"excluded in participants.tsv{told}"
 
 
 def participants_of(table: Table) -> Participants:

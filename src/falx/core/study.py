@@ -231,6 +231,10 @@ class Study:
         Called before any work with the participants table, the images found (subject to role
         to what :mod:`falx.bids.query` finds) and the configuration; returns a sentence for
         everything that will not do.
+    methods
+        Called after every level with the study, the records of what ran and the configuration of
+        the last runs by key; returns the methods text of a paper as
+        files of the output folder, name to text.
     libraries
         Library that an extra of the installation brings to that extra and what it does, for
         those that every run of the study needs in the end: looked for before the work begins.
@@ -245,6 +249,7 @@ class Study:
     show: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     preflight: Callable[[Participants, Images, Any], Sequence[str]] | None = None
+    methods: Callable[..., Mapping[str, str]] | None = None
 
     def __post_init__(self) -> None:
         check_table(self.stages)

@@ -1,6 +1,7 @@
 """How asymmetric the FDG uptake of healthy people is: aggregates of 537, and fields like theirs.
 
-Mean, standard deviation and percentiles of 2 (L - R)/(L + R) in 25 pairs of regions, made from the
+Mean, standard deviation and percentiles of 2 (L - R)/(L + R) in 25 pairs of regions, and of the
+mean of hippocampus and amygdala, made from the
 cognitively normal people whose regional values the MIT package fdg-neurosegmenter 1.0.1 ships. The
 people are old, the means are scaled by the pons, and nothing is corrected for partial volume; one
 site's own controls are better wherever there are enough of them.
@@ -31,6 +32,7 @@ __all__ = [
     "EDGE_FWHM_MM",
     "FIELD_FWHM_MM",
     "LEVELS",
+    "MESIAL_TEMPORAL",
     "RegionNorm",
     "asymmetry_norms",
     "healthy_field",
@@ -54,7 +56,12 @@ EDGE_FWHM_MM = 10.0
 
 SUBCORTICAL = ("hippocampus", "amygdala", "thalamus", "caudate", "putamen")
 CEREBELLUM = "cerebellar_cortex"
-NOT_CORTEX = frozenset({*SUBCORTICAL, CEREBELLUM, "globus_pallidus", "ventral_diencephalon"})
+MESIAL_TEMPORAL = "mesial_temporal"
+"""Mean of the indices of hippocampus and amygdala, which go together (r .64 in these people)."""
+
+NOT_CORTEX = frozenset(
+    {*SUBCORTICAL, CEREBELLUM, MESIAL_TEMPORAL, "globus_pallidus", "ventral_diencephalon"}
+)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,26 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from falx.desk import cohort, importing, masks, patients, planning, registration, running, shells
+from falx.desk import (
+    cohort,
+    gene_runs,
+    importing,
+    masks,
+    patients,
+    planning,
+    registration,
+    running,
+    shells,
+)
 from falx.desk.answers import HANDLERS
 from falx.desk.guard import Guard, Pass
 from falx.desk.workspace import Workspace
 
 __all__ = ["make_app"]
 
-TOPICS = (shells, patients, importing, running, cohort, masks, registration, planning)
+TOPICS = (
+    shells, patients, importing, running, cohort, masks, registration, planning, gene_runs,
+)  # fmt: skip
 """Modules with a list ``ROUTES``."""
 
 

@@ -44,4 +44,4 @@ def carried_canvas(found: Canvas) -> Response:
         "step": found.step,
         "window": list(found.window),
     }
-    return carried(found.grey.astype("<u2").tobytes(order="F"), about)
+    return carried(found.grey.astype("<u2", copy=False).tobytes(order="F"), about)

@@ -53,6 +53,10 @@ GROUP = Head("group", "group", "group of the resistance study", ("DRE", "DSE", "
 """What that study reads besides age, sex and whatever covariates it is given."""
 
 
+ENTRIES = {"side": ("left", "right"), "exclude": ("no", "yes", "motion", "image quality")}
+"""Usual entries of columns that take others, too: an exclusion takes any reason."""
+
+
 @dataclass(frozen=True)
 class Cohort:
     """The table as the page shows it.
@@ -244,8 +248,8 @@ def _head(header: str, known: Mapping[str, Column]) -> Head:
 
 def _of(header: str, key: str, column: Column) -> Head:
     entries: Sequence[str] = ()
-    if key == "side":
-        entries = ("left", "right")
+    if key in ENTRIES:
+        entries = ENTRIES[key]
     elif column.values:
         entries = [entry for entry in column.values if len(entry) > 2 or entry in ("no", "f", "m")]
     return Head(header, key, column.what, tuple(entries), column.kind)

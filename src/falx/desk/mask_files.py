@@ -49,7 +49,7 @@ from falx.surgery.outcome.ablation import bring_mask, dice
 __all__ = [
     "Drawable", "OutdatedError", "Saved", "agreement", "canvas", "drawables", "find_proposal",
     "grid_of", "image_in_role", "image_of", "mask_file", "open_dataset", "people", "proposal_on",
-    "read_mask", "save_mask",
+    "read_mask", "registration_of", "save_mask",
 ]  # fmt: skip
 
 SUFFIXES = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "UNIT1", "angio", "swi", "pet", "ct")
@@ -154,7 +154,7 @@ def grid_of(workspace: Workspace, target: MaskTarget) -> Grid:
 
 def canvas(workspace: Workspace, target: MaskTarget) -> Canvas:
     """Read the image of a target as the page draws it."""
-    return canvas_of(load_still(workspace.bids / image_of(workspace, target).path))
+    return canvas_of(load_still(workspace.bids / image_of(workspace, target).path, copied=False))
 
 
 def mask_file(workspace: Workspace, target: MaskTarget) -> Path:
@@ -210,7 +210,7 @@ def find_proposal(workspace: Workspace, target: MaskTarget) -> Proposal:
     if not path.is_file():
         raise InputError(
             "there is no proposal", where=f"sub-{subject}",
-            do="run falx ablation, or draw without one",
+            do="make one, or draw without one",
         )  # fmt: skip
     image = image_of(workspace, target)
     if not image.place:
@@ -219,7 +219,7 @@ def find_proposal(workspace: Workspace, target: MaskTarget) -> Proposal:
             do="choose one of these",
         )  # fmt: skip
     if image.place == "postop":
-        _matrix(workspace, subject)
+        registration_of(workspace, subject)
     return Proposal(path.relative_to(out).as_posix(), digest_file(path))
 
 
@@ -234,12 +234,19 @@ def proposal_on(workspace: Workspace, target: MaskTarget) -> tuple[Bits, Proposa
     found = find_proposal(workspace, target)
     to_t1w = None
     if image_of(workspace, target).place == "postop":
-        to_t1w = np.linalg.inv(load_matrix(_matrix(workspace, target.subject)))
+        to_t1w = np.linalg.inv(load_matrix(registration_of(workspace, target.subject)))
     mask = load_mask(workspace.out / found.file)
     return bring_mask(mask, grid_of(workspace, target), matrix=to_t1w), found
 
 
-def _matrix(workspace: Workspace, subject: str) -> Path:
+def registration_of(workspace: Workspace, subject: str) -> Path:
+    """Return the file of the registration of the T1w after the operation.
+
+    Raises
+    ------
+    InputError
+        If the study has not written it yet.
+    """
     outputs = STUDY.stage("coregister_postop").outputs
     path = workspace.out / outputs["matrix"].format(subject=subject)
     if not path.is_file():
@@ -342,7 +349,7 @@ def _describe(workspace: Workspace, path: Path) -> None:
     derivatives = workspace.bids / "derivatives"
     top = derivatives / path.relative_to(derivatives).parts[0] / "dataset_description.json"
     if not top.exists():
-        write_json(top, description("desk", __version__))
+        write_json(top, description("desk", __version__, links={"raw": "../.."}))
 
 
 def _unread(workspace: Workspace, target: MaskTarget, path: Path) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ from falx.desk.mask_files import (
     read_mask,
     save_mask,
 )
+from falx.desk.proposing import Wanted, order_of
+from falx.desk.running import begun
 from falx.desk.workspace import Workspace
 from falx.engine.digest import digest_file
 from falx.images.between import Filled, fill_between
@@ -147,6 +149,12 @@ async def draft_gone(request: Request) -> JSONResponse:
     return answer({})
 
 
+async def proposed(request: Request) -> JSONResponse:
+    """Start the proposal of an ablation."""
+    wanted, workspace = await asked(request, Wanted), workspace_of(request)
+    return answer(await apart(begun, workspace, await apart(order_of, workspace, wanted)))
+
+
 async def saved(request: Request) -> JSONResponse:
     """Save a mask; what another window saved in between is not overwritten."""
     draft, body = from_query(request, Draft), await request.body()
@@ -207,6 +215,7 @@ ROUTES = [
     Route("/api/draw/start", start),
     Route("/api/draw/draft", draft_kept, methods=["PUT"]),
     Route("/api/draw/draft", draft_gone, methods=["DELETE"]),
+    Route("/api/draw/propose", proposed, methods=["POST"]),
     Route("/api/draw/save", saved, methods=["POST"]),
     Route("/api/draw/fill", filled, methods=["POST"]),
 ]

@@ -127,12 +127,12 @@ def head_canvas(workspace: Workspace, subject: str) -> Canvas:
         raise InputError(
             "the T1w is not segmented yet", where=f"sub-{subject}", do="run the study first"
         )
-    return canvas_of(load(path))
+    return canvas_of(load(path, copied=False))
 
 
 def placed_canvas(workspace: Workspace, subject: str, role: str) -> Canvas:
     """Read an image that is registered, on its own grid; frames are averaged as for that."""
-    return canvas_of(load_still(_image(workspace, subject, role)))
+    return canvas_of(load_still(_image(workspace, subject, role), copied=False))
 
 
 def decide(workspace: Workspace, nudge: Nudge) -> Pair:
@@ -221,6 +221,7 @@ def _describe(workspace: Workspace) -> None:
     """Describe the derivative dataset, and what in it BIDS has no name for."""
     folder = workspace.bids / "derivatives" / DERIVATIVE
     if not (folder / "dataset_description.json").exists():
-        write_json(folder / "dataset_description.json", description("desk", __version__))
+        about = description("desk", __version__, links={"raw": "../.."})
+        write_json(folder / "dataset_description.json", about)
     if not (folder / ".bidsignore").exists():
         write_text(folder / ".bidsignore", "**/*_xfm.json\n")

@@ -66,7 +66,9 @@ class Run:
     cancelled
         Whether the user ended it.
     study
-        Whose it is.
+        Whose it is, or the name of another folder of outputs.
+    page
+        The page that it writes, where that is not one of a study's: a path in the outputs.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Run:
     born: float = 0.0
     cancelled: bool = False
     study: str = "signature"
+    page: str = ""
 
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["Progress", "Step", "progress_of"]
 
-_STEP = re.compile(r"^\[ *(\d+) of (\d+)\] (.+?) \((\d+(?:\.\d+)?) s\)$")
+_STEP = re.compile(r"^\[ *(\d+) of (\d+)\] (.+?) \((\d+(?:\.\d+)?) s(?:; (.+) left)?\)$")
 _FAILED = re.compile(r"^\[ *(\d+) of (\d+)\] (.+?) FAILED: (.*) Log: (.+)$")
 _TODO = re.compile(r"^(\d+) of (\d+) steps to do$")
 _NOTES = ("notice: ", "check: ", "left out: ")
@@ -51,6 +51,8 @@ class Progress:
         The error that refused or ended the run as a whole; empty if none did.
     up_to_date
         Whether there was nothing to do.
+    left
+        How long the others may take, said with the last step that ended; empty if that did not.
     """
 
     total: int
@@ -58,6 +60,7 @@ class Progress:
     notes: tuple[str, ...]
     sentence: str
     up_to_date: bool
+    left: str = ""
 
 
 def progress_of(lines: Iterable[str], out: str = "") -> Progress:
@@ -73,8 +76,10 @@ def progress_of(lines: Iterable[str], out: str = "") -> Progress:
     >>> said = ["2 of 2 steps to do", "[1 of 2] sub-1 warm (0.5 s)"]
     >>> progress_of(said).total, progress_of(said).steps
     (2, (Step(title='sub-1 warm', seconds=0.5, failure='', log=''),))
+    >>> progress_of(["[1 of 2] sub-1 warm (8.1 s; about 12 s left)"]).left
+    'about 12 s'
     """
-    total, sentence, up_to_date = 0, "", False
+    total, sentence, up_to_date, left = 0, "", False, ""
     steps: list[Step] = []
     notes: list[str] = []
     for line in map(str.rstrip, lines):
@@ -85,13 +90,14 @@ def progress_of(lines: Iterable[str], out: str = "") -> Progress:
             steps.append(Step(match[3], 0.0, match[4], log))
         elif match := _STEP.match(line):
             steps.append(Step(match[3], float(match[4])))
+            left = match[5] or ""
         elif line.startswith(_NOTES):
             notes.append(line)
         elif line.startswith("everything is up to date"):
             up_to_date = True
         elif line.startswith("falx: ") or (line.startswith("sub-") and ", so no " in line):
             notes, sentence = _said(line, notes, sentence)
-    return Progress(total, tuple(steps), tuple(dict.fromkeys(notes)), sentence, up_to_date)
+    return Progress(total, tuple(steps), tuple(dict.fromkeys(notes)), sentence, up_to_date, left)
 
 
 def _said(line: str, notes: list[str], sentence: str) -> tuple[list[str], str]:

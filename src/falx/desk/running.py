@@ -35,10 +35,9 @@ from falx.desk.progress import Progress, progress_of
 from falx.desk.sessions import filters_of, read_sessions
 from falx.desk.studies import ROLES, STUDIES, out_of, study_of
 from falx.desk.workspace import Workspace
-from falx.engine.forecast import seconds_left, usual_seconds
 from falx.studies.signature.study import STUDY
 
-__all__ = ["PROGRAM", "ROUTES", "Standing", "standing_of"]
+__all__ = ["PROGRAM", "ROUTES", "Standing", "begun", "standing_of"]
 
 PROGRAM: list[str] = [sys.executable, "-P", "-m", "falx", STUDY.name]
 """The command line that a run of the signature study is; others end in their own name."""
@@ -78,8 +77,8 @@ class Standing:
         ``"cancelled"``, or ``"interrupted"``: its process is gone without a word.
     now
         Steps that are being done.
-    elapsed_s, left_s
-        ``left_s`` only where every step to come has been done for somebody before.
+    left
+        How long the rest may take, as the engine says: ``"about 4 min"``; empty before it does.
     command
         What to type for the same.
     pages
@@ -91,7 +90,7 @@ class Standing:
     progress: Progress
     now: tuple[str, ...]
     elapsed_s: float
-    left_s: float | None
+    left: str
     command: str
     pages: tuple[str, ...]
 
@@ -108,8 +107,7 @@ async def begin(request: Request) -> Response:
     wish = await asked(request, Wish)
     workspace = workspace_of(request)
     order = await run_in_threadpool(_order, workspace, wish)
-    run = await run_in_threadpool(start, workspace.private, order)
-    return answer(await run_in_threadpool(standing_of, workspace, run))
+    return answer(await run_in_threadpool(begun, workspace, order))
 
 
 async def cancel(request: Request) -> Response:
@@ -154,6 +152,11 @@ async def presets(_request: Request) -> Response:
     return answer({"presets": found})
 
 
+def begun(workspace: Workspace, order: Run) -> Standing:
+    """Start a command and return how it stands."""
+    return standing_of(workspace, start(workspace.private, order))
+
+
 def standing_of(workspace: Workspace, run: Run) -> Standing:
     """Read how a run stands."""
     alive = is_alive(run)  # first: what it says and leaves afterwards is then all there
@@ -171,7 +174,7 @@ def standing_of(workspace: Workspace, run: Run) -> Standing:
         progress,
         _now(out) if alive else (),
         round(elapsed),
-        _left(out, run, progress, elapsed) if alive else None,
+        progress.left if alive else "",
         _typed(run.words),
         _pages(out, run),
     )
@@ -193,19 +196,12 @@ def _now(out: Path) -> tuple[str, ...]:
     return tuple(f"{path.parent.name} {path.name}" for path in found if path.is_dir())
 
 
-def _left(out: Path, run: Run, progress: Progress, elapsed: float) -> float | None:
-    if run.level != "participant" or not progress.total:
-        return None
-    done = sum(step.seconds for step in progress.steps)
-    usual = usual_seconds(out)
-    left = seconds_left(out, run.labels, usual, at_a_time=done / max(elapsed, 1.0))
-    return None if left is None else round(left)
-
-
 def _pages(out: Path, run: Run) -> tuple[str, ...]:
     """Names of the pages of a run's people, or of the group."""
-    if run.level == "group":
-        names = ["group.html", "overlays.html"]
+    if run.page:
+        names = [run.page]
+    elif run.level == "group":
+        names = ["group.html", "overlays.html", "quality.html"]
     elif run.labels:
         names = [f"sub-{label}.html" for label in run.labels]
     else:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 __all__ = ["PAGES", "ROUTES", "is_built"]
 
-PAGES = ("patients", "import", "run", "look", "draw", "plan", "cohort")
+PAGES = ("patients", "import", "run", "look", "draw", "plan", "cohort", "genes")
 """Names of the pages; each has a shell ``pages/NAME.html`` and a script ``assets/NAME.js``."""
 
 _HERE = Path(__file__).parent

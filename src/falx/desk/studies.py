@@ -9,13 +9,16 @@ from falx.core.study import Study, load_study
 from falx.desk.workspace import Workspace
 from falx.studies.signature.study import STUDY
 
-__all__ = ["ROLES", "STUDIES", "out_of", "study_of"]
+__all__ = ["GENES", "ROLES", "STUDIES", "out_of", "study_of"]
 
 STUDIES = {
     STUDY.name: STUDY.reference,
     "resistance": "falx.studies.resistance.study:STUDY",
 }
 """Name to what is loaded when it is first asked for."""
+
+GENES = "genes"
+"""Folder of what ``falx genes`` writes: one folder a map in it."""
 
 ROLES = ("resistant", "sensitive", "controls")
 """Groups of the resistance study, whose entries a cohort may call as it likes."""
@@ -28,5 +31,5 @@ def study_of(name: str) -> Study:
 
 def out_of(workspace: Workspace, name: str) -> Path:
     """Return the folder of a study's outputs; those of the others lie beside the signature's."""
-    check_option("the study", name, list(STUDIES))
+    check_option("the study", name, [*STUDIES, GENES])
     return workspace.out if name == STUDY.name else workspace.out.with_name(name)

@@ -19,6 +19,8 @@ from falx.core.records import plain
 from falx.engine.digest import Values, digest_value
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest, read_manifest
+from falx.engine.methods import METHODS, write_methods
+from falx.engine.people import write_index
 from falx.engine.provenance import (
     BY_HAND,
     FileRecord,
@@ -96,8 +98,9 @@ def by_hand(
             above={r.id: r.digest for r in above if used & r.written},
         )  # fmt: skip
         write_record(out, record)
+        write_methods(out)
         if before is not None and before.complete:
-            close_manifest(out, ())
+            close_manifest(out, (*METHODS, *write_index(out)))
 
 
 def _with_sidecars(outputs: Mapping[str, Path]) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from falx import __version__
+from falx.bids.dataset import Dataset
 from falx.bids.derivative import IGNORED, description, readme
 from falx.core.disk import existing_parent, free_mb
 from falx.core.errors import InputError, notify
@@ -64,13 +65,15 @@ def check_folder(out: Path, bids: Path | None, study: str) -> None:
         _check_made(out, made, study)
 
 
-def prepare_folder(out: Path, study: str) -> None:
+def prepare_folder(out: Path, study: str, dataset: Dataset | None = None) -> None:
     """Create the folder, readable by its owner only, and what describes it."""
     if not out.exists():
         out.mkdir(parents=True, mode=0o700)
+    authors, links = ((), {}) if dataset is None else (dataset.authors, dataset.links(out))
+    about = description(study, __version__, authors=authors, links=links)
     texts = {
         ".falx/folder.json": json.dumps(_Made(study)._asdict(), indent=1) + "\n",
-        "dataset_description.json": json.dumps(description(study, __version__), indent=1) + "\n",
+        "dataset_description.json": json.dumps(about, indent=1) + "\n",
         "README.md": readme(study, __version__),
         ".bidsignore": "\n".join([".falx", ".snakemake", *IGNORED]) + "\n",
     }

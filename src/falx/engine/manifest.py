@@ -27,6 +27,10 @@ OWN_FILES = (
     "dataset_description.json",
     "exclusions.tsv",
     "failures.tsv",
+    "index.html",
+    "methods.bib",
+    "methods.html",
+    "methods.md",
     "participants_status.tsv",
 )
 """Files that the engine itself writes, whole and at the top."""

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from falx.bids.dataset import Dataset
-from falx.core.files import write_table, write_text
+from falx.core.files import read_table, write_table, write_text
 from falx.core.study import Study
 from falx.engine.digest import read_sealed, seal
 from falx.engine.failures import failure_of
+from falx.engine.folder import keep_text
 from falx.engine.job import Job, files_of, unit_of
 from falx.engine.provenance import record_path
+from falx.report.index_page import INDEX, index_page
 
 if TYPE_CHECKING:
     from falx.engine.plan import Plan
 
 __all__ = [
-    "EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "planned_stages",
+    "EXCLUSIONS", "STATUS", "Standing", "excluded_people", "note_people", "write_index",
     "write_people",
 ]  # fmt: skip
 
@@ -68,11 +70,6 @@ def excluded_people(out: Path) -> dict[str, str]:
     return {k: str(v["excluded"]) for k, v in _noted(out).items() if "excluded" in v}
 
 
-def planned_stages(out: Path) -> dict[str, list[str]]:
-    """Return what each person of the last run was to go through, by label."""
-    return {label: list(noted.get("stages", [])) for label, noted in _noted(out).items()}
-
-
 def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job] = ()) -> None:
     """Write what happened to everybody, and a table of those who are left out.
 
@@ -100,6 +97,18 @@ def write_people(study: Study, dataset: Dataset, out: Path, group: Iterable[Job]
             left_out.append((f"sub-{label}", reason))
     write_table(out / STATUS, ("participant_id", "status", "group", "stage", "reason"), rows)
     write_table(out / EXCLUSIONS, ("participant_id", "reason"), left_out)
+
+
+def write_index(out: Path) -> tuple[str, ...]:
+    """Write the page that links to everybody's pages; return its name if there is anybody."""
+    if not (out / STATUS).is_file():
+        return ()
+    pages = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.html"))
+    shown = [page for page in pages if page != INDEX and not page.startswith(".")]
+    people = read_table(out / STATUS)
+    rows = [dict(zip(people.header, row, strict=True)) for row in people.rows]
+    keep_text(out / INDEX, index_page(rows, shown))
+    return (INDEX,)
 
 
 def _standing(

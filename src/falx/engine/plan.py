@@ -14,7 +14,7 @@ from typing import Any
 
 from falx.bids.dataset import Dataset
 from falx.bids.index import Index
-from falx.bids.query import Found
+from falx.bids.query import Found, nearly
 from falx.core.errors import FalxError, InputError
 from falx.core.settings import flatten
 from falx.core.stage import Source, Stage
@@ -182,7 +182,8 @@ class _Person(_Unit):
                     f"there is no {wanted.what}",
                     where=f"sub-{subject}",
                     found=_names(dataset.index, subject),
-                    do=_other_session(dataset.index, subject, wanted)
+                    do=nearly(wanted, subject, dataset.index)
+                    + _other_session(dataset.index, subject, wanted)
                     + "add the image, or leave the subject out with --participant-label",
                 )
             self.raw[role] = found

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from falx.engine.job import Job
+from falx.engine.provenance import read_records
 from falx.engine.runner import Finished
 
-__all__ = ["Progress", "Step", "Watcher", "duration"]
+__all__ = ["Progress", "Step", "Watcher", "duration", "usual_seconds"]
 
 SHOWN_FROM_S = 10.0
 """Less than this is not worth an estimate."""
@@ -45,13 +47,21 @@ class Step:
 Watcher = Callable[[Step], None]
 
 
+def usual_seconds(out: Path) -> dict[str, float]:
+    """Return the median time of each stage over the people who have gone through it, seconds."""
+    found: dict[str, list[float]] = {}
+    for record in read_records(out):
+        found.setdefault(record.stage, []).append(record.seconds)
+    return {stage: median(seconds) for stage, seconds in found.items()}
+
+
 class Progress:
     """Turns the end of a job into a line, and estimates the rest.
 
     A step that is still to come is taken to last as long as the mean of those of its stage that
-    have ended, or else of all. Steps run side by side: what they took together, over the time
-    that has passed, is how fast the rest will go. No published source: a plain extrapolation,
-    so the line says "about".
+    have ended, or else as it usually did in this folder, or else as the mean of all that have
+    ended. Steps run side by side: what they took together, over the time that has passed, is how
+    fast the rest will go. No published source: a plain extrapolation, so the line says "about".
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class Progress:
         self.jobs = {job.id: job for job in todo}
         self.waiting = dict(self.jobs)
         self.out, self.say, self.watch, self.clock = out, say, watch, clock
-        self.start = clock()
+        self.start, self.usual = clock(), usual_seconds(out)
         self.took: dict[str, list[float]] = {}
 
     def __call__(self, result: Finished) -> None:
@@ -85,16 +95,21 @@ class Progress:
         self.say(f"{head} ({result.seconds:.1f} s{left})")
 
     def left_s(self) -> float | None:
-        """Estimate the seconds that the waiting jobs will take, ``None`` before two have ended."""
+        """Estimate the seconds that the waiting jobs will take.
+
+        ``None`` before two have ended, unless it is known how long every step usually takes.
+        """
         ended = [seconds for took in self.took.values() for seconds in took]
         done_s, passed_s = sum(ended), self.clock() - self.start
         if not self.waiting:
             return 0.0
-        if len(ended) < 2 or done_s <= 0:
-            return None
         means = {stage: sum(took) / len(took) for stage, took in self.took.items()}
+        known = {**self.usual, **means}
+        needed = 1 if all(job.stage in self.usual for job in self.waiting.values()) else 2
+        if len(ended) < needed or done_s <= 0:
+            return None
         others = done_s / len(ended)
-        rest_s = sum(means.get(job.stage, others) for job in self.waiting.values())
+        rest_s = sum(known.get(job.stage, others) for job in self.waiting.values())
         return rest_s * passed_s / done_s
 
 

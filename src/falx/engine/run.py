@@ -22,8 +22,9 @@ from falx.engine.folder import check_folder, check_space, keep_text, prepare_fol
 from falx.engine.job import Job
 from falx.engine.lock import hold, lease_of
 from falx.engine.manifest import OWN_FILES, close_manifest, open_manifest
+from falx.engine.methods import write_methods
 from falx.engine.orders import Resources, run_here
-from falx.engine.people import note_people, write_people
+from falx.engine.people import note_people, write_index, write_people
 from falx.engine.plan import Exclusion, Plan, plan_group, plan_participants
 from falx.engine.progress import Progress, Step, Watcher
 from falx.engine.provenance import discard, read_record, record_path
@@ -140,7 +141,7 @@ def run_study(request: Request, say: Callable[[str], None]) -> Outcome:
         say(f"{len(reasons)} of {len(plan.jobs)} steps would run")
         return Outcome(0, excluded=plan.excluded)
     dataset.index.choose(request.subjects)  # a label that is not there leaves no folder
-    prepare_folder(out, study.name)
+    prepare_folder(out, study.name, dataset)
     with hold(out) as lock:
         cancel_left(out)
         open_manifest(out)
@@ -172,12 +173,14 @@ def _hold_level(
         whole = all(result.failure is None for result in finished)
         for sentence in () if group else mark_stale(out):
             say(f"notice: {sentence}")
+        write_methods(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if not whole:  # what was killed may have been writing
             remove_parts(out)
         if not group:
             write_people(study, dataset, out)
+        write_index(out)
         close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     return plan, finished
 

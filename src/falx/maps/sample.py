@@ -119,18 +119,13 @@ def select_sample(
     left_out: dict[str, str] = {}
     needed = (*selection.columns, *filter(None, [selection.site, selection.blocks]))
     for subject in sorted(subjects):
-        group = people.cell(subject, selection.group_column)
-        measured = metrics.get(subject, NOT_MEASURED)
-        if already_out and subject in already_out:
-            left_out[subject] = already_out[subject]
-        elif group is None:
-            left_out[subject] = f"no {selection.group_column} in the participants table"
-        elif group not in groups:
-            left_out[subject] = f"{selection.group_column} {group!r} is not compared"
-        elif measured.excluded:
-            left_out[subject] = "; ".join(measured.reasons)
+        reason = (already_out or {}).get(subject) or _reason_against(
+            subject, people, metrics.get(subject, NOT_MEASURED), selection.group_column, groups
+        )
+        if reason:
+            left_out[subject] = reason
         else:
-            chosen[subject] = group
+            chosen[subject] = str(people.cell(subject, selection.group_column))
     for column in needed:
         lacking = without_value(chosen, people, column)
         if lacking and len(lacking) < len(chosen):
@@ -169,6 +164,18 @@ def _sites(chosen: Mapping[str, str], people: Participants, column: str) -> tupl
             "take a difference of scanners for one of groups",
         )
     return _entries("sites", chosen, people, column)
+
+
+def _reason_against(
+    subject: str, people: Participants, measured: Measured, column: str, groups: tuple[str, ...]
+) -> str:
+    """Why somebody who has a map is not compared; empty if he is."""
+    group = people.cell(subject, column)
+    if group is None:
+        return f"no {column} in the participants table"
+    if group not in groups:
+        return f"{column} {group!r} is not compared"
+    return people.excluded(subject) or ("; ".join(measured.reasons) if measured.excluded else "")
 
 
 def _entries(

@@ -49,7 +49,6 @@ from falx.pet.steps import (
 )
 
 __all__ = [
-    "NATIVE",
     "AsymmetryFiles",
     "CorrectionFiles",
     "HealthyFiles",
@@ -70,7 +69,6 @@ __all__ = [
     "signature_stage",
 ]
 
-NATIVE = "native T1w space of the pre-operative session"
 INDEX = Possible(-2, 2)
 """Asymmetry of two amounts, which z-scores are not."""
 
@@ -132,7 +130,6 @@ def correct_stage(
     sidecar = {
         "Description": f"PET after partial-volume correction ({metrics.method})",
         "SkullStripped": metrics.method != "none",
-        "SpatialReference": NATIVE,
         "Units": metrics.units,
     }
     save(files.corrected, found.image.data, found.image.affine, sidecar=sidecar)
@@ -141,7 +138,6 @@ def correct_stage(
         "residuals; zero where the image is not defined",
         "NoiseFilterFWHM": list(metrics.noise.fwhm_mm),
         "SkullStripped": metrics.method != "none",
-        "SpatialReference": NATIVE,
         "Units": metrics.units,
     }
     save(files.noise, found.noise.sd.data, found.noise.sd.affine, sidecar=noise)
@@ -228,14 +224,8 @@ def asymmetry_stage(
     save(files.scaled_template, found.scaled.image, grid.affine, sidecar=intensity)
     limits = None if settings.scale == "z" else INDEX
     save(files.asymmetry_template, found.index, grid.affine, sidecar=index, possible=limits)
-    placed = {**index, "SpatialReference": NATIVE}
-    save(
-        files.asymmetry_native,
-        found.native,
-        place.native.affine,
-        sidecar=placed,
-        possible=limits,
-    )
+    native = place.native.affine
+    save(files.asymmetry_native, found.native, native, sidecar=index, possible=limits)
     write_json(files.metrics, plain(replace(found.metrics, notices=tuple(notices))))
 
 
@@ -497,13 +487,12 @@ def signature_stage(
         found = find_signature(of, place, grey, settings, side=side, rng=rng)
     metrics = replace(found.metrics, notices=tuple(notices))
     what = {"Type": "ROI", "Description": f"signature, {metrics.definition}"}
-    placed = {"SpatialReference": NATIVE}
     native = place.native.affine
     save(files.signature_template, found.chosen.template, grid.affine, sidecar=what)
-    save(files.signature_native, found.chosen.native, native, sidecar=what | placed)
+    save(files.signature_native, found.chosen.native, native, sidecar=what)
     published = {"Type": "ROI", "Description": "signature as the scripts of Mo 2025 define it"}
     assert found.published is not None  # read_scaled_pet always gives its image
-    save(files.published_native, found.published.native, native, sidecar=published | placed)
+    save(files.published_native, found.published.native, native, sidecar=published)
     chance = {
         "Description": "probability of belonging to a focus that neither noise nor healthy "
         "asymmetry accounts for; zero away from foci"
@@ -511,7 +500,7 @@ def signature_stage(
         "Units": "1",
     }
     save(files.probability_template, found.probability_template, grid.affine, sidecar=chance)
-    save(files.probability_native, found.probability, native, sidecar=chance | placed)
+    save(files.probability_native, found.probability, native, sidecar=chance)
     foci = () if metrics.calibrated is None else metrics.calibrated.everywhere
     write_table(files.foci, *foci_table(foci))
     write_json(files.metrics, plain(metrics))

@@ -17,16 +17,12 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, QualityError, notify
 from falx.core.grid import SIDES, Side
+from falx.data.asymmetry_norms import MESIAL_TEMPORAL
 from falx.images.nifti import Image
 from falx.pet.asymmetry import Asymmetry, asymmetry_index
-from falx.pet.calibrated import (
-    Calibrated,
-    Calibration,
-    ErrorDraws,
-    calibrated_signature,
-    false_shares,
-)
+from falx.pet.calibrated import Calibrated, Calibration, calibrated_signature
 from falx.pet.decoy import NullMaps
+from falx.pet.extent import Outline
 from falx.pet.foci import FocusRow, focus_rows, numbers_on_t1w
 from falx.pet.lateral import SuggestedSide, suggest_side
 from falx.pet.maps import Place
@@ -40,9 +36,9 @@ from falx.pet.metrics import (
 from falx.pet.named import NamedRegion, named_region
 from falx.pet.noise import Chain, Noise, noise_maps
 from falx.pet.norms import Expected, healthy_maps
-from falx.pet.regions import structure_mask
 from falx.pet.scaling import Scaled, convert
 from falx.pet.settings import SignatureRule
+from falx.pet.shares import ErrorDraws, false_shares
 from falx.pet.signature import (
     PUBLISHED_THRESHOLD,
     Rule,
@@ -59,7 +55,9 @@ __all__ = [
     "ScaledPet",
     "Signature",
     "find_signature",
+    "named_outline",
     "null_maps",
+    "parts_on_t1w",
     "probability_on_t1w",
 ]
 
@@ -309,7 +307,7 @@ class FociSearch:
             rng=self.streams[side],
             region=None if side is None else self._named(side),
         )
-        native = probability_on_t1w(found, side, place, self.index.valid)
+        native = probability_on_t1w(found, place, self.index.valid)
         native = np.where(self.grey.data > self.settings.gm_floor, native, np.float32(0))
         mask = remove_small_clusters(
             np.asarray(native > 0.5),
@@ -327,7 +325,7 @@ class FociSearch:
         return named_region(
             NAMED.replace("_", " "),
             side,
-            structure_mask(labels, NAMED, side) & self.allowed,
+            np.where(self.allowed, labels, 0),
             self.grey_template,
             proportional_chain(self.pet, self.place),
             0.0 if found is None else found.effective_psf_fwhm_mm,
@@ -338,15 +336,17 @@ class FociSearch:
         """Side that the image suggests."""
         found, left, error = self.pet.correction, None, None
         if found is not None:
-            left = found.regional_asymmetry.get("hippocampus", {}).get("left")
-            error = found.regional_asymmetry_se.get("hippocampus")
+            left = found.uncorrected_asymmetry.get(MESIAL_TEMPORAL)
+            error = found.regional_asymmetry_se.get(NAMED)
         foci = self.everywhere.found.foci
         return suggest_side(foci, left, error, level=self.settings.level)
 
     def metrics(self, foci: Foci, side: Side | None) -> CalibratedMetrics:
         """Numbers of the foci that became the signature."""
         found, maps = foci.found, self.maps
-        shares = false_shares(found, ErrorDraws(maps, found.widened), SHARE_DRAWS, self.shares_rng)
+        errors = ErrorDraws(maps, found.widened)
+        outline = named_outline(found, foci.mask, self.place)
+        shares = false_shares(found, errors, SHARE_DRAWS, self.shares_rng, outline)
         low, high = np.quantile(shares, [0.025, 0.975]).tolist() if shares.size else (None, None)
         searched = self.allowed & self.index.valid
         noise_sd, healthy_sd = (
@@ -358,7 +358,7 @@ class FociSearch:
             searched=SIDES if side is None else (side,),
             foci=foci.rows,
             volume_mm3=np.count_nonzero(foci.mask) * self.place.native.voxel_volume_mm3,
-            false_share=found.false_share,
+            false_share=_false_share(foci),
             false_share_low=low,
             false_share_high=high,
             smallest_probability=found.smallest_probability,
@@ -370,7 +370,22 @@ class FociSearch:
             everywhere=self.everywhere.rows,
             suggested=self.suggested,
             named=found.named,
+            reach=() if found.reach is None else tuple(found.reach.extent.chance.tolist()),
         )
+
+
+def named_outline(found: Calibrated, mask: npt.NDArray[np.bool_], place: Place) -> Outline:
+    """Outline of the named region, for what of a mask of shape (X, Y, Z) on the T1w is in it."""
+    named = parts_on_t1w(found, place) > 0
+    whole = Outline.of(named, place.native.voxel_sizes_mm)
+    return Outline(whole.depth_mm[mask[named]], whole.voxel_mm)
+
+
+def _false_share(foci: Foci) -> float | None:
+    """Return the expected share of the mask on the T1w that is no focus."""
+    if not foci.mask.any():
+        return None
+    return float(1.0 - foci.probability[foci.mask].mean(dtype=np.float64))
 
 
 def null_maps(
@@ -408,18 +423,28 @@ def proportional_chain(pet: ScaledPet, place: Place) -> Chain:
 
 
 def probability_on_t1w(
-    found: Calibrated, side: Side | None, place: Place, valid: npt.NDArray[np.bool_]
+    found: Calibrated, place: Place, valid: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """Bring the probability of foci to the T1w grid, shape (X, Y, Z).
 
-    What rests on the named region keeps to its structures there, up to their very edge.
+    What rests on the named region keeps to its structures there, whose outline is not quite known.
     """
     native, _ = place.to_native(found.by_search, valid)
-    if side is None or not found.by_name.any():
+    if found.reach is None:
         return native
-    named, _ = place.to_native(found.by_name, found.by_name > 0)
-    inside = structure_mask(place.labels.data, NAMED, side)
-    return np.maximum(native, np.where(inside, named, np.float32(0)))
+    reach, numbers = found.reach, parts_on_t1w(found, place)
+    real = 1.0 - found.foci[reach.number - 1].probability
+    named = numbers > 0
+    inside = Outline.of(named, place.native.voxel_sizes_mm).chance
+    native[named] = reach.extent.chance_at(numbers[named]) * inside * real
+    return native
+
+
+def parts_on_t1w(found: Calibrated, place: Place) -> npt.NDArray[np.int16]:
+    """Number of the part of the named region, shape (X, Y, Z) of the T1w grid; zero outside it."""
+    if found.reach is None:
+        return np.zeros(place.native.shape, np.int16)
+    return found.reach.region.parts.numbers(place.labels.data, place.to_template_mm[..., 1])
 
 
 def _mesial_temporal(facts: AsymmetryMetrics) -> tuple[float, float]:

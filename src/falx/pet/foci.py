@@ -33,6 +33,8 @@ class FocusRow:
 
     Parameters
     ----------
+    number
+        From 1, the most certain first.
     side
         On which it lies.
     region, region_share
@@ -53,6 +55,7 @@ class FocusRow:
         Where z is lowest, RAS+ mm.
     """
 
+    number: int
     side: Side
     region: str
     region_share: Share
@@ -95,7 +98,7 @@ def numbers_on_t1w(found: Calibrated, mask: Mask, place: Place) -> npt.NDArray[n
         On the T1w grid. A voxel takes the number of the nearest voxel of the template mask.
     """
     numbers = np.zeros(mask.shape, dtype=np.int16)
-    if not found.foci or not mask.any():
+    if not found.mask.any() or not mask.any():
         return numbers
     own = np.where(found.mask, found.regions, np.int16(0))
     nearest = ndimage.distance_transform_edt(
@@ -140,6 +143,7 @@ def focus_rows(
         region, share = _region(place.labels, inside)
         rows.append(
             FocusRow(
+                number=number,
                 side=focus.side,
                 region=region,
                 region_share=share,

@@ -1,10 +1,10 @@
 """The side that a PET suggests, or that it suggests none.
 
-Two witnesses: foci of the calibrated signature, sought on both sides, and the hippocampal
-asymmetry from regional activities against its own noise and the spread of healthy people
-(:mod:`falx.data.asymmetry_norms`). Where they contradict each other, or both sides hold a focus,
-the side is undecided. What is stated is how rarely a person without a focus would show as much;
-it is not the probability that the side is right.
+Two witnesses: foci of the calibrated signature, sought on both sides, and the mesial temporal
+asymmetry in the PET as measured, which the spread of healthy people is of, against that spread and
+the noise (:mod:`falx.data.asymmetry_norms`). Where they contradict each other, or both sides hold
+a focus, the side is undecided. What is stated is how rarely a person without a focus would show as
+much; it is not the probability that the side is right.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from scipy.special import ndtr
 
 from falx.core.grid import SIDES, Side, opposite
 from falx.core.possible import Probability
-from falx.data.asymmetry_norms import asymmetry_norms
-from falx.pet.calibrated import Focus
+from falx.data.asymmetry_norms import MESIAL_TEMPORAL, asymmetry_norms
+from falx.pet.edges import Focus
 
-__all__ = ["SuggestedSide", "regional_chance", "suggest_side"]
+__all__ = ["SuggestedSide", "mesial_chance", "suggest_side"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class SuggestedSide:
     reason: str
 
 
-def regional_chance(asymmetry: float, standard_error: float) -> float:
-    """Two-sided probability of a hippocampal asymmetry in a healthy person's noisy image.
+def mesial_chance(asymmetry: float, standard_error: float) -> float:
+    """Two-sided probability of a mesial temporal asymmetry in a healthy person's noisy image.
 
     Examples
     --------
-    >>> round(regional_chance(-0.15, 0.02), 4), round(regional_chance(0.05, 0.02), 2)
-    (0.0002, 0.21)
+    >>> round(mesial_chance(-0.15, 0.02), 4), round(mesial_chance(0.05, 0.02), 2)
+    (0.0001, 0.19)
     """
-    usual = float(np.hypot(standard_error, asymmetry_norms()["hippocampus"].about_zero))
+    usual = float(np.hypot(standard_error, asymmetry_norms()[MESIAL_TEMPORAL].about_zero))
     return 2.0 * float(ndtr(-abs(asymmetry) / usual))
 
 
@@ -64,10 +64,10 @@ def suggest_side(
     foci
         Sought on both sides.
     left, standard_error
-        Hippocampal asymmetry of the left side from regional activities, and what the noise
+        Mesial temporal asymmetry of the left side in the PET as measured, and what the noise
         adds to it; ``None`` where there is none.
     level
-        Probability in a person without a focus up to which the hippocampus counts.
+        Probability in a person without a focus up to which it counts.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def suggest_side(
     seen = [side for side in SIDES if best[side] is not None]
     chance = None
     if left is not None and standard_error is not None:
-        chance = regional_chance(left, standard_error)
+        chance = mesial_chance(left, standard_error)
     lower: Side | None = None
     if chance is not None and left is not None and chance <= level:
         lower = "left" if left < 0 else "right"
@@ -89,14 +89,18 @@ def suggest_side(
     if not seen:
         if lower is None:
             return SuggestedSide(
-                None, chance, "no focus was found, and the hippocampi differ no more than usual"
+                None,
+                chance,
+                "no focus was found, and the mesial temporal lobes differ no more than usual",
             )
         return SuggestedSide(
-            lower, chance, f"no focus was found; the {lower} hippocampus is lower"
+            lower, chance, f"no focus was found; the {lower} mesial temporal lobe is lower"
         )
     side = seen[0]
     if lower == opposite(side):
         return SuggestedSide(
-            None, None, f"a focus lies on the {side}, but the {lower} hippocampus is lower"
+            None,
+            None,
+            f"a focus lies on the {side}, but the {lower} mesial temporal lobe is lower",
         )
     return SuggestedSide(side, best[side], f"foci were found on the {side} only")

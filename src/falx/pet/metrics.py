@@ -207,6 +207,9 @@ class CalibratedMetrics:
         Side that the image suggests of itself.
     named
         Test of the mesial temporal structures of the declared side; ``None`` without one.
+    reach
+        Probability that the focus holds each sixth of that hippocampus, from tail to head, and
+        the amygdala; empty where the test accepted nothing.
     """
 
     level: Probability
@@ -225,6 +228,7 @@ class CalibratedMetrics:
     everywhere: tuple[FocusRow, ...]
     suggested: SuggestedSide
     named: RegionTest | None = None
+    reach: tuple[Probability, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,9 @@ that both together keep the level (weighted Bonferroni: Holm 1979, Scand J Stat 
 What a region that is lower by d as a whole would look like in the map is known: `d f(x)`, with f
 the share of the region in the grey matter that a voxel's index is a mean of. The depth is the
 least-squares fit of f to the index, and its error that of the same fit to maps of noise and of
-healthy asymmetry. A voxel of the accepted region belongs to the focus with the posterior
-probability of `d f` against zero; the share of such voxels is that of highest likelihood
-(two-component mixture: Dempster, Laird & Rubin 1977, J R Stat Soc B 39:1). A focus that takes a
-part only is deeper than the region: probabilities are averaged over depths up to
-:data:`DEEPER` times the fitted one, weighted by their likelihood with voxels counted in resels.
-Outside the region, `d f` is taken off before further foci are sought, for it is blur.
+healthy asymmetry. Which parts of an accepted region the focus holds is told by
+:mod:`falx.pet.extent`; what it makes around itself is taken off before further foci are sought,
+for it is blur.
 """
 
 from __future__ import annotations
@@ -23,15 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy
-from scipy.special import expit, logit
 
 from falx.core.grid import Side
 from falx.core.possible import Probability
 from falx.images.smooth import smooth
 from falx.pet.decoy import NullMaps, half_of
+from falx.pet.extent import Parts
 from falx.pet.noise import Chain
 
-__all__ = ["SHARE", "NamedRegion", "RegionTest", "named_region", "region_chance", "region_test"]
+__all__ = ["SHARE", "NamedRegion", "RegionTest", "named_region", "region_test"]
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -41,13 +38,6 @@ SHARE = 0.5
 
 FLOOR = 0.05
 """Least blurred grey matter that a share is taken of."""
-
-DEEPER = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.25, 2.5)
-"""Depths of a focus over that of its region, equally likely beforehand."""
-
-ROUNDS = 30
-LEAST, MOST = 0.02, 0.98
-"""Bounds of the share of a region that a focus may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +50,27 @@ class NamedRegion:
         For tables.
     side
         On which it lies.
-    mask, shape
-        Shape (X // 2, Y, Z), as :func:`falx.pet.decoy.half_of` gives it: its voxels, and the index
-        that a depth of one would give.
+    mask
+        Shape (X // 2, Y, Z), as :func:`falx.pet.decoy.half_of` gives it: its voxels.
+    shapes
+        Shape (K, X // 2, Y, Z): the index that a depth of one in each part would give.
+    numbers
+        Shape of `mask`: part of each voxel, from 1.
+    parts
+        How it is cut.
     """
 
     name: str
     side: Side
     mask: Mask
-    shape: Floats
+    shapes: Floats
+    numbers: npt.NDArray[np.int16]
+    parts: Parts
+
+    @property
+    def shape(self) -> Floats:
+        """Index that a depth of one in the whole region would give, shape (X // 2, Y, Z)."""
+        return np.asarray(self.shapes.sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class RegionTest:
 def named_region(
     name: str,
     side: Side,
-    inside: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.integer],
     grey: npt.NDArray[np.floating],
     chain: Chain,
     psf_fwhm_mm: float,
@@ -100,21 +102,28 @@ def named_region(
 
     Parameters
     ----------
-    inside, grey
-        Shape (X, Y, Z) of the template grid: the region, and the fraction of grey matter.
+    labels, grey
+        Shape (X, Y, Z) of the template grid: FreeSurfer numbers, zero where nothing is sought,
+        and the fraction of grey matter.
     psf_fwhm_mm
         Point spread that the correction divided by.
     """
-    sizes_mm = chain.place.template.voxel_sizes_mm
-    own, every = (
-        smooth(np.asarray(part, np.float32), sizes_mm, psf_fwhm_mm)
-        for part in (np.where(inside, grey, 0), grey)
-    )
-    share = np.where(every > FLOOR, own / np.maximum(every, FLOOR), 0).astype(np.float32)
-    mask = half_of(inside & (grey > FLOOR), side) & chain.where
+    template = chain.place.template
+    y_mm = template.centres_mm()[..., 1]
+    parts = Parts.of(labels, y_mm, side)
+    numbers = parts.numbers(labels, y_mm)
+    numbers[grey <= FLOOR] = 0
+    mask = half_of(numbers > 0, side) & chain.where
     if not mask.any():
         return None
-    return NamedRegion(name, side, mask, np.asarray(half_of(chain.smooth(share), side)))
+    every = smooth(np.asarray(grey, np.float32), template.voxel_sizes_mm, psf_fwhm_mm)
+    shapes = np.zeros((parts.count, *mask.shape), np.float32)
+    for number in range(1, parts.count + 1):
+        own = np.where(numbers == number, grey, 0).astype(np.float32)
+        own = smooth(own, template.voxel_sizes_mm, psf_fwhm_mm)
+        share = np.where(every > FLOOR, own / np.maximum(every, FLOOR), 0).astype(np.float32)
+        shapes[number - 1] = half_of(chain.smooth(share), side)
+    return NamedRegion(name, side, mask, shapes, np.where(mask, half_of(numbers, side), 0), parts)
 
 
 def region_test(
@@ -150,50 +159,3 @@ def region_test(
     error = widened * float(np.sqrt(variance))
     draws = min(maps.noise.count, maps.healthy.count)
     return RegionTest(depth, error, float(scipy.stats.t.cdf(depth / max(error, 1e-12), draws)))
-
-
-def region_chance(
-    index: npt.NDArray[np.floating],
-    region: NamedRegion,
-    depth: float,
-    sd: Floats,
-    voxels_per_resel: float,
-) -> Floats:
-    """Probability that a voxel of an accepted region is part of the focus, shape (X // 2, Y, Z).
-
-    Parameters
-    ----------
-    index
-        Shape (X // 2, Y, Z).
-    depth
-        Negative, of the region.
-    sd
-        Of the same shape: standard deviation of the index, widened.
-    voxels_per_resel
-        Voxels that count as one in the weight of a depth.
-
-    Examples
-    --------
-    >>> ones = np.ones((1, 1, 4), np.float32)
-    >>> region = NamedRegion("block", "left", ones > 0, ones)
-    >>> index = np.array([[[-0.2, -0.2, 0.0, 0.0]]])
-    >>> region_chance(index, region, -0.1, 0.03 * ones, 1.0).round(2).ravel()
-    array([1., 1., 0., 0.], dtype=float32)
-    """
-    mask = region.mask & (sd > 0)
-    shape, values = region.shape[mask].astype(np.float64), index[mask].astype(np.float64)
-    variance = np.square(sd[mask].astype(np.float64))
-    chances, likelihoods = [], []
-    for deeper in DEEPER:
-        expected = deeper * depth * shape
-        evidence = (expected * values - 0.5 * expected**2) / variance
-        share, chance = 0.5, np.zeros(0)
-        for _ in range(ROUNDS):
-            chance = expit(logit(share) + evidence)
-            share = float(np.clip(np.mean(chance), LEAST, MOST))
-        chances.append(chance)
-        likelihoods.append(float(np.sum(np.logaddexp(np.log1p(-share), np.log(share) + evidence))))
-    weight = scipy.special.softmax(np.array(likelihoods) / voxels_per_resel)
-    whole = np.zeros(mask.shape, np.float32)
-    whole[mask] = sum(w * chance for w, chance in zip(weight, chances, strict=True))
-    return whole

@@ -131,7 +131,7 @@ def percentile_of(structure: str, asymmetry: float, *, side: Side = "left") -> A
     >>> found = percentile_of("hippocampus", -0.2)
     >>> found.percentile < 1, round(found.z, 1)
     (True, -5.9)
-    >>> percentile_of("mesial_temporal", -0.2) is None
+    >>> percentile_of("brain_stem", -0.2) is None
     True
     """
     norm = asymmetry_norms().get(structure)

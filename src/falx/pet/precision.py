@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from falx.core.grid import SIDES, Grid
 from falx.images.smooth import FWHM_PER_SIGMA, smooth
+from falx.pet.noise import Noise
 from falx.pet.pvc import RegionalDesign, Spread
 from falx.pet.regions import PARTS, volume_weights
 
@@ -34,6 +35,7 @@ def asymmetry_standard_errors(
     grid: Grid,
     spread: Spread,
     activities: Mapping[str, float],
+    known: Noise | None = None,
 ) -> dict[str, float]:
     """Find the standard error of each structure's regional asymmetry, from the noise of the image.
 
@@ -47,6 +49,9 @@ def asymmetry_standard_errors(
         Blurred fractions on that grid.
     activities
         Regional activities estimated from both.
+    known
+        Noise of the image, measured by a finer model than regions are; without it, what the
+        regions leave counts as noise, and an activity that varies within them makes it too large.
 
     Returns
     -------
@@ -63,10 +68,12 @@ def asymmetry_standard_errors(
     """
     design = spread.design
     estimates = np.array([activities[name] for name in design.names])
-    noise = _noise(observed, design, estimates, grid)
-    power = smooth(noise**2, grid.voxel_sizes_mm, LOCAL_MM, mask=design.domain)
-    strength = np.sqrt(power)
-    filter_mm = _filter_sigma_mm(noise, design.domain, grid)
+    if known is not None:
+        strength, filter_mm = known.sd.data, known.fwhm_mm / FWHM_PER_SIGMA
+    else:
+        noise = _noise(observed, design, estimates, grid)
+        strength = np.sqrt(smooth(noise**2, grid.voxel_sizes_mm, LOCAL_MM, mask=design.domain))
+        filter_mm = _filter_sigma_mm(noise, design.domain, grid)
     errors: dict[str, float] = {}
     for structure, parts in PARTS.items():
         gradient = _gradient(parts, design, estimates, spread)

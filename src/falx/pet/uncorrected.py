@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from falx.atlas.freesurfer_numbers import PAIRS
 from falx.core.grid import apply_affine
+from falx.data.asymmetry_norms import MESIAL_TEMPORAL
 from falx.images.nifti import Image
 from falx.images.resample import sample
 from falx.pet.asymmetry import ratio_of_means
@@ -53,7 +54,8 @@ def uncorrected_asymmetry(
     Returns
     -------
     dict
-        Of those structures that both sides have and the field of view holds.
+        Of those structures that both sides have and the field of view holds, and the mean of
+        hippocampus and amygdala as ``mesial_temporal``.
     """
     low, high = _ends(measured)
     means: dict[int, float] = {}
@@ -105,4 +107,6 @@ def _of_pairs(means: Mapping[int, float]) -> dict[str, float]:
     for name, (left, right) in PAIRED.items():
         if left in means and right in means and means[left] > 0 and means[right] > 0:
             found[name] = ratio_of_means(means[left], means[right])
+    if "hippocampus" in found and "amygdala" in found:
+        found[MESIAL_TEMPORAL] = 0.5 * (found["hippocampus"] + found["amygdala"])
     return found

@@ -46,6 +46,7 @@ def live_page(
     side: Side,
     centre_mm: Sequence[float],
     subtitle: str = "",
+    links: Sequence[tuple[str, str]] = (),
     what_if: WhatIf | None = None,
 ) -> str:
     """Return a page with the live view behind its first section, one file without requests.
@@ -58,13 +59,15 @@ def live_page(
         Side of the focus, from which the 3D view looks.
     centre_mm
         Where the crosshair stands at first.
+    links
+        Address and title of the pages beside this one.
     what_if
         A plan to be edited in the page.
     """
     first, *rest = sections
     if not is_built():
         notice = Section("Live view", (Notice((NOT_BUILT,), level="note"),))
-        return render(title, [*sections, notice], subtitle=subtitle)
+        return render(title, [*sections, notice], subtitle=subtitle, links=links)
     surfaces = view_surfaces(images.brain, images.masks)
     page = ""
     for voxel_mm in VOXELS_MM:
@@ -73,7 +76,9 @@ def live_page(
         )
         live = live_view(Viewer(label, side, centre_mm, layers, surfaces, what_if))
         shown = [first, Section("Live view", (live.markup,)), *rest]
-        page = render(title, shown, subtitle=subtitle, script=live.script, style=live.style)
+        page = render(
+            title, shown, subtitle=subtitle, links=links, script=live.script, style=live.style
+        )
         if len(page.encode()) <= LARGEST_PAGE:
             break
     return page

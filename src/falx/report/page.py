@@ -171,6 +171,7 @@ def render(
     *,
     subtitle: str = "",
     notice: str = RESEARCH_NOTICE,
+    links: Sequence[tuple[str, str]] = (),
     script: str = "",
     style: str = "",
 ) -> str:
@@ -184,6 +185,8 @@ def render(
         In reading order; the page gets a table of contents from them.
     notice
         Stands on the first screen.
+    links
+        Address and title of the pages beside this one.
     script, style
         JavaScript put at the end of the page, and rules added to its own style.
     """
@@ -203,6 +206,7 @@ def render(
         subtitle=subtitle,
         notice=notice,
         sections=sections,
+        links=links,
         policy=policy,
         style=rules,
         script=script,

@@ -23,7 +23,7 @@ from falx.report.figures import COLOURS, bare_figure, paletted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
-__all__ = ["Layer", "slices", "slices_figure"]
+__all__ = ["Layer", "slices", "slices_figure", "window_in"]
 
 MARGIN_MM = 8.0
 """Room around the image for the letters and millimetres."""
@@ -163,6 +163,20 @@ def _bounding_box(image: Image) -> npt.NDArray[np.float64]:
     corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
     points = apply_affine(image.affine, corners)
     return np.array([points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM])
+
+
+def window_in(
+    values: npt.NDArray[np.floating], inside: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Black and white level by the 1st and 99.5th percentile inside a mask of the same shape.
+
+    Scalp fat and marrow are brighter than any brain, and make it dark grey where they count.
+    """
+    kept = values[inside]
+    if kept.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(kept, [1.0, 99.5])
+    return float(low), float(max(high, low + 1e-6))
 
 
 def _window(image: Image) -> tuple[float, float]:

@@ -19,7 +19,6 @@ from falx.core.grid import Grid, Side, require_same
 from falx.core.records import plain
 from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.warp import load_map
-from falx.pet.calibrated import ErrorDraws
 from falx.pet.files import (
     PlaceFiles,
     ScaledFiles,
@@ -33,6 +32,7 @@ from falx.pet.metrics import SignatureMetrics
 from falx.pet.regions import STRUCTURE_LABELS, structure_mask
 from falx.pet.scaling import Scaled
 from falx.pet.settings import CutRule, SignatureRule
+from falx.pet.shares import ErrorDraws
 from falx.pet.signature import PUBLISHED_THRESHOLD, index_on_scale
 from falx.surgery.metrics import (
     AblationMetrics,
@@ -42,6 +42,7 @@ from falx.surgery.metrics import (
     VolumeCurve,
 )
 from falx.surgery.outcome.ablation import bring_mask, check_side, dice
+from falx.surgery.outcome.focus_rates import FocusRate, focus_parts, focus_rates
 from falx.surgery.outcome.made import (
     Drawn,
     ablated_shares,
@@ -141,7 +142,7 @@ def ablation_stage(
         _, grid, _ = read_scaled(files.scaled["pet"], files.scaled_metrics["pet"])
         map_mm = load_map(files.to_native).on(grid, threads=threads)
         template = bring_mask(drawn.mask, map_mm, matrix=drawn.to_drawn, threads=threads)
-        check_side(template, grid, side, where=files.ablation.name)
+        check_side(template, grid, side, of.side_from, where=files.ablation.name)
         asymmetry = _asymmetry_inside(files, template)
         chance = None
         if of.definition.method == "calibrated":
@@ -220,11 +221,12 @@ def rate_curve_stage(
         }
         curves = _rule_curves(of, place, grey, ablated, structures, settings)
         searched = read_record(SignatureMetrics, files.signature_metrics).calibrated
-        intervals = _intervals(
+        intervals, foci = _intervals(
             of, place, grey, ablated, structures, settings, errors,
             None if searched is None else searched.searched,
         )  # fmt: skip
-    write_json(files.metrics, plain(RatesMetrics(THRESHOLDS, curves, intervals, tuple(notices))))
+    found = RatesMetrics(THRESHOLDS, curves, intervals, tuple(notices), foci)
+    write_json(files.metrics, plain(found))
 
 
 def _rule_curves(
@@ -263,26 +265,28 @@ def _intervals(
     settings: SignatureRule,
     errors: RateErrors,
     searched: tuple[Side, ...] | None,
-) -> dict[str, RateInterval]:
-    """Intervals of the rate of a calibrated signature, from the draws that made it."""
+) -> tuple[dict[str, RateInterval], tuple[FocusRate, ...]]:
+    """Intervals of the rate of a calibrated signature, from the draws that made it; each focus."""
     if settings.method != "calibrated" or searched is None:
         why = "the noise of the PET is not known"
         if settings.method != "calibrated":
             why = "an interval is stated for the method calibrated only"
-        return dict.fromkeys(structures, RateInterval(None, None, why))
+        return dict.fromkeys(structures, RateInterval(None, None, why)), ()
     rng = np.random.default_rng(settings.seed)
     search = FociSearch(pet, place, grey, settings, rng)
     foci = search.on(searched[0] if len(searched) == 1 else None)
-    allowed = grey.data > settings.gm_floor
-    return rate_intervals(
+    allowed, parts = grey.data > settings.gm_floor, focus_parts(foci, place)
+    intervals = rate_intervals(
         foci,
         ErrorDraws(search.maps, foci.found.widened),
         place,
         ablated,
-        {name: mask & allowed for name, mask in structures.items()},
+        {name: mask & allowed for name, mask in structures.items()} | parts,
         errors,
         np.random.default_rng([settings.seed, 1]),
     )
+    rates = focus_rates(foci, place, ablated, parts, intervals)
+    return {name: intervals[name] for name in structures}, rates
 
 
 def _curves(

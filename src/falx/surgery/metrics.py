@@ -12,6 +12,7 @@ from falx.core.grid import Side
 from falx.core.possible import AsymmetryIndex, HemisphereMm3, Share
 from falx.pet.metrics import Definition
 from falx.surgery.outcome.ablation import AblativeRate
+from falx.surgery.outcome.focus_rates import FocusRate
 from falx.surgery.outcome.rate_interval import RateInterval
 
 __all__ = [
@@ -120,9 +121,12 @@ class RatesMetrics:
         ``"default"`` and ``"published"`` to the curves of that rule.
     intervals
         Structure to the interval of the rate by this run's definition.
+    foci
+        What was taken of all foci and of each; empty without one.
     """
 
     thresholds: tuple[float, ...]
     curves: Mapping[str, RuleCurves]
     intervals: Mapping[str, RateInterval]
     notices: tuple[str, ...] = ()
+    foci: tuple[FocusRate, ...] = ()

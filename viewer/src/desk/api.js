@@ -2,7 +2,7 @@
 
 const PAGES = [
   ["patients", "Patients"], ["import", "Import"], ["run", "Run"], ["look", "Look"],
-  ["draw", "Draw"], ["plan", "Plan"], ["cohort", "Cohort"],
+  ["draw", "Draw"], ["plan", "Plan"], ["cohort", "Cohort"], ["genes", "Genes"],
 ];
 
 /** An error that the server explained in a sentence; `code` is the status of the answer. */

@@ -2,6 +2,7 @@
 import { onceAFrame } from "../frames.js";
 import { Refusal, alarm, get, guarded, make, post, say } from "./api.js";
 import { Drawing } from "./drawing.js";
+import { duration, followed } from "./followed.js";
 import { PLANES, SliceView, apply, lightTable, paintGrey, paintMask, words } from "./slices.js";
 import { carry, greys, packed, unpacked } from "./transfer.js";
 
@@ -25,6 +26,7 @@ function thisWindow() {
 const state = {
   window: thisWindow(), target: null, volume: null, drawing: null, base: "", proposal: null,
   at: [0, 0, 0], plane: 2, shown: true, unsaved: false, from: "", keeping: null, again: false, times: [],
+  images: [], making: null,
 };
 let views = [];
 let table = lightTable([0, 4095]);
@@ -47,6 +49,7 @@ async function start() {
 async function patientChosen() {
   const { images, kinds } = await get(`/api/draw/images/${element("patient").value}`);
   if (!images.length) throw new Refusal("This patient has no image to draw on.", 0);
+  state.images = images;
   fill(element("image"), images.map((one) => [one.path, one.title]), asked.get("image"));
   fill(element("label"), [...kinds.map((k) => [k.label, k.title]), ["", "something else"]], element("label").value || asked.get("label"));
   await targetChosen();
@@ -87,6 +90,10 @@ function begun(found, newest) {
   const line = element("begun");
   line.hidden = true;
   element("propose").hidden = !found.proposal;
+  const operated = state.images.find((one) => one.path === state.target.image)?.place;
+  element("make").hidden = state.target.label !== "ablation" || !operated || found.proposal !== null;
+  element("make-at").hidden = state.target.label !== "ablation" || !operated;
+  void guarded(stillMaking);
   if (found.proposal && state.target.rater === "rater2") element("propose").title = "A second rater who begins from the same proposal agrees with it, not only with the first";
   if (newest) {
     const others = found.drafts.length > 1 ? ` There are ${found.drafts.length - 1} older drafts.` : "";
@@ -99,6 +106,49 @@ function begun(found, newest) {
     line.textContent = `Begin empty: ${found.noProposal}`;
     line.hidden = false;
   }
+}
+
+/** Start `falx ablation`, at the crosshair or anywhere, and follow it. */
+async function proposed(there) {
+  const at = there ? apply(state.volume.affine, state.at) : [];
+  follow(await post("/api/draw/propose", { target: state.target, at_mm: at }));
+}
+
+/** A proposal that was started before, in this window or another, is followed again. */
+async function stillMaking() {
+  const runs = await get("/api/runs");
+  const found = runs.find((one) => one.state === "running" && one.run.level === "ablation" && one.run.labels[0] === state.target.subject);
+  if (found) follow(found);
+  else making(null);
+}
+
+function making(standing) {
+  element("making").hidden = standing === null;
+  for (const id of ["make", "make-at"]) element(id).disabled = standing !== null;
+  if (standing !== null) element("making-said").textContent = `The ablation is being proposed, ${duration(standing.elapsed_s)} so far; drawing can go on.`;
+}
+
+function follow(standing) {
+  state.making?.close();
+  making(standing);
+  const { subject } = state.target;
+  element("making-end").onclick = () => guarded(() => post(`/api/runs/${standing.run.id}/cancel`));
+  state.making = followed(standing, making, (ended) => guarded(async () => {
+    making(null);
+    if (state.target.subject === subject) await made(ended);
+  }));
+}
+
+/** Say how a proposal has ended; it becomes the drawing only when it is asked for. */
+async function made(standing) {
+  if (standing.state === "cancelled") { say("The proposal was cancelled."); return; }
+  if (standing.state !== "finished") throw new Refusal(standing.progress.sentence || `The proposal was ${standing.state}; its log is on the page Run.`, 0);
+  const found = await post("/api/draw/open", state.target);
+  element("propose").hidden = !found.proposal;
+  element("make").hidden = Boolean(found.proposal);
+  const page = make("a", { href: `/view?page=${standing.pages[0]}`, target: "_blank" }, "Its page");
+  element("status").replaceChildren(found.proposal ? "The proposal is there. Begin from it, and correct it. "
+    : "Nothing was proposed: no change between the two images is clear enough. Put the crosshair into the ablation and ask again, or draw. ", standing.pages.length ? page : "");
 }
 
 async function discarded(draft, digest) {
@@ -445,6 +495,8 @@ function controls() {
   press("between", between);
   press("save", save);
   press("propose", () => begin("proposal"));
+  press("make", () => proposed(false));
+  press("make-at", () => proposed(true));
   press("theirs", theirs);
   press("mine", mine);
   document.addEventListener("keydown", keys);

@@ -1,6 +1,7 @@
 // The run page: start, follow, end and resume; failures are sentences with their log one click away.
 
 import { get, guarded, make, post } from "./api.js";
+import { duration, followed } from "./followed.js";
 
 const STATES = {
   running: ["running", "warn"], finished: ["finished", "good"], failed: ["finished, with failures", "bad"],
@@ -8,12 +9,6 @@ const STATES = {
 };
 const RESUMED = ["cancelled", "interrupted", "failed", "refused"];
 let stream;
-
-export function duration(seconds) {
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
 
 async function openLog(title, path) {
   const answer = await fetch(path, { credentials: "same-origin" });
@@ -37,13 +32,15 @@ function failures(standing) {
   return said;
 }
 
+/** Whether a run is one of a study, in steps, and not one command. */
+const inSteps = ({ run }) => ["participant", "group"].includes(run.level);
+
 function numbers(standing) {
   const { total, steps } = standing.progress;
-  const cells = [["steps", total > 0 ? `${steps.length} of ${total}` : "planning"],
+  const cells = [...(inSteps(standing) ? [["steps", total > 0 ? `${steps.length} of ${total}` : "planning"]] : []),
     [standing.state === "running" ? "so far" : "took", duration(standing.elapsed_s)]];
-  if (standing.state === "running") {
-    const known = standing.left_s !== null;
-    cells.push(["left", known ? `about ${duration(standing.left_s)}` : "known after the first patient"]);
+  if (standing.state === "running" && inSteps(standing)) {
+    cells.push(["left", standing.left || "not known yet"]);
   }
   return make("div", { class: "numbers" }, ...cells.map(([name, value]) =>
     make("div", {}, name, make("strong", {}, value))));
@@ -66,7 +63,7 @@ function buttons(standing) {
     } else {
       const group = standing.run.level === "group";
       found.push(...standing.pages.slice(0, 6).map((page) => make("a", { class: "button", href: `/view?page=${page}&study=${standing.run.study}` },
-        group && page === "group.html" ? "Open the group's page" : page.replace(".html", ""))));
+        group && page === "group.html" ? "Open the group's page" : page === standing.run.page ? "Open its page" : page.replace(".html", ""))));
     }
   }
   found.push(logButton("Log of the run", `/api/runs/${id}/log`));
@@ -93,9 +90,9 @@ function show(standing) {
   if (total > 0 || standing.state !== "running") bar.value = standing.progress.up_to_date ? 1 : steps.length;
   const now = standing.now.length > 0 ? `Now: ${standing.now.join(", ")}.` : "";
   place.replaceChildren(make("section", { class: "card", "data-state": standing.state, "aria-labelledby": "live-title" },
-    make("div", { class: "row spread" }, make("h2", { id: "live-title" }, standing.run.title, standing.run.study === "signature" ? " " : `, ${standing.run.study} `,
+    make("div", { class: "row spread" }, make("h2", { id: "live-title" }, standing.run.title, standing.run.study === "signature" || !inSteps(standing) ? " " : `, ${standing.run.study} `,
       make("span", { class: `tag ${kind}`, role: "status" }, word)), buttons(standing)),
-    bar, numbers(standing), now === "" ? null : make("p", { id: "now" }, now),
+    inSteps(standing) || standing.state === "running" ? bar : null, numbers(standing), now === "" ? null : make("p", { id: "now" }, now),
     standing.progress.up_to_date && steps.length === 0 ? make("p", {}, "Everything was up to date: nothing had to be done.") : null,
     standing.state === "interrupted" ? make("p", {}, "The run was ended from outside, as when the machine is switched off. Resume does only what is missing.") : null,
     ...failures(standing), done(standing),
@@ -111,16 +108,7 @@ function follow(standing) {
   show(standing);
   history.replaceState(null, "", `#${standing.run.id}`);
   stream?.close();
-  if (standing.state !== "running") return;
-  stream = new EventSource(`/api/runs/${standing.run.id}/events`);
-  stream.onmessage = (event) => {
-    const latest = JSON.parse(event.data);
-    show(latest);
-    if (latest.state !== "running") {
-      stream.close();
-      void guarded(past);
-    }
-  };
+  if (standing.state === "running") stream = followed(standing, show, () => void guarded(past));
 }
 
 async function past() {
@@ -132,7 +120,7 @@ async function past() {
     make("td", { class: "number" }, duration(one.elapsed_s))));
   document.getElementById("past").hidden = rows.length === 0;
   document.getElementById("runs").replaceChildren(make("table", {},
-    make("thead", {}, make("tr", {}, ...["Started", "Patients", "State", "Time"].map((text) => make("th", { scope: "col" }, text)))),
+    make("thead", {}, make("tr", {}, ...["Started", "What", "State", "Time"].map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...rows)));
   return runs;
 }
@@ -140,7 +128,7 @@ async function past() {
 async function choices() {
   const [{ presets }, { patients }] = await Promise.all([get("/api/presets"), get("/api/patients")]);
   const study = document.getElementById("study");
-  const fill = () => document.getElementById("preset").replaceChildren(make("option", { value: "" }, "as usual"),
+  const fill = () => document.getElementById("preset").replaceChildren(make("option", { value: "" }, "default"),
     ...presets[study.value].map((name) => make("option", {}, name)));
   study.addEventListener("change", fill);
   fill();

@@ -30,11 +30,13 @@ from falx.maps.cluster_values import ClusterValue
 from falx.maps.files import FFiles, Pair, TFiles, anova_stage, group_map_stage
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.report.page import Section
 from falx.studies.compare.configuration import CompareConfiguration
 from falx.studies.compare.live import group_live_page
 from falx.studies.compare.page import ComparisonContent, comparison_sections
 from falx.studies.compare.questions import Question, questions_of
 from falx.studies.compare.sections import MapContent
+from falx.studies.methods.study_text import call_text, methods_section, methods_texts
 
 __all__ = ["compare_maps", "map_content"]
 
@@ -119,9 +121,12 @@ def compare_maps(
         raise InputError(
             "no comparison could be computed", found="; ".join(dict.fromkeys(broken.values()))
         )
-    return _write_page(
-        out, ComparisonContent(choices.measure, shown, broken, without, tuple(notices))
-    )
+    label = "; ".join(" − ".join(question.groups) for question in shown)
+    text = call_text("compare_maps", [choices], label=label)
+    for name, written in methods_texts(text).items():
+        write_text(out / name, written)
+    content = ComparisonContent(choices.measure, shown, broken, without, tuple(notices))
+    return _write_page(out, content, methods_section(text))
 
 
 def _maps(
@@ -250,12 +255,12 @@ _SAMPLE = ("group_column", "columns", "blocks", "site", "harmonise")
 _INFERENCE = tuple(InferenceOptions.__dataclass_fields__)
 
 
-def _write_page(out: Path, content: ComparisonContent) -> Path:
+def _write_page(out: Path, content: ComparisonContent, methods: Section) -> Path:
     """Write the table of results and the page."""
     columns, rows = content.results()
     write_table(out / "results.tsv", columns, rows)
     page = out / "index.html"
     maps = {question.name: found for question, found in content.maps.items()}
-    sections = comparison_sections(content)
+    sections = [*comparison_sections(content), methods]
     write_text(page, group_live_page(f"{content.measure} by group", sections, maps))
     return page

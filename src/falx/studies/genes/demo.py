@@ -12,12 +12,19 @@ from falx.core.files import write_json, write_table, write_text
 from falx.genes.association_study import Settings
 from falx.genes.files import Known
 from falx.genes.network.interactions import make_network
-from falx.genes.phantom import PLANTED, as_csv, as_gmt, false_positive_share, make_gene_phantom
+from falx.genes.phantom import (
+    PLANTED,
+    GenePhantom,
+    as_csv,
+    as_gmt,
+    false_positive_share,
+    make_gene_phantom,
+)
 from falx.genes.sets.library import Origin
 from falx.studies.genes.files import write_findings
 from falx.studies.genes.study import relate
 
-__all__ = ["GenesDemo", "run"]
+__all__ = ["GenesDemo", "run", "write_phantom"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,13 @@ class GenesDemo:
     ensemble_q: float
 
 
+def write_phantom(folder: Path, phantom: GenePhantom) -> None:
+    """Write expression, gene sets and interactions as the files that ``falx genes`` reads."""
+    write_text(folder / "expression.csv", as_csv(phantom.expression))
+    write_text(folder / "sets.gmt", as_gmt(phantom.library))
+    write_text(folder / "network.tsv", "".join(f"{a}\t{b}\n" for a, b in phantom.edges))
+
+
 def run(out: Path | str, *, seed: int = 7, n_maps: int = 5000) -> GenesDemo:
     """Make the phantom, analyse it as a user would, and say how well it went.
 
@@ -68,9 +82,7 @@ def run(out: Path | str, *, seed: int = 7, n_maps: int = 5000) -> GenesDemo:
     ]
     columns = ("region", "value", "x_mm", "y_mm", "z_mm", "block", "side")
     write_table(folder / "inputs" / "map.tsv", columns, rows)
-    write_text(folder / "inputs" / "expression.csv", as_csv(phantom.expression))
-    write_text(folder / "inputs" / "sets.gmt", as_gmt(phantom.library))
-    write_text(folder / "inputs" / "network.tsv", "".join(f"{a}\t{b}\n" for a, b in phantom.edges))
+    write_phantom(folder / "inputs", phantom)
     network = make_network(phantom.edges, Origin("phantom"))
     result = relate(
         phantom.table,

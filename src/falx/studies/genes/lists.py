@@ -27,7 +27,7 @@ from falx.genes.symbols import check_gene_list, match_symbols
 from falx.report.page import Figure, Notice, Section, Table, Text, render
 from falx.studies.genes.figures import heat_map, volcano
 from falx.studies.genes.network import study_network
-from falx.studies.genes.page import limits_section, list_section
+from falx.studies.genes.page import WHOLE_IN_PRINT, limits_section, list_section
 
 __all__ = [
     "BloodFindings",
@@ -174,6 +174,7 @@ def enrich_lists(
     *,
     notices: Sequence[str] = (),
     seed: int = 1,
+    more: Sequence[Section] = (),
 ) -> EnrichedLists:
     """Test gene lists against gene sets and a network.
 
@@ -181,6 +182,8 @@ def enrich_lists(
     ----------
     notices
         What was noticed while the inputs were read; the report repeats it.
+    more
+        Sections for the end of the page.
     """
     sections: list[Section] = []
     terms: dict[str, Mapping[str, OraResult]] = {}
@@ -201,8 +204,12 @@ def enrich_lists(
             annotated = restrict(known.libraries[0], universe) if known.libraries else None
             part, section = study_network(genes, universe, known.network, annotated, seed)
             sections.append(section)
-    sections.append(limits_section([*notices, *own]))
-    return EnrichedLists(terms, part, render("Gene lists", sections, subtitle=", ".join(lists)))
+    sections += [limits_section([*notices, *own]), *more]
+    return EnrichedLists(
+        terms,
+        part,
+        render("Gene lists", sections, subtitle=", ".join(lists), style=WHOLE_IN_PRINT),
+    )
 
 
 def _comparison_section(both: ListComparison) -> Section:
@@ -238,8 +245,15 @@ def blood_report(
     *,
     imaging: ImagingGenes | None = None,
     notices: Sequence[str] = (),
+    more: Sequence[Section] = (),
 ) -> BloodFindings:
-    """Take the changed genes under both rules, and their overlap with imaging genes."""
+    """Take the changed genes under both rules, and their overlap with imaging genes.
+
+    Parameters
+    ----------
+    more
+        Sections for the end of the page.
+    """
     published = select_genes(result, rule="as_published")
     corrected = select_genes(result)
     with collect_notices() as own:
@@ -247,9 +261,9 @@ def blood_report(
         if imaging is not None:
             chosen = (published, corrected)
             sections.append(_overlap_section(result.genes, chosen, imaging))
-    sections.append(limits_section([*notices, *own]))
+    sections += [limits_section([*notices, *own]), *more]
     subtitle = f"{result.contrast[0]} against {result.contrast[1]}, {len(result.samples)} samples"
-    page = render("Blood RNA-seq", sections, subtitle=subtitle)
+    page = render("Blood RNA-seq", sections, subtitle=subtitle, style=WHOLE_IN_PRINT)
     return BloodFindings(published, corrected, page)
 
 

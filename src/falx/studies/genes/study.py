@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from falx.core.errors import collect_notices
@@ -20,10 +21,11 @@ from falx.genes.network.interactions import Network
 from falx.genes.network.mcode import Module
 from falx.genes.sets.regulators import SignedRegulators, signed_regulators
 from falx.genes.tables import Expression, RegionTable, join
-from falx.report.page import render
+from falx.report.page import Section, render
 from falx.studies.genes.blood_overlap import BloodGenes, overlap_section
 from falx.studies.genes.network import study_network
 from falx.studies.genes.page import (
+    WHOLE_IN_PRINT,
     association_sections,
     limits_section,
     regulator_section,
@@ -67,8 +69,15 @@ def relate(
     settings: Settings | None = None,
     known: Known | None = None,
     blood: BloodGenes | None = None,
+    more: Sequence[Section] = (),
 ) -> GenesFindings:
-    """Relate a map to genes, gene sets, networks and genes changed in blood."""
+    """Relate a map to genes, gene sets, networks and genes changed in blood.
+
+    Parameters
+    ----------
+    more
+        Sections for the end of the page.
+    """
     opt, known = settings or Settings(), known or Known()
     network = regulators = None
     with collect_notices() as notices:
@@ -97,6 +106,6 @@ def relate(
         if blood is not None:
             sections.append(overlap_section(study, lists, sets, blood))
     told = (*table.notes, *notices)
-    sections.append(limits_section(told))
-    page = render("Genes behind a map", sections, subtitle=table.name)
+    sections += [limits_section(told), *more]
+    page = render("Genes behind a map", sections, subtitle=table.name, style=WHOLE_IN_PRINT)
     return GenesFindings(study, lists, sets, network, regulators, page, told)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from falx.pet.norms import SiteNorms
 from falx.report.page import Block, Notice, Section, Table, Text, render
+from falx.studies.methods.study_text import link_section
 from falx.studies.norms.join import Outlier
 
 __all__ = ["HEADER", "norms_page", "norms_rows"]
@@ -66,6 +67,6 @@ def norms_page(norms: SiteNorms, outliers: Sequence[Outlier], people: Section) -
     blocks: list[Block] = [far] if outliers else [Text("No control is far from the others.")]
     return render(
         f"Norms of {norms.people} controls",
-        [people, Section("Norms", result), Section("Outliers", blocks)],
+        [people, Section("Norms", result), Section("Outliers", blocks), link_section()],
         subtitle="Healthy asymmetry of the PET",
     )

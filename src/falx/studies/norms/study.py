@@ -17,6 +17,7 @@ from falx.core.study import RawInput, Study
 from falx.pet.files import correct_stage
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction
+from falx.studies.methods.study_text import methods_files
 from falx.studies.norms.configuration import RECORD, NormsConfiguration
 from falx.studies.norms.files import control_stage, norms_stage, ready_control_stage
 from falx.studies.signature.modalities import MODALITIES
@@ -127,6 +128,7 @@ STUDY = Study(
         for name, chosen in PRESETS.items()
     },
     show={"participant": "control.metrics", "group": "norms.page"},
+    methods=methods_files,
 )  # fmt: skip
 
 READY = Study(
@@ -146,4 +148,5 @@ READY = Study(
     },
     configuration=NormsConfiguration,
     show={"group": "norms.page"},
+    methods=methods_files,
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from falx.core.checks import Bools, Floats
 from falx.core.errors import InputError, notify
-from falx.core.participants import Participants
+from falx.core.participants import Participants, excluded_as
 from falx.core.study import Column, columns_of
 from falx.data.mo2025 import MO2025_SOURCE, PUBLISHED_AI_THRESHOLD, load_patients
 from falx.pet.metrics import Definition
@@ -26,10 +26,6 @@ from falx.studies.outcome.rates import RateCurves, gather_curves
 __all__ = ["PUBLISHED", "Cohort", "join_cohort", "published_cohort"]
 
 TABLE = "participants.tsv"
-
-NOT_EXCLUDED = ("", "no", "n", "false", "0", "included")
-EXCLUDED = ("yes", "y", "true", "1", "excluded")
-"""Entries of the column of exclusions; any other text is the reason for one."""
 
 OTHER_NAMES: Mapping[str, str] = {
     "hippocampus_mm3": "hippocampus_ipsi_mm3",
@@ -258,10 +254,8 @@ def _reason_against(
     if subject not in rows:
         return f"not in {TABLE}"
     cells = rows[subject]
-    excluded = cells.get(headers.get("exclude", ""), "no").strip()
-    if excluded.casefold() not in NOT_EXCLUDED:
-        told = "" if excluded.casefold() in EXCLUDED else f": {excluded}"
-        return f"excluded in {TABLE}{told}"
+    if excluded := excluded_as(cells.get(headers.get("exclude", ""), "")):
+        return excluded
     if headers["outcome"] not in cells:
         return f"no entry under {headers['outcome']} yet"
     months = _number(COLUMNS["follow_up"], cells.get(headers.get("follow_up", ""), ""))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from falx.core.participants import EXCLUDE
 from falx.core.settings import check_settings
 from falx.core.study import column
 
@@ -53,9 +54,7 @@ class Columns:
         "follow_up_months", "follow_up", "followup_months", "followup", "fu_months",
         kind="number",
     )  # fmt: skip
-    exclude: str | None = column(
-        "exclusion from the group: yes, no, or the reason", "exclude", "excluded", "exclusion"
-    )
+    exclude: str | None = column("exclusion from the group: yes, no, or the reason", *EXCLUDE)
 
     def __post_init__(self) -> None:
         check_settings(self)

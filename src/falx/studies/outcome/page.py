@@ -8,6 +8,7 @@ import numpy as np
 
 from falx.core.checks import Floats
 from falx.report.page import Block, Details, Notice, Section, Table, Text, render
+from falx.studies.methods.study_text import link_section
 from falx.studies.outcome import figures as pictures
 from falx.studies.outcome.fields import page_lines, page_table
 from falx.studies.outcome.group_fields import (
@@ -70,7 +71,10 @@ def outcome_page(
     subtitle = f"{said}, {free} seizure free"
     if people is not None:  # it says who is left out, and why
         notices = [said for said in notices if ": left out of the group: " not in said]
-    sections = outcome_sections(study, notices, listed=people is not None)
+    sections = [
+        *outcome_sections(study, notices, listed=people is not None),
+        *([] if people is None else [link_section()]),
+    ]
     first = sections[:1]  # the summary, or what can be said
     rest = sections[1:] if people is None else [people, *sections[1:]]
     return render(title, [*first, *rest], subtitle=subtitle)

@@ -149,6 +149,7 @@ PUBLISHED: Mapping[str, object] = {
     "reho.order": "sequential",
     "reho.border": "dpabi-zero",
     "reho.least_neighbours": 1,
+    "reho.standardise_first": False,
     "reho.measures": (),
     "groups.columns": (),
     "groups.subgroup_column": "epilepsy_type",
@@ -164,7 +165,7 @@ PUBLISHED: Mapping[str, object] = {
 }
 """What Liu et al. 2024 did where it differs from the defaults.
 
-Two departures are left: a spin is undefined off the cortex, so that subcortical regions have Moran
-maps, where the paper does not say what it did; and ReHo is standardised, then smoothed, as DPABI
-does, where the text has the other order.
+ReHo is smoothed, then standardised, as the text has it; DPABI, which was used, does the other
+order. One departure is left: a spin is undefined off the cortex, so that subcortical regions have
+Moran maps, where the paper does not say what it did.
 """

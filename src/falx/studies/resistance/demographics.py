@@ -12,7 +12,7 @@ import scipy
 from falx.clinical.contingency import chi_square, fisher_exact
 from falx.clinical.group_tests import mann_whitney, summarise
 from falx.core.errors import InputError
-from falx.core.participants import Participants
+from falx.core.participants import EXCLUDE, Participants
 from falx.core.possible import Probability
 
 __all__ = [
@@ -152,7 +152,7 @@ def demographics_of(
     moved: Mapping[str, PersonMeasures],
     reho: Mapping[str, PersonMeasures],
 ) -> Demographics:
-    """Compare the groups of those who have maps.
+    """Compare the groups of those who have maps and are not excluded in the table.
 
     Parameters
     ----------
@@ -163,7 +163,8 @@ def demographics_of(
         framewise displacement, and the width of the noise that cleaning leaves: where groups
         differ in it, their ReHo differs without a difference of the brain.
     """
-    group_of = {s: people.cell(s, group_column) or "" for s in metrics}
+    kept = [s for s in metrics if not people.excluded(s)]
+    group_of = {s: people.cell(s, group_column) or "" for s in kept}
     group_of = {s: group for s, group in group_of.items() if group in names}
     if not group_of:
         raise InputError(
@@ -173,7 +174,7 @@ def demographics_of(
             do="name column and groups as the table does",
         )
     known = [name for name in names if name in group_of.values()]
-    own = {"participant_id", group_column.casefold()}
+    own = {"participant_id", group_column.casefold(), *EXCLUDE}
     columns = [column for column in people.columns if column.casefold() not in own]
     sizes = tuple(str(list(group_of.values()).count(name)) for name in known)
     measured = partial(_measured, group_of=group_of, names=known)

@@ -13,13 +13,10 @@ from falx.core.stage import Stage
 from falx.genes.association_study import Settings
 from falx.genes.files import Knowledge, Surface
 from falx.studies.genes.configuration import BloodCounts, GenesConfiguration
-from falx.studies.genes.files import (
-    TogetherFiles,
-    blood_stage,
-    expression_stage,
-    genes_stage,
-    together_stage,
-)
+from falx.studies.genes.expression_files import expression_stage
+from falx.studies.genes.files import genes_stage
+from falx.studies.genes.lists_files import blood_stage
+from falx.studies.genes.together_files import TogetherFiles, together_stage
 from falx.studies.resistance.genes_links import genes_page
 from falx.studies.resistance.steps import GROUP_MAPS, MODALITIES, SECTION
 
@@ -75,6 +72,7 @@ def _gene_stage(group_map: Stage) -> Stage:
             "ready_expression": "config.genes.expression?",
             "made_expression": "expression.expression?",
             "degs": "config.genes.degs?",
+            "made_degs": "blood.degs?",
             **inputs_of("genes", Knowledge),
             **inputs_of("genes", Surface),
         },

@@ -9,6 +9,7 @@ from falx.maps.together.files import TogetherSummary
 from falx.report.page import Block, Notice, Section, Table, Text
 from falx.report.people import people_section
 from falx.studies.compare.sections import MapContent, map_section
+from falx.studies.methods.study_text import link_section
 from falx.studies.resistance.demographics import Demographics
 from falx.studies.resistance.genes_links import genes_links
 from falx.studies.resistance.group_results import GroupResult, result_table
@@ -63,6 +64,7 @@ def group_sections(content: GroupContent) -> list[Section]:
         *together_sections(content.together),
         *(deviation_section(found) for found in content.deviations),
         genes_links(titles, asked=content.genes_asked),
+        link_section(),
     ]
 
 

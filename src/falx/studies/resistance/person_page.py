@@ -17,6 +17,7 @@ from falx.report.page import Block, Figure, Notice, Section, Table, Text
 from falx.report.provenance import StageRecord, provenance_blocks
 from falx.report.slices import Layer, slices
 from falx.report.template_space import in_template
+from falx.studies.methods.study_text import person_section
 from falx.studies.resistance.person_figures import carpet_figure, homogeneity_figure, motion_figure
 
 __all__ = ["PersonContent", "RunContent", "person_sections"]
@@ -90,6 +91,8 @@ def person_sections(content: PersonContent) -> list[Section]:
             blocks = _reho(run.reho, run.reho_map, run.carpet)
             sections.append(Section("Cleaning and regional homogeneity", list(blocks)))
     sections.append(Section("How it was made", provenance_blocks(content.provenance)))
+    study = "falx.studies.resistance.study:STUDY"
+    sections.append(person_section(study, "", content.provenance))
     return sections
 
 

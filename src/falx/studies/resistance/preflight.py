@@ -90,6 +90,10 @@ def check_design(
         )
         return
     yield from _unknown(people, subjects)
+    excluded = [s for s in subjects if people.excluded(s)]
+    if excluded:
+        yield f"excluded in participants.tsv: {_named(excluded)}"
+        subjects = [s for s in subjects if s not in excluded]
     yield from _entries(people, subjects, configuration)
     said = tuple(_columns(people, subjects, configuration))
     yield from said

@@ -19,6 +19,7 @@ from falx.core.study import RawInput, Study
 from falx.maps.files import group_map_stage, subgroup_map_stage
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
 from falx.maps.together.files import together_stage
+from falx.studies.methods.study_text import methods_files
 from falx.studies.resistance.configuration import (
     PUBLISHED,
     Kinds,
@@ -190,7 +191,7 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=900,
-    version=3,
+    version=4,
 )
 
 MAPS: dict[str, dict[str, str]] = {
@@ -549,4 +550,5 @@ STUDY = Study(
     preflight=preflight,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "group_report.page"},
+    methods=methods_files,
 )

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from falx.anatomy.files import load_matrix
+from falx.anatomy.files import load_matrix, load_still
 from falx.anatomy.metrics import AnatomyMetrics, CoregistrationMetrics
-from falx.core.errors import InputError
+from falx.core.errors import InputError, collect_notices
 from falx.core.files import read_json, read_record, write_json, write_text
 from falx.core.grid import apply_affine, require_same
 from falx.data.priors import template
-from falx.images.nifti import load, load_labels, load_mask
+from falx.images.nifti import Image, load, load_labels, load_mask
 from falx.images.warp import load_map
 from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
@@ -24,6 +24,7 @@ from falx.studies.outcome.patient import patient_of
 from falx.studies.signature.numbers import PatientMetrics, flatten_numbers
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
 from falx.studies.signature.recovery import Found, Planted, Recovered, compare
+from falx.studies.signature.registration import laid_over
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = [
@@ -92,12 +93,15 @@ class ReportFiles:
         Inputs: provenance of the earlier stages, for notices, parameters and versions.
     coregistrations
         Inputs: image to its coregistration.
+    coregistered
+        Inputs: the same images, each on its own grid.
     page
         Output: one HTML file.
     """
 
     records: Mapping[str, Path]
     coregistrations: Mapping[str, Path]
+    coregistered: Mapping[str, Path]
     page: Path
 
 
@@ -127,7 +131,12 @@ def _optional(kind: type[T], path: Path | None) -> T | None:
 
 
 def signature_report_stage(
-    files: ReportFiles, metrics: MetricsFiles, pictures: PictureFiles, *, subject: str
+    files: ReportFiles,
+    metrics: MetricsFiles,
+    pictures: PictureFiles,
+    *,
+    subject: str,
+    threads: int = 1,
 ) -> None:
     """Write the page of one patient, `subject` being the pseudonym."""
     coregistrations = {
@@ -136,7 +145,21 @@ def signature_report_stage(
     }
     records = {name: read_record(StageRecord, path) for name, path in files.records.items()}
     results = SignatureResults(subject, read_metrics(metrics), coregistrations, records)
-    write_text(files.page, signature_page(results, _pictures(pictures)))
+    shown = _pictures(pictures)
+    laid = {
+        name: laid_over(
+            shown.t1w, shown.brain, _still(files.coregistered[name]), found, threads=threads
+        )
+        for name, found in coregistrations.items()
+        if name in files.coregistered
+    }
+    write_text(files.page, signature_page(results, shown, laid))
+
+
+def _still(path: Path) -> Image:
+    """Read an image as its coregistration did; what that said is said there."""
+    with collect_notices():
+        return load_still(path)
 
 
 def _pictures(files: PictureFiles) -> SignaturePictures:

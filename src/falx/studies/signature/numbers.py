@@ -14,6 +14,7 @@ from falx.pet.metrics import AsymmetryMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
 from falx.studies.signature.modalities import MODALITIES
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
+from falx.surgery.outcome.focus_rates import ALL
 
 __all__ = [
     "STRUCTURES",
@@ -148,6 +149,21 @@ def flatten_numbers(metrics: PatientMetrics) -> dict[str, object]:
         for structure, interval in metrics.rates.intervals.items():
             flat |= {f"rate_{structure}_low": interval.low}
             flat |= {f"rate_{structure}_high": interval.high}
+        flat |= _of_all_foci(metrics.rates)
+    return flat
+
+
+def _of_all_foci(rates: RatesMetrics) -> Numbers:
+    """Gather what was taken of all foci together; nothing without any."""
+    flat: Numbers = {}
+    for one in rates.foci:
+        if one.focus == ALL:
+            flat |= {
+                "rate_foci": one.rate,
+                "rate_foci_of_mm3": one.expected_mm3,
+                "rate_foci_low": one.interval.low,
+                "rate_foci_high": one.interval.high,
+            }
     return flat
 
 

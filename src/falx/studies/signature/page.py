@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from falx.anatomy.metrics import CoregistrationMetrics
 from falx.anatomy.quality import STOPPING
@@ -17,14 +18,18 @@ from falx.images.warp import CoordinateMap
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
-from falx.report.slices import Layer, slices
+from falx.report.slices import Layer, slices, window_in
 from falx.report.template_space import in_template
+from falx.studies.methods.study_text import person_section
 from falx.studies.signature.belief import (
     certain,
     doubts,
     foci_table,
+    limits_of,
     other_definitions,
+    reach,
     side_of_itself,
+    taken_of_foci,
 )
 from falx.studies.signature.healthy import among_healthy, healthy_table
 from falx.studies.signature.live import live_images
@@ -35,6 +40,8 @@ from falx.studies.signature.numbers import (
     StructureNumbers,
     structure_numbers,
 )
+from falx.studies.signature.registration import Laid, registration_blocks
+from falx.surgery.frames import acpc_by_template
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = ["SignaturePictures", "SignatureResults", "signature_page"]
@@ -43,6 +50,16 @@ THRESHOLD_NOTICE = (
     "The published cut of 39.79 % ablated comes from 30 patients treated at one centre, 21 of "
     "them seizure-free, and has not been confirmed elsewhere."
 )
+
+
+NO_ABLATION = (
+    "There is no ablation mask, so no ablative rate. (It is looked for in the derivatives of the "
+    "dataset, as sub-{subject}/ses-postop/anat/"
+    "sub-{subject}_ses-postop_label-ablation_mask.nii.gz, or of ses-preop if it is drawn on the "
+    "T1w before the operation.)"
+)
+
+LINKS = (("index.html", "all patients, and their other pages"),)
 
 
 @dataclass(frozen=True)
@@ -105,33 +122,43 @@ class SignaturePictures:
     template: Image
 
 
-def signature_page(results: SignatureResults, pictures: SignaturePictures) -> str:
+def signature_page(
+    results: SignatureResults, pictures: SignaturePictures, laid: Mapping[str, Laid]
+) -> str:
     """Return the page as HTML; a failed gate leaves the quality checks and withholds results."""
-    sections = [Section("Quality", list(_quality(results, pictures)), appendix=True)]
+    tissues = (pictures.brain, pictures.wm)
+    centre_mm = _centre_mm(pictures.structures, results.side)
+    sections = [
+        Section("Registration", list(registration_blocks(laid, tissues, centre_mm))),
+        Section("Quality", list(_quality(results, pictures)), appendix=True),
+    ]
     if results.metrics.failed:
         names = "; ".join(check.name for check in results.metrics.failed)
         stop = Notice([f"No result is shown, because a quality check failed: {names}."], "fail")
         sections.insert(0, Section("Result", [stop]))
     else:
         sections = [
-            Section("Result", list(_result(results))),
+            Section("Result", list(_result(results, acpc_by_template(pictures.to_native.at)))),
             Section("Pictures", list(_pictures(results, pictures))),
             *sections,
             Section("Numbers", list(_numbers(results))),
         ]
     sections.append(Section("How it was made", provenance_blocks(results.records)))
+    study = "falx.studies.signature.study:STUDY"
+    sections.append(person_section(study, results.subject, results.records))
     title = f"sub-{results.subject} · metabolic signature"
     subtitle = f"Focus on the {results.side}, from {results.metrics.signature.side_from}"
     if results.metrics.failed:
-        return render(title, sections, subtitle=subtitle)
+        return render(title, sections, subtitle=subtitle, links=LINKS)
     return live_page(
         title,
         sections,
         _live_images(results, pictures),
         label=f"sub-{results.subject}",
         side=results.side,
-        centre_mm=_centre_mm(pictures.structures, results.side),
+        centre_mm=centre_mm,
         subtitle=subtitle,
+        links=LINKS,
     )
 
 
@@ -152,7 +179,7 @@ def _structure(labels: Image, number: int) -> Image:
     return Image(labels.data == number, labels.affine)
 
 
-def _result(results: SignatureResults) -> Iterator[Block]:
+def _result(results: SignatureResults, acpc: npt.NDArray[np.float64]) -> Iterator[Block]:
     metrics, side = results.metrics, results.side
     hippocampus, amygdala = (structure_numbers(metrics, name) for name in STRUCTURES)
     yield Text(certain(metrics.signature, metrics.pet))
@@ -166,14 +193,17 @@ def _result(results: SignatureResults) -> Iterator[Block]:
     suggested, contradicts = side_of_itself(metrics.signature)
     yield Notice([suggested], "warn") if contradicts else Text(suggested)
     yield Text(other_definitions(metrics.signature))
+    reached = reach(metrics.signature)
+    if reached:
+        yield Text(reached)
     if metrics.ablation is not None:
         yield from _taken(metrics.ablation, metrics.rates)
     else:
-        yield Text("There is no ablation mask, so no ablative rate.")
+        yield Text(NO_ABLATION.format(subject=results.subject))
     yield Notice(doubts(metrics.signature, metrics.healthy), "note")
     yield Notice(results.notices)
     yield healthy_table(metrics.healthy, side)
-    table = foci_table(metrics.signature)
+    table = foci_table(metrics.signature, acpc)
     if table is not None:
         yield table
 
@@ -188,6 +218,8 @@ def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Bl
         f"The ablation of {ablation.volume_mm3:.0f} mm³ took {hippocampus} and {amygdala}; of the "
         f"structures themselves, signature or not, {shares or 'nothing that is known'}."
     )
+    if rates is not None and rates.foci:
+        yield taken_of_foci(rates.foci)
     said = THRESHOLD_NOTICE
     if not ablation.definition.published:
         said += f" This run has another definition of it, {ablation.definition}."
@@ -213,8 +245,8 @@ def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str)
         return f"no share of the {structure}, which holds no signature"
     interval = None if rates is None else rates.intervals.get(structure)
     spread = ""
-    if interval is not None and interval.low is not None and interval.high is not None:
-        spread = f", 95% interval {interval.low:.0%} to {interval.high:.0%}"
+    if interval is not None:
+        spread = f", {limits_of(interval)}"
     return (
         f"{rate:.1%} of the signature in the {structure} ({rate * whole:.0f} of {whole:.0f} mm³"
         f"{spread})"
@@ -223,7 +255,13 @@ def _rate(ablation: AblationMetrics, rates: RatesMetrics | None, structure: str)
 
 def _pictures(results: SignatureResults, pictures: SignaturePictures) -> Iterator[Block]:
     centre = _centre_mm(pictures.structures, results.side)
-    shown = partial(slices, pictures.t1w, centre_mm=centre, offsets_mm=(-8.0, 0.0, 8.0))
+    shown = partial(
+        slices,
+        pictures.t1w,
+        centre_mm=centre,
+        offsets_mm=(-8.0, 0.0, 8.0),
+        window=_window(pictures),
+    )
     signature = Layer(pictures.signature, "contour", "cyan", label="signature")
     layers = [
         Layer(pictures.asymmetry, "map", "RdBu_r", -0.3, 0.3, 0.03, "asymmetry index"),
@@ -257,14 +295,6 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
         flags=["ok" if c.passed else "fail" if c.name in STOPPING else "warn" for c in checks],
         caption="Each figure beside the range in which the result can be trusted.",
     )
-    yield Table(
-        ("image", "NMI by the header", "NMI after", "moved, mm", "overlap"),
-        [
-            [name, m.nmi_before, m.nmi_after, m.mean_shift_mm, m.overlap]
-            for name, m in results.coregistrations.items()
-        ],
-        caption="Coregistration to the pre-operative T1w by normalised mutual information.",
-    )  # fmt: skip
     yield Figure(
         slices(
             pictures.template,
@@ -280,15 +310,21 @@ def _quality(results: SignatureResults, pictures: SignaturePictures) -> Iterator
                 Layer(pictures.gm, "contour", "orange", label="grey matter"),
                 Layer(pictures.wm, "contour", "cyan", label="white matter"),
             ],
+            window=_window(pictures),
         ),
         "Tissues over the T1w.",
     )
     yield Figure(
         slices(pictures.t1w, _side_layers(pictures.structures), planes=("coronal", "axial"),
-               centre_mm=_centre_mm(pictures.structures, results.side)),
+               centre_mm=_centre_mm(pictures.structures, results.side), window=_window(pictures)),
         "Left and right: hippocampus and amygdala of the left side are orange and must lie on "
         "the side marked L, those of the right side are cyan.",
     )  # fmt: skip
+
+
+def _window(pictures: SignaturePictures) -> tuple[float, float]:
+    """Black and white of the T1w, by the brain alone."""
+    return window_in(pictures.t1w.data, np.asarray(pictures.brain.data, dtype=bool))
 
 
 def _side_layers(structures: Image) -> list[Layer]:

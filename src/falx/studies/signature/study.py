@@ -22,6 +22,7 @@ from falx.pet.files import (
 )
 from falx.pet.presets import PRESETS
 from falx.pet.settings import Correction, SignatureRule, TemplateSettings
+from falx.studies.methods.study_text import methods_files
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.files import outcome_stage, overlays_stage
 from falx.studies.outcome.outcome import OutcomeSettings
@@ -130,7 +131,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=8,
+    version=9,
 )
 
 CORRECT = Stage(
@@ -149,7 +150,7 @@ CORRECT = Stage(
     params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=7,
+    version=8,
 )
 
 
@@ -174,7 +175,7 @@ def asymmetry_of(of: Modality) -> Stage:
         params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1600,
         threads=2,
-        version=4 if of.quantity.receive_field else 3,
+        version=4,
     )
 
 
@@ -252,7 +253,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=5,
+    version=6,
 )
 
 ABLATION = Stage(
@@ -303,7 +304,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=4,
+    version=5,
 )
 
 METRICS = {
@@ -333,6 +334,8 @@ REPORT = Stage(
         **METRICS,
         **_of_each("coregistrations", "coregister", "matrix"),
         "coregistrations.postop": "coregister_postop.matrix?",
+        **{f"coregistered.{m.key}": f"raw.{m.key}{m.mark}" for m in MODALITIES if m.key in RAW},
+        "coregistered.postop": "raw.postop?",
         "t1w": "anatomy.corrected",
         "brain_mask": "anatomy.brain_mask",
         "gm": "anatomy.gm",
@@ -347,7 +350,8 @@ REPORT = Stage(
     outputs={"page": "sub-{subject}.html"},
     params={"subject": "subject.label"},
     mem_mb=1500,
-    version=6,
+    threads=2,
+    version=7,
 )
 
 
@@ -465,4 +469,5 @@ STUDY = Study(
     presets=PRESETS,
     libraries={"matplotlib": ("pages", "pictures are drawn")},
     show={"participant": "report.page", "group": "outcome.report"},
+    methods=methods_files,
 )

@@ -139,7 +139,12 @@ def bring_mask(
 
 
 def check_side(
-    mask: npt.NDArray[np.bool_], grid: Grid, side: Side, *, where: object = None
+    mask: npt.NDArray[np.bool_],
+    grid: Grid,
+    side: Side,
+    side_from: str = "the declared focus",
+    *,
+    where: object = None,
 ) -> None:
     """Raise unless the centroid of an ablation lies on the side of the focus.
 
@@ -147,8 +152,17 @@ def check_side(
     ----------
     mask
         Shape (X, Y, Z), ablation, best in template space, where x = 0 is the midline.
+    side_from
+        Where the side comes from; a side that nobody declared is not held against the mask's.
     """
     found = side_of(mask, grid)
+    if found != side and side_from != "the declared focus":
+        raise InputError(
+            "the ablation lies on the other side than the focus, which nobody declared",
+            where=where,
+            found=f"ablation on the {found}; {side_from} suggests the {side}",
+            do=f"declare the side, {found} or {side}, in participants.tsv",
+        )
     if found != side:
         raise InputError(
             "the ablation lies on the other side than the declared focus",

@@ -1,9 +1,9 @@
 """What an ablative rate may be, given what is not known of signature and ablation.
 
 In each draw noise and healthy asymmetry are taken off the index, the ablation is shifted and its
-edge moved, and the rate is taken anew: the tissue that still belongs to its focus
-(:func:`falx.pet.calibrated.still_focus`), and the part of it that was ablated. The interval is
-that of the rates of all draws.
+edge moved, and the rate is taken anew: the tissue that still belongs to its focus, by
+:func:`falx.pet.shares.still_focus` or, in a named region, by an extent that is drawn from what is
+known of it, and the part of it that was ablated. The interval is that of the rates of all draws.
 
 The edge: independent raters of Mo et al. 2025 overlap at a Dice of .83, which a common shift of
 either's edge by about 1 mm explains on an ablation of 4 ml; some of it is local. The structure is
@@ -23,10 +23,12 @@ from falx.core.possible import Share
 from falx.core.settings import check_settings, option
 from falx.images.nifti import Image
 from falx.images.resample import sample
-from falx.pet.calibrated import EDGE, Calibrated, ErrorDraws, still_focus
-from falx.pet.finding import Foci
+from falx.pet.calibrated import Calibrated
+from falx.pet.edges import EDGE
+from falx.pet.finding import Foci, parts_on_t1w
 from falx.pet.foci import numbers_on_t1w
 from falx.pet.maps import Place
+from falx.pet.shares import ErrorDraws, still_focus
 
 __all__ = ["RateErrors", "RateInterval", "rate_intervals", "signed_distance_mm"]
 
@@ -139,6 +141,7 @@ class _Tissue:
     found: Calibrated
     chance: npt.NDArray[np.floating]
     focus: npt.NDArray[np.int16]
+    parts: npt.NDArray[np.int16]
     points_mm: npt.NDArray[np.floating]
     share: npt.NDArray[np.floating]
     sd: npt.NDArray[np.floating]
@@ -151,10 +154,13 @@ class _Tissue:
         affine = place.template.affine
         chance = foci.probability[inside]
         focus = np.where(chance > 0, numbers_on_t1w(found, inside, place)[inside], np.int16(0))
+        parts = np.where(chance > 0, parts_on_t1w(found, place)[inside], np.int16(0))
+        if found.reach is not None:
+            focus = np.where(parts > 0, np.int16(found.reach.number), focus)
         defined = Image((found.sd > 0).astype(np.float32), affine)
         share = np.maximum(sample(defined, points), np.float32(0.25))
         sd = sample(Image(found.sd, affine), points) / share
-        return cls(found, chance, focus, points, share, sd, affine)
+        return cls(found, chance, focus, parts, points, share, sd, affine)
 
     def draw(self, errors: ErrorDraws, rng: np.random.Generator) -> Mask:
         """Draw which of them are signature, shape (n,)."""
@@ -167,4 +173,8 @@ class _Tissue:
             rim = EDGE * float(error[self.found.cores == number].mean())
             own = self.focus == number
             tissue[own] |= still_focus(self.chance[own], focus, here[own] - rim, self.sd[own])
+            reach = self.found.reach
+            if reach is not None and reach.number == number:
+                held = reach.extent.draw_at(self.parts, rng)
+                tissue = np.where(self.parts > 0, held, tissue)
         return tissue
