@@ -26,7 +26,8 @@ SETTINGS = {
     "measures": ["mean_fd_mm"], "head_size": "none",
     "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
     "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
-    "seed": 1, "variance": "groups", "blocks": "", "site": "", "harmonise": "none",
+    "seed": 1, "variance": "groups", "tail": "counted", "blocks": "", "site": "",
+    "harmonise": "none",
 }  # fmt: skip
 
 

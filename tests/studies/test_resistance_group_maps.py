@@ -55,7 +55,7 @@ def page(tmp_path_factory):
         atlas=None, atlas_labels=None, **outputs, first="DRE", second="HC", group_column="group",
         columns=(), measures=(), head_size="ancova", least_share=1.0, least_value=0.1,
         voxel_p=0.005, cluster_p=0.05, n_permutations=100, min_region_voxels=2,
-        listed_by="extent", seed=1, title="Grey-matter volume", variance="groups",
+        listed_by="extent", seed=1, title="Grey-matter volume", variance="groups", tail="counted",
         blocks="", site="", harmonise="none",
     )  # fmt: skip
     shown = {role: {"grey_resistant_controls": outputs[role]}

@@ -143,9 +143,27 @@ def select_sample(
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
     blocks = _entries("blocks", chosen, people, selection.blocks)
-    sites = _entries("sites", chosen, people, selection.site)
+    sites = _sites(chosen, people, selection.site)
     held = tuple(chosen.values())
     return Sample(tuple(chosen), held, covariates, left_out, groups, blocks, sites)
+
+
+def _sites(chosen: Mapping[str, str], people: Participants, column: str) -> tuple[str, ...] | None:
+    """Site of everybody; raise if every site holds one group: nothing can tell the two apart."""
+    held: dict[str, set[str]] = {}
+    for subject, group in chosen.items() if column else ():
+        held.setdefault(str(people.cell(subject, column)), set()).add(group)
+    alone = bool(held) and all(len(groups) == 1 for groups in held.values())
+    if alone and len(set(chosen.values())) > 1:
+        found = [f"{site}: {next(iter(groups))}" for site, groups in held.items()]
+        raise InputError(
+            "every site holds people of one group, so that no model can tell site from group",
+            where=column,
+            found="; ".join(found[:4]),
+            do="compare groups of which at least one site holds two; leaving the column out would "
+            "take a difference of scanners for one of groups",
+        )
+    return _entries("sites", chosen, people, column)
 
 
 def _reason_against(
