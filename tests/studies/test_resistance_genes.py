@@ -108,7 +108,7 @@ def finish(out, subject, stage, values, rng):
     """Leave what a finished stage of the participant level leaves, around a given map."""
     table = STUDY.stage(stage)
     records = {}
-    for role in ("smoothed", "mask", "metrics"):
+    for role in ("smoothed", "volume", "reho", "mask", "metrics"):
         if role not in table.outputs:
             continue
         uri = table.outputs[role].format(subject=subject)
