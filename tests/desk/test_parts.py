@@ -377,3 +377,12 @@ def test_the_browser_is_started_without_the_token_in_its_words(tmp_path, monkeyp
     monkeypatch.setattr(desk.sys, "platform", "linux")
     assert main(["desk", str(tmp_path / "desk")]) == 0
     assert len(opened) == 1
+
+
+def test_without_bundled_pages_the_command_says_so_and_makes_nothing(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("falx.desk.shells.is_built", lambda: False)
+    assert main(["desk", str(tmp_path / "work"), "--no-browser"]) == 2
+    assert "no pages of the desk" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()

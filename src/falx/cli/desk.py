@@ -8,7 +8,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from falx.core.errors import check_extra_library, check_range
+from falx.core.errors import InputError, check_extra_library, check_range
 
 __all__ = ["add_arguments", "run"]
 
@@ -30,6 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
     for library in ("starlette", "uvicorn"):
         check_extra_library(library, extra="desk", does="the desk is served")
     from falx.desk.serve import entry_page, serve
+    from falx.desk.shells import is_built
+
+    if not is_built():
+        raise InputError(
+            "this installation has no pages of the desk: it was built without Node",
+            do="install a wheel that holds them (make wheel), or install again without "
+            "FALX_VIEWER=0",
+        )
 
     def ready(address: str, private: Path) -> None:
         print(f"The desk of {arguments.folder} is open at\n{address}", flush=True)
