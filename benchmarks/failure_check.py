@@ -34,7 +34,6 @@ import scipy.stats
 
 from benchmarks.overlap_fit import fit_overlap, write_overlap_model
 from falx.anatomy.quality import check_segmentation, stop_on_failure
-from falx.anatomy.segmentation.noise import noise_level
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.structures.delineation import labelled_with_evidence
 from falx.anatomy.structures.evidence import Evidence
@@ -66,7 +65,7 @@ PER_STRUCTURE = (
     "edge", "expected_dice",
 )  # fmt: skip
 COLUMNS = (
-    "head", "nuisance", "index", "dice", "truth_mm3", "brain_mm3", "shift", "noise",
+    "head", "nuisance", "index", "dice", "truth_mm3", "brain_mm3", "noise",
     *PER_STRUCTURE, "failed", "version",
 )  # fmt: skip
 
@@ -155,7 +154,6 @@ def measured(
     except FalxError as error:
         print(number, nuisance, "refused:", error, flush=True)
         return [(number, nuisance, "0", "nan", *["nan"] * (len(COLUMNS) - 4))]
-    noise, bright = noise_level(seen.image.data, seen.image.data > 0)
     failed = "; ".join(check.name for check in checks if not check.passed) or "-"
     voxel_mm3 = seen.head.grid.voxel_volume_mm3
     rows = []
@@ -164,8 +162,7 @@ def measured(
         both = int(truth.sum()) + int(own.sum())
         dice = 2.0 * int((truth & own).sum()) / both if both else np.nan
         numbers = (
-            dice, float(truth.sum()) * voxel_mm3, evidence.brain_mm3, evidence.shift,
-            noise / bright,
+            dice, float(truth.sum()) * voxel_mm3, evidence.brain_mm3, evidence.noise,
         )  # fmt: skip
         values = (getattr(evidence, name)[index] for name in PER_STRUCTURE)
         measures = [f"{value:.5g}" for value in (*numbers, *values)]
@@ -238,7 +235,7 @@ def read_images(rows: Path, population: str) -> list[Seen]:
             measures[name][index[own]] = columns[name][own]
         evidence = Evidence(
             brain_mm3=float(columns["brain_mm3"][own][0]),
-            shift=float(columns["shift"][own][0]),
+            noise=float(columns["noise"][own][0]),
             **measures,
         )
         dice = dict(zip(index[own].tolist(), columns["dice"][own].tolist(), strict=True))

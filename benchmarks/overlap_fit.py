@@ -23,7 +23,7 @@ FAVOURABLE, FREE = ("expected", "agreement"), ("constant", "volume", "contrast")
 """More of the former may only raise the predicted overlap, of the latter do either; more of
 all others may only lower it. Without that, rare evidence got weights of the wrong sign."""
 
-OWN = ("expected", "step")
+OWN = ("expected", "step", "noise")
 """Terms whose slope each structure has for itself, drawn to that of all: the overlap of the
 accumbens, whose border no image shows, hardly falls with noise, that of cortex does."""
 

@@ -1,6 +1,7 @@
 """Planted laser ablations on heads that Falx does not ship: how many are found, and how well.
 
     python -m benchmarks.planted_ablations HEADS [--cases 200] [--nulls 20] [--first 0]
+        [--heads 02 04 08 11 14]
 
 HEADS holds the label maps ``training_seg_*.nii.gz``; heads that ship with Falx, and one without
 amygdala, are left out. Every case has its own head, side, rate, rim, oedema, sag, contrast agent
@@ -42,8 +43,10 @@ def main() -> int:
     numbers = [n for n in numbers if n not in SHIPPED and n != WITHOUT_STRUCTURES]
     rows = []
     for n in range(options.first, options.first + options.cases + options.nulls):
-        null = n >= options.first + options.cases
-        rows.append(_case(n, numbers[n % len(numbers)], options.folder, null=null))
+        null, number = n >= options.first + options.cases, numbers[n % len(numbers)]
+        if options.heads and number not in options.heads:
+            continue
+        rows.append(_case(n, number, options.folder, null=null))
         print(*rows[-1].values(), flush=True)
     _summary([row for row in rows if not row["null"]], [row for row in rows if row["null"]])
     return 0
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--nulls", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--heads", nargs="+", help="only the cases of these heads")
     return parser
 
 

@@ -54,12 +54,13 @@ def test_what_was_not_measured_neither_changes_nor_counts(rng):
 def test_only_a_noisy_image_is_copied(rng):
     usual, _, _ = head_model.t1w(rng, voxel_mm=4.0, noise=1.0, bias=0.0)
     flat = Image(np.full((20, 20, 20), 100, np.float32), usual.affine)
-    assert _less_noisy(flat, flat.data > 0, None) is flat
+    assert _less_noisy(flat, flat.data > 0, *noise_level(flat.data, flat.data > 0), None) is flat
     noisy = Image(
         (flat.data + 2.0 * NOISY * 100 * rng.standard_normal(flat.data.shape)).astype(np.float32),
         usual.affine,
     )
     with pytest.warns(FalxNotice, match=r"T1w\.nii: the image is noisy"):
-        copy = _less_noisy(noisy, noisy.data > 0, "T1w.nii")
+        level = noise_level(noisy.data, noisy.data > 0)
+        copy = _less_noisy(noisy, noisy.data > 0, *level, "T1w.nii")
     assert copy is not noisy
     assert copy.data.std() < noisy.data.std()

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from falx.anatomy.morphometry import intracranial_volume_ml, modulated
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
+from falx.anatomy.segmentation.mixture import from_moments
 from falx.anatomy.structures import delineation
 from falx.anatomy.structures.delineation import SKIN, SKULL, Structures, with_skull_and_skin
 from falx.anatomy.structures.freesurfer import check_side
-from falx.anatomy.structures.groups import N_GROUPS, group_of
+from falx.anatomy.structures.groups import N_GROUPS, fit_groups, group_of
 from falx.anatomy.structures.kernels import label_voxels, prior_of_groups
 from falx.anatomy.structures.pieces import apart
 from falx.anatomy.structures.warp import group_priors
@@ -96,6 +97,34 @@ def test_a_voxel_gets_the_structure_with_the_largest_product(priors, seed):
     np.testing.assert_allclose(mass.sum(axis=0), (joint / total[:, None]).sum(axis=0), rtol=1e-3)
     clear = np.sort(joint, axis=1)[:, -1] > 1.02 * np.sort(joint, axis=1)[:, -2]
     np.testing.assert_array_equal(best[clear], joint.argmax(axis=1)[clear])
+
+
+PUTAMEN, PALLIDUM = group_of(12), group_of(13)
+
+
+@pytest.mark.parametrize("bright", [150.0, 162.0, 168.0])
+def test_a_nucleus_as_bright_as_its_neighbour_keeps_its_own_intensity(bright):
+    """It had run off to the putamen's peak, or to white matter's brightest voxels."""
+    rng = np.random.default_rng(4)
+    truth = np.repeat([0, 1, 2, PALLIDUM, PUTAMEN], [4000, 9000, 2000, 300, 1200])
+    means = {0: 100.0, 1: 160.0, 2: 45.0, PALLIDUM: bright, PUTAMEN: 125.0}
+    values = np.array([means[int(t)] for t in truth]) + rng.normal(0.0, 6.0, truth.size)
+    priors = np.full((truth.size, N_GROUPS), 1e-4, np.float32)
+    priors[np.arange(truth.size), truth] = 0.95
+    # The prior of the pallidum reaches into white matter and the putamen, and they into it.
+    for other in (1, PUTAMEN):
+        near = np.flatnonzero(truth == other)[:400]
+        priors[near, other], priors[near, PALLIDUM] = 0.6, 0.4
+    own = np.flatnonzero(truth == PALLIDUM)
+    priors[own, PALLIDUM], priors[own, 1] = 0.7, 0.3
+    alone = truth < 3
+    each = np.eye(3, dtype=np.float32)[truth[alone]]
+    tissues = from_moments(values[alone].astype(np.float32), each, (1, 1, 1))
+    found = fit_groups(values.astype(np.float32), priors, tissues)
+    fitted, variances = found.moments()
+    assert fitted[PALLIDUM] == pytest.approx(min(bright, 160.0), abs=3.0)
+    assert fitted[PUTAMEN] == pytest.approx(125.0, abs=2.0)
+    assert np.sqrt(variances[PALLIDUM]) == pytest.approx(6.0, rel=0.2)
 
 
 def test_an_excluded_structure_leaves_its_voxel_to_the_others(priors):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from falx.anatomy.quality import LIMITS
 from falx.anatomy.structures import evidence, trust
@@ -31,7 +32,7 @@ def usual():
         grey=np.ones(N),
         fluid=np.zeros(N),
         contrast=np.full(N, 2.0),
-        shift=0.1,
+        noise=0.05,
         jacobian=np.zeros(N),
         agreement=np.ones(N),
         edge=np.ones(N),
@@ -131,7 +132,7 @@ def test_evidence_is_measured_on_the_labels(case):
     assert found.volumes_mm3[17] == 3000.0
     voxel_mm3 = case.result.grid.voxel_volume_mm3
     assert found.counted_mm3[17] == pytest.approx((labels == 17).sum() * voxel_mm3)
-    assert found.shift == pytest.approx(0.0, abs=1e-9)
+    assert found.noise == case.result.noise > 0.0
     assert found.expected_dice[[17, 53]].tolist() == [0.9, 0.0]
     assert found.voxel_mm == pytest.approx(voxel_mm3 ** (1 / 3))
 
@@ -149,6 +150,50 @@ def test_a_border_that_the_image_does_not_have_is_seen():
     assert edge[18] == pytest.approx(0.0)
     assert edge[2] == pytest.approx(0.5)
     assert edge[16] == 1.0
+
+
+def ball(voxel_mm):
+    """Labels of a ball of 12 mm radius in white matter, and their intensities without noise."""
+    centres = (np.arange(round(48.0 / voxel_mm)) + 0.5) * voxel_mm - 24.0
+    away = np.sqrt(sum(c**2 for c in np.meshgrid(centres, centres, centres)))
+    labels = np.where(away < 12.0, 17, 2)
+    return labels, np.where(labels == 17, 100.0, 160.0).astype(np.float32)
+
+
+@pytest.mark.parametrize("voxel_mm", [0.5, 0.75, 1.0, 1.2])
+def test_surface_and_steps_do_not_depend_on_the_voxels(voxel_mm):
+    """A border that is rough by one fine voxel in five was twice as rough at .75 mm as at 1.5."""
+    rng = np.random.default_rng(3)
+    labels, bright = ball(voxel_mm)
+    edge = (labels == 17) & ~ndimage.binary_erosion(labels == 17)
+    labels[edge & (rng.random(labels.shape) < 0.2)] = 2
+    sizes = np.full(3, voxel_mm)
+    found, seen, sizes_mm = evidence.in_common_voxels(labels, bright, sizes)
+    np.testing.assert_array_equal(sizes_mm, 1.5)
+    wanted, _ = ball(1.5)
+    area, volume = faces(found, sizes_mm, N)[17], (found == 17).sum() * 1.5**3
+    assert volume == pytest.approx((labels == 17).sum() * voxel_mm**3, rel=0.08)
+    smooth = shape_factor(faces(wanted, sizes_mm, N)[17], (wanted == 17).sum() * 1.5**3)
+    fine = shape_factor(faces(labels, sizes, N)[17], (labels == 17).sum() * voxel_mm**3)
+    assert shape_factor(area, volume) == pytest.approx(smooth, rel=0.08)
+    assert fine > 1.1 * smooth
+    assert seen.mean() == pytest.approx(bright.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("sizes", [(1.5, 1.5, 1.5), (2.0, 2.0, 2.0), (1.499, 1.5, 3.0)])
+def test_voxels_that_are_not_finer_stay(sizes):
+    labels, bright = ball(1.5)
+    found, seen, sizes_mm = evidence.in_common_voxels(labels, bright, np.array(sizes))
+    np.testing.assert_array_equal(found, labels)
+    assert seen is bright
+    np.testing.assert_array_equal(sizes_mm, sizes)
+
+
+def test_only_the_finer_axes_become_coarser():
+    labels, bright = ball(0.75)
+    found, _, sizes_mm = evidence.in_common_voxels(labels, bright, np.array([0.75, 0.75, 3.0]))
+    assert found.shape == (32, 32, 64)
+    np.testing.assert_array_equal(sizes_mm, [1.5, 1.5, 3.0])
 
 
 def test_evidence_of_the_mirror_image_changes_sides():
@@ -191,7 +236,7 @@ def test_ranges_that_are_printed_are_applied():
 
 def test_every_kind_of_check_says_why():
     found = replace(
-        usual(), grey=np.zeros(N), fluid=np.ones(N), contrast=np.full(N, -1.0), shift=9.0,
+        usual(), grey=np.zeros(N), fluid=np.ones(N), contrast=np.full(N, -1.0), noise=9.0,
         area_mm2=np.full(N, 1e9), volumes_mm3=np.linspace(1.0, 1e6, N),
         agreement=np.zeros(N), jacobian=np.full(N, 9.0), edge=np.zeros(N), voxel_mm=2.0,
     )  # fmt: skip

@@ -31,14 +31,14 @@ def structures(images):
 
 def test_rates_on_heads_that_the_regression_does_not_know(structures):
     """Targets: 95 % of what failed, missed; 5 % of the rest, met. The docs say both."""
-    assert flagged(structures) == Flagged(failed=98, seen=75, good=477, falsely=21)
+    assert flagged(structures) == Flagged(failed=98, seen=74, good=477, falsely=19)
     gross = flagged(one for one in structures if one.dice < 0.7)
     assert (gross.failed, gross.seen) == (43, 38)
 
 
 def test_half_of_the_heads_says_less_about_the_other_half(images):
     found = flagged(judged(images, halves=True))
-    assert found == Flagged(failed=98, seen=58, good=477, falsely=19)
+    assert found == Flagged(failed=98, seen=57, good=477, falsely=20)
 
 
 def test_the_predicted_overlap_sees_most(structures):

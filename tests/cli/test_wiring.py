@@ -18,8 +18,9 @@ from falx.engine.provenance import Record, file_record, write_record
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
 from falx.studies.genes import files as genes_files
+from falx.studies.genes import lists_files
 from falx.studies.outcome.outcome import OutcomeSettings
-from falx.studies.plan.files import NEEDED
+from falx.studies.plan.inputs import NEEDED
 from falx.studies.reproduce import files as reproduced
 from falx.studies.reproduce import liu2024, mo2025
 from falx.studies.reproduce.comparison import REPRODUCED, Item
@@ -58,7 +59,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Heard]:
 
 
 def test_degs_hands_over_files_comparison_and_threads(falx: Run, heard, tmp_path) -> None:
-    compared = heard(genes_files, "compare_blood", (tmp_path / "p.html", ("one", "two")))
+    compared = heard(lists_files, "compare_blood", (tmp_path / "p.html", ("one", "two")))
     words = ("--factor", "group", "--contrast", "DRE", "HC", "--threads", "3")
     code, printed, _ = falx("degs", "counts.tsv", "design.tsv", "--out", tmp_path, *words)
     assert code == 0
@@ -72,7 +73,7 @@ def test_degs_hands_over_files_comparison_and_threads(falx: Run, heard, tmp_path
 
 
 def test_enrich_hands_over_its_lists_in_order(falx: Run, heard, tmp_path) -> None:
-    compared = heard(genes_files, "compare_lists_of", tmp_path / "p.html")
+    compared = heard(lists_files, "compare_lists_of", tmp_path / "p.html")
     sets = tmp_path / "s.gmt"
     sets.touch()
     words = ("--universe", "all.txt", "--out", tmp_path, "--gene-sets", sets, "--seed", "9")
@@ -127,7 +128,7 @@ def test_genes_as_published_leaves_maps_rough_and_a_folder_is_allens(
 
 
 def test_ontology_and_annotations_at_once(falx: Run, heard, tmp_path) -> None:
-    compared = heard(genes_files, "compare_lists_of", "page")
+    compared = heard(lists_files, "compare_lists_of", "page")
     obo, gaf = tmp_path / "go.obo", tmp_path / "go.gaf"
     obo.touch(), gaf.touch()
     falx("enrich", "g", "--universe", "u", "--out", tmp_path, "--go", obo, gaf)

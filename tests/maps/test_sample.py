@@ -235,7 +235,7 @@ def run(cohort, **changes):
         "atlas_labels": folder / "atlas.tsv", "group_column": "group", "columns": (),
         "measures": (), "head_size": "none", "least_share": 1.0, "least_value": 0.0,
         "voxel_p": 0.001, "cluster_p": 0.05, "n_permutations": 50, "listed_by": "extent",
-        "variance": "groups", "blocks": "", "site": "", "harmonise": "none",
+        "variance": "groups", "tail": "counted", "blocks": "", "site": "", "harmonise": "none",
         "min_region_voxels": 2, "seed": 1, "first": "DRE", "second": "HC", "title": "T",
     }  # fmt: skip
     call(group_map_stage, **inputs, **outputs, **{**given, **changes})
@@ -285,3 +285,17 @@ def test_participants_are_read_once_for_all(tmp_path):
     people = read_participants(path)
     found = select_sample(["01"], people, {}, **OF_GROUPS)
     assert found.groups == ("DRE",)
+
+
+def test_sites_that_are_groups_are_refused_by_name():
+    header = ("participant_id", "group", "site")
+    rows = {f"{k:02d}": {"group": "AB"[k % 2], "site": ("Bonn", "Ulm")[k % 2]} for k in range(8)}
+    chosen = Selection(columns=(), site="site")
+
+    def select(people):
+        return select_sample(rows, people, {}, selection=chosen, groups=("A", "B"))
+
+    with pytest.raises(InputError, match="no model can tell site from group .*Bonn: A; Ulm: B"):
+        select(Participants(rows, header))
+    shared = {**rows, "00": {"group": "B", "site": "Bonn"}}
+    assert select(Participants(shared, header)).sites is not None

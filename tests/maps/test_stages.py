@@ -26,7 +26,8 @@ SETTINGS = {
     "measures": ["mean_fd_mm"], "head_size": "none",
     "least_share": 1.0, "least_value": 0.1, "voxel_p": 0.001,
     "cluster_p": 0.05, "n_permutations": 100, "min_region_voxels": 5, "listed_by": "extent",
-    "seed": 1, "variance": "groups", "blocks": "", "site": "", "harmonise": "none",
+    "seed": 1, "variance": "groups", "tail": "counted", "blocks": "", "site": "",
+    "harmonise": "none",
 }  # fmt: skip
 
 
@@ -100,6 +101,15 @@ def test_planted_loss_is_in_the_table(outputs):
     assert float(first["p_extent"]) <= 0.05
     t = load(outputs["t_map"]).data
     assert t.min() == pytest.approx(float(first["t"]), rel=1e-4)
+
+
+def test_decisions_of_somebody_are_obeyed(study):
+    folder, _ = study
+    decisions = folder / "decisions.tsv"
+    decisions.write_text("participant_id\tinclude\treason\nsub-03\tno\twrap\nsub-10\tyes\tn/a\n")
+    found = run(study, "decided", decisions=decisions, n_permutations=30)
+    summary = json.loads(found["summary"].read_text())
+    assert summary["left_out"] == {"03": "left out by hand: wrap", "10": "12.0 % spikes"}
 
 
 def test_summary_says_who_and_how(outputs):

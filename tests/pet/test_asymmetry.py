@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from falx.core.errors import GridError, InputError
+from falx.core.errors import GridError, InputError, collect_notices
 from falx.core.files import read_table
 from falx.core.grid import box_grid, mirror, reorient_to_ras
 from falx.pet.asymmetry import (
     asymmetry_index,
     ratio_of_means,
 )
+from falx.pet.maps import TemplateImage
 from falx.pet.scaling import convert, scale_image
 from falx.pet.signature import PUBLISHED_THRESHOLD, threshold_mask
+from falx.pet.steps import _positive
 from pet.z5 import proportional_from_z5, z5_from_proportional
 from strategies import ORIENTATIONS, store
 
@@ -139,3 +141,18 @@ def test_scaling_needs_signal_in_its_reference():
         scale_image(np.ones(GRID.shape), ~ALL)
     with pytest.raises(InputError, match="cannot be scaled"):
         scale_image(np.zeros(GRID.shape), ALL)
+
+
+def test_where_a_correction_took_more_than_there_was_no_index_is_defined():
+    grid = box_grid((-2.0, 0, 0), (2.0, 9, 0), 1.0)
+    data = np.ones(grid.shape, np.float32)
+    data[0, 0, 0] = -0.1
+    image = TemplateImage(data, np.ones(grid.shape, bool), grid)
+    with collect_notices() as notices:
+        kept = _positive(image, "PET")
+    found = asymmetry_index(kept.data, grid, kept.defined)
+    assert not found.valid[0, 0, 0] and not found.valid[-1, 0, 0] and found.valid.sum() == 48
+    assert "the corrected PET is negative in parts of the grey matter" in notices[0]
+    with collect_notices() as notices:
+        _positive(TemplateImage(np.abs(data), image.defined, grid), "PET")
+    assert not notices

@@ -227,9 +227,19 @@ def test_one_map_of_two_people_is_refused(tmp_path, capsys):
 
 def test_maps_without_a_common_voxel_are_refused(tmp_path, capsys):
     table = write_maps(tmp_path, ["a", "b"] * 4, "a")
-    save(tmp_path / "m2.nii.gz", np.zeros(SHAPE, np.float32), AFFINE)
+    for k, empty in enumerate((slice(None, 5), slice(5, None))):
+        values = np.ones(SHAPE, np.float32)
+        values[empty] = np.nan
+        save(tmp_path / f"m{k + 2}.nii.gz", values, AFFINE)
     said = refused([table, "--out", tmp_path / "out"], capsys)
     assert "no voxel is finite in the maps of everybody, and not 0" in said
+
+
+def test_a_map_that_holds_nothing_is_named(tmp_path, capsys):
+    table = write_maps(tmp_path, ["a", "b"] * 4, "a")
+    save(tmp_path / "m2.nii.gz", np.full(SHAPE, np.nan, np.float32), AFFINE)
+    said = refused([table, "--out", tmp_path / "out"], capsys)
+    assert "m2.nii.gz: a map holds nothing" in said
 
 
 def test_a_comparison_that_fails_leaves_the_others(tmp_path):

@@ -12,14 +12,9 @@ import falx
 from falx.core.records import plain
 from falx.images.nifti import load, load_labels, load_mask
 from falx.images.warp import load_map
-from falx.studies.plan.files import (
-    NEEDED,
-    OFFERED,
-    PlanChoices,
-    PlanOutputs,
-    find_files,
-    plan_stage,
-)
+from falx.studies.plan.answer import PlanChoices
+from falx.studies.plan.files import PlanOutputs, find_files, plan_stage
+from falx.studies.plan.inputs import NEEDED, OFFERED
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
 ANAT, PET = "anat/sub-01_", "pet/sub-01_trc-FDG_"

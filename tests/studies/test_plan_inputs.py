@@ -11,7 +11,8 @@ from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.files import write_json
 from falx.core.records import plain
-from falx.studies.plan.files import NEEDED, OFFERED, find_files
+from falx.studies.plan.files import find_files
+from falx.studies.plan.inputs import NEEDED, OFFERED
 from falx.studies.signature.study import STUDY
 from studies.signature_metrics import calibrated, signature
 

@@ -64,13 +64,13 @@ def atlas(phantom, tmp_path_factory):
 
 
 def write_blood(folder, phantom):
-    """Counts of two groups in which thirty planted genes are four times as many in patients."""
+    """Counts of two groups in which thirty planted genes are a quarter or four times as many."""
     rng = np.random.default_rng(3)
     others = [gene for gene in phantom.expression.genes if gene not in phantom.planted]
     genes = (*phantom.planted, *others[:140])
     people = [f"{group}{k}" for group in ("DRE", "HC") for k in range(5)]
     fold = np.ones((len(genes), len(people)))
-    fold[:30, :5] = 4.0
+    fold[:15, :5], fold[15:30, :5] = 4.0, 0.25  # as many up as down, or the scale would move
     mean = rng.lognormal(5.0, 1.0, (len(genes), 1)) * fold
     counts = rng.negative_binomial(10, 10 / (10 + mean))
     rows = ["\t".join([gene, *map(str, row)]) for gene, row in zip(genes, counts, strict=True)]
@@ -108,7 +108,7 @@ def finish(out, subject, stage, values, rng):
     """Leave what a finished stage of the participant level leaves, around a given map."""
     table = STUDY.stage(stage)
     records = {}
-    for role in ("smoothed", "mask", "metrics"):
+    for role in ("smoothed", "volume", "reho", "mask", "metrics"):
         if role not in table.outputs:
             continue
         uri = table.outputs[role].format(subject=subject)

@@ -55,7 +55,7 @@ def page(tmp_path_factory):
         atlas=None, atlas_labels=None, **outputs, first="DRE", second="HC", group_column="group",
         columns=(), measures=(), head_size="ancova", least_share=1.0, least_value=0.1,
         voxel_p=0.005, cluster_p=0.05, n_permutations=100, min_region_voxels=2,
-        listed_by="extent", seed=1, title="Grey-matter volume", variance="groups",
+        listed_by="extent", seed=1, title="Grey-matter volume", variance="groups", tail="counted",
         blocks="", site="", harmonise="none",
     )  # fmt: skip
     shown = {role: {"grey_resistant_controls": outputs[role]}
@@ -83,8 +83,8 @@ def test_page_shows_people_maps_and_clusters(page):
     assert "step grey_resistant_sensitive, could not be computed: group DSE is empty." in text
     assert text.count('src="data:image/png;base64,') == 6
     table = read_table(outputs["table"])
-    # A ball that was planted across tissues: its middle is white matter, its rows are gyri.
-    assert set(table.texts("centre_region")) == {"left cerebral white matter"}
+    # A ball that was planted across tissues: its middle is white matter, named after grey.
+    assert set(table.texts("centre_region")) == {"left hippocampus"}
     assert {"left superior temporal", "left insula"} < set(table.texts("region"))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from falx.cli.main import main
-from falx.core.files import write_json
+from falx.core.files import read_table, write_json
 from falx.core.grid import box_grid
 from falx.core.settings import resolve
 from falx.images.nifti import save
@@ -294,3 +294,41 @@ def test_what_is_planned_follows_from_the_groups_that_are_named(group) -> None:
         "grey_anova", "grey_regression", "grey_temporal_resistant_controls",
         "grey_temporal_sensitive_controls", "grey_deviation",
     ]  # fmt: skip
+
+
+OTHERS = ("--groups-others", "siblings", "new onset")
+
+
+def five_groups(n: int) -> dict[str, dict[str, object]]:
+    names = ("DRE", "HC", "siblings", "new onset")
+    return {f"{k:02d}": {"group": names[k % 4], "age": 20 + 7 * k % 30} for k in range(n)}
+
+
+def test_groups_without_a_role_are_planned(group) -> None:
+    people = {**five_groups(16), "16": {"group": "one", "age": 50}}
+    code, said = group(*TWO_GROUPS, *OTHERS, "one", "--dry-run", people=people, runs=False)
+    assert code == 0
+    assert "the further group 'one' has 1 (found in group: DRE, HC, new onset, one" in said
+    planned = {line.partition(":")[0] for line in said.splitlines()}
+    assert {"group grey_resistant_controls", "group grey_further", "group grey_anova"} < planned
+
+
+def test_groups_that_are_not_named_are_told_and_not_planned(group) -> None:
+    _, said = group(*TWO_GROUPS, "--dry-run", people=five_groups(16), runs=False)
+    assert "grey_further" not in said and "grey_anova" not in said
+    assert "of no group that is compared: new onset, siblings (--groups-others" in said
+
+
+@pytest.mark.slow
+def test_any_number_of_groups_of_any_names_is_compared(group, tmp_path) -> None:
+    """Two roles and three further groups, of which one has a single person and stops nobody."""
+    people = {**five_groups(28), "28": {"group": "one", "age": 50}}
+    code, said = group(*TWO_GROUPS, *OTHERS, "one", people=people, runs=False)
+    assert code == 1 and "group one: a group needs at least two images" in said
+    page = (tmp_path / "out/group.html").read_text()
+    for pair in ("DRE - siblings", "DRE - new onset", "siblings - HC", "siblings - new onset"):
+        assert f"Grey-matter volume: {pair}" in page
+    table = read_table(next((tmp_path / "out").rglob("*_results.tsv")))
+    assert len(table) == 6 and set(table.texts("comparisons")) == {"10"}
+    written = {path.name for path in (tmp_path / "out/group").glob("*siblingsnewonset_*")}
+    assert len(written) >= 9

@@ -104,8 +104,7 @@ def test_the_page_says_what_was_found(page) -> None:
         "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 (0.0 to 1.0) of "
         "healthy"
     )
-    assert "false share held the truth in 8" in text
-    assert "the ablative rate was too high by .021 on average" in text
+    assert "the ablative rate was too high by .007 on average" in text
     assert "amygdala: not defined (regional activities" in text
     assert "which blur makes smaller: -0.200, -0.200" in text
     published = "(PET not corrected, z + 5 scale, index ≤ -0.0578, both sides) mark 0.9 ml"

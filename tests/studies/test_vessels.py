@@ -12,7 +12,7 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import load_mask, save
 from falx.phantom.heads import load_head
 from falx.phantom.nuisances import regridded
-from falx.studies.plan.files import UNCONFIRMED, _vessel_notices
+from falx.studies.plan.answer import UNCONFIRMED, vessel_notices
 from falx.studies.signature.study import STUDY
 from falx.studies.vessels.page import ProposedVessels, middle_of, vessel_words
 from falx.surgery.tracks.vessels import VesselRule
@@ -90,9 +90,9 @@ def test_a_missing_image_or_patient_is_named(imaged, capsys):
 
 def test_a_plan_never_takes_a_proposal_without_saying_so(tmp_path):
     name = "sub-07_space-T1w_label-vessels_desc-proposed_mask.nii.gz"
-    assert _vessel_notices(tmp_path / name) == (UNCONFIRMED,)
-    assert _vessel_notices(tmp_path / name.replace("_desc-proposed", "")) == ()
-    assert _vessel_notices(None) == ("Vessels were not checked.",)
+    assert vessel_notices(tmp_path / name) == (UNCONFIRMED,)
+    assert vessel_notices(tmp_path / name.replace("_desc-proposed", "")) == ()
+    assert vessel_notices(None) == ("Vessels were not checked.",)
 
 
 def test_no_vessel_is_no_proof():

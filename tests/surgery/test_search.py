@@ -13,7 +13,7 @@ from falx.surgery.burns.misplaced import draw
 from falx.surgery.burns.single import candidate_burns, promising_tracks
 from falx.surgery.infeasible import compromises
 from falx.surgery.robustness import passes, shake, share_interval
-from falx.surgery.search import search
+from falx.surgery.search import judging_draws, search
 from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
 from falx.surgery.tracks.geometry import (
     Burn,
@@ -21,6 +21,7 @@ from falx.surgery.tracks.geometry import (
     Trajectory,
     ablation_mask,
     capsule_volume_mm3,
+    mirrored_plan,
 )
 from falx.surgery.tracks.head_scene import scene_from_labels
 from falx.surgery.tracks.kernels import FEASIBLE
@@ -328,6 +329,25 @@ def searched(scene, limits, goal=GOAL, **more):
                   placement=PLACEMENT, **more)  # fmt: skip
 
 
+def ways_counted_again(found, scene, limits, goal):
+    """Ways out whose plan does what is said, with the way out and without: the same draws."""
+    _, draws = judging_draws(PLACEMENT, scene, np.random.default_rng(1))
+    known = fields_of(scene)
+    planned = [one for one in found.explanation.trade_offs if one.best is not None]
+    for one in planned:
+        best, way = one.best, one.relaxation
+        for shaken, of, wanted, factor in (
+            (best.relaxed, way.of(limits), way.goal(goal), way.accuracy),
+            (best.robustness, limits, goal, 1.0),
+        ):
+            again = shake(best.plan, scene, known, of, threshold=wanted.threshold,
+                          draws=draws.scaled(factor))  # fmt: skip
+            assert again == shaken, way
+        assert one.passes == passes(best.relaxed, way.goal(goal))
+        assert best.assessment == assess(best.plan, scene, limits, fields=known)
+    return planned
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -348,6 +368,9 @@ def test_what_makes_tracks_impossible_is_named_and_what_makes_room_is_searched(
     again = searched(scene, way.of(limits))
     assert again.suggested is not None
     assert passes(again.suggested.robustness, GOAL)
+    (one,) = ways_counted_again(result, scene, limits, GOAL)
+    assert one.passes
+    assert one.best.plan == again.suggested.assessment.plan
 
 
 def test_heat_that_must_keep_too_far_away_is_named_with_the_best_compromises(scene):
@@ -362,8 +385,8 @@ def test_heat_that_must_keep_too_far_away_is_named_with_the_best_compromises(sce
             PLACEMENT, **{name: getattr(PLACEMENT, name) * way.accuracy for name in ERRORS}
         )  # fmt: skip
         looser = way.of(replace(LIMITS, protect_margin_mm=2.5))
-        again = search(walled, looser, GOAL, rng=np.random.default_rng(1), max_pairs=10_000,
-                       placement=closer)  # fmt: skip
+        again = search(walled, looser, way.goal(GOAL), rng=np.random.default_rng(1),
+                       max_pairs=10_000, placement=closer)  # fmt: skip
         assert again.suggested is not None, way
     if result.options:
         found = compromises([o.robustness for o in result.options], GOAL)
@@ -383,7 +406,19 @@ def test_a_goal_out_of_reach_is_told_with_what_can_be_reached(scene):
     said = str(result.explanation)
     assert "reaches a rate of 97.0% in 90%" in said
     assert "No plan reaches the rate in more than 0% of placements." in said
-    assert "there was still no plan" in said
+    assert "there was still no plan with any of these: heat 1 mm" in said
+    assert "a rate of 10% as the goal" in said
+    ways = result.explanation.trade_offs
+    assert len({one.relaxation for one in ways}) == len(ways) >= 4
+    planned = ways_counted_again(result, scene, small, goal)
+    assert planned
+    assert not any(one.passes for one in planned)
+    there = searched(mirrored_scene(scene), small, goal).explanation.trade_offs
+    for mine, other in zip(ways, there, strict=True):
+        assert mine.relaxation == other.relaxation
+        if mine.best is not None:
+            assert other.best.plan == mirrored_plan(mine.best.plan)
+            assert other.best.relaxed == mine.best.relaxed
 
 
 def test_no_signature_in_the_hippocampus_is_refused(scene):

@@ -11,11 +11,8 @@ from falx.core.errors import InputError, collect_notices
 from falx.core.records import record_of
 from falx.core.settings import options_of
 from falx.engine.command import by_hand, stale_commands
+from falx.studies.plan.answer import PlanChoices
 from falx.studies.plan.files import (
-    NEEDED,
-    OFFERED,
-    PatientFiles,
-    PlanChoices,
     PlanOutputs,
     find_again,
     find_files,
@@ -23,7 +20,8 @@ from falx.studies.plan.files import (
     plan_stage,
     write_pages,
 )
-from falx.studies.plan.page import plan_words
+from falx.studies.plan.inputs import NEEDED, OFFERED, PatientFiles
+from falx.studies.plan.page import plan_words, trade_off_lines
 from falx.surgery.burns.heat import Cooling
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 
@@ -122,6 +120,7 @@ def _plan(
         command.outputs, command.notices = vars(outputs), tuple(notices)
     document = planned.document
     shown = (outputs.sheet, outputs.page)
-    for line in (*notices, *document.notices, plan_words(document), *shown):
+    said = (plan_words(document), *trade_off_lines(document))
+    for line in (*notices, *document.notices, *said, *shown):
         print(line)
     return 0

@@ -30,9 +30,8 @@ from falx.engine.provenance import read_record as read_provenance
 from falx.images.nifti import load_labels, load_mask
 from falx.images.warp import load_map
 from falx.pet.regions import structure_mask
+from falx.studies.plan.answer import PlanChoices
 from falx.studies.plan.files import (
-    PatientFiles,
-    PlanChoices,
     PlanOutputs,
     find_files,
     load_images,
@@ -40,6 +39,7 @@ from falx.studies.plan.files import (
     scene_of,
     write_pages,
 )
+from falx.studies.plan.inputs import PatientFiles
 from falx.studies.plan.records import PlanDocument, ToTemplate, option_record, with_acpc
 from falx.surgery.assess import Assessment, assess
 from falx.surgery.robustness import shake

@@ -150,20 +150,20 @@ def compare_groups(
         draw = sign_plan if unequal else permutation_plan
         plan = draw(len(data), chosen.n_permutations, rng, blocks=blocks)
         tails = tail_table(lambda f: scipy.stats.f.sf(f, fit.dof_effect, fit.dof_error))
-        spatial = SpatialStatistics(neighbours, (threshold,), tails=tails)
+        spatial = SpatialStatistics(neighbours, (threshold,), tails=tails, tail=chosen.tail)
         null = _null(data, design, contrasts, plan, spatial, unequal, threads)
     clusters = tuple(
         EffectCluster(
             found,
-            None if null is None else float(null.p_value(found.extent, null.extent[:, 0])),
-            None if null is None else float(null.p_value(found.mass, null.mass[:, 0])),
+            None if null is None else float(null.familywise(found.extent, null.extent[:, 0])),
+            None if null is None else float(null.familywise(found.mass, null.mass[:, 0])),
         )
         for found in find_clusters(fit.f, neighbours, threshold)
     )
     return EffectMap(
         fit=fit,
         q=np.asarray(scipy.stats.false_discovery_control(fit.p)),
-        p_voxel=None if null is None else null.p_value(fit.f, null.t),
+        p_voxel=None if null is None else null.familywise(fit.f, null.t),
         critical_f=threshold,
         clusters=clusters,
         plan=None if null is None else null.plan,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.atlas.atlas import Atlas
+from falx.atlas.label_table import name_words
 from falx.core.grid import Grid, apply_affine
 from falx.core.possible import Percent, Probability
 from falx.images.resample import sample
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 OTHER = "other / unlabelled"
+
+NO_GREY = frozenset({"white", "ventricle", "horn", "fluid", "chiasm"})
+"""Words in the names of regions without grey matter."""
 
 HEADINGS = {
     "cluster": "cluster",
@@ -72,8 +76,9 @@ class RegionRow:
     region and cluster. `region` of voxels outside every label is "other / unlabelled", with
     the nearest region and its distance; so is the sum of the regions too small to be listed.
     `centre_x_mm` to `centre_z_mm` are the cluster's centre of mass, weighted by |statistic|, and
-    `centre_region` the region nearest to it. `error_extent` and `error_mass` are the Monte-Carlo
-    errors of the permutation p.
+    `centre_region` the region nearest to it that is neither white matter nor fluid: the middle of
+    a cluster of cortex often lies between its banks. `error_extent` and `error_mass` are the
+    Monte-Carlo errors of the permutation p.
     `cluster_true_percent` and `true_percent` bound from below how much of the cluster, and of
     its part in the region, truly differs: all at once at a confidence of 1 - ``cluster_p``.
     """
@@ -211,6 +216,7 @@ def _parts(
     codes = sample(space.atlas.image, points_mm, how="nearest").astype(np.int64)
     sizes = dict(zip(*np.unique(codes, return_counts=True), strict=True))
     voxel_ml = space.grid.voxel_volume_mm3 / 1000.0
+    grey = _without_white(space.atlas)
     for number, found in enumerate(clusters, start=1):
         surely = _percent(result, found.cluster.rows)
         weights = np.abs(statistic[found.cluster.rows])
@@ -227,7 +233,7 @@ def _parts(
                     cluster_voxels=found.cluster.extent,
                     cluster_ml=found.cluster.extent * voxel_ml,
                     cluster_true_percent=surely,
-                    centre_region=nearest_region(middle, space.atlas)[0],
+                    centre_region=nearest_region(middle, grey)[0],
                     centre_x_mm=float(middle[0]),
                     centre_y_mm=float(middle[1]),
                     centre_z_mm=float(middle[2]),
@@ -246,6 +252,12 @@ def _parts(
                 ),
                 peak,
             )
+
+
+def _without_white(atlas: Atlas) -> Atlas:
+    """Regions that hold grey matter, by their names; all if no name says so."""
+    kept = [r.label for r in atlas.regions if not name_words(r.name) & NO_GREY]
+    return atlas.select(kept) if 0 < len(kept) < len(atlas.regions) else atlas
 
 
 def _percent(result: GroupMap | EffectMap, rows: npt.NDArray[np.int64]) -> float | None:

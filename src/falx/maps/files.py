@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,15 @@ from falx.maps.design import (
 from falx.maps.group_maps import GroupMap, common_mask, compare
 from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summary
 from falx.maps.map_sample import MapSample, adjusted_sample, harmonised, sample_described
-from falx.maps.sample import Measured, Sample, encode, of_other_kind, select_sample, without_value
+from falx.maps.sample import (
+    Measured,
+    Sample,
+    encode,
+    left_out_by_hand,
+    of_other_kind,
+    select_sample,
+    without_value,
+)
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.maps.sites import WithoutSite, without_each_site
 
@@ -83,12 +91,15 @@ class SampleFiles:
         are taken.
     participants
         Input: ``participants.tsv``.
+    decisions
+        Input: table of who was left out by hand, if there is one.
     """
 
     maps: Mapping[str, Path]
     masks: Mapping[str, Path] | Path | None
     metrics: Mapping[str, Path]
     participants: Path
+    decisions: Path | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -349,6 +360,9 @@ def _chosen(
     measured: Mapping[str, Measured],
     out: Mapping[str, str] | None,
 ) -> Sample:
+    by_hand = {}
+    if files.decisions is not None:
+        by_hand = left_out_by_hand(read_participants(files.decisions))
     return select_sample(
         files.maps,
         people,
@@ -356,7 +370,7 @@ def _chosen(
         selection=settings,
         groups=tuple(groups),
         measures=settings.measures,
-        already_out=out,
+        already_out={**by_hand, **(out or {})},
     )
 
 

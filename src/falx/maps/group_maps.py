@@ -196,12 +196,12 @@ def compare(
     if chosen.n_permutations > 1:
         plan = _plan(len(data), design, contrast, rng, unequal, blocks, chosen.n_permutations)
         tails = tail_table(partial(two_tailed, dof=fit.dof))
-        seen = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails)
+        seen = SpatialStatistics(neighbours, (threshold,), chosen.enhance, tails, chosen.tail)
         null = permutation_null(data, design, contrast, plan, seen, unequal, threads)
     return GroupMap(
         fit=fit,
         q=scipy.stats.false_discovery_control(fit.p * (2 if chosen.two_tailed else 1)),
-        p_voxel=None if null is None else null.p_value(np.abs(fit.t), null.t),
+        p_voxel=None if null is None else null.familywise(np.abs(fit.t), null.t),
         p_tfce=_p_enhanced(enhanced, null),
         tfce=enhanced,
         critical_t=threshold,
@@ -250,7 +250,7 @@ def _p_enhanced(
     """Return the familywise P of TFCE, shape (V,), where both were computed."""
     if null is None or null.tfce is None or enhanced is None:
         return None
-    return null.p_value(np.abs(enhanced), null.tfce)
+    return null.familywise(np.abs(enhanced), null.tfce)
 
 
 def _spread(
@@ -315,13 +315,17 @@ def _judge(
     options: InferenceOptions,
 ) -> ClusterInference:
     tails = 2.0 if options.two_tailed else 1.0
+    extent = mass = None
+    if null is not None:
+        extent = float(null.familywise(cluster.extent, null.extent[:, 0]))
+        mass = float(null.familywise(cluster.mass, null.mass[:, 0]))
     extent_resels = cluster.extent / float(np.prod(spm.fwhm_voxels))
     return ClusterInference(
         cluster,
         p_fsl=min(1.0, tails * test.p_value(cluster.extent)),
         p_spm=min(1.0, tails * field.p_cluster(threshold, extent_resels)),
-        p_extent=None if null is None else float(null.p_value(cluster.extent, null.extent[:, 0])),
-        p_mass=None if null is None else float(null.p_value(cluster.mass, null.mass[:, 0])),
+        p_extent=extent,
+        p_mass=mass,
     )
 
 

@@ -283,7 +283,8 @@ def _permuted(summary: MapSummary) -> Iterable[tuple[str, str]]:
     else:
         p, error = summary.options.cluster_p, summary.monte_carlo_error
         drawn = f"{summary.permutations}, Monte-Carlo error of P = {p:g}: ±{error:.2g}"
-        yield name, drawn
+        fitted = summary.options.tail == "pareto"
+        yield name, drawn + ("; tail of P from a fitted Pareto distribution" if fitted else "")
 
 
 def _widths(values: Iterable[float]) -> str:

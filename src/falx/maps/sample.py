@@ -17,6 +17,7 @@ __all__ = [
     "Sample",
     "encode",
     "factor",
+    "left_out_by_hand",
     "of_other_kind",
     "select_sample",
     "without_value",
@@ -142,9 +143,27 @@ def select_sample(
         covariates |= factor(name, {s: people.cell(s, name) for s in chosen})
     covariates |= {name: _measured(name, list(chosen), metrics) for name in measures}
     blocks = _entries("blocks", chosen, people, selection.blocks)
-    sites = _entries("sites", chosen, people, selection.site)
+    sites = _sites(chosen, people, selection.site)
     held = tuple(chosen.values())
     return Sample(tuple(chosen), held, covariates, left_out, groups, blocks, sites)
+
+
+def _sites(chosen: Mapping[str, str], people: Participants, column: str) -> tuple[str, ...] | None:
+    """Site of everybody; raise if every site holds one group: nothing can tell the two apart."""
+    held: dict[str, set[str]] = {}
+    for subject, group in chosen.items() if column else ():
+        held.setdefault(str(people.cell(subject, column)), set()).add(group)
+    alone = bool(held) and all(len(groups) == 1 for groups in held.values())
+    if alone and len(set(chosen.values())) > 1:
+        found = [f"{site}: {next(iter(groups))}" for site, groups in held.items()]
+        raise InputError(
+            "every site holds people of one group, so that no model can tell site from group",
+            where=column,
+            found="; ".join(found[:4]),
+            do="compare groups of which at least one site holds two; leaving the column out would "
+            "take a difference of scanners for one of groups",
+        )
+    return _entries("sites", chosen, people, column)
 
 
 def _reason_against(
@@ -178,6 +197,40 @@ def _measured(
     if missing:
         raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
     return np.array(list(values.values()), dtype=np.float64)
+
+
+def left_out_by_hand(decisions: Participants) -> dict[str, str]:
+    """Return the people whom somebody has left out, with the reason that was written.
+
+    Raises
+    ------
+    InputError
+        If the table has no column ``include``, or an entry is neither yes nor no.
+
+    Examples
+    --------
+    >>> rows = {"01": {"include": "no", "reason": "wrap"}, "02": {"include": "yes"}}
+    >>> left_out_by_hand(Participants(rows, ("participant_id", "include", "reason")))
+    {'01': 'left out by hand: wrap'}
+    """
+    if decisions.header("include") is None:
+        raise InputError(
+            "the table of decisions has no column include",
+            found=", ".join(decisions.columns),
+            do="take the one that the quality page saves",
+        )
+    out = {}
+    for subject in decisions.rows:
+        entry = (decisions.cell(subject, "include") or "yes").casefold()
+        if entry not in {"yes", "no"}:
+            raise InputError(
+                "a decision is neither yes nor no", where=f"sub-{subject}", found=repr(entry),
+                do="write yes or no in the column include",
+            )  # fmt: skip
+        if entry == "no":
+            reason = decisions.cell(subject, "reason") or "no reason was written"
+            out[subject] = f"left out by hand: {reason}"
+    return out
 
 
 def without_value(subjects: Collection[str], people: Participants, column: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ HARMONISE = ("none", "combat", "covbat")
 """What is done to maps of several sites before they are compared."""
 
 VARIANCE = ("groups", "equal")
+TAILS = ("counted", "pareto")
 """A variance for every group, with signs flipped, or one for all, with people permuted."""
 
 
@@ -127,6 +128,9 @@ class InferenceOptions:
     variance
         ``groups``: Welch's t, and the signs of residuals are flipped; ``equal``: Student's t,
         and people are permuted.
+    tail
+        ``pareto``: P beyond the upper quarter of the maxima comes from a generalised Pareto
+        distribution fitted to it, so that some hundred permutations resolve small P.
     """
 
     voxel_p: float = option(0.001, help="cluster-forming probability", low=1e-10, high=0.1)
@@ -139,6 +143,11 @@ class InferenceOptions:
         "groups",
         help="groups: a variance each, signs flipped; equal: one variance, people permuted",
         choices=VARIANCE,
+    )
+    tail: str = option(
+        "counted",
+        help="far tail of P: counted, or a Pareto distribution fitted to few permutations",
+        choices=TAILS,
     )
 
     def __post_init__(self) -> None:

@@ -105,7 +105,7 @@ class Half:
 
     @classmethod
     def of(cls, index: Floats, search: Search, grid: Grid) -> Half:
-        """Take one side of a map in its standard deviations, with its clusters."""
+        """Take one side of a map, shape (X // 2, Y, Z), in its deviations, with its clusters."""
         z = search.z(index)
         return cls(index, z, search, low_clusters(z), low_clusters(-z), grid)
 

@@ -441,7 +441,7 @@ def probability_on_t1w(
 
 
 def parts_on_t1w(found: Calibrated, place: Place) -> npt.NDArray[np.int16]:
-    """Part of the named region of every voxel of the T1w grid; zero outside, or without it."""
+    """Give voxels the part of the named region, shape (X, Y, Z) of the T1w grid; zero outside."""
     if found.reach is None:
         return np.zeros(place.native.shape, np.int16)
     return found.reach.region.parts.numbers(place.labels.data, place.to_template_mm[..., 1])

@@ -69,7 +69,7 @@ class NamedRegion:
 
     @property
     def shape(self) -> Floats:
-        """Index that a depth of one in the whole region would give."""
+        """Index that a depth of one in the whole region would give, shape (X // 2, Y, Z)."""
         return np.asarray(self.shapes.sum(axis=0))
 
 

@@ -206,6 +206,9 @@ class Quantity:
 
 PET = Quantity("PET", zero_is_missing=True)
 
+NEGATIVE = 0.001
+"""Share of negative voxels that is worth a word."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageAsymmetry:
@@ -252,6 +255,8 @@ def image_asymmetry(
     )
     if quantity.least is not None:
         normalised = normalised.above(quantity.least)
+    if quantity.zero_is_missing and settings.scale == "proportional":
+        normalised = _positive(normalised, quantity.name)
     labels = place.to_template(place.labels, how="nearest")
     field_index = None
     if quantity.receive_field:
@@ -272,6 +277,21 @@ def image_asymmetry(
         field_index=field_index,
     )
     return ImageAsymmetry(scaled, asymmetry.index, native, metrics)
+
+
+def _positive(image: TemplateImage, name: str) -> TemplateImage:
+    """Leave out where a correction took more than there was: a negative amount has no index."""
+    kept = image.defined & (image.data > 0)
+    negative = image.defined & ~kept
+    lost = float(np.mean(negative[image.defined])) if image.defined.any() else 0.0
+    if lost > NEGATIVE:
+        notify(
+            f"the corrected {name} is negative in parts of the grey matter, where no asymmetry is "
+            "defined; its point spread is wider than was assumed, or it was filtered",
+            found=f"{lost:.1%} of the voxels",
+            do="state pet.psf_fwhm_mm, or give the image as reconstructed",
+        )
+    return TemplateImage(np.where(kept, image.data, np.float32(0)), kept, image.grid)
 
 
 def _without_field(

@@ -1,6 +1,7 @@
-"""Why no plan can be suggested, what the best compromise is, and what would make room.
+"""Why no plan can be suggested, what the best compromise is, and what each way out buys.
 
-Every relaxation that is named was searched anew: under it a plan passes the goal.
+Every relaxation was searched anew. What is said to make room has a plan that passes under it; for
+the others the best plan that was found stands with its probabilities.
 """
 
 from __future__ import annotations
@@ -8,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from falx.surgery.assess import Assessment
 from falx.surgery.robustness import Robustness
 from falx.surgery.tracks.feasible import Funnel, Tracks
+from falx.surgery.tracks.geometry import LaserPlan
 from falx.surgery.tracks.limits import Goal, Limits
 
-__all__ = ["BROKEN_WORDS", "Explanation", "Ground", "Relaxation", "compromises", "explain"]
-
-Possible = Callable[[Limits, float, float], bool]
+__all__ = [
+    "BROKEN_WORDS",
+    "Attempt",
+    "Explanation",
+    "Ground",
+    "Relaxation",
+    "TradeOff",
+    "compromises",
+    "explain",
+]
 
 LADDERS: Mapping[str, tuple[float, ...]] = {
     "protect_margin_mm": (1.5, 1.0),
@@ -33,6 +43,9 @@ on all of them."""
 HALF = 0.5
 """Placement errors so many times as large are tried, too: what guidance in the scanner, or a
 better frame, would bring."""
+
+RATES = (0.3, 0.2, 0.1)
+"""Lower rates that are tried, largest first; each only where it is lower than what is wanted."""
 
 RULE_WORDS: Mapping[str, str] = {
     "protect_margin_mm": "heat {needed:g} mm from protected structures instead of {now:g} mm",
@@ -55,7 +68,7 @@ BROKEN_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A looser value of some rules, or smaller errors, under which a search finds a plan.
+    """A looser value of some rules, smaller errors or a lower rate, under which is searched.
 
     Parameters
     ----------
@@ -63,25 +76,81 @@ class Relaxation:
         Field of :class:`~falx.surgery.tracks.limits.Limits`, its value, and the looser value.
     accuracy
         Factor of the errors of entry, angle, depth and shift.
+    rate
+        Ablative rate that is wanted instead, 0…1.
     """
 
     rules: tuple[tuple[str, float, float], ...] = ()
     accuracy: float = 1.0
+    rate: float | None = None
 
     def __str__(self) -> str:
         words = [RULE_WORDS[rule].format(now=now, needed=to) for rule, now, to in self.rules]
         if self.accuracy != 1.0:
             words.append("errors of entry, angle, depth and shift half as large")
-        return " together with ".join(words)
+        if self.rate is not None:
+            words.append(f"a rate of {self.rate:.0%} as the goal")
+        return " and ".join(words)
 
     def of(self, limits: Limits) -> Limits:
         """Return the limits with the looser values."""
         return replace(limits, **{rule: needed for rule, _, needed in self.rules})  # type: ignore[arg-type]
 
+    def goal(self, goal: Goal) -> Goal:
+        """Return the goal with the lower rate, if there is one."""
+        return goal if self.rate is None else replace(goal, threshold=self.rate)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The best plan that a search under a relaxation found, and what that makes of it.
+
+    Parameters
+    ----------
+    relaxed
+        Under the relaxed limits, errors and rate.
+    passes
+        Whether it passes the goal under them.
+    assessment, robustness
+        The same plan under the limits and errors as they are; None before that was counted.
+    """
+
+    relaxed: Robustness
+    passes: bool
+    assessment: Assessment
+    robustness: Robustness | None = None
+
+    @property
+    def plan(self) -> LaserPlan:
+        """The plan itself."""
+        return self.assessment.plan
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """What a relaxation buys.
+
+    Parameters
+    ----------
+    best
+        None where no plan at all was found under it.
+    everywhere
+        Whether all tracks were searched; else a part of them.
+    """
+
+    relaxation: Relaxation
+    best: Attempt | None
+    everywhere: bool
+
+    @property
+    def passes(self) -> bool:
+        """Whether a plan passes under the relaxation."""
+        return self.best is not None and self.best.passes
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """What binds, the best compromises, and what would make room, in words.
+    """What binds, the best compromises, and what each way out buys, in words.
 
     Parameters
     ----------
@@ -89,25 +158,34 @@ class Explanation:
         One sentence.
     compromise
         Sentences on the best attainable probabilities; empty without any plan.
-    relaxations
+    trade_offs
         Each found by searching again.
     """
 
     binding: str
     compromise: tuple[str, ...]
-    relaxations: tuple[Relaxation, ...]
+    trade_offs: tuple[TradeOff, ...]
+
+    @property
+    def relaxations(self) -> tuple[Relaxation, ...]:
+        """Those under which a plan passes."""
+        return tuple(found.relaxation for found in self.trade_offs if found.passes)
 
     def __str__(self) -> str:
         if self.relaxations:
             ways = "; or ".join(str(way) for way in self.relaxations)
             room = f"Searched again, these give a plan: {ways}."
         else:
+            tried = "; ".join(str(found.relaxation) for found in self.trade_offs)
             room = (
-                "Searched again on a quarter of the tracks, with each limit relaxed, with both "
-                "distances at 1 mm, and with errors of placement half as large, there was still "
-                "no plan."
+                "Searched again on a quarter of the tracks, and on all where that gave one, there "
+                f"was still no plan with any of these: {tried}."
             )
         return " ".join((self.binding, *self.compromise, room))
+
+
+Try = Callable[[Relaxation, float], Attempt | None]
+"""Searches under a relaxation on such a part of the tracks, and returns the best plan."""
 
 
 @dataclass(frozen=True)
@@ -127,19 +205,12 @@ class Ground:
     plans: Sequence[Robustness]
 
 
-def explain(limits: Limits, goal: Goal, ground: Ground, possible: Possible) -> Explanation:
-    """Say what stands in the way of a plan.
-
-    Parameters
-    ----------
-    possible
-        Whether a search under other limits, with errors so many times as large, on so large a
-        part of the tracks, suggests a plan.
-    """
+def explain(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Explanation:
+    """Say what stands in the way of a plan, and what each way out buys."""
     return Explanation(
         _binding(limits, goal, ground),
         _compromise_words(ground.plans, goal),
-        tuple(_relaxations(limits, ground, possible)),
+        tuple(_trade_offs(limits, goal, ground, attempt)),
     )
 
 
@@ -232,12 +303,16 @@ def _compromise_words(plans: Sequence[Robustness], goal: Goal) -> tuple[str, ...
     return tuple(words)
 
 
-def _relaxations(limits: Limits, ground: Ground, possible: Possible) -> Iterator[Relaxation]:
-    """Yield each rule's least loose step with a plan; what works together only, if none does."""
-    ladders = {rule: _ladder(limits, rule) for rule in LADDERS if _matters(rule, ground)}
-    alone = [way for steps in ladders.values() if (way := _least(steps, limits, possible))]
+def _trade_offs(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Iterator[TradeOff]:
+    """Yield what each rule alone buys, then a lower rate; what works together, if no rule does."""
+    ladders = [_ladder(limits, rule) for rule in LADDERS if _matters(rule, ground)]
+    alone = [_least(steps, attempt) for steps in ladders if steps]
     yield from alone
-    if alone:
+    if ground.candidates:
+        lower = [Relaxation(rate=rate) for rate in RATES if rate < goal.threshold]
+        if lower:
+            yield _least(lower, attempt)
+    if any(found.passes for found in alone):
         return
     distances = [
         Relaxation(heat.rules + track.rules)
@@ -246,12 +321,11 @@ def _relaxations(limits: Limits, ground: Ground, possible: Possible) -> Iterator
             strict=False,
         )
     ]  # fmt: skip
-    ways = [_least(distances, limits, possible)]
-    ways.append(_least([Relaxation(accuracy=HALF)], limits, possible))
-    if not any(ways):
-        both = [replace(way, accuracy=HALF) for way in distances]
-        ways.append(_least(both, limits, possible))
-    yield from (way for way in ways if way is not None)
+    closer = [_least(distances, attempt)] if distances else []
+    closer.append(_least([Relaxation(accuracy=HALF)], attempt))
+    yield from closer
+    if not any(found.passes for found in closer) and distances:
+        yield _least([replace(way, accuracy=HALF) for way in distances], attempt)
 
 
 def _matters(rule: str, ground: Ground) -> bool:
@@ -272,19 +346,27 @@ def _ladder(limits: Limits, rule: str) -> list[Relaxation]:
     return [Relaxation(((rule, now, value),)) for value in looser]
 
 
-def _least(ladder: Sequence[Relaxation], limits: Limits, possible: Possible) -> Relaxation | None:
-    """First step with a plan; the loosest is tried first, and the ones before by halving."""
+def _least(ladder: Sequence[Relaxation], attempt: Try) -> TradeOff:
+    """First step with a plan; the loosest is tried first, and the ones before by halving.
 
-    def opens(way: Relaxation, part: float = PART) -> bool:
-        return possible(way.of(limits), way.accuracy, part)
-
-    if not ladder or not opens(ladder[-1]):
-        return None
+    Where not even the loosest has one, what it has.
+    """
+    loosest = attempt(ladder[-1], PART)
+    if loosest is None or not loosest.passes:
+        return TradeOff(ladder[-1], loosest, everywhere=False)
     closed, opened = -1, len(ladder) - 1
     while opened - closed > 1:
         middle = (closed + opened) // 2
-        if opens(ladder[middle]):
+        if _passes(attempt(ladder[middle], PART)):
             opened = middle
         else:
             closed = middle
-    return next((way for way in ladder[opened:] if opens(way, 1.0)), None)
+    for way in ladder[opened:]:
+        found = attempt(way, 1.0)
+        if found is not None and found.passes:
+            return TradeOff(way, found, everywhere=True)
+    return TradeOff(ladder[-1], found, everywhere=True)
+
+
+def _passes(found: Attempt | None) -> bool:
+    return found is not None and found.passes

@@ -14,7 +14,7 @@ Computed tracks for this operation go back to Vakharia et al. 2018, Epilepsia 59
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,7 +27,7 @@ from falx.surgery.burns.more import sequence_plans
 from falx.surgery.burns.pick import picked
 from falx.surgery.burns.second import pair_plans
 from falx.surgery.burns.single import Candidates, candidate_burns, promising_tracks, shares_kept
-from falx.surgery.infeasible import Explanation, Ground, explain
+from falx.surgery.infeasible import Attempt, Explanation, Ground, Relaxation, explain
 from falx.surgery.robustness import Robustness, passes, shake
 from falx.surgery.tracks.feasible import Funnel, Tracks, find_tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
@@ -50,6 +50,10 @@ threshold: about what the placement errors take."""
 
 MORE_DRAWS = 2000
 """Draws after which a plan that passed by fewer is given up."""
+
+SAFEST_TRACKS = 60
+"""Tracks that are still looked at where none is safe enough: the best plan there says what a
+relaxation buys."""
 
 MOST_OPTIONS, FOR_GOAL = 30, 8
 """Plans of the Pareto set that are judged by all draws, and those that are judged before: the
@@ -184,18 +188,50 @@ def search(
             plans=[option.robustness for option in result.options],
         )
 
-        def possible(looser: Limits, accuracy: float, part: float) -> bool:
-            closer = replace(
-                asked, few=asked.few.scaled(accuracy), many=asked.many.scaled(accuracy),
-                max_pairs=int(asked.max_pairs * part),
-            )  # fmt: skip
-            return _find(closer, looser, goal, whole_set=False).suggested is not None
-
-        explanation = explain(limits, goal, ground, possible)
+        explanation = explain(
+            limits, goal, ground, lambda way, part: _attempt(asked, limits, goal, way, part)
+        )
+        explanation = _as_things_are(explanation, asked, limits, goal)
     return SearchResult(
         result.tracks.funnel, len(result.candidates), result.options, result.suggested,
         explanation,
     )  # fmt: skip
+
+
+def _attempt(
+    asked: _Asked, limits: Limits, goal: Goal, way: Relaxation, part: float
+) -> Attempt | None:
+    """Search under a relaxation, and judge the best plan with it."""
+    closer = replace(
+        asked, few=asked.few.scaled(way.accuracy), many=asked.many.scaled(way.accuracy),
+        max_pairs=int(asked.max_pairs * part),
+    )  # fmt: skip
+    found = _find(closer, way.of(limits), way.goal(goal), whole_set=False)
+    best = found.suggested or max(
+        found.options, key=lambda option: option.robustness.succeeds, default=None
+    )
+    if best is None:
+        return None
+    return Attempt(
+        relaxed=best.robustness,
+        passes=found.suggested is not None,
+        assessment=assess(best.assessment.plan, asked.scene, limits, fields=asked.fields),
+    )
+
+
+def _as_things_are(
+    explanation: Explanation, asked: _Asked, limits: Limits, goal: Goal
+) -> Explanation:
+    """Judge the plans of the trade-offs without their relaxations, too."""
+
+    def judged(best: Attempt) -> Attempt:
+        shaken = shake(
+            best.plan, asked.scene, asked.fields, limits, threshold=goal.threshold,
+            draws=asked.many, threads=asked.threads,
+        )  # fmt: skip
+        return replace(best, robustness=shaken)
+
+    return _with_best(explanation, judged)
 
 
 def _find(asked: _Asked, limits: Limits, goal: Goal, *, whole_set: bool) -> _Found:
@@ -208,7 +244,10 @@ def _find(asked: _Asked, limits: Limits, goal: Goal, *, whole_set: bool) -> _Fou
     least = 0.0 if whole_set else goal.keep_probability - GIVEN_UP
     kept = shares_kept(scene, fields, tracks, limits, screen, least=least, threads=threads)
     if not whole_set:
-        safe = np.flatnonzero(kept.max(axis=(1, 2), initial=0.0) >= least)
+        most = kept.max(axis=(1, 2), initial=0.0)
+        safe = np.flatnonzero(most >= least)
+        if not len(safe):
+            safe = np.sort(np.argsort(-most, kind="stable")[:SAFEST_TRACKS])
         tracks, kept = tracks.take(safe), kept[safe]
     candidates = candidate_burns(scene, tracks, limits, kept=kept, threads=threads)
     plans = _single_plans(candidates, tracks, limits, goal)
@@ -262,8 +301,10 @@ def _judged(
     """Plans that keep the limits as planned, judged by all draws, by rising volume outside."""
     pool = Draws(asked.few.ends[SCREEN_DRAWS:], asked.few.radii[SCREEN_DRAWS:])
     chosen = list(dict.fromkeys(plans))
+    best: Option | None = None
     if not whole_set:
         first = _shaken(chosen, asked, limits, goal, pool.first(FIRST_DRAWS))
+        best = max(first, key=lambda option: option.robustness.succeeds, default=None)
         chosen = [o.assessment.plan for o in first if _nearly(o, goal, FARTHER)]
     rough = sorted(
         _shaken(chosen, asked, limits, goal, pool), key=lambda o: o.robustness.outside_mm3
@@ -284,6 +325,8 @@ def _judged(
         front = [o.assessment.plan for o in _front(rough)]
         rest = [plan for plan in _thinned(front, MOST_OPTIONS) if plan not in done]
         judged += _shaken(rest, asked, limits, goal, asked.many)
+    elif best is not None and _suggested(judged, goal) is None:
+        judged += _shaken([best.assessment.plan], asked, limits, goal, asked.many)
     return tuple(_front(judged))
 
 
@@ -357,4 +400,22 @@ def _mirrored_result(found: SearchResult) -> SearchResult:
         found,
         options=tuple(turned(option) for option in found.options),
         suggested=turned(found.suggested) if found.suggested else None,
+        explanation=None if found.explanation is None else _mirrored(found.explanation),
     )
+
+
+def _mirrored(explanation: Explanation) -> Explanation:
+    """Return an explanation whose plans lie on the other side."""
+
+    def turned(best: Attempt) -> Attempt:
+        return replace(best, assessment=replace(best.assessment, plan=mirrored_plan(best.plan)))
+
+    return _with_best(explanation, turned)
+
+
+def _with_best(explanation: Explanation, change: Callable[[Attempt], Attempt]) -> Explanation:
+    found = tuple(
+        replace(one, best=None if one.best is None else change(one.best))
+        for one in explanation.trade_offs
+    )
+    return replace(explanation, trade_offs=found)

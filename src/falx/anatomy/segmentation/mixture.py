@@ -22,6 +22,7 @@ from falx.core.threads import CHUNKS
 
 __all__ = [
     "LEVELS",
+    "Anchor",
     "DensityTable",
     "Mixture",
     "class_evidence",
@@ -60,6 +61,27 @@ TOP_PERCENTILE, HEADROOM = 99.9, 1.25
 
 
 @dataclass(frozen=True, eq=False)
+class Anchor:
+    """Expectation on Gaussians: a conjugate prior (Gelman et al. 2013, *Bayesian Data Analysis*).
+
+    Parameters
+    ----------
+    means, variances
+        Shape (J,), expected.
+    mass
+        Shape (J,), samples that the expectation counts as; 0 where nothing is expected.
+    """
+
+    means: Vector
+    variances: Vector
+    mass: Vector
+
+    def drawn(self, found: Vector, of_mass: Vector, expected: Vector) -> Vector:
+        """Mean of what was found in samples `of_mass` and what was expected, shape (J,)."""
+        return np.asarray((of_mass * found + self.mass * expected) / (of_mass + self.mass))
+
+
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """Parameters of the intensity model.
 
@@ -77,6 +99,8 @@ class Mixture:
         Least and largest variance.
     top
         Largest intensity that is told apart.
+    anchor
+        What is expected of means and variances; nothing if absent.
     """
 
     means: Vector
@@ -87,6 +111,7 @@ class Mixture:
     floor: float
     top: float
     ceiling: float = np.inf
+    anchor: Anchor | None = None
 
     @property
     def levels(self) -> Vector:
@@ -285,8 +310,12 @@ def _maximise(mixture: Mixture, histograms: Vector, prior_mass: Vector) -> Mixtu
     mass_at = histograms[mixture.classes] * shared
     mass = mass_at.sum(axis=1) + 1e-9
     means = mass_at @ mixture.levels / mass
+    if mixture.anchor is not None:
+        means = mixture.anchor.drawn(means, mass, mixture.anchor.means)
     away = mixture.levels - means[:, None]
     spread = (mass_at * away**2).sum(axis=1) / mass
+    if mixture.anchor is not None:
+        spread = mixture.anchor.drawn(spread, mass, mixture.anchor.variances)
     variances = np.clip(spread, mixture.floor, mixture.ceiling)
     class_mass = np.bincount(mixture.classes, weights=mass, minlength=len(prior_mass))
     # A class that no prior allows keeps its share: nothing is known of it.

@@ -49,6 +49,8 @@ class Segmentation:
         Gain of log-likelihood by the affine alignment, nats per sample.
     fit
         Fitted parameters.
+    noise
+        Standard deviation of the noise over the intensity of bright tissue, in the image as given.
     """
 
     gm: Floats
@@ -64,6 +66,7 @@ class Segmentation:
     jacobian: Floats
     information: float
     fit: Fit
+    noise: float
 
     @property
     def brain_mask(self) -> npt.NDArray[np.bool_]:

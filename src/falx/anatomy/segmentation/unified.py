@@ -95,7 +95,8 @@ def _segment(
     clean, mask = ready.image, ready.measured
     tissue = brain_only(priors) if ready.extracted else priors
     with kernel_threads(threads) as allowed, blas_threads(1):
-        seen = _less_noisy(clean, mask, where)
+        noise, bright = noise_level(clean.data, mask)
+        seen = _less_noisy(clean, mask, noise, bright, where)
         size = size_prior(settings.affine_prior)
         alignment, fit = fit_from_several_starts(
             seen, mask, priors, tissue, settings, size, threads=allowed, where=where
@@ -129,12 +130,14 @@ def _segment(
         jacobian=jacobian_determinants(forward).astype(np.float32),
         information=alignment.information,
         fit=fit,
+        noise=noise / max(bright, 1e-9),
     )
 
 
-def _less_noisy(image: Image, mask: npt.NDArray[np.bool_], where: object) -> Image:
+def _less_noisy(
+    image: Image, mask: npt.NDArray[np.bool_], noise: float, bright: float, where: object
+) -> Image:
     """Return the image itself, or a denoised copy where noise would decide the fit."""
-    noise, bright = noise_level(image.data, mask)
     if noise <= NOISY * bright:
         return image
     notify(

@@ -5,12 +5,13 @@ It is judged by :mod:`falx.anatomy.structures.trust`. There is no published sour
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from falx.anatomy.registration.inverse import jacobian_determinants
 from falx.anatomy.segmentation.mixture import Mixture
@@ -24,6 +25,14 @@ from falx.images.warp import CoordinateMap
 __all__ = ["DEEP", "Evidence", "gather", "mirrored_evidence"]
 
 LEAST_JACOBIAN = 1e-2
+
+COMMON_MM = 1.5
+"""Surface, roughness and steps at borders depend on the voxels in which they are measured, so
+finer labels and intensities are first brought to voxels of this edge, that of the phantoms from
+which the overlap is learnt."""
+
+ALIKE_MM = 0.01
+"""Voxels that are smaller by less than this count as that large."""
 
 DEEP = (10, 49, 12, 51, 13, 52)
 """Nuclei of an intensity of their own, of which only a border with white matter tells."""
@@ -40,13 +49,13 @@ class Evidence:
     brain_mm3
         Grey and white matter of the tissues.
     area_mm2, counted_mm3
-        Surface and volume of the labels.
+        Surface and volume of the labels, in voxels of :data:`COMMON_MM` if theirs are finer.
     grey, fluid
         Mean probability of the tissue over the labels.
     contrast
         White matter's intensity less the structure's, in the SD of white matter.
-    shift
-        Larger shift of grey and white matter between structures and tissues, in the same SD.
+    noise
+        Standard deviation of the noise over the intensity of bright tissue.
     jacobian
         Mean logarithm of the change of volume by the second map relative to the first.
     agreement
@@ -54,7 +63,7 @@ class Evidence:
         was found without structures.
     edge
         Step of the intensity across the faces to structures of another intensity, over the one
-        that their groups have: 1 where the border is where the image has one.
+        that their groups have: 1 where the border is where the image has one. In the same voxels.
     expected_dice
         The model's own expectation of the overlap with the truth.
     voxel_mm
@@ -68,7 +77,7 @@ class Evidence:
     grey: npt.NDArray[np.float64]
     fluid: npt.NDArray[np.float64]
     contrast: npt.NDArray[np.float64]
-    shift: float
+    noise: float
     jacobian: npt.NDArray[np.float64]
     agreement: npt.NDArray[np.float64]
     edge: npt.NDArray[np.float64]
@@ -103,10 +112,9 @@ def gather(
     n = max(expected_structures()) + 1
     grid = segmentation.grid
     known = np.where(labels < n, labels, 0)
-    counts = np.bincount(known.ravel(), minlength=n)
+    counts = _counted(known, n)
     means = groups.moments()[0]
-    tissue_means, tissue_variances = segmentation.fit.mixture.moments()
-    sd = float(np.sqrt(tissue_variances[1]))
+    sd = float(np.sqrt(segmentation.fit.mixture.moments()[1, 1]))
     contrast = np.zeros(n)
     for number in DEEP:
         contrast[number] = (means[1] - means[group_of(number)]) / sd
@@ -115,22 +123,98 @@ def gather(
         total = np.bincount(known.ravel(), weights=tissue.ravel(), minlength=n)
         return np.asarray(total / np.maximum(counts, 1))
 
+    coarse, intensities, sizes_mm = in_common_voxels(known, segmentation.seen, grid.voxel_sizes_mm)
     brain = segmentation.gm.sum(dtype=np.float64) + segmentation.wm.sum(dtype=np.float64)
     return Evidence(
         volumes_mm3=_by_number(volumes_mm3, n),
         brain_mm3=float(brain) * grid.voxel_volume_mm3,
-        area_mm2=faces(known, grid.voxel_sizes_mm, n),
-        counted_mm3=np.asarray(counts * grid.voxel_volume_mm3, dtype=np.float64),
+        area_mm2=faces(coarse, sizes_mm, n),
+        counted_mm3=_counted(coarse, n) * float(np.prod(sizes_mm)),
         grey=share(segmentation.gm),
         fluid=share(segmentation.csf),
         contrast=contrast,
-        shift=float(np.abs(means[:2] - tissue_means[:2]).max() / sd),
+        noise=segmentation.noise,
         jacobian=_mean_log_jacobian(known, grid, segmentation.to_template, to_template, n),
         agreement=_agreement(known, np.where(otherwise < n, otherwise, 0), n),
-        edge=_edges(known, segmentation.seen, means, n),
+        edge=_edges(coarse, intensities, means, n),
         expected_dice=_by_number(expected_dice, n),
         voxel_mm=float(np.cbrt(grid.voxel_volume_mm3)),
     )
+
+
+def in_common_voxels(
+    labels: npt.NDArray[np.integer],
+    intensities: npt.NDArray[np.float32],
+    voxel_sizes_mm: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Labels and intensities in voxels of :data:`COMMON_MM` along every axis that has finer ones.
+
+    An intensity is the mean over the new voxel, a label the one that fills most of it.
+
+    Parameters
+    ----------
+    labels, intensities
+        Shape (X, Y, Z).
+    voxel_sizes_mm
+        Shape (3,).
+
+    Returns
+    -------
+    labels, intensities, voxel_sizes_mm
+        Of the new voxels; those given if none is finer.
+    """
+    shares = [
+        _shares(n, float(size)) for n, size in zip(labels.shape, voxel_sizes_mm, strict=True)
+    ]
+    shape = tuple(len(along) for along in shares)
+    if shape == labels.shape:
+        return labels.astype(np.int32), intensities, voxel_sizes_mm
+    found, largest = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+    for number, box in enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1):
+        if box is None:
+            continue
+        parts = [along[:, own] for along, own in zip(shares, box, strict=True)]
+        rows = [np.flatnonzero(part.any(axis=1)) for part in parts]
+        place = tuple(slice(int(row[0]), int(row[-1]) + 1) for row in rows)
+        filled = _averaged(
+            (labels[box] == number).astype(np.float32),
+            [part[row] for part, row in zip(parts, place, strict=True)],
+        )
+        more = filled > largest[place]
+        found[place][more] = number
+        largest[place][more] = filled[more]
+    outside = _averaged((labels == 0).astype(np.float32), shares)
+    found[outside > largest] = 0
+    sizes = np.where(voxel_sizes_mm < COMMON_MM - ALIKE_MM, COMMON_MM, voxel_sizes_mm)
+    return found, _averaged(intensities, shares), sizes
+
+
+def _shares(n: int, size_mm: float) -> npt.NDArray[np.float32]:
+    """Share of each of `n` voxels in the mean of each new voxel along one axis, shape (m, n)."""
+    if size_mm >= COMMON_MM - ALIKE_MM:
+        return np.eye(n, dtype=np.float32)
+    many = max(int(n * size_mm / COMMON_MM), 1)
+    first = 0.5 * (n * size_mm - many * COMMON_MM)
+    low = np.maximum(first + COMMON_MM * np.arange(many), 0.0)[:, None]
+    high = np.minimum(first + COMMON_MM * np.arange(1, many + 1), n * size_mm)[:, None]
+    start = size_mm * np.arange(n)
+    overlap = np.minimum(high, start + size_mm) - np.maximum(low, start)
+    shares = np.maximum(overlap, 0.0)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _averaged(
+    values: npt.NDArray[np.float32], shares: Sequence[npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Means over new voxels, one axis after the other."""
+    for axis, along in enumerate(shares):
+        values = np.moveaxis(np.tensordot(along, values, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(values)
+
+
+def _counted(labels: npt.NDArray[np.integer], n: int) -> npt.NDArray[np.float64]:
+    """Voxels of each of `n` labels, shape (n,)."""
+    return np.bincount(labels.ravel(), minlength=n).astype(np.float64)
 
 
 def _by_number(values: Mapping[int, float], n: int) -> npt.NDArray[np.float64]:

@@ -24,15 +24,20 @@ __all__ = ["TERMS", "left_of", "logit", "predicted_overlap", "terms"]
 Vector = npt.NDArray[np.float64]
 
 TERMS = (
-    "constant", "expected", "surface", "step", "shift", "volume", "unusual", "contrast", "white",
+    "constant", "expected", "surface", "step", "noise", "volume", "unusual", "contrast", "white",
     "rough", "grey", "fluid", "agreement",
 )  # fmt: skip
 """What a structure's overlap is predicted from, see :func:`terms`."""
 
 LEAST_DICE, MOST_DICE = 0.02, 0.995
-FURTHEST_SD, MOST_SHIFT, MOST_SURFACE, MOST_STEP, ROUGHEST = 4.0, 1.3, 1.6, 0.5, 0.4
-"""Terms are kept within what the study has seen: beyond it a line knows nothing. Real heads of
-0.9 mm are rougher than the phantoms of 1.5 mm."""
+FURTHEST_SD, MOST_SURFACE, MOST_STEP, ROUGHEST = 4.0, 1.6, 0.5, 0.4
+"""Terms are kept within what the study has seen: beyond it a line knows nothing."""
+
+USUAL_NOISE, MOST_NOISE = 0.06, 1.0
+"""Noise below which less of it says nothing, and the largest logarithm of its multiple."""
+
+LEAST_SHARPNESS = 0.2
+WHITE = (2, 41)
 
 
 def terms(
@@ -51,7 +56,9 @@ def terms(
     -------
     ndarray
         1; logit of the model's own expectation; surface over volume, 1/mm; share of the expected
-        step of intensity that is missing at its borders; shift of intensities; deviation of its
+        step of intensity that is missing at its borders, relative to those of white matter in the
+        same image, since every image blurs its borders in its own measure; logarithm of noise
+        over the usual; deviation of its
         volume from the population, in SD, signed and absolute; contrast to white matter, and how
         much of .8 SD it lacks; logarithm of its roughness over the usual one; share that is not
         grey; share that is fluid; logit of the agreement with the first map.
@@ -62,13 +69,14 @@ def terms(
     away = (np.log(volume / evidence.brain_mm3) - expected.log_share) / expected.log_share_sd
     away = float(np.clip(away, -FURTHEST_SD, FURTHEST_SD))
     contrast = float(np.clip(evidence.contrast[number], -1.0, 4.0)) if deep else 0.0
+    sharpness = max(float(np.mean(evidence.edge[list(WHITE)])), LEAST_SHARPNESS)
     return np.array(
         [
             1.0,
             logit(float(evidence.expected_dice[number])),
             min(area / counted, MOST_SURFACE),
-            float(np.clip(1.0 - evidence.edge[number], 0.0, MOST_STEP)),
-            min(evidence.shift, MOST_SHIFT),
+            float(np.clip(1.0 - evidence.edge[number] / sharpness, 0.0, MOST_STEP)),
+            float(np.clip(np.log(max(evidence.noise, 1e-9) / USUAL_NOISE), 0.0, MOST_NOISE)),
             away,
             abs(away),
             contrast,

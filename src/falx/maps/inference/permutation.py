@@ -36,6 +36,7 @@ import numpy.typing as npt
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
 from falx.maps.inference.clusters import cluster_maxima
+from falx.maps.inference.pareto import fit_tail
 from falx.maps.inference.rearrangements import PermutationPlan, permuted_rows
 from falx.maps.inference.tfce import tfce
 from falx.maps.inference.true_discoveries import TrueDiscoveries, calibrated, least_ratio
@@ -79,12 +80,15 @@ class SpatialStatistics:
     tails
         Shape (bins,): :func:`falx.maps.inference.true_discoveries.tail_table` of the statistic,
         where true discoveries are to be bounded.
+    tail
+        How P of the far tail are taken, as :class:`MaximaNull` says.
     """
 
     neighbours: npt.NDArray[np.int32]
     thresholds: tuple[float, ...] = ()
     enhance: bool = False
     tails: npt.NDArray[np.float64] | None = None
+    tail: str = "counted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,9 @@ class MaximaNull:
         Shape (N,): largest TFCE, or None.
     ratios
         Shape (N,): what bounds true discoveries in maps of so many `voxels`, or None.
+    tail
+        ``counted``, or ``pareto``: P beyond the upper quarter of maxima from a distribution
+        that is fitted to it.
     """
 
     t: npt.NDArray[np.float64]
@@ -110,6 +117,20 @@ class MaximaNull:
     plan: PermutationPlan
     ratios: npt.NDArray[np.float64] | None = None
     voxels: int = 0
+    tail: str = "counted"
+
+    def familywise(
+        self, observed: npt.ArrayLike, null: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """P of observed values by one of the nulls of this map, shape (N,), as `tail` says."""
+        p = self.p_value(observed, null)
+        if self.tail != "pareto" or self.plan.exhaustive:
+            return p
+        fitted = fit_tail(null[1:])
+        if fitted is None:
+            return p
+        found = fitted.p_value(observed)
+        return np.asarray(np.where(np.isnan(found), p, found))
 
     def discoveries(self, alpha: float) -> TrueDiscoveries | None:
         """Return what bounds true discoveries with a confidence of 1 - alpha."""
@@ -126,7 +147,8 @@ class MaximaNull:
         """
         ordered = np.sort(null)
         reached = np.searchsorted(ordered, np.asarray(observed, dtype=np.float64) * (1.0 - TIE))
-        return np.asarray((len(null) - reached) / len(null))
+        # The observed map is one of them, however its last digits were rounded at t beyond 50.
+        return np.asarray(np.maximum(len(null) - reached, 1) / len(null))
 
 
 def permutation_null(
@@ -390,4 +412,5 @@ def spatial_null(
         plan,
         None if spatial.tails is None else ratios,
         len(spatial.neighbours),
+        spatial.tail,
     )

@@ -157,12 +157,14 @@ def contrast_figure(rows: Sequence[tuple[str, Image, float]]) -> MatplotlibFigur
     """Draw t maps on axial slices for a paper, a row each: title, map, and voxel threshold."""
     if not rows:
         return sentence_figure("No contrast of two groups was computed.")
-    figure = new_figure(9.0, 2.2 * len(rows))
+    figure = new_figure(7.5, 1.9 * len(rows))
     for axis, (title, image, threshold) in zip(
         figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True
     ):
         limit = max(float(np.abs(image.data).max()), 1.2 * threshold)
         drawn = strip(axis, image, limit, threshold=threshold)
         axis.set_title(f"{title} (|t| > {threshold:.3f})", fontsize=9, loc="left")
-        figure.colorbar(drawn, ax=axis, label="t", shrink=0.8)
+        bar = figure.colorbar(drawn, ax=axis, shrink=0.8)
+        bar.set_label("t", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
     return figure

@@ -173,6 +173,13 @@ def _write_mask(
                 do="leave one of them out (n/a), or name the right file",
             )
         finite = np.isfinite(image.data)
+        if not (finite & (image.data != 0)).any():
+            raise InputError(
+                "a map holds nothing: no value is finite and not 0",
+                where=source.name,
+                found=f"the map of {subject}",
+                do="make the map again, or leave the person out (n/a in the table)",
+            )
         inside = finite if given is not None else finite & (image.data != 0)
         held = inside if held is None else held & inside
     if first is None or held is None or not held.any():

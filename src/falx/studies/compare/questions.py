@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from falx.core.errors import InputError
 
-__all__ = ["Question", "questions_of"]
+__all__ = ["Question", "distinct", "questions_of"]
 
 MOST_GROUPS = 5
 """Pairs of more are too many to be meant."""
@@ -82,7 +82,7 @@ def questions_of(
                 do="name two groups",
             )  # fmt: skip
     if contrasts:
-        return _distinct([Question(tuple(pair)) for pair in dict.fromkeys(map(tuple, contrasts))])
+        return distinct([Question(tuple(pair)) for pair in dict.fromkeys(map(tuple, contrasts))])
     if len(there) > MOST_GROUPS:
         raise InputError(
             "there are too many groups to compare every pair",
@@ -91,10 +91,10 @@ def questions_of(
         )
     pairs = [Question(pair) for pair in itertools.combinations(there, 2)]
     whole = [Question(tuple(there))] if len(there) > 2 else []
-    return _distinct([*whole, *pairs])
+    return distinct([*whole, *pairs])
 
 
-def _distinct(questions: Sequence[Question]) -> tuple[Question, ...]:
+def distinct(questions: Sequence[Question]) -> tuple[Question, ...]:
     """Raise where two would write the same files."""
     names = [question.name for question in questions]
     twice = [q.groups for q in questions if names.count(q.name) > 1]

@@ -27,7 +27,7 @@ from falx.genes.symbols import check_gene_list, match_symbols
 from falx.report.page import Figure, Notice, Section, Table, Text, render
 from falx.studies.genes.figures import heat_map, volcano
 from falx.studies.genes.network import study_network
-from falx.studies.genes.page import limits_section, list_section
+from falx.studies.genes.page import WHOLE_IN_PRINT, limits_section, list_section
 
 __all__ = [
     "BloodFindings",
@@ -205,7 +205,11 @@ def enrich_lists(
             part, section = study_network(genes, universe, known.network, annotated, seed)
             sections.append(section)
     sections += [limits_section([*notices, *own]), *more]
-    return EnrichedLists(terms, part, render("Gene lists", sections, subtitle=", ".join(lists)))
+    return EnrichedLists(
+        terms,
+        part,
+        render("Gene lists", sections, subtitle=", ".join(lists), style=WHOLE_IN_PRINT),
+    )
 
 
 def _comparison_section(both: ListComparison) -> Section:
@@ -259,7 +263,7 @@ def blood_report(
             sections.append(_overlap_section(result.genes, chosen, imaging))
     sections += [limits_section([*notices, *own]), *more]
     subtitle = f"{result.contrast[0]} against {result.contrast[1]}, {len(result.samples)} samples"
-    page = render("Blood RNA-seq", sections, subtitle=subtitle)
+    page = render("Blood RNA-seq", sections, subtitle=subtitle, style=WHOLE_IN_PRINT)
     return BloodFindings(published, corrected, page)
 
 

@@ -22,6 +22,7 @@ from falx.studies.genes.figures import (
 )
 
 __all__ = [
+    "WHOLE_IN_PRINT",
     "association_sections",
     "limits_section",
     "list_section",
@@ -38,6 +39,13 @@ TYPE_ONE: dict[str, tuple[float, float]] = {
 }
 """False positives in % of the component test at a nominal 5 %, for maps of range 10 and 25 mm on
 123 left regions, 200 data sets each (docs/methods/genes.md)."""
+
+WHOLE_IN_PRINT = (
+    "@media print { figure img { max-height: none; } table { font-size: 7.5pt; } "
+    "th, td { padding: 2px 5px 2px 3px; overflow-wrap: anywhere; } }"
+)
+"""On paper figures keep their size, since their words would fall below 6 pt otherwise, and wide
+tables fit."""
 
 LIMITS = tuple(
     """\

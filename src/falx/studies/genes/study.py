@@ -25,6 +25,7 @@ from falx.report.page import Section, render
 from falx.studies.genes.blood_overlap import BloodGenes, overlap_section
 from falx.studies.genes.network import study_network
 from falx.studies.genes.page import (
+    WHOLE_IN_PRINT,
     association_sections,
     limits_section,
     regulator_section,
@@ -106,5 +107,5 @@ def relate(
             sections.append(overlap_section(study, lists, sets, blood))
     told = (*table.notes, *notices)
     sections += [limits_section(told), *more]
-    page = render("Genes behind a map", sections, subtitle=table.name)
+    page = render("Genes behind a map", sections, subtitle=table.name, style=WHOLE_IN_PRINT)
     return GenesFindings(study, lists, sets, network, regulators, page, told)

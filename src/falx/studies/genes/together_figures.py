@@ -45,8 +45,8 @@ def score_figure(found: Together, labels: Image, numbers: Mapping[str, int]) -> 
         Name of a region to its label in the volume.
     """
     rows = list(found.contrasts.items())
-    figure = new_figure(11.0, 2.1 * len(rows) + 0.4)
-    grid = figure.subplots(len(rows), 3, squeeze=False, width_ratios=(3, 3, 1.4))
+    figure = new_figure(7.5, 1.6 * len(rows) + 0.4)
+    grid = figure.subplots(len(rows), 3, squeeze=False, width_ratios=(3, 3, 1.7))
     for (title, one), (left, middle, right) in zip(rows, grid, strict=True):
         data, score = one.study.data, one.study.model.scores[:, 0]
         for axis, values, name in ((left, data.values, "mean t"), (middle, score, "score, PLS 1")):
@@ -106,7 +106,7 @@ def blood_figure(found: Together) -> MatplotlibFigure:
     libraries = [one for one in first.sets if found.blood.get(one.library.name)]
     if not libraries:
         return sentence_figure("No blood genes were given, or none of them changed.")
-    figure = new_figure(11.0, 0.8 + 2.3 * len(libraries))
+    figure = new_figure(7.5, 0.8 + 2.0 * len(libraries))
     grid = figure.subplots(len(libraries), 2, squeeze=False)
     for row, one in zip(grid, libraries, strict=True):
         e = one.ensemble
@@ -124,7 +124,7 @@ def _bars(axis: Any, names: Sequence[str], p: Any, q: Any) -> None:
     colours = [ORANGE if one < 0.05 else GREY for one in q[::-1]]
     height = -np.log10(np.maximum(p[::-1], 1e-300))
     axis.barh(range(len(names)), height, color=colours)
-    axis.set_yticks(range(len(names)), [_short(name, 38) for name in names[::-1]], fontsize=7)
+    axis.set_yticks(range(len(names)), [_short(name, 30) for name in names[::-1]], fontsize=7)
     axis.set_xlabel("-log10 P (orange: q < 0.05)", fontsize=8)
     axis.tick_params(axis="x", labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,7 @@ import numpy as np
 from falx.core.tables import table_text
 from falx.genes.sets.joint import JointEnrichment
 from falx.report.page import Block, Figure, Section, Table, Text, render
-from falx.studies.genes.page import limits_section
+from falx.studies.genes.page import WHOLE_IN_PRINT, limits_section
 from falx.studies.genes.together import Together
 from falx.studies.genes.together_figures import terms_of
 from falx.studies.methods.study_text import link_section
@@ -27,7 +27,12 @@ def together_page(found: Together, title: str, figures: dict[str, bytes]) -> str
     if found.overlaps is not None:
         sections.append(found.overlaps)
     sections += [_enigma(found), limits_section(found.notices), link_section()]
-    return render(f"Genes over contrasts: {title}", sections, subtitle=", ".join(found.contrasts))
+    return render(
+        f"Genes over contrasts: {title}",
+        sections,
+        subtitle=", ".join(found.contrasts),
+        style=WHOLE_IN_PRINT,
+    )
 
 
 def _contrasts(found: Together, picture: bytes) -> Section:

@@ -148,9 +148,9 @@ OF_STEPS: Mapping[str, str] = {
         "Series were cleaned of 24 motion terms [@friston1996], white matter and cerebrospinal "
         "fluid and a trend, and filtered to {low_hz} to {high_hz}, {order?joint=in one "
         "projection;sequential=one after the other}; regional homogeneity is Kendall's W "
-        "[@zang2004] over {neighbours} voxels at {reho.voxel_mm}, {standardise_first?True="
-        "standardised, then smoothed;False=smoothed, then standardised} by "
-        "{reho.smoothing_fwhm_mm}."
+        "[@zang2004] over {neighbours} voxels at {reho.voxel_mm}, smoothed by "
+        "{reho.smoothing_fwhm_mm} {standardise_first?True=after it was standardised;False=before "
+        "it was standardised}."
     ),
     "measure_stage": (
         "From the same series came amplitudes of slow fluctuations [@zang2007], degree centrality "
@@ -174,6 +174,15 @@ OF_STEPS: Mapping[str, str] = {
     "role_regression_stage": (
         "Slopes on the column {predictor} were mapped for {stages}. " + PEOPLE + CLUSTERS
     ),
+    "role_further_stage": (
+        "Every pair of groups in which one without a role takes part was compared in {stages}. "
+        "<<{others?=;*=Groups without a role were %.}>> " + PEOPLE + CLUSTERS
+    ),
+    "together_stage": (
+        "Maps of the same comparison were taken together ({stages}): where both differ, and which "
+        "clusters correlate."
+    ),
+    "quality_stage": "A page was written on which people are left out by hand.",
     "role_deviation_stage": (
         "Every patient was compared with the controls [@crawford1998] in {stages}"
         "<<{deviation?adjusted=, allowing for the covariates;plain=, without covariates}>>. "

@@ -15,6 +15,7 @@ from falx.studies.plan.records import (
     OptionRecord,
     PlanDocument,
     Planned,
+    TradeOffRecord,
     head_points,
     plan_of_record,
 )
@@ -99,9 +100,9 @@ def _planned_ablation(planned: Planned) -> Image | None:
 def shown_plan(planned: Planned) -> LaserPlan | None:
     """Return the plan to start from: the suggested one, or the best compromise."""
     document = planned.document
-    if planned.plan is not None or not document.options:
+    if planned.plan is not None or not document.shown:
         return planned.plan
-    best = document.options[document.compromises.get("both", 0)]
+    best = document.shown[document.compromises.get("both", 0)]
     return plan_of_record(best.plan)
 
 
@@ -141,6 +142,33 @@ def _loadable(number: int, option: OptionRecord, document: PlanDocument) -> dict
     }
 
 
+def _relaxed(found: TradeOffRecord, number: int, document: PlanDocument) -> dict[str, Any]:
+    """Return the plan of a trade-off to load: its colour is that of things as they are."""
+    assert found.option is not None
+    plan = _loadable(number, found.option, document)
+    if found.relaxed is None:
+        return plan
+    words = (
+        f"With {found.words} it keeps every limit in {found.relaxed.holds:.1%}, reaches the rate "
+        f"in {found.relaxed.reaches:.1%} and touches nothing in {found.relaxed.harmless:.1%}. "
+        f"As things are: {plan['words']}"
+    )
+    title = (
+        f"plan {number + 1}, with {found.words}: limits kept {found.relaxed.holds:.0%}, "
+        f"rate reached {found.relaxed.reaches:.0%}"
+    )
+    return {**plan, "title": title, "words": words}
+
+
+def _to_load(document: PlanDocument) -> list[dict[str, Any]]:
+    """Return every plan of the page in the order of its numbers."""
+    plans = [_loadable(n, option, document) for n, option in enumerate(document.options)]
+    for found in document.trade_offs:
+        if found.option is not None:
+            plans.append(_relaxed(found, len(plans), document))
+    return plans
+
+
 def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:
     scene, document = planned.scene, planned.document
     fields = fields_of(scene, [plan.trajectory.entry_mm, plan.trajectory.target_mm])
@@ -156,6 +184,6 @@ def _what_if(planned: Planned, plan: LaserPlan) -> WhatIf:
             "template": template,
         },
         document.goal.threshold,
-        [_loadable(n, option, document) for n, option in enumerate(document.options)],
+        _to_load(document),
         asdict(document.goal),
     )

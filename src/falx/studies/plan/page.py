@@ -12,8 +12,8 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
-from falx.studies.plan.records import OptionRecord, PlanDocument, PlanRecord
-from falx.surgery.infeasible import BROKEN_WORDS
+from falx.studies.plan.records import OptionRecord, PlanDocument, PlanRecord, TradeOffRecord
+from falx.surgery.infeasible import BROKEN_WORDS, Relaxation
 from falx.surgery.robustness import Robustness, passes
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "probability_rows",
     "score_rows",
     "signature_picture",
+    "trade_off_lines",
+    "trade_off_rows",
     "verdict_words",
 ]
 
@@ -157,7 +159,7 @@ def _result(
         blocks.append(_probabilities(option, document))
     elif document.explanation:
         blocks.append(Notice((plan_words(document),), level="fail"))
-        blocks += _compromise_table(document)
+        blocks += [*_compromise_table(document), *_trade_off_table(document)]
     blocks.append(Notice(tuple(document.notices)))
     if option is not None:
         blocks.append(Text(_way_words(document, option)))
@@ -266,20 +268,112 @@ def _compromise_table(document: PlanDocument) -> list[Table]:
         if shaken is None:
             continue
         limit, share = shaken.broken.most_often
-        rows.append((words, _percent(shaken.holds), _percent(shaken.reaches),
+        rows.append((place + 1, words, _percent(shaken.holds), _percent(shaken.reaches),
                      _percent(shaken.harmless), f"{shaken.outside_mm3:.0f}",
                      None if option.heat is None else _percent(option.heat.rate),
                      f"{BROKEN_WORDS[limit]} ({_percent(share)})",
                      _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
-    columns = ("compromise", "every limit kept", "rate reached", "nothing touched",
-               "outside, mm³", "rate by the heat model", "breaks most often",
+    columns = ("plan", "compromise", "every limit kept", "rate reached",
+               "nothing touched", "outside, mm³", "rate by the heat model", "breaks most often",
                "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = (
-        "The best compromises; the live view starts with the first. None of them passes. "
+        "The best compromises; the live view starts with the first, and a click on a row loads "
+        "it there. None of them passes. "
         f"{HEAT_WORDS}"
     )
     return [Table(columns, rows, caption, ["warn"] * len(rows))] if rows else []
+
+
+def _trade_off_table(document: PlanDocument) -> list[Any]:
+    """Return what each relaxation buys, and how one plans under it; nothing without any."""
+    number, flags = len(document.options), []
+    rows: list[tuple[object, ...]] = []
+    for found in document.trade_offs:
+        option, relaxed = found.option, found.relaxed
+        flags.append("ok" if found.passes else "warn")
+        if option is None or option.robustness is None or relaxed is None:
+            rows.append((None, found.words, "no plan at all", *[None] * 6))
+            continue
+        number += 1
+        now = option.robustness
+        rows.append((number, found.words, _enough(found), _percent(relaxed.holds),
+                     _percent(relaxed.reaches), _percent(relaxed.harmless),
+                     f"{relaxed.outside_mm3:.0f}",
+                     None if option.heat is None else _percent(option.heat.rate),
+                     _three(now)))  # fmt: skip
+    if not rows:
+        return []
+    columns = ("plan", "with", "enough", "every limit kept", "rate reached", "nothing touched",
+               "outside, mm³", "rate by the heat model",
+               "the same plan as things are: kept, reached, untouched")  # fmt: skip
+    caption = (
+        "What each way out buys: the best plan of a new search under it, and what placement "
+        "error makes of that plan. Where it is not enough, a quarter of the tracks was searched, "
+        "unless it says otherwise. A click on a row loads the plan into the live view, which "
+        "scores it by the limits and errors as they are and saves it as a plan file."
+    )
+    ways = Table(
+        ("with", "options of falx plan"),
+        [(found.words, _as_options(found.relaxation, document)) for found in document.trade_offs],
+    )
+    return [Table(columns, rows, caption, flags), Details("To plan under one of these", (ways,))]
+
+
+def _three(shaken: Robustness) -> str:
+    """Return the goal's shares of a plan."""
+    return ", ".join(str(_percent(s)) for s in (shaken.holds, shaken.reaches, shaken.harmless))
+
+
+def _enough(found: TradeOffRecord) -> str:
+    if found.passes:
+        return "yes"
+    return "no, on all tracks" if found.everywhere else "no"
+
+
+def _as_options(way: Relaxation, document: PlanDocument) -> str:
+    """Return a relaxation as it is typed."""
+    placement = document.placement
+    words = [f"--{rule.replace('_', '-')} {to:g}" for rule, _, to in way.rules]
+    if way.accuracy != 1.0:
+        errors = ("entry_sd_mm", "angle_sd_deg", "depth_sd_mm", "shift_sd_mm")
+        words += [
+            f"--{name.replace('_', '-')} {getattr(placement, name) * way.accuracy:g}"
+            for name in errors
+        ]
+    if way.rate is not None:
+        words.append(f"--threshold {way.rate:g}")
+    return " ".join(words)
+
+
+def trade_off_rows(document: PlanDocument) -> list[tuple[str, str, str]]:
+    """Return what each relaxation buys, one row each: it, three shares, whether it is enough.
+
+    A heading goes before; a plan that passes is told in full behind its row.
+    """
+    if not document.trade_offs:
+        return []
+    rows = [("What each way out buys", "kept, reached, untouched", "enough")]
+    for found in document.trade_offs:
+        shares = "no plan at all" if found.relaxed is None else _three(found.relaxed)
+        rows.append((f"with {found.words}", shares, _enough(found)))
+        if found.passes and found.option is not None:
+            rows += _in_full(found.option)
+    return rows
+
+
+def _in_full(option: OptionRecord) -> list[tuple[str, str, str]]:
+    """Return the places and burns of a plan, one row each."""
+    plan = option.plan
+    burns = ", ".join(f"{b.radius_mm:g} × {b.pull_back_mm:g} mm" for b in plan.burns)
+    ends = [(f"    {end}: {_point(plan, end)}", "", "") for end in ("entry", "target")]
+    return [*ends, ("    burns, radius × pull-back", burns, "")]
+
+
+def trade_off_lines(document: PlanDocument) -> list[str]:
+    """Return the same as lines to print, under a heading; none where a plan is suggested."""
+    rows = [tuple(filter(None, row)) for row in trade_off_rows(document)]
+    return [f"{row[0]}: {'; '.join(row[1:])}" if row[1:] else row[0] for row in rows]
 
 
 def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str | None]]:
@@ -290,16 +384,14 @@ def compromise_rows(document: PlanDocument) -> list[tuple[str, str | None, str |
         option = None if place is None else document.options[place]
         if option is None or option.robustness is None:
             continue
-        shaken, plan, heat = option.robustness, option.plan, option.heat
+        shaken, heat = option.robustness, option.heat
         rows.append((f"{words}: every limit kept", _percent(shaken.holds), None))
         rows.append(("    rate reached", _percent(shaken.reaches), None))
         rows.append(("    nothing touched", _percent(shaken.harmless), None))
         rows.append(("    heated outside, mean", f"{shaken.outside_mm3:.0f} mm³", None))
         if heat is not None:
             rows.append(("    rate by the heat model (no thermometry)", _percent(heat.rate), None))
-        rows += [(f"    {end}: {_point(plan, end)}", "", "") for end in ("entry", "target")]
-        burns = ", ".join(f"{b.radius_mm:g} × {b.pull_back_mm:g} mm" for b in plan.burns)
-        rows.append(("    burns, radius × pull-back", burns, None))
+        rows += _in_full(option)
     return rows
 
 
@@ -413,7 +505,7 @@ def _pictures(document: PlanDocument, t1w: Image, signature: Image, ablation: Im
 
 
 def _options(document: PlanDocument) -> Section:
-    options, suggested = document.options, document.suggested
+    options, suggested, plans = document.options, document.suggested, document.shown
     step = max(1, len(options) // SHOWN_OPTIONS)
     named = [*document.compromises.values(), *([] if suggested is None else [suggested])]
     shown = sorted({*range(0, len(options), step), *named})
@@ -439,9 +531,9 @@ def _options(document: PlanDocument) -> Section:
     places = [
         (n + 1, end, *(
             None if point is None else _coordinates(point)
-            for point in (getattr(options[n].plan, f"{end}_{frame}_mm") for frame in FRAMES)
+            for point in (getattr(plans[n].plan, f"{end}_{frame}_mm") for frame in FRAMES)
         ))
-        for n in shown
+        for n in (*shown, *range(len(options), len(plans)))
         for end in ("entry", "target")
     ]  # fmt: skip
     words = (

@@ -24,7 +24,7 @@ from falx.surgery.assess import Assessment, Tissue
 from falx.surgery.burns.heat import Cooling
 from falx.surgery.frames import ToTemplate, acpc_of
 from falx.surgery.heat_check import HeatCheck
-from falx.surgery.infeasible import compromises
+from falx.surgery.infeasible import Relaxation, compromises
 from falx.surgery.outcome.ablation import AblativeRate
 from falx.surgery.outcome.prognosis import Prognosis
 from falx.surgery.robustness import Robustness, passes
@@ -43,6 +43,7 @@ __all__ = [
     "Planned",
     "SeededPlacement",
     "ToTemplate",
+    "TradeOffRecord",
     "compromises_of",
     "funnel_record",
     "head_points",
@@ -100,6 +101,32 @@ class OptionRecord:
 
 
 @dataclass(frozen=True)
+class TradeOffRecord:
+    """What a relaxation buys; see :class:`falx.surgery.infeasible.TradeOff`.
+
+    Parameters
+    ----------
+    words
+        The relaxation.
+    everywhere
+        Whether all tracks were searched under it; else a quarter of them.
+    passes
+        Whether a plan passes under it.
+    option
+        The best plan, scored under the limits and errors as they are; None without any plan.
+    relaxed
+        What placement error makes of it under the relaxation.
+    """
+
+    words: str
+    relaxation: Relaxation
+    everywhere: bool
+    passes: bool
+    option: OptionRecord | None
+    relaxed: Robustness | None
+
+
+@dataclass(frozen=True)
 class MadeRecord:
     """What an ablation that was really made heated, and the outcome that this lets expect."""
 
@@ -151,6 +178,8 @@ class PlanDocument:
         Outcome that the published cohort lets expect of the suggested plan.
     cooling
         What the heat model took for fluid and vessels.
+    trade_offs
+        What each relaxation buys, where no plan is suggested.
     """
 
     label: str
@@ -169,6 +198,13 @@ class PlanDocument:
     expected: Prognosis | None
     made: MadeRecord | None
     cooling: Cooling = field(default_factory=Cooling)
+    trade_offs: tuple[TradeOffRecord, ...] = ()
+
+    @property
+    def shown(self) -> tuple[OptionRecord, ...]:
+        """Every plan of the page in the order of its numbers: the options, then trade-offs."""
+        more = (found.option for found in self.trade_offs)
+        return (*self.options, *(option for option in more if option is not None))
 
     @property
     def passes(self) -> bool:
@@ -374,16 +410,24 @@ SHARES = ("holds", "reaches", "succeeds", "harmless", "low_rate", "mean_outside_
 """What placement error makes of a plan; it comes first in the table."""
 
 
-def options_csv(options: Sequence[OptionRecord]) -> str:
-    """Return plans as a table, one row each, burns joined by semicolons."""
+def options_csv(options: Sequence[OptionRecord], trade_offs: Sequence[TradeOffRecord] = ()) -> str:
+    """Return plans as a table, one row each, burns joined by semicolons.
+
+    A plan that was found under a relaxation names it in the last column; its shares are those
+    under the limits and errors as they are.
+    """
     axes = [
         f"{end}_{axis}_{frame}_mm"
         for frame in ("ras", "lps")
         for end in ("entry", "target")
         for axis in "xyz"
     ]
-    header = [*SHARES, *axes, "burns", "rate_hippocampus", "rate_amygdala", *SCORES]
-    return table_text(header, [_cells(option) for option in options], delimiter=",")
+    scores = ["burns", "rate_hippocampus", "rate_amygdala", *SCORES]
+    rows = [[*_cells(option), ""] for option in options]
+    rows += [
+        [*_cells(found.option), found.words] for found in trade_offs if found.option is not None
+    ]
+    return table_text([*SHARES, *axes, *scores, "found_with"], rows, delimiter=",")
 
 
 def _cells(option: OptionRecord) -> list[str]:

@@ -16,6 +16,7 @@ from falx.studies.plan.page import (
     plan_words,
     probability_rows,
     score_rows,
+    trade_off_rows,
 )
 from falx.studies.plan.records import PlanDocument
 
@@ -24,6 +25,9 @@ __all__ = ["plan_sheet", "sheet_figure"]
 A4_INCHES = (8.27, 11.69)
 PICTURE_WIDTH = 0.7
 FOOT = 0.112
+WIDEST = 64
+"""Letters of a first cell beside others."""
+
 LINE = 0.0135
 """Height of a line of text, in heights of the page."""
 
@@ -59,6 +63,7 @@ def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
         rows = probability_rows(document.chosen, document)
         y = _table(axis, y, [*rows, *score_rows(document.chosen, document)])
     else:
+        y = _table(axis, y, trade_off_rows(document), last=0.86)
         y = _table(axis, y, compromise_rows(document))
     expected = document.expected.sentences if document.expected else ()
     said = " ".join([*expected, made_words(document)]).strip()
@@ -91,11 +96,21 @@ def _picture(figure: Any, picture: bytes, y: float) -> float:
     return float(y - height - LINE / 2)
 
 
-def _table(axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None]]) -> float:
+def _table(
+    axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None]], *, last: float = 0.76
+) -> float:
+    """Write rows of three cells below `y`, the third at `last`; only a first cell may be long."""
     for what, value, limit in rows:
         y -= LINE * 1.15
-        for x, text, weight in ((0.07, what, "normal"), (0.62, value, "bold"),
-                                (0.76, limit, "normal")):  # fmt: skip
+        if y < FOOT + 2 * LINE:
+            axis.text(0.07, y, "… more of this stands on the page", fontsize=9.5, color=INK)
+            return y - LINE
+        lines = textwrap.wrap(what, width=WIDEST) if value else [what]
+        for x, text, weight in ((0.07, lines[0], "normal"), (0.62, value, "bold"),
+                                (last, limit, "normal")):  # fmt: skip
             axis.text(x, y, "–" if text is None else text, fontsize=9.5, weight=weight, color=INK)
+        for line in lines[1:]:
+            y -= LINE
+            axis.text(0.09, y, line, fontsize=9.5, color=INK)
         axis.plot((0.07, 0.93), (y - LINE * 0.35,) * 2, color="#d8dde6", linewidth=0.5)
     return y - LINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,9 @@ class Roles:
     resistant: str = option("DRE", help="entry of drug-resistant epilepsy; empty: none")
     sensitive: str = option("DSE", help="entry of drug-sensitive epilepsy; empty: none")
     controls: str = option("HC", help="entry of controls; empty: none")
+    others: tuple[str, ...] = option(
+        (), help="entries of further groups, any number, each compared with every other"
+    )
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -85,7 +89,13 @@ class Roles:
     @property
     def named(self) -> tuple[str, ...]:
         """Groups that are named, controls last."""
-        return (*self.patients, *filter(None, [self.controls]))
+        return (*self.patients, *self.others, *filter(None, [self.controls]))
+
+    @property
+    def further_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Pairs in which a further group takes part."""
+        pairs = itertools.combinations(self.named, 2)
+        return tuple(pair for pair in pairs if set(pair) & set(self.others))
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,9 @@ class Groups(Listing, InferenceOptions, Kinds, Roles, Selection):
         "contrasts",
         help="comparisons that the last P allows for: contrasts of a modality, all maps, none",
         choices=BONFERRONI,
+    )
+    decisions: Path | None = option(
+        None, help="table of who is left out by hand, as quality.html saves it"
     )
     grey_mask: Path | None = option(None, help="analysis mask of grey-matter maps")
     atlas: Path | None = option(None, help="label volume of the tables; the shipped one if absent")
@@ -136,6 +149,7 @@ PUBLISHED: Mapping[str, object] = {
     "reho.order": "sequential",
     "reho.border": "dpabi-zero",
     "reho.least_neighbours": 1,
+    "reho.standardise_first": False,
     "reho.measures": (),
     "groups.columns": (),
     "groups.subgroup_column": "epilepsy_type",
@@ -151,7 +165,7 @@ PUBLISHED: Mapping[str, object] = {
 }
 """What Liu et al. 2024 did where it differs from the defaults.
 
-Two departures are left: a spin is undefined off the cortex, so that subcortical regions have Moran
-maps, where the paper does not say what it did; and ReHo is standardised, then smoothed, as DPABI
-does, where the text has the other order.
+ReHo is smoothed, then standardised, as the text has it; DPABI, which was used, does the other
+order. One departure is left: a spin is undefined off the cortex, so that subcortical regions have
+Moran maps, where the paper does not say what it did.
 """

@@ -10,6 +10,7 @@ import numpy as np
 
 from falx.anatomy.metrics import CoregistrationMetrics, GreyMetrics
 from falx.bold.records import MotionRecord, RehoRecord
+from falx.core.errors import FalxError, InputError
 from falx.core.files import (
     read_json,
     read_participants,
@@ -26,15 +27,26 @@ from falx.images.nifti import load
 from falx.images.warp import load_map
 from falx.maps.deviations.files import Cases, DeviationFiles, DeviationTest, deviation_stage
 from falx.maps.deviations.sample import DeviationRow, DeviationSummary
-from falx.maps.files import FFiles, TFiles, anova_stage, regression_map_stage
+from falx.maps.files import (
+    FFiles,
+    Pair,
+    SampleFiles,
+    TFiles,
+    anova_stage,
+    group_map_stage,
+    regression_map_stage,
+)
 from falx.maps.group_summary import TSummary
+from falx.maps.sample import left_out_by_hand
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
+from falx.maps.together.files import TogetherSummary
 from falx.report.figures import png, svg
 from falx.report.page import render
 from falx.report.provenance import StageRecord
 from falx.studies.compare.figures import contrast_figure
 from falx.studies.compare.files import map_content
 from falx.studies.compare.live import group_live_page
+from falx.studies.compare.questions import Question, distinct
 from falx.studies.compare.sections import MapContent
 from falx.studies.resistance.configuration import Kinds, Roles
 from falx.studies.resistance.demographics import (
@@ -46,6 +58,13 @@ from falx.studies.resistance.group_page import GroupContent, group_sections
 from falx.studies.resistance.group_results import RESULT_COLUMNS, group_results, result_rows
 from falx.studies.resistance.group_sections import DeviationContent
 from falx.studies.resistance.person_page import PersonContent, RunContent, person_sections
+from falx.studies.resistance.quality import (
+    PersonQuality,
+    homogeneity_of,
+    quality_script,
+    quality_sections,
+    tsnr_of,
+)
 from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, STEPS, Step
 
 __all__ = [
@@ -58,8 +77,10 @@ __all__ = [
     "demographics_stage",
     "group_report_stage",
     "map_figure_stage",
+    "quality_stage",
     "role_anova_stage",
     "role_deviation_stage",
+    "role_further_stage",
     "role_regression_stage",
     "run_report_stage",
 ]
@@ -89,6 +110,94 @@ def role_regression_stage(
         seed=seed,
         threads=threads,
     )
+
+
+@dataclass(frozen=True)
+class FurtherFiles(SampleFiles):
+    """Files of the comparisons in which a further group takes part.
+
+    Parameters
+    ----------
+    atlas, atlas_labels
+        Inputs, as of :class:`falx.maps.files.MapFiles`.
+    index
+        Output: pairs, and why one could not be compared; the maps and tables of each lie
+        beside it.
+    """
+
+    atlas: Path | None
+    atlas_labels: Path | None
+    index: Path
+
+    def of(self, question: Question) -> TFiles:
+        """Files of one pair: the maps and tables that a contrast of roles has."""
+        common = {item.name: getattr(self, item.name) for item in fields(self)}
+        stem = self.index.name.removesuffix(INDEX_END)
+        label = question.name.replace("_", "")
+        beside = {
+            role: common["index"].with_name(f"{stem}{label}_{end}") for role, end in OWN.items()
+        }
+        return TFiles(**{k: v for k, v in common.items() if k != "index"}, **beside)
+
+
+OWN = {
+    "t_map": "tmap.nii.gz", "z_map": "zmap.nii.gz", "p_tfce_map": "pmap.nii.gz",
+    "profile": "profile.tsv", "values": "values.tsv", "table": "clusters.tsv",
+    "table_latex": "clusters.tex", "table_html": "clusters.html", "summary": "summary.json",
+}  # fmt: skip
+"""Output of a pair to the end of its name."""
+
+INDEX_END = "_maps.tsv"
+BY_HAND = "left out by hand: "
+
+
+@dataclass(frozen=True)
+class FurtherPair:
+    """A pair with a further group; `failed` says why it could not be compared."""
+
+    first: str
+    second: str
+    failed: str | None = None
+
+
+def role_further_stage(
+    files: FurtherFiles,
+    sample: SampleSettings,
+    options: InferenceOptions,
+    listing: Listing,
+    roles: Roles,
+    *,
+    title: str,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Compare every pair of groups in which one without a role takes part.
+
+    Raises
+    ------
+    InputError
+        If two pairs would have the same file names, or none could be compared.
+    """
+    distinct([Question(pair) for pair in roles.further_pairs])
+    pairs = []
+    for first, second in roles.further_pairs:
+        own, failed = files.of(Question((first, second))), None
+        try:
+            pair = Pair(first, second)
+            group_map_stage(
+                own, sample, options, listing, pair, title=title, seed=seed, threads=threads
+            )
+        except FalxError as error:
+            failed = str(error)
+        pairs.append(FurtherPair(first, second, failed))
+    if all(pair.failed for pair in pairs):
+        raise InputError(
+            "no pair with a further group could be compared",
+            found="; ".join(dict.fromkeys(str(pair.failed) for pair in pairs)),
+            do="correct --groups-others, or what the sentence names",
+        )
+    header = [item.name for item in fields(FurtherPair)]
+    write_table(files.index, header, [astuple(pair) for pair in pairs])
 
 
 def role_anova_stage(
@@ -147,6 +256,8 @@ class DemographicFiles:
         Inputs by subject, with the width of the noise that cleaning leaves.
     demographics
         Output: JSON with the groups and a row for each variable.
+    decisions
+        Input: table of who was left out by hand.
     """
 
     participants: Path
@@ -154,17 +265,102 @@ class DemographicFiles:
     moved: Mapping[str, Path] | None
     reho: Mapping[str, Path] | None
     demographics: Path
+    decisions: Path | None = None
 
 
 def demographics_stage(files: DemographicFiles, roles: Roles, *, group_column: str) -> None:
     """Compare the groups of those who have maps."""
+    out = _by_hand(files.decisions)
     measured = [
-        {s: read_record(PersonMeasures, path) for s, path in (paths or {}).items()}
+        {s: read_record(PersonMeasures, path) for s, path in (paths or {}).items() if s not in out}
         for paths in (files.metrics, files.moved, files.reho)
     ]
     people = read_participants(files.participants)
     found = demographics_of(people, group_column, roles.named, *measured)
     write_json(files.demographics, plain(found))
+
+
+def _by_hand(decisions: Path | None) -> dict[str, str]:
+    return {} if decisions is None else left_out_by_hand(read_participants(decisions))
+
+
+@dataclass(frozen=True)
+class QualityFiles:
+    """Files of the page on the quality of the sample.
+
+    Parameters
+    ----------
+    participants
+        Input: ``participants.tsv``.
+    decisions
+        Input: who was left out before.
+    volumes, metrics
+        Inputs by subject: grey matter in template space, its measures.
+    moved, tsnr, references, reho, reho_maps
+        Inputs by subject, of those who have a run.
+    page, table
+        Outputs: one HTML file; the decisions as they stand, with what was measured (TSV).
+    """
+
+    participants: Path
+    volumes: Mapping[str, Path]
+    metrics: Mapping[str, Path]
+    moved: Mapping[str, Path] | None
+    tsnr: Mapping[str, Path] | None
+    references: Mapping[str, Path] | None
+    reho: Mapping[str, Path] | None
+    reho_maps: Mapping[str, Path] | None
+    page: Path
+    table: Path
+    decisions: Path | None = None
+
+
+def quality_stage(files: QualityFiles, *, group_column: str) -> None:
+    """Write the page on which people are left out by hand, and the table that it saves."""
+    people, out = read_participants(files.participants), _by_hand(files.decisions)
+    volumes = {s: load(path) for s, path in files.volumes.items()}
+    grey = homogeneity_of({s: image.data for s, image in volumes.items()})
+    maps = {s: load(path).data for s, path in (files.reho_maps or {}).items()}
+    alike = homogeneity_of(maps)
+    rows = []
+    for subject, path in files.metrics.items():
+        found = PersonQuality(
+            participant_id=f"sub-{subject}",
+            include="no" if subject in out else "yes",
+            reason=out.get(subject, "").removeprefix(BY_HAND),
+            group=people.cell(subject, group_column),
+            tiv_ml=read_record(GreyMetrics, path).tiv_ml,
+            grey_alike_z=grey.get(subject),
+            reho_alike_z=alike.get(subject),
+        )
+        rows.append(_with_run(found, files, subject))
+    header = [item.name for item in fields(PersonQuality)]
+    write_table(files.table, header, [astuple(row) for row in rows])
+    without = {s: reason for s, reason in out.items() if s not in files.metrics}
+    sections = quality_sections(rows, volumes, without)
+    page = render("Quality of the sample", sections, script=quality_script(rows))
+    write_text(files.page, page)
+
+
+def _with_run(found: PersonQuality, files: QualityFiles, subject: str) -> PersonQuality:
+    """Add what is measured of a run, as far as there is one."""
+    if (path := (files.moved or {}).get(subject)) is not None:
+        moved = read_record(MotionRecord, path)
+        found = replace(
+            found,
+            mean_fd_mm=moved.mean_fd_mm,
+            spike_percent=moved.spike_percent,
+            largest_mm=moved.largest_translation_mm,
+            largest_deg=moved.largest_rotation_deg,
+        )
+    if (path := (files.tsnr or {}).get(subject)) is not None:
+        reference = load((files.references or {})[subject])
+        found = replace(found, tsnr=tsnr_of(load(path), reference))
+    if (path := (files.reho or {}).get(subject)) is not None:
+        reho = read_record(RehoRecord, path)
+        width = float(np.prod(reho.residual_fwhm_mm) ** (1 / 3))
+        found = replace(found, dof=float(reho.dof_left), fwhm_mm=width)
+    return found
 
 
 @dataclass(frozen=True)
@@ -212,6 +408,10 @@ class GroupReportFiles:
         maps. A step is absent where a group is or the comparison failed.
     expression
         Input: expression table of the gene stages.
+    further
+        Inputs: modality to the index of pairs with a further group.
+    together
+        Inputs: summaries of what grey matter and ReHo share.
     """
 
     demographics: Path | None
@@ -226,6 +426,8 @@ class GroupReportFiles:
     f_map: Mapping[str, Path] = field(default_factory=dict)
     index: Mapping[str, Path] = field(default_factory=dict)
     expression: Path | None = None
+    further: Mapping[str, Path] = field(default_factory=dict)
+    together: Mapping[str, Path] = field(default_factory=dict)
 
     def of(self, step: Step) -> StepFiles:
         """Return the outputs of a step, as far as there."""
@@ -248,6 +450,14 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
     apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
     broken = dict(map(astuple, rows_as(Failure, read_table(files.failures))))
     planned = [step for step in GROUP_MAPS if of_step[step].table or step.name in broken]
+    for modality, index in files.further.items():
+        for pair in rows_as(FurtherPair, read_table(index)):
+            step = Step(modality, pair=(pair.first, pair.second))
+            planned.append(step)
+            if pair.failed is None:
+                maps[step] = _further_content(step, index)
+            else:
+                broken[step.name] = pair.failed
     listed = group_results(maps, planned, bonferroni)
     people = files.demographics
     content = GroupContent(
@@ -258,6 +468,7 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
         everybody=read_table(files.people).records(),
         maps=maps,
         deviations=apart,
+        together=[read_record(TogetherSummary, path) for path in files.together.values()],
         genes_asked=bool(files.expression or ahba),
     )
     write_table(files.results, RESULT_COLUMNS, result_rows(listed))
@@ -284,6 +495,20 @@ def _map_content(step: Step, files: StepFiles) -> MapContent:
         values=files.values,
         slope=step.what == "regression",
         name=step.name,
+    )
+
+
+def _further_content(step: Step, index: Path) -> MapContent:
+    """Read what was found of a pair with a further group."""
+    question = Question(step.pair)
+    own = FurtherFiles({}, None, {}, index, None, None, index).of(question)
+    return map_content(
+        step.title,
+        own.t_map,
+        table=own.table,
+        summary=own.summary,
+        values=own.values,
+        name=f"{step.modality}_{question.name}",
     )
 
 

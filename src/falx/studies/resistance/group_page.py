@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from falx.maps.together.files import TogetherSummary
 from falx.report.page import Block, Notice, Section, Table, Text
 from falx.report.people import people_section
 from falx.studies.compare.sections import MapContent, map_section
@@ -12,7 +13,11 @@ from falx.studies.methods.study_text import link_section
 from falx.studies.resistance.demographics import Demographics
 from falx.studies.resistance.genes_links import genes_links
 from falx.studies.resistance.group_results import GroupResult, result_table
-from falx.studies.resistance.group_sections import DeviationContent, deviation_section
+from falx.studies.resistance.group_sections import (
+    DeviationContent,
+    deviation_section,
+    together_sections,
+)
 from falx.studies.resistance.steps import STEPS, Step
 
 __all__ = ["GroupContent", "group_sections"]
@@ -39,6 +44,7 @@ class GroupContent:
     everybody: Sequence[Mapping[str, str]]
     maps: Mapping[Step, MapContent]
     deviations: Sequence[DeviationContent]
+    together: Sequence[TogetherSummary]
     genes_asked: bool
 
 
@@ -46,13 +52,16 @@ def group_sections(content: GroupContent) -> list[Section]:
     """Lay out the page."""
     shown = {step: map_section(found) for step, found in content.maps.items()}
     titles = [
-        (step.name, section.title) for step, section in shown.items() if step.what != "anova"
+        (step.name, section.title)
+        for step, section in shown.items()
+        if step.what != "anova" and step.name in STEPS
     ]
     return [
         people_section(content.everybody),
         Section("Result", list(_result(content))),
         Section("Who was compared", list(_people(content))),
         *shown.values(),
+        *together_sections(content.together),
         *(deviation_section(found) for found in content.deviations),
         genes_links(titles, asked=content.genes_asked),
         link_section(),

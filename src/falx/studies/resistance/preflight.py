@@ -125,9 +125,19 @@ def _entries(
                 f"{groups.group_column}: {', '.join(known) or 'nothing'}); name its entry with "
                 f"{flag}, or leave it out with {flag} ''"
             )
+    for name in groups.others:
+        if held.count(name) < 2 or groups.named.count(name) > 1:
+            why = "is named twice" if groups.named.count(name) > 1 else f"has {held.count(name)}"
+            yield (
+                f"the further group {name!r} {why} (found in {groups.group_column}: "
+                f"{', '.join(known) or 'nothing'}); change --groups-others"
+            )
     foreign = [entry for entry in known if entry not in groups.named]
     if foreign:
-        yield f"people of no group that is compared: {', '.join(foreign)}"
+        yield (
+            f"people of no group that is compared: {', '.join(foreign)} (--groups-others names "
+            "further groups)"
+        )
     without = [s for s in subjects if people.cell(s, groups.group_column) is None]
     without = [s for s in without if s in people.rows]
     if without:
@@ -181,8 +191,8 @@ def _contrasts(
     named = (*groups.columns, *filter(None, [groups.blocks, groups.site]))
     if any(people.header(name) is None for name in named):
         return  # said already
-    for pair in CONTRASTS:
-        names = tuple(filter(None, (getattr(groups, role) for role in pair)))
+    roles = [tuple(filter(None, (getattr(groups, r) for r in pair))) for pair in CONTRASTS]
+    for names in (*roles, *groups.further_pairs):
         held = [people.cell(s, groups.group_column) for s in subjects]
         if len(names) < 2 or any(held.count(name) < 2 for name in names):
             continue

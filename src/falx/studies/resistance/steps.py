@@ -17,7 +17,7 @@ __all__ = [
     "What",
 ]
 
-What = Literal["contrast", "anova", "regression", "deviation"]
+What = Literal["contrast", "anova", "regression", "deviation", "further"]
 
 MODALITIES = {
     "grey": "Grey-matter volume",
@@ -44,9 +44,10 @@ class Step:
     modality
         A key of :data:`MODALITIES`.
     what
-        A contrast of two groups, any difference of all, a slope, or deviations of patients.
+        A contrast of two groups, any difference of all, a slope, deviations of patients, or
+        every contrast with a group that has no role.
     pair
-        Roles that a contrast compares, empty otherwise.
+        Roles (or groups without one) that a contrast compares, empty otherwise.
     kind
         ``temporal`` or ``generalised`` where patients are of one kind, otherwise empty.
     """

@@ -18,6 +18,7 @@ from falx.core.stage import Stage
 from falx.core.study import RawInput, Study
 from falx.maps.files import group_map_stage, subgroup_map_stage
 from falx.maps.settings import InferenceOptions, Listing, MapModel, Selection
+from falx.maps.together.files import together_stage
 from falx.studies.methods.study_text import methods_files
 from falx.studies.resistance.configuration import (
     PUBLISHED,
@@ -30,14 +31,23 @@ from falx.studies.resistance.files import (
     demographics_stage,
     group_report_stage,
     map_figure_stage,
+    quality_stage,
     role_anova_stage,
     role_deviation_stage,
+    role_further_stage,
     role_regression_stage,
     run_report_stage,
 )
 from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
 from falx.studies.resistance.preflight import preflight
-from falx.studies.resistance.steps import CONTRASTS, DEVIATIONS, GROUP_MAPS, SECTION, Step
+from falx.studies.resistance.steps import (
+    CONTRASTS,
+    DEVIATIONS,
+    GROUP_MAPS,
+    MODALITIES,
+    SECTION,
+    Step,
+)
 from falx.studies.signature.study import ANATOMY
 
 __all__ = ["STUDY"]
@@ -242,7 +252,12 @@ def _map_stage(
     return Stage(
         step.name,
         run,
-        inputs={**MAPS[step.modality], "participants": "raw.participants", **ATLAS},
+        inputs={
+            **MAPS[step.modality],
+            "participants": "raw.participants",
+            "decisions": "config.groups.decisions?",
+            **ATLAS,
+        },
         outputs={role: named(suffix, extension=end) for role, (suffix, end) in files.items()},
         params={
             **keys_of("groups", Selection),
@@ -269,34 +284,76 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=9)
+    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=10)
 
 
 def _anova(step: Step) -> Stage:
     run = partial(role_anova_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **ROLES}
     params["min_region_voxels"] = "groups.min_region_voxels"
-    return _map_stage(step, run, OF_F, params, tuple(ROLES), version=9)
+    # Each role is named, or further groups stand in for it.
+    needs = tuple(f"{role}|groups.others" for role in ("resistant", "sensitive", "controls"))
+    return _map_stage(step, run, OF_F, params, needs, version=10)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=9)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=10)
+
+
+def _further(modality: str) -> Stage:
+    """Every pair of groups in which one without a role takes part."""
+    step = Step(modality, "further")
+    params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
+    run = partial(role_further_stage, title=step.title)
+    files = {"index": OF_PEOPLE["index"]}
+    return _map_stage(step, run, files, params, ("others",), version=2, disk_mb=100)
+
+
+def _together(first: str, second: str) -> Stage:
+    """Grey matter and ReHo of one pair of groups, looked at together."""
+    pair = f"{first}_{second}"
+    roles = {"p": "p_tfce_map", "t": "t_map", "values": "values", "summary": "summary"}
+    named = partial(output_path, "", group=True, desc=f"both{first}{second}")
+    return Stage(
+        f"both_{pair}",
+        together_stage,
+        inputs={
+            f"{place}_{role}": f"{modality}_{pair}.{output}"
+            for place, modality in zip(PLACES, SECTION, strict=True)
+            for role, output in roles.items()
+        }
+        | ATLAS,
+        outputs={
+            "p_map": named("pmap", extension=".nii.gz"),
+            "regions": named("regions", extension=".tsv"),
+            "correlations": named("correlations", extension=".tsv"),
+            "summary": named("summary", extension=".json"),
+        },
+        params={"cluster_p": "groups.cluster_p"},
+        level="group",
+        mem_mb=900,
+        needs=(f"groups.{first}", f"groups.{second}"),
+    )
 
 
 def _deviation(step: Step) -> Stage:
     params = {**ROLES, **keys_of("groups", Kinds)}
     params |= {key: f"groups.{key}" for key in ("deviation", "n_permutations", "variance")}
     return _map_stage(
-        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=5, disk_mb=300
+        step, role_deviation_stage, OF_PEOPLE, params, ("controls",), version=6, disk_mb=300
     )
 
 
 STAGE_OF = {"contrast": _contrast, "anova": _anova, "regression": _regression}
 
 GROUP_STAGES = tuple(STAGE_OF[step.what](step) for step in GROUP_MAPS)
+
+TOGETHER_STAGES = tuple(_together(*pair) for pair in CONTRASTS)
+
+FURTHER_STAGES = tuple(_further(modality) for modality in MODALITIES)
 
 DEVIATION_STAGES = tuple(_deviation(step) for step in DEVIATIONS)
 
@@ -308,6 +365,7 @@ DEMOGRAPHICS = Stage(
         "metrics": "grey.metrics*",
         "moved": "motion.motion?*",
         "reho": "reho.metrics?*",
+        "decisions": "config.groups.decisions?",
     },
     outputs={
         "demographics": output_path(
@@ -320,6 +378,30 @@ DEMOGRAPHICS = Stage(
     mem_mb=300,
 )
 
+QUALITY = Stage(
+    "quality",
+    quality_stage,
+    inputs={
+        "participants": "raw.participants",
+        "decisions": "config.groups.decisions?",
+        "volumes": "grey.volume*",
+        "metrics": "grey.metrics*",
+        "moved": "motion.motion?*",
+        "tsnr": "motion.tsnr?*",
+        "references": "motion.reference?*",
+        "reho": "reho.metrics?*",
+        "reho_maps": "reho.smoothed?*",
+    },
+    outputs={
+        "page": "quality.html",
+        "table": output_path("", "quality", extension=".tsv", group=True, desc="groups"),
+    },
+    params={"group_column": "groups.group_column"},
+    level="group",
+    mem_mb=2500,
+    disk_mb=20,
+)
+
 GROUP_REPORT = Stage(
     "group_report",
     group_report_stage,
@@ -328,6 +410,8 @@ GROUP_REPORT = Stage(
         "people": "study.people",
         "expression": "config.genes.expression?",
         "failures": "study.failures",
+        **{f"together.{stage.name}": f"{stage.name}.summary?" for stage in TOGETHER_STAGES},
+        **{f"further.{m}": f"{m}_further.index?" for m in MODALITIES},
         **{
             f"{role}.{stage.name}": f"{stage.name}.{role}?"
             for stage in (*GROUP_STAGES, *DEVIATION_STAGES)
@@ -394,8 +478,11 @@ STUDY = Study(
         MEASURED,
         REPORT,
         *GROUP_STAGES,
+        *FURTHER_STAGES,
+        *TOGETHER_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
+        QUALITY,
         GROUP_REPORT,
         *(_map_figure(number, modality) for number, modality in enumerate(SECTION, start=1)),
         EXPRESSION,

@@ -15,6 +15,7 @@ from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.report.page import Block, Figure, Notice, Table
 from falx.report.slices import Layer, slices, window_in
+from falx.studies.signature.modalities import MODALITIES
 
 __all__ = ["Laid", "laid_over", "registration_blocks"]
 
@@ -23,7 +24,7 @@ TILE_MM = 25.0
 
 VOXEL_MM = 1.5
 
-NAMES = {"pet": "PET", "flair": "FLAIR", "postop": "post-operative T1w"}
+NAMES = {m.key: m.label for m in MODALITIES} | {"postop": "post-operative T1w"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,7 +131,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=8,
+    version=9,
 )
 
 CORRECT = Stage(
@@ -175,7 +175,7 @@ def asymmetry_of(of: Modality) -> Stage:
         params={**keys_of("asymmetry", TemplateSettings), **chosen},
         mem_mb=1600,
         threads=2,
-        version=4 if of.quantity.receive_field else 3,
+        version=4,
     )
 
 

@@ -20,6 +20,7 @@ from falx.core.errors import InputError
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.smooth import smooth
 from falx.surgery.outcome.ablation import dice
+from falx.surgery.outcome.tube import evidence, fit_tube, gain, tube_along
 
 __all__ = ["CavityRule", "Proposal", "changed", "predicted", "propose_cavity"]
 
@@ -41,6 +42,14 @@ TOUCHING_MM = 3.0
 LEVELS = (0.14, 0.20, 0.27, 0.34, 0.42)
 """Shares of the strongest evidence at which the proposal is made; the middle one decides, and how
 far its neighbours agree is its confidence."""
+
+CUTS = (0.4, 0.5, 0.6)
+"""What a voxel of the outline costs, as a share of the mean change in the hull; the middle one
+decides, and how far the others agree is the confidence."""
+
+LEAST_OF_HULL, LEAST_GAIN = 0.5, 0.75
+"""A tube that is smaller than so much of the hull, or holds less of the change, has missed the
+ablation, or that is no tube."""
 
 FLUID_BELOW = 0.3
 """Share of the contrast below which the image before shows fluid."""
@@ -90,11 +99,12 @@ class Proposal:
     mask
         Shape of the T1w before, bool; empty if nothing was found.
     share
-        float32, same shape: share of the levels at which a voxel belongs to the proposal.
+        float32, same shape: share of the cuts at which a voxel belongs to the outline.
     side
         Side of the ablation; None if nothing was found.
     confidence
-        Agreement (Dice) of the proposals a level lower and higher, 0…1.
+        Smaller of two agreements (Dice), 0…1: of what changed at a lower and a higher level, and
+        of the outlines at a lower and a higher cut.
     volume_mm3, other_mm3
         Proposed volume, and what the same rule marks beside the other hippocampus.
     reason
@@ -239,17 +249,44 @@ def propose_cavity(
     confidence = dice(masks[middle - 1], masks[middle + 1]) if masks[middle + 1].any() else 0.0
     other = max(v for one, v in volume.items() if one != chosen)
     reason = _reason(volume[chosen], other, confidence, rule)
-    empty = np.zeros(brain.shape, bool)
-    share = np.asarray(np.mean(masks, axis=0), dtype=np.float32)
+    outlines = [np.zeros(brain.shape, bool)]
+    if not reason:
+        wanted = targets[chosen] if prior is None else prior
+        inside = brain & _near(wanted, rule.reach_mm, grid)
+        outlines = _outlines(difference, inside, wanted, masks[middle - 1 : middle + 2], grid)
+        confidence = min(confidence, dice(outlines[0], outlines[-1]))
+    mask = outlines[len(outlines) // 2]
     return Proposal(
-        mask=empty if reason else masks[middle],
-        share=np.zeros_like(share) if reason else share,
+        mask=mask,
+        share=np.asarray(np.mean(outlines, axis=0), dtype=np.float32),
         side=None if reason else chosen,
         confidence=float(confidence),
-        volume_mm3=volume[chosen],
+        volume_mm3=volume[chosen] if reason else float(mask.sum()) * grid.voxel_volume_mm3,
         other_mm3=other,
         reason=reason,
     )
+
+
+def _outlines(
+    difference: Floats, inside: Mask, wanted: Mask, hulls: list[Mask], grid: Grid
+) -> list[Mask]:
+    """Return the outline at every cut, each (X, Y, Z): a tube, or the hull if that holds more."""
+    hull = hulls[1]
+    starts = [tube_along(wanted, grid), tube_along(hull, grid)]
+    mean = evidence(difference, hull)
+    cuts = [share * mean for share in CUTS]
+    middle = cuts[len(cuts) // 2]
+    best = fit_tube(difference, inside, grid, starts, middle)
+    tube = best.mask(grid, inside)
+    small = tube.sum() < LEAST_OF_HULL * hull.sum()
+    least = LEAST_GAIN * gain(difference, hull, middle)
+    if small or gain(difference, tube, middle) < least:
+        return hulls
+    return [
+        tube if cut == middle
+        else fit_tube(difference, inside, grid, [best], cut).mask(grid, inside)
+        for cut in cuts
+    ]  # fmt: skip
 
 
 def _reason(volume: float, other: float, confidence: float, rule: CavityRule) -> str:

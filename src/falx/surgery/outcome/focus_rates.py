@@ -55,8 +55,12 @@ class FocusRate:
 
 
 def focus_parts(foci: Foci, place: Place) -> dict[str, Mask]:
-    """Grey matter that may belong to each focus, and to any; shape (X, Y, Z) of the T1w grid."""
-    near = foci.probability > 0
+    """Mask of each focus, and of all; shape (X, Y, Z) of the T1w grid.
+
+    The rim, where probabilities are below a half, is left out: beyond an edge they are bounds and
+    no estimates, and would count tissue that no ablation of the focus reaches.
+    """
+    near = np.asarray(foci.mask, dtype=bool)
     numbers = numbers_on_t1w(foci.found, near, place)
     parts = {f"focus {n}": numbers == n for n in range(1, len(foci.found.foci) + 1)}
     kept = {name: mask for name, mask in parts.items() if mask.any()}

@@ -1,0 +1,1 @@
+"""Two maps of the same comparison looked at together."""
