@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,14 @@ import falx
 from ellipsoid_head import make_head, pet_grid, rigid
 from falx.api.head import Head
 from falx.core.errors import FalxError, InputError, OptionError
+from falx.core.files import write_json
 from falx.core.grid import box_grid
-from falx.images.nifti import Image, as_stored
+from falx.core.records import plain
+from falx.images.nifti import Image, as_stored, save
 from falx.images.warp import CoordinateMap
+from falx.pet.controls import Covariates, Norm
+from falx.pet.files import file_digest
+from falx.pet.norms import SiteNorms, conditions_of
 from studies.signature_metrics import anatomy
 
 DEPTH = 0.15
@@ -80,6 +87,43 @@ def test_the_side_is_found_and_the_signature_is_on_it(left, found) -> None:
     assert (found.image.data & planted).sum() / planted.sum() > 0.8
     both = falx.signature(found.of, side="left", ipsilateral_only=False, method="threshold")
     assert (both.image.data >= found.image.data).all()
+
+
+def site_norms(folder, asymmetry, *, mean: float, tracer: str = "FDG"):
+    """Write what ``falx norms`` would of 20 controls with one mean everywhere."""
+    grid = asymmetry.place.template
+    maps = {}
+    for role, value in (("mean", mean), ("sd", 0.04), ("noise", 0.01)):
+        path = folder / f"norms_{role}_map.nii.gz"
+        save(path, np.full(grid.shape, value, np.float32), grid.affine)
+        maps[role] = (path.name, file_digest(path))
+    source = asymmetry.source.metrics
+    fit = conditions_of(source, asymmetry.metrics, tracer, COARSE["voxel_mm"])
+    region = Norm("hippocampus", "regional", 20, 19, (mean,), 0.04, ((0.05,),))
+    none = Covariates((), (), (), ())
+    norms = SiteNorms(fit, 20, none, ("Biograph",), (region,), 20.0, maps, ((0.05,),), 19)
+    write_json(folder / "norms.json", plain(norms))
+    return folder / "norms.json"
+
+
+def test_norms_of_a_site_place_a_person_and_decide_what_is_expected(left, found, tmp_path) -> None:
+    """Where healthy people are as low as the patient, nothing in the patient stands out."""
+    person = {"scanner": "Biograph", "tracer": "FDG", "draws": 20}
+    usual = falx.signature(found.of, side="left", **person)
+    assert (
+        "of 537 healthy people" in repr(usual) and usual.healthy.of("hippocampus", "left").z < -3
+    )
+    same = site_norms(tmp_path, found.of, mean=TRUE_INDEX)
+    among = falx.signature(found.of, side="left", norms=same, sex="male", **person)
+    placed = among.healthy.of("hippocampus", "left")
+    assert placed.people == 20 and abs(placed.z) < 1 and not among.healthy.notices
+    assert among.metrics.volume_mm3 < usual.metrics.volume_mm3 / 2
+    with pytest.raises(InputError, match="norms are not of this kind.*tracer"):
+        falx.signature(found.of, norms=same, tracer="FET", scanner="Biograph")
+    with pytest.raises(InputError, match="norms are of the asymmetry of a corrected PET"):
+        falx.signature(replace(found.of, source=None), norms=same, method="threshold")
+    with pytest.raises(OptionError, match="sex.*female"):
+        falx.signature(found.of, sex="2")
 
 
 def test_a_declared_side_is_kept_and_said_to_be_doubtful(found) -> None:

@@ -220,7 +220,9 @@ def test_orders_of_a_run_that_waits_are_told_to_it(falx: Run, orders, heard, mon
 
 
 def planned(heard, suggested: object) -> tuple[Heard, Heard]:
-    document = types.SimpleNamespace(notices=("close to a vessel",), suggested=suggested)
+    document = types.SimpleNamespace(
+        notices=("close to a vessel",), suggested=suggested, trade_offs=()
+    )
     found = types.SimpleNamespace(side="left", t1w=Path("t1w.nii.gz"))
     found_files = heard(plan, "find_files", found)
     heard(plan, "load_images", "images")
@@ -302,7 +304,7 @@ def leave_signature(out: Path, recipe: str) -> None:
 def test_what_is_outdated_is_planned_again_with_the_choices_of_then(
     falx: Run, heard, signature_folder, tmp_path_factory
 ) -> None:
-    document = types.SimpleNamespace(notices=(), suggested="A")
+    document = types.SimpleNamespace(notices=(), suggested="A", trade_offs=())
     staged = heard(plan, "plan_stage", types.SimpleNamespace(document=document))
     for name in ("load_images", "write_pages", "plan_words"):
         heard(plan, name)

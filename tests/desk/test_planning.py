@@ -30,9 +30,16 @@ from falx.desk.plan_files import (
     score,
 )
 from falx.desk.planned import check_name, figures_of
+from falx.desk.planning import _opened as opened_plans
 from falx.desk.workspace import Workspace
 from falx.images.nifti import load_labels
-from falx.studies.plan.records import PlanDocument, plan_of_record, plan_record
+from falx.studies.plan.records import (
+    PlanDocument,
+    TradeOffRecord,
+    plan_of_record,
+    plan_record,
+)
+from falx.surgery.infeasible import Relaxation
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.scene import fields_of
 
@@ -60,6 +67,19 @@ def a_plan(workspace, *, deeper_mm=0.0):
     track = plan.trajectory
     x, y, z = np.round(np.array(track.target_mm) + deeper_mm * np.array(track.direction), 3)
     return LaserPlan(Trajectory(track.entry_mm, (x, y, z)), (*plan.burns, Burn(4.0, 2.0, 20.0)))
+
+
+def test_what_a_way_out_buys_can_be_opened_on_the_desk_under_its_words(workspace):
+    bought = TradeOffRecord("a rate of 20 %", Relaxation(rate=0.2), True, True, None, None)
+    document = planned_options(workspace, "07")
+    with_plan = replace(bought, option=document.options[0])
+    path = workspace.out / "sub-07/anat/sub-07_desc-planned_plan.json"
+    assert path.is_file()
+    write_json(path, plain(replace(document, trade_offs=(bought, with_plan))))
+    said = opened_plans(workspace, "07")
+    usual = len(document.options)
+    assert len(said["options"]) == usual + 1
+    assert said["found_with"] == [""] * usual + ["a rate of 20 %"]
 
 
 def test_the_desk_scores_as_the_command_line_does(workspace, tmp_path):

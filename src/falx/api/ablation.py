@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,11 @@ from falx.api.results import Result, drawn, percent
 from falx.core.errors import InputError, check_option, collect_notices
 from falx.core.grid import SIDES, Side
 from falx.images.nifti import Image, as_stored
+from falx.pet.files import Person, place_person
 from falx.pet.finding import ScaledPet, find_signature
 from falx.pet.foci import FocusRow
 from falx.pet.metrics import SignatureMetrics
+from falx.pet.norms import Expected, HealthyMetrics
 from falx.pet.settings import SignatureRule
 from falx.pet.steps import published_asymmetry
 from falx.report.slices import Layer, slices_figure
@@ -33,6 +37,7 @@ from falx.surgery.outcome.made import bring_drawn, inside_asymmetry, structure_r
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SEXES = ("female", "male")
 REFUTED = "the other side is lower than noise and healthy people account for as well"
 
 __all__ = ["AblativeRates", "SignatureMap", "ablative_rate", "signature"]
@@ -54,6 +59,8 @@ class SignatureMap(Result):
     probability
         Of belonging to a focus that neither noise nor healthy asymmetry accounts for, on the T1w
         grid; zero away from foci, and everywhere if the noise is not known.
+    healthy
+        Where the structures stand among healthy people; ``None`` without a corrected PET.
     """
 
     image: Image
@@ -62,6 +69,7 @@ class SignatureMap(Result):
     probability: Image
     of: Asymmetry
     metrics: SignatureMetrics
+    healthy: HealthyMetrics | None = None
     title = "Metabolic signature"
 
     @property
@@ -72,7 +80,7 @@ class SignatureMap(Result):
     @property
     def notices(self) -> tuple[str, ...]:
         """What was said on the way."""
-        return tuple(self.metrics.notices)
+        return (*self.metrics.notices, *(self.healthy.notices if self.healthy else ()))
 
     @property
     def foci(self) -> tuple[FocusRow, ...]:
@@ -88,6 +96,12 @@ class SignatureMap(Result):
             ("volume, mm³", found.volume_mm3),
             ("volume by the published definition, mm³", found.published_volume_mm3),
         ]
+        for norm in self.healthy.structures if self.healthy else ():
+            own = norm.on(found.side)
+            told = (
+                f"percentile {own.percentile:.1f} of {own.people} healthy people, z {own.z:+.1f}"
+            )
+            rows.append((f"{own.structure.replace('_', ' ')}, {own.kind}", told))
         known = found.calibrated
         if known is None:
             return [*rows, ("certain", "nothing: the noise of the PET is not known")]
@@ -167,7 +181,17 @@ class AblativeRates(Result):
         return drawn(slices_figure(background, layers, centre_mm=middle_of(self.image)))
 
 
-def signature(of: Asymmetry, *, side: str | None = None, **choices: Any) -> SignatureMap:
+def signature(
+    of: Asymmetry,
+    *,
+    side: str | None = None,
+    norms: str | PathLike[str] | None = None,
+    age: float | None = None,
+    sex: str | None = None,
+    scanner: str | None = None,
+    tracer: str | None = None,
+    **choices: Any,
+) -> SignatureMap:
     """Find the signature: foci of low uptake that noise and healthy asymmetry do not make.
 
     A person without a focus should have a false one with the probability `level`. That was
@@ -181,28 +205,23 @@ def signature(of: Asymmetry, *, side: str | None = None, **choices: Any) -> Sign
         takes the asymmetry of any image.
     side
         ``"left"`` or ``"right"``; both sides are searched if absent.
+    norms
+        Record that ``falx norms`` made of a site's own controls; the shipped norms if absent.
+    age, sex, scanner, tracer
+        Of the person, where those norms know them: years, ``"female"`` or ``"male"``, and model
+        and tracer as the sidecars of the controls name them.
     choices
         See :class:`falx.pet.settings.SignatureRule`: ``method``, ``level``, ``seed``,
         ``threshold``, ``threshold_scale``, ``gm_floor``, ``ipsilateral_only``, …
     """
-    if not isinstance(of, Asymmetry):
-        raise InputError(
-            "a signature is cut from an asymmetry",
-            found=type(of).__name__,
-            do="give what falx.asymmetry returned",
-        )
-    if side is not None:
-        check_option("side", side, SIDES)
     settings = settings_of(SignatureRule, choices)
-    if settings.method == "calibrated" and of.source is None:
-        raise InputError(
-            "what is certain cannot be told without the noise of the PET",
-            found=f"an asymmetry of {of.metrics.quantity} that is not of a corrected PET",
-            do="give the asymmetry of what falx.correct_pet returned, or method='threshold'",
-        )
+    _check_asked(of, side, sex, settings)
+    person = Person(age, None if sex is None else float(SEXES.index(sex)), scanner, tracer)
     with collect_notices() as notices:
         rng = np.random.default_rng(settings.seed)
-        found = find_signature(_scaled_pet(of), of.place, of.head.gm, settings, side=side, rng=rng)
+        healthy, expected = _among_healthy(of, norms, person)
+        pet = replace(_scaled_pet(of), expected=expected)
+        found = find_signature(pet, of.place, of.head.gm, settings, side=side, rng=rng)
     template, native = of.place.template.affine, of.place.native.affine
     published = found.published
     return SignatureMap(
@@ -212,7 +231,43 @@ def signature(of: Asymmetry, *, side: str | None = None, **choices: Any) -> Sign
         probability=as_stored(found.probability, native),
         of=of,
         metrics=replace(found.metrics, notices=tuple(notices)),
+        healthy=healthy,
     )
+
+
+def _check_asked(of: Asymmetry, side: str | None, sex: str | None, rule: SignatureRule) -> None:
+    """Refuse what no signature can be cut from, and words that mean nothing."""
+    if not isinstance(of, Asymmetry):
+        raise InputError(
+            "a signature is cut from an asymmetry",
+            found=type(of).__name__,
+            do="give what falx.asymmetry returned",
+        )
+    for name, value, known in (("side", side, SIDES), ("sex", sex, SEXES)):
+        if value is not None:
+            check_option(name, value, known)
+    if rule.method == "calibrated" and of.source is None:
+        raise InputError(
+            "what is certain cannot be told without the noise of the PET",
+            found=f"an asymmetry of {of.metrics.quantity} that is not of a corrected PET",
+            do="give the asymmetry of what falx.correct_pet returned, or method='threshold'",
+        )
+
+
+def _among_healthy(
+    of: Asymmetry, norms: str | PathLike[str] | None, person: Person
+) -> tuple[HealthyMetrics | None, Expected | None]:
+    if of.source is None:
+        if norms is not None:
+            raise InputError(
+                "norms are of the asymmetry of a corrected PET",
+                found=f"an asymmetry of {of.metrics.quantity}",
+                do="give the asymmetry of what falx.correct_pet returned, or no norms",
+            )
+        return None, None
+    record = None if norms is None else Path(norms)
+    voxel_mm = float(of.place.template.voxel_sizes_mm[0])
+    return place_person(record, of.source.metrics, of.metrics, person, voxel_mm)
 
 
 def _scaled_pet(of: Asymmetry) -> ScaledPet:

@@ -26,6 +26,7 @@ from falx.desk.plan_files import (
 )
 from falx.desk.planned import figures_of
 from falx.desk.workspace import Workspace
+from falx.studies.plan.records import PlanDocument
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 
 __all__ = ["ROUTES"]
@@ -73,7 +74,7 @@ async def opened(request: Request) -> JSONResponse:
 
 def _opened(workspace: Workspace, subject: str) -> dict[str, object]:
     document, bench = planned_options(workspace, subject), bench_of(workspace, subject)
-    options = [] if document is None else list(document.options)
+    options = [] if document is None else list(document.shown)
     suggested = None if document is None else document.suggested
     if document is not None and suggested is None and options:
         suggested = document.compromises.get("both", 0)
@@ -83,9 +84,16 @@ def _opened(workspace: Workspace, subject: str) -> dict[str, object]:
         "goal": plain(bench.choices.goal),
         "notices": list(bench.notices),
         "options": [plain(option) for option in options],
+        "found_with": [] if document is None else _found_with(document),
         "suggested": suggested,
         "kept": [plain(one) for one in kept_plans(workspace, subject)],
     }
+
+
+def _found_with(document: PlanDocument) -> list[str]:
+    """Return under which relaxation each plan was found; empty under the limits as they are."""
+    more = [found.words for found in document.trade_offs if found.option is not None]
+    return [""] * len(document.options) + more
 
 
 async def mask(request: Request) -> Response:

@@ -52,6 +52,7 @@ __all__ = [
     "AsymmetryFiles",
     "CorrectionFiles",
     "HealthyFiles",
+    "Person",
     "PlaceFiles",
     "PublishedFiles",
     "ScaledFiles",
@@ -60,6 +61,7 @@ __all__ = [
     "correct_stage",
     "file_digest",
     "healthy_stage",
+    "place_person",
     "published_stage",
     "read_pet",
     "read_place",
@@ -376,27 +378,10 @@ def healthy_stage(
     pet = read_record(PetMetrics, files.pet_metrics)
     facts = read_record(AsymmetryMetrics, files.asymmetry_metrics)
     grid = normalisation_grid(voxel_mm)
+    person = Person(age, sex, scanner, tracer)
+    metrics, expected = place_person(files.norms, pet, facts, person, voxel_mm)
     nothing = np.zeros(grid.shape, np.float32)
-    mean, sd, fwhm_mm = nothing, nothing, FIELD_FWHM_MM
-    given = {"age": age, "sex": sex}
-    with collect_notices() as notices:
-        norms = None if files.norms is None else read_site_norms(files.norms)
-        if norms is not None:
-            check_fit(norms, conditions_of(pet, facts, tracer, voxel_mm), scanner)
-        regional = {name: sides["left"] for name, sides in pet.regional_asymmetry.items()}
-        placed = place_all(pet.uncorrected_asymmetry, regional, norms, given)
-        if norms is not None and norms.maps and files.norms is not None:
-            maps = {role: _norm_map(files.norms, norms, role, grid) for role in norms.maps}
-            with collect_notices():  # told above
-                expected = expected_maps(norms, maps, given, grid)
-            mean, sd, fwhm_mm = expected.mean, expected.sd, expected.fwhm_mm
-    metrics = HealthyMetrics(
-        source=LIMITS if norms is None else norms.source,
-        of_site=norms is not None and bool(norms.maps),
-        fwhm_mm=fwhm_mm,
-        structures=placed,
-        notices=tuple(notices),
-    )
+    mean, sd = (nothing, nothing) if expected is None else (expected.mean, expected.sd)
     whose = f"of {metrics.source}" if metrics.of_site else "not known: zero everywhere"
     for path, data, what in ((files.mean, mean, "mean"), (files.sd, sd, "standard deviation")):
         sidecar = {
@@ -406,6 +391,63 @@ def healthy_stage(
         }
         save(path, data, grid.affine, sidecar=sidecar)
     write_json(files.metrics, plain(metrics))
+
+
+@dataclass(frozen=True)
+class Person:
+    """What decides whether norms fit a person, as far as it is known.
+
+    Parameters
+    ----------
+    age, sex
+        Years; 0 for women and 1 for men.
+    scanner, tracer
+        Model and tracer as the dataset names them.
+    """
+
+    age: float | None = None
+    sex: float | None = None
+    scanner: str | None = None
+    tracer: str | None = None
+
+
+def place_person(
+    norms: Path | None, pet: PetMetrics, facts: AsymmetryMetrics, person: Person, voxel_mm: float
+) -> tuple[HealthyMetrics, Expected | None]:
+    """Place a person among healthy people; say what a site's controls let expect of each voxel.
+
+    Parameters
+    ----------
+    norms
+        Record of `falx norms`; ``None``: the shipped norms, which are of structures alone.
+    voxel_mm
+        Of the template grid.
+
+    Raises
+    ------
+    InputError
+        If the norms are of another tracer, scale, correction or grid.
+    """
+    given, expected = {"age": person.age, "sex": person.sex}, None
+    with collect_notices() as notices:
+        site = None if norms is None else read_site_norms(norms)
+        if site is not None:
+            check_fit(site, conditions_of(pet, facts, person.tracer, voxel_mm), person.scanner)
+        regional = {name: sides["left"] for name, sides in pet.regional_asymmetry.items()}
+        placed = place_all(pet.uncorrected_asymmetry, regional, site, given)
+        if site is not None and site.maps and norms is not None:
+            grid = normalisation_grid(voxel_mm)
+            maps = {role: _norm_map(norms, site, role, grid) for role in site.maps}
+            with collect_notices():  # told above
+                expected = expected_maps(site, maps, given, grid)
+    metrics = HealthyMetrics(
+        source=LIMITS if site is None else site.source,
+        of_site=expected is not None,
+        fwhm_mm=FIELD_FWHM_MM if expected is None else expected.fwhm_mm,
+        structures=placed,
+        notices=tuple(notices),
+    )
+    return metrics, expected
 
 
 def read_site_norms(path: Path) -> SiteNorms:

@@ -79,8 +79,8 @@ async function shown(found) {
 }
 
 function optionList() {
-  const { options, kept, suggested } = state.found;
-  const title = (option, n) => `${n === suggested ? "suggested: " : ""}plan ${n + 1}, rate ${percent(option.hippocampus.rate)}, ${volume(option.outside_mm3)} outside`;
+  const { options, kept, suggested, found_with: relaxed } = state.found;
+  const title = (option, n) => `${n === suggested ? "suggested: " : ""}plan ${n + 1}, rate ${percent(option.hippocampus.rate)}, ${volume(option.outside_mm3)} outside${relaxed[n] && `, with ${relaxed[n]}`}`;
   element("option").replaceChildren(
     ...options.map((option, n) => make("option", { value: `option ${n}` }, title(option, n))),
     ...kept.map((one, n) => make("option", { value: `kept ${n}` }, `kept: ${one.name}`)),
