@@ -22,6 +22,7 @@ from falx.images.nifti import save
 from falx.studies.genes.expression_files import ExpressionFiles, expression_stage
 from falx.studies.resistance.genes_links import genes_page
 from falx.studies.resistance.study import STUDY
+from studies.test_resistance_person_page import GREY, REHO
 
 pytest.importorskip("pydeseq2", reason="the extra rnaseq is not installed")
 
@@ -115,7 +116,8 @@ def finish(out, subject, stage, values, rng):
         path = out / uri
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".json":
-            write_json(path, {"tiv_ml": 1400.0 + rng.random(), "mean_fd_mm": rng.random() / 10})
+            measured = {"tiv_ml": 1400.0 + rng.random(), "mean_fd_mm": rng.random() / 10}
+            write_json(path, (GREY if stage == "grey" else REHO) | measured)
         else:
             save(path, values > 0 if role == "mask" else values, AFFINE)
         records[role] = file_record(uri, path)
