@@ -15,6 +15,7 @@ import numpy as np
 from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.cluster_values import ClusterValue
 from falx.maps.deviations.sample import DeviationRow
+from falx.maps.together.conjunction import ClusterCorrelation, SharedRegion
 from falx.pet import foci
 from falx.studies.norms.page import HEADER as NORMS
 from falx.studies.outcome import files as outcome
@@ -24,7 +25,9 @@ from falx.studies.outcome.model_fields import VALIDATION
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.phantom import phantom_cohort
 from falx.studies.outcome.power import Effect
+from falx.studies.resistance.files import FurtherPair
 from falx.studies.resistance.group_results import RESULT_COLUMNS
+from falx.studies.resistance.quality import PersonQuality
 
 SOURCE = Path(__file__).parents[1] / "src" / "falx"
 GAP = "…"
@@ -63,6 +66,10 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
         ("group_report_stage", "results"): tuple(RESULT_COLUMNS),
         ("role_deviation_stage", "index"): _fields(DeviationRow),
         ("role_anova_stage", "table"): EffectRow.columns(),
+        ("role_further_stage", "index"): _fields(FurtherPair),
+        ("together_stage", "regions"): _fields(SharedRegion),
+        ("together_stage", "correlations"): _fields(ClusterCorrelation),
+        ("quality_stage", "table"): _fields(PersonQuality),
     }
     for kind in ("group_map_stage", "subgroup_map_stage", "role_regression_stage"):
         found[kind, "table"] = ClusterRow.columns()

@@ -8,6 +8,7 @@ numbers. Nothing heavy is imported, so that a job costs little more than a Pytho
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -81,10 +82,18 @@ def warm_stage(
         notify("the focus is on the left", where=f"sub-{label}")
 
 
+def _wait_while_there(slow: Path) -> None:
+    """Wait as many seconds as a file says, but no longer than it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        until = time.monotonic() + float(slow.read_text())
+        while slow.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+
+
 def misbehave(folder: Path, output: Path) -> None:
     """Do what a file beside the image says."""
     if (folder / "slow").exists():
-        time.sleep(float((folder / "slow").read_text()))
+        _wait_while_there(folder / "slow")
     if (folder / "flaky").exists():
         (folder / "flaky").unlink()
         raise InputError("the first attempt always fails", where="toy")

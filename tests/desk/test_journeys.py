@@ -151,7 +151,7 @@ def _of(name, files):
 def test_a_desk_that_was_killed_finds_its_run_again(page, tmp_path, toy_program, undisturbed):
     bids = toy_study.write_dataset(tmp_path / "bids", 2)
     slow = bids / "sub-01" / "anat" / "slow"
-    slow.write_text("3")
+    slow.write_text("60")
     desk = Desk(bids)
     page.goto(desk.address)
     page.wait_for_selector("body[data-ready]")
@@ -160,6 +160,7 @@ def test_a_desk_that_was_killed_finds_its_run_again(page, tmp_path, toy_program,
     desk.kill()
     page.click("#cancel")
     page.wait_for_selector("#alert:has-text('The desk does not answer')")
+    slow.unlink()
     again = Desk(bids)
     try:
         page.goto(again.address)

@@ -59,6 +59,7 @@ def test_table_without_the_groups_is_refused(tmp_path):
     table.write_text("participant_id\tgroup\tage\nsub-01\tX\t3\n")
     write_json(tmp_path / "m.json", {})
     names = {"group_column": "group", "resistant": "DRE", "sensitive": "", "controls": "HC"}
+    names["others"] = ()
     given = {
         "participants": table,
         "metrics": {"01": tmp_path / "m.json"},
@@ -98,7 +99,7 @@ def test_runs_that_are_left_out_do_not_count(tmp_path):
         demographics_stage, participants=tmp_path / "participants.tsv", moved=runs, reho=runs,
         metrics={str(k): tmp_path / f"{k}_grey.json" for k in range(6)},
         demographics=tmp_path / "d.json", group_column="group", resistant="A", sensitive="B",
-        controls="",
+        controls="", others=(),
     )  # fmt: skip
     found = json.loads((tmp_path / "d.json").read_text())["rows"]
     assert found[-2]["cells"] == ["0.1 (0.1, 0.1)", "0.1 (0.1, 0.1)"]

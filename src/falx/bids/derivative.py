@@ -19,6 +19,8 @@ IGNORED: tuple[str, ...] = (
     "exclusions.tsv",
     "participants_status.tsv",
     "failures.tsv",
+    "methods.bib",
+    "methods.md",
     "**/*.html",
     "**/*_xfm.*",
     "**/*_metrics.json",

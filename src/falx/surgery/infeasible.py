@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from falx.core.possible import Share
 from falx.surgery.assess import Assessment
 from falx.surgery.robustness import Robustness
 from falx.surgery.tracks.feasible import Funnel, Tracks
@@ -82,7 +83,7 @@ class Relaxation:
 
     rules: tuple[tuple[str, float, float], ...] = ()
     accuracy: float = 1.0
-    rate: float | None = None
+    rate: Share | None = None
 
     def __str__(self) -> str:
         words = [RULE_WORDS[rule].format(now=now, needed=to) for rule, now, to in self.rules]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 __all__ = ["LEAST_EXCEEDANCES", "ParetoTail", "fit_tail"]
 
@@ -47,12 +46,15 @@ class ParetoTail:
         0.092
         """
         beyond = np.asarray(observed, dtype=np.float64) - self.threshold
-        p = self.share * stats.genpareto.sf(np.maximum(beyond, 0), self.shape, scale=self.scale)
-        return np.asarray(np.where(beyond > 0, p, np.nan))
+        z = np.maximum(beyond, 0) / self.scale
+        longer = np.log1p(self.shape * z) / self.shape if self.shape else z
+        return np.asarray(np.where(beyond > 0, self.share * np.exp(-longer), np.nan))
 
 
 def fit_tail(null: npt.NDArray[np.float64]) -> ParetoTail | None:
     """Fit the tail of maxima, shape (N,), without the observed one; None if none fits."""
+    from scipy import stats  # which few steps of a study need
+
     for quantile in QUANTILES:
         threshold = float(np.quantile(null, quantile))
         beyond = np.sort(null[null > threshold]) - threshold

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import ndtri, stdtr
 
 from falx.atlas.atlas import Atlas
 from falx.core.grid import Grid, apply_affine
@@ -181,9 +181,9 @@ def _correlation(
 ) -> ClusterCorrelation:
     """Pearson's r of values, shape (n,), that have lost n - 1 - dof degrees of freedom."""
     r = float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
-    p = 2.0 * float(stats.t.sf(abs(r) * np.sqrt(dof / max(1.0 - r * r, 1e-12)), dof))
+    p = 2.0 * float(stdtr(dof, -abs(r) * np.sqrt(dof / max(1.0 - r * r, 1e-12))))
     # Fisher's z has the standard error 1 / sqrt(n - 3), where dof is n - 2.
-    half = stats.norm.isf(0.025) / np.sqrt(dof - 1)
+    half = ndtri(0.975) / np.sqrt(dof - 1)
     z = np.arctanh(np.clip(r, -NEARLY_ONE, NEARLY_ONE))
     return ClusterCorrelation(
         first=one.cluster,
