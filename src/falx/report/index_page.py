@@ -43,7 +43,7 @@ def index_page(people: Sequence[Mapping[str, str]], pages: Sequence[str]) -> str
             f'<th scope="col">reason</th></tr></thead><tbody>{rows}</tbody></table></div>'
         )
     )
-    return render("All pages of this folder", [Section("Everybody", blocks)])
+    return render("All pages of this folder", [Section("Everybody", blocks)], dated=False)
 
 
 def _row(person: Mapping[str, str], pages: Sequence[str]) -> str:

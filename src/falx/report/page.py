@@ -174,6 +174,7 @@ def render(
     links: Sequence[tuple[str, str]] = (),
     script: str = "",
     style: str = "",
+    dated: bool = True,
 ) -> str:
     """Return the page as one HTML document that makes no request.
 
@@ -189,6 +190,8 @@ def render(
         Address and title of the pages beside this one.
     script, style
         JavaScript put at the end of the page, and rules added to its own style.
+    dated
+        Whether it says when it was made: one that every run writes anew has the same bytes.
     """
     import jinja2
 
@@ -211,7 +214,7 @@ def render(
         style=rules,
         script=script,
         version=__version__,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") if dated else "",
     )
 
 
