@@ -128,6 +128,9 @@ def test_every_preset_tells_each_step_and_departure_once(study: Study, preset: s
     found = check_once(study, flatten(resolve(study.configuration, layer)))
     told = [one.text for one in found.statements if f"preset {preset} " in one.text]
     assert len(told) == (1 if layer else 0)
+    paper = found.statements[0].text
+    if "that of a published study" in paper:  # the defaults are not the paper's, and do not say so
+        assert ("with choices of its own" in paper) == (not layer)
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda one: one.name)

@@ -56,9 +56,7 @@ def study_text(
 
 def _first_statements(study: Study, steps: Sequence[Step]) -> list[Statement]:
     """Name the study's paper, and the presets whose settings are those that ran."""
-    said = []
-    if study.name in STUDIES:
-        said.append(f"The analysis follows the published method [@{STUDIES[study.name]}].")
+    kept = []
     taken: dict[str, set[object]] = {}
     for step in steps:
         for key, value in step.values.items():
@@ -66,10 +64,15 @@ def _first_statements(study: Study, steps: Sequence[Step]) -> list[Statement]:
     for name, preset in study.presets.items():
         own = {key: value for key, value in preset.items() if key in taken}
         if own and all(taken[key] == {value} for key, value in own.items()):
-            said.append(
+            kept.append(
                 f"The settings of the preset {name} were kept wherever a step took one "
                 f"({len(own)} of {len(preset)})."
             )
+    said = list(kept)
+    if study.name in STUDIES:
+        others = "" if kept else ", with choices of its own, which are stated below"
+        paper = f"[@{STUDIES[study.name]}]"
+        said.insert(0, f"The analysis is that of a published study {paper}{others}.")
     return [Statement(text, (), ()) for text in said]
 
 
