@@ -61,7 +61,8 @@ class Dataset:
             said = read_json(path).get("Authors", ()) if path.is_file() else ()
         except (FalxError, AttributeError):
             return ()
-        return tuple(name for name in said if isinstance(name, str))
+        named = said if isinstance(said, list) else []
+        return tuple(name for name in named if isinstance(name, str))
 
     def links(self, out: Path) -> dict[str, str]:
         """Return where the datasets of sidecars' URIs lie, as seen from the output folder."""
