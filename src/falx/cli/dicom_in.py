@@ -19,11 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--participant-label", required=True, metavar="LABEL", help="pseudonym of the patient"
     )
     parser.add_argument(
-        "--session", default="preop", choices=("preop", "postop"), help="default preop"
+        "--session",
+        default="preop",
+        choices=("preop", "postop"),
+        help="before or after the operation, default preop",
     )
     for role, (_, suffix, _) in TARGETS.items():
+        shown = {"pet": "PET"}.get(suffix, suffix)
         parser.add_argument(
-            f"--{role}", metavar="SERIES", help=f"number or description of the {suffix} series"
+            f"--{role}", metavar="SERIES", help=f"number or description of the {shown} series"
         )
 
 

@@ -54,7 +54,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("outcome", "prognosis, pooled results, power, simulated cohorts", "falx.cli.outcome"),
     Command("reproduce", "published numbers, recomputed", "falx.cli.reproduce"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
-    Command("completion", "a script for the shell to complete options", "falx.cli.completion"),
+    Command("completion", "a script by which the shell completes options", "falx.cli.completion"),
     Command("stage", "run one job of a plan (used by the engine)", "falx.cli.stage"),
 )
 

@@ -246,7 +246,6 @@ def _with_unit(value: object, option: Option | None) -> str:
         return _shown(value)
     said = {True: "yes", False: "no"}.get(value) if isinstance(value, bool) else None
     unit = f" {option.unit}" if option.unit and value is not None else ""
-    unit += "s" * (option.unit in ("month", "year"))
     text = (said or _shown(value) or "none") + unit
     if option.kind in (int, float) and _departs({value: 1}, option):
         text += f" (Falx's default: {_shown(option.default)}{unit})"

@@ -104,7 +104,7 @@ class OutcomeSettings:
         help="numbers that the adjusted curves are adjusted for",
     )
     least_follow_up_months: float = option(
-        12.0, help="who was followed for less is left out", unit="month", low=0, high=600
+        12.0, help="who was followed for less is left out", unit="months", low=0, high=600
     )
     table_one: tuple[str, ...] = option(
         (), help="further columns of table one, as HEADER, HEADER:number or HEADER:category; all "
