@@ -189,6 +189,8 @@ class _Place:
         guard, wanted, text = found.groups()
         if guard is not None:
             taken = {_shown(v) for key in self.keys(guard) for v in self.values[key]}
+            if guard.startswith("in."):
+                taken = {self.had(guard)}
             if not taken or not taken <= set(wanted.split(",")):
                 return ""
         for name, _ in PLACE.findall(text):
@@ -199,6 +201,11 @@ class _Place:
                 return ""
         return str(PLACE.sub(self.fill, text))
 
+    def had(self, name: str) -> str:
+        """Tell of how many steps an input was there: ``"no"``, ``"some"`` or ``"all"``."""
+        had = [step.files.get(name.removeprefix("in."), False) for step in self.steps]
+        return "all" if all(had) else "some" if any(had) else "no"
+
     def fill(self, found: re.Match[str]) -> str:
         """Return what stands in a place."""
         name, words = found.groups()
@@ -208,8 +215,7 @@ class _Place:
             dict(part.partition("=")[::2] for part in (words or "").split(";")) if words else {}
         )
         if name.startswith("in."):
-            had = [step.files.get(name.removeprefix("in."), False) for step in self.steps]
-            return str(spoken["all" if all(had) else "some" if any(had) else "no"])
+            return spoken[self.had(name)]
         keys = self.keys(name)
         if not keys:
             return "a value that was not recorded"
@@ -228,7 +234,7 @@ def _said(taken: Mapping[object, int], option: Option | None, spoken: Mapping[st
         shown = _shown(value)
         word = spoken.get(shown, spoken.get("*"))
         word = _with_unit(value, option) if word is None else word.replace("%", shown)
-        parts.append(word if len(taken) == 1 else f"{word} (in {n} steps)")
+        parts.append(word if len(taken) == 1 else f"{word} (in {n} step{'s' * (n > 1)})")
     return " or ".join(parts)
 
 
