@@ -125,10 +125,10 @@ OF_STEPS: Mapping[str, str] = {
     ),
     "outcome_stage": (
         "Outcome was modelled by logistic regression, penalised where it is separated "
-        "[@heinze2002], areas under the curve compared by DeLong's test [@delong1988], and the family of planned "
-        "tests corrected by Holm's method [@holm1979]; who was followed for less than "
-        "{least_follow_up_months} was left out; resampling took {resamples} bootstrap samples and "
-        "{permutations} permutations."
+        "[@heinze2002], areas under the curve compared by DeLong's test [@delong1988], and the "
+        "family of planned tests corrected by Holm's method [@holm1979]; who was followed for "
+        "less than {least_follow_up_months} was left out; resampling took {resamples} bootstrap "
+        "samples and {permutations} permutations."
     ),
     "overlays_stage": "Signatures and ablations were averaged over patients in template space.",
     "grey_volume_stage": (
@@ -145,8 +145,9 @@ OF_STEPS: Mapping[str, str] = {
         "fMRIPrep [@esteban2019] had prepared them}<<in.prepared=no,some: ; where slice times "
         "were known, slices of runs that were realigned here were {slice_timing?True=shifted to "
         "the middle of the repetition time;False=not shifted}>>. Spikes are volumes of a "
-        "framewise displacement above {fd_threshold_mm} [@power2012]; runs beyond {translation_limit_mm}, {rotation_limit_deg} or "
-        "{spike_limit_percent} of spikes were excluded."
+        "framewise displacement above {fd_threshold_mm} [@power2012]; runs beyond "
+        "{translation_limit_mm}, {rotation_limit_deg} or {spike_limit_percent} of spikes "
+        "were excluded."
     ),
     "reho_stage": (
         "Series were cleaned of 24 motion terms [@friston1996], white matter and cerebrospinal "
@@ -198,11 +199,10 @@ OF_STEPS: Mapping[str, str] = {
     "demographics_stage": "Groups were compared in age, sex and what else was measured of them.",
     "group_report_stage": (
         "{bonferroni?contrasts=Beside each P of a contrast stands one with Bonferroni's "
-        "correction for the contrasts of its modality;all=Beside each P of a contrast stands one with "
-        "Bonferroni's correction for all maps;none=P values of contrasts are not corrected for "
-        "their number}. <<{expression?=;*=Gene expression came "
-        "from "
-        "%.}>> <<{ahba?=;*=Gene expression came from the download %.}>>"
+        "correction for the contrasts of its modality;all=Beside each P of a contrast stands one "
+        "with Bonferroni's correction for all maps;none=P values of contrasts are not corrected "
+        "for their number}. <<{expression?=;*=Gene expression came from %.}>> <<{ahba?=;*=Gene "
+        "expression came from the download %.}>>"
     ),
     "map_figure_stage": "Pictures of {stages} show t beyond the voxel threshold.",
     "expression_stage": (
