@@ -223,6 +223,7 @@ def test_files_agree_with_each_other() -> None:
     values = flatten(resolve(study.configuration, study.presets["liu2024"]))
     files = methods_files(study, records_of(study, values), values)
     assert set(files) == {"methods.md", "methods.bib", "methods.html"}
+    assert files == methods_files(study, records_of(study, values), values)
     keys = {k.strip().removeprefix("@") for f in CITED.finditer(files["methods.md"])
             for k in f[1].split(";")}  # fmt: skip
     for key in keys:

@@ -91,7 +91,7 @@ def methods_texts(found: MethodsText) -> dict[str, str]:
     return {
         "methods.md": found.markdown,
         "methods.bib": found.bibtex,
-        "methods.html": render("Methods text", [methods_section(found)]),
+        "methods.html": render("Methods text", [methods_section(found)], dated=False),
     }
 
 
