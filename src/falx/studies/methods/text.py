@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from falx.core.records import name_alone
 from falx.core.settings import Option
 from falx.studies.methods.references import CITED, REFERENCES, bibtex, in_words
 from falx.studies.methods.sentences import NOT_TOLD, OF_COMMANDS, OF_STEPS
-from falx.studies.methods.steps import Step, Versions, name_alone
+from falx.studies.methods.steps import Step, Versions
 
 __all__ = ["MethodsText", "Statement", "methods_text"]
 
