@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -229,6 +230,19 @@ def test_one_command_at_a_time_and_its_end_is_asked_for_kindly(private) -> None:
     end(private, run)  # it is over; nothing is sent to whoever has its number now
     again = start(private, run)
     assert again.id != run.id and again.words == run.words and not again.cancelled
+
+
+def test_of_runs_that_are_started_in_the_same_moment_one_is(private) -> None:
+    def tried(_) -> bool:
+        try:
+            start(private, ordered("group", (), ["sleep", "60"]))
+        except InputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(tried, range(6))) == 1
+    assert len(read_runs(private)) == 1
 
 
 def test_a_number_that_was_given_out_again_is_not_taken_for_the_run(private) -> None:
