@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
 
+import falx.desk
 import toy_study
 from falx.cli.main import main
 from falx.core.errors import InputError, OptionError
@@ -21,6 +24,7 @@ from falx.desk.processes import code_of, end, is_alive, log_of, ordered, read_ru
 from falx.desk.progress import Step, progress_of
 from falx.desk.running import standing_of
 from falx.desk.sessions import SessionNames, filters_of, read_sessions, write_sessions
+from falx.desk.shells import PAGES
 from falx.desk.workspace import Workspace
 from falx.engine.job import Job
 from falx.engine.progress import Progress as EngineProgress
@@ -243,6 +247,15 @@ def test_of_runs_that_are_started_in_the_same_moment_one_is(private) -> None:
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(tried, range(6))) == 1
     assert len(read_runs(private)) == 1
+
+
+def test_every_page_has_a_shell_a_route_and_a_link_in_the_bar() -> None:
+    here = Path(falx.desk.__file__).parent
+    assert {path.stem for path in (here / "pages").glob("*.html")} == {*PAGES, "view"}
+    bar = (here.parents[2] / "viewer" / "src" / "desk" / "api.js").read_text(encoding="utf-8")
+    links = re.search(r"const PAGES = \[(.*?)\];", bar, re.DOTALL)
+    assert links is not None
+    assert tuple(re.findall(r'\["(\w+)",', links[1])) == PAGES
 
 
 def test_a_number_that_was_given_out_again_is_not_taken_for_the_run(private) -> None:
