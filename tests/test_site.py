@@ -31,31 +31,39 @@ def scripts() -> Iterator[None]:
     sys.path.remove(str(ROOT / "scripts"))
 
 
+@pytest.fixture(scope="module")
+def columns(scripts, tmp_path_factory) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Columns of every table of a study, as small studies write them."""
+    found = importlib.import_module("site_columns")
+    return found.columns_by_output(tmp_path_factory.mktemp("columns"))
+
+
+@pytest.fixture(scope="module")
+def said(scripts) -> list[str]:
+    """Sentences of every error and notice."""
+    return [one.what for one in importlib.import_module("site_messages").messages()]
+
+
 def pattern_of(sentence: str) -> re.Pattern[str]:
     """Match a sentence whose gaps may be anything."""
     parts = [re.escape(part) for part in re.split(r"…", sentence)]
     return re.compile(".+?".join(parts) if len(parts) > 1 else parts[0])
 
 
-def test_every_sentence_of_the_troubleshooting_is_printed_by_the_program(scripts) -> None:
-    import site_messages
-
-    said = [message.what for message in site_messages.messages()]
-    said += [one for one in site_messages.texts() if len(one) < 300]
+def test_every_sentence_of_the_troubleshooting_is_printed_by_the_program(said) -> None:
+    texts = importlib.import_module("site_messages").texts()
+    printed = [*said, *(one for one in texts if len(one) < 300)]
     text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     sentences = re.findall(r"^### `(.+)`$", text, re.MULTILINE)
     assert len(sentences) > 30
     for sentence in sentences:
         found = pattern_of(sentence)
-        assert any(found.search(one) or pattern_of(one).fullmatch(sentence) for one in said), (
+        assert any(found.search(one) or pattern_of(one).fullmatch(sentence) for one in printed), (
             f"no message reads: {sentence}"
         )
 
 
-def test_a_made_up_sentence_is_noticed(scripts) -> None:
-    import site_messages
-
-    said = [message.what for message in site_messages.messages()]
+def test_a_made_up_sentence_is_noticed(said) -> None:
     assert not any(pattern_of("the scanner is on fire").search(one) for one in said)
     assert len(said) > 500
 
@@ -113,20 +121,19 @@ def test_the_reference_is_made_of_the_code(scripts, name: str) -> None:
             assert public in ("FalxError", "__version__") or f"falx.{public}\n" in text
 
 
-def test_every_column_says_what_it_holds(scripts, tmp_path: Path) -> None:
+def test_every_column_says_what_it_holds(columns) -> None:
     import site_columns
 
-    tables = site_columns.columns_by_output(tmp_path) | site_columns.other_tables()
-    columns = {column for names in tables.values() for column in names}
-    assert len(columns) > 250
-    assert sorted(column for column in columns if not site_columns.words_of(column)) == []
+    tables = columns | site_columns.other_tables()
+    names = {name for own in tables.values() for name in own}
+    assert len(names) > 250
+    assert sorted(name for name in names if not site_columns.words_of(name)) == []
     plain = {name for name in site_columns._words() if "*" not in name}
-    assert sorted(plain - columns) == []
+    assert sorted(plain - names) == []
     assert site_columns.words_of("a_column_of_nobody") == ""
 
 
-def test_every_table_of_a_study_has_columns(scripts, tmp_path: Path) -> None:
-    columns = importlib.import_module("site_columns").columns_by_output(tmp_path)
+def test_every_table_of_a_study_has_columns(columns) -> None:
     from falx.core.stage import _unwrapped
 
     for name in ("signature", "resistance", "norms"):
