@@ -97,6 +97,24 @@ def test_every_command_and_option_on_a_page_exists() -> None:
     assert checked > 60
 
 
+def test_every_option_that_a_page_for_users_names_alone_exists() -> None:
+    known = set(options_of_parser(whole_parser()))
+    named = [
+        (path.name, match[1], match[2])
+        for path in PAGES
+        if path.parent.name != "methods"  # whose figures come from scripts with options of theirs
+        for match in re.finditer(r"`(--[a-z][a-z0-9-]*)([^`]*)`", path.read_text(encoding="utf-8"))
+    ]
+    wrong = [
+        (page, option)
+        for page, option, more in named
+        if option not in known
+        and not ("…" in more and any(one.startswith(option) for one in known))
+    ]
+    assert wrong == []
+    assert len(named) > 40
+
+
 @pytest.mark.parametrize("name", ["options", "outputs", "api"])
 def test_the_reference_is_made_of_the_code(scripts, name: str) -> None:
     if importlib.util.find_spec("numpydoc") is None:
