@@ -131,7 +131,10 @@ def config_file(values: Values, source: Source) -> Input:
     if not named:
         if source.optional:
             return None
-        raise InputError(f"the configuration must name a file for {source.role}")
+        option = source.role.replace(".", "-").replace("_", "-")
+        raise InputError(
+            f"the configuration must name a file for {source.role}", do=f"give --{option} FILE"
+        )
     if isinstance(named, tuple):
         return {str(i): _named(source.role, path) for i, path in enumerate(named, 1)}
     return _named(source.role, named)

@@ -248,7 +248,10 @@ def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
     """Move everything the stage wrote into place; sidecars are recorded under their path."""
     for path in job.outputs.values():
         if not (work / path).is_file() or not (work / path).stat().st_size:
-            raise InputError(f"the stage did not write {Path(path).name}", where=job.title)
+            raise InputError(
+                f"the stage did not write {Path(path).name}", where=job.title,
+                do="report it, with the log of the step",
+            )  # fmt: skip
     names = {path: name for name, path in job.outputs.items()}
     records, targets = {}, []
     try:
