@@ -216,7 +216,7 @@ class _Place:
             dict(part.partition("=")[::2] for part in (words or "").split(";")) if words else {}
         )
         if name.startswith("in."):
-            return spoken[self.had(name)]
+            return str(spoken[self.had(name)])
         keys = self.keys(name)
         if not keys:
             return "a value that was not recorded"
