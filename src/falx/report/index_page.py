@@ -9,7 +9,7 @@ from urllib.parse import quote
 from falx.core.tables import is_missing
 from falx.report.page import Raw, Section, Text, render
 
-__all__ = ["INDEX", "index_page"]
+__all__ = ["INDEX", "TITLES", "index_page"]
 
 INDEX = "index.html"
 
