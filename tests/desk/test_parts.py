@@ -65,6 +65,19 @@ def test_one_server_has_a_folder_and_uploads_that_never_ended_are_gone(tmp_path,
     assert not left.folder.exists()
 
 
+def test_a_disk_that_locks_nothing_is_not_called_another_desk(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert main(["desk", str(tmp_path / "desk"), "--no-browser"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be held for this desk alone (found: No locks available); put" in said
+    assert "another desk" not in said
+
+
 def test_a_port_that_is_taken_is_told(tmp_path, capsys) -> None:
     import socket
 
