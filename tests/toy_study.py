@@ -150,6 +150,8 @@ def mean_stage(
     table: Path,
 ) -> None:
     means = {k: json.loads(path.read_text())["mean"] for k, path in numbers.items()}
+    if len(means) == 1:
+        notify("the mean is one of a single person", do="add people")
     lines = [f"{k}\t{v}" for k, v in sorted(means.items())]
     lines.append(f"mean\t{sum(means.values()) / len(means)}")
     lines += exclusions.read_text().splitlines()[1:]
