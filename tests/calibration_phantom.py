@@ -22,8 +22,9 @@ from falx.pet.named import named_region
 from falx.pet.noise import Chain, corrected_noise, measure_noise, noise_maps
 from falx.pet.norms import healthy_maps
 from falx.pet.precision import asymmetry_standard_errors
-from falx.pet.pvc import correct, spread_fractions
+from falx.pet.pvc import Corrected, correct, spread_fractions
 from falx.pet.regions import grey_regions, regional_asymmetry
+from falx.pet.scaling import Scaled
 from falx.pet.shares import ErrorDraws, false_shares
 from falx.phantom.asymmetry import with_healthy_asymmetry
 from falx.phantom.heads import SHIPPED, Head, deformation, load_head, symmetric_head, warp_head
@@ -205,28 +206,49 @@ class Phantom:
         seen = smooth(exact, self.head.grid.voxel_sizes_mm, self.quality.psf_fwhm_mm)
         return rescan(seen, self.head.grid, self.pose, self.quality.voxel_mm)
 
-    def draw(self, rng: np.random.Generator, *, people: bool) -> Drawn:
-        """Draw a PET; `people` adds a healthy person's asymmetry."""
+    def observed(
+        self, rng: np.random.Generator, *, people: bool, attenuation: float = 0.0
+    ) -> np.ndarray:
+        """Draw a PET as measured; `people` adds a healthy person's asymmetry.
+
+        `attenuation` is the slope of an error from left to right, by 100 mm.
+        """
         exact = with_healthy_asymmetry(self.exact, self.head, rng) if people else self.exact
         clean = self.blurred(exact).data
+        if attenuation:
+            x_mm = self.pet_grid.centres_mm()[..., 0] - self.pose[0, 3]
+            clean = clean * (1.0 + attenuation * x_mm / 100.0).astype(np.float32)
         grain = smooth_noise(self.pet_grid, rng, fwhm_mm=self.quality.noise_fwhm_mm)
         level = self.quality.noise * (0.3 * ACTIVITY[0][1] + 0.7 * np.maximum(clean, 0.0))
-        observed = np.maximum(clean + level * grain, 0.0).astype(np.float32)
+        return np.maximum(clean + level * grain, 0.0).astype(np.float32)
+
+    def asymmetry(self, observed: np.ndarray) -> tuple[Corrected, Scaled, Asymmetry]:
+        """Correct a PET, and take its asymmetry in template space."""
         result = correct(observed, self.spread)
         image = Image(result.image, self.to_head @ self.pet_grid.affine)
         normal = normalise(image, result.defined, self.place, smoothing_fwhm_mm=SMOOTHING_MM)
-        scaled, asymmetry = scaled_asymmetry(normal, normal.defined, "proportional")
+        return result, *scaled_asymmetry(normal, normal.defined, "proportional")
+
+    def null_maps(
+        self, observed: np.ndarray, result: Corrected, scaled: Scaled, rng: np.random.Generator
+    ) -> NullMaps:
+        """Measure the noise of a PET, and draw maps of it and of healthy asymmetry."""
         noise = measure_noise(observed, self.pet_grid, self.spread, result.activities, rng)
         noise = corrected_noise(noise, self.spread.gm, result.defined, self.to_head)
         chain = Chain(self.place, scaled.image * scaled.mean, SMOOTHING_MM)
-        maps = NullMaps(
+        return NullMaps(
             noise_maps(noise, chain, SETTINGS.draws, rng),
             healthy_maps(chain, SETTINGS.draws, rng),
         )
+
+    def draw(self, rng: np.random.Generator, *, people: bool, attenuation: float = 0.0) -> Drawn:
+        """Draw a PET with its asymmetry and its null maps."""
+        observed = self.observed(rng, people=people, attenuation=attenuation)
+        result, scaled, asymmetry = self.asymmetry(observed)
         return Drawn(
             Image(observed, self.to_head @ self.pet_grid.affine),
             asymmetry,
-            maps,
+            self.null_maps(observed, result, scaled, rng),
             scaled.image * scaled.mean,
             regional_asymmetry(result.activities, self.spread),
             asymmetry_standard_errors(observed, self.pet_grid, self.spread, result.activities),
@@ -250,9 +272,9 @@ class Phantom:
         native = probability_on_t1w(found, place, drawn.asymmetry.valid)
         return found, np.where(self.gm.data > GM_FLOOR, native, np.float32(0))
 
-    def find(self, rng: np.random.Generator, *, people: bool) -> Found:
+    def find(self, rng: np.random.Generator, *, people: bool, attenuation: float = 0.0) -> Found:
         """Draw a PET and find its signature."""
-        return self.found_in(self.draw(rng, people=people), rng)
+        return self.found_in(self.draw(rng, people=people, attenuation=attenuation), rng)
 
     def found_in(self, drawn: Drawn, rng: np.random.Generator) -> Found:
         """Find the signature of a drawn PET on the declared side."""

@@ -186,7 +186,7 @@ def _hold_level(
 
 
 def _told(finished: Sequence[Finished], out: Path) -> Iterator[str]:
-    """What the steps of a group level had to say, which concerns everybody."""
+    """Yield what the steps of a group level had to say, which concerns everybody."""
     for result in finished:
         record = None if result.failure else read_record(record_path(out, result.job))
         yield from record.notices if record is not None else ()
