@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
+from scipy.special import expit, logit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from calibration_phantom import GM_FLOOR, Phantom
@@ -43,11 +45,19 @@ def main() -> None:
     print(f"found in {int(of['found'].sum())} of {len(values)} heads")
     for name in COLUMNS[2:]:
         known = of[name][np.isfinite(of[name])]
-        if known.size > 1:
-            low, high = np.quantile(known, [0.025, 0.975])
-            error = 1.96 * known.std(ddof=1) / np.sqrt(known.size)
-            spread = f"{known.mean():+.4f} ± {error:.4f}, SD {known.std(ddof=1):.4f}"
-            print(f"{name}: mean {spread}, 95 % {low:+.4f} to {high:+.4f}, n {known.size}")
+        if known.size > 2:
+            middle, low, high = _expected(known, share=name == "rate")
+            print(f"{name}: {middle:+.4f}, of another head {low:+.4f} to {high:+.4f}, "
+                  f"n {known.size}")  # fmt: skip
+
+
+def _expected(values: np.ndarray, *, share: bool) -> tuple[float, float, float]:
+    """Centre, and the limits of 95 % for another head (Student's); shares by their log odds."""
+    seen = logit(np.clip(values, 0.01, 0.99)) if share else values
+    far = stats.t.ppf(0.975, len(seen) - 1) * seen.std(ddof=1) * np.sqrt(1.0 + 1.0 / len(seen))
+    told = seen.mean() + far * np.array([0.0, -1.0, 1.0])
+    centre, low, high = (expit(told) if share else told).tolist()
+    return centre, low, high
 
 
 def _parser() -> argparse.ArgumentParser:

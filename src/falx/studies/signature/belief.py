@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.grid import apply_affine
+from falx.pet.carried import carried_index_words
 from falx.pet.foci import FocusRow
 from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
@@ -137,6 +138,8 @@ def other_definitions(signature: SignatureMetrics) -> str:
             f"{signature.published_threshold.value:.4f}, both sides) mark {_ml(published)}, "
             "without a statement of error."
         )
+        carried = carried_index_words(signature.definition.correction)
+        said += [carried] if carried else []
     return " ".join(said)
 
 

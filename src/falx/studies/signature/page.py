@@ -15,6 +15,7 @@ from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
+from falx.pet.carried import carried_rate_words
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
@@ -222,7 +223,9 @@ def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Bl
         yield taken_of_foci(rates.foci)
     said = THRESHOLD_NOTICE
     if not ablation.definition.published:
+        rate = ablation.rates["default"]["hippocampus"].rate
         said += f" This run has another definition of it, {ablation.definition}."
+        said += f" {carried_rate_words(ablation.definition, rate)}"
     yield Notice([said], "note")
 
 
