@@ -29,7 +29,7 @@ def test_a_cut_is_a_range_that_holds_its_middle():
         assert cut.low < cut.value < cut.high and cut.heads >= 10
     # A corrected index is further from zero than one of the z + 5 scale of m/s about 2.4.
     assert CARRIED_INDEX.value < PUBLISHED_AI_THRESHOLD
-    assert 0.0 < CARRIED_RATE.low and CARRIED_RATE.high < 1.0
+    assert CARRIED_RATE.low > 0.0 and CARRIED_RATE.high < 1.0
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,11 @@ def beyond_edge(certainty: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
     Of 9,400 such voxels around 12 simulated foci of cortex .02, .06, .14, .23 and .38 were
     diseased where the index alone says .05, .15, .25, .35 and .45: about twice its square.
 
+    Parameters
+    ----------
+    certainty
+        Any shape; the probability by the index alone.
+
     Examples
     --------
     >>> beyond_edge(np.array([0.9, 0.5, 0.2]))

@@ -351,7 +351,7 @@ REPORT = Stage(
     params={"subject": "subject.label"},
     mem_mb=1500,
     threads=2,
-    version=7,
+    version=8,
 )
 
 
