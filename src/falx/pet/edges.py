@@ -169,7 +169,7 @@ class Half:
 def beyond_edge(certainty: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Probability of voxels that growth has not come to, given what their index alone makes it.
 
-    Of 9,400 such voxels around 12 simulated foci of cortex .02, .06, .14, .23 and .38 were
+    Of 9,400 such voxels around 11 simulated foci of cortex .02, .06, .14, .23 and .38 were
     diseased where the index alone says .05, .15, .25, .35 and .45: about twice its square.
 
     Parameters
