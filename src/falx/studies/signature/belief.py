@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.metrics import AnatomyMetrics
 from falx.core.grid import apply_affine
 from falx.pet.carried import carried_index_words
 from falx.pet.foci import FocusRow
 from falx.pet.metrics import CalibratedMetrics, PetMetrics, SignatureMetrics
 from falx.pet.norms import HealthyMetrics
 from falx.report.page import Table
+from falx.studies.signature.numbers import STRUCTURES
 from falx.surgery.outcome.focus_rates import FocusRate
 from falx.surgery.outcome.rate_interval import RateInterval
 
@@ -22,6 +24,7 @@ __all__ = [
     "foci_table",
     "limits_of",
     "other_definitions",
+    "outlines",
     "reach",
     "side_of_itself",
     "taken_of_foci",
@@ -227,6 +230,17 @@ def reach(signature: SignatureMetrics) -> str:
         f"tail to head: {said}; the amygdala: {amygdala:.0%}. A focus is taken as one stretch of "
         "one depth."
     )
+
+
+def outlines(anatomy: AnatomyMetrics) -> str:
+    """Say whose outlines of hippocampus and amygdala these are."""
+    found = anatomy.structures.values()
+    given = {one.origin == "given" for one in found if one.name.endswith(STRUCTURES)}
+    if given == {True}:
+        return "Their outlines were given with the dataset, as by FreeSurfer, and are not Falx's."
+    if True in given:
+        return "Some of their outlines were given with the dataset, others are Falx's own."
+    return "Their outlines are Falx's own."
 
 
 def _place(mm: Sequence[float]) -> str:

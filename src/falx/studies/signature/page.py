@@ -28,6 +28,7 @@ from falx.studies.signature.belief import (
     foci_table,
     limits_of,
     other_definitions,
+    outlines,
     reach,
     side_of_itself,
     taken_of_foci,
@@ -362,7 +363,7 @@ def _numbers(results: SignatureResults) -> Iterator[Block]:
         ],
         caption="Volumes and their asymmetry 2 (ipsi - contra) / (ipsi + contra); PET asymmetry "
         "as mean over voxels and from regional activities (geometric transfer matrix), with the "
-        "standard error that the noise of the PET explains.",
+        f"standard error that the noise of the PET explains. {outlines(metrics.anatomy)}",
     )  # fmt: skip
     volumes = metrics.anatomy.volumes_mm3
     yield Table(
