@@ -41,7 +41,8 @@ RATES_MEASURED = (
     "In 16 whose hippocampus, with the amygdala or without, was lower as a whole, and whose "
     "outlines were as wrong as a segmentation's, the ablative rate was too high by .016 on "
     "average and by .08 at worst, and all intervals held the truth; those of the false share did "
-    "in 15. A focus that is no stretch of the hippocampus, or not of one depth, was not tried."
+    "in 15. Where the front half alone was, the false share was stated .12 and .23 too small (two "
+    "heads). A focus that is no stretch of the hippocampus, or not of one depth, was not tried."
 )
 """Seeds 900 to 911 with healthy asymmetry: docs/methods/signature.md."""
 
