@@ -34,7 +34,7 @@ SETTINGS = {
 HEADER = "participant_id\tgroup\tage\tsex\tduration\tepilepsy_type\tthree"
 MAPS = {"t_map": ".nii.gz", "z_map": ".nii.gz", "p_tfce_map": ".nii.gz", "table": ".tsv",
         "table_latex": ".tex", "table_html": ".html", "profile": ".tsv", "values": ".tsv",
-        "summary": ".json"}  # fmt: skip
+        "summary": ".json", "person_maps": ".npz"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,9 @@ def test_a_slope_is_found_where_it_was_planted(study):
 
 def test_any_difference_of_groups_is_found_by_f(study):
     endings = {"f_map": ".nii.gz", "p_map": ".nii.gz"}
-    endings |= {key: MAPS[key] for key in ("table", "table_latex", "table_html", "summary")}
+    endings |= {
+        key: MAPS[key] for key in ("table", "table_latex", "table_html", "summary", "person_maps")
+    }
     groups = {"groups": ("DRE", "DSE", "HC"), "group_column": "three"}
     outputs = changed(study, "f", anova_stage, endings, **groups)
     summary = json.loads(outputs["summary"].read_text())

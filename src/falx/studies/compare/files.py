@@ -29,6 +29,7 @@ from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.cluster_values import ClusterValue
 from falx.maps.files import FFiles, Pair, TFiles, anova_stage, group_map_stage
 from falx.maps.group_summary import FSummary, TSummary
+from falx.maps.people.files import read_person_maps
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import Section
 from falx.studies.compare.configuration import CompareConfiguration
@@ -51,12 +52,14 @@ def map_content(
     table: Path,
     summary: Path,
     values: Path | None,
+    person_maps: Path,
     slope: bool = False,
     name: str = "",
     folder: str = "group/",
 ) -> MapContent:
     """Read a map of t, or of F where there are no values of people, for its section."""
-    rows, shown = read_table(table), partial(MapContent, title, image=load(image))
+    rows = read_table(table)
+    shown = partial(MapContent, title, image=load(image), people=read_person_maps(person_maps))
     if values is None:
         found = read_record(FSummary, summary)
         return shown(found, rows_as(EffectRow, rows), table=table.stem, name=name, folder=folder)
@@ -224,6 +227,7 @@ def _answer(
         "atlas": choices.atlas, "atlas_labels": choices.atlas_labels,
         "table": own("clusters.tsv"), "table_latex": own("clusters.tex"),
         "table_html": own("clusters.html"), "summary": own("summary.json"),
+        "person_maps": own("people.npz"),
     }  # fmt: skip
     sample = SampleSettings(
         **{name: getattr(choices, name) for name in _SAMPLE}, head_size="none", measures=()
@@ -232,8 +236,7 @@ def _answer(
     options = InferenceOptions(**{name: getattr(choices, name) for name in _INFERENCE})
     content = partial(
         map_content, choices.measure, table=own("clusters.tsv"), summary=own("summary.json"),
-        name=question.name,
-        folder="",
+        person_maps=own("people.npz"), name=question.name, folder="",
     )  # fmt: skip
     if question.of_f:
         f_files = FFiles(**common, f_map=own("fmap.nii.gz"), p_map=own("pmap.nii.gz"))

@@ -30,13 +30,13 @@ from falx.maps.deviations.sample import DeviationRow, DeviationSummary
 from falx.maps.files import (
     FFiles,
     Pair,
-    SampleFiles,
     TFiles,
     anova_stage,
     group_map_stage,
     regression_map_stage,
 )
 from falx.maps.group_summary import TSummary
+from falx.maps.people.files import SampleFiles
 from falx.maps.sample import left_out_by_hand
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.maps.together.files import TogetherSummary
@@ -144,6 +144,7 @@ OWN = {
     "t_map": "tmap.nii.gz", "z_map": "zmap.nii.gz", "p_tfce_map": "pmap.nii.gz",
     "profile": "profile.tsv", "values": "values.tsv", "table": "clusters.tsv",
     "table_latex": "clusters.tex", "table_html": "clusters.html", "summary": "summary.json",
+    "person_maps": "people.npz",
 }  # fmt: skip
 """Output of a pair to the end of its name."""
 
@@ -373,6 +374,7 @@ class StepFiles:
     t_map: Path | None
     f_map: Path | None
     index: Path | None
+    person_maps: Path | None
 
 
 SHOWN = tuple(item.name for item in fields(StepFiles))
@@ -403,7 +405,7 @@ class GroupReportFiles:
         Output: one HTML file.
     results
         Output: what each comparison found, and its P for their number (TSV).
-    summary, table, values, t_map, f_map, index
+    summary, table, values, t_map, f_map, index, person_maps
         Inputs: step to its output; `f_map` of an analysis of variance, `index` of deviation
         maps. A step is absent where a group is or the comparison failed.
     expression
@@ -425,6 +427,7 @@ class GroupReportFiles:
     t_map: Mapping[str, Path] = field(default_factory=dict)
     f_map: Mapping[str, Path] = field(default_factory=dict)
     index: Mapping[str, Path] = field(default_factory=dict)
+    person_maps: Mapping[str, Path] = field(default_factory=dict)
     expression: Path | None = None
     further: Mapping[str, Path] = field(default_factory=dict)
     together: Mapping[str, Path] = field(default_factory=dict)
@@ -493,6 +496,7 @@ def _map_content(step: Step, files: StepFiles) -> MapContent:
         table=_present(files.table),
         summary=_present(files.summary),
         values=files.values,
+        person_maps=_present(files.person_maps),
         slope=step.what == "regression",
         name=step.name,
     )
@@ -508,6 +512,7 @@ def _further_content(step: Step, index: Path) -> MapContent:
         table=own.table,
         summary=own.summary,
         values=own.values,
+        person_maps=own.person_maps,
         name=f"{step.modality}_{question.name}",
     )
 

@@ -99,7 +99,7 @@ MOTION = Stage(
         **keys_of("bold", MotionSettings),
     },
     mem_mb=1500,
-    version=2,
+    version=3,
     given=("bold|prepared",),
 )
 
@@ -219,6 +219,7 @@ TABLES = {
     "table_latex": ("clusters", ".tex"),
     "table_html": ("clusters", ".html"),
     "summary": ("summary", ".json"),
+    "person_maps": ("people", ".npz"),
 }
 OF_T = {
     "t_map": ("tmap", ".nii.gz"),
@@ -245,7 +246,7 @@ def _map_stage(
     needs: Sequence[str],
     *,
     version: int,
-    disk_mb: int = 10,
+    disk_mb: int = 30,
 ) -> Stage:
     """Stage of a group map: its people and their model, and what else it takes."""
     named = partial(output_path, "", group=True, desc=step.name.replace("_", ""))
@@ -284,7 +285,9 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=10)
+    return _map_stage(
+        step, partial(run, title=step.title), OF_T, params, needs, version=11, disk_mb=30
+    )
 
 
 def _anova(step: Step) -> Stage:
@@ -293,14 +296,14 @@ def _anova(step: Step) -> Stage:
     params["min_region_voxels"] = "groups.min_region_voxels"
     # Each role is named, or further groups stand in for it.
     needs = tuple(f"{role}|groups.others" for role in ("resistant", "sensitive", "controls"))
-    return _map_stage(step, run, OF_F, params, needs, version=10)
+    return _map_stage(step, run, OF_F, params, needs, version=11)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=10)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=11)
 
 
 def _further(modality: str) -> Stage:
@@ -309,7 +312,7 @@ def _further(modality: str) -> Stage:
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     run = partial(role_further_stage, title=step.title)
     files = {"index": OF_PEOPLE["index"]}
-    return _map_stage(step, run, files, params, ("others",), version=2, disk_mb=100)
+    return _map_stage(step, run, files, params, ("others",), version=3, disk_mb=300)
 
 
 def _together(first: str, second: str) -> Stage:
