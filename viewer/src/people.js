@@ -145,7 +145,9 @@ export class PeoplePanel {
     this.strip.setAttribute("aria-label", this.where.textContent);
     groups.forEach(({ group, people, mean, colour }, n) => {
       const top = n * ROW, middle = top + 22;
-      this.strip.append(drawn("text", { x: LEFT, y: top + 10, fill: colour, class: "falx-strip-group" }, group));
+      const title = drawn("text", { x: LEFT, y: top + 10, class: "falx-strip-group" }, group);
+      title.style.fill = colour;
+      this.strip.append(title);
       this.strip.append(drawn("line", { x1: x(mean), x2: x(mean), y1: top + 13, y2: top + ROW - 2, class: "falx-strip-mean" }));
       people.forEach(({ person, value }, rank) => {
         // By rank alternately above and below, so that equal values stay apart.

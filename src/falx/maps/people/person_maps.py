@@ -105,7 +105,7 @@ def coded(values: npt.NDArray[np.floating], levels: int = LEVELS) -> Coded:
 def thinned(volume: npt.NDArray[T], grid: Grid, every: int) -> tuple[npt.NDArray[T], Grid]:
     """Keep every n-th voxel of a volume, shape (X, Y, Z), along each axis, and its grid.
 
-    Voxels lie about the middle of the grid, so that the two sides lose the same.
+    What is kept lies about the middle of the grid, to within a voxel.
     """
     window = tuple(slice((n - 1) % every // 2, None, every) for n in volume.shape)
     affine = np.array(grid.affine)
