@@ -99,11 +99,11 @@ def test_a_flip_is_the_full_fit_of_what_was_flipped(seed):
     design = group_design(groups, {"age": rng.normal(size=22)})
     contrasts = group_contrasts(design, 3)
     nuisance = effect_and_nuisance(design, contrasts)[1]
-    plan = sign_plan(22, 5, rng)
+    plan = sign_plan(22, 12, rng)
     form = wald_form(design, contrasts, groups)
     maps = flipped_f(unit_residuals(data, nuisance), form, plan)
-    again = flipped_f(unit_residuals(data, nuisance), form, plan, slice(2, 4))
-    np.testing.assert_array_equal(again, maps[2:4])
+    again = flipped_f(unit_residuals(data, nuisance), form, plan, slice(8, 11))
+    np.testing.assert_array_equal(again, maps[8:11])
     rest = data - nuisance @ (nuisance.T @ data)
     for signs, f in zip(plan.signs, maps, strict=True):
         expected = fit_f(rest * signs[:, None], design, contrasts, groups).f
