@@ -33,7 +33,7 @@ __all__ = ["WaldForm", "flipped_f", "wald_form", "welch_f"]
 
 _VOXELS = 4096
 _FLIPS = 8
-"""Flips of one product; blocks of a plan begin at multiples of it, so that rounding is the same."""
+"""Flips of one product; blocks of a plan begin at multiples of it, so that all round alike."""
 
 _LANE = 128
 _NOTHING = 1e-10
@@ -185,13 +185,9 @@ def _wald(carried, squares, effect, inner, free, out):  # type: ignore[no-untype
     """
     groups, r, count, voxels = carried.shape
     q, kind = effect.shape[1], carried.dtype
-    tested = np.zeros((groups, q, q), kind)  # E_g'E_g
+    tested = np.empty((groups, q, q), kind)  # E_g'E_g
     for g in range(groups):
-        for i in range(q):
-            for j in range(q):
-                for k in range(r):
-                    for m in range(r):
-                        tested[g, i, j] += effect[k, i] * inner[g, k, m] * effect[m, j]
+        tested[g] = effect.T @ inner[g] @ effect
     z, b = np.empty((r, _LANE), kind), np.empty((q, _LANE), kind)
     spread, room = np.empty((groups, _LANE), kind), np.empty((3, q, q, _LANE), kind)
     traces, f, a = np.empty((2, _LANE), kind), np.empty(_LANE, kind), np.empty(_LANE, kind)
@@ -324,11 +320,19 @@ def _invert(matrix, inverse, lane):  # type: ignore[no-untyped-def]
             if j != i:
                 for v in range(lane):
                     matrix[i, j, v] *= pivot[v]
-        for k in range(q):
-            if k != i:
-                for j in range(q):
-                    for v in range(lane):
-                        inverse[k, j, v] -= matrix[k, i, v] * inverse[i, j, v]
-                    if j > i:
-                        for v in range(lane):
-                            matrix[k, j, v] -= matrix[k, i, v] * matrix[i, j, v]
+        _eliminate(matrix, inverse, i, lane)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _eliminate(matrix, inverse, i, lane):  # type: ignore[no-untyped-def]
+    """Take row `i`, scaled by its pivot, from all others."""
+    q = len(matrix)
+    for k in range(q):
+        if k == i:
+            continue
+        for j in range(q):
+            for v in range(lane):
+                inverse[k, j, v] -= matrix[k, i, v] * inverse[i, j, v]
+        for j in range(i + 1, q):
+            for v in range(lane):
+                matrix[k, j, v] -= matrix[k, i, v] * matrix[i, j, v]
