@@ -137,6 +137,33 @@ def test_a_row_of_the_cluster_table_leads_to_its_place_and_shows_its_map(three, 
     assert opened.said == [] and len(opened.asked) == 1
 
 
+def test_who_is_left_out_is_named_and_shapes_no_mask(tmp_path, capsys):
+    """By the column of the table, or by a table of decisions: one idea, one list."""
+    table = write_maps(tmp_path / "in", ["a", "b"] * 6, "a", more="n/a")
+    lines = table.read_text().replace("extra", "exclude").splitlines()
+    lines[1] = lines[1].removesuffix("n/a") + "tumour"
+    table.write_text("\n".join(lines) + "\n")
+    for k in (0, 1):  # nobody would be left with the lower half
+        image = load(tmp_path / "in" / f"m{k}.nii.gz")
+        half = image.data * (np.arange(SHAPE[2]) > 7)
+        save(tmp_path / "in" / f"m{k}.nii.gz", half.astype(np.float32), AFFINE)
+    decisions = tmp_path / "decisions.tsv"
+    decisions.write_text("participant_id\tinclude\treason\nsub-01\tno\twrap\nsub-77\tno\tx\n")
+    out = tmp_path / "out"
+    words = ["compare", str(table), "--out", str(out), "--n-permutations", "20"]
+    assert main([*words, "--decisions", str(decisions)]) == 0
+    summary = json.loads((out / "a_b_summary.json").read_text())
+    assert summary["left_out"].keys() == {"00", "01"}
+    assert summary["left_out"]["00"].endswith(": tumour")
+    assert summary["left_out"]["01"] == "left out by hand: wrap"
+    assert load(out / "mask.nii.gz").data[:, :, 1:].all()
+    page = (out / "index.html").read_text()
+    assert "left out by hand: wrap" in page and "found: sub-77" in page
+    decisions.write_text("participant_id\tkeep\nsub-01\tno\n")
+    assert main([*words, "--decisions", str(decisions)]) != 0
+    assert "has no column include" in capsys.readouterr().err
+
+
 def people_shown(page):
     return json.loads(page.get_attribute("#falx-people", "data-values"))
 

@@ -30,6 +30,7 @@ from falx.maps.cluster_values import ClusterValue
 from falx.maps.files import FFiles, Pair, TFiles, anova_stage, group_map_stage
 from falx.maps.group_summary import FSummary, TSummary
 from falx.maps.people.files import read_person_maps
+from falx.maps.sample import left_out_by_hand
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import Section
 from falx.studies.compare.configuration import CompareConfiguration
@@ -109,10 +110,11 @@ def compare_maps(
     groups = {subject: people.cell(subject, choices.group_column) for subject in maps}
     asked = questions_of(groups, contrasts)
     compared = {name for question in asked for name in question.groups}
-    those = {subject: path for subject, path in maps.items() if groups[subject] in compared}
     out.mkdir(parents=True, exist_ok=True)
     mask = out / "mask.nii.gz"
     with collect_notices() as notices:
+        apart = _left_out(people, choices.decisions)
+        those = {s: p for s, p in maps.items() if groups[s] in compared and s not in apart}
         _write_mask(those, choices.mask, mask, given_atlas=choices.atlas is not None)
     shown, broken = {}, {}
     for question in asked:
@@ -130,6 +132,26 @@ def compare_maps(
         write_text(out / name, written)
     content = ComparisonContent(choices.measure, shown, broken, without, tuple(notices))
     return _write_page(out, content, methods_section(text))
+
+
+def _left_out(people: Participants, decisions: Path | None) -> set[str]:
+    """Return whom the column ``exclude`` or a table of decisions leaves out.
+
+    Their maps shape no mask; the reasons stand in every summary.
+    """
+    excluded = {subject for subject in people.rows if people.excluded(subject)}
+    if decisions is None:
+        return excluded
+    by_hand = left_out_by_hand(read_participants(decisions))
+    unknown = [f"sub-{subject}" for subject in by_hand if subject not in people.rows]
+    if unknown:
+        notify(
+            "the table of decisions leaves out people whom the table of maps does not have",
+            where=decisions.name,
+            found=", ".join(unknown),
+            do="check their names",
+        )
+    return excluded | set(by_hand)
 
 
 def _maps(
@@ -224,6 +246,7 @@ def _answer(
 
     common: dict[str, Any] = {
         "maps": maps, "masks": mask, "metrics": {}, "participants": table,
+        "decisions": choices.decisions,
         "atlas": choices.atlas, "atlas_labels": choices.atlas_labels,
         "table": own("clusters.tsv"), "table_latex": own("clusters.tex"),
         "table_html": own("clusters.html"), "summary": own("summary.json"),
