@@ -67,6 +67,7 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
         ("role_deviation_stage", "index"): _fields(DeviationRow),
         ("role_anova_stage", "table"): EffectRow.columns(),
         ("role_further_stage", "index"): _fields(FurtherPair),
+        ("pairs_stage", "table"): ("modality", "first", "second"),
         ("together_stage", "regions"): _fields(SharedRegion),
         ("together_stage", "correlations"): _fields(ClusterCorrelation),
         ("quality_stage", "table"): _fields(PersonQuality),

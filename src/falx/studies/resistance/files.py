@@ -65,9 +65,10 @@ from falx.studies.resistance.quality import (
     quality_sections,
     tsnr_of,
 )
-from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, STEPS, Step
+from falx.studies.resistance.steps import DEVIATIONS, GROUP_MAPS, MODALITIES, STEPS, Step
 
 __all__ = [
+    "PAIRS",
     "SHOWN",
     "DemographicFiles",
     "GroupReportFiles",
@@ -77,6 +78,7 @@ __all__ = [
     "demographics_stage",
     "group_report_stage",
     "map_figure_stage",
+    "pairs_stage",
     "quality_stage",
     "role_anova_stage",
     "role_deviation_stage",
@@ -149,6 +151,9 @@ OWN = {
 """Output of a pair to the end of its name."""
 
 INDEX_END = "_maps.tsv"
+PAIRS = "further_pairs"
+"""Step that fails where a pair did."""
+
 BY_HAND = "left out by hand: "
 
 
@@ -199,6 +204,50 @@ def role_further_stage(
         )
     header = [item.name for item in fields(FurtherPair)]
     write_table(files.index, header, [astuple(pair) for pair in pairs])
+
+
+@dataclass(frozen=True)
+class PairsFiles:
+    """Files of :func:`pairs_stage`.
+
+    Parameters
+    ----------
+    further
+        Inputs: modality to the index of pairs with a further group.
+    table
+        Output: every pair that was compared, by modality (TSV).
+    """
+
+    further: Mapping[str, Path]
+    table: Path
+
+
+def pairs_stage(files: PairsFiles) -> None:
+    """List the pairs of all modalities, so that one that failed is a step that failed.
+
+    Raises
+    ------
+    InputError
+        If a pair could not be compared; the page of the group shows the others.
+    """
+    rows = [
+        (modality, pair)
+        for modality, index in files.further.items()
+        for pair in rows_as(FurtherPair, read_table(index))
+    ]
+    failed = [
+        f"{MODALITIES[modality]}, {pair.first} - {pair.second}: {pair.failed}"
+        for modality, pair in rows
+        if pair.failed
+    ]
+    if failed:
+        raise InputError(
+            "pairs of groups could not be compared",
+            found="; ".join(failed),
+            do="correct what the sentence names, or leave the group out of --groups-others",
+        )
+    compared = [(modality, pair.first, pair.second) for modality, pair in rows]
+    write_table(files.table, ("modality", "first", "second"), compared)
 
 
 def role_anova_stage(
@@ -452,6 +501,7 @@ def group_report_stage(files: GroupReportFiles, *, bonferroni: str, ahba: str = 
     maps = {step: _map_content(step, own) for step, own in of_step.items() if own.table}
     apart = [_deviation_content(step, own) for step, own in of_step.items() if own.index]
     broken = dict(map(astuple, rows_as(Failure, read_table(files.failures))))
+    broken.pop(PAIRS, None)  # each of its pairs is named below
     planned = [step for step in GROUP_MAPS if of_step[step].table or step.name in broken]
     for modality, index in files.further.items():
         for pair in rows_as(FurtherPair, read_table(index)):

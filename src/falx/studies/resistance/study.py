@@ -27,10 +27,12 @@ from falx.studies.resistance.configuration import (
     Roles,
 )
 from falx.studies.resistance.files import (
+    PAIRS,
     SHOWN,
     demographics_stage,
     group_report_stage,
     map_figure_stage,
+    pairs_stage,
     quality_stage,
     role_anova_stage,
     role_deviation_stage,
@@ -358,6 +360,17 @@ TOGETHER_STAGES = tuple(_together(*pair) for pair in CONTRASTS)
 
 FURTHER_STAGES = tuple(_further(modality) for modality in MODALITIES)
 
+FURTHER_PAIRS = Stage(
+    PAIRS,
+    pairs_stage,
+    inputs={f"further.{m}": f"{m}_further.index?" for m in MODALITIES},
+    outputs={"table": output_path("", "pairs", extension=".tsv", group=True, desc="groups")},
+    level="group",
+    mem_mb=300,
+    disk_mb=1,
+    needs=("groups.others",),
+)
+
 DEVIATION_STAGES = tuple(_deviation(step) for step in DEVIATIONS)
 
 DEMOGRAPHICS = Stage(
@@ -482,6 +495,7 @@ STUDY = Study(
         REPORT,
         *GROUP_STAGES,
         *FURTHER_STAGES,
+        FURTHER_PAIRS,
         *TOGETHER_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,
