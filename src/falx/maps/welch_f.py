@@ -167,8 +167,10 @@ def _statistics(
     kind = data.dtype
     squares = form.members.astype(kind) @ np.square(data)
     out = np.empty((2, count, data.shape[1]))
-    plain = (form.effect, form.inner, form.free)
-    _wald(carried, squares, *(np.ascontiguousarray(part, kind) for part in plain), out)
+    effect, inner, free = (
+        np.ascontiguousarray(part, kind) for part in (form.effect, form.inner, form.free)
+    )
+    _wald(carried, squares, effect, inner, free, out)
     return out
 
 
