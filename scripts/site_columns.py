@@ -25,9 +25,9 @@ from falx.studies.outcome.model_fields import VALIDATION
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.phantom import phantom_cohort
 from falx.studies.outcome.power import Effect
-from falx.studies.resistance.files import FurtherPair
 from falx.studies.resistance.group_results import RESULT_COLUMNS
 from falx.studies.resistance.quality import PersonQuality
+from falx.studies.resistance.role_files import FurtherPair
 
 SOURCE = Path(__file__).parents[1] / "src" / "falx"
 GAP = "…"

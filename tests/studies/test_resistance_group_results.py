@@ -11,7 +11,6 @@ from falx.core.tables import parse_table, rows_as, table_text
 from falx.maps.cluster_table import ClusterRow
 from falx.maps.group_summary import TSummary
 from falx.studies.compare.sections import MapContent
-from falx.studies.resistance.files import PairsFiles, pairs_stage
 from falx.studies.resistance.group_results import (
     RESULT_COLUMNS,
     comparisons_of,
@@ -19,6 +18,7 @@ from falx.studies.resistance.group_results import (
     result_rows,
     result_table,
 )
+from falx.studies.resistance.role_files import PairsFiles, pairs_stage
 from falx.studies.resistance.steps import GROUP_MAPS, STEPS
 
 PLANNED = [

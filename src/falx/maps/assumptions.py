@@ -1,4 +1,7 @@
-"""What every comparison of maps checks first: degrees of freedom, and the spread of groups."""
+"""What every comparison of maps checks first: degrees of freedom, and the spread of groups.
+
+The limits are choices of this project; no published source.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,13 @@ def told_spread(
     groups: Sequence[str],
     options: InferenceOptions,
 ) -> tuple[VarianceRatio, ...]:
-    """Return how groups differ in variance; a notice where one is assumed and plainly is not."""
+    """Return how groups differ in variance; a notice where one is assumed and plainly is not.
+
+    Parameters
+    ----------
+    data
+        Shape (n, V).
+    """
     ratios = variance_ratios(data, design, groups) if groups else ()
     for one in ratios if options.variance == "equal" else ():
         n = groups.count(one.first), groups.count(one.second)

@@ -1,7 +1,7 @@
 """Everybody's map as it was compared, small enough for a page: fewer voxels, 16 bits a value.
 
 Every voxel has a range of its own, that of the people there, so that a value is kept to 1/65,535
-of how far people lie apart at that place, whatever the level of the map.
+of how far people lie apart at that place, whatever the level of the map; no published source.
 """
 
 from __future__ import annotations

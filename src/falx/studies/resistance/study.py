@@ -26,22 +26,19 @@ from falx.studies.resistance.configuration import (
     ResistanceConfiguration,
     Roles,
 )
-from falx.studies.resistance.files import (
+from falx.studies.resistance.files import SHOWN, group_report_stage, map_figure_stage
+from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
+from falx.studies.resistance.person_files import run_report_stage
+from falx.studies.resistance.preflight import preflight
+from falx.studies.resistance.quality_files import demographics_stage, quality_stage
+from falx.studies.resistance.role_files import (
     PAIRS,
-    SHOWN,
-    demographics_stage,
-    group_report_stage,
-    map_figure_stage,
     pairs_stage,
-    quality_stage,
     role_anova_stage,
     role_deviation_stage,
     role_further_stage,
     role_regression_stage,
-    run_report_stage,
 )
-from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
-from falx.studies.resistance.preflight import preflight
 from falx.studies.resistance.steps import (
     CONTRASTS,
     DEVIATIONS,
