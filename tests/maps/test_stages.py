@@ -15,6 +15,7 @@ from falx.core.files import write_json
 from falx.images.nifti import load, save
 from falx.maps.deviations.files import deviation_stage
 from falx.maps.files import anova_stage, group_map_stage, regression_map_stage, subgroup_map_stage
+from falx.maps.people.files import read_person_maps
 from falx.maps.sample import encode
 
 SHAPE = (18, 20, 16)
@@ -212,6 +213,22 @@ def test_a_slope_is_found_where_it_was_planted(study):
     assert (first["region"], first["sign"]) == ("Half_R", "1")
     with pytest.raises(InputError, match="weight: too few people have a value"):
         changed(study, "x", regression_map_stage, MAPS, **{**groups, "predictor": "weight"})
+
+
+def test_beside_a_slope_people_keep_the_mean_of_their_group(study):
+    groups = {"predictor": "age", "groups": ("DRE", "HC"), "n_permutations": 20}
+    outputs = changed(study, "kept", regression_map_stage, MAPS, **groups, columns=["sex"])
+    found = read_person_maps(outputs["person_maps"])
+    columns = json.loads(outputs["summary"].read_text())
+    design = dict(zip(columns["columns"], np.array(columns["design"]).T, strict=True))
+    for name in ("age", "HC"):
+        np.testing.assert_allclose(found.adjust @ design[name], design[name], atol=1e-9)
+    assert np.ptp(found.adjust @ design["mean_fd_mm"]) < 1e-9
+    # Everybody's map, to the rounding of the file.
+    image = load(study[1]["maps"][found.people[3]])
+    whole = np.full(SHAPE, np.nan)
+    whole[found.mask] = found.coded.values()[:, 3]
+    np.testing.assert_allclose(whole[found.mask], image.data[found.mask], atol=1e-3)
 
 
 def test_any_difference_of_groups_is_found_by_f(study):

@@ -315,7 +315,7 @@ class _Found:
         """Return everybody's mean in every listed cluster."""
         sample, listed = self.stacked.sample, self.result.significant(self.listed_by)
         people = zip(sample.subjects, sample.groups, strict=True)
-        model = (self.design, _first(self.design))
+        model = (self.design, _shown(self.design, self.stacked))
         return cluster_values(self.stacked.data, people, listed, self.clusters, model)
 
     def sites(self) -> tuple[WithoutSite, ...]:
@@ -391,6 +391,15 @@ def _first(design: Design) -> npt.NDArray[np.float64]:
     return design.contrast({design.names[0]: 1.0})
 
 
+def _shown(design: Design, stacked: MapSample) -> npt.NDArray[np.float64]:
+    """Weight one on what people's values keep: what is tested, and beside a slope their groups.
+
+    Who is shown by group must not be made alike.
+    """
+    kept = {design.names[0], *stacked.sample.groups}
+    return np.array([float(name in kept) for name in design.names])
+
+
 def _asked(
     contrast: str, design: Design, seed: int, head_size: str, notices: Sequence[str]
 ) -> Asked:
@@ -413,7 +422,8 @@ def _write(files: TFiles, found: _Found, head_size: str, notices: Sequence[str])
     write_table(files.profile, ("label", "name", "mean_t", "n_voxels"), found.profile)
     columns = tuple(one.name for one in fields(ClusterValue))
     write_table(files.values, columns, [astuple(value) for value in found.values()])
-    write_person_maps(files.person_maps, person_maps(stacked, design, _first(design)))
+    shown = person_maps(stacked, design, _shown(design, stacked))
+    write_person_maps(files.person_maps, shown)
     summary = t_summary(
         _asked(found.name, design, found.seed, head_size, notices),
         sample_described(stacked),
