@@ -84,3 +84,12 @@ def test_a_voxel_where_all_are_alike_and_no_comparison_at_all(whole) -> None:
     same = replace(whole, values=np.full_like(whole.values, 2.5))
     assert (of(packed_people([same]), 0) == 2.5).all()
     assert packed_people([]).setup == [] and packed_people([]).told == ""
+
+
+def test_what_takes_most_is_thinned_first(whole) -> None:
+    fine = np.random.default_rng(5).normal(size=(12, 10, 8, 6)).astype(np.float32)
+    other = replace(whole, name="fine", affine=np.diag([1.5, 1.5, 1.5, 1.0]), values=fine)
+    packed = packed_people([whole, other], largest=2000)
+    shapes = {one["name"]: one["shape"] for one in packed.setup}
+    assert shapes == {"any": [6, 5, 4], "fine": [6, 5, 4]}
+    assert "voxels of 3 mm" in packed.told

@@ -2,7 +2,7 @@
 
 Comparisons of one measure mostly hold the same maps of the same people; such maps are packed once.
 Values are rounded to 254 steps of their voxel's range over people, and where a page would become
-too large, every second or third voxel is kept.
+too large, every second or third voxel is kept of the measure that takes most.
 """
 
 from __future__ import annotations
@@ -87,14 +87,16 @@ def packed_people(found: Sequence[PeopleValues], *, largest: int = LARGEST) -> P
     >>> packed.setup[0]["columns"], packed.arrays["people-codes-0"].tolist()[:4]
     ([0, 1], [0, 254, 0, 254])
     """
-    some = [one for one in found if np.isfinite(one.values).any()]
-    every, kept, banks, of = 1, some, list[_Bank](), dict[str, int]()
+    kept = [one for one in found if np.isfinite(one.values).any()]
+    whole, every = {one.name: one for one in kept}, {one.name: 1 for one in kept}
     while True:
         banks, of = _banked(kept)
-        if sum(bank.size for bank in banks) <= largest:
+        sizes = [bank.size for bank in banks]
+        if sum(sizes) <= largest:
             break
-        every += 1
-        kept = [one for one in (_thinned(one, every) for one in some) if one is not None]
+        for name in [name for name, bank in of.items() if bank == int(np.argmax(sizes))]:
+            every[name] += 1
+        kept = [one for name, n in every.items() if (one := _thinned(whole[name], n)) is not None]
     setup, arrays = list[dict[str, object]](), dict[str, npt.NDArray[np.generic]]()
     for number, bank in enumerate(banks):
         arrays |= {f"people-{k}-{number}": v for k, v in _coded(bank).items()}

@@ -438,8 +438,9 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=6,
-    mem_mb=900,
+    version=7,
+    mem_mb=2000,
+    disk_mb=25,
 )
 
 PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
