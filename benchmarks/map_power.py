@@ -107,8 +107,8 @@ def of_nilearn(data: Floats, age: Floats, g: float, seed: int, n: int) -> Found:
     tested = np.array([float(name == "b") for name in GROUPS])
     out = permuted_ols(
         tested[:, None], data, confounding_vars=age[:, None], n_perm=n, two_sided_test=True,
-        random_state=seed, n_jobs=1, masker=masker, threshold=VOXEL_P, output_type="dict", tfce=True,
-        verbose=0,
+        random_state=seed, n_jobs=1, masker=masker, threshold=VOXEL_P, output_type="dict",
+        tfce=True, verbose=0,
     )  # fmt: skip
     least = -np.log10(ALPHA) - 1e-9
     found = {"nilearn: largest |t|": touched(out["logp_max_t"][0] >= least, g)}
