@@ -165,6 +165,10 @@ def test_who_is_left_out_is_named_and_shapes_no_mask(tmp_path, capsys):
 
 
 def people_shown(page):
+    """Everybody's values as the next frame shows them."""
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
     return json.loads(page.get_attribute("#falx-people", "data-values"))
 
 
@@ -195,6 +199,7 @@ def test_everybody_has_a_value_under_the_crosshair(three, opened):
     assert dots.count() == 16
     opened.locator(f"button[data-person='{names[2]}']").click()
     browser.go(opened, [5.0, 10.0, 0.0])
+    people_shown(opened)
     followed = opened.locator("#falx-people circle.falx-followed title")
     assert followed.text_content().startswith(names[2])
 
