@@ -16,7 +16,9 @@ from falx.core.grid import TEMPLATE_SPACE
 
 __all__ = ["IMAGES", "NOT_TOLD", "OF_COMMANDS", "OF_STEPS"]
 
-NOT_TOLD = frozenset({"signature_report_stage", "run_report_stage", "numbers_stage"})
+NOT_TOLD = frozenset(
+    {"signature_report_stage", "run_report_stage", "numbers_stage", "pairs_stage"}
+)
 """Steps that only gather and draw what others computed; one sentence names them together."""
 
 IMAGES: Mapping[str, str] = {
