@@ -35,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for file in files:
         got = fetch(file, folder, progress=_progress if sys.stderr.isatty() else None)
-        print(f"{got.path} ({'fetched' if got.fresh else 'already there'}, sha256 {got.sha256})")
+        known = "" if ":" in file.checksum else "; the source publishes no hash: keep this one"
+        how = "fetched" if got.fresh else "already there"
+        print(f"{got.path} ({how}, sha256 {got.sha256}{known})")
     print(folder)
     return 0
 
