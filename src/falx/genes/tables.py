@@ -67,6 +67,19 @@ class RegionTable:
     notes: tuple[str, ...] = ()
     sphere: Array | None = None
 
+    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> RegionTable:
+        """Keep some regions, in the order of `rows`, shape (k,)."""
+        order = np.asarray(rows, dtype=np.intp)
+        return replace(
+            self,
+            regions=tuple(self.regions[i] for i in order),
+            values=self.values[order],
+            centroids_mm=self.centroids_mm[order],
+            blocks=tuple(self.blocks[i] for i in order),
+            sides=tuple(self.sides[i] for i in order),
+            sphere=None if self.sphere is None else self.sphere[order],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Expression:
