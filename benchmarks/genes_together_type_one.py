@@ -51,7 +51,7 @@ def main(n_data_sets: int, range_mm: float, n_maps: int = 999) -> None:
         lists = [_list(column, data.genes) for column in r.T]
         own_modules = find_modules(network.induced(lists[0]).neighbours)
         if own_modules:
-            chance = modules_of_lists(network, own_modules, lists[1:])
+            chance = modules_of_lists(network, lists[0], own_modules, lists[1:])
             modules.append(float(min(chance.p) < 0.05))
         else:
             modules.append(0.0)
