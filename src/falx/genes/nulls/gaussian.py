@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from falx.core.errors import InputError
+
 __all__ = ["FittedField", "fit_field", "gaussian_maps"]
 
 Array = npt.NDArray[np.float64]
@@ -43,10 +45,18 @@ class FittedField:
 
 
 def fit_field(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> FittedField:
-    """Fit range and nugget to a map of shape (n,) on a grid by restricted maximum likelihood."""
+    """Fit range and nugget to a map of shape (n,) on a grid by restricted maximum likelihood.
+
+    Raises
+    ------
+    InputError
+        If two regions share a position.
+    """
     y = np.asarray(values, dtype=np.float64)
     d = np.asarray(distances_mm, dtype=np.float64)
     apart = d[np.triu_indices(len(d), k=1)]
+    if apart.min() <= 0:
+        raise InputError("two regions share a position", do="give each region its own centroid")
     ranges = np.geomspace(apart.min() / 2.0, 4.0 * apart.max(), N_RANGES)
     fits = [_restricted_likelihood(y, d, float(r), nugget) for r in ranges for nugget in NUGGETS]
     return max(fits, key=lambda pair: pair[0])[1]

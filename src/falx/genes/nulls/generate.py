@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option, check_range, notify
 from falx.core.grid import Side
-from falx.genes.nulls.gaussian import fit_field, gaussian_maps
+from falx.genes.nulls.gaussian import FittedField, fit_field, gaussian_maps
 from falx.genes.nulls.lost_smoothness import (
     covariance_after_moran,
     covariance_after_spins,
@@ -30,6 +30,7 @@ from falx.genes.nulls.moran import (
     moran_eigenvectors,
     moran_index,
     moran_maps,
+    moran_weights,
 )
 from falx.genes.nulls.spin import SpinMethod, spin_assignments
 from falx.genes.nulls.variogram import make_variogram, variogram_maps
@@ -168,8 +169,9 @@ def null_maps(
         One method for all regions together, or one per block, as in
         ``{"cortex": "spin_hungarian", "subcortex": "moran"}``. A spin covers cortex only.
     restore
-        Give spun maps, and maps made block by block, back the smoothness that they lose; see
-        :mod:`falx.genes.nulls.lost_smoothness`. Without it spins are as published.
+        Give spun maps, and maps made block by block, back the smoothness that they lose (see
+        :mod:`falx.genes.nulls.lost_smoothness`), and take Moran's weights at the map's range.
+        Without it spins and Moran maps are as published.
 
     Raises
     ------
@@ -185,25 +187,28 @@ def null_maps(
     else:
         plan = {b: check_option("null", m, NULL_METHODS) for b, m in method.items()}
         members = _members(positions.blocks, plan)
+    methods = set(plan.values())
+    loses = len(plan) > 1 or any(m.startswith("spin_") for m in methods)
+    fitted = None
+    if restore and (loses or "moran" in methods):
+        fitted = fit_field(y, distances(positions.centroids_mm))
+    range_mm = fitted.range_mm if fitted else None
     drawn = {
-        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng))
+        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng, range_mm))
         for block, rows in members.items()
     }
     out = np.empty((n_maps, len(y)))
     for rows, block_maps in drawn.values():
         out[:, rows] = block_maps.maps
-    spun = any(m.startswith("spin_") for m in plan.values())
-    restored = restore and "random" not in plan.values() and (spun or len(plan) > 1)
-    if restored:
-        out = _restored(out, y, positions, list(drawn.values()))
+    restored = restore and "random" not in methods
+    if fitted and loses and restored:
+        out = _restored(out, y, fitted, list(drawn.values()))
     quality = [
         _quality(block, plan[block], y[rows], out[:, rows], positions, rows)
         for block, rows in members.items()
     ]
     name = plan["all"] if "all" in plan else "+".join(f"{m}({b})" for b, m in plan.items())
-    _tell_of_excess(set(plan.values()), restored)
-    if positions.projected and spun:
-        _tell_of_projection()
+    _tell_of_errors(methods, restored, positions.projected)
     return NullMaps(out, name, tuple(quality))
 
 
@@ -218,12 +223,11 @@ class _BlockMaps:
 def _restored(
     maps: Array,
     y: Array,
-    positions: Positions,
+    fitted: FittedField,
     drawn: Sequence[tuple[npt.NDArray[np.intp], _BlockMaps]],
 ) -> Array:
     """Null maps with the covariance of the field that is fitted to the map."""
-    factor = fit_field(y, distances(positions.centroids_mm)).factor
-    wanted = factor @ factor.T
+    wanted = fitted.factor @ fitted.factor.T
     left = np.zeros_like(wanted)
     for rows, block_maps in drawn:
         within = np.ix_(rows, rows)
@@ -231,8 +235,8 @@ def _restored(
     return np.asarray(y.mean() + (maps - y.mean()) @ restoring_matrix(left, wanted))
 
 
-def _tell_of_excess(methods: set[str], restored: bool) -> None:
-    """Say which of the methods reject a true null more often than they state."""
+def _tell_of_errors(methods: set[str], restored: bool, projected: bool) -> None:
+    """Say which of the methods reject a true null more often than they state, or may mislead."""
     if "random" in methods:
         notify(
             "random permutation ignores that neighbouring regions are alike",
@@ -248,15 +252,15 @@ def _tell_of_excess(methods: set[str], restored: bool) -> None:
                 found=f"type-I error {raw} {AT_FIVE}",
                 do=f"let its smoothness be restored ({better}), or use moran (5.5 % and 6.5 %)",
             )
-
-
-def _tell_of_projection() -> None:
-    notify(
-        "regions are spun by the direction of their centroids, for the atlas has no surface",
-        where="null maps",
-        found=f"type-I error of the nearest spin, smoothness restored: 4.5 % and 3.0 % {AT_FIVE}",
-        do="use moran or variogram, which need no sphere, where angles through the folds mislead",
-    )
+    if projected and any(method.startswith("spin_") for method in methods):
+        notify(
+            "regions are spun by the direction of their centroids, for the atlas has no surface",
+            where="null maps",
+            found="type-I error of the nearest spin, smoothness restored: "
+            f"4.5 % and 3.0 % {AT_FIVE}",
+            do="use moran or variogram, which need no sphere, where angles through the folds "
+            "mislead",
+        )
 
 
 def _check_map(y: Array, positions: Positions) -> None:
@@ -301,6 +305,7 @@ def _one_block(
     method: str,
     n_maps: int,
     rng: np.random.Generator,
+    range_mm: float | None,
 ) -> _BlockMaps:
     values = y[rows]
     if method == "random":
@@ -309,9 +314,10 @@ def _one_block(
         return _spin(values, positions, rows, method.removeprefix("spin_"), n_maps, rng)  # type: ignore[arg-type]
     d = distances(positions.centroids_mm[rows])
     if method == "moran":
-        basis = moran_eigenvectors(inverse_distance_weights(d))
+        basis = moran_eigenvectors(moran_weights(d, range_mm))
         return _BlockMaps(
-            moran_maps(values, d, n_maps, rng), lambda C: covariance_after_moran(C, basis)
+            moran_maps(values, d, n_maps, rng, range_mm=range_mm),
+            lambda C: covariance_after_moran(C, basis),
         )
     draw = {"variogram": variogram_maps, "gaussian": gaussian_maps}[method]
     return _BlockMaps(draw(values, d, n_maps, rng), lambda C: C)

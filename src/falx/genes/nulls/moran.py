@@ -1,9 +1,13 @@
 r"""Moran spectral randomisation (Wagner and Dray 2015).
 
-With spatial weights :math:`W_{ij} = 1/d_{ij}` and the centring matrix H, the eigenvectors V of
-HWH carry the map: coefficients :math:`a = V^\top (y - \bar y)`. A surrogate is
-:math:`\bar y + V(s \circ a)` with random signs s. Mean, variance and Moran's I stay exactly the
-same; the histogram does not.
+With spatial weights W and the centring matrix H, the eigenvectors V of HWH carry the map:
+coefficients :math:`a = V^\top (y - \bar y)`. A surrogate is :math:`\bar y + V(s \circ a)` with
+random signs s. Mean, variance and Moran's I by W stay exactly the same; the histogram does not.
+
+As published W is 1/d. The signs are a group under which a normal field does not change where the
+columns of V are the eigenvectors of its covariance, so with :math:`W_{ij} = e^{-d_{ij}/\lambda}`
+at the map's own range λ the test is exact up to how well λ is known. With 1/d it is not, and the
+tail of the null is thin (docs/methods/genes.md).
 """
 
 from __future__ import annotations
@@ -13,7 +17,13 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 
-__all__ = ["inverse_distance_weights", "moran_eigenvectors", "moran_index", "moran_maps"]
+__all__ = [
+    "inverse_distance_weights",
+    "moran_eigenvectors",
+    "moran_index",
+    "moran_maps",
+    "moran_weights",
+]
 
 Array = npt.NDArray[np.float64]
 ZERO_EIGENVALUE = 1e-9
@@ -34,6 +44,13 @@ def inverse_distance_weights(distances_mm: npt.ArrayLike) -> Array:
     W = np.zeros_like(d)
     W[off_diagonal] = 1.0 / d[off_diagonal]
     return W
+
+
+def moran_weights(distances_mm: npt.ArrayLike, range_mm: float | None = None) -> Array:
+    """Spatial weights exp(-d / range), or 1/d (as published) without a range, shape (n, n)."""
+    if range_mm is None:
+        return inverse_distance_weights(distances_mm)
+    return np.asarray(np.exp(-np.asarray(distances_mm, dtype=np.float64) / range_mm))
 
 
 def moran_index(maps: npt.ArrayLike, weights: npt.ArrayLike) -> Array:
@@ -59,10 +76,12 @@ def moran_maps(
     distances_mm: npt.ArrayLike,
     n_maps: int,
     rng: np.random.Generator,
+    *,
+    range_mm: float | None = None,
 ) -> Array:
-    """Singleton Moran surrogates, shape (n_maps, n)."""
+    """Singleton Moran surrogates, shape (n_maps, n), by :func:`moran_weights`."""
     y = np.asarray(values, dtype=np.float64)
-    V = moran_eigenvectors(inverse_distance_weights(distances_mm))
+    V = moran_eigenvectors(moran_weights(distances_mm, range_mm))
     a = V.T @ (y - y.mean())
     # One random bit a coefficient; bytes are unpacked because that is the cheapest source.
     bits = np.unpackbits(
