@@ -35,9 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for file in files:
         got = fetch(file, folder, progress=_progress if sys.stderr.isatty() else None)
-        known = "" if ":" in file.checksum else "; the source publishes no hash: keep this one"
         how = "fetched" if got.fresh else "already there"
-        print(f"{got.path} ({how}, sha256 {got.sha256}{known})")
+        unknown = got.fresh and ":" not in file.checksum
+        keep = "; the source publishes no hash: keep this one" if unknown else ""
+        print(f"{got.path} ({how}, sha256 {got.sha256}{keep})")
     print(folder)
     return 0
 
