@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.genes.association import gene_correlations
 from falx.genes.nulls.assignment import least_total_cost
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.generate import Positions, distances, null_maps
@@ -20,6 +21,7 @@ from falx.genes.nulls.lost_smoothness import (
     restoring_matrix,
 )
 from falx.genes.nulls.moran import (
+    block_means,
     inverse_distance_weights,
     moran_eigenvectors,
     moran_index,
@@ -162,9 +164,10 @@ def test_moran_takes_the_range_of_the_map_or_the_published_weights(place):
         null_maps(y, place, 20, np.random.default_rng(5), restore=restore).maps
         for restore in (True, False)
     )
-    own = fit_field(y, d).range_mm
-    assert np.array_equal(ours, moran_maps(y, d, 20, np.random.default_rng(5), range_mm=own))
-    assert np.array_equal(published, moran_maps(y, d, 20, np.random.default_rng(5)))
+    own = fit_field(y - block_means(place.blocks) @ y, d).range_mm
+    expected = moran_maps(y, d, 20, np.random.default_rng(5), range_mm=own, blocks=place.blocks)
+    assert ours == pytest.approx(expected)
+    assert published == pytest.approx(moran_maps(y, d, 20, np.random.default_rng(5)))
     assert ours.std(axis=1) == pytest.approx(y.std())
 
 
@@ -344,3 +347,38 @@ def test_spins_of_centroids_say_so(place, rng):
     plan = {"cortex": "spin_nearest", "subcortex": "moran"}
     with pytest.warns(FalxNotice, match=r"direction of their centroids.*4\.5 % and 3\.0"):
         null_maps(np.arange(80.0), projected, 5, rng, method=plan)
+
+
+@pytest.mark.parametrize("method", ["moran", "variogram", "gaussian"])
+def test_a_step_from_block_to_block_stays_in_every_null_map(place, method):
+    """A field has no such step, so that null maps of a field would call it significant."""
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, np.random.default_rng(0))
+    step = np.where(np.array(place.blocks) == "cortex", 0.0, 5.0)
+    plain, stepped = (
+        null_maps(one, place, 40, np.random.default_rng(5), method=method) for one in (y, y + step)
+    )
+    assert stepped.maps == pytest.approx(plain.maps + step)
+    cortex = np.array(place.blocks) == "cortex"
+    for part in (cortex, ~cortex):
+        assert stepped.maps[:, part].mean(axis=1) == pytest.approx((y + step)[part].mean())
+
+
+def test_a_step_from_block_to_block_is_no_finding_of_genes(place, rng):
+    d = distances(place.centroids_mm)
+    deep = np.array(place.blocks) != "cortex"
+    p, as_published = [], []
+    for k in range(40):
+        X = rng.standard_normal((80, 30)) + 2.0 * deep[:, None] * rng.standard_normal(30)
+        y = smooth_map(d, rng, 10.0) + deep
+        for found, restore in ((p, True), (as_published, False)):
+            maps = null_maps(y, place, 99, np.random.default_rng(k), restore=restore).maps
+            found.append(gene_correlations(X, y, maps).p)
+    assert 0.02 < (np.array(p) <= 0.05).mean() < 0.08
+    assert (np.array(as_published) <= 0.05).mean() > 0.15
+
+
+def test_a_map_of_steps_alone_is_refused(place, rng):
+    steps = np.where(np.array(place.blocks) == "cortex", 0.0, 1.0)
+    with pytest.raises(InputError, match="constant within each class of regions; give a map"):
+        null_maps(steps, place, 5, rng)

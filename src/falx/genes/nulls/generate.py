@@ -26,6 +26,7 @@ from falx.genes.nulls.lost_smoothness import (
     restoring_matrix,
 )
 from falx.genes.nulls.moran import (
+    block_means,
     inverse_distance_weights,
     moran_eigenvectors,
     moran_index,
@@ -170,8 +171,9 @@ def null_maps(
         ``{"cortex": "spin_hungarian", "subcortex": "moran"}``. A spin covers cortex only.
     restore
         Give spun maps, and maps made block by block, back the smoothness that they lose (see
-        :mod:`falx.genes.nulls.lost_smoothness`), and take Moran's weights at the map's range.
-        Without it spins and Moran maps are as published.
+        :mod:`falx.genes.nulls.lost_smoothness`), take Moran's weights at the map's range, and
+        keep the mean of each block: a step from cortex to subcortex is no chance of a smooth
+        field. Without it null maps are as published.
 
     Raises
     ------
@@ -187,29 +189,53 @@ def null_maps(
     else:
         plan = {b: check_option("null", m, NULL_METHODS) for b, m in method.items()}
         members = _members(positions.blocks, plan)
-    methods = set(plan.values())
-    loses = len(plan) > 1 or any(m.startswith("spin_") for m in methods)
-    fitted = None
-    if restore and (loses or "moran" in methods):
-        fitted = fit_field(y, distances(positions.centroids_mm))
-    range_mm = fitted.range_mm if fitted else None
-    drawn = {
-        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng, range_mm))
-        for block, rows in members.items()
-    }
-    out = np.empty((n_maps, len(y)))
-    for rows, block_maps in drawn.values():
-        out[:, rows] = block_maps.maps
-    restored = restore and "random" not in methods
-    if fitted and loses and restored:
-        out = _restored(out, y, fitted, list(drawn.values()))
+    restored = restore and "random" not in plan.values()
+    means = block_means(positions.blocks if restored else ("all",) * len(y))
+    maps = _about_level(y, means, positions, (plan, members), n_maps, rng, restored)
+    out = np.asarray(maps + means @ y, dtype=np.float64)
     quality = [
         _quality(block, plan[block], y[rows], out[:, rows], positions, rows)
         for block, rows in members.items()
     ]
     name = plan["all"] if "all" in plan else "+".join(f"{m}({b})" for b, m in plan.items())
-    _tell_of_errors(methods, restored, positions.projected)
+    _tell_of_errors(set(plan.values()), restored, positions.projected)
     return NullMaps(out, name, tuple(quality))
+
+
+Plan = tuple[Mapping[str, str], Mapping[str, npt.NDArray[np.intp]]]
+"""Method and regions of each block."""
+
+
+def _about_level(
+    values: Array,
+    means: Array,
+    positions: Positions,
+    planned: Plan,
+    n_maps: int,
+    rng: np.random.Generator,
+    restored: bool,
+) -> Array:
+    """Null maps of what a map has about its level, the mean of all regions or of each block."""
+    plan, members = planned
+    y = values - means @ values
+    if np.ptp(y) < 1e-12 * np.ptp(values):
+        raise InputError(
+            "the map is constant within each class of regions",
+            do="give a map that differs between regions of a class",
+        )
+    fitted = fit_field(y, distances(positions.centroids_mm)) if restored else None
+    drawn = {
+        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng, fitted))
+        for block, rows in members.items()
+    }
+    out = np.empty((n_maps, len(y)))
+    for rows, block_maps in drawn.values():
+        out[:, rows] = block_maps.maps
+    if fitted and (len(plan) > 1 or any(m.startswith("spin_") for m in plan.values())):
+        return _restored(out, fitted, list(drawn.values()))
+    if fitted and len(set(positions.blocks)) > 1:
+        out -= out @ means
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +248,6 @@ class _BlockMaps:
 
 def _restored(
     maps: Array,
-    y: Array,
     fitted: FittedField,
     drawn: Sequence[tuple[npt.NDArray[np.intp], _BlockMaps]],
 ) -> Array:
@@ -232,7 +257,7 @@ def _restored(
     for rows, block_maps in drawn:
         within = np.ix_(rows, rows)
         left[within] = block_maps.left_of(wanted[within])
-    return np.asarray(y.mean() + (maps - y.mean()) @ restoring_matrix(left, wanted))
+    return np.asarray(maps @ restoring_matrix(left, wanted))
 
 
 def _tell_of_errors(methods: set[str], restored: bool, projected: bool) -> None:
@@ -305,8 +330,9 @@ def _one_block(
     method: str,
     n_maps: int,
     rng: np.random.Generator,
-    range_mm: float | None,
+    fitted: FittedField | None,
 ) -> _BlockMaps:
+    """Null maps of one block's values about the level of the map."""
     values = y[rows]
     if method == "random":
         return _BlockMaps(rng.permuted(np.tile(values, (n_maps, 1)), axis=1), lambda C: C)
@@ -314,9 +340,11 @@ def _one_block(
         return _spin(values, positions, rows, method.removeprefix("spin_"), n_maps, rng)  # type: ignore[arg-type]
     d = distances(positions.centroids_mm[rows])
     if method == "moran":
-        basis = moran_eigenvectors(moran_weights(d, range_mm))
+        range_mm = fitted.range_mm if fitted else None
+        blocks = [positions.blocks[i] for i in rows] if fitted else None
+        basis = moran_eigenvectors(moran_weights(d, range_mm), blocks)
         return _BlockMaps(
-            moran_maps(values, d, n_maps, rng, range_mm=range_mm),
+            moran_maps(values, d, n_maps, rng, range_mm=range_mm, blocks=blocks),
             lambda C: covariance_after_moran(C, basis),
         )
     draw = {"variogram": variogram_maps, "gaussian": gaussian_maps}[method]

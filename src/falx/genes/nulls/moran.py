@@ -12,12 +12,15 @@ tail of the null is thin (docs/methods/genes.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from falx.core.errors import InputError
 
 __all__ = [
+    "block_means",
     "inverse_distance_weights",
     "moran_eigenvectors",
     "moran_index",
@@ -62,13 +65,24 @@ def moran_index(maps: npt.ArrayLike, weights: npt.ArrayLike) -> Array:
     return np.asarray(len(W) / W.sum() * cross / np.einsum("...i,...i->...", z, z))
 
 
-def moran_eigenvectors(weights: npt.ArrayLike) -> Array:
-    """Eigenvectors of the doubly centred weights, shape (n, n - 1), those of zero left out."""
+def moran_eigenvectors(weights: npt.ArrayLike, blocks: Sequence[str] | None = None) -> Array:
+    """Eigenvectors of the doubly centred weights, shape (n, n - 1), those of zero left out.
+
+    With `blocks` the means of all blocks are taken out, not that of all regions alone.
+    """
     W = np.asarray(weights, dtype=np.float64)
-    centred = W - W.mean(axis=0) - W.mean(axis=1)[:, None] + W.mean()
+    out = np.eye(len(W)) - block_means(blocks or ("all",) * len(W))
+    centred = out @ W @ out
     values, vectors = np.linalg.eigh((centred + centred.T) / 2)
     kept = np.abs(values) > ZERO_EIGENVALUE * np.abs(values).max()
     return np.asarray(vectors[:, kept])
+
+
+def block_means(blocks: Sequence[str]) -> Array:
+    """Matrix that replaces each region's value by the mean of its block, shape (n, n)."""
+    names = np.array(blocks)
+    same = names[:, None] == names[None]
+    return np.asarray(same / same.sum(axis=1))
 
 
 def moran_maps(
@@ -78,11 +92,16 @@ def moran_maps(
     rng: np.random.Generator,
     *,
     range_mm: float | None = None,
+    blocks: Sequence[str] | None = None,
 ) -> Array:
-    """Singleton Moran surrogates, shape (n_maps, n), by :func:`moran_weights`."""
+    """Singleton Moran surrogates, shape (n_maps, n), by :func:`moran_weights`.
+
+    They keep the mean of the map, and with `blocks` that of each block.
+    """
     y = np.asarray(values, dtype=np.float64)
-    V = moran_eigenvectors(moran_weights(distances_mm, range_mm))
-    a = V.T @ (y - y.mean())
+    level = block_means(blocks or ("all",) * len(y)) @ y
+    V = moran_eigenvectors(moran_weights(distances_mm, range_mm), blocks)
+    a = V.T @ (y - level)
     # One random bit a coefficient; bytes are unpacked because that is the cheapest source.
     bits = np.unpackbits(
         np.frombuffer(rng.bytes(n_maps * ((len(a) + 7) // 8)), dtype=np.uint8).reshape(n_maps, -1),
@@ -90,4 +109,4 @@ def moran_maps(
         count=len(a),
     )
     signs = 1.0 - 2.0 * bits
-    return np.asarray(y.mean() + (signs * a) @ V.T)
+    return np.asarray(level + (signs * a) @ V.T)
