@@ -382,3 +382,11 @@ def test_a_map_of_steps_alone_is_refused(place, rng):
     steps = np.where(np.array(place.blocks) == "cortex", 0.0, 1.0)
     with pytest.raises(InputError, match="constant within each class of regions; give a map"):
         null_maps(steps, place, 5, rng)
+
+
+def test_classes_of_a_few_regions_have_no_level_of_their_own(place, rng):
+    y = smooth_map(distances(place.centroids_mm), np.random.default_rng(0))
+    named = replace(place, blocks=tuple(f"region {i}" for i in range(80)))
+    one = replace(place, blocks=("all",) * 80)
+    found = [null_maps(y, p, 9, np.random.default_rng(1)).maps for p in (named, one)]
+    assert np.array_equal(*found)

@@ -10,8 +10,9 @@ Null models beside each other: Markello & Misic 2021, NeuroImage 236:118052.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -172,8 +173,8 @@ def null_maps(
     restore
         Give spun maps, and maps made block by block, back the smoothness that they lose (see
         :mod:`falx.genes.nulls.lost_smoothness`), take Moran's weights at the map's range, and
-        keep the mean of each block: a step from cortex to subcortex is no chance of a smooth
-        field. Without it null maps are as published.
+        keep the mean of each block of five regions or more: a step from cortex to subcortex is
+        no chance of a smooth field. Without it null maps are as published.
 
     Raises
     ------
@@ -186,6 +187,7 @@ def null_maps(
     if isinstance(method, str):
         plan = {"all": check_option("null", method, NULL_METHODS)}
         members = {"all": np.arange(len(y))}
+        positions = replace(positions, blocks=_classes(positions.blocks))
     else:
         plan = {b: check_option("null", m, NULL_METHODS) for b, m in method.items()}
         members = _members(positions.blocks, plan)
@@ -200,6 +202,12 @@ def null_maps(
     name = plan["all"] if "all" in plan else "+".join(f"{m}({b})" for b, m in plan.items())
     _tell_of_errors(set(plan.values()), restored, positions.projected)
     return NullMaps(out, name, tuple(quality))
+
+
+def _classes(blocks: Sequence[str]) -> tuple[str, ...]:
+    """Blocks that are large enough for a mean of their own; the others are taken together."""
+    size = Counter(blocks)
+    return tuple(block if size[block] >= FEWEST_IN_BLOCK else "" for block in blocks)
 
 
 Plan = tuple[Mapping[str, str], Mapping[str, npt.NDArray[np.intp]]]
