@@ -283,7 +283,7 @@ def _tell_of_errors(methods: set[str], restored: bool, projected: bool) -> None:
                 f"the {name} spin as published rejects a true null too often",
                 where="null maps",
                 found=f"type-I error {raw} {AT_FIVE}",
-                do=f"let its smoothness be restored ({better}), or use moran (5.5 % and 6.5 %)",
+                do=f"let its smoothness be restored ({better}), or use moran (5.5 % and 5.0 %)",
             )
     if projected and any(method.startswith("spin_") for method in methods):
         notify(
