@@ -21,7 +21,6 @@ from falx.genes.nulls.lost_smoothness import (
     restoring_matrix,
 )
 from falx.genes.nulls.moran import (
-    block_means,
     inverse_distance_weights,
     moran_eigenvectors,
     moran_index,
@@ -164,7 +163,7 @@ def test_moran_takes_the_range_of_the_map_or_the_published_weights(place):
         null_maps(y, place, 20, np.random.default_rng(5), restore=restore).maps
         for restore in (True, False)
     )
-    own = fit_field(y - block_means(place.blocks) @ y, d).range_mm
+    own = fit_field(y, d, place.blocks).range_mm
     expected = moran_maps(y, d, 20, np.random.default_rng(5), range_mm=own, blocks=place.blocks)
     assert ours == pytest.approx(expected)
     assert published == pytest.approx(moran_maps(y, d, 20, np.random.default_rng(5)))
@@ -390,3 +389,13 @@ def test_classes_of_a_few_regions_have_no_level_of_their_own(place, rng):
     one = replace(place, blocks=("all",) * 80)
     found = [null_maps(y, p, 9, np.random.default_rng(1)).maps for p in (named, one)]
     assert np.array_equal(*found)
+
+
+def test_a_fit_with_blocks_does_not_see_their_means(place):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, np.random.default_rng(0))
+    step = np.where(np.array(place.blocks) == "cortex", 0.0, 9.0)
+    plain, stepped = (fit_field(one, d, place.blocks) for one in (y, y + step))
+    assert (stepped.range_mm, stepped.nugget) == (plain.range_mm, plain.nugget)
+    assert stepped.variance == pytest.approx(plain.variance)
+    assert fit_field(y + step, d).variance > 5 * plain.variance

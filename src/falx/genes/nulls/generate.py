@@ -231,7 +231,9 @@ def _about_level(
             "the map is constant within each class of regions",
             do="give a map that differs between regions of a class",
         )
-    fitted = fit_field(y, distances(positions.centroids_mm)) if restored else None
+    fitted = None
+    if restored:
+        fitted = fit_field(y, distances(positions.centroids_mm), positions.blocks)
     drawn = {
         block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng, fitted))
         for block, rows in members.items()
