@@ -101,7 +101,7 @@ def nulls_of(
         """Covariance fitted to a map, kept until the next map."""
         if y.tobytes() not in fitted:
             fitted.clear()
-            factor = fit_field(y - means @ y, d).factor
+            factor = fit_field(y, d, place.blocks).factor
             fitted[y.tobytes()] = factor @ factor.T
         return fitted[y.tobytes()]
 
