@@ -176,7 +176,10 @@ class Option:
         except (OSError, RuntimeError, ValueError):  # a name that no disk takes, a home of nobody
             there = False
         if not there:
-            raise InputError(f"the file that {self.key} names does not exist", where=value)
+            raise InputError(
+                f"the file that {self.key} names does not exist", where=value,
+                do="correct the path",
+            )  # fmt: skip
         return path
 
     def _number(self, value: Any) -> float:
@@ -384,10 +387,14 @@ def read_toml(path: Path) -> dict[str, object]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            "the configuration file cannot be read", where=path, found=error.strerror
-        ) from None
+            "the configuration file cannot be read", where=path, found=error.strerror,
+            do="correct the path",
+        ) from None  # fmt: skip
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError("the configuration file is not TOML", where=path, found=error) from None
+        raise InputError(
+            "the configuration file is not TOML", where=path, found=error,
+            do="repair it there; configuration.toml of an output folder is an example",
+        ) from None  # fmt: skip
     values: dict[str, object] = {}
     for section, items in content.items():
         if not isinstance(items, dict):
