@@ -7,7 +7,7 @@ import pytest
 
 from falx.core.grid import Grid
 from falx.surgery.outcome.ablation import dice
-from falx.surgery.outcome.tube import Tube, bordered, evidence, fit_tube, gain, tube_along
+from falx.surgery.outcome.tube import Tube, evidence, fit_tube, gain, tube_along
 
 GRID = Grid(
     (34, 34, 34),
@@ -52,27 +52,3 @@ def test_depth_is_the_radius_on_the_axis_and_nothing_on_the_surface():
     tube = Tube(np.array([[0.0, 0, 0], [10.0, 0, 0]]), 4.0)
     places = np.array([[5.0, 0, 0], [5.0, 4.0, 0], [-4.0, 0, 0], [14.0, 3.0, 0]])
     assert tube.depth_mm(places) == pytest.approx([4.0, 0.0, 0.0, -1.0])
-
-
-def test_the_image_draws_the_border_of_a_shape_and_the_shape_fills_what_did_not_change():
-    """An ellipsoid along the tube, with a core that did not change."""
-    way = TRUE.ends_mm[1] - TRUE.ends_mm[0]
-    axes = np.linalg.svd(way[None] / np.linalg.norm(way))[2]
-    along = (GRID.centres_mm() - TRUE.ends_mm.mean(axis=0)) @ axes.T
-    size = np.linalg.norm(along / np.array([20.0, 8.0, 6.0]), axis=-1)
-    truth = size <= 1
-    difference = np.where(truth & (size > 0.5), -0.3, 0.0)
-    tube = Tube(TRUE.ends_mm, 6.5).mask(GRID, EVERYWHERE)
-    mean = evidence(difference, truth)
-    drawn = bordered(difference, tube, EVERYWHERE, GRID, mean=mean, cut=0.5 * mean)
-    assert dice(tube, truth) < 0.88
-    assert dice(drawn, truth) > 0.92
-    assert drawn[truth & (size < 0.4)].all()
-
-
-def test_what_did_not_change_keeps_the_inner_part_of_the_shape_only():
-    nothing = np.zeros(GRID.shape)
-    tube = TRUE.mask(GRID, EVERYWHERE)
-    kept = bordered(nothing, tube, EVERYWHERE, GRID, mean=0.1, cut=0.05)
-    assert kept.any() and (tube | ~kept).all() and kept.sum() < 0.5 * tube.sum()
-    assert np.array_equal(bordered(nothing, tube, EVERYWHERE, GRID, mean=0.0, cut=0.0), tube)

@@ -335,6 +335,8 @@ def _trade_offs(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Ite
 def _matters(rule: str, ground: Ground) -> bool:
     """Whether a rule removed any track or burn: relaxing another one cannot make room."""
     funnel = ground.tracks.funnel
+    if rule == "protect_margin_mm":
+        return len(ground.tracks.entries_mm) > 0
     removed = {"max_length_mm": funnel.length, "max_angle_deg": funnel.angle,
                "min_clearance_mm": funnel.clearance, "min_sinus_mm": funnel.sinus}  # fmt: skip
     return removed.get(rule, 1) > 0

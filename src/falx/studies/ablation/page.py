@@ -104,9 +104,9 @@ def proposal_page(found: Proposed, before: Image, after: Image, mask: Image) -> 
             "The image after is predicted from the one before at each grey level; what brightened "
             "or darkened more than noise, steep edges and oedema do beside hippocampus and "
             "amygdala is filled to its hull; a straight tube along the fibre stands for what did "
-            "not change inside, and the image draws the border. Ablations without a rim, in tissue "
-            "as dark as their core, are proposed too small; what was moved by a collapse is not "
-            "seen."
+            "not change inside. Ablations without a rim, in tissue as dark as their core, are "
+            "proposed too small, bent and uneven ones too large; what a collapse has moved "
+            "is not seen."
         )
     )
     return render("Proposed ablation", [Section("What was found", blocks)], subtitle=found.label)

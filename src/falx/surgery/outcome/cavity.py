@@ -20,7 +20,7 @@ from falx.core.errors import InputError
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.smooth import smooth
 from falx.surgery.outcome.ablation import dice
-from falx.surgery.outcome.tube import bordered, evidence, fit_tube, gain, tube_along
+from falx.surgery.outcome.tube import evidence, fit_tube, gain, tube_along
 
 __all__ = ["CavityRule", "Proposal", "changed", "predicted", "propose_cavity"]
 
@@ -275,10 +275,7 @@ def propose_cavity(
 def _outlines(
     difference: Floats, inside: Mask, wanted: Mask, hulls: list[Mask], grid: Grid
 ) -> list[Mask]:
-    """Return the outline at every cut, each (X, Y, Z).
-
-    The shape is a tube, or the hull if that holds more; the image draws its border.
-    """
+    """Return the outline at every cut, each (X, Y, Z): a tube, or the hull if that holds more."""
     hull = hulls[1]
     starts = [tube_along(wanted, grid), tube_along(hull, grid)]
     mean = evidence(difference, hull)
@@ -289,17 +286,12 @@ def _outlines(
     small = tube.sum() < LEAST_OF_HULL * hull.sum()
     least = LEAST_GAIN * gain(difference, hull, middle)
     if small or gain(difference, tube, middle) < least:
-        shapes = hulls
-    else:
-        shapes = [
-            tube if cut == middle
-            else fit_tube(difference, inside, grid, [best], cut).mask(grid, inside)
-            for cut in cuts
-        ]  # fmt: skip
+        return hulls
     return [
-        bordered(difference, shape, inside, grid, mean=mean, cut=cut)
-        for shape, cut in zip(shapes, cuts, strict=True)
-    ]
+        tube if cut == middle
+        else fit_tube(difference, inside, grid, [best], cut).mask(grid, inside)
+        for cut in cuts
+    ]  # fmt: skip
 
 
 def _reason(

@@ -3,10 +3,8 @@
 A laser heats around its fibre, and the fibre is straight: what it takes is a tube, however patchy
 the change of the image is inside it (a core may be as grey as the tissue was). The tube is sought
 that holds most change over a cut, each voxel of it counting for no more than a cap: a voxel that
-did not change costs the cut, so that a rim is enclosed and what lies beyond it is left out. Near
-its surface the image decides, for fluid and vessels bend it, and a fibre may have been turned. No
-published source for the cut, the cap and how much the tube counts; they were chosen on planted
-ablations.
+did not change costs the cut, so that a rim is enclosed and what lies beyond it is left out. No
+published source for the cut and the cap; they were chosen on planted ablations.
 
 The simplex search is that of Nelder & Mead 1965, Comput J 7:308.
 """
@@ -18,12 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from falx.core.grid import Grid, apply_affine
-from falx.images.smooth import smooth
 
-__all__ = ["Tube", "bordered", "evidence", "fit_tube", "gain", "tube_along"]
+__all__ = ["Tube", "evidence", "fit_tube", "gain", "tube_along"]
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -36,10 +32,6 @@ FIRST_RADIUS_MM, WIDEST_MM, TOO_WIDE = 6.0, 12.0, 50.0
 
 STEP_MM, STEP_RADIUS_MM = 3.0, 1.5
 """Size of the first simplex."""
-
-SMOOTH_MM, FREE_MM, HELD = 2.0, 3.0, 0.6
-"""Change is averaged so far beside a border; so deep in a shape, or outside it, the shape counts
-fully, by so much of the mean change."""
 
 ENDS = 0.12
 """Share of a mask's length that its tube leaves to the round caps, at each end."""
@@ -143,47 +135,6 @@ def fit_tube(
         )  # fmt: skip
     best = _tube(min(found, key=lambda one: float(one.fun)).x)
     return Tube(best.ends_mm * (sign, 1, 1), best.radius_mm)
-
-
-def bordered(
-    difference: npt.NDArray[np.floating],
-    shape: Mask,
-    inside: Mask,
-    grid: Grid,
-    *,
-    mean: float,
-    cut: float,
-) -> Mask:
-    """Let the image draw the border of a shape.
-
-    Parameters
-    ----------
-    difference
-        (X, Y, Z), in units of contrast.
-    shape, inside
-        What is to be drawn again, and where it may lie, same shape.
-    mean, cut
-        Mean change of an ablation, and the change that a voxel must exceed.
-
-    Returns
-    -------
-    ndarray
-        bool, (X, Y, Z): the largest piece, its holes filled; the shape itself if none is left.
-    """
-    sizes = grid.voxel_sizes_mm
-    if mean <= 0 or not shape.any():
-        return shape
-    change = np.minimum(np.abs(difference), CAP).astype(np.float32)
-    deep = ndimage.distance_transform_edt(shape, sampling=sizes)
-    deep -= ndimage.distance_transform_edt(~shape, sampling=sizes)
-    worth = (smooth(change, sizes, SMOOTH_MM) - cut) / mean
-    found = ndimage.binary_fill_holes(
-        (worth + HELD * np.clip(deep / FREE_MM, -1.0, 1.0) > 0) & inside
-    )
-    pieces, number = ndimage.label(found)
-    if not number:
-        return shape
-    return np.asarray(pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()))
 
 
 def _side(mask: Mask, grid: Grid) -> float:
