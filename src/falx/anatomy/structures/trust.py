@@ -62,8 +62,8 @@ FLUID = (4, 43, 5, 44, 14, 15, 24, 72, 85)
 CORTEX_LIKE = (17, 53, 18, 54, 11, 50, 26, 58)
 """Structures as dark as cortex, which the tissues call grey too."""
 
-CEREBELLUM = {8: (8, 7), 7: (8, 7), 47: (47, 46), 46: (47, 46)}
-"""Cortex and white matter of the cerebellum on the side of each."""
+CEREBELLUM = {7: (8, 7), 46: (47, 46)}
+"""Cortex and white matter of the cerebellum by its white matter, which is what gets lost."""
 
 WHITE_SHARE_FACTOR = 2.0
 """Factor from the usual share of white matter in one side of the cerebellum, to either side: in 45
