@@ -66,8 +66,8 @@ CEREBELLUM = {7: (8, 7), 46: (47, 46)}
 """Cortex and white matter of the cerebellum by its white matter, which is what gets lost."""
 
 WHITE_SHARE_FACTOR = 2.0
-"""Factor from the usual share of white matter in one side of the cerebellum, to either side: in 45
-of 46 sides of the failure study it is .80 to 1.25 of it; where the white matter was lost, .40."""
+"""Factor from the usual share of white matter in one side of the cerebellum, to either side: it is
+.79 to 1.23 of it in 44 of 46 sides of the failure study, .40 in the two where it was lost."""
 
 WHY = {
     "volume": "mm³; mean ± 4 SD of the heads behind the priors, for this size of brain",
