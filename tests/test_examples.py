@@ -26,11 +26,20 @@ SAYS = {
 }
 
 
+HEADS = ("plan", "signature")
+"""They segment a head, half a CPU minute each; `make docs` runs them on every change."""
+
+
+def named(path: Path) -> object:
+    marks = [pytest.mark.slow] if path.stem in HEADS else []
+    return pytest.param(path, id=path.stem, marks=marks)
+
+
 def test_each_is_known() -> None:
     assert [path.stem for path in EXAMPLES] == sorted(SAYS)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [named(path) for path in EXAMPLES])
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
     source = str(Path(falx.__file__).parents[1])

@@ -31,31 +31,39 @@ def scripts() -> Iterator[None]:
     sys.path.remove(str(ROOT / "scripts"))
 
 
+@pytest.fixture(scope="module")
+def columns(scripts, tmp_path_factory) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Columns of every table of a study, as small studies write them."""
+    found = importlib.import_module("site_columns")
+    return found.columns_by_output(tmp_path_factory.mktemp("columns"))
+
+
+@pytest.fixture(scope="module")
+def said(scripts) -> list[str]:
+    """Sentences of every error and notice."""
+    return [one.what for one in importlib.import_module("site_messages").messages()]
+
+
 def pattern_of(sentence: str) -> re.Pattern[str]:
     """Match a sentence whose gaps may be anything."""
     parts = [re.escape(part) for part in re.split(r"…", sentence)]
     return re.compile(".+?".join(parts) if len(parts) > 1 else parts[0])
 
 
-def test_every_sentence_of_the_troubleshooting_is_printed_by_the_program(scripts) -> None:
-    import site_messages
-
-    said = [message.what for message in site_messages.messages()]
-    said += [one for one in site_messages.texts() if len(one) < 300]
+def test_every_sentence_of_the_troubleshooting_is_printed_by_the_program(said) -> None:
+    texts = importlib.import_module("site_messages").texts()
+    printed = [*said, *(one for one in texts if len(one) < 300)]
     text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     sentences = re.findall(r"^### `(.+)`$", text, re.MULTILINE)
     assert len(sentences) > 30
     for sentence in sentences:
         found = pattern_of(sentence)
-        assert any(found.search(one) or pattern_of(one).fullmatch(sentence) for one in said), (
+        assert any(found.search(one) or pattern_of(one).fullmatch(sentence) for one in printed), (
             f"no message reads: {sentence}"
         )
 
 
-def test_a_made_up_sentence_is_noticed(scripts) -> None:
-    import site_messages
-
-    said = [message.what for message in site_messages.messages()]
+def test_a_made_up_sentence_is_noticed(said) -> None:
     assert not any(pattern_of("the scanner is on fire").search(one) for one in said)
     assert len(said) > 500
 
@@ -89,6 +97,24 @@ def test_every_command_and_option_on_a_page_exists() -> None:
     assert checked > 60
 
 
+def test_every_option_that_a_page_for_users_names_alone_exists() -> None:
+    known = set(options_of_parser(whole_parser()))
+    named = [
+        (path.name, match[1], match[2])
+        for path in PAGES
+        if path.parent.name != "methods"  # whose figures come from scripts with options of theirs
+        for match in re.finditer(r"`(--[a-z][a-z0-9-]*)([^`]*)`", path.read_text(encoding="utf-8"))
+    ]
+    wrong = [
+        (page, option)
+        for page, option, more in named
+        if option not in known
+        and not ("…" in more and any(one.startswith(option) for one in known))
+    ]
+    assert wrong == []
+    assert len(named) > 40
+
+
 @pytest.mark.parametrize("name", ["options", "outputs", "api"])
 def test_the_reference_is_made_of_the_code(scripts, name: str) -> None:
     if importlib.util.find_spec("numpydoc") is None:
@@ -113,20 +139,19 @@ def test_the_reference_is_made_of_the_code(scripts, name: str) -> None:
             assert public in ("FalxError", "__version__") or f"falx.{public}\n" in text
 
 
-def test_every_column_says_what_it_holds(scripts, tmp_path: Path) -> None:
+def test_every_column_says_what_it_holds(columns) -> None:
     import site_columns
 
-    tables = site_columns.columns_by_output(tmp_path) | site_columns.other_tables()
-    columns = {column for names in tables.values() for column in names}
-    assert len(columns) > 250
-    assert sorted(column for column in columns if not site_columns.words_of(column)) == []
+    tables = columns | site_columns.other_tables()
+    names = {name for own in tables.values() for name in own}
+    assert len(names) > 250
+    assert sorted(name for name in names if not site_columns.words_of(name)) == []
     plain = {name for name in site_columns._words() if "*" not in name}
-    assert sorted(plain - columns) == []
+    assert sorted(plain - names) == []
     assert site_columns.words_of("a_column_of_nobody") == ""
 
 
-def test_every_table_of_a_study_has_columns(scripts, tmp_path: Path) -> None:
-    columns = importlib.import_module("site_columns").columns_by_output(tmp_path)
+def test_every_table_of_a_study_has_columns(columns) -> None:
     from falx.core.stage import _unwrapped
 
     for name in ("signature", "resistance", "norms"):

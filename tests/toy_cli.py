@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     return run_command(arguments, STUDY)
 
 
-TOY_COMMANDS = (*COMMANDS, Command("toy", "toy study", "toy_cli"))
+TOY_COMMANDS = (*COMMANDS, Command("toy", "toy study", "toy_cli", resumes=True))
 
 if __name__ == "__main__":
     sys.exit(main(commands=TOY_COMMANDS))

@@ -40,6 +40,7 @@ class Joining:
     weights: tuple[float, ...] = option((1.0, 1.0), help="weight of each image")
     strict: bool = option(False, help="refuse negative values")
     extra: Path | None = option(None, help="file with a number to add")
+    folder: str = option("", help="folder of a download")
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,15 @@ def mean_stage(
     participants: Path | None,
     exclusions: Path,
     table: Path,
+    folder: str,
 ) -> None:
     means = {k: json.loads(path.read_text())["mean"] for k, path in numbers.items()}
+    if len(means) == 1:
+        notify("the mean is one of a single person", do="add people")
     lines = [f"{k}\t{v}" for k, v in sorted(means.items())]
     lines.append(f"mean\t{sum(means.values()) / len(means)}")
+    if folder and not Path(folder).is_dir():
+        raise InputError("there is no such folder", found=folder)
     lines += exclusions.read_text().splitlines()[1:]
     table.write_text("\n".join(lines) + "\n")
 
@@ -214,6 +220,7 @@ STAGES = (
             "exclusions": "study.exclusions",
         },
         outputs={"table": "group/means.tsv"},
+        params={"folder": "join.folder"},
         level="group",
         mem_mb=100,
         disk_mb=1,

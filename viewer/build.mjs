@@ -23,10 +23,11 @@ const how = {
 };
 const made = await build({ ...how, entryPoints: ["src/main.js"], format: "iife", write: false });
 
-// The desk's pages: plain modules, whose shared parts (NiiVue among them) become shared files.
-const pages = ["patients", "import", "run", "look", "draw", "plan", "cohort", "genes", "view"]
-  .map((page) => `src/desk/${page}.js`)
-  .filter((entry) => existsSync(join(here, entry)));
+// The desk's pages: a plain module for each shell, whose shared parts (NiiVue among them) become
+// shared files.
+const pages = readdirSync(join(desk, "..", "pages"))
+  .filter((shell) => shell.endsWith(".html"))
+  .map((shell) => `src/desk/${shell.replace(".html", ".js")}`);
 rmSync(desk, { recursive: true, force: true });
 const desks = await build({
   ...how,

@@ -8,6 +8,7 @@ import json
 import signal
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from falx.cli import app, demo, dicom_out
 from falx.cli import fetch as fetching
-from falx.cli.main import Command, _interrupt, main
+from falx.cli.main import COMMANDS, Command, _interrupt, main
 from falx.core.errors import FalxError, FalxNotice, InputError, OptionError
 from falx.images.nifti import save
 from falx.phantom.patient import PatientSpec
@@ -218,7 +219,7 @@ def _signals_as_they_were():
     ("error", "code", "said"),
     [
         (FalxError("it is wrong."), 2, "falx: it is wrong.\n"),
-        (KeyboardInterrupt(), 130, "falx: interrupted; the same command continues"),
+        (KeyboardInterrupt(), 130, "falx: interrupted; give the command again."),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "falx: "),
     ],
 )
@@ -226,6 +227,13 @@ def test_errors_become_a_sentence_and_a_code(error, code, said, capfd) -> None:
     assert main(["fail"], commands=failing(error)) == code
     printed = capfd.readouterr()
     assert printed.out == "" and printed.err.startswith(said)
+
+
+def test_what_is_said_of_an_interrupt_is_true_of_the_command(capfd) -> None:
+    (command,) = failing(KeyboardInterrupt())
+    assert main(["fail"], commands=[replace(command, resumes=True)]) == 130
+    assert "the same command continues where this one stopped" in capfd.readouterr().err
+    assert {one.name for one in COMMANDS if one.resumes} == {"signature", "norms", "resistance"}
 
 
 def test_an_error_of_falx_itself_is_not_hidden() -> None:

@@ -59,3 +59,18 @@ def test_two_classes_share_a_parser(capsys: pytest.CaptureFixture[str]) -> None:
     assert options_from(given, Goal) == Goal(0.5)
     assert options_from(given, Smoothing) == Smoothing(rounds=2)
     assert "0 to 20 mm; default 6.0 mm" in " ".join(parser.format_help().split())
+
+
+def test_help_has_whole_digits_and_says_whether_a_switch_is_on() -> None:
+    @dataclass(frozen=True)
+    class Draws:
+        seed: int = option(1, help="seed", low=0, high=2**31 - 1)
+        refine: bool = option(False, help="refine the map")
+        restore: bool = option(True, help="restore smoothness")
+
+    parser = argparse.ArgumentParser()
+    add_options(parser, Draws)
+    shown = " ".join(parser.format_help().split())
+    assert "seed; 0 to 2147483647; default 1" in shown
+    assert "refine the map; off by default" in shown
+    assert "restore smoothness; on by default" in shown

@@ -384,7 +384,10 @@ def test_series_become_images_and_are_checked_together(falx: Run, heard, tmp_pat
     assert code == 0
     t1w_path = bids / "sub-07/ses-preop/anat/sub-07_ses-preop_T1w.nii.gz"
     pet_path = bids / "sub-07/ses-preop/pet/sub-07_ses-preop_trc-FDG_pet.nii.gz"
-    assert printed.splitlines() == [str(t1w_path), str(pet_path)]
+    made, *paths = printed.splitlines()
+    assert made.startswith("participants.tsv was made: write left or right")
+    assert paths == [str(t1w_path), str(pet_path)]
+    assert (bids / "participants.tsv").read_text() == "participant_id\tside\nsub-07\tn/a\n"
     assert stored.calls[0] == ((t1w, t1w_path), {"extra": {}})
     (series, path), named = stored.calls[1]
     assert (series, path) == (pet, pet_path)
@@ -412,9 +415,24 @@ def test_notices_of_a_conversion_are_printed_first(falx: Run, heard, tmp_path) -
     pet = Series(number=9, description="FDG", sidecar={})
     converted(heard, {"pet": pet})
     _, printed, _ = falx("dicom-in", tmp_path / "d", tmp_path / "b", "--participant-label", "7")
-    first, last = printed.splitlines()
+    first, _, last = printed.splitlines()
     assert "do not say how much activity was injected" in first
     assert last.endswith("_trc-FDG_pet.nii.gz")
+
+
+@pytest.mark.parametrize(("said", "contrast"), [("MPRAGE post-op", False), ("MPRAGE KM", True)])
+def test_contrast_medium_is_named_where_the_series_says_so(
+    falx: Run, heard, tmp_path, said, contrast
+) -> None:
+    converted(heard, {"t1w": Series(number=5, description=said, sidecar={})})
+    bids = tmp_path / "b"
+    bids.mkdir()
+    (bids / "participants.tsv").write_text("participant_id\nsub-1\n")
+    _, printed, _ = falx(
+        "dicom-in", tmp_path / "d", bids, "--participant-label", "7", "--session", "postop"
+    )
+    assert ("ce-gadolinium" in printed) == contrast
+    assert (bids / "participants.tsv").read_text() == "participant_id\nsub-1\n"
 
 
 # Demonstrations
@@ -485,6 +503,10 @@ def resistance(heard, codes: list[int], complete: bool = True) -> Heard:
     found = types.SimpleNamespace(complete=complete)
     heard(demo_resistance, "compare_cohort", found)
     heard(demo_resistance, "render_cohort", "planted beside found")
+    heard(demo_resistance, "compare_people", (60.0, 0.2))
+    heard(demo_resistance, "mean_maps", {})
+    heard(demo_resistance, "compare_planted", ([], {}, [Path("page.html")]))
+    heard(demo_resistance, "render_planted", "small effects beside found")
     left = iter(codes)
     return heard(demo_resistance, "run_study", lambda request, say: outcome(next(left)))
 
@@ -498,24 +520,37 @@ def resistance(heard, codes: list[int], complete: bool = True) -> Heard:
         ([0, 1], True, 1, "planted and found are not compared."),
     ],
 )
-def test_groups_are_studied_at_both_levels(
-    falx: Run, heard, tmp_path, codes, complete, code, said
+def test_groups_that_are_large_enough_are_studied_at_both_levels(
+    heard, tmp_path, capsys, codes, complete, code, said
 ) -> None:
     ran = resistance(heard, codes, complete)
-    got, printed, _ = falx("demo", tmp_path, "--study", "resistance", "--seed", "5")
-    assert got == code and said in printed
-    assert ("not found" in printed) == (not complete)
+    sizes = {"DRE": 5, "HC": 5}
+    assert demo_resistance.study_phantoms(tmp_path, sizes, seed=5, jobs=1) == code
+    printed = capsys.readouterr().out
+    assert said in printed and ("not found" in printed) == (not complete)
     assert [call[0][0].level for call in ran.calls] == ["participant", "group"]
     configuration = ran.last[0][0].configuration
     assert configuration.groups.n_permutations == 499
     assert (tmp_path / "bids-resistance-seed5").is_dir()
     assert not list(tmp_path.glob(".bids*"))
     people = demo_resistance.write_resting_cohort.last[0][1]
-    assert len(people) == sum(demo_resistance.SIZES.values())
+    assert len(people) == 10
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_few_people_come_from_images_and_a_cohort_from_maps(falx: Run, heard, tmp_path, code):
+    ran = resistance(heard, [code])
+    got, printed, _ = falx("demo", tmp_path, "--study", "resistance")
+    assert got == code
+    assert [call[0][0].level for call in ran.calls] == ["participant"]
+    compared = len(demo_resistance.compare_planted.calls)
+    assert compared == (code == 0)
+    assert ("small effects beside found" in printed and "page.html" in printed) == (code == 0)
+    assert ("head motion is off by 60 µm" in printed) == (code == 0)
 
 
 def test_half_a_cohort_is_thrown_away(falx: Run, heard, tmp_path) -> None:
-    resistance(heard, [0, 0])
+    resistance(heard, [0])
     half = tmp_path / ".bids-resistance-seed1.part"
     half.mkdir()
     (half / "old").touch()

@@ -79,7 +79,8 @@ def test_the_command_names_each_file_in_one_word(workspace):
         ({"name": "../x"}, "letters, digits"),
         ({"name": "--out"}, "letters, digits"),
         ({"name": "files"}, "letters, digits"),
-        ({"map": "enigma:moon"}, "map's folder"),
+        ({"map": "enigma:moon"}, "unknown value for the map .*enigma:allepi"),
+        ({"map": "allepi"}, "map's folder"),
         ({"map": "signature/group/../../bids/participants.tsv"}, "no such map"),
         ({"map": "signature/group/none_tmap.nii.gz"}, "no such map"),
         ({"map": "files/absent.nii.gz"}, "no such file"),
@@ -108,19 +109,25 @@ def test_an_earlier_run_is_never_written_over(workspace):
 def test_files_that_were_sent_are_kept_and_never_replace_another(workspace):
     own = out_of(workspace, GENES) / "files"
 
-    def send(name, text):
+    def send(*files):
         transfer = Transfer.new(workspace.private)
-        path = transfer.place(name)
-        path.parent.mkdir(parents=True)
-        path.write_text(text)
+        for name, text in files:
+            path = transfer.place(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         keep(workspace, transfer.id)
 
-    send("my map (2).nii.gz", "a")
-    send("my map (2).nii.gz", "a")
+    send(("my map (2).nii.gz", "a"))
+    send(("my map (2).nii.gz", "a"))
     assert (own / "my_map__2_.nii.gz").read_text() == "a"
     with pytest.raises(InputError, match="another file of this name"):
-        send("my map (2).nii.gz", "b")
+        send(("my map (2).nii.gz", "b"), ("sets.gmt", "c"))
     assert (own / "my_map__2_.nii.gz").read_text() == "a"
+    with pytest.raises(InputError, match="another file of this name"):
+        send(("table 1.csv", "a"), ("table_1.csv", "b"))  # both are table_1.csv there
+    with pytest.raises(InputError, match="another file of this name"):
+        send(("...", "a"))
+    assert {path.name for path in own.iterdir()} == {"my_map__2_.nii.gz", "expression.csv"}
     assert list((workspace.private / "uploads").iterdir()) == []
 
 

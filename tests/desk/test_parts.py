@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
 
+import falx.desk
 import toy_study
 from falx.cli.main import main
 from falx.core.errors import InputError, OptionError
@@ -20,6 +24,7 @@ from falx.desk.processes import code_of, end, is_alive, log_of, ordered, read_ru
 from falx.desk.progress import Step, progress_of
 from falx.desk.running import standing_of
 from falx.desk.sessions import SessionNames, filters_of, read_sessions, write_sessions
+from falx.desk.shells import PAGES
 from falx.desk.workspace import Workspace
 from falx.engine.job import Job
 from falx.engine.progress import Progress as EngineProgress
@@ -58,6 +63,19 @@ def test_one_server_has_a_folder_and_uploads_that_never_ended_are_gone(tmp_path,
     assert left.files.exists()
     transfers.purge(private)
     assert not left.folder.exists()
+
+
+def test_a_disk_that_locks_nothing_is_not_called_another_desk(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert main(["desk", str(tmp_path / "desk"), "--no-browser"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be held for this desk alone (found: No locks available); put" in said
+    assert "another desk" not in said
 
 
 def test_a_port_that_is_taken_is_told(tmp_path, capsys) -> None:
@@ -229,6 +247,28 @@ def test_one_command_at_a_time_and_its_end_is_asked_for_kindly(private) -> None:
     end(private, run)  # it is over; nothing is sent to whoever has its number now
     again = start(private, run)
     assert again.id != run.id and again.words == run.words and not again.cancelled
+
+
+def test_of_runs_that_are_started_in_the_same_moment_one_is(private) -> None:
+    def tried(_) -> bool:
+        try:
+            start(private, ordered("group", (), ["sleep", "60"]))
+        except InputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(tried, range(6))) == 1
+    assert len(read_runs(private)) == 1
+
+
+def test_every_page_has_a_shell_a_route_and_a_link_in_the_bar() -> None:
+    here = Path(falx.desk.__file__).parent
+    assert {path.stem for path in (here / "pages").glob("*.html")} == {*PAGES, "view"}
+    bar = (here.parents[2] / "viewer" / "src" / "desk" / "api.js").read_text(encoding="utf-8")
+    links = re.search(r"const PAGES = \[(.*?)\];", bar, re.DOTALL)
+    assert links is not None
+    assert tuple(re.findall(r'\["(\w+)",', links[1])) == PAGES
 
 
 def test_a_number_that_was_given_out_again_is_not_taken_for_the_run(private) -> None:

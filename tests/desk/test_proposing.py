@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -133,3 +135,32 @@ class TestInTheBrowser:
             bits, _ = read_mask(workspace, TARGET)
             assert dice(proposed, bits) == 1.0
             assert page.said == []
+
+    def test_a_proposal_of_another_patient_is_not_said_to_be_this_ones(
+        self, tmp_path, started, monkeypatch
+    ):
+        from falx.desk import running
+
+        waits = [sys.executable, "-c", "import time; time.sleep(60)", "signature"]
+        monkeypatch.setattr(running, "PROGRAM", waits)
+        workspace = intact_patient(tmp_path / "desk")
+        for path in sorted(workspace.bids.rglob("*sub-07*.*")):
+            other = Path(str(path).replace("sub-07", "sub-08"))
+            other.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, other)
+        with serving(tmp_path / "desk") as desk:
+            address = f"{desk.origin}/draw?patient=07&image={POSTOP}&label=ablation"
+            page = open_page(let_in(started, desk), address)
+            page.wait_for_selector("#desk[data-ready='yes']")
+            page.click("#make")
+            said = page.locator("#making-said")
+            said.filter(has_text="being proposed").wait_for()
+            page.select_option("#patient", "08")
+            said.wait_for(state="hidden")
+            before = said.text_content()
+            page.wait_for_timeout(1500)  # some events of the run that is followed come by
+            assert said.is_hidden() and said.text_content() == before
+            page.select_option("#patient", "07")
+            said.wait_for()
+            page.click("#making-end")
+            page.locator("#status").filter(has_text="The proposal was cancelled").wait_for()

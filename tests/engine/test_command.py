@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from matplotlib.figure import Figure
 
 from falx.core.errors import InputError
+from falx.engine import methods
 from falx.engine.command import by_hand, stale_commands
 from falx.engine.lock import hold
 from falx.engine.manifest import close_manifest
+from falx.engine.methods import METHODS, write_methods
 from falx.engine.provenance import BY_HAND, read_record, record_path
 from falx.engine.verify import repair, verify_folder
 from toy_run import Toy
@@ -197,6 +200,22 @@ def test_a_command_that_fails_leaves_no_record(toy: Toy) -> None:
         raise ZeroDivisionError
     assert not record_path(toy.out, "sub-01/planned").exists()
     assert verify_folder(toy.out) == []
+
+
+def test_a_file_of_the_methods_text_that_was_lost_or_edited_is_written_again(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {name: f"text of {name}\n" for name in METHODS}
+    study = SimpleNamespace(methods=lambda *_: texts)
+    toy.run()
+    monkeypatch.setattr(methods, "load_study", lambda _: study)
+    write_methods(toy.out)
+    left = (toy.out / "methods.md").stat().st_mtime_ns
+    (toy.out / "methods.bib").write_text("damaged")
+    (toy.out / "methods.html").unlink()
+    write_methods(toy.out)
+    assert {name: (toy.out / name).read_text() for name in METHODS} == texts
+    assert (toy.out / "methods.md").stat().st_mtime_ns == left
 
 
 def test_the_sidecar_of_an_image_belongs_to_the_command_that_wrote_it(planned: Toy) -> None:

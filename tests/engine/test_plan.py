@@ -84,6 +84,13 @@ def test_a_subject_without_an_optional_image_gets_the_rest(toy: Toy) -> None:
     assert toy.output("02", "joined").read_text() == "4.0 6.0"
 
 
+def test_an_optional_image_under_another_name_is_told_of(toy: Toy) -> None:
+    image = toy.image("02", "FLAIR")
+    image.rename(image.with_name("sub-02_FLAIR.NII"))
+    (omitted,) = plan(toy).omitted
+    assert omitted.reason == ("no FLAIR image (let sub-02_FLAIR.NII end in .nii.gz or .nii)")
+
+
 def test_outputs_of_an_image_that_is_gone_do_not_stay(toy: Toy) -> None:
     toy.run()
     toy.image("02", "FLAIR").unlink()
@@ -200,10 +207,19 @@ def test_a_study_is_found_by_its_reference() -> None:
 
 
 def test_records_name_no_folder_of_this_machine(toy: Toy, tmp_path: Path) -> None:
-    toy.run()
+    here = str(tmp_path / "download")
+    Path(here).mkdir()
+    toy.run(join__folder=here)
+    toy.run("group", join__folder=here)  # the stage is given the whole path, its record the name
     for path in (toy.out / "provenance").rglob("*.json"):
         assert str(tmp_path) not in path.read_text()
         assert path.name == "manifest.json" or json.loads(path.read_text())["falx"]
+    mean = json.loads((toy.out / "provenance" / "group" / "mean.json").read_text())
+    assert mean["params"] == {"folder": "download"}
+    toy.run("group", join__folder=here)
+    assert toy.ran == []
+    toy.run("group", join__folder=f"{here}/..", dry_run=True)
+    assert "group mean: folder: download is now .." in toy.lines
 
 
 def test_people_go_side_by_side_before_threads_within_them() -> None:

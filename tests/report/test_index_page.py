@@ -19,6 +19,12 @@ def test_every_page_is_linked_and_who_has_none_is_named():
     assert "<td>sub-02</td><td>none</td><td>failed</td><td>the PET is &lt;empty&gt;</td>" in page
 
 
+def test_a_reason_keeps_its_words():
+    reason = 'the column side holds "n/a"; write left or right'
+    people = [{"participant_id": "sub-03", "status": "excluded", "reason": reason}]
+    assert "the column side holds &quot;n/a&quot;; write" in index_page(people, ())
+
+
 def test_one_label_is_not_taken_for_the_beginning_of_another():
     people = [{"participant_id": "sub-0", "status": "finished", "reason": "n/a"}]
     assert "<td>sub-0</td><td>none</td>" in index_page(people, PAGES)

@@ -129,8 +129,8 @@ def test_every_preset_tells_each_step_and_departure_once(study: Study, preset: s
     told = [one.text for one in found.statements if f"preset {preset} " in one.text]
     assert len(told) == (1 if layer else 0)
     paper = found.statements[0].text
-    if "that of a published study" in paper:  # the defaults are not the paper's, and do not say so
-        assert ("with choices of its own" in paper) == (not layer)
+    if "follows a published study" in paper:  # the defaults are not the paper's, and say so
+        assert ("not all of its settings are those of that study" in paper) == (not layer)
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda one: one.name)
@@ -168,7 +168,18 @@ def test_people_who_ran_with_other_values_are_told_apart() -> None:
     records = records_of(study, values, ("sub-01", "sub-02"))
     records += records_of(study, values | {"pet.psf_fwhm_mm": 4.5}, ("sub-03",))
     found = text_of(study, records, values)
-    assert "6 mm (in 2 steps) or 4.5 mm (Falx's default: 6 mm) (in 1 steps)" in found.words
+    assert "6 mm (in 2 steps) or 4.5 mm (Falx's default: 6 mm) (in 1 step)" in found.words
+
+
+@pytest.mark.parametrize("method", ["calibrated", "threshold"])
+def test_a_signature_names_the_limits_of_its_own_method_alone(method: str) -> None:
+    study = STUDIES[0]
+    values = flatten(resolve(study.configuration, {"signature.method": method}))
+    words = text_of(study, records_of(study, values), values).words
+    assert ("the threshold of the asymmetry index was" in words) == (method == "threshold")
+    assert ("familywise rate of false foci was 0.05" in words) == (method == "calibrated")
+    assert ("where a side was declared, foci lie on it" in words) == (method == "calibrated")
+    assert ("declared or else suggested by the asymmetry" in words) == (method == "threshold")
 
 
 def test_a_setting_that_no_step_took_is_said_to_be_none_of_the_results() -> None:
@@ -190,7 +201,17 @@ def test_what_was_given_by_hand_and_prepared_elsewhere_is_said() -> None:
         if record.stage == "motion" and record.unit == "sub-01":
             record.inputs["prepared"] = NamedFile("bids:derivatives:bold.nii.gz")
     words = text_of(study, records, values).words
-    assert "realigned, or taken as fMRIPrep had prepared them" in words
+    assert "realigned, or taken as fMRIPrep (Esteban et al. 2019) had prepared them" in words
+    assert "slices of runs that were realigned here were shifted" in words
+    assert "CAT12" not in words
+    for record in records:
+        if record.stage == "motion":
+            record.inputs["prepared"] = NamedFile("bids:derivatives:bold.nii.gz")
+        if record.stage == "grey":
+            record.inputs["cat12"] = NamedFile("bids:cat12:mwp1sub-01_T1w.nii")
+    words = text_of(study, records, values).words
+    assert "slice times" not in words
+    assert "Grey matter, that of CAT12 (Gaser et al. 2024), was" in words
     signature = STUDIES[0]
     given = records_of(signature, flatten(resolve(signature.configuration, {})))
     given.append(MadeRecord("sub-01", "planned", {}, {}))
@@ -202,6 +223,7 @@ def test_files_agree_with_each_other() -> None:
     values = flatten(resolve(study.configuration, study.presets["liu2024"]))
     files = methods_files(study, records_of(study, values), values)
     assert set(files) == {"methods.md", "methods.bib", "methods.html"}
+    assert files == methods_files(study, records_of(study, values), values)
     keys = {k.strip().removeprefix("@") for f in CITED.finditer(files["methods.md"])
             for k in f[1].split(";")}  # fmt: skip
     for key in keys:

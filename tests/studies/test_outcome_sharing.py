@@ -269,7 +269,11 @@ def centres(tmp_path_factory):
 
 def test_a_phantom_cohort_has_its_page_and_shares_its_models(centres, capsys):
     one, two = (centres / name / "group/desc-models_outcome.json" for name in ("1", "2"))
-    assert "Summary" in (centres / "1/group.html").read_text(encoding="utf-8")
+    page = (centres / "1/group.html").read_text(encoding="utf-8")
+    assert "Summary" in page
+    assert "30 simulated patients, " in page and "of this dataset" not in page
+    assert "methods.html" not in page  # no study ran, so no methods text lies beside it
+    assert read_models(one).source == "30 simulated patients"
     assert read_models(one).models[0].n == 30
     patients = sorted((centres / "2/numbers").iterdir())[:3]
     code = main(["outcome", "predict", str(one), *map(str, patients)])

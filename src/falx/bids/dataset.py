@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from falx.bids.index import Index
 from falx.bids.participants import read_participants
-from falx.bids.query import Filter, Found, find_one
+from falx.bids.query import Filter, Found, find_one, nearly
 from falx.core.errors import FalxError
 from falx.core.files import read_json
 from falx.core.participants import Participants
@@ -65,15 +67,28 @@ class Dataset:
         return tuple(name for name in named if isinstance(name, str))
 
     def links(self, out: Path) -> dict[str, str]:
-        """Return where the datasets of sidecars' URIs lie, as seen from the output folder."""
+        """Return where the datasets of sidecars' URIs lie, as seen from the output folder.
+
+        BIDS wants a URI for each name, so blanks are written ``%20``. A name that two datasets
+        share has none: it would point to one of them for files of both.
+        """
         further = (*self.derivatives, *self.own_derivatives)
-        held = sorted((index.root.name, index.root) for index in further)
-        roots = {"raw": self.index.root, **dict(held)}
-        here = os.path.realpath(out)
-        seen = {
-            name: os.path.relpath(os.path.realpath(root), here) for name, root in roots.items()
+        here, found = os.path.realpath(out), {("raw", os.path.realpath(self.index.root))}
+        found |= {(index.root.name, os.path.realpath(index.root)) for index in further}
+        shared = Counter(name for name, _ in found)
+        return {
+            name: quote(Path(os.path.relpath(root, here)).as_posix())
+            for name, root in sorted(found, key=lambda one: (one[0] != "raw", one))
+            if shared[name] == 1
         }
-        return {name: Path(path).as_posix() for name, path in seen.items()}
+
+    def nearly(self, wanted: RawInput, subject: str) -> str:
+        """Say why files that look like the wanted one are not taken, wherever it may lie.
+
+        See :func:`falx.bids.query.nearly`.
+        """
+        further = (*self.derivatives, *self.own_derivatives) if wanted.derivatives else ()
+        return "".join(nearly(wanted, subject, index) for index in (self.index, *further))
 
     def find(self, role: str, wanted: RawInput, subject: str) -> Found | None:
         """Return the file of a subject that plays a role; see :func:`falx.bids.query.find_one`."""

@@ -94,9 +94,15 @@ def format_name(entities: Mapping[str, str], suffix: str, extension: str) -> str
     """
     for key, value in entities.items():
         if key not in _RANK:
-            raise InputError(f"{key!r} is not an entity of BIDS", where=f"{key}-{value}")
+            raise InputError(
+                f"{key!r} is not an entity of BIDS", where=f"{key}-{value}",
+                do="spell it as in file names, for example ses or run",
+            )  # fmt: skip
         if not _PAIR.fullmatch(f"{key}-{value}"):
-            raise InputError(f"the value of {key} must be letters and digits", found=repr(value))
+            raise InputError(
+                f"the value of {key} must be letters and digits", found=repr(value),
+                do="leave everything else out",
+            )  # fmt: skip
     ordered = sorted(entities.items(), key=lambda pair: _RANK[pair[0]])
     return str(BidsName(dict(ordered), suffix, extension))
 

@@ -57,7 +57,10 @@ class Index:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).absolute()
         if not self.root.is_dir():
-            raise InputError("there is no such BIDS folder", where=root)
+            raise InputError(
+                "there is no such BIDS folder", where=root,
+                do="give the folder of the dataset, in which the sub-… folders lie",
+            )  # fmt: skip
         self._files: dict[str, tuple[BidsFile, ...]] = {}
 
     @cached_property
@@ -249,5 +252,8 @@ def _sidecars_in(folder: Path, name: BidsName) -> list[str]:
 def _read_sidecar(path: Path) -> dict[str, object]:
     content = read_json(path)
     if not isinstance(content, dict):
-        raise InputError("the sidecar must hold an object", where=path.name)
+        raise InputError(
+            "the sidecar must hold an object", where=path.name,
+            do="write names and values between { and }",
+        )  # fmt: skip
     return content

@@ -16,7 +16,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of falx signature's outputs")
-    parser.add_argument("--participant-label", required=True, metavar="LABEL")
+    parser.add_argument(
+        "--participant-label", required=True, metavar="LABEL", help="the patient, as 01 or sub-01"
+    )
     parser.add_argument(
         "--postop", type=Path, required=True, metavar="FILE", help="T1w after the operation"
     )

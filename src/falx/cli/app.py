@@ -114,7 +114,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine.add_argument(
         "--jobs", "--n-procs", "--nprocs", "--cores", type=int, default=cores, metavar="N",
-        help="cores to use; jobs at a time on a cluster",
+        help="cores to use, all if absent; jobs at a time on a cluster",
     )  # fmt: skip
     machine.add_argument("--mem-gb", type=float, metavar="GB", help="memory to use; all if absent")
     machine.add_argument(

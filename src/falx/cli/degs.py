@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--imaging", type=Path, metavar="TSV", help="genes.tsv of falx genes, for the overlap"
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads to use, default 1"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

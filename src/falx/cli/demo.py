@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two simulated patients, a gene programme in an atlas, two groups, or Figures 1 to 5 "
         "of Liu 2024 on made-up maps, all simulated",
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the simulation")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulation, default 1")
     parser.add_argument(
         "--patients",
         type=int,
@@ -50,9 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --patients: uptake, asymmetry, deficits and scanners as of real people",
     )
     parser.add_argument(
-        "--voxel-mm", type=float, default=1.5, metavar="MM", help="voxels of the T1w"
+        "--voxel-mm",
+        type=float,
+        default=1.5,
+        metavar="MM",
+        help="voxel size of the simulated T1w, default 1.5",
     )
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cores to use")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cores to use, default 2")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder", type=Path, nargs="?", default=Path("falx-desk"), metavar="FOLDER",
         help="BIDS dataset, or a new folder for patients to be imported; default falx-desk",
     )  # fmt: skip
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="any free one if absent")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port to listen on; a free one if absent"
+    )
     parser.add_argument(
         "--no-browser", action="store_true", help="only print the address; it is valid once"
     )

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dicom", type=Path, metavar="DICOM", help="folder of the T1w series as DICOM"
     )
-    parser.add_argument("--participant-label", required=True, metavar="LABEL")
+    parser.add_argument(
+        "--participant-label", required=True, metavar="LABEL", help="the patient, as 01 or sub-01"
+    )
     parser.add_argument(
         "--mask", action="append", default=[], metavar="NAME=FILE",
         help="mask in T1w space; planned ablation and signature of the patient if absent",

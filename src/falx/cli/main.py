@@ -26,21 +26,37 @@ class Command:
 
     The module is imported only when the command is used. It has ``add_arguments(parser)`` and
     ``run(arguments) -> int``.
+
+    Parameters
+    ----------
+    resumes
+        Whether the same command, given again, does only what is missing.
     """
 
     name: str
     help: str
     module: str
+    resumes: bool = False
 
 
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "simulated patients from raw images to a report", "falx.cli.demo"),
     Command("desk", "patients, images, runs and plans in a browser", "falx.cli.desk"),
     Command(
-        "signature", "metabolic signature of a patient and its ablation", "falx.cli.signature"
+        "signature",
+        "metabolic signature of a patient and its ablation",
+        "falx.cli.signature",
+        resumes=True,
     ),
-    Command("norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms"),
-    Command("resistance", "grey matter, resting BOLD and group maps", "falx.cli.resistance"),
+    Command(
+        "norms", "healthy PET asymmetry from a site's own controls", "falx.cli.norms", resumes=True
+    ),
+    Command(
+        "resistance",
+        "grey matter, resting BOLD and group maps",
+        "falx.cli.resistance",
+        resumes=True,
+    ),
     Command("compare", "maps of any kind between any groups", "falx.cli.compare"),
     Command("genes", "imaging transcriptomics of a map or regional table", "falx.cli.genes"),
     Command("enrich", "pathways, regulators and networks of gene lists", "falx.cli.enrich"),
@@ -54,7 +70,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("outcome", "prognosis, pooled results, power, simulated cohorts", "falx.cli.outcome"),
     Command("reproduce", "published numbers, recomputed", "falx.cli.reproduce"),
     Command("verify", "what no longer matches its provenance", "falx.cli.verify"),
-    Command("completion", "a script for the shell to complete options", "falx.cli.completion"),
+    Command("completion", "a script by which the shell completes options", "falx.cli.completion"),
     Command("stage", "run one job of a plan (used by the engine)", "falx.cli.stage"),
 )
 
@@ -87,11 +103,22 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         print(known, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        goes_on = any(command.resumes and command.name in words[:1] for command in commands)
+        again = "the same command continues where this one stopped"
         print(
-            "falx: interrupted; the same command continues where this one stopped.",
+            f"falx: interrupted; {again if goes_on else 'give the command again'}.",
             file=sys.stderr,
         )
         return 130
+
+
+class _Help(argparse.HelpFormatter):
+    """Leaves room for the longest command, which argparse indents after it has measured it."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length += self._indent_increment
 
 
 def _parse(
@@ -132,6 +159,7 @@ def _parsers(
         prog="falx",
         description="What differs across the midline of the brain in epilepsy.",
         epilog="Research software: it must not decide a treatment.",
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"falx {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")

@@ -136,10 +136,12 @@ def _help(declared: Option) -> str:
     parts = [declared.help]
     unit = f" {declared.unit}" if declared.unit else ""
     if math.isfinite(declared.low) and math.isfinite(declared.high):
-        parts.append(f"{declared.low:g} to {declared.high:g}{unit}")
+        parts.append(f"{declared.low:.10g} to {declared.high:.10g}{unit}")
     default = declared.default
     if isinstance(default, tuple):
         default = " ".join(map(str, default))
-    if default not in (None, ""):
+    if declared.kind is bool:
+        parts.append("on by default" if default else "off by default")
+    elif default not in (None, ""):
         parts.append(f"default {default}{unit}")
     return "; ".join(parts).replace("%", "%%")

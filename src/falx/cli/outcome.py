@@ -34,18 +34,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     power = verbs.add_parser("power", help="how many patients it would take")
     power.add_argument(
         "--patients", type=int, nargs="+", default=[20, 30, 50, 75, 100, 150, 200], metavar="N",
-        help="sizes of cohort (20 30 50 75 100 150 200)",
+        help="sizes of cohort, default 20 30 50 75 100 150 200",
     )  # fmt: skip
     power.add_argument(
-        "--simulations", type=int, default=500, metavar="N", help="cohorts of each size (500)"
+        "--simulations",
+        type=int,
+        default=500,
+        metavar="N",
+        help="cohorts of each size, default 500",
     )
     power.add_argument("--output-dir", type=Path, metavar="DIR", help="also write table and page")
     phantom = verbs.add_parser("phantom", help="a simulated cohort of numbers and its group page")
     phantom.add_argument("out", type=Path, metavar="OUT", help="new folder")
-    phantom.add_argument("--patients", type=int, default=30, metavar="N", help="how many (30)")
+    phantom.add_argument(
+        "--patients", type=int, default=30, metavar="N", help="how many, default 30"
+    )
     for verb in (power, phantom):
         add_options(verb, Effect)
-        verb.add_argument("--seed", type=int, default=1, metavar="N", help="of all draws (1)")
+        verb.add_argument(
+            "--seed", type=int, default=1, metavar="N", help="seed of all draws, default 1"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:

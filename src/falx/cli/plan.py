@@ -43,11 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of Falx outputs")
     whom = parser.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--participant-label", metavar="LABEL")
+    whom.add_argument("--participant-label", metavar="LABEL", help="the patient, as 01 or sub-01")
     whom.add_argument(
         "--redo",
         action="store_true",
-        help="plan everybody again who was computed again since, with the choices of then",
+        help="plan everybody again whose images were computed again since, with the same choices",
     )
     inputs = parser.add_argument_group("inputs", "found in OUT if absent")
     texts = {name: text for name, (_, _, text) in {**NEEDED, **OFFERED}.items()}

@@ -21,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=2000,
         metavar="N",
-        help="bootstrap resamples of mo2025 (2000)",
+        help="bootstrap resamples of mo2025, default 2000",
     )
-    parser.add_argument("--seed", type=int, default=2025, help="of all resampling (2025)")
+    parser.add_argument(
+        "--seed", type=int, default=2025, help="seed of all resampling, default 2025"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

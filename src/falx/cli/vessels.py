@@ -18,11 +18,13 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of falx signature's outputs")
-    parser.add_argument("--participant-label", required=True, metavar="LABEL")
+    parser.add_argument(
+        "--participant-label", required=True, metavar="LABEL", help="the patient, as 01 or sub-01"
+    )
     parser.add_argument("--image", type=Path, required=True, metavar="FILE",
-                        help="image that shows vessels, any grid")  # fmt: skip
+                        help="image that shows vessels, on any grid")  # fmt: skip
     parser.add_argument("--contrast", choices=CONTRASTS, required=True,
-                        help="contrast T1w, time of flight, susceptibility")  # fmt: skip
+                        help="T1w with contrast agent, time of flight, or SWI")  # fmt: skip
     add_options(parser, VesselRule)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cores to use, default 2")
 

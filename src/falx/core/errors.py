@@ -194,8 +194,23 @@ def check_range(
     raise OptionError(
         f"{name} is out of range",
         found=f"{value}{unit}",
-        do=f"give a value from {low:g} to {high:g}{unit}",
+        do=f"give {range_words(low, high)}{unit}",
     )
+
+
+def range_words(low: float, high: float) -> str:
+    """Say a range in whole digits: a seed of 2147483647 must not read as 2.14748e+09.
+
+    Examples
+    --------
+    >>> range_words(0, 2147483647), range_words(0, math.inf), range_words(-math.inf, math.inf)
+    ('a value from 0 to 2147483647', 'a value of at least 0', 'a finite number')
+    """
+    if math.isfinite(low) and math.isfinite(high):
+        return f"a value from {low:.10g} to {high:.10g}"
+    if math.isfinite(low):
+        return f"a value of at least {low:.10g}"
+    return f"a value of at most {high:.10g}" if math.isfinite(high) else "a finite number"
 
 
 def extra_library(name: str, *, extra: str, does: str) -> Any:

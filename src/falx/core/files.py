@@ -96,8 +96,9 @@ def read_json(path: Path | str) -> Any:
         return json.loads(read_text(path), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            "the file is not JSON that can be read", where=path.name, found=str(error)
-        ) from None
+            "the file is not JSON that can be read", where=path.name, found=str(error),
+            do="repair it there, or take it away",
+        ) from None  # fmt: skip
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ __all__ = ["EXCLUDE", "Participants", "excluded_as", "participants_of"]
 EXCLUDE = ("exclude", "excluded", "exclusion")
 """Headers of the column that says who is left out of the group: yes, no, or the reason."""
 
-INCLUDED = ("", "no", "n", "false", "0", "included")
-EXCLUDED = ("yes", "y", "true", "1", "excluded")
-"""Entries of that column; any other text is the reason."""
+INCLUDED = ("", "no", "n", "none", "false", "0", "0.0", "include", "included")
+EXCLUDED = ("yes", "y", "true", "1", "1.0", "exclude", "excluded")
+"""Entries of that column; any other text is the reason. Programs write 0.0 and 1.0 for numbers
+where another cell of the column is empty."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def excluded_as(entry: str) -> str:
     --------
     >>> excluded_as("no"), excluded_as("Yes"), excluded_as("moved")
     ('', 'excluded in participants.tsv', 'excluded in participants.tsv: moved')
+    >>> excluded_as("0.0"), excluded_as("none"), excluded_as("1.0")
+    ('', '', 'excluded in participants.tsv')
     """
     entry = entry.strip()
     if entry.casefold() in INCLUDED:

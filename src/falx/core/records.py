@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from falx.core.errors import InputError
@@ -18,7 +19,7 @@ from falx.core.possible import check_possible
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["plain", "record_of"]
+__all__ = ["name_alone", "plain", "record_of"]
 
 T = TypeVar("T")
 
@@ -64,6 +65,21 @@ def plain(record: Any) -> Any:
     for one in record if isinstance(record, list | tuple) else [record]:
         check_possible(one)
     return _converter().unstructure(record)
+
+
+def name_alone(value: object) -> object:
+    """Return a value; of a whole path its name alone, which tells nothing of a machine.
+
+    Examples
+    --------
+    >>> name_alone(["/home/ada/allen", "~/normal.tsv", "cortex", "~ group + age"])
+    ('allen', 'normal.tsv', 'cortex', '~ group + age')
+    """
+    if isinstance(value, list | tuple):
+        return tuple(name_alone(item) for item in value)
+    if isinstance(value, str) and value.startswith(("/", "~/")):
+        return PurePosixPath(value).name or value
+    return value
 
 
 def record_of(kind: type[T], content: Mapping[str, object], *, where: str) -> T:

@@ -24,6 +24,7 @@ from falx.core.errors import InputError, OptionError, check_option, check_range,
 __all__ = [
     "Option",
     "check_settings",
+    "flag_of",
     "flatten",
     "inputs_of",
     "keys_of",
@@ -142,7 +143,7 @@ class Option:
         >>> Option("pet.psf_fwhm_mm", float, 6.0, False, False, "", "mm", 0, 20, ()).flag
         '--pet-psf-fwhm-mm'
         """
-        return "--" + self.key.replace(".", "-").replace("_", "-")
+        return flag_of(self.key)
 
     def check(self, value: Any) -> Any:
         """Return `value` in its type, or raise with what is accepted."""
@@ -176,7 +177,10 @@ class Option:
         except (OSError, RuntimeError, ValueError):  # a name that no disk takes, a home of nobody
             there = False
         if not there:
-            raise InputError(f"the file that {self.key} names does not exist", where=value)
+            raise InputError(
+                f"the file that {self.key} names does not exist", where=value,
+                do="correct the path",
+            )  # fmt: skip
         return path
 
     def _number(self, value: Any) -> float:
@@ -196,6 +200,17 @@ class Option:
 
     def _wrong(self, value: Any, wanted: str) -> OptionError:
         return OptionError(f"{self.key} must be {wanted}", found=repr(value))
+
+
+def flag_of(key: str) -> str:
+    """Return the option of the command line that sets a key.
+
+    Examples
+    --------
+    >>> flag_of("genes.ahba_folder")
+    '--genes-ahba-folder'
+    """
+    return "--" + key.replace(".", "-").replace("_", "-")
 
 
 def options_of(settings: type[Any]) -> dict[str, Option]:
@@ -384,10 +399,14 @@ def read_toml(path: Path) -> dict[str, object]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            "the configuration file cannot be read", where=path, found=error.strerror
-        ) from None
+            "the configuration file cannot be read", where=path, found=error.strerror,
+            do="correct the path",
+        ) from None  # fmt: skip
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError("the configuration file is not TOML", where=path, found=error) from None
+        raise InputError(
+            "the configuration file is not TOML", where=path, found=error,
+            do="repair it there; configuration.toml of an output folder is an example",
+        ) from None  # fmt: skip
     values: dict[str, object] = {}
     for section, items in content.items():
         if not isinstance(items, dict):

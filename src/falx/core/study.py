@@ -233,8 +233,8 @@ class Study:
         everything that will not do.
     methods
         Called after every level with the study, the records of what ran and the configuration of
-        the last runs by key; returns the methods text of a paper as
-        files of the output folder, name to text.
+        the last runs by key; returns the methods text of a paper as files of the output folder,
+        name to text. Equal records give equal bytes.
     libraries
         Library that an extra of the installation brings to that extra and what it does, for
         those that every run of the study needs in the end: looked for before the work begins.

@@ -53,6 +53,9 @@ MARKS = (
 """Byte order marks; those of UTF-32 begin like those of UTF-16 and so come first."""
 
 
+A_NUMBER = "write a number, or n/a where it is not known"
+
+
 def is_missing(text: str | None) -> bool:
     """Whether a cell holds nothing.
 
@@ -82,9 +85,11 @@ def number(text: str | None, *, where: str, what: str = "value") -> float:
     try:
         value = float(_clean(text))
     except ValueError:
-        raise InputError(f"the {what} is not a number", where=where, found=repr(text)) from None
+        raise InputError(
+            f"the {what} is not a number", where=where, found=repr(text), do=A_NUMBER
+        ) from None
     if math.isinf(value):
-        raise InputError(f"the {what} is infinite", where=where, found=repr(text))
+        raise InputError(f"the {what} is infinite", where=where, found=repr(text), do=A_NUMBER)
     return value
 
 
@@ -213,7 +218,10 @@ def _cell_as(hint: Any, text: str, where: str, what: str) -> object:
     if hint is float:
         return value
     if not value.is_integer():
-        raise InputError(f"the {what} is not a whole number", where=where, found=repr(text))
+        raise InputError(
+            f"the {what} is not a whole number", where=where, found=repr(text),
+            do="write a whole number, or n/a where it is not known",
+        )  # fmt: skip
     return int(value)
 
 
@@ -314,7 +322,7 @@ def parse_table(
             do="look for a quotation mark that is not closed",
         ) from None
     if not kept:
-        raise InputError("the table is empty", where=where)
+        raise InputError("the table is empty", where=where, do="fill it, or give another one")
     header = _without_tail(kept[0][1])
     if unique:
         _check_unique(header, where)
@@ -453,7 +461,7 @@ def parse_matrix(text: str, *, where: str, what: str = "values", headed: bool = 
         names.append(_clean(cells[0]))
         values.append(_row_of_numbers(cells[1:], f"{where}, line {line}", what))
     if header == []:
-        raise InputError("the table is empty", where=where)
+        raise InputError("the table is empty", where=where, do="fill it, or give another one")
     if header is None:
         columns = tuple(map(str, range(1, width)))
     else:

@@ -156,14 +156,19 @@ def changed(bids: Path, study: Study, edit: Edit) -> Cohort:
             _write(bids, _with_column(table, edit.header))
             return read_cohort(bids, study)
         if edit.header not in table.header or edit.header == PERSON:
-            raise InputError("the table has no such column", found=ascii(edit.header[:40]))
+            raise InputError(
+                "the table has no such column", found=ascii(edit.header[:40]),
+                do="reload the page",
+            )  # fmt: skip
         value = _clean(edit.value)
         key = _head(edit.header, known).key
         if value and (problem := _problem(known.get(key), key, value, edit.label)):
             raise InputError(problem.rstrip("."))
         labels = {row[table.header.index(PERSON)].removeprefix("sub-") for row in table.rows}
         if edit.label not in labels and edit.label not in subjects_of(bids):
-            raise InputError("there is no such patient", found=ascii(edit.label[:40]))
+            raise InputError(
+                "there is no such patient", found=ascii(edit.label[:40]), do="reload the page"
+            )
         _write(bids, _with_cell(table, edit.label, edit.header, value))
     return read_cohort(bids, study)
 
@@ -233,7 +238,10 @@ def _with_cell(table: Table, label: str, header: str, value: str) -> Table:
 
 def _clean(text: str) -> str:
     if len(text) > LONGEST or any(ord(letter) < 32 for letter in text):
-        raise InputError("an entry is one line of at most 200 letters", found=ascii(text[:40]))
+        raise InputError(
+            "an entry is one line of at most 200 letters", found=ascii(text[:40]),
+            do="shorten it",
+        )  # fmt: skip
     return text.strip()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from filecmp import cmp
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -140,19 +141,23 @@ def keep(workspace: Workspace, transfer_id: str) -> None:
     Raises
     ------
     InputError
-        If another file of that name is there: a run that used it could not be repeated.
+        If another file of that name is there: a run that used it could not be repeated. Then
+        none of the files is kept.
     """
     transfer = open_transfer(workspace.private, transfer_id)
     own = out_of(workspace, GENES) / OWN
     own.mkdir(parents=True, exist_ok=True)
     try:
-        sent = {path.name.partition("_")[2]: path for path in transfer.files.glob("*/*")}
-        for name, path in sent.items():
-            place = own / name
-            if place.exists() and place.read_bytes() != path.read_bytes():
-                raise InputError(
-                    "there is another file of this name", found=name, do="give yours another name"
-                )
+        sent: dict[str, Path] = {}
+        for path in sorted(transfer.files.glob("*/*")):
+            name = path.name.partition("_")[2]
+            for other in (own / name, *(sent[key] for key in sent if key == name)):
+                if other.exists() and not (other.is_file() and cmp(other, path, shallow=False)):
+                    raise InputError(
+                        "there is another file of this name", found=name or "no letters",
+                        do="give yours another name",
+                    )  # fmt: skip
+            sent[name] = path
         for name, path in sent.items():
             path.replace(own / name)
     finally:
@@ -195,7 +200,10 @@ def order_of(workspace: Workspace, question: Question) -> Run:
 
 def _word(text: str) -> str:
     if len(text) > 100 or any(ord(letter) < 32 for letter in text):
-        raise InputError("the name of a column is one short line", found=ascii(text[:40]))
+        raise InputError(
+            "the name of a column is one short line", found=ascii(text[:40]),
+            do="give the header as it stands in the table",
+        )  # fmt: skip
     return text.strip()
 
 
@@ -208,7 +216,8 @@ def _own(workspace: Workspace, name: str) -> str:
 
 def _map(workspace: Workspace, name: str) -> str:
     kind, _, rest = name.partition("/")
-    if name.removeprefix(EXAMPLE) in SYNDROMES:
+    if name.startswith(EXAMPLE):
+        check_option("the map", name, [f"{EXAMPLE}{key}" for key in SYNDROMES])
         return name
     if kind == OWN:
         return _own(workspace, rest)

@@ -196,9 +196,14 @@ def _stored(
     for index, slot in choice.slots.items():
         check_option("the place", slot, list(SLOTS))
         if slot in chosen:
-            raise InputError("two series were given one place", found=SLOTS[slot].title)
+            raise InputError(
+                "two series were given one place", found=SLOTS[slot].title,
+                do="leave one of them out",
+            )  # fmt: skip
         if not index.isdecimal() or int(index) >= len(series):
-            raise InputError("there is no such series", found=ascii(index[:20]))
+            raise InputError(
+                "there is no such series", found=ascii(index[:20]), do="reload the page"
+            )
         chosen[slot] = series[int(index)]
     if choice.side:
         check_option("the side", choice.side, ["left", "right"])

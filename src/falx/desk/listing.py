@@ -15,17 +15,16 @@ from falx.core.study import Study
 from falx.desk.sessions import SessionNames, filters_of, labels_of, read_sessions
 from falx.desk.workspace import Workspace
 from falx.engine.people import STATUS
+from falx.report.index_page import TITLES
 
 __all__ = ["ImageState", "Overview", "PatientState", "overview", "subjects_of"]
 
 SHOWN = ("t1w", "pet", "flair", "postop", "ablation")
 """Images of the study that the list names."""
 
-
 OTHERS = {
-    "Laser plan": "sub-{label}/anat/sub-{label}_desc-planned_plan.html",
-    "Scored plan": "sub-{label}/anat/sub-{label}_desc-scored_plan.html",
-    "Ablation proposal": "sub-{label}/anat/sub-{label}_desc-proposedAblation_metrics.html",
+    title.capitalize(): f"sub-{{label}}/anat/sub-{{label}}_desc-{end}.html"
+    for end, title in TITLES.items()
 }
 """Pages that commands by hand leave beside the study's own."""
 

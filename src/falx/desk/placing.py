@@ -49,7 +49,10 @@ class Nudge:
     def __post_init__(self) -> None:
         moved = (*self.translation_mm, *self.rotation_deg)
         if len(self.translation_mm) != 3 or len(self.rotation_deg) != 3:
-            raise InputError("a nudge has three millimetres and three degrees", found=moved)
+            raise InputError(
+                "a nudge has three millimetres and three degrees", found=moved,
+                do="reload the page",
+            )  # fmt: skip
         if not np.isfinite(moved).all() or np.abs(moved).max() > FURTHEST_MM:
             raise InputError(
                 f"a nudge moves by at most {FURTHEST_MM:g} mm",

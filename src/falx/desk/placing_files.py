@@ -72,7 +72,9 @@ class Pair:
 def check_subject(subject: str) -> None:
     """Raise unless a text can be the label of a patient."""
     if SUBJECT.fullmatch(subject) is None:
-        raise InputError("there is no such patient", found=ascii(subject[:40]))
+        raise InputError(
+            "there is no such patient", found=ascii(subject[:40]), do="reload the page"
+        )
 
 
 def pairs(workspace: Workspace, subject: str) -> list[Pair]:
@@ -186,12 +188,17 @@ def _software() -> str:
 def _image(workspace: Workspace, subject: str, role: str) -> Path:
     check_subject(subject)
     if role not in ROLES:
-        raise InputError("the image is not one that is registered", found=ascii(role[:40]))
+        raise InputError(
+            "the image is not one that is registered", found=ascii(role[:40]),
+            do="reload the page",
+        )  # fmt: skip
     dataset = open_dataset(workspace)
     dataset.index.choose([subject])
     found = image_in_role(dataset, role, subject)
     if found is None:
-        raise InputError(f"there is no {STUDY.raw[role].what}", where=f"sub-{subject}")
+        raise InputError(
+            f"there is no {STUDY.raw[role].what}", where=f"sub-{subject}", do="import it first"
+        )
     return found.path
 
 

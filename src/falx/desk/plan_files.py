@@ -150,7 +150,9 @@ def layer(workspace: Workspace, subject: str, name: str) -> Bits:
     """Return a mask on the T1w grid: :data:`LAYERS`, those of structures of the side planned."""
     check_subject(subject)
     if name not in LAYERS:
-        raise InputError("there is no such mask to show", found=ascii(name[:40]))
+        raise InputError(
+            "there is no such mask to show", found=ascii(name[:40]), do="reload the page"
+        )
     files = find_files(workspace.out, subject, {})
     if name == "signature":
         return np.asarray(load_mask(files.signature).data, dtype=bool)

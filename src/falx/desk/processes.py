@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -84,6 +85,9 @@ class Run:
     page: str = ""
 
 
+_STARTING = threading.Lock()
+"""Two windows that start a run in the same moment would both find that none is under way."""
+
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Processes of this desk, to be waited for: a dead child that nobody waits for looks alive."""
 
@@ -110,11 +114,16 @@ def start(private: Path, order: Run) -> Run:
     InputError
         If another one that was started here still runs.
     """
-    for other in read_runs(private):
-        if is_alive(other):
-            raise InputError(
-                "another run is under way", found=other.title, do="wait for it, or cancel it"
-            )
+    with _STARTING:
+        for other in read_runs(private):
+            if is_alive(other):
+                raise InputError(
+                    "another run is under way", found=other.title, do="wait for it, or cancel it"
+                )
+        return _started(private, order)
+
+
+def _started(private: Path, order: Run) -> Run:
     now = datetime.now(UTC)
     name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     run = replace(order, id=name, started=now.isoformat(timespec="seconds"), cancelled=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from falx.engine.progress import SHOWN_FROM_S
 
 __all__ = ["Progress", "Step", "progress_of"]
 
@@ -52,7 +54,8 @@ class Progress:
     up_to_date
         Whether there was nothing to do.
     left
-        How long the others may take, said with the last step that ended; empty if that did not.
+        How long the others may take, said with the last step that ended; empty if nothing is
+        known of it.
     """
 
     total: int
@@ -78,6 +81,8 @@ def progress_of(lines: Iterable[str], out: str = "") -> Progress:
     (2, (Step(title='sub-1 warm', seconds=0.5, failure='', log=''),))
     >>> progress_of(["[1 of 2] sub-1 warm (8.1 s; about 12 s left)"]).left
     'about 12 s'
+    >>> progress_of(["[1 of 3] sub-1 warm (3.0 s)", "[2 of 3] sub-1 cool (4.0 s)"]).left
+    'below 10 s'
     """
     total, sentence, up_to_date, left = 0, "", False, ""
     steps: list[Step] = []
@@ -90,7 +95,7 @@ def progress_of(lines: Iterable[str], out: str = "") -> Progress:
             steps.append(Step(match[3], 0.0, match[4], log))
         elif match := _STEP.match(line):
             steps.append(Step(match[3], float(match[4])))
-            left = match[5] or ""
+            left = match[5] or _short(steps, int(match[1]) < int(match[2]))
         elif line.startswith(_NOTES):
             notes.append(line)
         elif line.startswith("everything is up to date"):
@@ -98,6 +103,12 @@ def progress_of(lines: Iterable[str], out: str = "") -> Progress:
         elif line.startswith("falx: ") or (line.startswith("sub-") and ", so no " in line):
             notes, sentence = _said(line, notes, sentence)
     return Progress(total, tuple(steps), tuple(dict.fromkeys(notes)), sentence, up_to_date, left)
+
+
+def _short(steps: Sequence[Step], more: bool) -> str:
+    """Say what an engine means that has an estimate and finds it too short to print."""
+    took = [step.seconds for step in steps if not step.failure]
+    return f"below {SHOWN_FROM_S:.0f} s" if more and len(took) > 1 and sum(took) > 0 else ""
 
 
 def _said(line: str, notes: list[str], sentence: str) -> tuple[list[str], str]:

@@ -237,7 +237,10 @@ def _order(workspace: Workspace, wish: Wish) -> Run:
 def _entry(name: str) -> str:
     """Return what a group is called in the table: one line of it."""
     if len(name) > 100 or any(ord(letter) < 32 for letter in name):
-        raise InputError("the name of a group is one short line", found=ascii(name[:40]))
+        raise InputError(
+            "the name of a group is one short line", found=ascii(name[:40]),
+            do="give the entry as it stands in the table",
+        )  # fmt: skip
     return name.strip()
 
 

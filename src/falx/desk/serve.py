@@ -47,11 +47,18 @@ def _only_desk(private: Path) -> Iterator[None]:
     with (private / "desk.lock").open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise InputError(
                 "another desk has this folder open",
                 where=private.parent,
                 do="use that one: it may have several windows; or end it first",
+            ) from None
+        except OSError as error:  # a disk of the network, often
+            raise InputError(
+                "the folder cannot be held for this desk alone",
+                where=private.parent,
+                found=error.strerror,
+                do="put the study on a disk of this machine",
             ) from None
         yield
 

@@ -65,7 +65,10 @@ def write_sessions(private: Path, names: SessionNames, known: Sequence[str]) -> 
                 "the dataset has no such session", found=repr(label), do=f"of {', '.join(known)}"
             )
     if names.preop and names.preop == names.postop:
-        raise InputError("one session cannot be before and after the operation", found=names.preop)
+        raise InputError(
+            "one session cannot be before and after the operation", found=names.preop,
+            do="choose two",
+        )  # fmt: skip
     write_json(private / "sessions.json", plain(names))
 
 

@@ -60,7 +60,10 @@ class Transfer:
         """
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or ".." in parts or "\0" in name or name.startswith(("/", "\\")):
-            raise InputError("the name of a file leads elsewhere", found=ascii(name[:60]))
+            raise InputError(
+                "the name of a file leads elsewhere", found=ascii(name[:60]),
+                do="choose the folder again",
+            )  # fmt: skip
         folder = hashlib.blake2b("/".join(parts[:-1]).encode(), digest_size=4).hexdigest()
         tag = hashlib.blake2b(parts[-1].encode(), digest_size=4).hexdigest()
         safe = re.sub(r"[^A-Za-z0-9._+-]", "_", parts[-1])[-80:].lstrip(".")

@@ -56,7 +56,7 @@ def check_folder(out: Path, bids: Path | None, study: str) -> None:
         if bids is not None and inner.is_relative_to(outer):
             raise InputError(what, where=out, do=do)
     if out.exists() and not out.is_dir():
-        raise InputError("the output folder is a file", where=out)
+        raise InputError("the output folder is a file", where=out, do="give a folder")
     _check_writable(out)
     made = _made(out)
     if made is None:

@@ -18,9 +18,10 @@ METHODS = ("methods.bib", "methods.html", "methods.md")
 
 
 def write_methods(out: Path) -> None:
-    """Write the methods text from the records of a folder; a text that says the same is left.
+    """Write the methods text from the records of a folder; a file that says the same is left.
 
-    None is written for a study that is not installed here, as where a folder came from elsewhere.
+    Each file is compared by itself: one that is missing or damaged is written again. None is
+    written for a study that is not installed here, as where a folder came from elsewhere.
     """
     records = read_records(out)
     names = {one.study for one in records} - {BY_HAND}
@@ -34,9 +35,5 @@ def write_methods(out: Path) -> None:
     for name in ("configuration.toml", "configuration-group.toml"):
         with contextlib.suppress(InputError):  # none yet, or edited: the records count
             chosen |= read_toml(out / name)
-    texts = study.methods(study, records, chosen)
-    known = out / "methods.md"
-    if known.is_file() and known.read_text(encoding="utf-8") == texts[known.name]:
-        return
-    for name, text in texts.items():
+    for name, text in study.methods(study, records, chosen).items():
         keep_text(out / name, text)

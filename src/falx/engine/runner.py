@@ -17,6 +17,7 @@ from typing import Any
 from falx.core.disk import explain
 from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.files import flush, flush_folders
+from falx.core.records import name_alone
 from falx.core.study import load_study
 from falx.core.threads import blas_threads
 from falx.engine.digest import digest_file, stamp
@@ -152,7 +153,8 @@ def _execute(job: Job, out: Path, lease: str) -> Record:
         shutil.rmtree(work, ignore_errors=True)
     return Record(
         study=job.study, stage=job.stage, version=job.version, unit=job.unit, recipe=job.recipe,
-        params=job.params, inputs=inputs, outputs=outputs, notices=tuple(notices),
+        params={key: name_alone(value) for key, value in job.params.items()},
+        inputs=inputs, outputs=outputs, notices=tuple(notices),
         started=started, seconds=round(time.monotonic() - clock, 3), threads=job.threads,
         peak_mem_mb=_peak_mem_mb(), above={job_id: r.digest for job_id, r in above.items()},
     )  # fmt: skip
@@ -246,7 +248,10 @@ def _publish(job: Job, out: Path, work: Path) -> dict[str, FileRecord]:
     """Move everything the stage wrote into place; sidecars are recorded under their path."""
     for path in job.outputs.values():
         if not (work / path).is_file() or not (work / path).stat().st_size:
-            raise InputError(f"the stage did not write {Path(path).name}", where=job.title)
+            raise InputError(
+                f"the stage did not write {Path(path).name}", where=job.title,
+                do="report it, with the log of the step",
+            )  # fmt: skip
     names = {path: name for name, path in job.outputs.items()}
     records, targets = {}, []
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+from falx.core.records import name_alone
 from falx.engine.digest import DigestCache, stamp
 from falx.engine.job import Job
 from falx.engine.provenance import FileRecord, Record, read_record, record_path
@@ -68,8 +69,9 @@ def _changed(job: Job, record: Record, above: list[str]) -> str:
     for name, value in job.params.items():
         if name not in record.params:
             return f"{name} is new"
-        if record.params[name] != (list(value) if isinstance(value, tuple) else value):
-            return f"{name}: {record.params[name]} is now {value}"
+        before, now = name_alone(record.params[name]), name_alone(value)
+        if before != now:
+            return f"{name}: {before} is now {now}"
     return "what it takes or writes changed"
 
 

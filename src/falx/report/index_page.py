@@ -6,9 +6,10 @@ import html
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from falx.core.tables import is_missing
 from falx.report.page import Raw, Section, Text, render
 
-__all__ = ["INDEX", "index_page"]
+__all__ = ["INDEX", "TITLES", "index_page"]
 
 INDEX = "index.html"
 
@@ -35,7 +36,7 @@ def index_page(people: Sequence[Mapping[str, str]], pages: Sequence[str]) -> str
     blocks: list[Text | Raw] = []
     if whole:
         links = " · ".join(_link(path, path.removesuffix(".html")) for path in whole)
-        blocks.append(Raw(f"<p>Of all together: {links}</p>"))
+        blocks.append(Raw(f"<p>Pages about everybody: {links}</p>"))
     blocks.append(
         Raw(
             '<div class="scroll"><table><thead><tr><th scope="col">person</th>'
@@ -50,9 +51,10 @@ def _row(person: Mapping[str, str], pages: Sequence[str]) -> str:
     name = person["participant_id"]
     own = [p for p in pages if p == f"{name}.html" or p.startswith(f"{name}/")]
     links = " · ".join(_link(path, _title(path)) for path in own) or "none"
-    told = [html.escape(person[key]).replace("n/a", "") for key in ("status", "reason")]
+    told = ["" if is_missing(person[key]) else person[key] for key in ("status", "reason")]
     flag = "" if person["status"] == "finished" else ' class="warn"'
-    cells = "".join(f"<td>{cell}</td>" for cell in (html.escape(name), links, *told))
+    shown = (html.escape(name), links, *map(html.escape, told))
+    cells = "".join(f"<td>{cell}</td>" for cell in shown)
     return f"<tr{flag}>{cells}</tr>"
 
 

@@ -133,9 +133,11 @@ function follow(standing) {
   making(standing);
   const { subject } = state.target;
   element("making-end").onclick = () => guarded(() => post(`/api/runs/${standing.run.id}/cancel`));
-  state.making = followed(standing, making, (ended) => guarded(async () => {
+  const here = () => state.target.subject === subject;  // another patient may be drawn meanwhile
+  state.making = followed(standing, (latest) => here() && making(latest), (ended) => guarded(async () => {
+    if (!here()) return;
     making(null);
-    if (state.target.subject === subject) await made(ended);
+    await made(ended);
   }));
 }
 

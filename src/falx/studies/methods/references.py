@@ -157,6 +157,25 @@ REFERENCES = {
         "Zang, Y and Jiang, T and Lu, Y and He, Y and Tian, L", 2004,
         "Regional homogeneity approach to fMRI data analysis", "NeuroImage | 22:394--400",
     ),
+    "gaser2024": Reference(
+        "Gaser, C and Dahnke, R and Thompson, P M and Kurth, F and Luders, E and others", 2024,
+        "CAT: a computational anatomy toolbox for the analysis of structural MRI data",
+        "GigaScience | 13:giae049",
+    ),
+    "esteban2019": Reference(
+        "Esteban, O and Markiewicz, C J and Blair, R W and others", 2019,
+        "fMRIPrep: a robust preprocessing pipeline for functional MRI",
+        "Nature Methods | 16:111--116",
+    ),
+    "zou2008": Reference(
+        "Zou, Q H and Zhu, C Z and Yang, Y and others", 2008,
+        "An improved approach to detection of amplitude of low-frequency fluctuation (ALFF) for "
+        "resting-state fMRI: fractional ALFF", "Journal of Neuroscience Methods | 172:137--141",
+    ),
+    "nichols2005": Reference(
+        "Nichols, T and Brett, M and Andersson, J and Wager, T and Poline, J B", 2005,
+        "Valid conjunction inference with the minimum statistic", "NeuroImage | 25:653--660",
+    ),
     "zang2007": Reference(
         "Zang, Y F and He, Y and Zhu, C Z and others", 2007,
         "Altered baseline brain activity in children with ADHD revealed by resting-state "

@@ -3,7 +3,8 @@
 ``{voxel_mm}`` is the value of an option, ``{variance?equal=…;groups=…;*=…}`` words for its value
 (``%`` is the value), ``{in.degs?no=…;some=…;all=…}`` words for whether an input was there. What
 stands in ``<<…>>`` is left out where one of its options was named before or does not belong to the
-step, and in ``<<method=none,mg2: …>>`` for other values as well. ``{stages}`` names the steps of
+step, in ``<<method=none,mg2: …>>`` for other values as well, and in ``<<in.degs=some,all: …>>``
+where the input was not there. ``{stages}`` names the steps of
 this kind, ``[@welch1951]`` a reference.
 """
 
@@ -15,13 +16,15 @@ from falx.core.grid import TEMPLATE_SPACE
 
 __all__ = ["IMAGES", "NOT_TOLD", "OF_COMMANDS", "OF_STEPS"]
 
-NOT_TOLD = frozenset({"signature_report_stage", "run_report_stage", "numbers_stage"})
+NOT_TOLD = frozenset(
+    {"signature_report_stage", "run_report_stage", "numbers_stage", "pairs_stage"}
+)
 """Steps that only gather and draw what others computed; one sentence names them together."""
 
 IMAGES: Mapping[str, str] = {
     "pet": "FDG-PET", "flair": "FLAIR", "gm": "grey-matter density", "postop": "post-operative "
     "T1w",
-    "bold": "mean image of the resting run", "grey": "grey-matter volume",
+    "bold": "the mean image of the resting run", "grey": "grey-matter volume",
     "reho": "regional homogeneity (ReHo)", "alff": "ALFF", "falff": "fALFF",
     "degree": "degree centrality", "vmhc": "mirror connectivity (VMHC)",
     "seed": "connectivity of the seed",
@@ -86,7 +89,7 @@ OF_STEPS: Mapping[str, str] = {
         "partial "
         "volume with three compartments [@mullergartner1992];gtm=The PET was corrected for "
         "partial "
-        "volume by regional activities [@thomas2011]}, regional activities were fitted by a "
+        "volume by regional activities [@thomas2011]}; regional activities were fitted by a "
         "geometric transfer matrix [@rousset1998], with a point spread of {psf_fwhm_mm}."
     ),
     "asymmetry_stage": (
@@ -103,11 +106,15 @@ OF_STEPS: Mapping[str, str] = {
     "signature_stage": (
         "The signature holds {signature.method?calibrated=the foci that pass a familywise test "
         "against draws of the scan's own noise and of healthy asymmetry;threshold=every voxel "
-        "beyond the threshold}; the threshold of the asymmetry index was {signature.threshold} "
-        "({signature.threshold_scale?proportional=proportional scale;z=z scale;z5=z + 5 scale})"
-        "<<method=calibrated: , the accepted familywise rate of false foci {level}, with {draws} "
-        "draws and {maps} null maps>>; voxels hold at least {gm_floor} of grey matter"
-        "{ipsilateral_only?True= and lie on the side of the focus;False=, on either side}."
+        "beyond the threshold}<<signature.method=threshold: ; the threshold of the asymmetry "
+        "index was {signature.threshold} ({signature.threshold_scale?proportional=proportional "
+        "scale;z=z scale;z5=z + 5 scale})>><<signature.method=calibrated: ; the accepted "
+        "familywise rate of false foci was {level}, with {draws} draws and {maps} null maps>>; "
+        "the least share of grey matter was {gm_floor}<<signature.method=calibrated: ; "
+        "{ipsilateral_only?True=where a side was declared, foci lie on it;False=foci may lie on "
+        "either side}>><<signature.method=threshold: ; {ipsilateral_only?True=voxels lie on the "
+        "side of the focus, declared or else suggested by the asymmetry;False=voxels may lie on "
+        "either side}>>."
     ),
     "ablation_stage": (
         "The mask of the ablation was brought to the pre-operative T1w; the ablative rate is the "
@@ -119,30 +126,30 @@ OF_STEPS: Mapping[str, str] = {
         "ablation's place and edge (standard deviations {shift_sd_mm} and {edge_sd_mm})."
     ),
     "outcome_stage": (
-        "Outcome was modelled by penalised logistic regression where separated [@heinze2002], "
-        "areas under the curve compared by DeLong's test [@delong1988], and the family of planned "
-        "tests corrected by Holm's method [@holm1979]; who was followed for less than "
-        "{least_follow_up_months} was left out; resampling took {resamples} bootstrap samples and "
-        "{permutations} permutations."
+        "Outcome was modelled by logistic regression, penalised where it is separated "
+        "[@heinze2002], areas under the curve compared by DeLong's test [@delong1988], and the "
+        "family of planned tests corrected by Holm's method [@holm1979]; who was followed for "
+        "less than {least_follow_up_months} was left out; resampling took {resamples} bootstrap "
+        "samples and {permutations} permutations."
     ),
     "overlays_stage": "Signatures and ablations were averaged over patients in template space.",
     "grey_volume_stage": (
-        "Grey-matter {modulate?True=volume: tissue probabilities were modulated by the Jacobian "
-        "of "
-        "the map to the template;False=concentration: tissue probabilities were not modulated}, "
-        "at {grey.voxel_mm}, and smoothed by {grey.smoothing_fwhm_mm}."
+        "Grey matter{in.cat12?no=;some=, that of CAT12 [@gaser2024] where the dataset had "
+        "it,;all=, that of CAT12 [@gaser2024],} was "
+        "{modulate?True=modulated by the Jacobian of the map to the template, as volume;"
+        "False=not modulated, as concentration}, brought to voxels of {grey.voxel_mm} and "
+        "smoothed by {grey.smoothing_fwhm_mm}."
     ),
     "motion_stage": (
         "Resting runs lost their first {dropped_volumes} volumes and were "
         "{in.prepared?no=realigned;"
-        "some=realigned, or taken as fMRIPrep had prepared them;all=taken as fMRIPrep had "
-        "prepared "
-        "them}<<; where slice times were known, slices were {slice_timing?True=shifted to the "
-        "middle "
-        "of the repetition time;False=not shifted}>>. Spikes are volumes of a framewise "
-        "displacement above {fd_threshold_mm} "
-        "[@power2012]; runs beyond {translation_limit_mm}, {rotation_limit_deg} or "
-        "{spike_limit_percent} of spikes were excluded."
+        "some=realigned, or taken as fMRIPrep [@esteban2019] had prepared them;all=taken as "
+        "fMRIPrep [@esteban2019] had prepared them}<<in.prepared=no,some: ; where slice times "
+        "were known, slices of runs that were realigned here were {slice_timing?True=shifted to "
+        "the middle of the repetition time;False=not shifted}>>. Spikes are volumes of a "
+        "framewise displacement above {fd_threshold_mm} [@power2012]; runs beyond "
+        "{translation_limit_mm}, {rotation_limit_deg} or {spike_limit_percent} of spikes "
+        "were excluded."
     ),
     "reho_stage": (
         "Series were cleaned of 24 motion terms [@friston1996], white matter and cerebrospinal "
@@ -153,7 +160,8 @@ OF_STEPS: Mapping[str, str] = {
         "it was standardised}."
     ),
     "measure_stage": (
-        "From the same series came amplitudes of slow fluctuations [@zang2007], degree centrality "
+        "From the same series came amplitudes of slow fluctuations [@zang2007] and their share of "
+        "the spectrum [@zou2008], degree centrality "
         "above a correlation of {least_r} [@zuo2012], mirror connectivity [@zuo2010] and "
         "connectivity of a seed at {seed_mm}, radius {seed_radius_mm}."
     ),
@@ -179,21 +187,24 @@ OF_STEPS: Mapping[str, str] = {
         "<<{others?=;*=Groups without a role were %.}>> " + PEOPLE + CLUSTERS
     ),
     "together_stage": (
-        "Maps of the same comparison were taken together ({stages}): where both differ, and which "
-        "clusters correlate."
+        "For every pair of groups maps of grey matter and of ReHo were taken together: where both "
+        "differ [@nichols2005], and which of their clusters correlate."
     ),
-    "quality_stage": "A page was written on which people are left out by hand.",
+    "quality_stage": (
+        "Images and quality of all people were set side by side, for exclusion by hand."
+    ),
     "role_deviation_stage": (
         "Every patient was compared with the controls [@crawford1998] in {stages}"
         "<<{deviation?adjusted=, allowing for the covariates;plain=, without covariates}>>. "
         + PEOPLE
     ),
-    "demographics_stage": "Groups were compared in age, sex and what was measured of them.",
+    "demographics_stage": "Groups were compared in age, sex and what else was measured of them.",
     "group_report_stage": (
-        "Contrasts are listed with the P that allows for {bonferroni?contrasts=those of a "
-        "modality;all=all maps;none=one comparison only}. <<{expression?=;*=Gene expression came "
-        "from "
-        "%.}>> <<{ahba?=;*=Gene expression came from the download %.}>>"
+        "{bonferroni?contrasts=Beside each P of a contrast stands one with Bonferroni's "
+        "correction for the contrasts of its modality;all=Beside each P of a contrast stands one "
+        "with Bonferroni's correction for all maps;none=P values of contrasts are not corrected "
+        "for their number}. <<{expression?=;*=Gene expression came from %.}>> <<{ahba?=;*=Gene "
+        "expression came from the download %.}>>"
     ),
     "map_figure_stage": "Pictures of {stages} show t beyond the voxel threshold.",
     "expression_stage": (

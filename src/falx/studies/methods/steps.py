@@ -8,17 +8,17 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from falx import __version__
+from falx.core.records import name_alone
 from falx.core.settings import options_of
 from falx.core.stage import Stage
 from falx.core.study import Study
 from falx.studies.methods.sentences import IMAGES, OF_COMMANDS
 
 __all__ = [
-    "FiledRecord", "RunRecord", "Step", "Versions", "name_alone", "step_of_call", "steps_of",
+    "FiledRecord", "RunRecord", "Step", "Versions", "step_of_call", "steps_of",
     "versions_here", "versions_of",
 ]  # fmt: skip
 
@@ -176,15 +176,6 @@ def _step(
 def _of_a_person(key: str) -> bool:
     """Whether a value is a person's own, or an image's, and none that was chosen."""
     return key.partition(".")[0] in ("participant", "raw", "subject")
-
-
-def name_alone(value: object) -> object:
-    """Return a value; of a whole path its name alone, which tells no machine."""
-    if isinstance(value, list | tuple):
-        return tuple(name_alone(item) for item in value)
-    if isinstance(value, str) and value.startswith(("/", "~")):
-        return PurePosixPath(value).name
-    return value
 
 
 def _named(inputs: Mapping[str, Any], name: str) -> str | tuple[str, ...] | None:

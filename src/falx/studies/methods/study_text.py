@@ -70,9 +70,9 @@ def _first_statements(study: Study, steps: Sequence[Step]) -> list[Statement]:
             )
     said = list(kept)
     if study.name in STUDIES:
-        others = "" if kept else ", with choices of its own, which are stated below"
+        others = "" if kept else "; not all of its settings are those of that study"
         paper = f"[@{STUDIES[study.name]}]"
-        said.insert(0, f"The analysis is that of a published study {paper}{others}.")
+        said.insert(0, f"The analysis follows a published study {paper}{others}.")
     return [Statement(text, (), ()) for text in said]
 
 
@@ -91,7 +91,7 @@ def methods_texts(found: MethodsText) -> dict[str, str]:
     return {
         "methods.md": found.markdown,
         "methods.bib": found.bibtex,
-        "methods.html": render("Methods text", [methods_section(found)]),
+        "methods.html": render("Methods text", [methods_section(found)], dated=False),
     }
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from falx.core.records import name_alone
 from falx.core.settings import Option
 from falx.studies.methods.references import CITED, REFERENCES, bibtex, in_words
 from falx.studies.methods.sentences import NOT_TOLD, OF_COMMANDS, OF_STEPS
-from falx.studies.methods.steps import Step, Versions, name_alone
+from falx.studies.methods.steps import Step, Versions
 
 __all__ = ["MethodsText", "Statement", "methods_text"]
 
@@ -189,6 +190,8 @@ class _Place:
         guard, wanted, text = found.groups()
         if guard is not None:
             taken = {_shown(v) for key in self.keys(guard) for v in self.values[key]}
+            if guard.startswith("in."):
+                taken = {self.had(guard)}
             if not taken or not taken <= set(wanted.split(",")):
                 return ""
         for name, _ in PLACE.findall(text):
@@ -199,6 +202,11 @@ class _Place:
                 return ""
         return str(PLACE.sub(self.fill, text))
 
+    def had(self, name: str) -> str:
+        """Tell of how many steps an input was there: ``"no"``, ``"some"`` or ``"all"``."""
+        had = [step.files.get(name.removeprefix("in."), False) for step in self.steps]
+        return "all" if all(had) else "some" if any(had) else "no"
+
     def fill(self, found: re.Match[str]) -> str:
         """Return what stands in a place."""
         name, words = found.groups()
@@ -208,8 +216,7 @@ class _Place:
             dict(part.partition("=")[::2] for part in (words or "").split(";")) if words else {}
         )
         if name.startswith("in."):
-            had = [step.files.get(name.removeprefix("in."), False) for step in self.steps]
-            return str(spoken["all" if all(had) else "some" if any(had) else "no"])
+            return str(spoken[self.had(name)])
         keys = self.keys(name)
         if not keys:
             return "a value that was not recorded"
@@ -228,7 +235,7 @@ def _said(taken: Mapping[object, int], option: Option | None, spoken: Mapping[st
         shown = _shown(value)
         word = spoken.get(shown, spoken.get("*"))
         word = _with_unit(value, option) if word is None else word.replace("%", shown)
-        parts.append(word if len(taken) == 1 else f"{word} (in {n} steps)")
+        parts.append(word if len(taken) == 1 else f"{word} (in {n} step{'s' * (n > 1)})")
     return " or ".join(parts)
 
 
@@ -246,7 +253,6 @@ def _with_unit(value: object, option: Option | None) -> str:
         return _shown(value)
     said = {True: "yes", False: "no"}.get(value) if isinstance(value, bool) else None
     unit = f" {option.unit}" if option.unit and value is not None else ""
-    unit += "s" * (option.unit in ("month", "year"))
     text = (said or _shown(value) or "none") + unit
     if option.kind in (int, float) and _departs({value: 1}, option):
         text += f" (Falx's default: {_shown(option.default)}{unit})"

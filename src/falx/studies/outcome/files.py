@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from falx.report.people import people_section
 from falx.studies.outcome.cohort import PUBLISHED, Cohort, join_cohort
 from falx.studies.outcome.columns import Columns
 from falx.studies.outcome.fields import Field, page_table, rows_of
-from falx.studies.outcome.labels import label
+from falx.studies.outcome.labels import counted, label
 from falx.studies.outcome.model_fields import chance_range
 from falx.studies.outcome.outcome import OutcomeSettings, OutcomeStudy, study_outcome
 from falx.studies.outcome.overlays import Overlay, overlays_page
@@ -112,15 +112,26 @@ class OutcomeFiles:
 
 def outcome_stage(files: OutcomeFiles, columns: Columns, settings: OutcomeSettings) -> None:
     """Study the outcome of a group."""
+    _study_files(files, columns, settings)
+
+
+def _study_files(
+    files: OutcomeFiles, columns: Columns, settings: OutcomeSettings, *, simulated: bool = False
+) -> None:
+    """Study the outcome of patients, or of simulated ones, who are called that everywhere."""
     with collect_notices() as notices:
         cohort = read_cohort(
             files.numbers, files.participants, files.exclusions, columns, settings
         )
+        if simulated:
+            source = counted(len(cohort.subjects), "simulated patient")
+            cohort = replace(cohort, source=source)
         model = None if settings.validate is None else read_models(settings.validate)
         study = study_outcome(cohort, settings, model)
     check_possible(study)
     people = people_section(read_table(files.people).records(), cohort.excluded)
-    write_text(files.report, outcome_page(study, notices=notices, people=people))
+    page = outcome_page(study, notices=notices, people=people, simulated=simulated)
+    write_text(files.report, page)
     for name, table in TABLES.items():
         write_table(getattr(files, name), *table(study))
     write_json(files.models_file, plain(study.models_file))
@@ -333,5 +344,5 @@ def write_phantom(
         models_file=folder / "group/desc-models_outcome.json",
         **outputs,
     )
-    outcome_stage(files, Columns(), settings or OutcomeSettings())
+    _study_files(files, Columns(), settings or OutcomeSettings(), simulated=True)
     return files.report

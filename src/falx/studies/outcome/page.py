@@ -54,6 +54,7 @@ def outcome_page(
     title: str = "Seizure outcome of the group",
     notices: Sequence[str] = (),
     people: Section | None = None,
+    simulated: bool = False,
 ) -> str:
     """Return the page as one HTML document.
 
@@ -63,17 +64,19 @@ def outcome_page(
         Those of reading the cohort.
     people
         Who is in the cohort, who is not, and why; printed behind the summary.
+    simulated
+        Whether no person stands behind the numbers; such a cohort has no methods text.
     """
     free = int(study.cohort.seizure_free.sum())
-    n = counted(len(study.cohort.subjects), "patient")
-    source = study.cohort.source
-    said = source if source.startswith(n) else f"{source}: {n}"
+    source, number = study.cohort.source, len(study.cohort.subjects)
+    own = source.startswith(f"{number} ")
+    said = source if own else f"{source}: {counted(number, 'patient')}"
     subtitle = f"{said}, {free} seizure free"
     if people is not None:  # it says who is left out, and why
         notices = [said for said in notices if ": left out of the group: " not in said]
     sections = [
         *outcome_sections(study, notices, listed=people is not None),
-        *([] if people is None else [link_section()]),
+        *([] if people is None or simulated else [link_section()]),
     ]
     first = sections[:1]  # the summary, or what can be said
     rest = sections[1:] if people is None else [people, *sections[1:]]
