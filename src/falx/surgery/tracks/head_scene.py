@@ -17,6 +17,7 @@ from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.nifti import Image
+from falx.surgery.tracks.cut_labels import on_skull
 from falx.surgery.tracks.limits import BESIDE_MM
 from falx.surgery.tracks.scene import PLACES, Mask, Scene, distance_mm
 
@@ -212,12 +213,14 @@ def _allowed(
     box: EntryBox,
     side: Side,
 ) -> Mask:
-    allowed = box.holds(np.asarray(to_template(surface.points_mm)), side)
+    places = np.asarray(to_template(surface.points_mm))
+    allowed = box.holds(places, side)
     if not allowed.any():
         raise InputError(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
+    allowed[allowed] = on_skull(places[allowed])
     return allowed
 
 
