@@ -14,7 +14,8 @@ from falx.images.nifti import Image
 from falx.report.live_page import LARGEST_PAGE, LiveImages, live_page
 from falx.report.page import Section
 from falx.report.viewer import is_built
-from falx.surgery.burns.heat import FLUID, Heating, burned, cube_around, dose_for
+from falx.surgery.burns.doses import dose_sought
+from falx.surgery.burns.heat import FLUID, Heating, burned, cube_around
 from falx.surgery.burns.single import candidate_burns
 from falx.surgery.search import search
 from falx.surgery.tracks.feasible import find_tracks, pair_codes, target_points
@@ -115,8 +116,8 @@ def _heat(scene) -> list[Row]:  # type: ignore[no-untyped-def]
     tip, way = scene.targets_mm.mean(axis=0), (0.0, -1.0, 0.0)
     burned(grid, media, tip, way, Heating(seconds=5.0))
     one = cpu_seconds(lambda: burned(grid, media, tip, way, Heating()), repeats=3)
-    dose_for.cache_clear()
-    doses = cpu_seconds(lambda: [dose_for(radius, 10.0) for radius in LIMITS.radii_mm])
+    dose_sought.cache_clear()
+    doses = cpu_seconds(lambda: [dose_sought(radius, 10.0) for radius in LIMITS.radii_mm])
     note = f"{len(LIMITS.radii_mm)} radii, found once a run"
     return [
         Row("one burn in the heat model", one, "s", "<= 2", one <= 2),

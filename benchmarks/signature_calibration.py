@@ -22,7 +22,7 @@ from calibration_phantom import Drawn, Found, Phantom
 from falx.images.nifti import Image
 from falx.pet.finding import Foci
 from falx.pet.shares import ErrorDraws
-from falx.surgery.outcome.focus_rates import focus_parts, focus_rates
+from falx.surgery.outcome.focus_rates import focus_parts, focus_rates, sought_parts
 from falx.surgery.outcome.rate_interval import RateErrors, rate_intervals
 
 COLUMNS = (
@@ -35,7 +35,7 @@ Row = dict[str, float]
 def main() -> None:
     options = _parser().parse_args()
     for seed in range(options.first, options.first + options.heads):
-        for row in _rows(options.kind, seed, options.draws):
+        for row in _rows(options, seed):
             if not options.table.exists():
                 options.table.write_text("\t".join(COLUMNS) + "\n", "utf-8")
             with options.table.open("a", encoding="utf-8") as out:
@@ -51,18 +51,28 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=400)
     parser.add_argument("--heads", type=int, default=30)
     parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument(
+        "--attenuation", type=float, default=0.0,
+        help="SD of the slope of an error of the attenuation, by 100 mm",
+    )  # fmt: skip
+    parser.add_argument("--traced", action="store_true", help="mesial outlines of unseen heads")
     return parser
 
 
-def _rows(kind: str, seed: int, draws: int) -> Iterator[Row]:
-    head = Phantom(seed, depth=0.0) if kind == "none" else Phantom(seed, part=kind)
-    for draw in range(draws):
+def _rows(options: argparse.Namespace, seed: int) -> Iterator[Row]:
+    kind = options.kind
+    none = kind == "none"
+    head = Phantom(
+        seed, depth=0.0 if none else 0.25, part="mesial" if none else kind, traced=options.traced
+    )
+    for draw in range(options.draws):
         rng = np.random.default_rng([seed, draw])
         told = {"seed": seed, "draw": draw}
         if kind == "cortex":
             yield told | _anywhere(head, rng)
         else:
-            yield told | _declared(head.find(rng, people=True))
+            slope = options.attenuation * rng.standard_normal() if options.attenuation else 0.0
+            yield told | _declared(head.find(rng, people=True, attenuation=slope))
 
 
 def _declared(found: Found) -> Row:
@@ -111,7 +121,9 @@ def _rate_of_all(head: Phantom, foci: Foci, drawn: Drawn, rng: np.random.Generat
     burnt = np.linalg.norm(focus - centre - shift, axis=-1) <= radius + edge
     parts = focus_parts(foci, place)
     errors = ErrorDraws(drawn.maps, foci.found.widened)
-    intervals = rate_intervals(foci, errors, place, ablation, parts, settings, rng)
+    intervals = rate_intervals(
+        foci, errors, place, ablation, parts, settings, rng, sought=sought_parts(foci, parts)
+    )
     rates = focus_rates(foci, place, ablation, parts, intervals)
     if not rates or rates[0].interval.low is None:
         return {}

@@ -152,6 +152,8 @@ def mean_stage(
     folder: str,
 ) -> None:
     means = {k: json.loads(path.read_text())["mean"] for k, path in numbers.items()}
+    if len(means) == 1:
+        notify("the mean is one of a single person", do="add people")
     lines = [f"{k}\t{v}" for k, v in sorted(means.items())]
     lines.append(f"mean\t{sum(means.values()) / len(means)}")
     if folder and not Path(folder).is_dir():

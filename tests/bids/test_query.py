@@ -157,3 +157,18 @@ def test_a_file_that_is_nearly_the_wanted_one_is_named_with_what_it_lacks(
     assert "let sub-07_ses-preop_trc-FDG_pet.NII end in .nii.gz or .nii, or " in said
     assert "late" not in said
     assert nearly(T1W, "07", Index(root)) == ""
+
+
+def test_a_mask_under_another_name_is_named_and_that_of_something_else_is_not(
+    make_dataset: Make,
+) -> None:
+    root = make_dataset(
+        "sub-07/ses-postop/anat/sub-07_ses-postop_mask.nii.gz",
+        "sub-07/ses-postop/anat/sub-07_ses-postop_desc-brain_mask.nii.gz",
+    )
+    mask = RawInput(
+        "ablation mask", suffix="mask", datatype="anat", sessions=("postop",),
+        entities={"label": "ablation"}, derivatives=True,
+    )  # fmt: skip
+    said = nearly(mask, "07", Index(root))
+    assert said == "write label-ablation into the name of sub-07_ses-postop_mask.nii.gz, or "

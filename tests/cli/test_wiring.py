@@ -384,7 +384,10 @@ def test_series_become_images_and_are_checked_together(falx: Run, heard, tmp_pat
     assert code == 0
     t1w_path = bids / "sub-07/ses-preop/anat/sub-07_ses-preop_T1w.nii.gz"
     pet_path = bids / "sub-07/ses-preop/pet/sub-07_ses-preop_trc-FDG_pet.nii.gz"
-    assert printed.splitlines() == [str(t1w_path), str(pet_path)]
+    made, *paths = printed.splitlines()
+    assert made.startswith("participants.tsv was made: write left or right")
+    assert paths == [str(t1w_path), str(pet_path)]
+    assert (bids / "participants.tsv").read_text() == "participant_id\tside\nsub-07\tn/a\n"
     assert stored.calls[0] == ((t1w, t1w_path), {"extra": {}})
     (series, path), named = stored.calls[1]
     assert (series, path) == (pet, pet_path)
@@ -412,9 +415,24 @@ def test_notices_of_a_conversion_are_printed_first(falx: Run, heard, tmp_path) -
     pet = Series(number=9, description="FDG", sidecar={})
     converted(heard, {"pet": pet})
     _, printed, _ = falx("dicom-in", tmp_path / "d", tmp_path / "b", "--participant-label", "7")
-    first, last = printed.splitlines()
+    first, _, last = printed.splitlines()
     assert "do not say how much activity was injected" in first
     assert last.endswith("_trc-FDG_pet.nii.gz")
+
+
+@pytest.mark.parametrize(("said", "contrast"), [("MPRAGE post-op", False), ("MPRAGE KM", True)])
+def test_contrast_medium_is_named_where_the_series_says_so(
+    falx: Run, heard, tmp_path, said, contrast
+) -> None:
+    converted(heard, {"t1w": Series(number=5, description=said, sidecar={})})
+    bids = tmp_path / "b"
+    bids.mkdir()
+    (bids / "participants.tsv").write_text("participant_id\nsub-1\n")
+    _, printed, _ = falx(
+        "dicom-in", tmp_path / "d", bids, "--participant-label", "7", "--session", "postop"
+    )
+    assert ("ce-gadolinium" in printed) == contrast
+    assert (bids / "participants.tsv").read_text() == "participant_id\nsub-1\n"
 
 
 # Demonstrations

@@ -84,6 +84,13 @@ def test_a_subject_without_an_optional_image_gets_the_rest(toy: Toy) -> None:
     assert toy.output("02", "joined").read_text() == "4.0 6.0"
 
 
+def test_an_optional_image_under_another_name_is_told_of(toy: Toy) -> None:
+    image = toy.image("02", "FLAIR")
+    image.rename(image.with_name("sub-02_FLAIR.NII"))
+    (omitted,) = plan(toy).omitted
+    assert omitted.reason == ("no FLAIR image (let sub-02_FLAIR.NII end in .nii.gz or .nii)")
+
+
 def test_outputs_of_an_image_that_is_gone_do_not_stay(toy: Toy) -> None:
     toy.run()
     toy.image("02", "FLAIR").unlink()

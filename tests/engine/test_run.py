@@ -77,6 +77,9 @@ def test_group_takes_what_is_there_and_says_who_is_not(toy: Toy) -> None:
     text = Path(outcome.show[0]).read_text().splitlines()
     assert text[:2] == ["02\t7.5", "mean\t7.5"]
     assert text[2] == "sub-01\tsub-01: the image is empty (found: all zeros)."
+    assert "notice: the mean is one of a single person; add people." in toy.lines
+    toy.run("group")
+    assert not any("single person" in line for line in toy.lines)
 
 
 def test_nothing_is_asked_of_the_network(toy: Toy) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from ellipsoid_head import make_head, pet_grid
-from falx.core.errors import InputError
+from falx.core.errors import InputError, collect_notices
 from falx.core.grid import box_grid, mirror, normalisation_grid
 from falx.images.nifti import Image
+from falx.images.smooth import smooth
 from falx.pet.asymmetry import asymmetry_index
 from falx.pet.maps import Place, normalise, scaled_asymmetry
 from falx.pet.noise import (
@@ -79,6 +80,29 @@ def test_noise_filtered_too_widely_is_refused(scan, fwhm_mm):
     image, _ = noisy(scan[2], scan[1], rng, strength=0.1, fwhm_mm=fwhm_mm)
     with pytest.raises(InputError, match="filtered too widely.*by no more than 12 mm"):
         measure(image, scan, rng)
+
+
+@pytest.mark.parametrize("filter_mm", [6.0, 8.0, 16.0])
+def test_a_whole_image_that_was_filtered_is_refused(scan, filter_mm):
+    _, grid, clean, _ = scan
+    image, _ = noisy(clean, grid, np.random.default_rng(3))
+    filtered = smooth(image.astype(np.float32), grid.voxel_sizes_mm, filter_mm)
+    with pytest.raises(InputError, match=r"blurred more widely.*pet\.psf_fwhm_mm"):
+        measure(filtered, scan, np.random.default_rng(4))
+
+
+@pytest.mark.parametrize(("stated_mm", "word"), [(4.5, "wider"), (7.5, "narrower"), (6.0, None)])
+def test_a_wrong_point_spread_is_doubted_and_the_right_one_is_not(scan, stated_mm, word):
+    head, grid, clean, _ = scan
+    tissues = (Image(t.astype(np.float32), head.grid.affine) for t in (head.gm, head.wm, head.csf))
+    regions = grey_regions(head.labels, head.grid.voxel_sizes_mm)
+    spread = spread_fractions(*tissues, regions, grid, np.eye(4), fwhm_mm=stated_mm)
+    image, _ = noisy(clean, grid, np.random.default_rng(5))
+    with collect_notices() as notices:
+        measure(image, (head, grid, clean, spread), np.random.default_rng(6))
+    said = [notice for notice in notices if "point spread" in notice]
+    assert len(said) == (word is not None)
+    assert all(f"seems {word} than was stated" in notice for notice in said)
 
 
 @pytest.mark.parametrize(("levels", "most"), [(255, 1.1), (16, 1.3)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,3 +167,24 @@ def test_the_window_is_that_of_the_brain(head):
     low, high = window_in(values, head.data > 0)
     assert (low, high) == (0.5, 1.0)
     assert window_in(values, np.zeros(values.shape, bool)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["mask", "map"])
+def test_nothing_is_drawn_beside_an_image_that_was_cut_out_askew(kind):
+    """A turned box leaves black corners, in which the rest of a layer would float."""
+    cosine = np.sqrt(0.5)
+    turned = np.eye(4)
+    turned[:2, :2] = [[cosine, -cosine], [cosine, cosine]]
+    part = Image(np.ones((40, 40, 40), np.float32), turned)
+    everywhere = np.diag([1.0, 1.0, 1.0, 1.0])
+    everywhere[:3, 3] = [-60.0, -20.0, -20.0]
+    layer = Layer(Image(np.ones((120, 120, 80), np.float32), everywhere), kind, "orange", 0, 1)
+    layer = replace(layer, colour="RdBu_r") if kind == "map" else layer
+    figure = slices_figure(part, [layer], planes=("axial",))
+    background, drawn = (image.get_array() for image in figure.axes[0].images)
+    shown = ~np.ma.getmaskarray(drawn)
+    if kind == "map":
+        shown &= np.ma.getdata(drawn) != 0
+    seen = np.ma.getdata(background) > 0
+    assert 0.3 < seen.mean() < 0.6
+    assert np.count_nonzero(shown & ~seen) == 0 and np.count_nonzero(shown) > 1000

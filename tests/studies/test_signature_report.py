@@ -21,6 +21,7 @@ from falx.pet.metrics import Definition, NoiseMetrics
 from falx.report.provenance import MadeFile, StageRecord
 from falx.studies.outcome.patient import PatientNumbers
 from falx.studies.signature import page as module
+from falx.studies.signature.belief import outlines
 from falx.studies.signature.files import _one
 from falx.studies.signature.live import live_images
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
@@ -104,7 +105,8 @@ def test_the_page_says_what_was_found(page) -> None:
         "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 (0.0 to 1.0) of "
         "healthy"
     )
-    assert "the ablative rate was too high by .007 on average" in text
+    assert "the ablative rate was too high by .016 on average" in text
+    assert "that index is -0.10 on the scale of this run, in another head between -0.15" in text
     assert "amygdala: not defined (regional activities" in text
     assert "which blur makes smaller: -0.200, -0.200" in text
     published = "(PET not corrected, z + 5 scale, index ≤ -0.0578, both sides) mark 0.9 ml"
@@ -313,3 +315,13 @@ def test_an_image_that_may_lie_wrongly_is_doubted_before_its_pictures(pictures, 
 
 def test_the_page_leads_to_all_patients(page) -> None:
     assert '<a href="index.html">all patients, and their other pages</a>' in page
+
+
+def test_whose_outlines_they_are_is_said():
+    own = patient("left").anatomy
+    assert outlines(own) == "Their outlines are Falx's own."
+    given = {key: replace(one, origin="given") for key, one in own.structures.items()}
+    assert "given with the dataset" in outlines(replace(own, structures=given))
+    first = next(key for key, one in own.structures.items() if one.name.endswith("hippocampus"))
+    some = {**own.structures, first: given[first]}
+    assert outlines(replace(own, structures=some)).startswith("Some of their outlines")

@@ -21,6 +21,7 @@ from falx.phantom.heads import Head
 from falx.phantom.intensities import MrQuality, rician, smooth_noise, t1w
 from falx.phantom.lesion import ablate_hippocampus
 from falx.phantom.scan import rescan, rigid
+from surgery.cavity_shapes import DISTURBANCES, collapsed, shaped
 
 __all__ = ["Operated", "Surgery", "random_surgery", "scan_operated"]
 
@@ -55,6 +56,11 @@ class Surgery:
         Whether vessels, plexus and mucosa are bright.
     voxel_mm
         Of the post-operative image.
+    shape
+        ``"capsule"``, or a name of :data:`surgery.cavity_shapes.SHAPES`.
+    disturbance
+        A name of :data:`surgery.cavity_shapes.DISTURBANCES`, done to the image after; empty for
+        none.
     """
 
     rate: float = 0.6
@@ -65,6 +71,8 @@ class Surgery:
     sag_mm: float = 1.0
     contrast: bool = True
     voxel_mm: float = 1.5
+    shape: str = "capsule"
+    disturbance: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +120,17 @@ def scan_operated(head: Head, side: Side, surgery: Surgery, rng: np.random.Gener
         takes = head.mask(502, 514, 509, 30, 62, 136, 137, 163, 164)
         clean = np.where(takes, np.float32(1.5 * WHITE), clean)
     if surgery.rate > 0:
-        ablated = _rough(ablate_hippocampus(head, side, mesial, surgery.rate).mask, head, rng)
-        clean = _sagged(_painted(clean, ablated, head, surgery, rng), ablated, head, surgery, rng)
+        if surgery.shape == "capsule":
+            taken = ablate_hippocampus(head, side, mesial, surgery.rate).mask
+        else:
+            taken = shaped(head, side, surgery.shape, surgery.rate, rng)
+        ablated = _rough(taken, head, rng)
+        clean = _painted(clean, ablated, head, surgery, rng)
+        if surgery.shape == "collapsed":
+            clean = collapsed(clean, ablated, head, side, surgery.core * WHITE)
+        clean = _sagged(clean, ablated, head, surgery, rng)
+    if surgery.disturbance:
+        clean = DISTURBANCES[surgery.disturbance](clean, rng)
     pose = rigid(rng)
     seen = rescan(clean.astype(np.float32), head.grid, pose, [surgery.voxel_mm] * 3)
     noisy = rician(np.maximum(seen.data, 0.0), 0.03 * WHITE, rng)

@@ -193,3 +193,15 @@ def test_a_stronger_wish_for_agreement_refuses_what_fades_out():
     between = (loose.confidence + crisp.confidence) / 2
     assert not propose(fading, rule=CavityRule(least_confidence=between)).found
     assert propose(darkened(LATE), rule=CavityRule(least_confidence=between)).found
+
+
+def test_what_lies_between_small_changes_is_no_ablation():
+    """Small places that changed, far apart, whose hull is mostly what did not."""
+    away = [(-24.0, 7.0 + 12.0 * n, 4.0 * (-1) ** n) for n in (-1, 0, 1)]
+    scattered = darkened(np.any([ball(middle, 4.0) for middle in away], axis=0))
+    loose = CavityRule(least_change=0.0, least_confidence=0.0)
+    assert propose(scattered, rule=loose).found
+    strict = CavityRule(least_change=0.12, least_confidence=0.0)
+    refused = propose(scattered, rule=strict)
+    assert not refused.found and "there may be two ablations" in refused.reason
+    assert propose(darkened(LATE), rule=strict).found

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from falx.surgery.burns.doses import TABLE_RADII_MM, TABLE_S, dose_for, dose_sought
 from falx.surgery.burns.heat import (
     FLUID,
     OPEN,
@@ -16,7 +17,6 @@ from falx.surgery.burns.heat import (
     burned,
     cube_around,
     damage_after,
-    dose_for,
     line_source,
 )
 from falx.surgery.heat_check import heat_check, media_of
@@ -205,6 +205,24 @@ def test_of_forty_burns_the_model_is_nearly_always_closer_than_the_capsule(recor
     record_property("closer", closer)
     record_property("median Dice of model and capsule", str(np.median(found, axis=0).round(3)))
     assert closer >= 38
+
+
+@pytest.mark.parametrize(("tip_mm", "radius_mm"), [(5.0, 5.0), (8.333, 7.0)])
+def test_the_table_holds_what_the_search_finds(tip_mm, radius_mm):
+    assert dose_for(radius_mm, tip_mm) == dose_sought(radius_mm, tip_mm)
+
+
+@pytest.mark.slow
+def test_every_dose_of_the_table_is_what_the_search_finds():
+    for tip_mm in TABLE_S:
+        for radius_mm in TABLE_RADII_MM:
+            assert dose_for(radius_mm, tip_mm) == dose_sought(radius_mm, tip_mm)
+
+
+def test_a_radius_between_those_of_the_table_is_sought():
+    between = dose_for(6.5, 10.0)
+    assert between is not None
+    assert dose_for(6.0, 10.0).seconds < between.seconds < dose_for(7.0, 10.0).seconds
 
 
 def test_a_dose_for_a_radius_has_the_capsules_volume_and_none_for_too_much():

@@ -292,6 +292,25 @@ def test_a_click_on_another_plan_loads_it_and_changes_can_be_undone(patient, ope
     opened.locator("button[data-action='reset']").click()
 
 
+@pytest.mark.slow  # another search of the whole phantom, with every way out
+def test_a_click_on_a_way_out_loads_its_plan(patient, chromium):
+    folder, words, _ = patient
+    hard = ["--radii-mm", "3", "--pull-backs-mm", "10", "--threshold", "0.97"]
+    assert main([words[0], str(folder / "none"), *words[2:], *hard]) == 0
+    path = folder / "none/sub-07/anat/sub-07_desc-planned_plan.html"
+    document = read_record(PlanDocument, path.with_suffix(".json"))
+    ways = [way for way in document.trade_offs if way.option is not None]
+    assert document.suggested is None and ways
+    browser = chromium(SOFTWARE)
+    page = open_page(browser, path)
+    for way in ways:
+        row = page.locator("tr.falx-loads", has_text=way.words).first
+        row.click()
+        assert result(page)["rate"] == pytest.approx(way.option.hippocampus.rate, abs=1e-12)
+        assert page.locator("#falx-whatif select").input_value() != ""
+    browser.close()
+
+
 def test_the_wheel_moves_through_the_slices_of_the_plane_under_it(opened):
     canvas = opened.locator("#falx-planes")
     canvas.scroll_into_view_if_needed()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from falx.pet.maps import Place
 from falx.pet.noise import HalfMaps
 from falx.pet.shares import ErrorDraws
 from falx.phantom.intensities import smooth_noise
-from falx.surgery.outcome.focus_rates import ALL, focus_parts, focus_rates
+from falx.surgery.outcome.focus_rates import ALL, focus_parts, focus_rates, sought_parts
 from falx.surgery.outcome.rate_interval import (
     RateErrors,
     RateInterval,
@@ -153,3 +155,22 @@ def test_without_a_focus_there_is_no_part(case):
     foci, _, place = case
     nothing = Foci(foci.found, 0 * foci.probability, 0 * foci.mask > 0, ())
     assert focus_parts(nothing, place) == {}
+
+
+def test_an_edge_that_was_sought_widens_the_interval_and_a_named_region_does_not(case):
+    foci, maps, place = case
+    parts = focus_parts(foci, place)
+    burnt, errors = Image(MM[..., 1] > 6.0, GRID.affine), ErrorDraws(maps, 1.0)
+    assert sought_parts(foci, parts) == (ALL, "focus 1")
+    assert sought_parts(foci, {}) == ()
+
+    def width(sought):
+        rng = np.random.default_rng(1)
+        found = rate_intervals(foci, errors, place, burnt, parts, STILL, rng, sought=sought)
+        return found["focus 1"].high - found["focus 1"].low
+
+    assert width(("focus 1",)) > width(()) + 0.1
+    assert width((ALL,)) == width(())
+    named = replace(foci.found.foci[0], named="mesial temporal")
+    only = Foci(replace(foci.found, foci=(named,)), foci.probability, foci.mask, ())
+    assert sought_parts(only, parts) == ()

@@ -199,6 +199,8 @@ def nearly(wanted: RawInput, subject: str, dataset: Index) -> str:
         elsewhere = wanted.sessions and name.entities.get("ses") not in wanted.sessions
         if name.suffix != wanted.suffix or ending == ".json" or elsewhere:
             continue
+        if wanted.derivatives and "desc" in name.entities:  # a mask of something else
+            continue
         lacking = [
             f"{key}-{value}"
             for key, value in wanted.entities.items()

@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 
 from falx.core.errors import InputError, collect_notices
-from falx.studies.dicom_in.files import TARGETS, describe, image_path, pet_fields
+from falx.studies.dicom_in.files import (
+    TARGETS,
+    describe,
+    image_path,
+    note_person,
+    pet_fields,
+)
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, choose, and write; print what was written and what to check."""
+    from falx.surgery.dicom.appearance import with_contrast
     from falx.surgery.dicom.completeness import check_patient, check_whole
     from falx.surgery.dicom.converted_series import pick
     from falx.surgery.dicom.files import convert, store, survey, temporary_folder
@@ -50,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
                 check_whole(planes, unreadable, series.number, where=where)
                 numbers.add(series.number)
                 check_patient([p for p in planes if p.number in numbers], where=where)
-                contrast = role == "t1w" and arguments.session == "postop"
+                after = role == "t1w" and arguments.session == "postop"
+                contrast = after and with_contrast(series.description)
                 path = arguments.bids / image_path(
                     label, arguments.session, role, contrast=contrast
                 )
@@ -64,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             do="name them with --t1w, --flair and --pet",
         )
     describe(arguments.bids)
-    for notice in notices:
+    for notice in (*notices, *note_person(arguments.bids, label)):
         print(notice)
     for path in written:
         print(path)

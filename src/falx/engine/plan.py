@@ -208,8 +208,11 @@ class _Person(_Unit):
 
     def _require(self, *roles: str) -> None:
         if all(self.raw[role] is None for role in roles):
-            what = self.study.raw[roles[0]].what
-            raise LackingError("an image is missing", found=f"no {what}")
+            wanted, where = self.study.raw[roles[0]], self.dataset
+            own = (*where.derivatives, *where.own_derivatives) if wanted.derivatives else ()
+            advice = "".join(nearly(wanted, str(self.subject), one) for one in (where.index, *own))
+            told = f" ({advice.removesuffix(', or ')})" if advice else ""
+            raise LackingError("an image is missing", found=f"no {wanted.what}{told}")
 
     def input(self, stage: Stage, source: Source) -> Input:
         """Return an image of the subject, or what is not of the dataset."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def _hold_level(
             _remove_left_over(plan, out, say)
         finished = _run_rounds(request, plan, out, lock, say)
         whole = all(result.failure is None for result in finished)
-        for sentence in () if group else mark_stale(out):
+        for sentence in _told(finished, out) if group else mark_stale(out):
             say(f"notice: {sentence}")
         write_methods(out)
     finally:
@@ -183,6 +183,13 @@ def _hold_level(
         write_index(out)
         close_manifest(out, [name for name in OWN_FILES if name not in OTHERS[request.level]])
     return plan, finished
+
+
+def _told(finished: Sequence[Finished], out: Path) -> Iterator[str]:
+    """Yield what the steps of a group level had to say, which concerns everybody."""
+    for result in finished:
+        record = None if result.failure else read_record(record_path(out, result.job))
+        yield from record.notices if record is not None else ()
 
 
 def _plan(request: Request, out: Path, say: Callable[[str], None]) -> Plan:

@@ -59,7 +59,8 @@ def average_frames(
             "the PET is dynamic",
             where=where,
             found=f"{count} frames",
-            do='name the frames to average, for example frames = "4-6" or "all"',
+            do="name the frames to average, for example --pet-frames 4-6 or --pet-frames all "
+            '(in Python frames="4-6")',
         )
     first, last = parse_frames(frames, count)
     weights = np.asarray(np.ones(count) if durations is None else durations, dtype=np.float64)

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from falx.pet.calibrated import Calibrated
 from falx.pet.decoy import Mask, NullMaps
 from falx.pet.edges import EDGE, Focus
-from falx.pet.extent import OUTLINE_SD_MM, Outline
+from falx.pet.extent import OUTLINE_COMMON_MM, Outline
 
 __all__ = ["ErrorDraws", "false_shares", "still_focus"]
 
@@ -81,7 +81,7 @@ def false_shares(
     shares = np.empty(count)
     for row in range(count):
         error, real = errors.draw(rng), 0.0
-        moved_mm = OUTLINE_SD_MM * rng.standard_normal()
+        moved_mm = OUTLINE_COMMON_MM * rng.standard_normal()
         beyond = 0.0 if outline is None else outline.lost(moved_mm)
         for core, mask, chance, parts, focus in wholes:
             if rng.random() > focus.probability:

@@ -139,8 +139,10 @@ def slices_figure(
     low, high = window if window is not None else _window(background)
     shown = mosaic.shown
     axis.imshow(mosaic.fill(background), cmap="gray", vmin=low, vmax=high, **shown)
+    # A turned image does not fill its box: what lies beside it would float in the black.
+    inside = mosaic.fill(Image(np.ones_like(background.data), background.affine)) > 0.5
     for layer in layers:
-        _draw_layer(axis, layer, mosaic)
+        _draw_layer(axis, layer, mosaic, inside)
     _letters(axis, mosaic)
     for place, layer in enumerate(bars):
         _colour_bar(figure, layer, place)
@@ -291,10 +293,11 @@ def _canvas(mosaic: _Mosaic, n_bars: int, *, with_legend: bool) -> tuple[Matplot
     return figure, axis
 
 
-def _draw_layer(axis: Any, layer: Layer, mosaic: _Mosaic) -> None:
+def _draw_layer(axis: Any, layer: Layer, mosaic: _Mosaic, inside: npt.NDArray[np.bool_]) -> None:
+    """Draw a layer where the background, `inside` of the shape of the picture, is."""
     from matplotlib.colors import ListedColormap
 
-    values, shown = mosaic.fill(layer.image), mosaic.shown
+    values, shown = np.where(inside, mosaic.fill(layer.image), np.float32(0)), mosaic.shown
     if layer.kind == "map":
         drawn = np.ma.masked_where(np.abs(values) <= layer.hide_below, values)
         axis.imshow(drawn, cmap=layer.colour, vmin=layer.low, vmax=layer.high, alpha=0.8, **shown)
@@ -305,8 +308,8 @@ def _draw_layer(axis: Any, layer: Layer, mosaic: _Mosaic) -> None:
         axis.imshow(drawn, cmap=ListedColormap([colour]), alpha=0.65, **shown)
     elif values.max() >= 0.5 > values.min():
         axis.contour(
-            values, levels=[0.5], colors=[colour], linewidths=1.0, origin="lower",
-            extent=shown["extent"],
+            np.ma.masked_where(~inside, values), levels=[0.5], colors=[colour], linewidths=1.0,
+            origin="lower", extent=shown["extent"],
         )  # fmt: skip
 
 

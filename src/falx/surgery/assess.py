@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.grid import apply_affine
+from falx.core.threads import kernel_threads
 from falx.images.nifti import Image
 from falx.surgery.outcome.ablation import AblativeRate, rate_of_volumes
 from falx.surgery.tracks.geometry import LaserPlan, ablation_voxels
@@ -186,7 +187,9 @@ def assess(
     _check_inside(ends, scene)
     fields = fields or fields_of(scene, ends)
     entry, target = ends[:1], ends[1:]
-    clearance, risk = track_profiles(fields.space, entry, target, limits.rules())[0]
+    # One track has no use for threads, and starting them costs more than the walk.
+    with kernel_threads(1):
+        clearance, risk = track_profiles(fields.space, entry, target, limits.rules())[0]
     apart = np.linalg.norm(scene.entries_mm - entry, axis=1)
     nearest = int(apart.argmin())
     cosine = float(np.clip(-scene.outward[nearest] @ track.direction, -1, 1))
@@ -235,7 +238,8 @@ def _protected_mm(plan: LaserPlan, fields: Fields, limits: Limits) -> float:
     for burn in plan.burns:
         tip = target - burn.tip_offset_mm * direction
         pull_back = np.array([burn.pull_back_mm])
-        widest = heat_limits(fields.space, entry, tip[None], pull_back, rules)[0, 0]
+        with kernel_threads(1):
+            widest = heat_limits(fields.space, entry, tip[None], pull_back, rules)[0, 0]
         away.append(float(widest) + limits.protect_margin_mm - burn.radius_mm)
     return min(away)
 

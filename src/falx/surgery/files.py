@@ -42,7 +42,7 @@ from falx.surgery.metrics import (
     VolumeCurve,
 )
 from falx.surgery.outcome.ablation import bring_mask, check_side, dice
-from falx.surgery.outcome.focus_rates import FocusRate, focus_parts, focus_rates
+from falx.surgery.outcome.focus_rates import FocusRate, focus_parts, focus_rates, sought_parts
 from falx.surgery.outcome.made import (
     Drawn,
     ablated_shares,
@@ -284,6 +284,7 @@ def _intervals(
         {name: mask & allowed for name, mask in structures.items()} | parts,
         errors,
         np.random.default_rng([settings.seed, 1]),
+        sought=sought_parts(foci, parts),
     )
     rates = focus_rates(foci, place, ablated, parts, intervals)
     return {name: intervals[name] for name in structures}, rates

@@ -16,6 +16,7 @@ from falx.core.grid import Grid, apply_affine
 from falx.core.possible import BrainMm3, Share
 from falx.images.nifti import Image
 from falx.images.resample import resample, sample
+from falx.surgery.burns.doses import dose_for
 from falx.surgery.burns.heat import (
     FLUID,
     OPEN,
@@ -25,7 +26,6 @@ from falx.surgery.burns.heat import (
     Media,
     burned,
     cube_around,
-    dose_for,
 )
 from falx.surgery.outcome.ablation import dice
 from falx.surgery.tracks.geometry import Burn, LaserPlan, ablated

@@ -38,8 +38,11 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
 not be said to keep a limit that lets it touch."""
 
 PART = 0.25
-"""Part of the tracks that is searched while looser values are tried; what is named is searched
-on all of them."""
+"""Part of the tracks that is searched while looser values are tried: a plan that passes there
+passes. All tracks are searched where a part nearly gave one."""
+
+NEARLY = 0.05
+"""What each share of the best plan may lack for that."""
 
 HALF = 0.5
 """Placement errors so many times as large are tried, too: what guidance in the scanner, or a
@@ -179,8 +182,8 @@ class Explanation:
         else:
             tried = "; ".join(str(found.relaxation) for found in self.trade_offs)
             room = (
-                "Searched again on a quarter of the tracks, and on all where that gave one, there "
-                f"was still no plan with any of these: {tried}."
+                "Searched again on a quarter of the tracks, and on all where that nearly gave "
+                f"one, there was still no plan with any of these: {tried}."
             )
         return " ".join((self.binding, *self.compromise, room))
 
@@ -307,12 +310,12 @@ def _compromise_words(plans: Sequence[Robustness], goal: Goal) -> tuple[str, ...
 def _trade_offs(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Iterator[TradeOff]:
     """Yield what each rule alone buys, then a lower rate; what works together, if no rule does."""
     ladders = [_ladder(limits, rule) for rule in LADDERS if _matters(rule, ground)]
-    alone = [_least(steps, attempt) for steps in ladders if steps]
+    alone = [_least(steps, goal, attempt) for steps in ladders if steps]
     yield from alone
     if ground.candidates:
         lower = [Relaxation(rate=rate) for rate in RATES if rate < goal.threshold]
         if lower:
-            yield _least(lower, attempt)
+            yield _least(lower, goal, attempt)
     if any(found.passes for found in alone):
         return
     distances = [
@@ -322,16 +325,18 @@ def _trade_offs(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Ite
             strict=False,
         )
     ]  # fmt: skip
-    closer = [_least(distances, attempt)] if distances else []
-    closer.append(_least([Relaxation(accuracy=HALF)], attempt))
+    closer = [_least(distances, goal, attempt)] if distances else []
+    closer.append(_least([Relaxation(accuracy=HALF)], goal, attempt))
     yield from closer
     if not any(found.passes for found in closer) and distances:
-        yield _least([replace(way, accuracy=HALF) for way in distances], attempt)
+        yield _least([replace(way, accuracy=HALF) for way in distances], goal, attempt)
 
 
 def _matters(rule: str, ground: Ground) -> bool:
     """Whether a rule removed any track or burn: relaxing another one cannot make room."""
     funnel = ground.tracks.funnel
+    if rule == "protect_margin_mm":
+        return len(ground.tracks.entries_mm) > 0
     removed = {"max_length_mm": funnel.length, "max_angle_deg": funnel.angle,
                "min_clearance_mm": funnel.clearance, "min_sinus_mm": funnel.sinus}  # fmt: skip
     return removed.get(rule, 1) > 0
@@ -347,26 +352,35 @@ def _ladder(limits: Limits, rule: str) -> list[Relaxation]:
     return [Relaxation(((rule, now, value),)) for value in looser]
 
 
-def _least(ladder: Sequence[Relaxation], attempt: Try) -> TradeOff:
+def _least(ladder: Sequence[Relaxation], goal: Goal, attempt: Try) -> TradeOff:
     """First step with a plan; the loosest is tried first, and the ones before by halving.
 
     Where not even the loosest has one, what it has.
     """
-    loosest = attempt(ladder[-1], PART)
-    if loosest is None or not loosest.passes:
-        return TradeOff(ladder[-1], loosest, everywhere=False)
+    found = attempt(ladder[-1], PART)
+    if not _passes(found):
+        if found is None or not _nearly(found.relaxed, goal, ladder[-1]):
+            return TradeOff(ladder[-1], found, everywhere=False)
+        return TradeOff(ladder[-1], attempt(ladder[-1], 1.0) or found, everywhere=True)
     closed, opened = -1, len(ladder) - 1
     while opened - closed > 1:
         middle = (closed + opened) // 2
-        if _passes(attempt(ladder[middle], PART)):
-            opened = middle
+        tried = attempt(ladder[middle], PART)
+        if _passes(tried):
+            opened, found = middle, tried
         else:
             closed = middle
-    for way in ladder[opened:]:
-        found = attempt(way, 1.0)
-        if found is not None and found.passes:
-            return TradeOff(way, found, everywhere=True)
-    return TradeOff(ladder[-1], found, everywhere=True)
+    return TradeOff(ladder[opened], found, everywhere=False)
+
+
+def _nearly(shaken: Robustness, goal: Goal, way: Relaxation) -> bool:
+    """Whether no share of a plan lacks more than a little."""
+    wanted = way.goal(goal)
+    return (
+        shaken.holds >= wanted.keep_probability - NEARLY
+        and shaken.reaches >= wanted.probability - NEARLY
+        and shaken.harmless >= wanted.harmless_probability - NEARLY
+    )
 
 
 def _passes(found: Attempt | None) -> bool:

@@ -27,7 +27,7 @@ from falx.surgery.burns.more import sequence_plans
 from falx.surgery.burns.pick import picked
 from falx.surgery.burns.second import pair_plans
 from falx.surgery.burns.single import Candidates, candidate_burns, promising_tracks, shares_kept
-from falx.surgery.infeasible import Attempt, Explanation, Ground, Relaxation, explain
+from falx.surgery.infeasible import PART, Attempt, Explanation, Ground, Relaxation, explain
 from falx.surgery.robustness import Robustness, passes, shake
 from falx.surgery.tracks.feasible import Funnel, Tracks, find_tracks
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, mirrored_plan
@@ -179,7 +179,7 @@ def search(
         return _mirrored_result(found)
     few, many = judging_draws(placement or Placement(), scene, rng)
     asked = _Asked(scene, fields_of(scene), few, many, max_pairs, max_burns, threads)
-    result = _find(asked, limits, goal, whole_set=True)
+    result = _with_part(asked, limits, goal, _find(asked, limits, goal, whole_set=True))
     explanation = None
     if result.suggested is None:
         ground = Ground(
@@ -196,6 +196,21 @@ def search(
         result.tracks.funnel, len(result.candidates), result.options, result.suggested,
         explanation,
     )  # fmt: skip
+
+
+def _with_part(asked: _Asked, limits: Limits, goal: Goal, whole: _Found) -> _Found:
+    """Look at a part of the tracks as closely as under a relaxation, too.
+
+    Of many tracks few are looked at closely, so a part of them may hold a plan that the whole
+    passed over. What a relaxation gives on a part, or better, a search with it gives for that.
+    """
+    part = _find(
+        replace(asked, max_pairs=int(asked.max_pairs * PART)), limits, goal, whole_set=False
+    )
+    if part.suggested is None:
+        return whole
+    options = _shown([*whole.options, part.suggested], goal)
+    return replace(whole, options=options, suggested=_suggested(options, goal))
 
 
 def _attempt(
@@ -327,7 +342,18 @@ def _judged(
         judged += _shaken(rest, asked, limits, goal, asked.many)
     elif best is not None and _suggested(judged, goal) is None:
         judged += _shaken([best.assessment.plan], asked, limits, goal, asked.many)
-    return tuple(_front(judged))
+    return _shown(judged, goal)
+
+
+def _shown(judged: Sequence[Option], goal: Goal) -> tuple[Option, ...]:
+    """Options that no other beats, by rising mean volume outside, and the one to suggest.
+
+    That one may be beaten in all three by a plan that touches something more often than is wanted.
+    """
+    front, best = _front(judged), _suggested(judged, goal)
+    if best is not None and best not in front:
+        front.append(best)
+    return tuple(sorted(front, key=lambda o: (o.robustness.outside_mm3, -o.robustness.holds)))
 
 
 def _nearly(option: Option, goal: Goal, errors: float) -> bool:

@@ -80,6 +80,7 @@ def proposal_page(found: Proposed, before: Image, after: Image, mask: Image) -> 
         ("agreement between neighbouring cuts (Dice)", found.confidence),
         ("least volume, mm³", found.rule.least_mm3),
         ("least agreement", found.rule.least_confidence),
+        ("least mean change, in units of contrast", found.rule.least_change),
         ("times the other side", found.rule.times_other),
         ("searched within", f"{found.rule.reach_mm:g} mm of {found.prior}"),
     ]
@@ -102,8 +103,10 @@ def proposal_page(found: Proposed, before: Image, after: Image, mask: Image) -> 
         Text(
             "The image after is predicted from the one before at each grey level; what brightened "
             "or darkened more than noise, steep edges and oedema do beside hippocampus and "
-            "amygdala is filled to its hull. Ablations without a rim, in tissue as dark as their "
-            "core, are proposed too small."
+            "amygdala is filled to its hull; a straight tube along the fibre stands for what did "
+            "not change inside. Ablations without a rim, in tissue as dark as their core, are "
+            "proposed too small, bent and uneven ones too large; what a collapse has moved "
+            "is not seen."
         )
     )
     return render("Proposed ablation", [Section("What was found", blocks)], subtitle=found.label)

@@ -11,7 +11,7 @@ from falx import __version__
 from falx.bids.derivative import description
 from falx.bids.entities import folder_of, format_name
 from falx.core.errors import InputError, collect_notices, notify
-from falx.core.files import read_json, write_json
+from falx.core.files import read_json, write_json, write_table
 from falx.surgery.dicom.completeness import Plane, Unreadable, check_patient, check_whole
 from falx.surgery.dicom.converted_series import Converted, kept_fields
 from falx.surgery.dicom.files import store
@@ -24,6 +24,7 @@ __all__ = [
     "image_path",
     "import_series",
     "nifti_series",
+    "note_person",
     "pet_fields",
 ]
 
@@ -216,6 +217,22 @@ def pet_fields(sidecar: Mapping[str, object]) -> dict[str, object]:
             do="add InjectedRadioactivity to the sidecar; Falx itself does not need it",
         )
     return {**PET_FIELDS, **sidecar}
+
+
+def note_person(bids: Path, label: str) -> tuple[str, ...]:
+    """Make a table of participants where there is none; return what is left to write into it.
+
+    A table that is there is the user's: it is not touched.
+    """
+    path = bids / "participants.tsv"
+    if path.exists():
+        return ()
+    write_table(path, ("participant_id", "side"), [(f"sub-{label}", "n/a")])
+    left = (
+        f"{path.name} was made: write left or right into its column side, which DICOM files do "
+        "not say, and a row for everybody who is added."
+    )
+    return (left,)
 
 
 def describe(bids: Path) -> None:

@@ -15,6 +15,7 @@ from falx.clinical.roc.cut_validation import HeldOut
 from falx.core.errors import InputError
 from falx.core.settings import check_settings, option
 from falx.data.mo2025 import PUBLISHED_AI_THRESHOLD, PUBLISHED_RATE_CUT
+from falx.pet.carried import carried_rate_words
 from falx.studies.outcome.coding import CODINGS
 from falx.studies.outcome.cohort import Cohort
 from falx.studies.outcome.family import FAMILY, Member, adjust_family, check_family
@@ -192,11 +193,12 @@ class OutcomeStudy:
                 "declared family."
             ),
         ]
-        if _of_another_definition(self.cohort):
+        rule = self.cohort.definition
+        if rule is not None and not rule.published:
             said.append(
-                f"Signatures and rates are {self.cohort.definition}; the published cut of "
+                f"Signatures and rates are {rule}; the published cut of "
                 f"{PUBLISHED_RATE_CUT:.2%} is of another definition and is tried on the rates of "
-                "the published chain only."
+                f"the published chain only. {carried_rate_words(rule)}"
             )
         sizes = [part.sizes for part in self.splines if part.sizes]
         needed = min((s.needed for s in sizes), default=0)

@@ -11,6 +11,7 @@ import numpy as np
 from falx.core.errors import InputError
 from falx.core.grid import apply_affine
 from falx.images.nifti import Image
+from falx.pet.carried import carried_rate_words
 from falx.pet.metrics import Definition
 from falx.studies.plan.judge import chosen_by_heat, with_heat
 from falx.studies.plan.records import (
@@ -250,7 +251,8 @@ def of_another(definition: Definition) -> str:
     """Say why no outcome is predicted for a signature of another definition."""
     return (
         f"The signature is {definition}. Outcomes were modelled on rates of another definition: "
-        "none is predicted, and the goal of this plan is a convention, no threshold of outcome."
+        "none is predicted, and the goal of this plan is a convention, no threshold of outcome. "
+        f"{carried_rate_words(definition)}"
     )
 
 

@@ -309,9 +309,10 @@ def _trade_off_table(document: PlanDocument) -> list[Any]:
                "the same plan as things are: kept, reached, untouched")  # fmt: skip
     caption = (
         "What each way out buys: the best plan of a new search under it, and what placement "
-        "error makes of that plan. Where it is not enough, a quarter of the tracks was searched, "
-        "unless it says otherwise. A click on a row loads the plan into the live view, which "
-        "scores it by the limits and errors as they are and saves it as a plan file."
+        "error makes of that plan. A quarter of the tracks was searched, and all of them where "
+        "that nearly gave a plan; asked for, a way out may give a better plan than this one. A "
+        "click on a row loads the plan into the live view, which scores it by the limits and "
+        "errors as they are and saves it as a plan file."
     )
     ways = Table(
         ("with", "options of falx plan"),

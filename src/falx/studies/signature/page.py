@@ -15,6 +15,7 @@ from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS, MESIAL
 from falx.core.grid import Side
 from falx.images.nifti import Image
 from falx.images.warp import CoordinateMap
+from falx.pet.carried import carried_rate_words
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.page import Block, Figure, Notice, Section, Table, Text, render
 from falx.report.provenance import StageRecord, provenance_blocks
@@ -27,6 +28,7 @@ from falx.studies.signature.belief import (
     foci_table,
     limits_of,
     other_definitions,
+    outlines,
     reach,
     side_of_itself,
     taken_of_foci,
@@ -222,7 +224,9 @@ def _taken(ablation: AblationMetrics, rates: RatesMetrics | None) -> Iterator[Bl
         yield taken_of_foci(rates.foci)
     said = THRESHOLD_NOTICE
     if not ablation.definition.published:
+        rate = ablation.rates["default"]["hippocampus"].rate
         said += f" This run has another definition of it, {ablation.definition}."
+        said += f" {carried_rate_words(ablation.definition, rate)}"
     yield Notice([said], "note")
 
 
@@ -359,7 +363,7 @@ def _numbers(results: SignatureResults) -> Iterator[Block]:
         ],
         caption="Volumes and their asymmetry 2 (ipsi - contra) / (ipsi + contra); PET asymmetry "
         "as mean over voxels and from regional activities (geometric transfer matrix), with the "
-        "standard error that the noise of the PET explains.",
+        f"standard error that the noise of the PET explains. {outlines(metrics.anatomy)}",
     )  # fmt: skip
     volumes = metrics.anatomy.volumes_mm3
     yield Table(

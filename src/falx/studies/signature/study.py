@@ -150,7 +150,7 @@ CORRECT = Stage(
     params={**keys_of("pet", Correction), "seed": "signature.seed"},
     mem_mb=1500,
     threads=2,
-    version=8,
+    version=9,
 )
 
 
@@ -253,7 +253,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=6,
+    version=7,
 )
 
 ABLATION = Stage(
@@ -304,7 +304,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=5,
+    version=6,
 )
 
 METRICS = {
@@ -351,7 +351,7 @@ REPORT = Stage(
     params={"subject": "subject.label"},
     mem_mb=1500,
     threads=2,
-    version=7,
+    version=8,
 )
 
 

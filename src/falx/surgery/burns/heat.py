@@ -12,8 +12,7 @@ conductance is the exchange coefficient of :class:`Cooling`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -22,7 +21,6 @@ import numpy.typing as npt
 from falx.core.errors import check_range
 from falx.core.grid import Grid
 from falx.core.settings import check_settings, option
-from falx.surgery.tracks.geometry import capsule_volume_mm3
 
 __all__ = [
     "FLUID",
@@ -34,7 +32,6 @@ __all__ = [
     "burned",
     "cube_around",
     "damage_after",
-    "dose_for",
     "line_source",
 ]
 
@@ -46,9 +43,6 @@ GAS_J_PER_MOL_K = 8.314
 FREQUENCY_PER_S, ENERGY_J_PER_MOL = 3.1e98, 6.28e5
 STABLE = 0.9
 """Share of the longest time step that an explicit scheme bears, h² ρc / 6 k."""
-
-LONGEST_S, CLOSE_S, CLOSE_MM3, MOST_TRIALS = 600.0, 2.0, 0.01, 20
-"""Longest dose that is looked for; how near in time, and in volume as a share, is near enough."""
 
 Media = npt.NDArray[np.uint8]
 """Shape (X, Y, Z): :data:`TISSUE`, :data:`FLUID` or :data:`OPEN` in every voxel."""
@@ -294,46 +288,3 @@ def cube_around(point_mm: npt.ArrayLike, half_mm: float, voxel_mm: float) -> Gri
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = np.asarray(point_mm) - voxel_mm * (count // 2)
     return Grid((count, count, count), affine)
-
-
-@lru_cache(maxsize=64)
-def dose_for(radius_mm: float, diffuser_mm: float, voxel_mm: float = 1.0) -> Heating | None:
-    """Heating whose burn in unbounded tissue has the volume of a capsule; None if none has.
-
-    The power stays, the time is sought between 5 and 600 s.
-
-    Parameters
-    ----------
-    radius_mm, diffuser_mm
-        Of the capsule: its radius and the length of its axis.
-    """
-    wanted = capsule_volume_mm3(radius_mm, diffuser_mm)
-    grid = cube_around((0.0, 0.0, 0.0), radius_mm + diffuser_mm / 2 + 12.0, voxel_mm)
-    nothing = np.zeros(grid.shape, dtype=np.uint8)
-    tip = (0.0, -diffuser_mm / 2, 0.0)
-
-    def volume(seconds: float) -> float:
-        dose = replace(Heating(), seconds=seconds, diffuser_mm=diffuser_mm)
-        dead = burned(grid, nothing, tip, (0.0, 1.0, 0.0), dose)
-        return float(np.count_nonzero(dead)) * voxel_mm**3
-
-    low, high = 5.0, LONGEST_S
-    small, large = volume(low), volume(high)
-    if large < wanted:
-        return None
-    # Volume rises about as a straight line with time: regula falsi, halved where it lags.
-    for n in range(MOST_TRIALS):
-        if high - low <= CLOSE_S:
-            break
-        share = (wanted - small) / (large - small)
-        share = 0.5 if n % 3 == 2 else min(max(share, 0.02), 0.98)
-        middle = low + share * (high - low)
-        found = volume(middle)
-        if found < wanted:
-            low, small = middle, found
-        else:
-            high, large = middle, found
-        if abs(found - wanted) <= CLOSE_MM3 * wanted:
-            high = middle
-            break
-    return replace(Heating(), seconds=round(high, 1), diffuser_mm=diffuser_mm)

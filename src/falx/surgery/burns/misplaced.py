@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.core.grid import Side
+from falx.core.threads import CHUNKS
 from falx.surgery.tracks.kernels import (
     ROUNDING_MM,
     SURFACE_MM2,
@@ -37,8 +38,9 @@ CATHETER_RADIUS_MM = 0.825
 WALK_MM = 0.5
 """Step at which misplaced tracks are walked; twice that of the plan, for there are many."""
 
-LOOKED_AT = 16
-"""Draws after which a track may be given up; its smallest burn keeps the limits most often."""
+HOPELESS_AT, LOOKED_AT = 6, 16
+"""Draws after which a track may be given up that kept the limits in none, and in too few of them;
+its smallest burn keeps them most often."""
 
 SLICE_MM = 0.25
 """Thickness of the slices across the track whose volumes are summed."""
@@ -142,18 +144,20 @@ def _room(space, start, stop, length, low, high, step):  # type: ignore[no-untyp
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _heated(points, target, way, burns, radii):  # type: ignore[no-untyped-def]
-    """How many points any of the burns heats."""
+def _heated(x, y, z, target, way, burns, radii, hit):  # type: ignore[no-untyped-def]
+    """How many points any of the burns heats; coordinates apart, so that they go in vectors."""
     count = 0
-    for p in range(points.shape[0]):
-        x, y, z = target[0] - points[p, 0], target[1] - points[p, 1], target[2] - points[p, 2]
-        along = x * way[0] + y * way[1] + z * way[2]
-        across2 = x * x + y * y + z * z - along * along
-        for k in range(burns.shape[0]):
-            beyond = along - min(max(along, burns[k, 0]), burns[k, 1])
-            if across2 + beyond * beyond <= radii[k] * radii[k] + SURFACE_MM2:
-                count += 1
-                break
+    for k in range(burns.shape[0]):
+        low, high, reach = burns[k, 0], burns[k, 1], radii[k] * radii[k] + SURFACE_MM2
+        for p in range(x.shape[0]):
+            a, b, c = target[0] - x[p], target[1] - y[p], target[2] - z[p]
+            along = a * way[0] + b * way[1] + c * way[2]
+            across2 = a * a + b * b + c * c - along * along
+            beyond = along - (low if along < low else (min(along, high)))
+            inside = np.uint8(across2 + beyond * beyond <= reach)
+            hit[p] = inside if k == 0 else hit[p] | inside
+    for p in range(x.shape[0]):
+        count += hit[p]
     return count
 
 
@@ -182,25 +186,27 @@ def judged(space, rules, inward, entry, target, burns, draws, points):  # type: 
     number, sizes = draws.ends.shape[0], burns.shape[0]
     heated = np.zeros(number, np.int64)
     codes = np.zeros(number, np.uint8)
-    for n in numba.prange(number):
-        place, radii = np.empty((4, 3)), np.empty(sizes)
-        length = _misplaced(entry, target, draws.ends[n], place)
-        start, stop = to_voxel(space.affine, place[1]), to_voxel(space.affine, place[2])
-        code = _track_code(space, rules, inward, place, start, stop, length)
-        gap = np.inf
-        for k in range(sizes):
-            radii[k] = max(burns[k, 2] + draws.radii[n, k % draws.radii.shape[1]], 0.0)
-            room = _room(space, start, stop, length, burns[k, 0], burns[k, 1], rules.step)
-            gap = min(gap, room - radii[k])
-        if gap < rules.protect_margin - ROUNDING_MM:
-            code |= PROTECTED
-        near = code & CLEARANCE or rules.min_clearance < CATHETER_RADIUS_MM
-        if gap < 0.0 or (
-            near and not clear_walk(space, start, stop, length, CATHETER_RADIUS_MM, rules.step)
-        ):
-            code |= TOUCHED
-        codes[n] = code
-        heated[n] = _heated(points, place[2], place[3], burns, radii)
+    px, py, pz = points[:, 0].copy(), points[:, 1].copy(), points[:, 2].copy()
+    for part in numba.prange(CHUNKS):
+        place, radii, hit = np.empty((4, 3)), np.empty(sizes), np.empty(px.shape[0], np.uint8)
+        for n in range(part * number // CHUNKS, (part + 1) * number // CHUNKS):
+            length = _misplaced(entry, target, draws.ends[n], place)
+            start, stop = to_voxel(space.affine, place[1]), to_voxel(space.affine, place[2])
+            code = _track_code(space, rules, inward, place, start, stop, length)
+            gap = np.inf
+            for k in range(sizes):
+                radii[k] = max(burns[k, 2] + draws.radii[n, k % draws.radii.shape[1]], 0.0)
+                room = _room(space, start, stop, length, burns[k, 0], burns[k, 1], rules.step)
+                gap = min(gap, room - radii[k])
+            if gap < rules.protect_margin - ROUNDING_MM:
+                code |= PROTECTED
+            near = code & CLEARANCE or rules.min_clearance < CATHETER_RADIUS_MM
+            if gap < 0.0 or (
+                near and not clear_walk(space, start, stop, length, CATHETER_RADIUS_MM, rules.step)
+            ):
+                code |= TOUCHED
+            codes[n] = code
+            heated[n] = _heated(px, py, pz, place[2], place[3], burns, radii, hit)
     return heated, codes
 
 
@@ -213,8 +219,9 @@ def outside_mm3(entry, target, burns, draws, points, voxel_mm3):  # type: ignore
     """
     number, sizes = draws.ends.shape[0], burns.shape[0]
     out = np.empty(number)
+    px, py, pz = points[:, 0].copy(), points[:, 1].copy(), points[:, 2].copy()
     for n in numba.prange(number):
-        place, radii = np.empty((4, 3)), np.empty(sizes)
+        place, radii, hit = np.empty((4, 3)), np.empty(sizes), np.empty(px.shape[0], np.uint8)
         _misplaced(entry, target, draws.ends[n], place)
         low, high = np.inf, -np.inf
         for k in range(sizes):
@@ -230,7 +237,7 @@ def outside_mm3(entry, target, burns, draws, points, voxel_mm3):  # type: ignore
                 beyond = along - min(max(along, burns[k, 0]), burns[k, 1])
                 most = max(most, radii[k] * radii[k] - beyond * beyond)
             wide += most
-        inside = _heated(points, place[2], place[3], burns, radii)
+        inside = _heated(px, py, pz, place[2], place[3], burns, radii, hit)
         out[n] = np.pi * wide * step - inside * voxel_mm3
     return out
 
@@ -258,7 +265,10 @@ def singles_kept(space, rules, inward, entries, targets, draws, pull_backs, radi
     for n in numba.prange(entries.shape[0]):
         place = np.empty((4, 3))
         for d in range(draws.ends.shape[0]):
-            if d == LOOKED_AT and out[n, 0, 0] < least * LOOKED_AT:
+            kept = out[n, 0, 0]
+            if (d == HOPELESS_AT and kept == 0 and least > 0.0) or (
+                d == LOOKED_AT and kept < least * LOOKED_AT
+            ):
                 out[n] = 0
                 break
             length = _misplaced(entries[n], targets[n], draws.ends[d], place)

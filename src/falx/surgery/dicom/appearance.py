@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Appearance", "appearance"]
+__all__ = ["Appearance", "appearance", "with_contrast"]
 
 T1 = (
     "t1",
@@ -126,7 +126,7 @@ def _pet(
 def _t1w(
     description: str, words: set[str], sidecar: Mapping[str, object], doubts: tuple[str, ...]
 ) -> Appearance:
-    contrast = bool(words & set(CONTRAST)) or "+c" in description.lower()
+    contrast = with_contrast(description)
     after = _after(words)
     told = ["T1w"]
     if after:
@@ -140,6 +140,17 @@ def _t1w(
         doubts = (*doubts, "acquired slice by slice (2D)")
     score = -10 * contrast - 5 * flat - len(doubts)
     return Appearance("t1w", ", ".join(told), contrast, after, score, doubts)
+
+
+def with_contrast(description: str) -> bool:
+    """Whether the description of a series says that contrast medium was given.
+
+    Examples
+    --------
+    >>> with_contrast("t1 mprage sag KM"), with_contrast("t1 mprage post-op")
+    (True, False)
+    """
+    return bool(_words(description) & set(CONTRAST)) or "+c" in description.lower()
 
 
 def _words(description: str) -> set[str]:

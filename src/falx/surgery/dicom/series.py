@@ -80,7 +80,7 @@ def chosen_series(
         "no image series fits" if not fitting else "the folder holds several image series",
         where=where,
         found=offered,
-        do="choose one by its number or description" if groups else "check the folder",
+        do="choose one by its number or description: --series" if groups else "check the folder",
     )
 
 

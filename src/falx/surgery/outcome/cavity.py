@@ -82,12 +82,16 @@ class CavityRule:
         So many times as much must have changed as beside the other hippocampus.
     least_confidence
         Least agreement (Dice) of the proposals at the levels beside the deciding one.
+    least_change
+        Least mean change in what is marked, in units of contrast. Below it the outline holds
+        mostly what did not change: two ablations taken for one, a cavity that has collapsed.
     """
 
     reach_mm: float = 15.0
     least_mm3: float = 1500.0
     times_other: float = 3.0
     least_confidence: float = 0.6
+    least_change: float = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +252,8 @@ def propose_cavity(
     masks = found[chosen]
     confidence = dice(masks[middle - 1], masks[middle + 1]) if masks[middle + 1].any() else 0.0
     other = max(v for one, v in volume.items() if one != chosen)
-    reason = _reason(volume[chosen], other, confidence, rule)
+    change = evidence(difference, masks[middle])
+    reason = _reason(volume[chosen], other, confidence, change, rule)
     outlines = [np.zeros(brain.shape, bool)]
     if not reason:
         wanted = targets[chosen] if prior is None else prior
@@ -289,7 +294,9 @@ def _outlines(
     ]  # fmt: skip
 
 
-def _reason(volume: float, other: float, confidence: float, rule: CavityRule) -> str:
+def _reason(
+    volume: float, other: float, confidence: float, change: float, rule: CavityRule
+) -> str:
     if volume < rule.least_mm3:
         return (
             f"beside hippocampus and amygdala no more than {volume:.0f} mm³ changed "
@@ -304,6 +311,12 @@ def _reason(volume: float, other: float, confidence: float, rule: CavityRule) ->
         return (
             f"the outline depends on where the difference is cut (agreement {confidence:.2f}, "
             f"wanted {rule.least_confidence:g})"
+        )
+    if change < rule.least_change:
+        return (
+            f"most of what lies between the places that changed did not (mean change {change:.3f} "
+            f"of the contrast, wanted {rule.least_change:g}): there may be two ablations, or an "
+            "old cavity that has collapsed"
         )
     return ""
 

@@ -21,7 +21,7 @@ from falx.pet.foci import numbers_on_t1w
 from falx.pet.maps import Place
 from falx.surgery.outcome.rate_interval import RateInterval
 
-__all__ = ["ALL", "FocusRate", "focus_parts", "focus_rates"]
+__all__ = ["ALL", "FocusRate", "focus_parts", "focus_rates", "sought_parts"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -65,6 +65,13 @@ def focus_parts(foci: Foci, place: Place) -> dict[str, Mask]:
     parts = {f"focus {n}": numbers == n for n in range(1, len(foci.found.foci) + 1)}
     kept = {name: mask for name, mask in parts.items() if mask.any()}
     return {ALL: near} | kept if kept else {}
+
+
+def sought_parts(foci: Foci, parts: Mapping[str, Mask]) -> tuple[str, ...]:
+    """Names of the parts whose edge was sought; of all foci, where one of them was."""
+    named = {f"focus {n}" for n, one in enumerate(foci.found.foci, start=1) if one.named}
+    own = [name for name in parts if name != ALL and name not in named]
+    return (ALL, *own) if own else ()
 
 
 def focus_rates(

@@ -7,17 +7,19 @@ known of it, and the part of it that was ablated. The interval is that of the ra
 
 The edge: independent raters of Mo et al. 2025 overlap at a Dice of .83, which a common shift of
 either's edge by about 1 mm explains on an ablation of 4 ml; some of it is local. The structure is
-taken as known.
+taken as known. The edge of a focus that is sought, and not a region's, is wrong by more than noise
+makes it: :data:`SOUGHT_SD`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.special import expit, logit
 
 from falx.core.possible import Share
 from falx.core.settings import check_settings, option
@@ -36,6 +38,11 @@ Mask = npt.NDArray[np.bool_]
 
 MOSTLY = 0.95
 """Share of draws that must hold signature for an interval to be stated."""
+
+SOUGHT_SD = 0.35
+"""Of the log odds of a rate in a focus whose edge is sought: one level for thick and thin cortex
+makes it up to half too large or too small. Without it 44 of 51 intervals of 17 simulated foci held
+the truth, with it 48."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ def rate_intervals(
     structures: Mapping[str, Mask],
     settings: RateErrors,
     rng: np.random.Generator,
+    *,
+    sought: Collection[str] = (),
 ) -> dict[str, RateInterval]:
     """Draw the ablative rate of a calibrated signature in every structure.
 
@@ -103,6 +112,8 @@ def rate_intervals(
         Draws of noise and healthy asymmetry, template grid.
     ablation, structures
         Masks on the T1w grid; the latter in grey matter.
+    sought
+        Names of those that are a focus with an edge of its own, and no anatomical structure.
     """
     if not foci.found.foci:
         return dict.fromkeys(
@@ -122,7 +133,16 @@ def rate_intervals(
             whole = np.count_nonzero(tissue & part)
             if whole:
                 rates[name].append(np.count_nonzero(tissue & part & taken) / whole)
+    for name in sought:
+        rates[name] = _with_edge(rates[name], rng)
     return {name: _interval(drawn, settings.rate_draws) for name, drawn in rates.items()}
+
+
+def _with_edge(drawn: list[float], rng: np.random.Generator) -> list[float]:
+    """Rates with what is not known of the edge of a focus that was sought."""
+    rates = np.clip(drawn, 0.01, 0.99)
+    moved = logit(rates) + SOUGHT_SD * rng.standard_normal(rates.size)
+    return [float(rate) for rate in expit(moved)]
 
 
 def _interval(drawn: list[float], count: int) -> RateInterval:

@@ -150,7 +150,7 @@ def clear_walk(space, start, stop, length, least, step):  # type: ignore[no-unty
     are left out. A track exactly on the limit is kept.
     """
     steps = int(np.ceil(length / step))
-    least = least - ROUNDING_MM
+    least, skip = least - ROUNDING_MM, 1.0 / (STEEPEST * step)
     n = 0
     while n <= steps:
         f = n / steps
@@ -160,7 +160,7 @@ def clear_walk(space, start, stop, length, least, step):  # type: ignore[no-unty
         room = trilinear(space.clearance, x, y, z) - least
         if room < 0.0 and not nearest(space.exempt, x, y, z):
             return False
-        n += max(1, int(room / (STEEPEST * step)))
+        n += max(1, int(room * skip))
     return True
 
 
