@@ -75,7 +75,7 @@ class Tracks:
 
 
 def target_points(scene: Scene, max_pairs: int) -> Points:
-    """Voxel centres of hippocampus and amygdala, thinned evenly to `max_pairs` pairs."""
+    """Voxel centres of the targets, thinned evenly to `max_pairs` pairs."""
     points = np.round(scene.targets_mm, PLACES)
     allowed = max(1, max_pairs // max(1, len(scene.entries_mm)))
     if len(points) <= allowed:
