@@ -71,7 +71,8 @@ class FocusRow:
 
 COLUMNS = (
     "focus", "side", "region", "region_share", "volume_mm3", "mean_asymmetry", "lowest_z",
-    "familywise_p", "expected_false_share", "decoy_rate", *(f"{axis}_scanner_mm" for axis in "xyz"),
+    "familywise_p", "expected_false_share", "decoy_rate",
+    *(f"{axis}_scanner_mm" for axis in "xyz"),
     *(f"{axis}_mni_mm" for axis in "xyz"),
 )  # fmt: skip
 

@@ -157,6 +157,7 @@ def find_files(
         check_folder(place, subject)
     must = {name: needed(place, subject, name, given.get(name)) for name in NEEDED}
     may = {name: offered(place, subject, name, given.get(name)) for name in OFFERED}
+    chosen: str
     if focus is not None:
         chosen = _side_of_focus(must, may["foci"], focus, side, where=f"sub-{subject}")
     else:
@@ -354,24 +355,24 @@ def scene_of(
 
     Where a focus is planned for, `signature` is that focus.
     """
-    masks = {
-        "vessels": None if files.vessels is None else load_mask(files.vessels),
-        "sinuses": None if files.sinuses is None else load_mask(files.sinuses),
-        "csf": None if files.csf is None else load(files.csf),
-    }
+    vessels = None if files.vessels is None else load_mask(files.vessels)
+    sinuses = None if files.sinuses is None else load_mask(files.sinuses)
+    csf = None if files.csf is None else load(files.csf)
     if files.focus is not None:
         target = Target.of_focus(files.focus, region_of(files.signature_metrics, files.focus))
         return scene_of_focus(
-            labels, signature, target, load_map(files.to_template).at, limits=choices.limits,
-            **masks,
+            labels, signature, target, load_map(files.to_template).at, vessels=vessels,
+            sinuses=sinuses, csf=csf, limits=choices.limits,
         )  # fmt: skip
     return scene_from_labels(
         labels,
         signature,
         side,
         load_map(files.to_template).at,
+        vessels=vessels,
+        sinuses=sinuses,
+        csf=csf,
         beside_mm=choices.limits.beside_mm,
-        **masks,
     )
 
 

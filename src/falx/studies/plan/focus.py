@@ -37,8 +37,8 @@ LONGEST_MM = 50.0
 """Farthest behind the tip that the last of several burns ends, mm."""
 
 ELOQUENT = (
-    "Motor, language and visual cortex and their tracts are not known to this planner, and not "
-    "protected."
+    "Motor, language and visual cortex, their tracts and the falx are not known to this planner, "
+    "and not protected."
 )
 
 EDGE = 0.01
@@ -112,8 +112,8 @@ def focus_notices(scene: Scene, goal: Goal, across: float, *, asked: bool) -> tu
     assert focus is not None
     whose = "was asked for" if asked else "is a convention of this planner"
     outcome = (
-        f"No outcome study stands behind a plan for {name}: that {goal.threshold:.1%} of it is to be "
-        f"ablated {whose}, and no outcome is stated."
+        f"No outcome study stands behind a plan for {name}: that {goal.threshold:.1%} of it is to "
+        f"be ablated {whose}, and no outcome is stated."
     )
     told = [outcome, ELOQUENT]
     size_mm3 = float(np.count_nonzero(focus)) * scene.grid.voxel_volume_mm3

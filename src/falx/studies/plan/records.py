@@ -329,7 +329,9 @@ def with_acpc(
 
 def head_points(scene: Scene) -> npt.NDArray[np.float64]:
     """Points of obstacles, targets and entries all over the head of a scene, (M, 3), mm."""
-    voxels = np.argwhere(scene.obstacles | scene.targets | scene.protected)
+    inside = scene.obstacles | scene.targets
+    # Of a focus, what lies beyond the skull is protected, too.
+    voxels = np.argwhere(inside if scene.focus is not None else inside | scene.protected)
     some = voxels[:: max(1, len(voxels) // 2000)]
     return np.concatenate([apply_affine(scene.grid.affine, some), scene.entries_mm[::20]])
 

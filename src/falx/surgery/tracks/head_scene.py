@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
-from falx.core.grid import Grid, Side, apply_affine
+from falx.core.grid import Grid, Side, apply_affine, opposite
 from falx.images.nifti import Image
 from falx.surgery.tracks.limits import BESIDE_MM, Limits
 from falx.surgery.tracks.scene import PLACES, Mask, Scene, Target, distance_mm
@@ -92,6 +92,9 @@ LOOSEST_LENGTH_MM, LOOSEST_ANGLE_DEG = 140.0, 40.0
 
 MOST_ENTRIES = 12_000
 """Of the convexity, evenly thinned: less than 3 mm apart on a whole hemisphere."""
+
+CROSSES = 0.05
+"""A share of a focus across the midline from which no track is planned: the falx is not known."""
 
 DISEASED = 0.1
 """A share of the focus from which a hippocampus or amygdala counts as part of the disease."""
@@ -256,11 +259,12 @@ def scene_of_focus(
 ) -> Scene:
     """Build the planner's scene for a focus anywhere; its side is where most of it lies.
 
-    Entries lie on the convexity of that side (:data:`CONVEXITY`). Beside what is protected for the
-    posterior track, hippocampi and amygdalae are: nothing asks for heat there, and memory does
-    against it. One that holds a tenth of the focus or more is not, and a track keeps no margin to
-    the fluid beside it, as if it were the target. Beside any other focus the margin holds up to
-    its border, for sulci hold pial vessels; eloquent cortex and tracts are not known.
+    Entries lie on the convexity of that side (:data:`CONVEXITY`). Protected beside what is so for
+    the posterior track are hippocampi and amygdalae, for memory's sake, and what lies beyond the
+    inner skull, for the track may be short. A hippocampus or amygdala that holds a tenth of the
+    focus is not, and a track keeps no margin to the fluid beside it, as if it were the target.
+    Beside any other focus the margin holds up to its border, for sulci hold pial vessels;
+    eloquent cortex, tracts and the falx are not known.
 
     Parameters
     ----------
@@ -272,20 +276,19 @@ def scene_of_focus(
     Raises
     ------
     GridError, InputError
-        If an image is on another grid, or the focus reaches too far across the midline.
+        If an image is on another grid, or the focus crosses the midline.
     """
     limits = limits or Limits()
     _check_grids(labels, focus=focus, vessel_mask=vessels, sinus_mask=sinuses, csf=csf)
     if not focus.data.any():
         raise InputError(f"{target.rated} holds no voxel", do="give the number of another focus")
-    side, _ = share_across(focus, to_template)
+    side, across = share_across(focus, to_template)
     window = _one_side(labels, side)
     grid, values, mask = window.grid, window.take(labels), window.take(focus).astype(bool)
-    if np.count_nonzero(mask) < np.count_nonzero(focus.data):
+    if across >= CROSSES or np.count_nonzero(mask) < np.count_nonzero(focus.data):
         raise InputError(
-            f"{target.rated} reaches more than {BEYOND_MIDLINE_MM:g} mm across the midline: no "
-            "track from one side is planned for it",
-            found=f"{1 - np.count_nonzero(mask) / np.count_nonzero(focus.data):.1%} of it there",
+            f"{target.rated} crosses the midline, and no track from one side is planned for it",
+            found=f"{across:.1%} of it on the {opposite(side)}",
             do="choose another focus",
         )
     surface = skull_surface(hull := brain_hull(brain_of_labels(values), grid), grid)
@@ -302,7 +305,7 @@ def scene_of_focus(
         hippocampus=values == HIPPOCAMPUS[side],
         amygdala=values == AMYGDALA[side],
         obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
-        protected=np.isin(values, PROTECTED) | others,
+        protected=np.isin(values, PROTECTED) | others | (distance_mm(hull, grid) > SKULL_GAP_MM),
         entries_mm=entries.points_mm,
         outward=entries.outward,
         vessels_checked=vessels is not None,
