@@ -15,6 +15,7 @@ from falx.core.files import read_record
 from falx.images.nifti import Image, load_mask, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.report.index_page import index_page
+from falx.studies.plan.files import find_again
 from falx.studies.plan.focus import FOCUS_RATE, focus_mask, focus_notices, too_large
 from falx.studies.plan.page import plan_words
 from falx.studies.plan.records import PlanDocument
@@ -327,3 +328,30 @@ def test_redo_takes_no_focus(patient, capsys):
     assert "--redo plans with the choices that were recorded (found: focus)" in (
         capsys.readouterr().err
     )
+
+
+def test_a_plan_for_another_target_is_not_scored_for_this_one(patient, capsys):
+    folder, words = patient
+    plan = anat(folder) / "sub-07_desc-plannedFocus2_plan.json"
+    place = words.index("--foci")
+    rest = [*words[:place], *words[place + 2 :], "--side", "left", "--plan", str(plan)]
+    assert main(rest) != 0
+    said = capsys.readouterr().err
+    assert "the plan was made for focus 2" in said
+    assert "it was to be scored for the hippocampus" in said
+    assert main([*words, "--focus", "1", "--plan", str(plan)]) != 0
+    assert "it was to be scored for focus 1" in capsys.readouterr().err
+
+
+def test_what_is_planned_again_keeps_its_focus(patient):
+    folder, _ = patient
+    used = {"foci": "given:foci", "t1w": "given:t1w"}
+    names = ("t1w", "structures", "signature", "foci")
+    given = {name: folder / f"{name}.nii.gz" for name in names} | {
+        "structures": folder / "labels.nii.gz", "to_template": folder / "map.nii.gz",
+    }  # fmt: skip
+    files = find_again(folder / "out", "07", used, given, side="right", focus=2)
+    assert (files.focus, files.side) == (2, "left")
+    del used["foci"]
+    files = find_again(folder / "out", "07", used, given, side="right")
+    assert (files.focus, files.side, files.foci) == (None, "right", None)

@@ -17,6 +17,7 @@ from falx.images.nifti import Image, as_stored
 from falx.report.slices import Layer, slices_figure
 from falx.studies.plan.focus import FOCUS_RATE, focus_mask, focus_notices
 from falx.surgery.assess import Assessment
+from falx.surgery.frames import ToTemplate
 from falx.surgery.robustness import Robustness
 from falx.surgery.search import SearchResult, search
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
@@ -148,18 +149,8 @@ def plan(
         choices = {"threshold": FOCUS_RATE} | choices
     limits, goal, placement, how = _rules(choices)
     head = found.of.head
-    masks = {
-        "vessels": None if vessels is None else mask_of(vessels, "vessels"),
-        "sinuses": None if sinuses is None else mask_of(sinuses, "sinuses"),
-    }
     with collect_notices() as notices:
-        if focus is None:
-            scene = scene_from_labels(
-                head.structures, found.image, found.side, head.to_template.at,
-                vessels=masks["vessels"], sinuses=masks["sinuses"], beside_mm=limits.beside_mm,
-            )  # fmt: skip
-        else:
-            scene = _of_focus(found, focus, limits, masks)
+        scene = _scene(found, focus, limits, vessels, sinuses)
         result = search(
             scene,
             limits,
@@ -169,13 +160,11 @@ def plan(
             max_burns=how.max_burns,
             threads=threads,
         )
-    first: tuple[str, ...] = (NOTICE,)
-    if scene.focus is not None:
-        asked = goal.threshold != FOCUS_RATE
-        whole = Image(scene.focus, scene.grid.affine)
-        _, across = share_across(whole, head.to_template.at)
-        first = (f"{RESEARCH}.", *focus_notices(scene, goal, across, asked=asked))
-    said = [*first, *([] if vessels is not None else ["Vessels were not checked."]), *notices]
+    said = [
+        *_first(scene, goal, head.to_template.at),
+        *([] if vessels is not None else ["Vessels were not checked."]),
+        *notices,
+    ]
     best = result.suggested
     grid = head.structures.grid
     mask = np.zeros(grid.shape, bool)
@@ -184,21 +173,35 @@ def plan(
     return LaserPlanning(result, as_stored(mask, grid.affine), found, tuple(said), scene.target)
 
 
-def _of_focus(
-    found: SignatureMap, number: int, limits: Limits, masks: Mapping[str, Image | None]
+def _scene(
+    found: SignatureMap, number: int | None, limits: Limits, vessels: Any, sinuses: Any
 ) -> Scene:
-    """Build the scene of a focus of a signature, by its number."""
-    head = found.of.head
-    numbers = found.numbers
-    if numbers is None:
+    """Build the scene of a signature, or of one of its foci."""
+    head, at = found.of.head, found.of.head.to_template.at
+    avoided = None if vessels is None else mask_of(vessels, "vessels")
+    kept_from = None if sinuses is None else mask_of(sinuses, "sinuses")
+    if number is None:
+        return scene_from_labels(
+            head.structures, found.image, found.side, at, vessels=avoided, sinuses=kept_from,
+            beside_mm=limits.beside_mm,
+        )  # fmt: skip
+    if found.numbers is None:
         raise InputError("this signature knows no foci", do="give what falx.signature returned")
     region = next((row.region for row in found.foci if row.number == number), None)
-    mask = focus_mask(numbers, number, where="the signature")
-    target = Target.of_focus(number, region)
+    mask = focus_mask(found.numbers, number, where="the signature")
     return scene_of_focus(
-        head.structures, mask, target, head.to_template.at, vessels=masks["vessels"],
-        sinuses=masks["sinuses"], limits=limits,
+        head.structures, mask, Target.of_focus(number, region), at, vessels=avoided,
+        sinuses=kept_from, limits=limits,
     )  # fmt: skip
+
+
+def _first(scene: Scene, goal: Goal, to_template: ToTemplate) -> tuple[str, ...]:
+    """Say what the plan may not be read without."""
+    if scene.focus is None:
+        return (NOTICE,)
+    _, across = share_across(Image(scene.focus, scene.grid.affine), to_template)
+    asked = goal.threshold != FOCUS_RATE
+    return (f"{RESEARCH}.", *focus_notices(scene, goal, across, asked=asked))
 
 
 def _rules(choices: Mapping[str, Any]) -> tuple[Limits, Goal, Placement, Search]:

@@ -113,6 +113,11 @@ def _redo(arguments: argparse.Namespace, given: Mapping[str, Path | None]) -> in
         files = find_again(
             arguments.out, label, used, given, side=params["side"], focus=params.get("focus")
         )
+        if params.get("focus") is not None:
+            print(
+                f"{record.unit}: focus {params['focus']} is that of the table of foci as it is "
+                "now, which may be another place than before"
+            )
         where = f"the record of {record.id.replace('/', ' ')}"
         choices = record_of(PlanChoices, params, where=where)
         scored = record.stage.startswith(stem_of(scored=True))

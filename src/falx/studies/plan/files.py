@@ -197,6 +197,8 @@ def find_again(
         If a file from elsewhere is not given again.
     """
     found = {name: path for name, path in given.items() if path is not None}
+    if focus is None:
+        found.pop("foci", None)  # given for another plan of those that are made again
     for name, uri in used.items():
         own = {written(*named[:2], subject) for named in [*NEEDED.values(), *OFFERED.values()]}
         if name in found or name == "signature_metrics" or uri in own:
@@ -259,13 +261,14 @@ def load_images(files: PatientFiles) -> PlanImages:
     )
 
 
-def read_plan(path: Path) -> LaserPlan:
+def read_plan(path: Path, focus: int | None = None) -> LaserPlan:
     """Read a plan: a plan file, or only its part with entry, target and burns.
 
     Raises
     ------
     InputError
-        If the file is no plan, or holds values that are not finite or out of place.
+        If the file is no plan, holds values that are not finite or out of place, or says that it
+        is for another target than `focus`, or than the hippocampus where that is ``None``.
     """
     try:
         content = read_json(path)
@@ -274,6 +277,7 @@ def read_plan(path: Path) -> LaserPlan:
             "the plan file cannot be read", where=path.name, found=error.found,
             do="export it again from the report, or write it as the manual says",
         ) from error  # fmt: skip
+    _check_target(content, focus, where=path.name)
     try:
         return plan_of_words(content)
     except InputError as error:
@@ -285,6 +289,21 @@ def read_plan(path: Path) -> LaserPlan:
             found=repr(error),
             do="give entry_ras_mm, target_ras_mm and burns with radius_mm and pull_back_mm",
         ) from error
+
+
+def _check_target(content: object, focus: int | None, *, where: str) -> None:
+    target = content.get("target") if isinstance(content, Mapping) else None
+    if not isinstance(target, Mapping) or target.get("focus") == focus:
+        return
+    names = [
+        "the hippocampus" if number is None else f"focus {number}"
+        for number in (target.get("focus"), focus)
+    ]
+    raise InputError(
+        f"the plan was made for {names[0]}", where=where,
+        found=f"it was to be scored for {names[1]}",
+        do="give --focus as it was, or only the part with entry, target and burns",
+    )  # fmt: skip
 
 
 def plan_stage(
@@ -313,7 +332,7 @@ def plan_stage(
         found, plan = searched(scene, choices, to_template, threads)
         found = with_size(found, scene, choices)
     else:
-        plan = read_plan(files.user_plan)
+        plan = read_plan(files.user_plan, files.focus)
         found = scored(plan, scene, choices, to_template, threads)
     found = heated(found, scene, choices, given=files.user_plan is not None)
     found = placed_in_acpc(found, scene, to_template)

@@ -62,7 +62,7 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
         middle_mm=middle,
     )
     return live_page(
-        "Laser plan",
+        f"Laser plan{document.target.title}",
         sections,
         _live_images(planned, images),
         label=document.label,

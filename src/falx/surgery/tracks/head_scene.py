@@ -268,10 +268,8 @@ def scene_of_focus(
 
     Parameters
     ----------
-    labels, vessels, sinuses, csf
-        As for :func:`scene_from_labels`.
-    focus
-        Booleans on the same grid.
+    labels, focus, vessels, sinuses, csf
+        As for :func:`scene_from_labels`; the focus booleans of shape (X, Y, Z) on the same grid.
 
     Raises
     ------
@@ -280,17 +278,8 @@ def scene_of_focus(
     """
     limits = limits or Limits()
     _check_grids(labels, focus=focus, vessel_mask=vessels, sinus_mask=sinuses, csf=csf)
-    if not focus.data.any():
-        raise InputError(f"{target.rated} holds no voxel", do="give the number of another focus")
-    side, across = share_across(focus, to_template)
-    window = _one_side(labels, side)
-    grid, values, mask = window.grid, window.take(labels), window.take(focus).astype(bool)
-    if across >= CROSSES or np.count_nonzero(mask) < np.count_nonzero(focus.data):
-        raise InputError(
-            f"{target.rated} crosses the midline, and no track from one side is planned for it",
-            found=f"{across:.1%} of it on the {opposite(side)}",
-            do="choose another focus",
-        )
+    side, window, mask = _around(focus, labels, target, to_template)
+    grid, values = window.grid, window.take(labels)
     surface = skull_surface(hull := brain_hull(brain_of_labels(values), grid), grid)
     entries = _convexity(surface, to_template, side, apply_affine(grid.affine, np.argwhere(mask)),
                          limits)  # fmt: skip
@@ -310,12 +299,32 @@ def scene_of_focus(
         outward=entries.outward,
         vessels_checked=vessels is not None,
         sinus=window.mask(sinuses),
-        parahippocampal=_any(values == PARAHIPPOCAMPAL[side]),
         vessels=window.mask(vessels),
         passage=own | beside if own.any() else None,
         focus=mask,
         target=target,
     )
+
+
+def _around(
+    focus: Image,
+    labels: Image,
+    target: Target,
+    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
+) -> tuple[Side, _Window, Mask]:
+    """Side of a focus, its hemisphere, and the focus there; refused across the midline."""
+    if not focus.data.any():
+        raise InputError(f"{target.rated} holds no voxel", do="give the number of another focus")
+    side, across = share_across(focus, to_template)
+    window = _one_side(labels, side)
+    mask = window.take(focus).astype(bool)
+    if across >= CROSSES or np.count_nonzero(mask) < np.count_nonzero(focus.data):
+        raise InputError(
+            f"{target.rated} crosses the midline, and no track from one side is planned for it",
+            found=f"{across:.1%} of it on the {opposite(side)}",
+            do="choose another focus",
+        )
+    return side, window, mask
 
 
 def _memory(values: npt.NDArray[Any], focus: Mask) -> tuple[Mask, Mask]:

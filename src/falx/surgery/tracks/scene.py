@@ -64,6 +64,11 @@ class Target:
         return cls(name, name, name, number, region)
 
     @property
+    def title(self) -> str:
+        """What follows "plan" in the title of a page."""
+        return "" if self.focus is None else f" for {self.rated}"
+
+    @property
     def shown(self) -> str:
         """What pictures call the tissue that is wanted."""
         return "signature" if self.focus is None else self.rated
