@@ -41,7 +41,7 @@ demo: $(VENV)/.user
 	$(BIN)/falx demo $(DEMO)
 
 test: $(VENV)/.developer
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 coverage: $(VENV)/.developer
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term:skip-covered

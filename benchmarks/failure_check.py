@@ -138,7 +138,7 @@ def measured(
     head: Head, number: str, nuisance: str, options: argparse.Namespace
 ) -> list[tuple[str, ...]]:
     """Rows of the table for one image; one row without a structure if it is refused."""
-    fine = _cropped(head)
+    fine = cropped(head)
     voxel_mm = 0.5 * options.voxel_mm if nuisance == "partial volume" else options.voxel_mm
     studied = fine if nuisance in OWN_VOXELS else regridded(fine, voxel_mm)
     seed = [int(number), zlib.crc32(nuisance.encode())]
@@ -347,7 +347,7 @@ def _share(part: int, whole: int) -> str:
     return f"{part} of {whole} ({low:.0%} to {high:.0%})"
 
 
-def _cropped(head: Head) -> Head:
+def cropped(head: Head) -> Head:
     """Head with a margin of air, which costs nothing then."""
     found = np.argwhere(head.labels > 0)
     margin = np.round(MARGIN_MM / head.grid.voxel_sizes_mm).astype(int)

@@ -71,7 +71,7 @@ def main() -> int:
         return _posed_study(options, numbers)
     scores = []
     for number in numbers:
-        folder = _without(options, number)
+        folder = priors_without(options.folder, options.work, number)
         head = load_head(number, options.folder)
         scores.append(_scored(head, number, folder))
         print(number, {k: round(v, 3) for k, v in scores[-1].items()}, flush=True)
@@ -117,7 +117,7 @@ def _posed(options: argparse.Namespace, number: str, pose: int) -> dict[str, flo
     turn = rng.uniform(-20.0, 20.0, 3)
     moved[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
     moved[:3, 3] = rng.uniform(-50.0, 50.0, 3)
-    priors = tissue_priors(_without(options, number))
+    priors = tissue_priors(priors_without(options.folder, options.work, number))
     try:
         with collect_notices() as notices:
             result = segment(Image(data, moved @ head.affine), priors, threads=1)
@@ -130,23 +130,23 @@ def _posed(options: argparse.Namespace, number: str, pose: int) -> dict[str, flo
     return {**dices, "tries again": float(any("another start" in str(n) for n in notices))}
 
 
-def _without(options: argparse.Namespace, number: str) -> Path | None:
+def priors_without(heads_folder: Path, work: Path, number: str) -> Path | None:
     """Folder of the priors that do not know a head; none for the shipped ones."""
     if number == IN_NO_PRIOR:
         return None
-    folder: Path = options.work / f"loo{number}"
+    folder: Path = work / f"loo{number}"
     if (folder / "structure_priors.npz").exists():
         return folder
-    heads = {h.number: h for h in find_heads(options.folder) if h.number != IN_NO_PRIOR}
+    heads = {h.number: h for h in find_heads(heads_folder) if h.number != IN_NO_PRIOR}
     for head in heads.values():
-        register(head, options.work, threads=1)
+        register(head, work, threads=1)
     all_but_07 = [h for h in heads.values() if h.number != WITHOUT_STRUCTURES]
-    tissues = _sum(options.work / "sum_tissues.npy", list(heads.values()), summed_tissues)
-    structures = _sum(options.work / "sum_structures.npy", all_but_07, summed_structures)
+    tissues = _sum(work / "sum_tissues.npy", list(heads.values()), summed_tissues)
+    structures = _sum(work / "sum_structures.npy", all_but_07, summed_structures)
     own = [heads[number]]
-    tissues -= summed_tissues(registered(own, options.work), tissue_grid())
+    tissues -= summed_tissues(registered(own, work), tissue_grid())
     if number != WITHOUT_STRUCTURES:
-        structures -= summed_structures(registered(own, options.work), structure_grid())
+        structures -= summed_structures(registered(own, work), structure_grid())
     folder.mkdir(parents=True, exist_ok=True)
     write_combined(tissues_of_sum(np.maximum(tissues, 0.0)), folder)
     write_structures(structures_of_sum(np.maximum(structures, 0.0)), structure_grid(), folder)

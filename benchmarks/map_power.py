@@ -98,7 +98,7 @@ def of_falx(data: Floats, age: Floats, g: float, seed: int, n: int, tally: Tally
 
 
 def of_nilearn(data: Floats, age: Floats, g: float, seed: int, n: int) -> Found:
-    """Largest |t|, extent and mass of nilearn's permuted_ols."""
+    """Largest |t|, extent, mass and TFCE of nilearn's permuted_ols."""
     import nibabel as nib
     from nilearn.maskers import NiftiMasker
     from nilearn.mass_univariate import permuted_ols
@@ -108,13 +108,14 @@ def of_nilearn(data: Floats, age: Floats, g: float, seed: int, n: int) -> Found:
     out = permuted_ols(
         tested[:, None], data, confounding_vars=age[:, None], n_perm=n, two_sided_test=True,
         random_state=seed, n_jobs=1, masker=masker, threshold=VOXEL_P, output_type="dict",
-        verbose=0,
+        tfce=True, verbose=0,
     )  # fmt: skip
     least = -np.log10(ALPHA) - 1e-9
     found = {"nilearn: largest |t|": touched(out["logp_max_t"][0] >= least, g)}
     for by in ("size", "mass"):
         passing = np.ravel(out[f"logp_max_{by}"]) >= least
         found[f"nilearn: cluster {by}"] = touched(passing, g)
+    found["nilearn: TFCE"] = touched(np.ravel(out["logp_max_tfce"]) >= least, g)
     return found
 
 

@@ -25,9 +25,9 @@ from falx.studies.outcome.model_fields import VALIDATION
 from falx.studies.outcome.outcome import OutcomeSettings
 from falx.studies.outcome.phantom import phantom_cohort
 from falx.studies.outcome.power import Effect
-from falx.studies.resistance.files import FurtherPair
 from falx.studies.resistance.group_results import RESULT_COLUMNS
 from falx.studies.resistance.quality import PersonQuality
+from falx.studies.resistance.role_files import FurtherPair
 
 SOURCE = Path(__file__).parents[1] / "src" / "falx"
 GAP = "…"
@@ -67,6 +67,7 @@ def columns_by_output(folder: Path) -> dict[tuple[str, str], tuple[str, ...]]:
         ("role_deviation_stage", "index"): _fields(DeviationRow),
         ("role_anova_stage", "table"): EffectRow.columns(),
         ("role_further_stage", "index"): _fields(FurtherPair),
+        ("pairs_stage", "table"): ("modality", "first", "second"),
         ("together_stage", "regions"): _fields(SharedRegion),
         ("together_stage", "correlations"): _fields(ClusterCorrelation),
         ("quality_stage", "table"): _fields(PersonQuality),

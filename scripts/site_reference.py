@@ -39,7 +39,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "One patient": (
         "segment", "coregister", "correct_pet", "asymmetry", "signature", "ablative_rate", "plan",
     ),
-    "Resting BOLD and groups": ("reho", "group_map"),
+    "Resting BOLD and groups": ("reho", "surface_reho", "group_map"),
     "Genes": ("pls", "enrich"),
     "Outcome": ("roc", "published_cohort"),
     "Simulated data": ("phantom_patient", "phantom_rest", "phantom_groups", "phantom_genes"),

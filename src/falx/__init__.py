@@ -34,6 +34,7 @@ _HOMES = {
     "save": "api.images",
     "segment": "api.head",
     "signature": "api.ablation",
+    "surface_reho": "api.functional",
 }
 """Public name to the module that holds it."""
 

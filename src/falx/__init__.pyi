@@ -6,6 +6,7 @@ from falx.api.demo import phantom_patient as phantom_patient
 from falx.api.demo import phantom_rest as phantom_rest
 from falx.api.demo import published_cohort as published_cohort
 from falx.api.functional import reho as reho
+from falx.api.functional import surface_reho as surface_reho
 from falx.api.genes import enrich as enrich
 from falx.api.genes import pls as pls
 from falx.api.groups import group_map as group_map

@@ -24,12 +24,14 @@ def usual():
     for number, expected in expected_structures().items():
         volumes[number] = BRAIN_MM3 * np.exp(expected.log_share)
         area[number] = expected.shape * volumes[number] ** (2 / 3)
+    grey = np.ones(N)
+    grey[[2, 41, 7, 46]] = 0.0
     return Evidence(
         volumes_mm3=volumes,
         brain_mm3=BRAIN_MM3,
         area_mm2=area,
         counted_mm3=volumes.copy(),
-        grey=np.ones(N),
+        grey=grey,
         fluid=np.zeros(N),
         contrast=np.full(N, 2.0),
         noise=0.05,
@@ -71,6 +73,21 @@ def test_a_planted_failure_names_itself(field, number, value, name):
     assert name in [check.name for check in found[number]]
     assert all(not check.passed and check.why for check in found[number])
     assert set(found) == {number}
+
+
+def test_a_cerebellum_that_is_all_grey_names_itself():
+    """So it was in three heads of a simulated cohort at 2.5 mm, and nothing said so."""
+    found = planted("grey", 46, 1.0)
+    assert {n: [check.name for check in checks] for n, checks in found.items()} == {
+        46: ["right cerebellar white matter: cerebellum"]
+    }
+    assert found[46][0].value == 0.0
+    assert planted("grey", 46, 0.4) == {}
+
+
+def test_a_cerebellum_that_is_nearly_all_white_names_itself():
+    found = planted("grey", 8, 0.6)
+    assert [c.name for c in found[7]] == ["left cerebellar white matter: cerebellum"]
 
 
 def test_an_atrophic_hippocampus_is_no_failure():

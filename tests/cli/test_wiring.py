@@ -503,6 +503,10 @@ def resistance(heard, codes: list[int], complete: bool = True) -> Heard:
     found = types.SimpleNamespace(complete=complete)
     heard(demo_resistance, "compare_cohort", found)
     heard(demo_resistance, "render_cohort", "planted beside found")
+    heard(demo_resistance, "compare_people", (60.0, 0.2))
+    heard(demo_resistance, "mean_maps", {})
+    heard(demo_resistance, "compare_planted", ([], {}, [Path("page.html")]))
+    heard(demo_resistance, "render_planted", "small effects beside found")
     left = iter(codes)
     return heard(demo_resistance, "run_study", lambda request, say: outcome(next(left)))
 
@@ -516,24 +520,37 @@ def resistance(heard, codes: list[int], complete: bool = True) -> Heard:
         ([0, 1], True, 1, "planted and found are not compared."),
     ],
 )
-def test_groups_are_studied_at_both_levels(
-    falx: Run, heard, tmp_path, codes, complete, code, said
+def test_groups_that_are_large_enough_are_studied_at_both_levels(
+    heard, tmp_path, capsys, codes, complete, code, said
 ) -> None:
     ran = resistance(heard, codes, complete)
-    got, printed, _ = falx("demo", tmp_path, "--study", "resistance", "--seed", "5")
-    assert got == code and said in printed
-    assert ("not found" in printed) == (not complete)
+    sizes = {"DRE": 5, "HC": 5}
+    assert demo_resistance.study_phantoms(tmp_path, sizes, seed=5, jobs=1) == code
+    printed = capsys.readouterr().out
+    assert said in printed and ("not found" in printed) == (not complete)
     assert [call[0][0].level for call in ran.calls] == ["participant", "group"]
     configuration = ran.last[0][0].configuration
     assert configuration.groups.n_permutations == 499
     assert (tmp_path / "bids-resistance-seed5").is_dir()
     assert not list(tmp_path.glob(".bids*"))
     people = demo_resistance.write_resting_cohort.last[0][1]
-    assert len(people) == sum(demo_resistance.SIZES.values())
+    assert len(people) == 10
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_few_people_come_from_images_and_a_cohort_from_maps(falx: Run, heard, tmp_path, code):
+    ran = resistance(heard, [code])
+    got, printed, _ = falx("demo", tmp_path, "--study", "resistance")
+    assert got == code
+    assert [call[0][0].level for call in ran.calls] == ["participant"]
+    compared = len(demo_resistance.compare_planted.calls)
+    assert compared == (code == 0)
+    assert ("small effects beside found" in printed and "page.html" in printed) == (code == 0)
+    assert ("head motion is off by 60 µm" in printed) == (code == 0)
 
 
 def test_half_a_cohort_is_thrown_away(falx: Run, heard, tmp_path) -> None:
-    resistance(heard, [0, 0])
+    resistance(heard, [0])
     half = tmp_path / ".bids-resistance-seed1.part"
     half.mkdir()
     (half / "old").touch()

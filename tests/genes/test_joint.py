@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy
@@ -75,6 +77,19 @@ def test_a_module_counts_lists_that_reach_it():
     pairs = [(a, b) for a in "ABCD" for b in "ABCD" if a < b] + [("X", "Y"), ("Y", "Z")]
     network = make_network(pairs, Origin("toy"))
     modules = find_modules(network.induced("ABCD").neighbours)
-    found = modules_of_lists(network, modules, [list("ABCD"), list("XYZ"), list("ABX")])
+    found = modules_of_lists(network, "ABCD", modules, [list("ABCD"), list("XYZ"), list("ABX")])
     assert found.p == (0.5,)  # itself, and one of three lists
     assert found.p_count == 0.5
+
+
+def test_equal_scores_go_to_the_larger_module_and_then_to_the_list_with_more_interactions():
+    pairs = [("A", "B"), ("B", "C"), ("A", "C"), ("A", "D"), ("X", "Y"), ("Y", "Z"), ("X", "Z")]
+    network = make_network(pairs, Origin("toy"))
+    (plain,) = find_modules(network.induced("XYZ").neighbours)
+    (tailed,) = find_modules(network.induced("ABCD").neighbours)
+    assert plain.score == tailed.score == 3.0
+    lists = [list("ABCD"), list("ABC"), list("AB")]
+    assert modules_of_lists(network, "XYZ", [plain], lists).p == (0.75,)
+    assert modules_of_lists(network, "ABCD", [tailed], lists).p == (0.5,)
+    larger = replace(plain, nodes=tuple("WXYZ"))
+    assert modules_of_lists(network, "XYZ", [larger], lists).p == (0.25,)

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 from falx.core.errors import FalxNotice, InputError, OptionError
+from falx.genes.association import gene_correlations
+from falx.genes.nulls.assignment import least_total_cost
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.generate import Positions, distances, null_maps
 from falx.genes.nulls.lost_smoothness import (
@@ -22,6 +25,7 @@ from falx.genes.nulls.moran import (
     moran_eigenvectors,
     moran_index,
     moran_maps,
+    moran_weights,
 )
 from falx.genes.nulls.spin import (
     centroid_points,
@@ -73,6 +77,26 @@ def test_vasa_and_hungarian_are_permutations_and_hungarian_costs_least(place):
         assert cost["nearest"] <= cost["hungarian"] + 1e-9 <= cost["vasa"] + 2e-9
 
 
+@given(st.integers(0, 10**6), st.sampled_from(["even", "tied", "signed", "near"]))
+def test_assignment_costs_what_scipy_finds(seed, kind):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 40))
+    points = rng.standard_normal((n, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    turned = points @ random_rotations(1, rng)[0].T
+    cost = {
+        "even": rng.random((n, n)),
+        "tied": rng.integers(0, 3, (n, n)).astype(float),
+        "signed": 100.0 * rng.standard_normal((n, n)),
+        "near": np.linalg.norm(points[:, None] - turned[None], axis=2),
+    }[kind]
+    rows = np.arange(n)
+    expected = cost[linear_sum_assignment(cost)].sum()
+    found = least_total_cost(cost)
+    assert sorted(found) == list(rows)
+    assert cost[rows, found].sum() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
 def test_values_stay_on_their_side(place):
     out = spin_assignments(place.sphere[:60], place.sides[:60], 20, np.random.default_rng(3))
     assert (out[:, :40] < 40).all()
@@ -94,6 +118,13 @@ def test_identity_is_drawn_again():
     assert (out == [1, 0]).all()
 
 
+def test_a_region_without_a_place_is_refused():
+    with pytest.raises(InputError, match="no place on the sphere"):
+        spin_assignments(
+            np.array([[0, 0, 1.0], [0, 0, 0]]), ("left",) * 2, 5, np.random.default_rng(0)
+        )
+
+
 def test_parcel_without_vertices():
     with pytest.raises(InputError, match="no vertex"):
         parcel_points(np.eye(3), [1, 1, 2], [1, 2, 5])
@@ -107,6 +138,43 @@ def test_moran_keeps_mean_variance_and_index(place, rng):
     assert maps.mean(axis=1) == pytest.approx(y.mean(), rel=1e-8)
     assert maps.var(axis=1) == pytest.approx(y.var(), rel=1e-8)
     assert moran_index(maps, W) == pytest.approx(float(moran_index(y, W)), rel=1e-8)
+
+
+def test_signs_leave_the_covariance_of_a_field_of_the_range_of_the_weights(place):
+    d = distances(place.centroids_mm)
+    field = np.exp(-d / 25.0) + 0.3 * np.eye(len(d))
+    centred = np.eye(len(d)) - 1.0 / len(d)
+    wanted = centred @ field @ centred
+
+    def left(range_mm):
+        basis = moran_eigenvectors(moran_weights(d, range_mm))
+        assert basis.shape == (len(d), len(d) - 1)
+        return centred @ covariance_after_moran(field, basis) @ centred
+
+    assert left(25.0) == pytest.approx(wanted, abs=1e-10)
+    # With 1/d, as published, what is left is another field.
+    assert np.abs(left(None) - wanted).max() > 0.1
+
+
+def test_moran_takes_the_range_of_the_map_or_the_published_weights(place):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, np.random.default_rng(0))
+    ours, published = (
+        null_maps(y, place, 20, np.random.default_rng(5), restore=restore).maps
+        for restore in (True, False)
+    )
+    own = fit_field(y, d, place.blocks).range_mm
+    expected = moran_maps(y, d, 20, np.random.default_rng(5), range_mm=own, blocks=place.blocks)
+    assert ours == pytest.approx(expected)
+    assert published == pytest.approx(moran_maps(y, d, 20, np.random.default_rng(5)))
+    assert ours.std(axis=1) == pytest.approx(y.std())
+
+
+def test_two_regions_at_one_place(place):
+    twice = replace(place, centroids_mm=place.centroids_mm[[0, *range(79)]])
+    for method in ("moran", "gaussian"):
+        with pytest.raises(InputError, match="two regions share a position; give each"):
+            null_maps(np.arange(80.0), twice, 5, np.random.default_rng(0), method=method)
 
 
 # Matched over all pairs, the near ones fit less well than when only they are matched.
@@ -278,3 +346,56 @@ def test_spins_of_centroids_say_so(place, rng):
     plan = {"cortex": "spin_nearest", "subcortex": "moran"}
     with pytest.warns(FalxNotice, match=r"direction of their centroids.*4\.5 % and 3\.0"):
         null_maps(np.arange(80.0), projected, 5, rng, method=plan)
+
+
+@pytest.mark.parametrize("method", ["moran", "variogram", "gaussian"])
+def test_a_step_from_block_to_block_stays_in_every_null_map(place, method):
+    """A field has no such step, so that null maps of a field would call it significant."""
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, np.random.default_rng(0))
+    step = np.where(np.array(place.blocks) == "cortex", 0.0, 5.0)
+    plain, stepped = (
+        null_maps(one, place, 40, np.random.default_rng(5), method=method) for one in (y, y + step)
+    )
+    assert stepped.maps == pytest.approx(plain.maps + step)
+    cortex = np.array(place.blocks) == "cortex"
+    for part in (cortex, ~cortex):
+        assert stepped.maps[:, part].mean(axis=1) == pytest.approx((y + step)[part].mean())
+
+
+def test_a_step_from_block_to_block_is_no_finding_of_genes(place, rng):
+    d = distances(place.centroids_mm)
+    deep = np.array(place.blocks) != "cortex"
+    p, as_published = [], []
+    for k in range(40):
+        X = rng.standard_normal((80, 30)) + 2.0 * deep[:, None] * rng.standard_normal(30)
+        y = smooth_map(d, rng, 10.0) + deep
+        for found, restore in ((p, True), (as_published, False)):
+            maps = null_maps(y, place, 99, np.random.default_rng(k), restore=restore).maps
+            found.append(gene_correlations(X, y, maps).p)
+    assert 0.02 < (np.array(p) <= 0.05).mean() < 0.08
+    assert (np.array(as_published) <= 0.05).mean() > 0.15
+
+
+def test_a_map_of_steps_alone_is_refused(place, rng):
+    steps = np.where(np.array(place.blocks) == "cortex", 0.0, 1.0)
+    with pytest.raises(InputError, match="constant within each class of regions; give a map"):
+        null_maps(steps, place, 5, rng)
+
+
+def test_classes_of_a_few_regions_have_no_level_of_their_own(place, rng):
+    y = smooth_map(distances(place.centroids_mm), np.random.default_rng(0))
+    named = replace(place, blocks=tuple(f"region {i}" for i in range(80)))
+    one = replace(place, blocks=("all",) * 80)
+    found = [null_maps(y, p, 9, np.random.default_rng(1)).maps for p in (named, one)]
+    assert np.array_equal(*found)
+
+
+def test_a_fit_with_blocks_does_not_see_their_means(place):
+    d = distances(place.centroids_mm)
+    y = smooth_map(d, np.random.default_rng(0))
+    step = np.where(np.array(place.blocks) == "cortex", 0.0, 9.0)
+    plain, stepped = (fit_field(one, d, place.blocks) for one in (y, y + step))
+    assert (stepped.range_mm, stepped.nugget) == (plain.range_mm, plain.nugget)
+    assert stepped.variance == pytest.approx(plain.variance)
+    assert fit_field(y + step, d).variance > 5 * plain.variance

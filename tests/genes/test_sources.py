@@ -24,7 +24,7 @@ from falx.genes.network.interactions import Network, make_network
 from falx.genes.nulls.gaussian import fit_field, gaussian_maps
 from falx.genes.nulls.generate import (
     Positions,
-    _tell_of_projection,
+    _tell_of_errors,
     distances,
     null_maps,
     null_plan,
@@ -645,7 +645,7 @@ def test_rotations_and_directions_are_of_length_one(rng):
     alone = centroid_points(xyz[:1], ("cortex",), ("left",))
     assert np.isnan(alone).all()
     with pytest.warns(FalxNotice, match="spun by the direction of their centroids"):
-        _tell_of_projection()
+        _tell_of_errors({"spin_nearest"}, restored=True, projected=True)
 
 
 # Networks

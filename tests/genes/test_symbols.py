@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +61,26 @@ def test_known_symbols_are_never_changed(symbol):
 @given(st.text("ABCDEFGHIJ0123456789", min_size=1))
 def test_what_is_no_date_is_left_alone(symbol):
     assert repair_symbol(symbol) == symbol
+
+
+@pytest.mark.parametrize(
+    ("genes", "advice"),
+    [
+        (["ENSG00000139618.15", "672"], "Ensembl or Entrez: give --aliases"),
+        (["Trp53", "Snap25"], "give their human orthologues"),
+        (["ENSMUSG00000059552"], "give their human orthologues"),
+        (["C1orf112", "foo"], "same kind of identifier"),
+    ],
+)
+def test_names_of_which_none_is_known_are_told_by_their_kind(genes, advice):
+    with pytest.raises(InputError, match=advice):
+        check_gene_list(match_symbols(genes, UNIVERSE))
+
+
+def test_genes_of_a_mouse_are_noticed_where_names_agree():
+    universe = ("TP53", "BRCA1", "ACTB", "C1orf112")
+    with pytest.warns(FalxNotice, match="those of mouse or rat .*Brca1.*orthologues"):
+        check_gene_list(match_symbols(["Brca1", "Actb", "TP53"], universe))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FalxNotice)
+        check_gene_list(match_symbols(["C1orf112", "brca1", "ACTB"], universe))

@@ -228,7 +228,7 @@ def run(cohort, **changes):
     folder, inputs = cohort
     ends = {"t_map": ".nii.gz", "z_map": ".nii.gz", "p_tfce_map": "_pmap.nii.gz", "table": ".tsv",
             "table_latex": ".tex", "table_html": ".html", "profile": "_p.tsv", "values": "_v.tsv",
-            "summary": "_s.json"}  # fmt: skip
+            "summary": "_s.json", "person_maps": "_people.npz"}  # fmt: skip
     outputs = {role: folder / f"{role}{end}" for role, end in ends.items()}
     given = {
         "participants": folder / "participants.tsv", "atlas": folder / "atlas.nii.gz",

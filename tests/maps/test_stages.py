@@ -15,6 +15,7 @@ from falx.core.files import write_json
 from falx.images.nifti import load, save
 from falx.maps.deviations.files import deviation_stage
 from falx.maps.files import anova_stage, group_map_stage, regression_map_stage, subgroup_map_stage
+from falx.maps.people.files import read_person_maps
 from falx.maps.sample import encode
 
 SHAPE = (18, 20, 16)
@@ -34,7 +35,7 @@ SETTINGS = {
 HEADER = "participant_id\tgroup\tage\tsex\tduration\tepilepsy_type\tthree"
 MAPS = {"t_map": ".nii.gz", "z_map": ".nii.gz", "p_tfce_map": ".nii.gz", "table": ".tsv",
         "table_latex": ".tex", "table_html": ".html", "profile": ".tsv", "values": ".tsv",
-        "summary": ".json"}  # fmt: skip
+        "summary": ".json", "person_maps": ".npz"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -214,9 +215,27 @@ def test_a_slope_is_found_where_it_was_planted(study):
         changed(study, "x", regression_map_stage, MAPS, **{**groups, "predictor": "weight"})
 
 
+def test_beside_a_slope_people_keep_the_mean_of_their_group(study):
+    groups = {"predictor": "age", "groups": ("DRE", "HC"), "n_permutations": 20}
+    outputs = changed(study, "kept", regression_map_stage, MAPS, **groups, columns=["sex"])
+    found = read_person_maps(outputs["person_maps"])
+    columns = json.loads(outputs["summary"].read_text())
+    design = dict(zip(columns["columns"], np.array(columns["design"]).T, strict=True))
+    for name in ("age", "HC"):
+        np.testing.assert_allclose(found.adjust @ design[name], design[name], atol=1e-9)
+    assert np.ptp(found.adjust @ design["mean_fd_mm"]) < 1e-9
+    # Everybody's map, to the rounding of the file.
+    image = load(study[1]["maps"][found.people[3]])
+    whole = np.full(SHAPE, np.nan)
+    whole[found.mask] = found.coded.values()[:, 3]
+    np.testing.assert_allclose(whole[found.mask], image.data[found.mask], atol=1e-3)
+
+
 def test_any_difference_of_groups_is_found_by_f(study):
     endings = {"f_map": ".nii.gz", "p_map": ".nii.gz"}
-    endings |= {key: MAPS[key] for key in ("table", "table_latex", "table_html", "summary")}
+    endings |= {
+        key: MAPS[key] for key in ("table", "table_latex", "table_html", "summary", "person_maps")
+    }
     groups = {"groups": ("DRE", "DSE", "HC"), "group_column": "three"}
     outputs = changed(study, "f", anova_stage, endings, **groups)
     summary = json.loads(outputs["summary"].read_text())

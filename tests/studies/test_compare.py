@@ -137,6 +137,87 @@ def test_a_row_of_the_cluster_table_leads_to_its_place_and_shows_its_map(three, 
     assert opened.said == [] and len(opened.asked) == 1
 
 
+def test_who_is_left_out_is_named_and_shapes_no_mask(tmp_path, capsys):
+    """By the column of the table, or by a table of decisions: one idea, one list."""
+    table = write_maps(tmp_path / "in", ["a", "b"] * 6, "a", more="n/a")
+    lines = table.read_text().replace("extra", "exclude").splitlines()
+    lines[1] = lines[1].removesuffix("n/a") + "tumour"
+    table.write_text("\n".join(lines) + "\n")
+    for k in (0, 1):  # nobody would be left with the lower half
+        image = load(tmp_path / "in" / f"m{k}.nii.gz")
+        half = image.data * (np.arange(SHAPE[2]) > 7)
+        save(tmp_path / "in" / f"m{k}.nii.gz", half.astype(np.float32), AFFINE)
+    decisions = tmp_path / "decisions.tsv"
+    decisions.write_text("participant_id\tinclude\treason\nsub-01\tno\twrap\nsub-77\tno\tx\n")
+    out = tmp_path / "out"
+    words = ["compare", str(table), "--out", str(out), "--n-permutations", "20"]
+    assert main([*words, "--decisions", str(decisions)]) == 0
+    summary = json.loads((out / "a_b_summary.json").read_text())
+    assert summary["left_out"].keys() == {"00", "01"}
+    assert summary["left_out"]["00"].endswith(": tumour")
+    assert summary["left_out"]["01"] == "left out by hand: wrap"
+    assert load(out / "mask.nii.gz").data[:, :, 1:].all()
+    page = (out / "index.html").read_text()
+    assert "left out by hand: wrap" in page and "found: sub-77" in page
+    decisions.write_text("participant_id\tkeep\nsub-01\tno\n")
+    assert main([*words, "--decisions", str(decisions)]) != 0
+    assert "has no column include" in capsys.readouterr().err
+
+
+def people_shown(page):
+    """Everybody's values as the next frame shows them."""
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+    return json.loads(page.get_attribute("#falx-people", "data-values"))
+
+
+def test_everybody_has_a_value_under_the_crosshair(three, opened):
+    """Those of the maps themselves, and at the mean of age those of a regression."""
+    browser.go(opened, [5.0, 0.0, 0.0])
+    rows = [
+        line.split("\t") for line in (three.parent / "maps.tsv").read_text().splitlines()[1:25]
+    ]
+    pair = [row for row in rows if row[2] in {"TLE left", "none"}]
+    opened.locator("#falx-people select").select_option(label="Thickness, TLE left - none")
+    opened.locator("input[data-people='adjusted']").uncheck()
+    voxel = tuple(np.rint(np.linalg.inv(AFFINE) @ [*browser.place(opened), 1.0]).astype(int)[:3])
+    maps = np.array([load(three.parent / row[1]).data[voxel] for row in pair])
+    found = people_shown(opened)
+    names = [row[0].removeprefix("sub-") for row in pair]
+    assert set(found) == set(names)
+    step = np.ptp(maps) / 254 + np.ptp(maps) / 60_000
+    np.testing.assert_allclose([found[name] for name in names], maps, atol=step)
+    opened.locator("input[data-people='adjusted']").check()
+    ages = np.array([float(row[3]) for row in pair])
+    first = np.array([row[2] == "TLE left" for row in pair], float)
+    slope = np.linalg.lstsq(np.c_[first, np.ones(16), ages], maps, rcond=None)[0][2]
+    even = maps - slope * (ages - ages.mean())
+    found = people_shown(opened)
+    np.testing.assert_allclose([found[name] for name in names], even, atol=3 * step)
+    dots = opened.locator("#falx-people circle")
+    assert dots.count() == 16
+    opened.locator(f"button[data-person='{names[2]}']").click()
+    browser.go(opened, [5.0, 10.0, 0.0])
+    people_shown(opened)
+    followed = opened.locator("#falx-people circle.falx-followed title")
+    assert followed.text_content().startswith(names[2])
+
+
+def test_a_place_that_was_not_compared_has_no_people(three, opened):
+    browser.go(opened, [5.0, 10.0, -60.0])  # the lowest plane is 0 in every map
+    assert people_shown(opened) is None
+    assert "Outside of the voxels" in opened.text_content("#falx-people")
+    browser.go(opened, [5.0, 10.0, 0.0])
+
+
+def test_a_layer_shows_the_people_of_its_comparison(opened):
+    opened.locator("input[data-layer='anydifference-higher']").set_checked(False)
+    opened.locator("input[data-layer='anydifference-higher']").set_checked(True)
+    assert len(people_shown(opened)) == 24
+    assert opened.said == []
+
+
 def test_the_mask_leaves_out_where_somebody_is_zero(three):
     mask = load(three / "mask.nii.gz").data
     assert not mask[:, :, 0].any() and mask[:, :, 1:].all()

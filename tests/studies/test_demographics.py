@@ -20,7 +20,7 @@ from falx.studies.resistance.demographics import (
     compare_words,
     demographics_of,
 )
-from falx.studies.resistance.files import demographics_stage
+from falx.studies.resistance.quality_files import demographics_stage
 
 
 def test_sex_of_liu_2024():

@@ -7,15 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from falx.cli.demo_resistance import SIZES, study_phantoms
+from falx.cli.demo_resistance import study_phantoms
+from falx.core.grid import normalisation_grid
+from falx.data.priors import template
+from falx.images.nifti import Image, save
+from falx.images.resample import resample
 from falx.phantom.resting import PLACES
 from falx.phantom.resting_dataset import TRUTH
+from falx.studies.resistance.real_effects import compare_planted, mean_maps, render_planted
 from falx.studies.resistance.recovery import (
     CohortRecovery,
     FoundChange,
     compare_cohort,
     render_cohort,
 )
+
+FIVE = {"DRE": 5, "HC": 5}
 
 
 def test_what_is_not_found_is_said() -> None:
@@ -33,11 +40,49 @@ def test_what_is_not_found_is_said() -> None:
     assert last == ("head motion is off by 31 µm, coregistration by 0.13 mm, mean over people")
 
 
+def test_maps_with_small_effects_are_compared_and_the_truth_stands_beside(tmp_path) -> None:
+    grid = normalisation_grid(8.0)
+    mask = Image(np.asarray(resample(template("brain"), grid) > 0.5), grid.affine)
+    level = Image(np.full(mask.data.shape, 2.0, np.float32), grid.affine)
+    rng = np.random.default_rng(3)
+    found, false, pages = compare_planted(tmp_path, {"reho": (level, mask)}, rng, permutations=100)
+    cerebellum, precuneus = found
+    assert (cerebellum.change.g, precuneus.change.g) == (-1.0, 0.5)
+    for one in found:  # 25 v 25: the standard error of g is .28
+        assert abs(one.g_drawn - one.change.g) < 3 * 0.28
+        assert one.voxels > 3 and one.found == (one.least_p <= 0.05)
+    assert false == {"reho": 0}
+    assert pages[0].is_file()
+    told = render_planted(found, false).splitlines()
+    assert told[1].split("  ")[0] == "lower ReHo, left Crus 2" and "-1.0" in told[1]
+    missed = replace(found[1], found_percent=0.0, least_p=0.4)
+    assert "missed" in render_planted([missed], false)
+    assert told[-1].endswith("regional homogeneity: 0")
+
+
+def test_the_level_of_the_maps_is_that_of_the_people(tmp_path) -> None:
+    shape, affine = (3, 4, 2), np.eye(4)
+    for k, subject in enumerate(("01", "02")):
+        folder = tmp_path / f"sub-{subject}"
+        folder.mkdir()
+        values = np.full(shape, 0.2 + 0.4 * k, np.float32)
+        values[0] = 0.0
+        save(folder / f"sub-{subject}_label-GM_desc-smoothed_probseg.nii.gz", values, affine)
+        save(folder / f"sub-{subject}_task-rest_desc-rehoz_boldmap.nii.gz", values, affine)
+        held = np.ones(shape, bool)
+        held[k] = False
+        save(folder / f"sub-{subject}_task-rest_desc-reho_mask.nii.gz", held, affine)
+    levels = mean_maps(tmp_path, ("01", "02"))
+    np.testing.assert_allclose(levels["grey"][0].data[1:], 0.4)
+    assert levels["grey"][1].data[1:].all() and not levels["grey"][1].data[0].any()
+    assert levels["reho"][1].data[2:].all() and not levels["reho"][1].data[:2].any()
+
+
 @pytest.mark.slow
 def test_five_against_five_show_what_was_planted(tmp_path, capsys) -> None:
-    assert study_phantoms(tmp_path, SIZES, seed=3, jobs=2) == 0
+    assert study_phantoms(tmp_path, FIVE, seed=3, jobs=2) == 0
     said = capsys.readouterr().out
-    subjects = [f"{k:02d}" for k in range(1, sum(SIZES.values()) + 1)]
+    subjects = [f"{k:02d}" for k in range(1, sum(FIVE.values()) + 1)]
     truth = tmp_path / "bids-resistance-seed3" / TRUTH
     found = compare_cohort(truth, tmp_path / "resistance", subjects)
     assert render_cohort(found) in said

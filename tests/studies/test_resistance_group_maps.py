@@ -47,7 +47,8 @@ def page(tmp_path_factory):
     )  # fmt: skip
     roles = {"t_map": "t.nii.gz", "z_map": "z.nii.gz", "p_tfce_map": "p.nii.gz",
              "table": "t.tsv", "table_latex": "t.tex", "table_html": "t.html",
-             "profile": "p.tsv", "values": "v.tsv", "summary": "s.json"}  # fmt: skip
+             "profile": "p.tsv", "values": "v.tsv", "summary": "s.json",
+             "person_maps": "p.npz"}  # fmt: skip
     outputs = {role: folder / f"out_{name}" for role, name in roles.items()}
     call(
         group_map_stage,
@@ -59,7 +60,7 @@ def page(tmp_path_factory):
         blocks="", site="", harmonise="none",
     )  # fmt: skip
     shown = {role: {"grey_resistant_controls": outputs[role]}
-             for role in ("summary", "table", "values", "t_map")}  # fmt: skip
+             for role in ("summary", "table", "values", "t_map", "person_maps")}  # fmt: skip
     files = GroupReportFiles(
         demographics=folder / "people.json",
         people=folder / "status.tsv",

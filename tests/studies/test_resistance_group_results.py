@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from falx.core.errors import OptionError
+from falx.core.errors import InputError, OptionError
 from falx.core.tables import parse_table, rows_as, table_text
 from falx.maps.cluster_table import ClusterRow
 from falx.maps.group_summary import TSummary
@@ -16,6 +18,7 @@ from falx.studies.resistance.group_results import (
     result_rows,
     result_table,
 )
+from falx.studies.resistance.role_files import PairsFiles, pairs_stage
 from falx.studies.resistance.steps import GROUP_MAPS, STEPS
 
 PLANNED = [
@@ -83,3 +86,18 @@ def test_p_times_comparisons_stays_a_probability():
     assert result_table(results, "none").columns[-1] == "least P"
     first = dict(zip(RESULT_COLUMNS, result_rows(results)[0], strict=True))
     assert (first["step"], first["comparisons"]) == ("grey_resistant_sensitive", 3)
+
+
+def test_a_pair_that_failed_is_a_step_that_failed(tmp_path) -> None:
+    """Its page shows the others; the exit code of the level is that of a failure."""
+    header, good = "first\tsecond\tfailed", "DRE\tsiblings\tn/a"
+    (tmp_path / "grey.tsv").write_text(f"{header}\n{good}\n")
+    files = PairsFiles({"grey": tmp_path / "grey.tsv"}, tmp_path / "pairs.tsv")
+    pairs_stage(files)
+    assert files.table.read_text() == "modality\tfirst\tsecond\ngrey\tDRE\tsiblings\n"
+    files.table.unlink()
+    (tmp_path / "reho.tsv").write_text(f"{header}\n{good}\nDRE\tone\ttoo few people\n")
+    both = {name: tmp_path / f"{name}.tsv" for name in ("grey", "reho")}
+    with pytest.raises(InputError, match="Regional homogeneity, DRE - one: too few people"):
+        pairs_stage(replace(files, further=both))
+    assert not files.table.exists()

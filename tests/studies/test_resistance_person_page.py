@@ -16,8 +16,8 @@ from falx.core.records import record_of
 from falx.images.nifti import Image, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.report.template_space import in_template
-from falx.studies.resistance.files import run_report_stage
 from falx.studies.resistance.person_figures import homogeneity_figure
+from falx.studies.resistance.person_files import run_report_stage
 
 N = 30
 GRID = normalisation_grid(6.0)

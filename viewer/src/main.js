@@ -2,6 +2,7 @@
 import { element, readScene, readSetup } from "./data.js";
 import { onceAFrame, release } from "./frames.js";
 import { layerPanel, showValues } from "./panels.js";
+import { PeoplePanel } from "./people.js";
 import { Planes } from "./planes.js";
 import { Space } from "./space.js";
 import { PLAN_COLOURS, PlanSurfaces } from "./surfaces.js";
@@ -28,12 +29,14 @@ async function start(holder) {
     for (const [name, title] of Object.entries(titles))
       entries.push({ name, title, shown: true, rgb: PLAN_COLOURS[name].slice(0, 3) });
   }
+  const people = setup.people ? await PeoplePanel.of(setup, planes) : null;
   const names = new Set(setup.layers.map((layer) => layer.name));
   layerPanel(entries, {
     show: (name, on) => {
       if (names.has(name)) planes.show(name, on);
       else drawn.forEach((surfaces) => surfaces.show(name, on));
       space.show(name, on);
+      if (on) people?.ofLayer(name);
     },
     threshold: (name, low) => planes.threshold(name, low),
     opacity: (name, value) => planes.opacity(name, value),
@@ -43,7 +46,7 @@ async function start(holder) {
   element("falx-radiological").addEventListener("change", (event) => {
     planes.radiological(event.target.checked);
   });
-  rowsThatLead(planes);
+  rowsThatLead(planes, people);
   if (setup.plan) await whatIf(setup, planes, drawn);
   planes.goTo(setup.centre);
   for (const { view } of [planes, space]) await release(view);
@@ -52,11 +55,12 @@ async function start(holder) {
 }
 
 /** Rows of tables that name a place lead there, by click or Enter, and show their layer. */
-function rowsThatLead(planes) {
+function rowsThatLead(planes, people) {
   for (const row of document.querySelectorAll("tr[data-mm]")) {
     const go = () => {
       const box = document.querySelector(`input[data-layer='${row.dataset.layer}']`);
       if (box && !box.checked) box.click();
+      people?.ofLayer(row.dataset.layer);
       planes.goTo(row.dataset.mm.split(" ").map(Number));
       holder.scrollIntoView({ block: "start" });
     };

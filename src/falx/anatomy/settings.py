@@ -78,7 +78,7 @@ class SegmentationSettings:
     gaussians: tuple[int, int, int, int, int, int] = (1, 1, 2, 3, 4, 2)
     penalties: Penalties = Penalties()
     relaxation: float = 64.0
-    rounds: int = 12
+    rounds: int = 13
     mrf_strength: float = 1.0
     clean_up: bool = True
 

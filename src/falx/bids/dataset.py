@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from falx.bids.index import Index
 from falx.bids.participants import read_participants
-from falx.bids.query import Filter, Found, find_one
+from falx.bids.query import Filter, Found, find_one, nearly
 from falx.core.errors import FalxError
 from falx.core.files import read_json
 from falx.core.participants import Participants
@@ -81,6 +81,14 @@ class Dataset:
             for name, root in sorted(found, key=lambda one: (one[0] != "raw", one))
             if shared[name] == 1
         }
+
+    def nearly(self, wanted: RawInput, subject: str) -> str:
+        """Say why files that look like the wanted one are not taken, wherever it may lie.
+
+        See :func:`falx.bids.query.nearly`.
+        """
+        further = (*self.derivatives, *self.own_derivatives) if wanted.derivatives else ()
+        return "".join(nearly(wanted, subject, index) for index in (self.index, *further))
 
     def find(self, role: str, wanted: RawInput, subject: str) -> Found | None:
         """Return the file of a subject that plays a role; see :func:`falx.bids.query.find_one`."""

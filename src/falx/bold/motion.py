@@ -23,6 +23,9 @@ __all__ = ["MotionEstimate", "realign", "realign_to_mean"]
 
 SMOOTHING_FWHM_MM = 5.0
 GRID_MM = 4.0
+EDGE_MM = 4.0
+"""Border that is not sampled: smoothing mirrors the image there, which does not move along."""
+
 KEPT_SHARE = 0.65
 MAX_ITERATIONS = 30
 STEP_MM, STEP_RAD = 1e-3, 2e-5
@@ -117,7 +120,8 @@ def realign_to_mean(
     Parameters
     ----------
     mean
-        Shape (X, Y, Z): mean of the run after the first pass, on the grid of the run.
+        Shape (X, Y, Z): mean of the run after the first pass, on the grid of the run; without a
+        rim of zeros where some volume does not reach, for that would pull on the head.
     first
         Motion of the first pass, where the second one starts.
 
@@ -160,7 +164,7 @@ def _prepare(volume: npt.NDArray[np.floating], affine: npt.NDArray[np.floating])
     coefficients = _coefficients(volume, operators, where="the reference volume")
     size_mm = np.linalg.norm(affine[:3, :3], axis=0)
     axes = [
-        np.arange(0.0, n - 1 + 1e-6, GRID_MM / step)
+        _inner(np.arange(0.0, n - 1 + 1e-6, GRID_MM / step), n, step)
         for n, step in zip(volume.shape, size_mm, strict=True)
     ]
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -177,6 +181,12 @@ def _prepare(volume: npt.NDArray[np.floating], affine: npt.NDArray[np.floating])
     return _Reference(
         centre, points[keep].astype(np.float32), kept, _normal(kept), float(kept[:, 6].mean())
     )
+
+
+def _inner(voxels: npt.NDArray[np.float64], n: int, size_mm: float) -> npt.NDArray[np.float64]:
+    """Positions along an axis of `n` voxels without its border, an eighth of it at most."""
+    edge = min(EDGE_MM / size_mm, (n - 1) / 8) - 1e-6
+    return voxels[(voxels >= edge) & (voxels <= n - 1 - edge)]
 
 
 def _align(

@@ -79,20 +79,22 @@ def average_run(
     affine: npt.NDArray[np.floating],
     matrices: npt.NDArray[np.floating],
 ) -> RunAverage:
-    """Mean and temporal signal-to-noise of the realigned run; zero where a volume is missing.
+    """Mean of the volumes that reach a voxel, and temporal signal-to-noise where all do, else 0.
 
     Volumes are read one at a time (Welford 1962), so no realigned run is held in memory.
     """
     shape, n = data.shape[:3], data.shape[3]
     points = apply_affine(affine, np.indices(shape).reshape(3, -1).T)
-    mean, squares = np.zeros(len(points)), np.zeros(len(points))
+    mean, squares, count = (np.zeros(len(points)) for _ in range(3))
     for k in range(n):
         volume = sample_run(data[..., k : k + 1], affine, matrices[k : k + 1], points)[:, 0]
-        change = volume - mean
-        mean += change / (k + 1)
-        squares += change * (volume - mean)
-    covered = np.isfinite(mean) & (squares > 0)
-    average = np.where(covered, np.maximum(mean, 0.0), 0.0)
+        reached = np.isfinite(volume)
+        count += reached
+        change = np.where(reached, volume - mean, 0.0)
+        mean += change / np.maximum(count, 1)
+        squares += change * np.where(reached, volume - mean, 0.0)
+    covered = (count == n) & (squares > 0)
+    average = np.maximum(mean, 0.0)
     spread = np.sqrt(np.where(covered, squares, 1.0) / max(n - 1, 1))
     tsnr = np.where(covered, average / spread, 0.0)
     return RunAverage(

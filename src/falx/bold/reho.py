@@ -16,7 +16,17 @@ import numpy.typing as npt
 from falx.core.errors import InputError, check_option, check_range
 from falx.core.threads import over_blocks
 
-__all__ = ["Border", "Edge", "RehoMap", "Ties", "neighbour_offsets", "regional_homogeneity"]
+__all__ = [
+    "Border",
+    "Edge",
+    "RehoMap",
+    "Ties",
+    "check_length",
+    "doubled_ranks",
+    "kendall_w",
+    "neighbour_offsets",
+    "regional_homogeneity",
+]
 
 Ties = Literal["none", "corrected", "cpac"]
 Edge = Literal["partial", "full"]
@@ -110,12 +120,12 @@ def regional_homogeneity(
     wanted = np.argwhere(mask)
     if border == "dpabi-zero":
         wanted = wanted[np.all((wanted > 0) & (wanted < np.array(mask.shape) - 1), axis=1)]
-    ranks, tie_sums = _doubled_ranks(series, ceil=ties == "cpac", threads=threads)
+    ranks, tie_sums = doubled_ranks(series, ceil=ties == "cpac", threads=threads)
     sums = _sum_over_neighbours(ranks, tie_sums, wanted, _index_volume(mask), offsets, threads)
     enough = sums[0] >= (neighbours if edge == "full" else least_neighbours)
     volume, count = np.zeros(mask.shape), np.zeros(mask.shape, np.uint8)
     at = tuple(wanted[enough].T)
-    volume[at] = _kendall_w(series.shape[1], sums, corrected=ties == "corrected")[enough]
+    volume[at] = kendall_w(series.shape[1], sums, corrected=ties == "corrected")[enough]
     count[at] = sums[0, enough]
     return RehoMap(volume, count, series.shape[1])
 
@@ -142,6 +152,11 @@ def _check_series(series: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_])
             found=f"shape {series.shape} and {voxels} mask voxels",
             do="pass bold[mask]",
         )
+    check_length(series)
+
+
+def check_length(series: npt.NDArray[np.floating]) -> None:
+    """Raise unless series, shape (V, T), have ranks that fit and are finite."""
     if not 3 <= series.shape[1] <= LONGEST_SERIES:
         raise InputError(
             f"regional homogeneity needs 3 to {LONGEST_SERIES} time points",
@@ -158,10 +173,10 @@ def _index_volume(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
     return index
 
 
-def _doubled_ranks(
+def doubled_ranks(
     series: npt.NDArray[np.floating], *, ceil: bool, threads: int
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-    """Doubled ranks along time, and the sum of t³ - t over the tie groups of each series."""
+    """Return doubled ranks of series, shape (V, T), and each one's sum of t³ - t over ties."""
     ranks = np.empty(series.shape, np.uint16)
     tie_sums = np.empty(len(series), np.int64)
 
@@ -205,8 +220,8 @@ def _sum_over_neighbours(
     return sums
 
 
-def _kendall_w(n: int, sums: npt.NDArray[np.int64], *, corrected: bool) -> npt.NDArray[np.float64]:
-    """Kendall's W from doubled ranks: 12 S with S a quarter of the deviance of A."""
+def kendall_w(n: int, sums: npt.NDArray[np.int64], *, corrected: bool) -> npt.NDArray[np.float64]:
+    """Kendall's W from sums of doubled ranks, shape (4, V): 12 S, S a quarter of A's deviance."""
     used, ties, total, squares = sums.astype(np.float64)
     deviance = squares - total**2 / n
     denominator = used**2 * (float(n) ** 3 - n)

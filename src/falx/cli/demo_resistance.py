@@ -1,4 +1,4 @@
-"""The resistance study of a phantom cohort: two groups from raw images to group maps."""
+"""The resistance study of phantoms: a few from raw images, a cohort with small effects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,27 @@ from falx.engine.orders import Resources
 from falx.engine.run import Outcome, Request, run_study
 from falx.phantom.resting import simulate_resting_cohort
 from falx.phantom.resting_dataset import TRUTH, write_resting_cohort
-from falx.studies.resistance.recovery import compare_cohort, render_cohort
+from falx.studies.resistance.real_effects import (
+    GROUPS,
+    compare_planted,
+    mean_maps,
+    render_planted,
+)
+from falx.studies.resistance.recovery import (
+    compare_cohort,
+    compare_people,
+    render_cohort,
+    render_people,
+)
 from falx.studies.resistance.study import STUDY
 
 __all__ = ["COARSE", "SIZES", "run", "study_phantoms"]
 
-SIZES = {"DRE": 5, "HC": 5}
+SIZES = {"DRE": 2, "HC": 2}
+"""People from raw images; groups of so few are not compared."""
+
+LEAST_COMPARED = 4
+PERMUTATIONS = 500
 
 COARSE = {
     "anatomy.sampling_mm": 6.0,
@@ -36,12 +51,33 @@ COARSE = {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a phantom cohort, study it at both levels, and print planted beside found."""
-    return study_phantoms(arguments.out, SIZES, seed=arguments.seed, jobs=arguments.jobs)
+    """Study some people from raw images and a cohort of maps, and print planted beside found."""
+    start = time.monotonic()
+    out, seed = arguments.out, arguments.seed
+    code = study_phantoms(out, SIZES, seed=seed, jobs=arguments.jobs)
+    if code == 0:
+        subjects = [f"{k + 1:02d}" for k in range(sum(SIZES.values()))]
+        people = sum(GROUPS.values())
+        say(f"simulating maps of {people} people about the mean of these, and comparing them")
+        found, false, pages = compare_planted(
+            out / "resistance-maps",
+            mean_maps(out / "resistance", subjects),
+            np.random.default_rng(seed),
+            permutations=PERMUTATIONS,
+            threads=arguments.jobs,
+        )
+        say(f"\n{render_planted(found, false)}\n")
+        for page in pages:
+            say(str(page))
+    say(f"{time.monotonic() - start:.0f} s in all")
+    return code
 
 
 def study_phantoms(out: Path, sizes: Mapping[str, int], *, seed: int, jobs: int) -> int:
-    """Simulate groups of the sizes given, study them, and return the exit code."""
+    """Simulate groups of the sizes given, study them, and return the exit code.
+
+    Groups of :data:`LEAST_COMPARED` and more are compared, too.
+    """
     start = time.monotonic()
     bids, outputs = out / f"bids-resistance-seed{seed}", out / "resistance"
     rng = np.random.default_rng(seed)
@@ -54,7 +90,8 @@ def study_phantoms(out: Path, sizes: Mapping[str, int], *, seed: int, jobs: int)
         part.rename(bids)
         say(f"{time.monotonic() - start:.0f} s so far")
     outcomes: list[Outcome] = []
-    for level in ("participant", "group"):
+    compared = min(sizes.values()) >= LEAST_COMPARED
+    for level in ("participant", "group") if compared else ("participant",):
         request = Request(
             study=STUDY,
             dataset=Dataset.open(bids),
@@ -65,13 +102,16 @@ def study_phantoms(out: Path, sizes: Mapping[str, int], *, seed: int, jobs: int)
         )
         outcomes.append(run_study(request, say))
         say(f"{time.monotonic() - start:.0f} s so far")
-    if all(outcome.code == 0 for outcome in outcomes):
-        found = compare_cohort(bids / TRUTH, outputs, [spec.label for spec in specs])
+    labels = [spec.label for spec in specs]
+    if any(outcome.code for outcome in outcomes):
+        say("Steps failed, so planted and found are not compared.")
+    elif not compared:
+        errors = compare_people(bids / TRUTH, outputs, labels)
+        say(f"\n{render_people(*errors)}\n")
+    else:
+        found = compare_cohort(bids / TRUTH, outputs, labels)
         say(f"\n{render_cohort(found)}\n")
         if not found.complete:
             say("A planted change was not found.\n")
-    else:
-        say("Steps failed, so planted and found are not compared.")
     print_outcome(outcomes[-1], outputs)
-    say(f"{time.monotonic() - start:.0f} s in all")
     return max(outcome.code for outcome in outcomes)

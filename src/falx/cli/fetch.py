@@ -35,7 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for file in files:
         got = fetch(file, folder, progress=_progress if sys.stderr.isatty() else None)
-        print(f"{got.path} ({'fetched' if got.fresh else 'already there'}, sha256 {got.sha256})")
+        how = "fetched" if got.fresh else "already there"
+        unknown = got.fresh and ":" not in file.checksum
+        keep = "; the source publishes no hash: keep this one" if unknown else ""
+        print(f"{got.path} ({how}, sha256 {got.sha256}{keep})")
     print(folder)
     return 0
 

@@ -24,6 +24,7 @@ from falx.core.errors import InputError, OptionError, check_option, check_range,
 __all__ = [
     "Option",
     "check_settings",
+    "flag_of",
     "flatten",
     "inputs_of",
     "keys_of",
@@ -142,7 +143,7 @@ class Option:
         >>> Option("pet.psf_fwhm_mm", float, 6.0, False, False, "", "mm", 0, 20, ()).flag
         '--pet-psf-fwhm-mm'
         """
-        return "--" + self.key.replace(".", "-").replace("_", "-")
+        return flag_of(self.key)
 
     def check(self, value: Any) -> Any:
         """Return `value` in its type, or raise with what is accepted."""
@@ -199,6 +200,17 @@ class Option:
 
     def _wrong(self, value: Any, wanted: str) -> OptionError:
         return OptionError(f"{self.key} must be {wanted}", found=repr(value))
+
+
+def flag_of(key: str) -> str:
+    """Return the option of the command line that sets a key.
+
+    Examples
+    --------
+    >>> flag_of("genes.ahba_folder")
+    '--genes-ahba-folder'
+    """
+    return "--" + key.replace(".", "-").replace("_", "-")
 
 
 def options_of(settings: type[Any]) -> dict[str, Option]:

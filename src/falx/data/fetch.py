@@ -7,8 +7,10 @@ the file. Nothing is fetched unless a user asks for it by name.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -37,8 +39,8 @@ class Download:
     n_bytes
         Size, None where the source changes with each release.
     checksum
-        ``sha256:…`` or ``md5:…``; ``zip`` where the source publishes none and the archive's own
-        sums are checked; empty where there is nothing to compare with.
+        ``sha256:…`` or ``md5:…``; ``zip`` or ``gzip`` where the source publishes none and the
+        archive's own sums are checked; empty where there is nothing to compare with.
     licence, note
         Shown before the download.
     """
@@ -81,8 +83,8 @@ def matches(path: Path, download: Download) -> bool:
         return False
     if download.n_bytes is not None and path.stat().st_size != download.n_bytes:
         return False
-    if download.checksum == "zip":
-        return _whole_archive(path)
+    if download.checksum in ("zip", "gzip"):
+        return _whole_archive(path, download.checksum)
     if not download.checksum:
         return True
     kind, _, expected = download.checksum.partition(":")
@@ -200,12 +202,17 @@ def _changed(download: Download, found: str) -> InputError:
     )
 
 
-def _whole_archive(path: Path) -> bool:
+def _whole_archive(path: Path, kind: str) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError, OSError):
+        if kind == "zip":
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is None
+        with gzip.open(path) as stream:
+            while stream.read(PIECE_BYTES):
+                pass
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
         return False
+    return True
 
 
 def _digest(path: Path, kind: str) -> str:

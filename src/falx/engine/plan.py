@@ -14,9 +14,9 @@ from typing import Any
 
 from falx.bids.dataset import Dataset
 from falx.bids.index import Index
-from falx.bids.query import Found, nearly
+from falx.bids.query import Found
 from falx.core.errors import FalxError, InputError
-from falx.core.settings import flatten
+from falx.core.settings import flag_of, flatten
 from falx.core.stage import Source, Stage
 from falx.core.study import Images, RawInput, Study
 from falx.engine.digest import Values, digest_value
@@ -131,10 +131,8 @@ def config_file(values: Values, source: Source) -> Input:
     if not named:
         if source.optional:
             return None
-        option = source.role.replace(".", "-").replace("_", "-")
-        raise InputError(
-            f"the configuration must name a file for {source.role}", do=f"give --{option} FILE"
-        )
+        do = f"give {flag_of(source.role)} FILE"
+        raise InputError(f"the configuration must name a file for {source.role}", do=do)
     if isinstance(named, tuple):
         return {str(i): _named(source.role, path) for i, path in enumerate(named, 1)}
     return _named(source.role, named)
@@ -185,7 +183,7 @@ class _Person(_Unit):
                     f"there is no {wanted.what}",
                     where=f"sub-{subject}",
                     found=_names(dataset.index, subject),
-                    do=nearly(wanted, subject, dataset.index)
+                    do=dataset.nearly(wanted, subject)
                     + _other_session(dataset.index, subject, wanted)
                     + "add the image, or leave the subject out with --participant-label",
                 )
@@ -208,11 +206,10 @@ class _Person(_Unit):
 
     def _require(self, *roles: str) -> None:
         if all(self.raw[role] is None for role in roles):
-            wanted, where = self.study.raw[roles[0]], self.dataset
-            own = (*where.derivatives, *where.own_derivatives) if wanted.derivatives else ()
-            advice = "".join(nearly(wanted, str(self.subject), one) for one in (where.index, *own))
-            told = f" ({advice.removesuffix(', or ')})" if advice else ""
-            raise LackingError("an image is missing", found=f"no {wanted.what}{told}")
+            wanted = self.study.raw[roles[0]]
+            advice = self.dataset.nearly(wanted, str(self.subject)).removesuffix(", or ")
+            found = f"no {wanted.what} ({advice})" if advice else f"no {wanted.what}"
+            raise LackingError("an image is missing", found=found)
 
     def input(self, stage: Stage, source: Source) -> Input:
         """Return an image of the subject, or what is not of the dataset."""

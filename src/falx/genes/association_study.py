@@ -70,7 +70,9 @@ class Settings:
         "cortex=spin,subcortex=moran",
     )
     restore: bool = option(
-        True, help="give spun maps, and maps made by block, back the smoothness that they lose"
+        True,
+        help="null maps are as smooth as the map and keep its means of cortex and subcortex; "
+        "no: as published",
     )
     beside: tuple[NullMethod, ...] = option(
         ("variogram", "gaussian", "random"),

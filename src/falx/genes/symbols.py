@@ -28,6 +28,9 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _FAMILIES = {"sep": ("SEPT", range(1, 15)), "mar": ("MARCH", range(3, 12))}
+_RODENT = re.compile(r"ENS(?:MUS|RNO)G\d|[A-Z][a-z][A-Za-z0-9-]*$")
+_NUMBERED = re.compile(r"ENSG\d+|\d+$")
+ORTHOLOGUES = "give their human orthologues: a name of both species may be of other genes"
 # MARC1 and MARC2 become the same dates as MARCH1 and MARCH2; DEC1 names two genes.
 _RENAMED = (("SEPT", "SEPTIN"), ("MARCH", "MARCHF"))
 
@@ -207,6 +210,16 @@ def _other_names(symbol: str) -> list[str]:
     return names
 
 
+def _advice(unknown: Sequence[str]) -> str:
+    """Say what to do about names of which none is known, by what most of them look like."""
+    half = len(unknown) / 2
+    if sum(bool(_RODENT.match(name)) for name in unknown) > half:
+        return ORTHOLOGUES
+    if sum(bool(_NUMBERED.match(name)) for name in unknown) > half:
+        return "these are identifiers of Ensembl or Entrez: give --aliases, HGNC's complete set"
+    return "check that both use the same kind of identifier"
+
+
 def check_gene_list(match: SymbolMatch, *, where: object = "gene list") -> SymbolMatch:
     """Tell what was repaired or lost; raise if nothing is left."""
     if not match.found:
@@ -214,7 +227,16 @@ def check_gene_list(match: SymbolMatch, *, where: object = "gene list") -> Symbo
             "no gene of the list is among the tested genes",
             where=where,
             found=f"{len(match.lost) + len(match.ambiguous)} unknown symbols",
-            do="check that both use the same kind of identifier",
+            do=_advice((*match.lost, *match.ambiguous)),
+        )
+    given = (*match.mapping, *match.lost, *match.ambiguous)
+    of_rodents = [name for name in given if _RODENT.match(name)]
+    if len(of_rodents) > len(given) / 2:
+        notify(
+            "symbols are written as those of mouse or rat are",
+            where=where,
+            found=", ".join(of_rodents[:5]),
+            do=ORTHOLOGUES,
         )
     if match.repaired:
         pairs = [f"{given} → {name}" for given, name in list(match.repaired.items())[:5]]

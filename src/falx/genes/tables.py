@@ -67,6 +67,19 @@ class RegionTable:
     notes: tuple[str, ...] = ()
     sphere: Array | None = None
 
+    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> RegionTable:
+        """Keep some regions, in the order of `rows`, shape (k,)."""
+        order = np.asarray(rows, dtype=np.intp)
+        return replace(
+            self,
+            regions=tuple(self.regions[i] for i in order),
+            values=self.values[order],
+            centroids_mm=self.centroids_mm[order],
+            blocks=tuple(self.blocks[i] for i in order),
+            sides=tuple(self.sides[i] for i in order),
+            sphere=None if self.sphere is None else self.sphere[order],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Expression:
@@ -155,8 +168,7 @@ def read_region_table(source: SourceText, *, column: str | None = None) -> Regio
     if not len(table):
         raise InputError("the table has no rows", where=source.name)
     names = table.texts(region)
-    if len(set(names)) != len(names):
-        raise InputError("a region occurs twice", where=source.name)
+    _check_once(names, source.name)
     if not all(names):
         raise InputError("a region has no name", where=source.name, do="name or remove its line")
     places = [table.find(name) for name in ("x_mm", "y_mm", "z_mm")]
@@ -324,8 +336,7 @@ def read_expression(source: SourceText) -> Expression:
         If a region or a gene occurs twice, or a value is not a number.
     """
     matrix = parse_matrix(source.text, where=source.name, what="expression")
-    if len(set(matrix.rows)) != len(matrix.rows):
-        raise InputError("a region occurs twice", where=source.name)
+    _check_once(matrix.rows, source.name)
     repeated = [gene for gene, n in Counter(matrix.columns).items() if n > 1]
     if repeated:
         raise InputError(
@@ -443,8 +454,23 @@ def _kept_regions(
     return kept, left_out
 
 
+def _check_once(names: Sequence[str], where: str) -> None:
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise InputError(
+            "a region occurs twice", where=where, found=twice[:3], do="keep one of its rows"
+        )
+
+
 def _whole_genes(X: Array, where: str) -> npt.NDArray[np.bool_]:
     """Genes with a value in every region, and not the same in all; told or refused otherwise."""
+    if len(X) < 2:
+        raise InputError(
+            "too few regions for spatial statistics",
+            where=where,
+            found=f"{len(X)} regions that the map and the expression share",
+            do="give a map of all regions of an atlas",
+        )
     finite = np.asarray(np.isfinite(X).all(axis=0))
     varying = np.asarray(np.ptp(X, axis=0) > 0)
     whole: npt.NDArray[np.bool_] = np.logical_and(finite, varying)

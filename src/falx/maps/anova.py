@@ -18,6 +18,7 @@ import scipy
 
 from falx.core.errors import InputError
 from falx.core.possible import Probability
+from falx.maps.assumptions import check_dof, told_spread
 from falx.maps.design import Design, effect_space
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
@@ -32,7 +33,7 @@ from falx.maps.inference.rearrangements import PermutationPlan, permutation_plan
 from falx.maps.inference.true_discoveries import TrueDiscoveries, tail_table
 from falx.maps.linear import FFit, fit_f
 from falx.maps.settings import InferenceOptions
-from falx.maps.unequal import VarianceRatio, own_variance, variance_ratios
+from falx.maps.unequal import VarianceRatio, own_variance
 from falx.maps.welch_f import flipped_f, wald_form
 
 __all__ = [
@@ -141,6 +142,8 @@ def compare_groups(
         Of every image, as :func:`falx.maps.group_maps.compare` takes them.
     """
     chosen = options or InferenceOptions()
+    check_dof(design, len(data))
+    ratios = told_spread(data, design, groups or (), chosen)
     unequal = own_variance(groups or (), chosen)
     fit = fit_f(data, design, contrasts, unequal)
     threshold = float(scipy.stats.f.isf(chosen.voxel_p, fit.dof_effect, fit.dof_error))
@@ -155,8 +158,7 @@ def compare_groups(
     clusters = tuple(
         EffectCluster(
             found,
-            None if null is None else float(null.familywise(found.extent, null.extent[:, 0])),
-            None if null is None else float(null.familywise(found.mass, null.mass[:, 0])),
+            *((None, None) if null is None else null.of_cluster(found)),
         )
         for found in find_clusters(fit.f, neighbours, threshold)
     )
@@ -168,7 +170,7 @@ def compare_groups(
         clusters=clusters,
         plan=None if null is None else null.plan,
         options=chosen,
-        variance=() if groups is None else variance_ratios(data, design, groups),
+        variance=ratios,
         true_discoveries=None if null is None else null.discoveries(chosen.cluster_p),
     )
 

@@ -17,7 +17,7 @@ from falx.maps.cluster_table import ClusterRow
 from falx.maps.design import Design
 from falx.maps.group_maps import ClusterInference
 
-__all__ = ["ClusterValue", "adjusted", "cluster_values"]
+__all__ = ["ClusterValue", "adjusted", "adjustment", "cluster_values"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,22 @@ def adjusted(
     >>> adjusted(y, design, np.array([1, 0, 0])).round(6).tolist()
     [16.0, 16.0, 6.0, 6.0]
     """
-    y, x = np.asarray(values, np.float64), design.matrix
-    weights = np.linalg.lstsq(x, y, rcond=None)[0]
-    apart = (np.asarray(contrast) == 0) & (np.ptp(x, axis=0) > 0)
-    return np.asarray(y - (x[:, apart] - x[:, apart].mean(axis=0)) @ weights[apart])
+    return np.asarray(adjustment(design, contrast) @ np.asarray(values, np.float64))
+
+
+def adjustment(design: Design, contrast: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the matrix, shape (n, n), that brings values to the mean of every covariate.
+
+    Parameters
+    ----------
+    contrast
+        Shape (p,) or (q, p): what is tested stays, and so does the mean.
+    """
+    x = design.matrix
+    tested = (np.atleast_2d(contrast) != 0).any(axis=0)
+    apart = ~tested & (np.ptp(x, axis=0) > 0)
+    centred = x[:, apart] - x[:, apart].mean(axis=0)
+    return np.asarray(np.eye(len(x)) - centred @ np.linalg.pinv(x)[apart])
 
 
 def cluster_values(

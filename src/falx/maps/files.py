@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,12 @@ import numpy.typing as npt
 from falx.atlas.atlas import Atlas, region_means
 from falx.atlas.files import load_group_atlas
 from falx.core.errors import InputError, collect_notices
-from falx.core.files import read_json, read_participants, write_json, write_table
-from falx.core.grid import require_same
+from falx.core.files import read_participants, write_json, write_table
 from falx.core.participants import Participants
 from falx.core.possible import Possible, check_possible
 from falx.core.records import plain
 from falx.core.table_formats import TextTable, write_forms
-from falx.images.nifti import Image, load, load_mask, save
+from falx.images.nifti import Image, save
 from falx.images.resample import sample as sample_at
 from falx.maps.anova import compare_groups, group_contrasts
 from falx.maps.cluster_table import (
@@ -33,24 +32,24 @@ from falx.maps.cluster_table import (
 from falx.maps.cluster_values import ClusterValue, cluster_values
 from falx.maps.design import (
     Design,
-    check_groups,
     group_design,
     orthogonality,
     regression_design,
     two_sample_design,
 )
-from falx.maps.group_maps import GroupMap, common_mask, compare
+from falx.maps.group_maps import GroupMap, compare
 from falx.maps.group_summary import Asked, MapSummary, f_summary, facts, t_summary
-from falx.maps.map_sample import MapSample, adjusted_sample, harmonised, sample_described
-from falx.maps.sample import (
-    Measured,
-    Sample,
-    encode,
-    left_out_by_hand,
-    of_other_kind,
-    select_sample,
-    without_value,
+from falx.maps.map_sample import MapSample, sample_described
+from falx.maps.people.files import (
+    SampleFiles,
+    chosen_sample,
+    measured_of,
+    read_maps,
+    read_sample,
+    write_person_maps,
 )
+from falx.maps.people.person_maps import person_maps
+from falx.maps.sample import encode, of_other_kind, without_value
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.maps.sites import WithoutSite, without_each_site
 
@@ -58,12 +57,10 @@ __all__ = [
     "FFiles",
     "MapFiles",
     "Pair",
-    "SampleFiles",
     "Subgroup",
     "TFiles",
     "anova_stage",
     "group_map_stage",
-    "read_maps",
     "regression_map_stage",
     "save_volume",
     "subgroup_map_stage",
@@ -80,29 +77,6 @@ NO_P = "nothing was computed: permutations were switched off (n_permutations = 1
 
 
 @dataclass(frozen=True)
-class SampleFiles:
-    """Whose maps a stage reads.
-
-    Parameters
-    ----------
-    maps, masks, metrics
-        Inputs by subject: a map, the mask of its voxels, and JSON of what was measured beside
-        it. One mask may serve for all; without any, voxels whose mean exceeds ``least_value``
-        are taken.
-    participants
-        Input: ``participants.tsv``.
-    decisions
-        Input: table of who was left out by hand, if there is one.
-    """
-
-    maps: Mapping[str, Path]
-    masks: Mapping[str, Path] | Path | None
-    metrics: Mapping[str, Path]
-    participants: Path
-    decisions: Path | None = field(default=None, kw_only=True)
-
-
-@dataclass(frozen=True)
 class MapFiles(SampleFiles):
     """What every tested map reads and writes.
 
@@ -115,6 +89,9 @@ class MapFiles(SampleFiles):
         Outputs: cluster table as TSV, and for print with the lines that explain it.
     summary
         Output: JSON with design, thresholds, smoothness, homogeneity and who was left out.
+    person_maps
+        Output: everybody's value at every voxel, for the page, on a coarser grid where people
+        are many (npz); see :mod:`falx.maps.people.person_maps`.
     """
 
     atlas: Path | None
@@ -123,6 +100,7 @@ class MapFiles(SampleFiles):
     table_latex: Path
     table_html: Path
     summary: Path
+    person_maps: Path
 
 
 @dataclass(frozen=True)
@@ -258,8 +236,8 @@ def regression_map_stage(
     out = without_value(files.maps, people, predictor)
     question = _Question(title, options, listing, seed, threads)
     with collect_notices() as notices:
-        measured = _measured(files)
-        chosen = _chosen(files, others, people, groups, measured, out)
+        measured = measured_of(files)
+        chosen = chosen_sample(files, others, people, groups, measured, out)
         if len(chosen.subjects) < LEAST_PEOPLE:
             raise InputError(
                 "too few people have a value to regress on",
@@ -267,7 +245,7 @@ def regression_map_stage(
                 found=len(chosen.subjects),
                 do="name a column of participants.tsv that holds numbers",
             )
-        stacked = _read_sample(files, others, chosen, measured)
+        stacked = read_sample(files, others, chosen, measured)
         design = _slope(predictor, stacked, people)
         found = question.answer(predictor, stacked, design, files)
     _write(files, found, sample.head_size, notices)
@@ -291,11 +269,12 @@ def anova_stage(
     with collect_notices() as notices:
         stacked = read_maps(files, sample, read_participants(files.participants), groups)
         design = group_design(stacked.sample.groups, stacked.covariates)
+        contrasts = group_contrasts(design, len(set(groups)))
         found = compare_groups(
             stacked.data,
             stacked.mask,
             design,
-            group_contrasts(design, len(set(groups))),
+            contrasts,
             np.random.default_rng(seed),
             options=options,
             groups=stacked.sample.groups,
@@ -312,91 +291,10 @@ def anova_stage(
         rows = effect_table(found, found.significant(), space, contrast)
     save_volume(files.f_map, found.fit.f, stacked)
     _save_p(files.p_map, found.p_voxel, stacked, "F")
+    write_person_maps(files.person_maps, person_maps(stacked, design, contrasts))
     asked = _asked(contrast, design, seed, sample.head_size, notices)
     summary = f_summary(asked, sample_described(stacked), found)
     _write_listed(files, title, EffectRow, rows, summary)
-
-
-def read_maps(
-    files: SampleFiles,
-    settings: SampleSettings,
-    people: Participants,
-    groups: Sequence[str],
-    *,
-    out: Mapping[str, str] | None = None,
-) -> MapSample:
-    """Select the people of some groups, read their maps and account for head size.
-
-    Parameters
-    ----------
-    groups
-        Entries of the column of groups that take part.
-    out
-        Subject to reason, of people who are left out beforehand.
-
-    Raises
-    ------
-    InputError
-        If a group has fewer than two people, covariates are collinear, no voxel is covered,
-        or intracranial volume is missing.
-    GridError
-        If maps lie on different grids.
-    """
-    measured = _measured(files)
-    sample = _chosen(files, settings, people, groups, measured, out)
-    check_groups(sample.groups, groups)
-    return _read_sample(files, settings, sample, measured)
-
-
-def _measured(files: SampleFiles) -> dict[str, Measured]:
-    return {subject: Measured.of(read_json(path)) for subject, path in files.metrics.items()}
-
-
-def _chosen(
-    files: SampleFiles,
-    settings: SampleSettings,
-    people: Participants,
-    groups: Sequence[str],
-    measured: Mapping[str, Measured],
-    out: Mapping[str, str] | None,
-) -> Sample:
-    by_hand = {}
-    if files.decisions is not None:
-        by_hand = left_out_by_hand(read_participants(files.decisions))
-    return select_sample(
-        files.maps,
-        people,
-        measured,
-        selection=settings,
-        groups=tuple(groups),
-        measures=settings.measures,
-        already_out={**by_hand, **(out or {})},
-    )
-
-
-def _read_sample(
-    files: SampleFiles,
-    settings: SampleSettings,
-    sample: Sample,
-    measured: Mapping[str, Measured],
-) -> MapSample:
-    """Read the maps of chosen people inside their common mask."""
-    group_design(sample.groups, sample.covariates)  # sees what is collinear before any image
-    images = {s: load(files.maps[s]) for s in sample.subjects}
-    first = images[sample.subjects[0]]
-    for subject, image in images.items():
-        require_same(f"sub-{subject}", image.grid, "the first map", first.grid)
-    stack = np.stack([image.data for image in images.values()])
-    if files.masks is None:
-        mask = common_mask((stack.mean(axis=0) > settings.least_value)[None])
-    elif isinstance(files.masks, Path):
-        held_by_all = load_mask(files.masks)
-        require_same("the analysis mask", held_by_all.grid, "the maps", first.grid)
-        mask = common_mask(held_by_all.data[None])
-    else:
-        mask = common_mask(np.stack([load(files.masks[s]).data > 0.5 for s in sample.subjects]))
-    found = adjusted_sample(sample, stack, mask, first.grid, measured, settings.head_size)
-    return harmonised(found, settings.site, settings.harmonise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -417,7 +315,7 @@ class _Found:
         """Return everybody's mean in every listed cluster."""
         sample, listed = self.stacked.sample, self.result.significant(self.listed_by)
         people = zip(sample.subjects, sample.groups, strict=True)
-        model = (self.design, _first(self.design))
+        model = (self.design, _shown(self.design, self.stacked))
         return cluster_values(self.stacked.data, people, listed, self.clusters, model)
 
     def sites(self) -> tuple[WithoutSite, ...]:
@@ -493,6 +391,15 @@ def _first(design: Design) -> npt.NDArray[np.float64]:
     return design.contrast({design.names[0]: 1.0})
 
 
+def _shown(design: Design, stacked: MapSample) -> npt.NDArray[np.float64]:
+    """Weight one on what people's values keep: what is tested, and beside a slope their groups.
+
+    Who is shown by group must not be made alike.
+    """
+    kept = {design.names[0], *stacked.sample.groups}
+    return np.array([float(name in kept) for name in design.names])
+
+
 def _asked(
     contrast: str, design: Design, seed: int, head_size: str, notices: Sequence[str]
 ) -> Asked:
@@ -515,6 +422,8 @@ def _write(files: TFiles, found: _Found, head_size: str, notices: Sequence[str])
     write_table(files.profile, ("label", "name", "mean_t", "n_voxels"), found.profile)
     columns = tuple(one.name for one in fields(ClusterValue))
     write_table(files.values, columns, [astuple(value) for value in found.values()])
+    shown = person_maps(stacked, design, _shown(design, stacked))
+    write_person_maps(files.person_maps, shown)
     summary = t_summary(
         _asked(found.name, design, found.seed, head_size, notices),
         sample_described(stacked),

@@ -12,6 +12,7 @@ import scipy
 
 from falx.core.errors import InputError, check_option, notify
 from falx.core.possible import Probability
+from falx.maps.assumptions import check_dof, told_spread
 from falx.maps.design import Design, partition
 from falx.maps.inference.clusters import Cluster, find_clusters
 from falx.maps.inference.neighbours import neighbour_table
@@ -35,7 +36,7 @@ from falx.maps.linear import (
     two_tailed,
 )
 from falx.maps.settings import CORRECTIONS, InferenceOptions
-from falx.maps.unequal import UNLIKE_SIZE, VarianceRatio, own_variance, variance_ratios
+from falx.maps.unequal import VarianceRatio, own_variance
 
 __all__ = [
     "ClusterInference",
@@ -44,11 +45,6 @@ __all__ = [
     "compare",
 ]
 
-LEAST_DOF = 4
-"""Random fields of t are not described below; see ``roughness_correction``."""
-
-UNLIKE_VARIANCE = 1.3
-"""Median ratio of variances from which on permuting people is not trusted."""
 
 LEAST_FWHM_VOXELS = 3.0
 """Random-field formulas take the lattice for a continuous field from about here upwards."""
@@ -184,8 +180,8 @@ def compare(
         Block of every image: those of one block depend on each other.
     """
     chosen = options or InferenceOptions()
-    _check_dof(design, len(data))
-    ratios = _spread(data, design, groups or (), chosen)
+    check_dof(design, len(data))
+    ratios = told_spread(data, design, groups or (), chosen)
     unequal = own_variance(groups or (), chosen)
     fit = fit_contrast(data, design, contrast, unequal)
     fsl, spm, test, resels = _random_fields(data, mask, design, chosen)
@@ -220,15 +216,6 @@ def compare(
     )
 
 
-def _check_dof(design: Design, people: int) -> None:
-    if design.dof < LEAST_DOF:
-        raise InputError(
-            "the design leaves too few degrees of freedom for a corrected map",
-            found=f"{design.dof}: {people} people, columns {', '.join(design.names)}",
-            do="compare more people or use fewer covariates",
-        )
-
-
 def _plan(
     people: int,
     design: Design,
@@ -251,30 +238,6 @@ def _p_enhanced(
     if null is None or null.tfce is None or enhanced is None:
         return None
     return null.familywise(np.abs(enhanced), null.tfce)
-
-
-def _spread(
-    data: npt.NDArray[np.floating],
-    design: Design,
-    groups: Sequence[str],
-    options: InferenceOptions,
-) -> tuple[VarianceRatio, ...]:
-    """Return how groups differ in variance; a notice where one is assumed and plainly is not."""
-    ratios = variance_ratios(data, design, groups) if groups else ()
-    for one in ratios if options.variance == "equal" else ():
-        n = groups.count(one.first), groups.count(one.second)
-        unlike = max(one.median, 1 / max(one.median, 1e-12)) > UNLIKE_VARIANCE
-        if unlike and max(n) > UNLIKE_SIZE * min(n):
-            notify(
-                "the groups differ in number and in variance, where no permutation of people "
-                "keeps its error",
-                found=f"{one.first} {n[0]} and {one.second} {n[1]}, median ratio of variances "
-                f"{one.median:.2f}",
-                do="choose groups.variance = groups; by permutation the familywise error was "
-                ".21 to .57 in place of .05 where 6 of 33 people spread 1.25 to 1.5 times as "
-                "far, and .18 where 16 of 43 did",
-            )
-    return ratios
 
 
 def _one_sample(design: Design, contrast: npt.NDArray[np.floating]) -> bool:
@@ -315,10 +278,7 @@ def _judge(
     options: InferenceOptions,
 ) -> ClusterInference:
     tails = 2.0 if options.two_tailed else 1.0
-    extent = mass = None
-    if null is not None:
-        extent = float(null.familywise(cluster.extent, null.extent[:, 0]))
-        mass = float(null.familywise(cluster.mass, null.mass[:, 0]))
+    extent, mass = (None, None) if null is None else null.of_cluster(cluster)
     extent_resels = cluster.extent / float(np.prod(spm.fwhm_voxels))
     return ClusterInference(
         cluster,

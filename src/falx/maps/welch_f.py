@@ -32,6 +32,9 @@ from falx.maps.unequal import LEAST_FREE, members_of, too_small
 __all__ = ["WaldForm", "flipped_f", "wald_form", "welch_f"]
 
 _VOXELS = 4096
+_FLIPS = 8
+"""Flips of one product; blocks of a plan begin at multiples of it, so that all round alike."""
+
 _LANE = 128
 _NOTHING = 1e-10
 
@@ -151,11 +154,23 @@ def _statistics(
     for own, products in zip(form.members, carried, strict=True):
         rows = own > 0
         moved = plan.rows(form.basis, chosen)[:, :, rows].astype(data.dtype)
-        flat = moved.reshape(-1, int(rows.sum())) @ data[rows]
-        products[:] = flat.reshape(products.shape)
-    squares = np.asarray(form.members @ np.square(data, dtype=np.float64))
+        there = np.ascontiguousarray(data[rows])
+        # Products of one size: how a value is rounded depends on the size of the product it is in
+        # and on its row, and must not depend on how many flips come at a time.
+        for start in range(0, count, _FLIPS):
+            some = moved[:, start : start + _FLIPS]
+            held = np.zeros((_FLIPS, len(moved), int(rows.sum())), data.dtype)
+            held[: some.shape[1]] = some.transpose(1, 0, 2)
+            found = held.reshape(-1, held.shape[2]) @ there
+            found = found.reshape(_FLIPS, len(moved), -1)[: some.shape[1]]
+            products[:, start : start + _FLIPS] = found.transpose(1, 0, 2)
+    kind = data.dtype
+    squares = form.members.astype(kind) @ np.square(data)
     out = np.empty((2, count, data.shape[1]))
-    _wald(carried, squares, form.effect, form.inner, form.free, out)
+    effect, inner, free = (
+        np.ascontiguousarray(part, kind) for part in (form.effect, form.inner, form.free)
+    )
+    _wald(carried, squares, effect, inner, free, out)
     return out
 
 
@@ -165,27 +180,41 @@ def _statistics(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _wald(carried, squares, effect, inner, free, out):  # type: ignore[no-untyped-def]
-    """Write F and its degrees of freedom from z_g, shape (groups, r, N, V), and |y_g|²."""
+    """Write F and its degrees of freedom from z_g, shape (groups, r, N, V), and |y_g|².
+
+    All is computed in the type of the data: residuals of unit norm in single precision give F
+    to 1e-5.
+    """
     groups, r, count, voxels = carried.shape
-    q = effect.shape[1]
-    tested = np.empty((groups, q, q))  # E_g'E_g
+    q, kind = effect.shape[1], carried.dtype
+    tested = np.empty((groups, q, q), kind)  # E_g'E_g
     for g in range(groups):
         tested[g] = effect.T @ inner[g] @ effect
-    z, b, spread = np.empty((r, _LANE)), np.empty((q, _LANE)), np.empty((groups, _LANE))
-    room = np.empty((3, q, q, _LANE))
+    z, b = np.empty((r, _LANE), kind), np.empty((q, _LANE), kind)
+    spread, room = np.empty((groups, _LANE), kind), np.empty((3, q, q, _LANE), kind)
+    traces, f, a = np.empty((2, _LANE), kind), np.empty(_LANE, kind), np.empty(_LANE, kind)
+    own, sums = np.empty((groups, r, _LANE), kind), np.empty((groups, _LANE), kind)
     for p in range(count):
         for start in range(0, voxels, _LANE):
-            end = min(start + _LANE, voxels)
-            own = carried[:, :, p, start:end]
-            _estimates(own, effect, z, b)
-            _variances(own, z, squares[:, start:end], inner, free, spread)
-            _johansen(b, spread, tested, free, room, out[:, p, start:end])
+            lane = min(_LANE, voxels - start)
+            for g in range(groups):
+                for v in range(lane):
+                    sums[g, v] = squares[g, start + v]
+                for k in range(r):
+                    for v in range(lane):
+                        own[g, k, v] = carried[g, k, p, start + v]
+            _estimates(own, effect, z, b, lane)
+            _variances(own, z, sums, inner, free, spread, lane)
+            _johansen(b, spread, tested, free, room, traces, f, a, lane)
+            for v in range(lane):
+                out[0, p, start + v] = f[v]
+                out[1, p, start + v] = a[v]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _estimates(own, effect, z, b):  # type: ignore[no-untyped-def]
+def _estimates(own, effect, z, b, lane):  # type: ignore[no-untyped-def]
     """Write z = Σ z_g and b = T'z."""
-    groups, r, lane = own.shape
+    groups, r = own.shape[:2]
     for k in range(r):
         for v in range(lane):
             z[k, v] = own[0, k, v]
@@ -193,93 +222,119 @@ def _estimates(own, effect, z, b):  # type: ignore[no-untyped-def]
             for v in range(lane):
                 z[k, v] += own[g, k, v]
     for j in range(len(b)):
-        b[j] = 0.0
+        b[j] = 0
         for k in range(r):
+            weight = effect[k, j]
             for v in range(lane):
-                b[j, v] += effect[k, j] * z[k, v]
+                b[j, v] += weight * z[k, v]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _variances(own, z, squares, inner, free, spread):  # type: ignore[no-untyped-def]
+def _variances(own, z, sums, inner, free, spread, lane):  # type: ignore[no-untyped-def]
     """Write s_g = |e_g|² / ν_g, |e_g|² = |y_g|² - 2 z_g'z + z'B_g'B_g z."""
-    groups, r, lane = own.shape
+    groups, r = own.shape[:2]
+    least = own.dtype.type(1e-12)
     for g in range(groups):
         for v in range(lane):
-            spread[g, v] = squares[g, v]
+            spread[g, v] = sums[g, v]
         for k in range(r):
+            self = inner[g, k, k]
             for v in range(lane):
-                spread[g, v] += z[k, v] * (inner[g, k, k] * z[k, v] - 2.0 * own[g, k, v])
+                spread[g, v] += z[k, v] * (self * z[k, v] - (own[g, k, v] + own[g, k, v]))
             for m in range(k):
+                other = inner[g, k, m] + inner[g, k, m]
                 for v in range(lane):
-                    spread[g, v] += 2.0 * inner[g, k, m] * z[k, v] * z[m, v]
+                    spread[g, v] += other * z[k, v] * z[m, v]
+        share = free[g]
         for v in range(lane):
-            spread[g, v] = max(spread[g, v], 1e-12 * squares[g, v]) / free[g]
+            spread[g, v] = max(spread[g, v], least * sums[g, v]) / share
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _johansen(b, spread, tested, free, room, out):  # type: ignore[no-untyped-def]
+def _johansen(b, spread, tested, free, room, traces, f, a, lane):  # type: ignore[no-untyped-def]
     """Write F and the degrees of freedom of its denominator from estimates and variances."""
-    q, groups, lane = len(b), len(spread), out.shape[1]
-    covariance, inverse, wald, a = room[0], room[1], out[0], out[1]
+    q, groups, kind = len(b), len(spread), b.dtype.type
+    covariance, inverse = room[0], room[1]
     for i in range(q):
         for j in range(q):
-            covariance[i, j] = 0.0
+            covariance[i, j] = 0
             for g in range(groups):
+                weight = tested[g, i, j]
                 for v in range(lane):
-                    covariance[i, j, v] += spread[g, v] * tested[g, i, j]
+                    covariance[i, j, v] += spread[g, v] * weight
     _invert(covariance, inverse, lane)
-    wald[:] = 0.0
+    f[:] = 0
     for i in range(q):
         for j in range(q):
             for v in range(lane):
-                wald[v] += b[i, v] * inverse[i, j, v] * b[j, v]
-    a[:] = 0.0
+                f[v] += b[i, v] * inverse[i, j, v] * b[j, v]
+    a[:] = 0
     for g in range(groups):
-        _add_traces(inverse, tested[g], 0.5 / free[g], spread[g], room[2], covariance[0], a)
+        factor = kind(0.5) / free[g]
+        _add_traces(inverse, tested[g], factor, spread[g], room[2], traces, a, lane)
+    two, six, size = kind(2), kind(6), kind(q)
+    above, below = size * (size + two), kind(3)
+    part = two - six / (size + two)
     for v in range(lane):
-        wald[v] /= q + 2.0 * a[v] - 6.0 * a[v] / (q + 2.0)
-        a[v] = q * (q + 2.0) / (3.0 * a[v])
+        f[v] /= size + part * a[v]
+        a[v] = above / (below * a[v])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_traces(inverse, tested, factor, spread, share, room, a):  # type: ignore[no-untyped-def]
+def _add_traces(inverse, tested, factor, spread, share, traces, a, lane):  # type: ignore[no-untyped-def]
     """Add a group's tr P² + (tr P)², times a factor, to `a`; P is written to `share`."""
-    q, lane, trace = len(share), len(a), room[0]
+    q, trace, squared = len(share), traces[0], traces[1]
     for i in range(q):
         for j in range(q):
-            share[i, j] = 0.0
+            share[i, j] = 0
             for k in range(q):
+                weight = tested[k, j]
                 for v in range(lane):
-                    share[i, j, v] += inverse[i, k, v] * tested[k, j]
-    trace[:] = 0.0
+                    share[i, j, v] += inverse[i, k, v] * weight
+    trace[:] = 0
     for i in range(q):
         for v in range(lane):
             trace[v] += share[i, i, v]
     for v in range(lane):
-        a[v] += factor * (spread[v] * trace[v]) ** 2
+        squared[v] = trace[v] * trace[v]
     for i in range(q):
         for j in range(q):
             for v in range(lane):
-                a[v] += factor * spread[v] ** 2 * share[i, j, v] * share[j, i, v]
+                squared[v] += share[i, j, v] * share[j, i, v]
+    for v in range(lane):
+        a[v] += factor * spread[v] * spread[v] * squared[v]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _invert(matrix, inverse, lane):  # type: ignore[no-untyped-def]
     """Write the inverses of small positive definite matrices, after Gauss and Jordan."""
-    q = len(matrix)
+    q, one = len(matrix), matrix.dtype.type(1)
     for i in range(q):
         for j in range(q):
-            inverse[i, j] = 1.0 if i == j else 0.0
+            inverse[i, j] = 1 if i == j else 0
     for i in range(q):
+        pivot = matrix[i, i]
         for v in range(lane):
-            scale = 1.0 / matrix[i, i, v]
-            for j in range(q):
-                matrix[i, j, v] *= scale
-                inverse[i, j, v] *= scale
-        for k in range(q):
-            if k != i:
+            pivot[v] = one / pivot[v]
+        for j in range(q):
+            for v in range(lane):
+                inverse[i, j, v] *= pivot[v]
+            if j != i:
                 for v in range(lane):
-                    factor = matrix[k, i, v]
-                    for j in range(q):
-                        matrix[k, j, v] -= factor * matrix[i, j, v]
-                        inverse[k, j, v] -= factor * inverse[i, j, v]
+                    matrix[i, j, v] *= pivot[v]
+        _eliminate(matrix, inverse, i, lane)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _eliminate(matrix, inverse, i, lane):  # type: ignore[no-untyped-def]
+    """Take row `i`, scaled by its pivot, from all others."""
+    q = len(matrix)
+    for k in range(q):
+        if k == i:
+            continue
+        for j in range(q):
+            for v in range(lane):
+                inverse[k, j, v] -= matrix[k, i, v] * inverse[i, j, v]
+        for j in range(i + 1, q):
+            for v in range(lane):
+                matrix[k, j, v] -= matrix[k, i, v] * matrix[i, j, v]

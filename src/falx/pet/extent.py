@@ -253,7 +253,7 @@ class Outline:
         Examples
         --------
         >>> Outline(np.array([0.5, 1.5, 4.5]), 1.0).chance.round(2)
-        array([0.84, 1.  , 1.  ])
+        array([0.88, 1.  , 1.  ])
         """
         return self._within(self.depth_mm, OUTLINE_SD_MM)
 

@@ -11,6 +11,7 @@ from falx.core.grid import Side, apply_affine
 from falx.images.nifti import Image
 from falx.report.page import Notice, Section, render
 from falx.report.patient_view import MapSource, MaskSource, view_layers, view_surfaces
+from falx.report.people_values import PackedPeople
 from falx.report.viewer import Viewer, WhatIf, is_built, live_view
 
 __all__ = ["LARGEST_PAGE", "LiveImages", "live_page", "middle_mm"]
@@ -29,12 +30,19 @@ NOT_BUILT = (
 
 @dataclass(frozen=True, eq=False)
 class LiveImages:
-    """What the live view shows: the T1w image, the brain's mask, and what lies over them."""
+    """What the live view shows: the T1w image, the brain's mask, and what lies over them.
+
+    Parameters
+    ----------
+    people
+        What everybody has at every voxel; what it takes comes on top of the page's limit.
+    """
 
     t1w: Image
     brain: Image
     maps: Sequence[MapSource]
     masks: Sequence[MaskSource]
+    people: PackedPeople | None = None
 
 
 def live_page(
@@ -74,12 +82,12 @@ def live_page(
         layers = view_layers(
             images.t1w, images.brain, maps=images.maps, masks=images.masks, voxel_mm=voxel_mm
         )
-        live = live_view(Viewer(label, side, centre_mm, layers, surfaces, what_if))
+        live = live_view(Viewer(label, side, centre_mm, layers, surfaces, what_if, images.people))
         shown = [first, Section("Live view", (live.markup,)), *rest]
         page = render(
             title, shown, subtitle=subtitle, links=links, script=live.script, style=live.style
         )
-        if len(page.encode()) <= LARGEST_PAGE:
+        if len(page.encode()) - live.people_bytes <= LARGEST_PAGE:
             break
     return page
 

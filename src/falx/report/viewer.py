@@ -18,6 +18,7 @@ import numpy.typing as npt
 from falx.images.nifti import Image
 from falx.report.mesh import Mesh, mz3
 from falx.report.page import Raw
+from falx.report.people_values import PackedPeople
 
 __all__ = ["Live", "SurfaceLayer", "Viewer", "VolumeLayer", "WhatIf", "is_built", "live_view"]
 
@@ -109,7 +110,7 @@ class WhatIf:
 
 @dataclass(frozen=True, eq=False)
 class Viewer:
-    """Everything that the live view shows."""
+    """Everything that the live view shows; `people` is what a place says of everybody."""
 
     label: str
     side: str
@@ -117,15 +118,23 @@ class Viewer:
     layers: Sequence[VolumeLayer]
     surfaces: Sequence[SurfaceLayer] = field(default_factory=tuple)
     what_if: WhatIf | None = None
+    people: PackedPeople | None = None
 
 
 @dataclass(frozen=True)
 class Live:
-    """A live view as parts of a page: markup with data, script, style."""
+    """A live view as parts of a page: markup with data, script, style.
+
+    Parameters
+    ----------
+    people_bytes
+        How much of the markup is everybody's values.
+    """
 
     markup: Raw
     script: str
     style: str
+    people_bytes: int = 0
 
 
 def is_built() -> bool:
@@ -155,12 +164,31 @@ def live_view(viewer: Viewer) -> Live:
             _data(f"falx-{name}", np.ascontiguousarray(array).tobytes())
             for name, array in what_if.arrays.items()
         ]
+    people = _people(viewer.people, setup)
+    data += people
     text = json.dumps(setup, ensure_ascii=True).replace("</", "<\\/")
     data.append(f'<script type="application/json" id="falx-setup">{text}</script>')
     shown = _text("viewer.html").replace("LABEL", html.escape(viewer.label))
     shown += "" if viewer.what_if is None else _text("what_if.html")
+    shown += _text("people.html") if people else ""
     markup = f'{_text("still.html")}<div id="falx-viewer" hidden>\n{shown}</div>\n'
-    return Live(Raw(markup + "\n".join(data)), _text("viewer.js"), _text("viewer.css"))
+    return Live(
+        Raw(markup + "\n".join(data)),
+        _text("viewer.js"),
+        _text("viewer.css"),
+        sum(map(len, people)),
+    )
+
+
+def _people(found: PackedPeople | None, setup: dict[str, object]) -> list[str]:
+    """Add everybody's values to the setup and return their data."""
+    if found is None or not found.setup:
+        return []
+    setup |= {"people": list(found.setup), "peopleTold": found.told}
+    return [
+        _data(f"falx-{name}", np.ascontiguousarray(array).tobytes())
+        for name, array in found.arrays.items()
+    ]
 
 
 def _asset(name: str) -> Traversable:

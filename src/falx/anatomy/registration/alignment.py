@@ -30,6 +30,14 @@ Vector = npt.NDArray[np.float64]
 BINS = 48
 FINAL_SAMPLING_MM = 5.0
 STARTS_KEPT = 4
+SIZES = (0.0, 0.1, 0.2, -0.1)
+"""Logarithms of the sizes, relative to the expected one, from which the last refinement starts."""
+
+TRIED_STEPS, STEPS = 6, 30
+CLEARLY = 1e-4
+"""Nats per sample by which a start must end lower than an earlier one to be preferred: ends in the
+same minimum differ by rounding alone, which must not choose among them."""
+
 HEAD_HEIGHT_MM = 170.0
 ROTATIONS_RAD = 0.35 * np.vstack([np.zeros(3), np.eye(3), -np.eye(3)])
 OFFSETS_MM = np.array([[0, 0, 0], [0, 0, 30], [0, 0, -30], [0, 25, 0], [0, -25, 0]], dtype=float)
@@ -117,7 +125,7 @@ def align(
     priors: TissuePriors,
     size: SizePrior | None,
     *,
-    sizes: Sequence[float] = (0.0,),
+    sizes: Sequence[float] = SIZES,
 ) -> Alignment:
     """Find the affine map from an image to the priors, from any plausible starting position.
 
@@ -137,9 +145,11 @@ def align(
     -----
     Thirty-five starts or more (the header's origin and the centre of the head, each turned and
     shifted) are compared at 8 mm with broad priors; the best four are followed, and the best
-    of these is refined at 5 mm with all twelve parameters, once from its own size and once from
-    the expected one: under broad priors some heads fit best when shrunk by a tenth, from where
-    sharper priors do not find back (3 of the 14 heads of the leave-one-out study).
+    of these is refined at 5 mm with all twelve parameters, a few steps from its own size and from
+    each of `sizes`, then to the end from the best of them. Under broad priors some heads fit best
+    at a size that is a tenth or more too large, from where sharper priors do not find back: 3 of
+    the 14 heads of the leave-one-out study from the expected size, and a head much smaller than
+    the template (zooms of 17, 20 and 25 %) from none but the largest size.
     """
     broad, fine = coarsened(priors, 4, 12.0), coarsened(priors, 2, 4.0)
     model, starts = _starting_points(image, priors, size)
@@ -150,9 +160,16 @@ def align(
     final = _objective(image, FINAL_SAMPLING_MM, fine, model, size, passes=2)
     zoom = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
     resized = [np.concatenate([best[:6], starts[0][6:] + s * zoom]) for s in sizes]
-    ended = [_minimise(final, p, steps=30, free=12) for p in (best, *resized)]
-    p = min(ended, key=lambda result: result[1])[0]
+    tried = [_minimise(final, p, steps=TRIED_STEPS, free=12) for p in (best, *resized)]
+    chosen = _lowest(tried, CLEARLY * len(final.bins))
+    p, _ = _minimise(final, chosen, steps=STEPS, free=12)
     return Alignment(model.matrix(p), final.information(p), len(starts))
+
+
+def _lowest(tried: Sequence[tuple[Vector, float]], margin: float) -> Vector:
+    """Parameters of the first of those whose energy is within a margin of the lowest one."""
+    least = min(energy for _, energy in tried)
+    return next(p for p, energy in tried if energy <= least + margin)
 
 
 def _objective(

@@ -25,7 +25,7 @@ from falx.images.nifti import Image
 
 __all__ = ["OTHER_SIZES", "Appraisal", "appraise", "fit_from_several_starts"]
 
-OTHER_SIZES = (-0.1, 0.0, 0.1)
+OTHER_SIZES = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3)
 """Logarithms of the sizes, relative to the expected one, from which a second alignment starts."""
 
 

@@ -118,8 +118,8 @@ def module_chance(
 ) -> ModuleChance:
     """Compare the modules of `genes` with those of degree-matched random lists of that length.
 
-    A module's P counts the lists whose best module scores at least as much, so the chance of any
-    false module is held, not that of each.
+    A module's P counts the lists whose best module is at least as good (see
+    :func:`modules_of_lists`), so the chance of any false module is held, not that of each.
 
     Parameters
     ----------
@@ -133,29 +133,51 @@ def module_chance(
     rows = np.array([i for i, name in enumerate(names) if name in chosen], dtype=np.intp)
     degree = np.array([len(network.neighbours[name]) for name in names], dtype=np.float64)
     lists = _like_lists(degree, rows, rng, n_lists)
-    return modules_of_lists(network, modules, [[names[i] for i in drawn] for drawn in lists])
+    drawn = [[names[i] for i in rows_of_list] for rows_of_list in lists]
+    return modules_of_lists(network, genes, modules, drawn)
 
 
 def modules_of_lists(
-    network: Network, modules: Sequence[Module], lists: Sequence[Sequence[str]]
+    network: Network,
+    genes: Sequence[str],
+    modules: Sequence[Module],
+    lists: Sequence[Sequence[str]],
 ) -> ModuleChance:
-    """Compare modules with those of given lists, such as lists of the same length from null maps.
+    """Compare the modules of `genes` with those of given lists, such as lists from null maps.
 
     Lists from null maps keep what degree-matched lists lose: genes that are expressed together
     also interact, and enter a list together.
+
+    Scores tie often (every triangle scores 3), and a test that counts all ties against the module
+    errs too rarely. Of equal scores the larger module is the better one, then that of the list
+    with more interactions.
     """
     n_lists = len(lists)
-    counts, best = np.zeros(n_lists, dtype=np.int64), np.zeros(n_lists)
+    counts = np.zeros(n_lists, dtype=np.int64)
+    best = np.zeros((n_lists, 3))
     for b, drawn in enumerate(lists):
-        found = find_modules(network.induced(drawn).neighbours)
+        part = network.induced(drawn)
+        found = find_modules(part.neighbours)
         counts[b] = len(found)
-        best[b] = max((module.score for module in found), default=0.0)
+        if found:
+            best[b] = found[0].score, len(found[0].nodes), part.n_edges
+    n_edges = network.induced(genes).n_edges
     p = tuple(
-        (1.0 + float((best >= module.score - TIE).sum())) / (1.0 + n_lists) for module in modules
+        (1.0 + _at_least((module.score, len(module.nodes), n_edges), best)) / (1.0 + n_lists)
+        for module in modules
     )
     low, middle, high = (float(v) for v in np.quantile(counts, (0.025, 0.5, 0.975)))
     p_count = (1.0 + float((counts >= len(modules)).sum())) / (1.0 + n_lists)
     return ModuleChance(p, p_count, (low, middle, high), n_lists)
+
+
+def _at_least(key: tuple[float, ...], rows: npt.NDArray[np.float64]) -> int:
+    """Count the rows of shape (n, k) that are equal to a key or above it in order of columns."""
+    equal, above = np.ones(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    for value, column in zip(key, rows.T, strict=True):
+        above |= equal & (column > value + TIE)
+        equal &= np.abs(column - value) <= TIE
+    return int((above | equal).sum())
 
 
 def _like_lists(

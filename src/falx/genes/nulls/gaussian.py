@@ -9,10 +9,13 @@ assumes a stationary normal field.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from falx.core.errors import InputError
 
 __all__ = ["FittedField", "fit_field", "gaussian_maps"]
 
@@ -30,7 +33,7 @@ class FittedField:
     range_mm, nugget
         Distance over which correlation falls to 1/e, and the share of white variance.
     mean, variance
-        Of the field.
+        Of the field; the mean over regions where blocks have their own.
     factor
         Cholesky factor of the correlation matrix, shape (n, n).
     """
@@ -42,33 +45,53 @@ class FittedField:
     factor: Array
 
 
-def fit_field(values: npt.ArrayLike, distances_mm: npt.ArrayLike) -> FittedField:
-    """Fit range and nugget to a map of shape (n,) on a grid by restricted maximum likelihood."""
+def fit_field(
+    values: npt.ArrayLike, distances_mm: npt.ArrayLike, blocks: Sequence[str] | None = None
+) -> FittedField:
+    """Fit range and nugget to a map of shape (n,) on a grid by restricted maximum likelihood.
+
+    The field has one mean, or with `blocks` one for each of them.
+
+    Raises
+    ------
+    InputError
+        If two regions share a position.
+    """
     y = np.asarray(values, dtype=np.float64)
     d = np.asarray(distances_mm, dtype=np.float64)
     apart = d[np.triu_indices(len(d), k=1)]
+    if apart.min() <= 0:
+        raise InputError("two regions share a position", do="give each region its own centroid")
     ranges = np.geomspace(apart.min() / 2.0, 4.0 * apart.max(), N_RANGES)
-    fits = [_restricted_likelihood(y, d, float(r), nugget) for r in ranges for nugget in NUGGETS]
+    names = np.array(blocks or ("all",) * len(y))
+    design = (names[:, None] == np.unique(names)[None]).astype(np.float64)
+    fits = [
+        _restricted_likelihood(y, d, design, float(r), nugget)
+        for r in ranges
+        for nugget in NUGGETS
+    ]
     return max(fits, key=lambda pair: pair[0])[1]
 
 
 def _restricted_likelihood(
-    y: Array, d: Array, range_mm: float, nugget: float
+    y: Array, d: Array, design: Array, range_mm: float, nugget: float
 ) -> tuple[float, FittedField]:
-    n = len(y)
+    n, n_means = design.shape
     correlation = (1.0 - nugget) * np.exp(-d / range_mm)
     np.fill_diagonal(correlation, 1.0 + 1e-10)
     factor = np.asarray(np.linalg.cholesky(correlation), dtype=np.float64)
-    white = np.linalg.solve(factor, np.column_stack([y, np.ones(n)]))
-    precision = white[:, 1] @ white[:, 1]
-    mean = white[:, 1] @ white[:, 0] / precision
-    left = white[:, 0] - mean * white[:, 1]
-    variance = left @ left / (n - 1)
+    white = np.linalg.solve(factor, np.column_stack([y, design]))
+    precision = white[:, 1:].T @ white[:, 1:]
+    means = np.linalg.solve(precision, white[:, 1:].T @ white[:, 0])
+    left = white[:, 0] - white[:, 1:] @ means
+    variance = left @ left / (n - n_means)
     log_likelihood = -0.5 * (
-        (n - 1) * np.log(variance) + 2.0 * np.log(np.diag(factor)).sum() + np.log(precision)
+        (n - n_means) * np.log(variance)
+        + 2.0 * np.log(np.diag(factor)).sum()
+        + np.linalg.slogdet(precision)[1]
     )
-    field = FittedField(range_mm, nugget, float(mean), float(variance), factor)
-    return float(log_likelihood), field
+    mean = float((design @ means).mean())
+    return float(log_likelihood), FittedField(range_mm, nugget, mean, float(variance), factor)
 
 
 def gaussian_maps(

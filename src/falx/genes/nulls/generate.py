@@ -10,8 +10,9 @@ Null models beside each other: Markello & Misic 2021, NeuroImage 236:118052.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,17 +20,19 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError, check_option, check_range, notify
 from falx.core.grid import Side
-from falx.genes.nulls.gaussian import fit_field, gaussian_maps
+from falx.genes.nulls.gaussian import FittedField, fit_field, gaussian_maps
 from falx.genes.nulls.lost_smoothness import (
     covariance_after_moran,
     covariance_after_spins,
     restoring_matrix,
 )
 from falx.genes.nulls.moran import (
+    block_means,
     inverse_distance_weights,
     moran_eigenvectors,
     moran_index,
     moran_maps,
+    moran_weights,
 )
 from falx.genes.nulls.spin import SpinMethod, spin_assignments
 from falx.genes.nulls.variogram import make_variogram, variogram_maps
@@ -168,8 +171,10 @@ def null_maps(
         One method for all regions together, or one per block, as in
         ``{"cortex": "spin_hungarian", "subcortex": "moran"}``. A spin covers cortex only.
     restore
-        Give spun maps, and maps made block by block, back the smoothness that they lose; see
-        :mod:`falx.genes.nulls.lost_smoothness`. Without it spins are as published.
+        Give spun maps, and maps made block by block, back the smoothness that they lose (see
+        :mod:`falx.genes.nulls.lost_smoothness`), take Moran's weights at the map's range, and
+        keep the mean of each block of five regions or more: a step from cortex to subcortex is
+        no chance of a smooth field. Without it null maps are as published.
 
     Raises
     ------
@@ -182,29 +187,65 @@ def null_maps(
     if isinstance(method, str):
         plan = {"all": check_option("null", method, NULL_METHODS)}
         members = {"all": np.arange(len(y))}
+        positions = replace(positions, blocks=_classes(positions.blocks))
     else:
         plan = {b: check_option("null", m, NULL_METHODS) for b, m in method.items()}
         members = _members(positions.blocks, plan)
-    drawn = {
-        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng))
-        for block, rows in members.items()
-    }
-    out = np.empty((n_maps, len(y)))
-    for rows, block_maps in drawn.values():
-        out[:, rows] = block_maps.maps
-    spun = any(m.startswith("spin_") for m in plan.values())
-    restored = restore and "random" not in plan.values() and (spun or len(plan) > 1)
-    if restored:
-        out = _restored(out, y, positions, list(drawn.values()))
+    restored = restore and "random" not in plan.values()
+    means = block_means(positions.blocks if restored else ("all",) * len(y))
+    maps = _about_level(y, means, positions, (plan, members), n_maps, rng, restored)
+    out = np.asarray(maps + means @ y, dtype=np.float64)
     quality = [
         _quality(block, plan[block], y[rows], out[:, rows], positions, rows)
         for block, rows in members.items()
     ]
     name = plan["all"] if "all" in plan else "+".join(f"{m}({b})" for b, m in plan.items())
-    _tell_of_excess(set(plan.values()), restored)
-    if positions.projected and spun:
-        _tell_of_projection()
+    _tell_of_errors(set(plan.values()), restored, positions.projected)
     return NullMaps(out, name, tuple(quality))
+
+
+def _classes(blocks: Sequence[str]) -> tuple[str, ...]:
+    """Blocks that are large enough for a mean of their own; the others are taken together."""
+    size = Counter(blocks)
+    return tuple(block if size[block] >= FEWEST_IN_BLOCK else "" for block in blocks)
+
+
+Plan = tuple[Mapping[str, str], Mapping[str, npt.NDArray[np.intp]]]
+"""Method and regions of each block."""
+
+
+def _about_level(
+    values: Array,
+    means: Array,
+    positions: Positions,
+    planned: Plan,
+    n_maps: int,
+    rng: np.random.Generator,
+    restored: bool,
+) -> Array:
+    """Null maps of what a map has about its level, the mean of all regions or of each block."""
+    plan, members = planned
+    y = values - means @ values
+    if np.ptp(y) < 1e-12 * np.ptp(values):
+        raise InputError(
+            "the map is constant within each class of regions",
+            do="give a map that differs between regions of a class",
+        )
+    fitted = None
+    if restored:
+        fitted = fit_field(y, distances(positions.centroids_mm), positions.blocks)
+    drawn = {
+        block: (rows, _one_block(y, positions, rows, plan[block], n_maps, rng, fitted))
+        for block, rows in members.items()
+    }
+    out = np.empty((n_maps, len(y)))
+    for rows, block_maps in drawn.values():
+        out[:, rows] = block_maps.maps
+    if fitted and (len(plan) > 1 or any(m.startswith("spin_") for m in plan.values())):
+        return _restored(out, fitted, list(drawn.values()))
+    if fitted and len(set(positions.blocks)) > 1:
+        out -= out @ means
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,22 +258,20 @@ class _BlockMaps:
 
 def _restored(
     maps: Array,
-    y: Array,
-    positions: Positions,
+    fitted: FittedField,
     drawn: Sequence[tuple[npt.NDArray[np.intp], _BlockMaps]],
 ) -> Array:
     """Null maps with the covariance of the field that is fitted to the map."""
-    factor = fit_field(y, distances(positions.centroids_mm)).factor
-    wanted = factor @ factor.T
+    wanted = fitted.factor @ fitted.factor.T
     left = np.zeros_like(wanted)
     for rows, block_maps in drawn:
         within = np.ix_(rows, rows)
         left[within] = block_maps.left_of(wanted[within])
-    return np.asarray(y.mean() + (maps - y.mean()) @ restoring_matrix(left, wanted))
+    return np.asarray(maps @ restoring_matrix(left, wanted))
 
 
-def _tell_of_excess(methods: set[str], restored: bool) -> None:
-    """Say which of the methods reject a true null more often than they state."""
+def _tell_of_errors(methods: set[str], restored: bool, projected: bool) -> None:
+    """Say which of the methods reject a true null more often than they state, or may mislead."""
     if "random" in methods:
         notify(
             "random permutation ignores that neighbouring regions are alike",
@@ -246,17 +285,17 @@ def _tell_of_excess(methods: set[str], restored: bool) -> None:
                 f"the {name} spin as published rejects a true null too often",
                 where="null maps",
                 found=f"type-I error {raw} {AT_FIVE}",
-                do=f"let its smoothness be restored ({better}), or use moran (5.5 % and 6.5 %)",
+                do=f"let its smoothness be restored ({better}), or use moran (5.5 % and 5.0 %)",
             )
-
-
-def _tell_of_projection() -> None:
-    notify(
-        "regions are spun by the direction of their centroids, for the atlas has no surface",
-        where="null maps",
-        found=f"type-I error of the nearest spin, smoothness restored: 4.5 % and 3.0 % {AT_FIVE}",
-        do="use moran or variogram, which need no sphere, where angles through the folds mislead",
-    )
+    if projected and any(method.startswith("spin_") for method in methods):
+        notify(
+            "regions are spun by the direction of their centroids, for the atlas has no surface",
+            where="null maps",
+            found="type-I error of the nearest spin, smoothness restored: "
+            f"4.5 % and 3.0 % {AT_FIVE}",
+            do="use moran or variogram, which need no sphere, where angles through the folds "
+            "mislead",
+        )
 
 
 def _check_map(y: Array, positions: Positions) -> None:
@@ -301,7 +340,9 @@ def _one_block(
     method: str,
     n_maps: int,
     rng: np.random.Generator,
+    fitted: FittedField | None,
 ) -> _BlockMaps:
+    """Null maps of one block's values about the level of the map."""
     values = y[rows]
     if method == "random":
         return _BlockMaps(rng.permuted(np.tile(values, (n_maps, 1)), axis=1), lambda C: C)
@@ -309,9 +350,12 @@ def _one_block(
         return _spin(values, positions, rows, method.removeprefix("spin_"), n_maps, rng)  # type: ignore[arg-type]
     d = distances(positions.centroids_mm[rows])
     if method == "moran":
-        basis = moran_eigenvectors(inverse_distance_weights(d))
+        range_mm = fitted.range_mm if fitted else None
+        blocks = [positions.blocks[i] for i in rows] if fitted else None
+        basis = moran_eigenvectors(moran_weights(d, range_mm), blocks)
         return _BlockMaps(
-            moran_maps(values, d, n_maps, rng), lambda C: covariance_after_moran(C, basis)
+            moran_maps(values, d, n_maps, rng, range_mm=range_mm, blocks=blocks),
+            lambda C: covariance_after_moran(C, basis),
         )
     draw = {"variogram": variogram_maps, "gaussian": gaussian_maps}[method]
     return _BlockMaps(draw(values, d, n_maps, rng), lambda C: C)

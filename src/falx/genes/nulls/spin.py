@@ -13,10 +13,10 @@ from typing import Literal
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from falx.core.errors import InputError, check_option
 from falx.core.grid import Side
+from falx.genes.nulls.assignment import least_total_cost
 
 __all__ = [
     "SPIN_METHODS",
@@ -134,7 +134,7 @@ def _assign(points: Array, rotated: Array, method: SpinMethod) -> npt.NDArray[np
         return np.asarray(np.argmin(distance, axis=1))
     if method == "vasa":
         return np.asarray(_vasa(distance), dtype=np.intp)
-    return np.asarray(scipy.optimize.linear_sum_assignment(distance)[1])
+    return np.asarray(least_total_cost(distance), dtype=np.intp)
 
 
 def spin_assignments(
@@ -159,7 +159,10 @@ def spin_assignments(
     """
     check_option("spin method", method, SPIN_METHODS)
     xyz = np.asarray(points, dtype=np.float64)
-    xyz = xyz / np.linalg.norm(xyz, axis=1, keepdims=True)
+    length = np.linalg.norm(xyz, axis=1, keepdims=True)
+    if not (np.isfinite(length) & (length > 0)).all():
+        raise InputError("a region has no place on the sphere", do="leave it out of the spin")
+    xyz = xyz / length
     members = [np.flatnonzero(np.array(sides) == side) for side in ("left", "right")]
     if sum(map(len, members)) != len(xyz):
         raise InputError("every spun region needs a side", do="leave midline regions out")

@@ -28,8 +28,9 @@ from falx.maps.deviations.sample import (
     deviations_of,
     pairs_of,
 )
-from falx.maps.files import SampleFiles, read_maps, save_volume
+from falx.maps.files import save_volume
 from falx.maps.map_sample import MapSample
+from falx.maps.people.files import SampleFiles, read_maps
 from falx.maps.settings import SampleSettings
 
 __all__ = ["Cases", "DeviationFiles", "DeviationTest", "deviation_stage"]

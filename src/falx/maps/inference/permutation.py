@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from falx.core.threads import blas_threads, over_blocks
 from falx.maps.design import Design, Partition, partition
-from falx.maps.inference.clusters import cluster_maxima
+from falx.maps.inference.clusters import Cluster, cluster_maxima
 from falx.maps.inference.pareto import fit_tail
 from falx.maps.inference.rearrangements import PermutationPlan, permuted_rows
 from falx.maps.inference.tfce import tfce
@@ -131,6 +131,13 @@ class MaximaNull:
             return p
         found = fitted.p_value(observed)
         return np.asarray(np.where(np.isnan(found), p, found))
+
+    def of_cluster(self, cluster: Cluster) -> tuple[float, float]:
+        """Return familywise P of a cluster's extent and of its mass, by the first threshold."""
+        return (
+            float(self.familywise(cluster.extent, self.extent[:, 0])),
+            float(self.familywise(cluster.mass, self.mass[:, 0])),
+        )
 
     def discoveries(self, alpha: float) -> TrueDiscoveries | None:
         """Return what bounds true discoveries with a confidence of 1 - alpha."""

@@ -46,12 +46,24 @@ def tfce(
     """
     values = np.ascontiguousarray(statistic, dtype=np.float64)
     height = np.abs(values)
-    order = np.argsort(-height, kind="stable")  # the order of ties moves the last bits
+    order = np.argsort(-height)
+    _settle_ties(height, order)  # the order of ties moves the last bits
     extent = np.arange(len(values) + 1, dtype=np.float64) ** extent_power
     primitive = height ** (height_power + 1.0) / (height_power + 1.0)
     out = np.empty(len(values))
     _integrate(values, primitive, order, neighbours, extent, out)
     return np.copysign(out, values)
+
+
+@numba.njit(cache=True, nogil=True)
+def _settle_ties(height, order):  # type: ignore[no-untyped-def]
+    """Put equal heights in the order of their voxels; a stable sort takes seven times as long."""
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or height[order[end]] != height[order[start]]:
+            if end - start > 1:
+                order[start:end].sort()
+            start = end
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -77,16 +89,21 @@ def _integrate(values, primitive, order, neighbours, extent, out):  # type: igno
     gain = np.zeros(n)
     size = np.zeros(n, np.int32)
     paid_to = np.zeros(n)
+    sign = np.zeros(n, np.int8)  # of voxels that are in; one byte each, so that all stay at hand
     for position in range(n):
         v = order[position]
         now = primitive[v]
         parent[v] = v
         size[v] = 1
         paid_to[v] = now
+        own = np.int8(np.sign(values[v]))
+        if own == 0:
+            continue  # at height 0 nothing joins any more
+        sign[v] = own
         mine = v
         for m in range(neighbours.shape[1]):
             w = neighbours[v, m]
-            if w < 0 or parent[w] < 0 or values[w] * values[v] <= 0:
+            if w < 0 or sign[w] != own:
                 continue
             other = _root(parent, gain, w)
             if other == mine:

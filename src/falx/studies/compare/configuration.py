@@ -21,6 +21,9 @@ class CompareConfiguration(Listing, InferenceOptions, Selection):
     mask: Path | None = option(
         None, help="analysis mask; voxels where everybody's map is finite and not 0 if absent"
     )
+    decisions: Path | None = option(
+        None, help="table of who is left out by hand (participant_id, include: yes or no, reason)"
+    )
     atlas: Path | None = option(None, help="label volume of the tables; the shipped one if absent")
     atlas_labels: Path | None = option(None, help="names of its labels")
     seed: int = option(1, help="of the permutations", low=0, high=2**31)

@@ -29,6 +29,8 @@ from falx.maps.cluster_table import ClusterRow, EffectRow
 from falx.maps.cluster_values import ClusterValue
 from falx.maps.files import FFiles, Pair, TFiles, anova_stage, group_map_stage
 from falx.maps.group_summary import FSummary, TSummary
+from falx.maps.people.files import read_person_maps
+from falx.maps.sample import left_out_by_hand
 from falx.maps.settings import InferenceOptions, Listing, SampleSettings
 from falx.report.page import Section
 from falx.studies.compare.configuration import CompareConfiguration
@@ -51,12 +53,14 @@ def map_content(
     table: Path,
     summary: Path,
     values: Path | None,
+    person_maps: Path,
     slope: bool = False,
     name: str = "",
     folder: str = "group/",
 ) -> MapContent:
     """Read a map of t, or of F where there are no values of people, for its section."""
-    rows, shown = read_table(table), partial(MapContent, title, image=load(image))
+    rows = read_table(table)
+    shown = partial(MapContent, title, image=load(image), people=read_person_maps(person_maps))
     if values is None:
         found = read_record(FSummary, summary)
         return shown(found, rows_as(EffectRow, rows), table=table.stem, name=name, folder=folder)
@@ -106,10 +110,11 @@ def compare_maps(
     groups = {subject: people.cell(subject, choices.group_column) for subject in maps}
     asked = questions_of(groups, contrasts)
     compared = {name for question in asked for name in question.groups}
-    those = {subject: path for subject, path in maps.items() if groups[subject] in compared}
     out.mkdir(parents=True, exist_ok=True)
     mask = out / "mask.nii.gz"
     with collect_notices() as notices:
+        apart = _left_out(people, choices.decisions)
+        those = {s: p for s, p in maps.items() if groups[s] in compared and s not in apart}
         _write_mask(those, choices.mask, mask, given_atlas=choices.atlas is not None)
     shown, broken = {}, {}
     for question in asked:
@@ -127,6 +132,26 @@ def compare_maps(
         write_text(out / name, written)
     content = ComparisonContent(choices.measure, shown, broken, without, tuple(notices))
     return _write_page(out, content, methods_section(text))
+
+
+def _left_out(people: Participants, decisions: Path | None) -> set[str]:
+    """Return whom the column ``exclude`` or a table of decisions leaves out.
+
+    Their maps shape no mask; the reasons stand in every summary.
+    """
+    excluded = {subject for subject in people.rows if people.excluded(subject)}
+    if decisions is None:
+        return excluded
+    by_hand = left_out_by_hand(read_participants(decisions))
+    unknown = [f"sub-{subject}" for subject in by_hand if subject not in people.rows]
+    if unknown:
+        notify(
+            "the table of decisions leaves out people whom the table of maps does not have",
+            where=decisions.name,
+            found=", ".join(unknown),
+            do="check their names",
+        )
+    return excluded | set(by_hand)
 
 
 def _maps(
@@ -221,9 +246,11 @@ def _answer(
 
     common: dict[str, Any] = {
         "maps": maps, "masks": mask, "metrics": {}, "participants": table,
+        "decisions": choices.decisions,
         "atlas": choices.atlas, "atlas_labels": choices.atlas_labels,
         "table": own("clusters.tsv"), "table_latex": own("clusters.tex"),
         "table_html": own("clusters.html"), "summary": own("summary.json"),
+        "person_maps": own("people.npz"),
     }  # fmt: skip
     sample = SampleSettings(
         **{name: getattr(choices, name) for name in _SAMPLE}, head_size="none", measures=()
@@ -232,8 +259,7 @@ def _answer(
     options = InferenceOptions(**{name: getattr(choices, name) for name in _INFERENCE})
     content = partial(
         map_content, choices.measure, table=own("clusters.tsv"), summary=own("summary.json"),
-        name=question.name,
-        folder="",
+        person_maps=own("people.npz"), name=question.name, folder="",
     )  # fmt: skip
     if question.of_f:
         f_files = FFiles(**common, f_map=own("fmap.nii.gz"), p_map=own("pmap.nii.gz"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from falx.maps.group_summary import FSummary
 from falx.report.live_page import LiveImages, live_page
 from falx.report.page import Section
 from falx.report.patient_view import MapSource
+from falx.report.people_values import PeopleValues, packed_people
 from falx.studies.compare.sections import HIGHER, LOWER, MapContent, layer_of
 
 __all__ = ["group_live_page"]
@@ -38,12 +39,27 @@ def group_live_page(
         Image(brain.data > 0.5, brain.affine),
         [source for name, content in shown.items() for source in _layers(name, content)],
         (),
+        packed_people([one for n, c in shown.items() for one in _people(n, c)]),
     )
     first = next(iter(shown.values()))
     centre = [0.0, -20.0, 10.0]
     if first.rows:
         centre = [first.rows[0].x_mm, first.rows[0].y_mm, first.rows[0].z_mm]
     return live_page(title, sections, images, label="the template", side="left", centre_mm=centre)
+
+
+def _people(name: str, content: MapContent) -> Iterator[PeopleValues]:
+    """Everybody's values of a comparison, as the page packs them."""
+    found = content.people
+    if found is None:
+        return
+    values = np.full((*found.mask.shape, len(found.people)), np.nan, np.float32)
+    values[found.mask] = found.coded.values()
+    yield PeopleValues(
+        layer_of(name, 1.0).removesuffix(f"-{HIGHER}"),
+        f"{content.title}, {content.summary.contrast}",
+        found.people, found.groups, found.grid.affine, values, found.adjust,
+    )  # fmt: skip
 
 
 def _layers(name: str, content: MapContent) -> list[MapSource]:

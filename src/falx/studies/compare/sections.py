@@ -14,6 +14,7 @@ from falx.maps.cluster_values import ClusterValue
 from falx.maps.design import Orthogonality
 from falx.maps.group_summary import FSummary, MapSummary, TSummary, facts
 from falx.maps.motion_correlation import MotionCorrelation
+from falx.maps.people.person_maps import PersonMaps
 from falx.maps.sites import WithoutSite
 from falx.report.page import Block, Details, Figure, Notice, Place, Section, Table, Text
 from falx.studies.compare.figures import (
@@ -81,6 +82,8 @@ class MapContent:
         Everybody's mean in every listed cluster.
     slope
         Whether a column is regressed on.
+    people
+        Everybody's values at every kept voxel.
     """
 
     title: str
@@ -92,6 +95,7 @@ class MapContent:
     folder: str = "group/"
     values: Sequence[ClusterValue] = ()
     slope: bool = False
+    people: PersonMaps | None = None
 
 
 def layer_of(name: str, value: float) -> str:

@@ -50,7 +50,7 @@ def study_network(
     tested = network.induced(universe, keep_isolated=True)
     chance = edge_enrichment(tested, genes, np.random.default_rng(seed))
     if null_lists:
-        by_chance = modules_of_lists(tested, modules, null_lists)
+        by_chance = modules_of_lists(tested, genes, modules, null_lists)
     else:
         by_chance = module_chance(tested, genes, modules, np.random.default_rng([seed, 1]))
     kind = "lists of null maps" if null_lists else "genes drawn at random"

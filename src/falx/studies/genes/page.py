@@ -33,7 +33,7 @@ __all__ = [
 
 TYPE_ONE: dict[str, tuple[float, float]] = {
     "random": (12.5, 46.5),
-    "moran": (5.5, 6.5),
+    "moran": (5.5, 5.0),
     "variogram": (3.5, 4.0),
     "gaussian": (4.5, 2.5),
 }

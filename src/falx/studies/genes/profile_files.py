@@ -8,21 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from falx.core.files import read_table
-from falx.genes.files import (
-    Surface,
-    read_hemispheres,
-)
+from falx.genes.files import Surface, read_hemispheres
 from falx.genes.nulls.surface import sphere_points
-from falx.genes.tables import (
-    RegionTable,
-)
+from falx.genes.tables import RegionTable
 from falx.studies.genes.blood_overlap import BloodGenes, blood_genes
 
-__all__ = [
-    "inside_map",
-    "on_surface",
-    "read_blood",
-]
+__all__ = ["inside_map", "on_surface", "read_blood"]
 
 
 def inside_map(table: RegionTable, kept: np.ndarray) -> RegionTable:
@@ -30,15 +21,7 @@ def inside_map(table: RegionTable, kept: np.ndarray) -> RegionTable:
     rows = np.flatnonzero(kept)
     lost = len(kept) - len(rows)
     notes = (f"{lost} regions lie outside the map.",) if lost else ()
-    return replace(
-        table,
-        regions=tuple(table.regions[i] for i in rows),
-        values=table.values[rows],
-        centroids_mm=table.centroids_mm[rows],
-        blocks=tuple(table.blocks[i] for i in rows),
-        sides=tuple(table.sides[i] for i in rows),
-        notes=(*table.notes, *notes),
-    )
+    return replace(table.take(rows), notes=(*table.notes, *notes))
 
 
 def on_surface(table: RegionTable, surface: Surface) -> RegionTable:

@@ -7,7 +7,7 @@ share because they share people.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -166,16 +166,7 @@ def _on_shared_regions(tables: Mapping[str, RegionTable]) -> dict[str, RegionTab
 
 def _only(table: RegionTable, names: set[str]) -> RegionTable:
     rows = sorted((n, i) for i, n in enumerate(table.regions) if n in names)
-    order = [i for _, i in rows]
-    return replace(
-        table,
-        regions=tuple(table.regions[i] for i in order),
-        values=table.values[order],
-        centroids_mm=table.centroids_mm[order],
-        blocks=tuple(table.blocks[i] for i in order),
-        sides=tuple(table.sides[i] for i in order),
-        sphere=None if table.sphere is None else table.sphere[order],
-    )
+    return table.take([i for _, i in rows])
 
 
 def _contrast(

@@ -16,7 +16,9 @@ from falx.core.grid import TEMPLATE_SPACE
 
 __all__ = ["IMAGES", "NOT_TOLD", "OF_COMMANDS", "OF_STEPS"]
 
-NOT_TOLD = frozenset({"signature_report_stage", "run_report_stage", "numbers_stage"})
+NOT_TOLD = frozenset(
+    {"signature_report_stage", "run_report_stage", "numbers_stage", "pairs_stage"}
+)
 """Steps that only gather and draw what others computed; one sentence names them together."""
 
 IMAGES: Mapping[str, str] = {
@@ -58,7 +60,8 @@ COMMON_GENES = (
     "<<Regions of the {side?left=left side;right=right side;both=two sides} took part.>> "
     "<<P values are from {n_maps} null maps that keep a map's smoothness ({null?moran=Moran "
     "spectral randomisation [@wagner2015];variogram=variogram matching [@burt2020];*=%})"
-    "{restore?True=;False=, left as rough as they come}.>> "
+    "{restore?True= and the mean of each class of regions;False=, as published, left as rough as "
+    "they come}.>> "
     "<<list_rule=fdr: {list_rule?fdr=Gene lists hold the genes} whose false-discovery rate "
     "[@benjamini1995] over these null maps is below {list_q}.>> "
     "<<list_rule=length: {list_rule?length=Gene lists hold} the {n_list} genes of largest "

@@ -163,6 +163,7 @@ def _compare(
         "table": "clusters.tsv", "table_latex": "clusters.tex", "table_html": "clusters.html",
         "summary": "summary.json", "t_map": "tmap.nii.gz", "z_map": "zmap.nii.gz",
         "p_tfce_map": "pmap.nii.gz", "profile": "profile.tsv", "values": "values.tsv",
+        "person_maps": "people.npz",
     }  # fmt: skip
     files = TFiles(
         maps=maps, masks=mask, metrics={}, participants=out / "inputs" / "participants.tsv",

@@ -18,8 +18,8 @@ from falx.bold.slice_timing import check_slice_times
 from falx.core.errors import FalxError, InputError, collect_notices
 from falx.core.participants import Participants
 from falx.core.study import Images
+from falx.maps.assumptions import LEAST_DOF
 from falx.maps.design import group_design
-from falx.maps.group_maps import LEAST_DOF
 from falx.maps.harmonise import LEAST_PEOPLE
 from falx.maps.sample import encode, factor, select_sample, without_value
 from falx.studies.resistance.configuration import ResistanceConfiguration

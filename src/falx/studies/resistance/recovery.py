@@ -19,7 +19,14 @@ from falx.images.warp import load_map
 from falx.maps.cluster_table import ClusterRow
 from falx.phantom.resting import PLACES
 
-__all__ = ["CohortRecovery", "FoundChange", "compare_cohort", "render_cohort"]
+__all__ = [
+    "CohortRecovery",
+    "FoundChange",
+    "compare_cohort",
+    "compare_people",
+    "render_cohort",
+    "render_people",
+]
 
 PLANTED = (
     ("grey", PLACES[0], -1, "less grey matter"),
@@ -118,9 +125,14 @@ def compare_cohort(truth: Path, outputs: Path, subjects: Sequence[str]) -> Cohor
         table = _one(outputs / "group", f"*{modality}resistantcontrols_clusters.tsv")
         rows = rows_as(ClusterRow, read_table(table))
         changes.append(_found(what, place, sign, points[place], rows))
+    return CohortRecovery(tuple(changes), *compare_people(truth, outputs, subjects))
+
+
+def compare_people(truth: Path, outputs: Path, subjects: Sequence[str]) -> tuple[float, float]:
+    """Errors of motion, µm, and of coregistration, mm, mean over people; as the above."""
     motion = [_motion_error_um(truth, outputs, s) for s in subjects]
     apart = [_coregistration_mm(truth, outputs, s) for s in subjects]
-    return CohortRecovery(tuple(changes), float(np.mean(motion)), float(np.mean(apart)))
+    return float(np.mean(motion)), float(np.mean(apart))
 
 
 def render_cohort(found: CohortRecovery) -> str:
@@ -139,11 +151,16 @@ def render_cohort(found: CohortRecovery) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
-    text.append(
-        f"head motion is off by {found.motion_error_um:.0f} µm, "
-        f"coregistration by {found.coregistration_error_mm:.2f} mm, mean over people"
-    )
+    text.append(render_people(found.motion_error_um, found.coregistration_error_mm))
     return "\n".join(text)
+
+
+def render_people(motion_error_um: float, coregistration_error_mm: float) -> str:
+    """Say how exact motion and coregistration are."""
+    return (
+        f"head motion is off by {motion_error_um:.0f} µm, "
+        f"coregistration by {coregistration_error_mm:.2f} mm, mean over people"
+    )
 
 
 def _found(

@@ -26,20 +26,19 @@ from falx.studies.resistance.configuration import (
     ResistanceConfiguration,
     Roles,
 )
-from falx.studies.resistance.files import (
-    SHOWN,
-    demographics_stage,
-    group_report_stage,
-    map_figure_stage,
-    quality_stage,
+from falx.studies.resistance.files import SHOWN, group_report_stage, map_figure_stage
+from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
+from falx.studies.resistance.person_files import run_report_stage
+from falx.studies.resistance.preflight import preflight
+from falx.studies.resistance.quality_files import demographics_stage, quality_stage
+from falx.studies.resistance.role_files import (
+    PAIRS,
+    pairs_stage,
     role_anova_stage,
     role_deviation_stage,
     role_further_stage,
     role_regression_stage,
-    run_report_stage,
 )
-from falx.studies.resistance.genes import BLOOD, EXPRESSION, gene_stages, together_stages
-from falx.studies.resistance.preflight import preflight
 from falx.studies.resistance.steps import (
     CONTRASTS,
     DEVIATIONS,
@@ -99,7 +98,7 @@ MOTION = Stage(
         **keys_of("bold", MotionSettings),
     },
     mem_mb=1500,
-    version=2,
+    version=3,
     given=("bold|prepared",),
 )
 
@@ -219,6 +218,7 @@ TABLES = {
     "table_latex": ("clusters", ".tex"),
     "table_html": ("clusters", ".html"),
     "summary": ("summary", ".json"),
+    "person_maps": ("people", ".npz"),
 }
 OF_T = {
     "t_map": ("tmap", ".nii.gz"),
@@ -245,7 +245,7 @@ def _map_stage(
     needs: Sequence[str],
     *,
     version: int,
-    disk_mb: int = 10,
+    disk_mb: int = 30,
 ) -> Stage:
     """Stage of a group map: its people and their model, and what else it takes."""
     named = partial(output_path, "", group=True, desc=step.name.replace("_", ""))
@@ -284,7 +284,9 @@ def _contrast(step: Step) -> Stage:
         run, needs = subgroup_map_stage, (*step.pair, step.kind, "subgroup_column")
         params |= {"subgroup": f"groups.{step.kind}", "controls": "groups.controls"}
         params["subgroup_column"] = "groups.subgroup_column"
-    return _map_stage(step, partial(run, title=step.title), OF_T, params, needs, version=10)
+    return _map_stage(
+        step, partial(run, title=step.title), OF_T, params, needs, version=11, disk_mb=30
+    )
 
 
 def _anova(step: Step) -> Stage:
@@ -293,14 +295,14 @@ def _anova(step: Step) -> Stage:
     params["min_region_voxels"] = "groups.min_region_voxels"
     # Each role is named, or further groups stand in for it.
     needs = tuple(f"{role}|groups.others" for role in ("resistant", "sensitive", "controls"))
-    return _map_stage(step, run, OF_F, params, needs, version=10)
+    return _map_stage(step, run, OF_F, params, needs, version=11)
 
 
 def _regression(step: Step) -> Stage:
     run = partial(role_regression_stage, title=step.title)
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     params["predictor"] = "groups.predictor"
-    return _map_stage(step, run, OF_T, params, ("predictor",), version=10)
+    return _map_stage(step, run, OF_T, params, ("predictor",), version=11)
 
 
 def _further(modality: str) -> Stage:
@@ -309,7 +311,7 @@ def _further(modality: str) -> Stage:
     params = {**keys_of("groups", InferenceOptions), **LISTED, **ROLES}
     run = partial(role_further_stage, title=step.title)
     files = {"index": OF_PEOPLE["index"]}
-    return _map_stage(step, run, files, params, ("others",), version=2, disk_mb=100)
+    return _map_stage(step, run, files, params, ("others",), version=3, disk_mb=300)
 
 
 def _together(first: str, second: str) -> Stage:
@@ -354,6 +356,17 @@ GROUP_STAGES = tuple(STAGE_OF[step.what](step) for step in GROUP_MAPS)
 TOGETHER_STAGES = tuple(_together(*pair) for pair in CONTRASTS)
 
 FURTHER_STAGES = tuple(_further(modality) for modality in MODALITIES)
+
+FURTHER_PAIRS = Stage(
+    PAIRS,
+    pairs_stage,
+    inputs={f"further.{m}": f"{m}_further.index?" for m in MODALITIES},
+    outputs={"table": output_path("", "pairs", extension=".tsv", group=True, desc="groups")},
+    level="group",
+    mem_mb=300,
+    disk_mb=1,
+    needs=("groups.others",),
+)
 
 DEVIATION_STAGES = tuple(_deviation(step) for step in DEVIATIONS)
 
@@ -425,8 +438,9 @@ GROUP_REPORT = Stage(
     },
     params={"ahba": "genes.ahba", "bonferroni": "groups.bonferroni"},
     level="group",
-    version=6,
-    mem_mb=900,
+    version=7,
+    mem_mb=2000,
+    disk_mb=25,
 )
 
 PREPARED = {"task": "rest", "space": "MNI152NLin2009cAsym"}
@@ -479,6 +493,7 @@ STUDY = Study(
         REPORT,
         *GROUP_STAGES,
         *FURTHER_STAGES,
+        FURTHER_PAIRS,
         *TOGETHER_STAGES,
         *DEVIATION_STAGES,
         DEMOGRAPHICS,

@@ -17,6 +17,7 @@ from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, Side, apply_affine, opposite
 from falx.images.nifti import Image
+from falx.surgery.tracks.cut_labels import on_skull
 from falx.surgery.tracks.limits import BESIDE_MM, Limits
 from falx.surgery.tracks.scene import PLACES, Mask, Scene, Target, distance_mm
 
@@ -365,6 +366,7 @@ def _convexity(
             f"no entry on the convexity of the {side} can reach the focus",
             do="check the registration to the template, or choose another focus",
         )
+    good[good] = on_skull(there[good])
     rows = np.flatnonzero(good)
     x, y, z = surface.points_mm[rows].T
     rows = rows[np.lexsort((z, y, -x if side == "left" else x))]
@@ -379,12 +381,14 @@ def _allowed(
     box: EntryBox,
     side: Side,
 ) -> Mask:
-    allowed = box.holds(np.asarray(to_template(surface.points_mm)), side)
+    places = np.asarray(to_template(surface.points_mm))
+    allowed = box.holds(places, side)
     if not allowed.any():
         raise InputError(
             f"no entry on the {side} lies in the posterior entry box",
             do="check the registration to the template, or widen the box",
         )
+    allowed[allowed] = on_skull(places[allowed])
     return allowed
 
 
