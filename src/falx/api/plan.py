@@ -103,8 +103,11 @@ class LaserPlanning(Result):
         return facts
 
     def plot(self) -> Figure:
-        """Draw the signature with the planned ablation outlined."""
-        layers = [Layer(self.of.image, "mask", "cyan", label="signature")]
+        """Draw the signature, or the focus, with the planned ablation outlined."""
+        wanted = self.of.image
+        if self.target.focus is not None and self.of.numbers is not None:
+            wanted = Image(self.of.numbers.data == self.target.focus, wanted.affine)
+        layers = [Layer(wanted, "mask", "cyan", label=self.target.shown)]
         centre = None
         if self.suggested is not None:
             layers.append(Layer(self.image, "contour", "orange", label="planned ablation"))
