@@ -205,7 +205,9 @@ def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
             for one in rates
         ],
         caption="What the ablation took of every focus, wherever it lies: expected volume of it "
-        "that was ablated over that of all of it. Numbers are those of the foci by certainty. Of "
+        "that was ablated over that of all of it. Numbers count by certainty the foci that were "
+        "sought for the signature, on one side where one is declared: not always those of the "
+        "table of foci, which is of both sides. Of "
         "foci outside hippocampus and amygdala, whose edge is sought, the share was wrong by .11 "
         "(SD) in eight simulated heads and by .22 at worst, and the interval held the truth in "
         "seven.",
