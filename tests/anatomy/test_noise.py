@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from anatomy import head_model
-from falx.anatomy.segmentation.noise import NOISY, denoised, noise_level
+from falx.anatomy.segmentation.noise import (
+    FLAT_NOISY,
+    NOISY,
+    denoised,
+    flat_noise,
+    noise_level,
+)
 from falx.anatomy.segmentation.unified import _less_noisy
 from falx.core.errors import FalxNotice
 from falx.images.nifti import Image
@@ -64,3 +70,26 @@ def test_only_a_noisy_image_is_copied(rng):
         copy = _less_noisy(noisy, noisy.data > 0, *level, "T1w.nii")
     assert copy is not noisy
     assert copy.data.std() < noisy.data.std()
+
+
+@pytest.mark.parametrize("sd", [3.0, 9.0])
+def test_a_pattern_as_fine_as_the_voxels_is_no_noise(rng, sd):
+    """Blocks of two voxels in most of the image, as gyri are on coarse voxels."""
+    i, j, _ = np.indices((40, 36, 32))
+    blocks = ((i // 2 + j // 2) % 2 == 1) & (j >= 12)
+    clean = np.where(blocks, 100.0, 160.0).astype(np.float32)
+    noisy = (clean + sd * rng.standard_normal(clean.shape)).astype(np.float32)
+    mask = np.ones(noisy.shape, bool)
+    assert noise_level(noisy, mask)[0] > 15.0
+    assert flat_noise(noisy, mask) == pytest.approx(sd, rel=0.2)
+    mirrored = np.ascontiguousarray(noisy[::-1])
+    assert flat_noise(mirrored, mask) == pytest.approx(flat_noise(noisy, mask), rel=1e-4)
+    image = Image(noisy, np.eye(4))
+    assert NOISY * 160.0 < 15.0 and sd < FLAT_NOISY * 160.0
+    assert _less_noisy(image, mask, *noise_level(noisy, mask), None) is image
+
+
+def test_nothing_measured_is_flat():
+    empty = np.zeros((6, 6, 6), np.float32)
+    assert flat_noise(empty, np.zeros(empty.shape, bool)) == 0.0
+    assert flat_noise(empty, np.ones(empty.shape, bool)) == 0.0

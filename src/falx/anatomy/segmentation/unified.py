@@ -18,7 +18,13 @@ from falx.anatomy.segmentation.cleanup import clean_up
 from falx.anatomy.segmentation.fitting import Fit, refit_intensities
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mrf import smooth_labels
-from falx.anatomy.segmentation.noise import NOISY, denoised, noise_level
+from falx.anatomy.segmentation.noise import (
+    FLAT_NOISY,
+    NOISY,
+    denoised,
+    flat_noise,
+    noise_level,
+)
 from falx.anatomy.segmentation.posterior import posteriors, to_template_mm
 from falx.anatomy.segmentation.prepare import check_volume, prepare
 from falx.anatomy.segmentation.result import Segmentation
@@ -137,13 +143,17 @@ def _segment(
 def _less_noisy(
     image: Image, mask: npt.NDArray[np.bool_], noise: float, bright: float, where: object
 ) -> Image:
-    """Return the image itself, or a denoised copy where noise would decide the fit."""
-    if noise <= NOISY * bright:
+    """Return the image itself, or a denoised copy where noise would decide the fit.
+
+    Borders look like noise where voxels are coarse, so what seems noisy must be so where the image
+    is flat, too: denoised as if it had 10 % of noise, a head of 2.5 mm lost its grey matter.
+    """
+    if noise <= NOISY * bright or (flat := flat_noise(image.data, mask)) <= FLAT_NOISY * bright:
         return image
     notify(
         "the image is noisy; maps and structures are found in a denoised copy",
         where=where,
-        found=f"noise of {noise / bright:.0%} of bright tissue, usual are 2 to 6 %",
+        found=f"noise of {flat / bright:.0%} of bright tissue, usual are 2 to 6 %",
         do="use a less noisy T1w image if there is one",
     )
     return Image(denoised(image.data, mask, noise), image.affine)
