@@ -283,7 +283,9 @@ class Phantom:
         errors = ErrorDraws(drawn.maps, found.widened)
         shares = false_shares(found, errors, 200, rng, named_outline(found, mask, self.place))
         stated = float(1.0 - native[mask].mean()) if mask.any() else 0.0
-        rate = self._rate(Foci(found, native, mask, ()), errors, rng)
+        rate = self._rate(
+            Foci(found, native, mask, (), np.zeros(mask.shape, np.int16)), errors, rng
+        )
         return self._scored(found, mask, shares, rate, stated)
 
     def _rate(self, foci: Foci, errors: ErrorDraws, rng: np.random.Generator) -> Rate:

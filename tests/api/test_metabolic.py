@@ -223,6 +223,9 @@ def test_foci_are_found_with_their_rate_or_refused_in_a_sentence(left, found) ->
     x_mm = of.place.to_template_mm[..., 0]
     assert foci.image.data.any() and (x_mm[foci.image.data] < 0).all()
     assert ((foci.probability.data > 0.5) >= foci.image.data).all()
+    labelled = [np.count_nonzero(foci.numbers.data == row.number) for row in foci.foci]
+    volumes_mm3 = np.array(labelled) * foci.numbers.grid.voxel_volume_mm3
+    assert volumes_mm3 == pytest.approx([row.volume_mm3 for row in foci.foci])
     again = falx.signature(of, side="left", **choices)
     np.testing.assert_array_equal(again.probability.data, foci.probability.data)
     assert "at a familywise rate of 0.1" in repr(foci) and "expected false share" in repr(foci)

@@ -30,6 +30,8 @@ from falx.maps.settings import InferenceOptions
 from falx.report.figures import BLUE, GREY, ORANGE
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory, ablation_mask
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
+from falx.surgery.tracks.scene import Target
+from surgery.phantom import ellipsoid, head_labels, same_place
 
 few = settings(max_examples=4, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -117,6 +119,9 @@ def test_no_plan_says_what_stands_in_the_way() -> None:
     assert "misplaced" not in repr(whole)
 
 
+SCENE = some(focus=None, target=Target())
+
+
 @pytest.fixture
 def looked(monkeypatch) -> list[tuple[tuple, dict]]:
     """Stand-in of the search; how it was called."""
@@ -125,7 +130,7 @@ def looked(monkeypatch) -> list[tuple[tuple, dict]]:
     def scene(*given, **named):
         calls.append((given, named))
         notify("a label is odd")
-        return "scene"
+        return SCENE
 
     def search(*given, **named):
         calls.append((given, named))
@@ -152,7 +157,7 @@ def test_a_search_gets_every_choice_where_it_belongs(looked) -> None:
     )  # fmt: skip
     assert masks["vessels"].data.sum() == 1 and masks["sinuses"] is None
     (scene, limits, goal), how = looked[2]
-    assert scene == "scene"
+    assert scene is SCENE
     assert limits == Limits(max_length_mm=80) and goal == Goal(threshold=0.5, keep_probability=0.7)
     assert how["placement"] == Placement(draws=200)
     assert (how["max_burns"], how["threads"]) == (1, 3)
@@ -169,6 +174,36 @@ def test_vessels_that_were_not_checked_are_said_and_no_plan_is_an_empty_mask(loo
     assert result.image.data.shape == (10, 12, 9) and not result.image.data.any()
     assert looked[2][0][1:] == (Limits(), Goal())
     assert looked[2][1]["max_burns"] == Search().max_burns
+
+
+def test_a_focus_is_planned_for_by_its_number() -> None:
+    labels = head_labels()
+    places = labels.grid.centres_mm()
+    numbers = np.zeros(labels.data.shape, np.int16)
+    numbers[ellipsoid(places, (36.0, 40.0, 24.0), (7.0,) * 3) & (labels.data > 0)] = 2
+    found = replace(
+        signature_of(labels.data.shape),
+        of=some(head=some(structures=labels, image=labels, to_template=some(at=same_place))),
+        numbers=Image(numbers, labels.affine),
+        metrics=some(
+            side="left", notices=(),
+            calibrated=some(everywhere=(some(number=2, region="right cerebral cortex"),)),
+        ),
+    )  # fmt: skip
+    result = falx.plan(found, focus=2, draws=300)
+    assert result.target == Target.of_focus(2, "right cerebral cortex")
+    assert result.suggested.trajectory.target_mm[0] > 0
+    assert result.assessment.rate == pytest.approx(result.image.data[numbers == 2].mean())
+    assert result.assessment.rate >= 0.5
+    assert "ablative rate, focus 2" in repr(result)
+    assert "hippocampus" not in repr(result)
+    said = " ".join(result.notices)
+    assert "No outcome study stands behind a plan for focus 2: that 50.0% of it" in said
+    assert "30 patients" not in said
+    with pytest.raises(InputError, match=r"there is no focus 1 in this patient .found: focus 2"):
+        falx.plan(found, focus=1)
+    with pytest.raises(InputError, match="this signature knows no foci"):
+        falx.plan(replace(found, numbers=None), focus=2)
 
 
 def test_what_is_no_signature_and_no_choice_is_refused() -> None:

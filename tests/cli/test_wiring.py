@@ -223,7 +223,7 @@ def planned(heard, suggested: object) -> tuple[Heard, Heard]:
     document = types.SimpleNamespace(
         notices=("close to a vessel",), suggested=suggested, trade_offs=()
     )
-    found = types.SimpleNamespace(side="left", t1w=Path("t1w.nii.gz"))
+    found = types.SimpleNamespace(side="left", focus=None, t1w=Path("t1w.nii.gz"))
     found_files = heard(plan, "find_files", found)
     heard(plan, "load_images", "images")
     heard(plan, "write_pages")
@@ -263,7 +263,7 @@ def test_no_suggested_plan_is_an_answer(
     assert got == code
     assert printed.splitlines()[:2] == ["close to a vessel", "one laser"]
     (out, label, given), named = found.last
-    assert (out, label, named) == (tmp_path, "07", {"side": "left"})
+    assert (out, label, named) == (tmp_path, "07", {"side": "left", "focus": None})
     assert set(given.values()) == {None} and {"vessels", "sinuses", "user_plan"} <= set(given)
     assert staged.last[1] == {"label": "sub-07", "threads": 3}
     assert no_record[0][:2] == (tmp_path, "sub-07/planned")
@@ -277,7 +277,23 @@ def test_a_given_plan_is_scored(falx: Run, heard, no_record, tmp_path) -> None:
     given = found.last[0][2]
     assert (given["user_plan"], given["vessels"]) == (Path("mine.json"), Path("v"))
     assert no_record[0][1] == "sub-07/scored"
+    assert "focus" not in no_record[0][3]
     assert staged.last[0][0].side == "left"
+
+
+@pytest.mark.parametrize(("words", "goal"), [((), 0.5), (("--threshold", "0.7"), 0.7)])
+def test_a_focus_has_a_goal_a_record_and_files_of_its_own(
+    falx: Run, heard, no_record, tmp_path, words, goal
+) -> None:
+    found, staged = planned(heard, "A")
+    found.answer.focus = 3
+    assert falx("plan", tmp_path, "--participant-label", "07", "--focus", "3", *words)[0] == 0
+    assert found.last[1] == {"side": None, "focus": 3}
+    assert no_record[0][1] == "sub-07/plannedFocus3"
+    assert no_record[0][3]["focus"] == 3
+    (_, outputs, choices), _ = staged.last
+    assert outputs.page.name == "sub-07_desc-plannedFocus3_plan.html"
+    assert choices.goal.threshold == goal
 
 
 @pytest.fixture

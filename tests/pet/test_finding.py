@@ -77,6 +77,16 @@ def test_the_planted_focus_is_the_signature_and_its_row_says_where(left, found):
     assert told.searched == ("left",) and told.suggested.side == "left"
 
 
+def test_every_focus_of_the_table_is_labelled_with_its_number(left, found):
+    rows = found.metrics.calibrated.everywhere
+    voxel_mm3 = left[1].native.voxel_volume_mm3
+    assert rows
+    assert {row.number for row in rows} == set(np.unique(found.foci).tolist()) - {0}
+    for row in rows:
+        inside = found.foci == row.number
+        assert np.count_nonzero(inside) * voxel_mm3 == pytest.approx(row.volume_mm3)
+
+
 def test_the_false_share_is_stated_with_an_interval(left, found):
     told, planted = found.metrics.calibrated, np.isin(left[0].labels, (17, 18))
     assert 0 <= told.false_share_low < told.false_share < told.false_share_high < 0.3

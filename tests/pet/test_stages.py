@@ -70,6 +70,7 @@ def run(
         "published_native",
         "probability_template",
         "probability_native",
+        "foci_native",
     ):
         out[key] = folder / f"out_{key}.nii.gz"
     out["foci"] = folder / "foci.tsv"
@@ -104,6 +105,7 @@ def run(
             probability_template=out["probability_template"],
             probability_native=out["probability_native"],
             foci=out["foci"],
+            foci_native=out["foci_native"],
             metrics=out["signature"],
         ),
         ScaledFiles(

@@ -65,7 +65,7 @@ def case():
     assert len(found.foci) == 1
     brain = Image(everywhere, GRID.affine)
     place = Place(GRID, GRID, brain, Image(everywhere.astype(np.int32), GRID.affine), MM, MM)
-    return Foci(found, found.probability, found.mask, ()), maps, place
+    return Foci(found, found.probability, found.mask, (), found.regions), maps, place
 
 
 def interval(case, settings, *, ablation=HALF_TAKEN, structure=FOCUS, factor=1.0, seed=1):
@@ -111,7 +111,7 @@ def test_a_structure_without_signature_has_no_interval(case):
         np.zeros(GRID.shape, np.float32), np.ones(GRID.shape, bool), maps,
         Calibration(draws=20, maps=100), side="left", rng=np.random.default_rng(2),
     )  # fmt: skip
-    nothing = (Foci(empty, empty.probability, empty.mask, ()), maps, place)
+    nothing = (Foci(empty, empty.probability, empty.mask, (), empty.regions), maps, place)
     assert interval(nothing, STILL).reason == "no signature to take a rate of"
 
 
@@ -153,7 +153,7 @@ def test_any_focus_has_a_rate_of_its_own_wherever_it_lies(case):
 
 def test_without_a_focus_there_is_no_part(case):
     foci, _, place = case
-    nothing = Foci(foci.found, 0 * foci.probability, 0 * foci.mask > 0, ())
+    nothing = Foci(foci.found, 0 * foci.probability, 0 * foci.mask > 0, (), 0 * foci.numbers)
     assert focus_parts(nothing, place) == {}
 
 
@@ -172,5 +172,5 @@ def test_an_edge_that_was_sought_widens_the_interval_and_a_named_region_does_not
     assert width(("focus 1",)) > width(()) + 0.1
     assert width((ALL,)) == width(())
     named = replace(foci.found.foci[0], named="mesial temporal")
-    only = Foci(replace(foci.found, foci=(named,)), foci.probability, foci.mask, ())
+    only = replace(foci, found=replace(foci.found, foci=(named,)))
     assert sought_parts(only, parts) == ()

@@ -206,7 +206,7 @@ export class WhatIf {
     output.replaceChildren(
       this.verdict(number, shaken),
       ...(shaken && number < 0 ? [shareTable(shaken, this.setup.goal)] : []),
-      scoreTable(this.found, this.scene.limits, this.setup.wanted),
+      scoreTable(this.found, this.scene, this.setup.wanted),
       placeTable(placesOf(this.plan, this.scene)),
     );
   }
@@ -297,13 +297,13 @@ function placeTable(rows) {
   return make("table", { className: "falx-places" }, make("thead", {}, head), make("tbody", {}, ...rowsOf(rows)));
 }
 
-function scoreTable(found, limits, wanted) {
+function scoreTable(found, { limits, names }, wanted) {
   const far = (value) => (Number.isFinite(value) ? `${value.toFixed(1)} mm` : "–");
   const rows = [
-    ["rate, hippocampus", percent(found.rate), `at least ${percent(wanted)}`],
-    ["rate, amygdala", percent(found.amygdala), ""],
+    [names.rate, percent(found.rate), `at least ${percent(wanted)}`],
+    ...(names.second === null ? [] : [[names.second, percent(found.amygdala), ""]]),
     ["heated in all", `${found.ablatedMm3.toFixed(0)} mm³`, ""],
-    ["heated outside both", `${found.outsideMm3.toFixed(0)} mm³`, "least"],
+    [names.outside, `${found.outsideMm3.toFixed(0)} mm³`, "least"],
     ["clearance of track", far(found.clearance), `at least ${limits.min_clearance_mm} mm`],
     ["heat to protected", far(found.protected), `at least ${limits.protect_margin_mm} mm`],
     ["risk along track", far(found.risk), "least"],

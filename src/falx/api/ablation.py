@@ -61,6 +61,8 @@ class SignatureMap(Result):
         grid; zero away from foci, and everywhere if the noise is not known.
     healthy
         Where the structures stand among healthy people; ``None`` without a corrected PET.
+    numbers
+        Number of the focus of :attr:`foci` that a voxel of the T1w grid belongs to; 0 elsewhere.
     """
 
     image: Image
@@ -70,6 +72,7 @@ class SignatureMap(Result):
     of: Asymmetry
     metrics: SignatureMetrics
     healthy: HealthyMetrics | None = None
+    numbers: Image | None = None
     title = "Metabolic signature"
 
     @property
@@ -232,6 +235,7 @@ def signature(
         of=of,
         metrics=replace(found.metrics, notices=tuple(notices)),
         healthy=healthy,
+        numbers=as_stored(found.foci, native),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,22 +15,26 @@ from falx.api.results import Result, drawn, percent
 from falx.core.errors import InputError, collect_notices
 from falx.images.nifti import Image, as_stored
 from falx.report.slices import Layer, slices_figure
+from falx.studies.plan.focus import FOCUS_RATE, focus_mask, focus_notices
 from falx.surgery.assess import Assessment
+from falx.surgery.frames import ToTemplate
 from falx.surgery.robustness import Robustness
 from falx.surgery.search import SearchResult, search
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
-from falx.surgery.tracks.head_scene import scene_from_labels
+from falx.surgery.tracks.head_scene import scene_from_labels, scene_of_focus, share_across
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
+from falx.surgery.tracks.scene import Scene, Target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["LaserPlanning", "plan"]
 
-NOTICE = (
+RESEARCH = (
     "Research software: it must not decide a treatment. The planned ablation is a geometric "
-    "estimate, and the threshold comes from 30 patients of one centre."
+    "estimate"
 )
+NOTICE = f"{RESEARCH}, and the threshold comes from 30 patients of one centre."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,12 +47,15 @@ class LaserPlanning(Result):
         Every plan of the Pareto set, and what removed the others.
     image
         The suggested ablation on the T1w grid; empty where no plan is suggested.
+    target
+        What was planned for.
     """
 
     found: SearchResult
     image: Image
     of: SignatureMap
     notices: tuple[str, ...] = ()
+    target: Target = field(default_factory=Target)
     title = "Laser plan"
 
     @property
@@ -82,7 +89,7 @@ class LaserPlanning(Result):
             ("target, RAS+ mm", ", ".join(f"{v:.1f}" for v in track.target_mm)),
             ("burns, radius and pull-back, mm",
              "; ".join(f"{b.radius_mm:g}, {b.pull_back_mm:g}" for b in best.plan.burns)),
-            ("ablative rate, hippocampus", percent(best.rate)),
+            (f"ablative rate, {self.target.rated.removeprefix('the ')}", percent(best.rate)),
             ("heated outside the targets, mm³", best.tissue.outside_mm3),
             ("length, mm", best.length_mm),
             ("clearance, mm", best.clearance_mm),
@@ -96,8 +103,11 @@ class LaserPlanning(Result):
         return facts
 
     def plot(self) -> Figure:
-        """Draw the signature with the planned ablation outlined."""
-        layers = [Layer(self.of.image, "mask", "cyan", label="signature")]
+        """Draw the signature, or the focus, with the planned ablation outlined."""
+        wanted = self.of.image
+        if self.target.focus is not None and self.of.numbers is not None:
+            wanted = Image(self.of.numbers.data == self.target.focus, wanted.affine)
+        layers = [Layer(wanted, "mask", "cyan", label=self.target.shown)]
         centre = None
         if self.suggested is not None:
             layers.append(Layer(self.image, "contour", "orange", label="planned ablation"))
@@ -108,6 +118,7 @@ class LaserPlanning(Result):
 def plan(
     found: SignatureMap,
     *,
+    focus: int | None = None,
     vessels: Any = None,
     sinuses: Any = None,
     threads: int = 2,
@@ -119,6 +130,10 @@ def plan(
     ----------
     found
         From :func:`falx.signature`.
+    focus
+        Number of one of its foci, ``found.foci``, to plan for instead of the hippocampus, from the
+        side on which it lies. The goal is half of it unless `threshold` says otherwise; no outcome
+        study stands behind such a plan.
     vessels, sinuses
         Masks on the T1w grid that a track keeps away from; without vessels the result says
         that they were not checked.
@@ -133,18 +148,12 @@ def plan(
             found=type(found).__name__,
             do="give what falx.signature returned",
         )
+    if focus is not None:
+        choices = {"threshold": FOCUS_RATE} | choices
     limits, goal, placement, how = _rules(choices)
     head = found.of.head
     with collect_notices() as notices:
-        scene = scene_from_labels(
-            head.structures,
-            found.image,
-            found.side,
-            head.to_template.at,
-            vessels=None if vessels is None else mask_of(vessels, "vessels"),
-            sinuses=None if sinuses is None else mask_of(sinuses, "sinuses"),
-            beside_mm=limits.beside_mm,
-        )
+        scene = _scene(found, focus, limits, vessels, sinuses)
         result = search(
             scene,
             limits,
@@ -154,13 +163,48 @@ def plan(
             max_burns=how.max_burns,
             threads=threads,
         )
-    said = [NOTICE, *([] if vessels is not None else ["Vessels were not checked."]), *notices]
+    said = [
+        *_first(scene, goal, head.to_template.at),
+        *([] if vessels is not None else ["Vessels were not checked."]),
+        *notices,
+    ]
     best = result.suggested
     grid = head.structures.grid
     mask = np.zeros(grid.shape, bool)
     if best is not None:
         mask = ablation_mask(best.assessment.plan, grid)
-    return LaserPlanning(result, as_stored(mask, grid.affine), found, tuple(said))
+    return LaserPlanning(result, as_stored(mask, grid.affine), found, tuple(said), scene.target)
+
+
+def _scene(
+    found: SignatureMap, number: int | None, limits: Limits, vessels: Any, sinuses: Any
+) -> Scene:
+    """Build the scene of a signature, or of one of its foci."""
+    head, at = found.of.head, found.of.head.to_template.at
+    avoided = None if vessels is None else mask_of(vessels, "vessels")
+    kept_from = None if sinuses is None else mask_of(sinuses, "sinuses")
+    if number is None:
+        return scene_from_labels(
+            head.structures, found.image, found.side, at, vessels=avoided, sinuses=kept_from,
+            beside_mm=limits.beside_mm,
+        )  # fmt: skip
+    if found.numbers is None:
+        raise InputError("this signature knows no foci", do="give what falx.signature returned")
+    region = next((row.region for row in found.foci if row.number == number), None)
+    mask = focus_mask(found.numbers, number, where="the signature")
+    return scene_of_focus(
+        head.structures, mask, Target.of_focus(number, region), at, vessels=avoided,
+        sinuses=kept_from, limits=limits,
+    )  # fmt: skip
+
+
+def _first(scene: Scene, goal: Goal, to_template: ToTemplate) -> tuple[str, ...]:
+    """Say what the plan may not be read without."""
+    if scene.focus is None:
+        return (NOTICE,)
+    _, across = share_across(Image(scene.focus, scene.grid.affine), to_template)
+    asked = goal.threshold != FOCUS_RATE
+    return (f"{RESEARCH}.", *focus_notices(scene, goal, across, asked=asked))
 
 
 def _rules(choices: Mapping[str, Any]) -> tuple[Limits, Goal, Placement, Search]:

@@ -114,7 +114,7 @@ def _bench(files: PatientFiles, choices: PlanChoices, asked_with: Sequence[str])
     if not scene.has_target:
         raise InputError(
             f"there is no signature in the {side} hippocampus, so that no plan can be scored",
-            do="look at the patient's page",
+            do="look at the patient's page; falx plan --focus plans for a focus elsewhere",
         )
     notices = [*said] if files.vessels is not None else ["Vessels were not checked.", *said]
     notices += [

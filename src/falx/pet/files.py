@@ -492,6 +492,8 @@ class SignatureFiles:
         Outputs: probability of belonging to a calibrated focus, whatever the definition.
     foci
         Output: TSV of the foci of both sides.
+    foci_native
+        Output: label image of them on the T1w grid, by their numbers in the table.
     metrics
         Output: JSON of :class:`falx.pet.metrics.SignatureMetrics`.
     """
@@ -503,6 +505,7 @@ class SignatureFiles:
     probability_template: Path
     probability_native: Path
     foci: Path
+    foci_native: Path
     metrics: Path
 
 
@@ -545,6 +548,8 @@ def signature_stage(
     save(files.probability_native, found.probability, native, sidecar=chance)
     foci = () if metrics.calibrated is None else metrics.calibrated.everywhere
     write_table(files.foci, *foci_table(foci))
+    numbered = {"Description": "foci of both sides by their numbers in the table of foci"}
+    save(files.foci_native, found.foci, native, sidecar=numbered)
     write_json(files.metrics, plain(metrics))
 
 

@@ -109,12 +109,15 @@ class Foci:
         grey matter.
     rows
         The foci one by one.
+    numbers
+        Of the same shape: number of the focus of each voxel of the mask; 0 elsewhere.
     """
 
     found: Calibrated
     probability: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
     rows: tuple[FocusRow, ...]
+    numbers: npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +133,15 @@ class Signature:
     probability, probability_template
         Shape (X, Y, Z) of the T1w grid and of the template grid: of belonging to a calibrated
         focus, whatever the definition; zero everywhere if the noise is not known.
+    foci
+        Shape (X, Y, Z) of the T1w grid: number in the table of both sides; 0 elsewhere.
     """
 
     chosen: SignatureMasks
     published: SignatureMasks | None
     probability: npt.NDArray[np.float32]
     probability_template: npt.NDArray[np.float32]
+    foci: npt.NDArray[np.int16]
     metrics: SignatureMetrics
 
 
@@ -191,10 +197,14 @@ def find_signature(
         calibrated=told,
     )
     _check_size(metrics, np.count_nonzero(place.brain.data) * place.native.voxel_volume_mm3)
-    if foci is None:
+    if found is None or foci is None:
         native, template = _nothing(place, np.float32)
-        return Signature(chosen, published, native, template, metrics)
-    return Signature(chosen, published, foci.probability, foci.found.probability, metrics)
+        numbers = np.zeros(place.native.shape, np.int16)
+        return Signature(chosen, published, native, template, numbers, metrics)
+    return Signature(
+        chosen, published, foci.probability, foci.found.probability, found.everywhere.numbers,
+        metrics,
+    )  # fmt: skip
 
 
 def _published(pet: ScaledPet, place: Place, grey: Image) -> SignatureMasks | None:
@@ -316,7 +326,7 @@ class FociSearch:
         )
         numbers = numbers_on_t1w(found, mask, place)
         rows = focus_rows(found, numbers, self.native_index, native, place)
-        return Foci(found, native, mask, rows)
+        return Foci(found, native, mask, rows, numbers)
 
     def _named(self, side: Side) -> NamedRegion | None:
         """Mesial temporal structures of the declared side."""

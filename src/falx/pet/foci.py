@@ -70,8 +70,9 @@ class FocusRow:
 
 
 COLUMNS = (
-    "side", "region", "region_share", "volume_mm3", "mean_asymmetry", "lowest_z", "familywise_p",
-    "expected_false_share", "decoy_rate", *(f"{axis}_scanner_mm" for axis in "xyz"),
+    "focus", "side", "region", "region_share", "volume_mm3", "mean_asymmetry", "lowest_z",
+    "familywise_p", "expected_false_share", "decoy_rate",
+    *(f"{axis}_scanner_mm" for axis in "xyz"),
     *(f"{axis}_mni_mm" for axis in "xyz"),
 )  # fmt: skip
 
@@ -80,7 +81,7 @@ def foci_table(foci: Sequence[FocusRow]) -> tuple[tuple[str, ...], list[list[obj
     """Header and rows of the table of foci, one row each."""
     rows: list[list[object]] = [
         [
-            row.side, row.region, row.region_share, row.volume_mm3, row.mean_asymmetry,
+            row.number, row.side, row.region, row.region_share, row.volume_mm3, row.mean_asymmetry,
             row.lowest_z, row.probability, row.false_share, row.decoy_rate,
             *(round(mm, 1) for mm in (*row.peak_scanner_mm, *row.peak_mni_mm)),
         ]

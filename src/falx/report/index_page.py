@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ TITLES = {
     "proposedAblation_metrics": "ablation proposal",
 }
 """Last part of the name of a page that a command by hand leaves, to what it is."""
+
+OF_FOCUS = re.compile(r"(planned|scored)Focus(\d+)_plan")
+"""The same of a plan for a focus, by its number."""
 
 
 def index_page(people: Sequence[Mapping[str, str]], pages: Sequence[str]) -> str:
@@ -61,7 +65,11 @@ def _row(person: Mapping[str, str], pages: Sequence[str]) -> str:
 def _title(path: str) -> str:
     if "/" not in path:
         return "results"
-    return TITLES.get(path.rpartition("desc-")[2].removesuffix(".html"), path.rpartition("/")[2])
+    name = path.rpartition("desc-")[2].removesuffix(".html")
+    if of_focus := OF_FOCUS.fullmatch(name):
+        stem, number = of_focus.groups()
+        return f"{TITLES[f'{stem}_plan']}, focus {number}"
+    return TITLES.get(name, path.rpartition("/")[2])
 
 
 def _link(path: str, title: str) -> str:

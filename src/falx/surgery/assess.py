@@ -15,7 +15,7 @@ from falx.core.errors import InputError
 from falx.core.grid import apply_affine
 from falx.core.threads import kernel_threads
 from falx.images.nifti import Image
-from falx.surgery.outcome.ablation import AblativeRate, rate_of_volumes
+from falx.surgery.outcome.ablation import SIGNATURE, AblativeRate, rate_of_volumes
 from falx.surgery.tracks.geometry import LaserPlan, ablation_voxels
 from falx.surgery.tracks.kernels import ROUNDING_MM, heat_limits, track_profiles
 from falx.surgery.tracks.limits import Limits
@@ -33,8 +33,10 @@ __all__ = [
 ENTRY_TOLERANCE_MM = 3.0
 """How far a hand-placed entry may lie from the nearest allowed one, mm."""
 
+NOT_RATED = AblativeRate(0.0, 0.0, None, reason="the plan is for a focus")
+
 FAR_FROM_TARGETS_MM = 25.0
-"""Beyond this from hippocampus and amygdala of the side an ablation is not one of them."""
+"""Beyond this from the targets of the side an ablation is not one of them."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,17 @@ class Tissue:
     Parameters
     ----------
     hippocampus, amygdala
-        Ablative rates.
+        Ablative rates; without a rate where a focus is planned for.
     ablated_mm3
         Everything that is heated.
     outside_mm3
-        The part outside hippocampus and amygdala: the collateral.
+        The part outside the targets: the collateral.
     protected_mm3
         The part in protected structures.
     parahippocampal
         Heated share of the parahippocampal gyrus; None if it is not labelled.
+    focus
+        Ablated share of the focus that is planned for; ``None`` without one.
     """
 
     hippocampus: AblativeRate
@@ -61,6 +65,12 @@ class Tissue:
     outside_mm3: float
     protected_mm3: float
     parahippocampal: float | None
+    focus: AblativeRate | None = None
+
+    @property
+    def rated(self) -> AblativeRate:
+        """The rate that plans are judged by."""
+        return self.hippocampus if self.focus is None else self.focus
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,8 @@ class Assessment:
 
     @property
     def rate(self) -> float:
-        """Ablative rate in the hippocampus."""
-        return self.tissue.hippocampus.rate or 0.0
+        """Ablative rate in the hippocampus, or of the focus."""
+        return self.tissue.rated.rate or 0.0
 
 
 def tissue_of_image(ablation: Image, scene: Scene, *, where: str = "") -> Tissue:
@@ -133,7 +143,7 @@ def tissue_of_image(ablation: Image, scene: Scene, *, where: str = "") -> Tissue
     if away > FAR_FROM_TARGETS_MM:
         raise InputError(
             "the ablation lies in the other hemisphere than the focus, or far from the targets",
-            where=where, found=f"its middle {away:.0f} mm from hippocampus and amygdala on the "
+            where=where, found=f"its middle {away:.0f} mm from {scene.target.whole} on the "
             f"{scene.side}", do="correct the side or the mask",
         )  # fmt: skip
     first = np.rint(offset).astype(int)
@@ -154,21 +164,24 @@ def heated_tissue(ablation: Mask, scene: Scene) -> Tissue:
 
 def _tissue(heated: tuple[npt.NDArray[np.intp], ...], scene: Scene) -> Tissue:
     voxel = scene.grid.voxel_volume_mm3
-    signature = scene.signature[heated]
-    hippocampus, amygdala = scene.hippocampus[heated], scene.amygdala[heated]
+    wanted, second = scene.wanted[heated], scene.second[heated]
 
     def volume(inside: npt.NDArray[np.bool_]) -> float:
         return float(np.count_nonzero(inside)) * voxel
 
-    whole_hippocampus, whole_amygdala, whole_gyrus = scene.whole_mm3
+    whole_wanted, whole_second, whole_gyrus = scene.whole_mm3
     gyrus = scene.parahippocampal
+    of_focus = scene.focus is not None
+    of = scene.target.rated if of_focus else SIGNATURE
+    rated = rate_of_volumes(volume(wanted), whole_wanted, of=of)
     return Tissue(
-        hippocampus=rate_of_volumes(volume(signature & hippocampus), whole_hippocampus),
-        amygdala=rate_of_volumes(volume(signature & amygdala), whole_amygdala),
-        ablated_mm3=len(signature) * voxel,
-        outside_mm3=volume(~(hippocampus | amygdala)),
+        hippocampus=NOT_RATED if of_focus else rated,
+        amygdala=NOT_RATED if of_focus else rate_of_volumes(volume(second), whole_second),
+        ablated_mm3=len(wanted) * voxel,
+        outside_mm3=volume(~scene.targets[heated]),
         protected_mm3=volume(scene.protected[heated]),
         parahippocampal=None if gyrus is None else volume(gyrus[heated]) / whole_gyrus,
+        focus=rated if of_focus else None,
     )
 
 
@@ -221,7 +234,7 @@ def _check_inside(ends: npt.NDArray[np.float64], scene: Scene) -> None:
     if away > FAR_FROM_TARGETS_MM:
         raise InputError(
             "the target of the plan lies in the other hemisphere than the focus, or far from it",
-            found=f"{away:.0f} mm from hippocampus and amygdala on the {scene.side}",
+            found=f"{away:.0f} mm from {scene.target.whole} on the {scene.side}",
             do="give native T1w coordinates in RAS+ mm, or correct the side",
         )
 

@@ -47,7 +47,7 @@ class HeatCheck:
     Parameters
     ----------
     rate
-        Share of the signature in the hippocampus that dies.
+        Share of the signature in the hippocampus, or of the focus, that dies.
     ablated_mm3, protected_mm3
         What dies in all, and in protected structures.
     overlap
@@ -110,7 +110,7 @@ def heat_check(
         if heating is not None:
             dead |= burned(grid, around, target + back * offset, back, heating, cooling=cooling)
     killed = Image(dead.astype(np.float32), grid.affine)
-    wanted = apply_affine(scene.grid.affine, np.argwhere(scene.signature & scene.hippocampus))
+    wanted = apply_affine(scene.grid.affine, np.argwhere(scene.wanted))
     shares = sample(killed, wanted, how="nearest") > 0.5
     voxel = grid.voxel_volume_mm3
     drawn = ablated(grid.centres_mm(), plan)

@@ -7,7 +7,7 @@ the others the best plan that was found stands with its probabilities.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from falx.core.possible import Share
 from falx.surgery.assess import Assessment
@@ -15,6 +15,7 @@ from falx.surgery.robustness import Robustness
 from falx.surgery.tracks.feasible import Funnel, Tracks
 from falx.surgery.tracks.geometry import LaserPlan
 from falx.surgery.tracks.limits import Goal, Limits
+from falx.surgery.tracks.scene import Target
 
 __all__ = [
     "BROKEN_WORDS",
@@ -202,11 +203,14 @@ class Ground:
         Burns that keep the limits as planned and reach signature.
     plans
         Plans that no other beats.
+    target
+        What is planned for.
     """
 
     tracks: Tracks
     candidates: int
     plans: Sequence[Robustness]
+    target: Target = field(default_factory=Target)
 
 
 def explain(limits: Limits, goal: Goal, ground: Ground, attempt: Try) -> Explanation:
@@ -240,7 +244,7 @@ def compromises(shares: Sequence[Robustness], goal: Goal) -> dict[str, int]:
 def _binding(limits: Limits, goal: Goal, ground: Ground) -> str:
     tracks = ground.tracks
     if not len(tracks.entries_mm):
-        return _no_track(tracks.funnel)
+        return _no_track(tracks.funnel, ground.target)
     smallest = limits.radii_mm[0]
     if not ground.candidates:
         room = float(tracks.heat_limit_mm.max())
@@ -251,8 +255,8 @@ def _binding(limits: Limits, goal: Goal, ground: Ground) -> str:
                 f"{limits.protect_margin_mm:g} mm to protected structures."
             )
         return (
-            f"No burn on any of {len(tracks.entries_mm):,} allowed tracks reaches the signature "
-            "in the hippocampus."
+            f"No burn on any of {len(tracks.entries_mm):,} allowed tracks reaches "
+            f"{ground.target.wanted}."
         )
     return (
         f"No plan keeps every limit in {goal.keep_probability:.0%} of placements and reaches a "
@@ -260,7 +264,7 @@ def _binding(limits: Limits, goal: Goal, ground: Ground) -> str:
     )
 
 
-def _no_track(funnel: Funnel) -> str:
+def _no_track(funnel: Funnel, target: Target) -> str:
     counts = {
         "closer to a dural sinus": funnel.sinus, "too long": funnel.length,
         "too oblique to the skull": funnel.angle,
@@ -268,8 +272,8 @@ def _no_track(funnel: Funnel) -> str:
     }  # fmt: skip
     listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     return (
-        f"None of {funnel.pairs:,} straight ways from the entry region to hippocampus and "
-        f"amygdala keeps the limits of the track (in this order: {listed})."
+        f"None of {funnel.pairs:,} straight ways from the entry region to {target.whole} "
+        f"keeps the limits of the track (in this order: {listed})."
     )
 
 

@@ -74,7 +74,8 @@ class Robustness:
     holds
         Share of the draws that keep every limit with its margin.
     reaches
-        Share of the draws whose ablative rate in the hippocampus is at least the threshold.
+        Share of the draws whose ablative rate, in the hippocampus or of the focus, is at least the
+        threshold.
         A probability of geometry, not of seizure freedom.
     succeeds
         Share that does both.
@@ -83,7 +84,7 @@ class Robustness:
     low_rate, median_rate
         5th percentile and median of the rate.
     outside_mm3
-        Mean volume heated outside hippocampus and amygdala.
+        Mean volume heated outside the targets.
     broken
         Share of the draws that break each limit.
     threshold, draws

@@ -2,7 +2,7 @@
 
 A plan is judged by what placement error makes of it: the probability that every limit is kept
 with its margin, the probability that the rate reaches the threshold, and the tissue that it heats
-outside hippocampus and amygdala on average. Suggested is the plan that heats least outside, among
+outside its targets on average. Suggested is the plan that heats least outside, among
 those whose probabilities pass the goal's: a chance-constrained programme (Charnes & Cooper 1959,
 Manage Sci 6:73). It does not maximise coverage: the largest burn always would.
 
@@ -186,6 +186,7 @@ def search(
             tracks=result.tracks,
             candidates=len(result.candidates),
             plans=[option.robustness for option in result.options],
+            target=scene.target,
         )
 
         explanation = explain(

@@ -44,13 +44,13 @@ def what_if_arrays(scene: Scene, fields: Fields) -> dict[str, npt.NDArray[Any]]:
 
     Voxels are uint16 indices of the scene's grid, so that the page counts the very points
     that the planner counts. Their kinds are bits: signature in the hippocampus, in the
-    amygdala, either structure.
+    amygdala, either structure; or the focus, nothing, the focus.
     """
     inside = scene.targets
     vessels = {} if scene.vessels is None else {"vessel": _vessel_bytes(scene, fields)}
     kinds = (
-        (scene.signature & scene.hippocampus)[inside].astype(np.uint8)
-        | (scene.signature & scene.amygdala)[inside].astype(np.uint8) << 1
+        scene.wanted[inside].astype(np.uint8)
+        | scene.second[inside].astype(np.uint8) << 1
         | np.uint8(4)
     )
     return {
@@ -108,9 +108,14 @@ def what_if_frames(
 
 def what_if_scene(scene: Scene, fields: Fields, limits: Limits) -> dict[str, object]:
     """Return grids, limits and whole counts."""
-    parts = scene.signature[scene.hippocampus], scene.signature[scene.amygdala]
+    second = None if scene.target.focus is not None else "rate, amygdala"
     return {
-        "whole": [int(np.count_nonzero(part)) for part in parts],
+        "whole": [int(np.count_nonzero(part)) for part in (scene.wanted, scene.second)],
+        "names": {
+            "rate": f"rate, {scene.target.rated.removeprefix('the ')}",
+            "second": second,
+            "outside": "heated outside both" if second else f"heated outside {scene.target.whole}",
+        },
         "limits": asdict(limits),
         "grid": {**_grid(scene.grid), "voxelMm3": scene.grid.voxel_volume_mm3},
         "fields": {**_grid(fields.grid), "unitMm": FIELD_UNIT_MM},

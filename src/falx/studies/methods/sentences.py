@@ -261,6 +261,9 @@ OF_STEPS = {**OF_STEPS, "compare_blood": OF_STEPS["blood_stage"]}
 OF_COMMANDS: Mapping[str, str] = {
     "planned": "A laser track was searched for by falx plan.",
     "scored": "A laser track that was given was scored by falx plan.",
+    "plannedFocus": "A laser track to a focus that is chosen by its number was searched for by "
+    "falx plan.",
+    "scoredFocus": "A laser track to such a focus that was given was scored by falx plan.",
     "proposed": "The ablation was proposed from the post-operative T1w by falx ablation.",
     "vessels": "Vessels were proposed by falx vessels.",
     "dicom": "Results were written as DICOM.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
+import string
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -150,7 +151,11 @@ def steps_of(study: Study, records: Mapping[str, Mapping[str, RunRecord]]) -> li
         if name in own
     ]
     for name in OF_COMMANDS:
-        steps += [Step(name, name, name, unit, {}) for unit, own in records.items() if name in own]
+        steps += [
+            Step(name, name, name, unit, {})
+            for unit, own in records.items()
+            if name in {command.rstrip(string.digits) for command in own}
+        ]
     return steps
 
 

@@ -13,6 +13,7 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.pet.carried import carried_rate_words
 from falx.pet.metrics import Definition
+from falx.studies.plan.focus import too_large
 from falx.studies.plan.judge import chosen_by_heat, with_heat
 from falx.studies.plan.records import (
     HEATED_DICE,
@@ -36,6 +37,7 @@ from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 from falx.surgery.tracks.scene import Scene, fields_of
 
 __all__ = [
+    "GEOMETRIC",
     "NOTICE",
     "UNCONFIRMED",
     "Found",
@@ -49,16 +51,22 @@ __all__ = [
     "scored",
     "searched",
     "vessel_notices",
+    "with_size",
 ]
 
 PROGNOSIS_SEED = 0
 """The correction for optimism draws; every page shows the same one."""
 
-NOTICE = (
-    "The 39.79 % threshold comes from 30 patients treated at one centre, 21 of them "
-    "seizure-free, and has not been confirmed elsewhere. The planned ablation is a geometric "
+GEOMETRIC = (
+    "The planned ablation is a geometric "
     "estimate; comparable published heat models overlap with measured heating at a Dice of "
     f"{HEATED_DICE[0]} to {HEATED_DICE[1]}."
+)
+
+NOTICE = (
+    "The 39.79 % threshold comes from 30 patients treated at one centre, 21 of them "
+    "seizure-free, and has not been confirmed elsewhere. "
+    f"{GEOMETRIC}"
 )
 
 
@@ -179,7 +187,8 @@ def nothing(scene: Scene, signature: Image) -> str:
     volume = len(places) * signature.grid.voxel_volume_mm3
     return (
         f"No voxel of the {scene.side} hippocampus is certain enough to be called hypometabolic; "
-        f"the signature ({volume:.0f} mm³) lies elsewhere, where this planner makes no plan."
+        f"the signature ({volume:.0f} mm³) lies elsewhere. falx plan --focus plans for one of the "
+        "foci of the patient's page, by its number."
     )
 
 
@@ -206,6 +215,16 @@ def heated(found: Found, scene: Scene, choices: PlanChoices, *, given: bool) -> 
         options, suggested, choices.goal, scene, choices.cooling
     )
     return replace(found, options=options, suggested=suggested, heat_words=words)
+
+
+def with_size(found: Found, scene: Scene, choices: PlanChoices) -> Found:
+    """Say first that a focus is too large for one track, where no plan is suggested for it."""
+    if scene.focus is None or found.suggested is not None:
+        return found
+    large = too_large(scene, choices.goal, choices.limits, choices.search)
+    if large is None:
+        return found
+    return replace(found, explanation=f"{large} {found.explanation}")
 
 
 def placed_in_acpc(found: Found, scene: Scene, to_template: ToTemplate) -> Found:

@@ -22,6 +22,7 @@ NEEDED: Mapping[str, tuple[str, str, str]] = {
 OFFERED: Mapping[str, tuple[str, str, str]] = {
     "pet": ("pet", "corrected", "PET in T1w space, to be shown"),
     "asymmetry": ("asymmetry_pet", "asymmetry_native", "asymmetry in T1w space, to be shown"),
+    "foci": ("signature", "foci_native", "numbers of the foci in T1w space, for --focus"),
     "csf": ("anatomy", "csf", "share of CSF in T1w space, for sulci that the labels lack"),
     "ablation": ("ablation", "ablation_native", "ablation that was made, T1w space, to be scored"),
 }
@@ -30,7 +31,7 @@ OFFERED: Mapping[str, tuple[str, str, str]] = {
 
 @dataclass(frozen=True)
 class PatientFiles:
-    """Inputs of a plan, on the native T1w grid; the last eight may be absent.
+    """Inputs of a plan, on the native T1w grid; those after the signature may be absent.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ class PatientFiles:
         A plan file to be scored instead of a search.
     signature_metrics
         Says by which definition the signature was made; absent for a mask that was given.
+    foci, focus
+        Numbers of the foci, and the one that is planned for instead of the hippocampus.
     """
 
     side: str
@@ -67,6 +70,8 @@ class PatientFiles:
     sinuses: Path | None = None
     user_plan: Path | None = None
     signature_metrics: Path | None = None
+    foci: Path | None = None
+    focus: int | None = None
 
 
 def written(stage: str, output: str, subject: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,8 +52,8 @@ class PlanImages:
 def plan_page(planned: Planned, images: PlanImages) -> str:
     """Return the page of a planned patient, one file that makes no request."""
     plan, ablation = shown_plan(planned), _planned_ablation(planned)
-    document, scene = planned.document, planned.scene
-    middle = middle_mm(Image(scene.hippocampus, scene.grid.affine))
+    document = planned.document
+    middle = _middle_mm(planned)
     sections = plan_sections(
         document,
         t1w=images.t1w,
@@ -61,7 +62,7 @@ def plan_page(planned: Planned, images: PlanImages) -> str:
         middle_mm=middle,
     )
     return live_page(
-        "Laser plan",
+        f"Laser plan{document.target.title}",
         sections,
         _live_images(planned, images),
         label=document.label,
@@ -80,15 +81,21 @@ def sheet(planned: Planned, images: PlanImages) -> bytes:
     """Return the plan on one printed page, as a PDF."""
     ablation = _planned_ablation(planned)
     if ablation is None:
-        scene = planned.scene
-        hippocampus = Image(scene.hippocampus, scene.grid.affine)
-        pictures = [signature_picture(images.t1w, images.signature, middle_mm(hippocampus))]
+        middle, shown = _middle_mm(planned), planned.document.target.shown
+        pictures = [signature_picture(images.t1w, images.signature, middle, shown)]
     else:
         pictures = [
             plan_picture(planned.document, images.t1w, images.signature, ablation, near_mm=near_mm)
             for near_mm in (NEAR_MM, None)
         ]
     return plan_sheet(planned.document, pictures)
+
+
+def _middle_mm(planned: Planned) -> Sequence[float]:
+    """Middle of the hippocampus, or of the focus that is planned for."""
+    scene = planned.scene
+    mask = scene.hippocampus if scene.focus is None else scene.focus
+    return middle_mm(Image(mask, scene.grid.affine))
 
 
 def _planned_ablation(planned: Planned) -> Image | None:
@@ -108,12 +115,14 @@ def shown_plan(planned: Planned) -> LaserPlan | None:
 
 def _live_images(planned: Planned, images: PlanImages) -> LiveImages:
     scene, labels = planned.scene, planned.labels
+    default = scene.focus is None
     return live_images(
         images.t1w,
         Image(brain_of_labels(labels.data), labels.affine),
         images.signature,
-        hippocampus=Image(scene.hippocampus, scene.grid.affine),
-        amygdala=Image(scene.amygdala, scene.grid.affine),
+        hippocampus=Image(scene.hippocampus, scene.grid.affine) if default else None,
+        amygdala=Image(scene.amygdala, scene.grid.affine) if default else None,
+        title=scene.target.shown,
         pet=images.pet,
         asymmetry=images.asymmetry,
         ablation=images.made,

@@ -12,8 +12,15 @@ from falx.core.grid import apply_affine
 from falx.images.nifti import Image
 from falx.report.page import Details, Figure, Notice, Section, Table, Text
 from falx.report.slices import Layer, slices
-from falx.studies.plan.records import OptionRecord, PlanDocument, PlanRecord, TradeOffRecord
+from falx.studies.plan.records import (
+    MadeRecord,
+    OptionRecord,
+    PlanDocument,
+    PlanRecord,
+    TradeOffRecord,
+)
 from falx.surgery.infeasible import BROKEN_WORDS, Relaxation
+from falx.surgery.outcome.ablation import AblativeRate
 from falx.surgery.robustness import Robustness, passes
 
 __all__ = [
@@ -88,7 +95,7 @@ def verdict_words(document: PlanDocument) -> str:
 
 
 def _way_words(document: PlanDocument, option: OptionRecord) -> str:
-    plan, hippocampus = option.plan, option.hippocampus
+    plan, rate, target = option.plan, option.rated, document.target
     burns = " and ".join(
         f"one burn of {b.radius_mm:g} mm radius over {b.pull_back_mm:g} mm of pull-back"
         + (f" from {b.tip_offset_mm:g} mm before the target" if b.tip_offset_mm else "")
@@ -98,21 +105,26 @@ def _way_words(document: PlanDocument, option: OptionRecord) -> str:
         f"From the {document.side} side, enter at {_point(plan, 'entry')} "
         f"and go {option.length_mm:.0f} mm to the target at "
         f"{_point(plan, 'target')}; {burns}. Exactly there it would cover "
-        f"{_percent(hippocampus.rate)} of the signature in the hippocampus "
-        f"({hippocampus.numerator_mm3:.0f} of {hippocampus.denominator_mm3:.0f} mm³) and "
-        f"heat {option.outside_mm3:.0f} mm³ outside hippocampus and amygdala."
+        f"{_percent(rate.rate)} of {_called(document)} "
+        f"({rate.numerator_mm3:.0f} of {rate.denominator_mm3:.0f} mm³) and "
+        f"heat {option.outside_mm3:.0f} mm³ outside {target.whole}."
     )
+
+
+def _called(document: PlanDocument) -> str:
+    """Return what the rate is a share of, a focus with the structure that holds most of it."""
+    target = document.target
+    return target.wanted if target.region is None else f"{target.wanted} ({target.region})"
 
 
 def made_words(document: PlanDocument) -> str:
     """Return what an ablation that was made took, in one sentence; empty without one."""
     made = document.made
-    if made is None or made.hippocampus.rate is None:
+    if made is None or made.rated.rate is None:
         return ""
     return (
-        f"The ablation that was made took {_percent(made.hippocampus.rate)} of the "
-        f"signature in the hippocampus, and {made.outside_mm3:.0f} mm³ outside hippocampus "
-        "and amygdala."
+        f"The ablation that was made took {_percent(made.rated.rate)} of "
+        f"{_called(document)}, and {made.outside_mm3:.0f} mm³ outside {document.target.whole}."
     )
 
 
@@ -133,15 +145,16 @@ def plan_sections(
     t1w, signature, ablation
         Native T1w space; the ablation is that of the suggested plan.
     middle_mm
-        Middle of the hippocampus, where the signature is shown without a plan.
+        Middle of the hippocampus, or of the focus, which is shown without a plan.
     """
     sections = [_result(document, t1w, signature, ablation), *_outcome(document)]
     if ablation is not None:
         sections.append(_pictures(document, t1w, signature, ablation))
     else:
-        picture = Figure(signature_picture(t1w, signature, middle_mm),
-                         "Signature; left is shown on the left.")  # fmt: skip
-        sections.append(Section("Where the signature lies", (picture,)))
+        shown = document.target.shown
+        picture = Figure(signature_picture(t1w, signature, middle_mm, shown),
+                         f"{_capital(shown)}; left is shown on the left.")  # fmt: skip
+        sections.append(Section(f"Where {_of_what(document)} lies", (picture,)))
     if document.options:
         sections.append(_options(document))
     sections += [_limits(document)]
@@ -166,12 +179,12 @@ def _result(
     if ablation is not None:
         near = plan_picture(document, t1w, signature, ablation, near_mm=NEAR_MM)
         blocks.append(
-            Figure(near, "Signature (filled) and planned ablation (outline) in the middle of the "
-                   "first burn; left is shown on the left.")
+            Figure(near, f"{_capital(document.target.shown)} (filled) and planned ablation "
+                   "(outline) in the middle of the first burn; left is shown on the left.")
         )  # fmt: skip
     if option is not None:
         blocks.append(_scores(option, document))
-        rate = option.hippocampus.rate
+        rate = option.hippocampus.rate  # none of a focus: no patients stand behind it
         low, high = OBSERVED_RATES
         if rate is not None and not low <= rate <= high:
             range_text = f"{low:.3f} to {high:.3f}"
@@ -190,19 +203,20 @@ def _outcome(document: PlanDocument) -> list[Section]:
     made = document.made
     if made:
         rows: list[tuple[str, str | None, str | None]] = [
-            (f"ablative rate in the {name}", _percent(rate.rate),
+            (name, _percent(rate.rate),
              f"{rate.numerator_mm3:.0f} of {rate.denominator_mm3:.0f} mm³")
-            for name, rate in (("hippocampus", made.hippocampus), ("amygdala", made.amygdala))
+            for name, rate in _rates(made, document)
         ]  # fmt: skip
         rows += [
             ("ablated in all", f"{made.ablated_mm3:.0f} mm³", None),
-            ("outside hippocampus and amygdala", f"{made.outside_mm3:.0f} mm³", None),
+            (f"outside {document.target.whole}", f"{made.outside_mm3:.0f} mm³", None),
             ("in protected tissue", f"{made.protected_heated_mm3:.0f} mm³", None),
         ]
         expected = made.expected
-        why = made.hippocampus.reason or "no outcome is predicted"
+        why = made.rated.reason or "no outcome is predicted"
+        why = "No outcome is stated." if made.focus else why
         said = " ".join(expected.sentences) if expected else why
-        table = Table(("what", "value", "of the signature"), rows)
+        table = Table(("what", "value", f"of {_of_what(document)}"), rows)
         said = f"{made_words(document)} {said}".strip()
         sections.append(Section("The ablation that was made", (table, Text(said))))
     return sections
@@ -248,9 +262,11 @@ def probability_rows(
         ("every limit kept and rate reached", _interval(shaken, "succeeds"), None),
         (f"breaks most often: {BROKEN_WORDS[limit] if share else 'no limit'}", _percent(share),
          None),
-        ("rate in the hippocampus, median and 5th percentile",
+        (f"rate in {document.target.rated}, median and 5th percentile"
+         if option.focus is None else
+         f"ablated share of {document.target.rated}, median and 5th percentile",
          f"{_percent(shaken.median_rate)}, {_percent(shaken.low_rate)}", None),
-        ("heated outside hippocampus and amygdala, mean", f"{shaken.outside_mm3:.0f} mm³",
+        (f"heated outside {document.target.whole}, mean", f"{shaken.outside_mm3:.0f} mm³",
          "least"),
     ]  # fmt: skip
 
@@ -408,11 +424,10 @@ def score_rows(
     limits, goal = document.limits, document.goal
     sinus = option.sinus_distance_mm
     return [
-        ("ablative rate in the hippocampus", _percent(option.hippocampus.rate),
-         f"at least {_percent(goal.threshold)}"),
-        ("ablative rate in the amygdala", _percent(option.amygdala.rate), None),
+        *((name, _percent(rate.rate), None if n else f"at least {_percent(goal.threshold)}")
+          for n, (name, rate) in enumerate(_rates(option, document))),
         ("heated in all", f"{option.ablated_mm3:.0f} mm³", None),
-        ("heated outside hippocampus and amygdala", f"{option.outside_mm3:.0f} mm³", None),
+        (f"heated outside {document.target.whole}", f"{option.outside_mm3:.0f} mm³", None),
         ("track length", f"{option.length_mm:.1f} mm", f"at most {limits.max_length_mm:g} mm"),
         ("angle to the skull", f"{option.angle_deg:.1f}°",
          f"at most {limits.max_angle_deg:g}°"),
@@ -423,18 +438,30 @@ def score_rows(
         ("entry to a dural sinus", None if sinus is None else f"{sinus:.1f} mm",
          f"at least {limits.min_sinus_mm:g} mm"),
         ("risk along the track", f"{option.risk_mm:.1f} mm", None),
-        *heat_rows(option),
+        *heat_rows(option, document),
     ]  # fmt: skip
 
 
-def heat_rows(option: OptionRecord) -> list[tuple[str, str | None, str | None]]:
+def _rates(
+    found: OptionRecord | MadeRecord, document: PlanDocument
+) -> list[tuple[str, AblativeRate]]:
+    """Return the rates of a plan by what they are called, that which it is judged by first."""
+    if found.focus is not None:
+        return [(f"ablated share of {document.target.rated}", found.focus)]
+    parts = (("hippocampus", found.hippocampus), ("amygdala", found.amygdala))
+    return [(f"ablative rate in the {name}", rate) for name, rate in parts]
+
+
+def heat_rows(
+    option: OptionRecord, document: PlanDocument
+) -> list[tuple[str, str | None, str | None]]:
     """Return what the heat model leaves of a plan, one row each; none where it was not asked."""
     heat = option.heat
     if heat is None:
         return []
     stops = "; ".join(f"{power:g} W for {seconds:.0f} s" for power, seconds in heat.stops)
     return [
-        ("rate in the hippocampus by the heat model", _percent(heat.rate), None),
+        (f"rate in {document.target.rated} by the heat model", _percent(heat.rate), None),
         ("killed in all by the heat model", f"{heat.ablated_mm3:.0f} mm³",
          f"overlap with the drawn burns (Dice) {heat.overlap:.2f}"),
         ("of protected tissue by the heat model", f"{heat.protected_mm3:.0f} mm³", None),
@@ -442,9 +469,11 @@ def heat_rows(option: OptionRecord) -> list[tuple[str, str | None, str | None]]:
     ]  # fmt: skip
 
 
-def signature_picture(t1w: Image, signature: Image, middle_mm: Sequence[float]) -> bytes:
-    """Three planes through the middle of the hippocampus, the signature over them."""
-    layer = Layer(signature, kind="mask", colour="orange", label="signature")
+def signature_picture(
+    t1w: Image, signature: Image, middle_mm: Sequence[float], shown: str = "signature"
+) -> bytes:
+    """Three planes through the middle of the target, the signature, or a focus, over them."""
+    layer = Layer(signature, kind="mask", colour="orange", label=shown)
     return slices(t1w, (layer,), centre_mm=middle_mm)
 
 
@@ -461,7 +490,7 @@ def plan_picture(
     With `near_mm` only so much on each side of it, several times larger.
     """
     layers = (
-        Layer(signature, kind="mask", colour="orange", label="signature"),
+        Layer(signature, kind="mask", colour="orange", label=document.target.shown),
         Layer(ablation, kind="contour", colour="cyan", label="planned ablation"),
     )
     centre = _middle(document)
@@ -497,7 +526,8 @@ def _pictures(document: PlanDocument, t1w: Image, signature: Image, ablation: Im
         "Where it lies",
         (
             Figure(plan_picture(document, t1w, signature, ablation),
-                   "Signature (filled) and planned ablation (outline) in the head."),
+                   f"{_capital(document.target.shown)} (filled) and planned ablation (outline) "
+                   "in the head."),
             Figure(slices(t1w, (), centre_mm=_middle(document)),
                    "The same planes without overlay."),
         ),
@@ -516,13 +546,15 @@ def _options(document: PlanDocument) -> Section:
         burns = ", ".join(f"{b.radius_mm:g} × {b.pull_back_mm:g}" for b in option.plan.burns)
         rows.append((n + 1, _shaken(option, "holds"), _shaken(option, "reaches"),
                      _shaken(option, "harmless"), _outside(option), burns,
-                     _percent(option.hippocampus.rate), _percent(option.amygdala.rate),
+                     *(_percent(rate.rate) for _, rate in _rates(option, document)),
                      f"{option.clearance_mm:.1f}", _coordinates(option.plan.entry_ras_mm),
                      _coordinates(option.plan.target_ras_mm)))  # fmt: skip
         shaken = option.robustness
         flags.append("ok" if shaken is not None and passes(shaken, document.goal) else "")
+    focus = document.target.focus
+    names = ("hippocampus", "amygdala") if focus is None else (document.target.rated,)
     columns = ("plan", "every limit kept", "rate reached", "nothing touched",
-               "outside, mean mm³", "burns, mm", "hippocampus", "amygdala", "clearance, mm",
+               "outside, mean mm³", "burns, mm", *names, "clearance, mm",
                "entry, RAS mm", "target, RAS mm")  # fmt: skip
     caption = (
         f"{len(shown)} of {len(options)} plans that no other beats in the probability of keeping "
@@ -567,6 +599,14 @@ def _limits(document: PlanDocument) -> Section:
     ]
     blocks.append(Details("Settings", (Table(("setting", "value"), settings),)))
     return Section("Limits and settings", blocks)
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _of_what(document: PlanDocument) -> str:
+    return "the signature" if document.target.focus is None else document.target.rated
 
 
 def _percent(value: float | None) -> str | None:

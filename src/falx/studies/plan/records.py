@@ -31,7 +31,7 @@ from falx.surgery.robustness import Robustness, passes
 from falx.surgery.tracks.feasible import Funnel
 from falx.surgery.tracks.geometry import Burn, LaserPlan, Trajectory
 from falx.surgery.tracks.limits import Goal, Limits, Placement
-from falx.surgery.tracks.scene import PLACES, Scene
+from falx.surgery.tracks.scene import PLACES, Scene, Target
 
 __all__ = [
     "FORMAT",
@@ -56,8 +56,9 @@ __all__ = [
     "with_acpc",
 ]
 
-FORMAT = 2
-"""Raised when a reader of an older plan file would misunderstand a newer one."""
+FORMAT = 3
+"""Raised when a reader of an older plan file would misunderstand a newer one: from 3 on a plan may
+be for a focus, whose rate stands in ``focus``, and ``reaches`` is of that."""
 
 HEATED_DICE = (0.67, 0.82)
 """Overlap of published heat models with measured heating; a capsule does no better."""
@@ -80,7 +81,15 @@ class PlanRecord:
 
 @dataclass(frozen=True)
 class OptionRecord:
-    """A plan with its scores; see :class:`falx.surgery.assess.Assessment`."""
+    """A plan with its scores; see :class:`falx.surgery.assess.Assessment`.
+
+    Parameters
+    ----------
+    hippocampus, amygdala
+        Ablative rates; without a rate in a plan for a focus.
+    focus
+        Ablated share of the focus that is planned for; ``None`` without one.
+    """
 
     plan: PlanRecord
     hippocampus: AblativeRate
@@ -98,6 +107,12 @@ class OptionRecord:
     violations: tuple[str, ...]
     robustness: Robustness | None
     heat: HeatCheck | None = None
+    focus: AblativeRate | None = None
+
+    @property
+    def rated(self) -> AblativeRate:
+        """The rate that the plan is judged by."""
+        return self.hippocampus if self.focus is None else self.focus
 
 
 @dataclass(frozen=True)
@@ -137,6 +152,12 @@ class MadeRecord:
     protected_heated_mm3: HemisphereMm3
     parahippocampal_share: Share | None
     expected: Prognosis | None
+    focus: AblativeRate | None = None
+
+    @property
+    def rated(self) -> AblativeRate:
+        """The rate in the hippocampus, or of the focus that is planned for."""
+        return self.hippocampus if self.focus is None else self.focus
 
 
 @dataclass(frozen=True)
@@ -180,6 +201,8 @@ class PlanDocument:
         What the heat model took for fluid and vessels.
     trade_offs
         What each relaxation buys, where no plan is suggested.
+    target
+        What is planned for.
     """
 
     label: str
@@ -199,6 +222,7 @@ class PlanDocument:
     made: MadeRecord | None
     cooling: Cooling = field(default_factory=Cooling)
     trade_offs: tuple[TradeOffRecord, ...] = ()
+    target: Target = field(default_factory=Target)
 
     @property
     def shown(self) -> tuple[OptionRecord, ...]:
@@ -305,7 +329,9 @@ def with_acpc(
 
 def head_points(scene: Scene) -> npt.NDArray[np.float64]:
     """Points of obstacles, targets and entries all over the head of a scene, (M, 3), mm."""
-    voxels = np.argwhere(scene.obstacles | scene.targets | scene.protected)
+    inside = scene.obstacles | scene.targets
+    # Of a focus, what lies beyond the skull is protected, too.
+    voxels = np.argwhere(inside if scene.focus is not None else inside | scene.protected)
     some = voxels[:: max(1, len(voxels) // 2000)]
     return np.concatenate([apply_affine(scene.grid.affine, some), scene.entries_mm[::20]])
 
@@ -379,6 +405,7 @@ def option_record(
         sinus_distance_mm=assessment.sinus_mm,
         violations=tuple(str(violation) for violation in assessment.violations),
         robustness=robustness,
+        focus=tissue.focus,
     )
 
 
@@ -392,6 +419,7 @@ def made_record(tissue: Tissue, expected: Prognosis | None) -> MadeRecord:
         protected_heated_mm3=tissue.protected_mm3,
         parahippocampal_share=tissue.parahippocampal,
         expected=expected,
+        focus=tissue.focus,
     )
 
 
@@ -410,7 +438,12 @@ SHARES = ("holds", "reaches", "succeeds", "harmless", "low_rate", "mean_outside_
 """What placement error makes of a plan; it comes first in the table."""
 
 
-def options_csv(options: Sequence[OptionRecord], trade_offs: Sequence[TradeOffRecord] = ()) -> str:
+def options_csv(
+    options: Sequence[OptionRecord],
+    trade_offs: Sequence[TradeOffRecord] = (),
+    *,
+    of_focus: bool = False,
+) -> str:
     """Return plans as a table, one row each, burns joined by semicolons.
 
     A plan that was found under a relaxation names it in the last column; its shares are those
@@ -422,7 +455,8 @@ def options_csv(options: Sequence[OptionRecord], trade_offs: Sequence[TradeOffRe
         for end in ("entry", "target")
         for axis in "xyz"
     ]
-    scores = ["burns", "rate_hippocampus", "rate_amygdala", *SCORES]
+    rates = ["rate_focus"] if of_focus else ["rate_hippocampus", "rate_amygdala"]
+    scores = ["burns", *rates, *SCORES]
     rows = [[*_cells(option), ""] for option in options]
     rows += [
         [*_cells(found.option), found.words] for found in trade_offs if found.option is not None
@@ -443,9 +477,9 @@ def _cells(option: OptionRecord) -> list[str]:
             shaken.outside_mm3,
             shaken.draws,
         ]
+    rates = [option.hippocampus, option.amygdala] if option.focus is None else [option.focus]
     scores = [
-        option.hippocampus.rate,
-        option.amygdala.rate,
+        *(rate.rate for rate in rates),
         *(getattr(option, name) for name in SCORES),
     ]
     return [*map(_short, shares), *map(str, places), burns, *map(_short, scores)]

@@ -54,7 +54,9 @@ def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     axis.set(xlim=(0, 1), ylim=(0, 1))
-    axis.text(0.07, 0.955, "Laser plan", fontsize=20, weight="bold", color=INK)
+    axis.text(
+        0.07, 0.955, f"Laser plan{document.target.title}", fontsize=20, weight="bold", color=INK
+    )
     axis.text(0.93, 0.957, document.label, fontsize=13, ha="right", color=INK)
     y = _paragraph(axis, 0.93, plan_words(document), size=10.5)
     for picture in pictures:

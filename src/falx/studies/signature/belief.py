@@ -175,15 +175,16 @@ def foci_table(signature: SignatureMetrics, acpc: npt.NDArray[np.float64]) -> Ta
     if found is None or not found.everywhere:
         return None
     return Table(
-        ("region", "share there", "volume, ml", "mean asymmetry", "lowest z", "P, familywise",
-         "expected false share", "MNI, mm", "AC–PC, mm", "scanner, mm"),
+        ("focus", "region", "share there", "volume, ml", "mean asymmetry", "lowest z",
+         "P, familywise", "expected false share", "MNI, mm", "AC–PC, mm", "scanner, mm"),
         [
-            [f.region, f.region_share, f.volume_mm3 / 1000, f.mean_asymmetry, f.lowest_z,
+            [f.number, f.region, f.region_share, f.volume_mm3 / 1000, f.mean_asymmetry, f.lowest_z,
              f.probability, f.false_share, _place(f.peak_mni_mm),
              _place(apply_affine(acpc, f.peak_scanner_mm).tolist()), _place(f.peak_scanner_mm)]
             for f in found.everywhere
         ],
-        caption="Foci of the whole brain, sought on both sides, the most certain first. P: that "
+        caption="Foci of the whole brain, sought on both sides, the most certain first; by its "
+        "number falx plan --focus plans for one of them. P: that "
         "an image without a focus holds as much anywhere; places are those of the lowest z. "
         "Cortex is not parted into gyri.",
     )  # fmt: skip
@@ -204,7 +205,9 @@ def taken_of_foci(rates: Sequence[FocusRate]) -> Table:
             for one in rates
         ],
         caption="What the ablation took of every focus, wherever it lies: expected volume of it "
-        "that was ablated over that of all of it. Numbers are those of the foci by certainty. Of "
+        "that was ablated over that of all of it. Numbers count by certainty the foci that were "
+        "sought for the signature, on one side where one is declared: not always those of the "
+        "table of foci, which is of both sides. Of "
         "foci outside hippocampus and amygdala, whose edge is sought, the share was wrong by .11 "
         "(SD) in eight simulated heads and by .22 at worst, and the interval held the truth in "
         "seven.",

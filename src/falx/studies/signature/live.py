@@ -19,8 +19,9 @@ def live_images(
     brain: Image,
     signature: Image,
     *,
-    hippocampus: Image,
-    amygdala: Image,
+    hippocampus: Image | None,
+    amygdala: Image | None,
+    title: str = "signature",
     pet: Image | None = None,
     asymmetry: Image | None = None,
     ablation: Image | None = None,
@@ -32,13 +33,16 @@ def live_images(
     t1w, pet, asymmetry
         Maps; the last two may be absent.
     brain, signature, hippocampus, amygdala, ablation
-        Masks; hippocampus and amygdala of the side of the focus, the ablation may be absent.
+        Masks; hippocampus and amygdala of the side of the focus. The last three may be absent.
+    title
+        What the signature is called.
     """
-    masks = [
-        MaskSource("signature", "signature", signature, ORANGE, alpha=255),
-        MaskSource("hippocampus", "hippocampus", hippocampus, YELLOW, shown=False),
-        MaskSource("amygdala", "amygdala", amygdala, BLUE, shown=False),
-    ]
+    masks = [MaskSource("signature", title, signature, ORANGE, alpha=255)]
+    for name, mask, colour in (
+        ("hippocampus", hippocampus, YELLOW), ("amygdala", amygdala, BLUE),
+    ):  # fmt: skip
+        if mask is not None:
+            masks.append(MaskSource(name, name, mask, colour, shown=False))
     if ablation is not None:
         masks.append(MaskSource("ablation", "ablation that was made", ablation, PINK, alpha=150))
     maps = []

@@ -248,12 +248,13 @@ SIGNATURE = Stage(
         "probability_template": _anat("probseg", space=TEMPLATE_SPACE, label="signature"),
         "probability_native": _anat("probseg", space="T1w", label="signature"),
         "foci": _anat("foci", extension=".tsv", desc="signature"),
+        "foci_native": _anat("dseg", space="T1w", desc="foci"),
         "metrics": _metrics("signature"),
     },
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=7,
+    version=8,
 )
 
 ABLATION = Stage(

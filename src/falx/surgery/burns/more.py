@@ -91,7 +91,7 @@ def sequence_plans(
     tables, places = [], []
     for n, track in enumerate(tracks):
         view = _seen_from(track, points, kinds, fields.space, radii.max())
-        whole = np.count_nonzero(scene.signature & scene.hippocampus)
+        whole = np.count_nonzero(scene.wanted)
         for stops, volume in volumes.items():
             counted = _counted(stops, volume, view, limits, scene.grid.voxel_volume_mm3)
             kept = _kept(stops, room[n], radii, draws, limits.protect_margin_mm)

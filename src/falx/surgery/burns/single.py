@@ -170,8 +170,8 @@ def target_voxels(scene: Scene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """Voxel centres of the targets, shape (P, 3), mm, and as bits, (P,), what each counts for."""
     inside = scene.targets
     kinds = (
-        (scene.signature & scene.hippocampus)[inside].astype(np.uint8)
-        | (scene.signature & scene.amygdala)[inside].astype(np.uint8) << AMYGDALA
+        scene.wanted[inside].astype(np.uint8)
+        | scene.second[inside].astype(np.uint8) << AMYGDALA
         | np.uint8(1 << STRUCTURE)
     )
     return apply_affine(scene.grid.affine, np.argwhere(inside)), kinds.astype(np.uint8)

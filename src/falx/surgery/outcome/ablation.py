@@ -14,6 +14,7 @@ from falx.images.nifti import Image
 from falx.images.resample import pull, resample
 
 __all__ = [
+    "SIGNATURE",
     "UNSTABLE_BELOW_MM3",
     "AblativeRate",
     "ablative_rate",
@@ -26,6 +27,8 @@ __all__ = [
 
 UNSTABLE_BELOW_MM3 = 100.0
 """A rate of a smaller signature hangs on a few voxels."""
+
+SIGNATURE = "signature inside the structure"
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,15 @@ def ablative_rate(
     )
 
 
-def rate_of_volumes(numerator_mm3: float, denominator_mm3: float) -> AblativeRate:
-    """Ablative rate of volumes already measured, with its reason or notice."""
+def rate_of_volumes(
+    numerator_mm3: float, denominator_mm3: float, *, of: str = SIGNATURE
+) -> AblativeRate:
+    """Ablative rate of volumes already measured, with its reason or notice; `of` says of what."""
     if denominator_mm3 == 0:
-        return AblativeRate(0.0, 0.0, None, reason="no signature inside the structure")
+        return AblativeRate(0.0, 0.0, None, reason=f"no {of}")
     notice = None
     if denominator_mm3 < UNSTABLE_BELOW_MM3:
-        notice = f"unstable: only {denominator_mm3:.0f} mm³ of signature inside the structure"
+        notice = f"unstable: only {denominator_mm3:.0f} mm³ of {of}"
     return AblativeRate(
         numerator_mm3, denominator_mm3, numerator_mm3 / denominator_mm3, notice=notice
     )

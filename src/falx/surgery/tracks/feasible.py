@@ -14,6 +14,7 @@ import scipy
 from falx.core.grid import apply_affine
 from falx.core.threads import kernel_threads
 from falx.surgery.tracks import kernels
+from falx.surgery.tracks.geometry import SHORTEST_TRACK_MM
 from falx.surgery.tracks.limits import Limits
 from falx.surgery.tracks.scene import PLACES, Fields, Scene
 
@@ -22,6 +23,11 @@ __all__ = ["Funnel", "Tracks", "find_tracks", "pair_codes", "target_points"]
 Points = npt.NDArray[np.float64]
 
 SCREEN_UNIT_MM = 0.1
+ROUND_MM = 0.01
+"""More than places are rounded by."""
+
+SHORT = 4
+"""Beside the codes of :mod:`.kernels`: too near for any track, and so no pair at all."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Tracks:
 
 
 def target_points(scene: Scene, max_pairs: int) -> Points:
-    """Voxel centres of hippocampus and amygdala, thinned evenly to `max_pairs` pairs."""
+    """Voxel centres of the targets, thinned evenly to `max_pairs` pairs."""
     points = np.round(scene.targets_mm, PLACES)
     allowed = max(1, max_pairs // max(1, len(scene.entries_mm)))
     if len(points) <= allowed:
@@ -110,9 +116,9 @@ def find_tracks(
         heat = kernels.heat_limits(
             fields.space, starts, stops, np.array(limits.pull_backs_mm), limits.rules()
         )
-    removed = np.bincount(codes.ravel(), minlength=4)
+    removed = np.bincount(codes.ravel(), minlength=SHORT + 1)
     funnel = Funnel(
-        pairs=len(scene.entries_mm) * len(targets),
+        pairs=len(scene.entries_mm) * len(targets) - int(removed[SHORT]),
         sinus=int(np.count_nonzero(~entry_ok)) * len(targets),
         length=int(removed[kernels.LENGTH]),
         angle=int(removed[kernels.ANGLE]),
@@ -124,7 +130,7 @@ def find_tracks(
 def pair_codes(
     fields: Fields, entries: Points, outward: Points, targets: Points, limits: Limits
 ) -> npt.NDArray[np.uint8]:
-    """Why each pair is not feasible, shape (entries, targets); see :mod:`.kernels`.
+    """Why each pair is not feasible, shape (entries, targets): :mod:`.kernels` or :data:`SHORT`.
 
     A coarse walk over bytes goes first. Between voxel centres the distance differs from the
     nearest one's by at most the mean distance to the corners of a cell, so a floor lowered
@@ -139,7 +145,12 @@ def pair_codes(
     codes = kernels.check_tracks(
         fields.space, screen, floor, entries, -outward, targets, limits.rules()
     )
-    return np.asarray(codes)
+    codes = np.asarray(codes)
+    # A focus under the skull lies nearer to some entries than any track is long.
+    near = scipy.spatial.cKDTree(entries).query_ball_point(targets, SHORTEST_TRACK_MM + ROUND_MM)
+    for column, rows in enumerate(near):
+        codes[rows, column] = SHORT
+    return codes
 
 
 def far_from_sinus(scene: Scene, least_mm: float) -> npt.NDArray[np.bool_]:

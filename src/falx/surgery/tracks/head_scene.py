@@ -15,11 +15,11 @@ from scipy import ndimage
 
 from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
-from falx.core.grid import Grid, Side, apply_affine
+from falx.core.grid import Grid, Side, apply_affine, opposite
 from falx.images.nifti import Image
 from falx.surgery.tracks.cut_labels import on_skull
-from falx.surgery.tracks.limits import BESIDE_MM
-from falx.surgery.tracks.scene import PLACES, Mask, Scene, distance_mm
+from falx.surgery.tracks.limits import BESIDE_MM, Limits
+from falx.surgery.tracks.scene import PLACES, Mask, Scene, Target, distance_mm
 
 __all__ = [
     "EntryBox",
@@ -28,6 +28,8 @@ __all__ = [
     "brain_of_labels",
     "passage_beside",
     "scene_from_labels",
+    "scene_of_focus",
+    "share_across",
     "skull_surface",
     "sulci",
 ]
@@ -76,6 +78,27 @@ class EntryBox:
         ):
             inside &= (values > low) & (values < high)
         return inside
+
+
+CONVEXITY = (
+    EntryBox((15.0, 200.0), (-200.0, 20.0), (-20.0, 200.0)),
+    EntryBox((15.0, 200.0), (20.0, 200.0), (10.0, 200.0)),
+)
+"""Where a track to a focus may enter: the convexity of a side, above the ear and, in front, above
+the orbit and the frontal sinus; as far from the midline as the box of the posterior track, for the
+sagittal sinus runs there. A choice of this project."""
+
+LOOSEST_LENGTH_MM, LOOSEST_ANGLE_DEG = 140.0, 40.0
+"""Up to which these limits are relaxed where no plan is found: entries farther away are no use."""
+
+MOST_ENTRIES = 12_000
+"""Of the convexity, evenly thinned: less than 3 mm apart on a whole hemisphere."""
+
+CROSSES = 0.05
+"""A share of a focus across the midline from which no track is planned: the falx is not known."""
+
+DISEASED = 0.1
+"""A share of the focus from which a hippocampus or amygdala counts as part of the disease."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +228,151 @@ def scene_from_labels(
         vessels=window.mask(vessels),
         passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
     )
+
+
+def share_across(
+    focus: Image, to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]]
+) -> tuple[Side, float]:
+    """Side on which most of a focus lies, and the share of it across the midline, 0…0.5.
+
+    Parameters
+    ----------
+    focus
+        Booleans on the native T1w grid.
+    to_template
+        Maps native points of shape (N, 3), mm, to template mm, whose x is 0 at the midline.
+    """
+    places = apply_affine(focus.affine, np.argwhere(focus.data))
+    left = float(np.mean(np.asarray(to_template(places))[:, 0] < 0))
+    return ("left", 1.0 - left) if left >= 0.5 else ("right", left)
+
+
+def scene_of_focus(
+    labels: Image,
+    focus: Image,
+    target: Target,
+    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
+    *,
+    vessels: Image | None = None,
+    sinuses: Image | None = None,
+    csf: Image | None = None,
+    limits: Limits | None = None,
+) -> Scene:
+    """Build the planner's scene for a focus anywhere; its side is where most of it lies.
+
+    Entries lie on the convexity of that side (:data:`CONVEXITY`). Protected beside what is so for
+    the posterior track are hippocampi and amygdalae, for memory's sake, and what lies beyond the
+    inner skull, for the track may be short. A hippocampus or amygdala that holds a tenth of the
+    focus is not, and a track keeps no margin to the fluid beside it, as if it were the target.
+    Beside any other focus the margin holds up to its border, for sulci hold pial vessels;
+    eloquent cortex, tracts and the falx are not known.
+
+    Parameters
+    ----------
+    labels, focus, vessels, sinuses, csf
+        As for :func:`scene_from_labels`; the focus booleans of shape (X, Y, Z) on the same grid.
+
+    Raises
+    ------
+    GridError, InputError
+        If an image is on another grid, or the focus crosses the midline.
+    """
+    limits = limits or Limits()
+    _check_grids(labels, focus=focus, vessel_mask=vessels, sinus_mask=sinuses, csf=csf)
+    side, window, mask = _around(focus, labels, target, to_template)
+    grid, values = window.grid, window.take(labels)
+    surface = skull_surface(hull := brain_hull(brain_of_labels(values), grid), grid)
+    entries = _convexity(surface, to_template, side, apply_affine(grid.affine, np.argwhere(mask)),
+                         limits)  # fmt: skip
+    fissures = _fissures(values, hull, None if csf is None else window.take(csf), grid)
+    bleeding = _bleeding(window, vessels, sinuses)
+    own, others = _memory(values, mask)
+    beside = passage_beside(own, fissures, bleeding, grid, within_mm=limits.beside_mm)
+    return Scene(
+        grid=grid,
+        side=side,
+        signature=mask,
+        hippocampus=values == HIPPOCAMPUS[side],
+        amygdala=values == AMYGDALA[side],
+        obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
+        protected=np.isin(values, PROTECTED) | others | (distance_mm(hull, grid) > SKULL_GAP_MM),
+        entries_mm=entries.points_mm,
+        outward=entries.outward,
+        vessels_checked=vessels is not None,
+        sinus=window.mask(sinuses),
+        vessels=window.mask(vessels),
+        passage=own | beside if own.any() else None,
+        focus=mask,
+        target=target,
+    )
+
+
+def _around(
+    focus: Image,
+    labels: Image,
+    target: Target,
+    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
+) -> tuple[Side, _Window, Mask]:
+    """Side of a focus, its hemisphere, and the focus there; refused across the midline."""
+    if not focus.data.any():
+        raise InputError(f"{target.rated} holds no voxel", do="give the number of another focus")
+    side, across = share_across(focus, to_template)
+    window = _one_side(labels, side)
+    mask = window.take(focus).astype(bool)
+    if across >= CROSSES or np.count_nonzero(mask) < np.count_nonzero(focus.data):
+        raise InputError(
+            f"{target.rated} crosses the midline, and no track from one side is planned for it",
+            found=f"{across:.1%} of it on the {opposite(side)}",
+            do="choose another focus",
+        )
+    return side, window, mask
+
+
+def _memory(values: npt.NDArray[Any], focus: Mask) -> tuple[Mask, Mask]:
+    """Hippocampi and amygdalae that are part of a focus, and those that are not."""
+    own, others = np.zeros(focus.shape, dtype=bool), np.zeros(focus.shape, dtype=bool)
+    for label in (*HIPPOCAMPUS.values(), *AMYGDALA.values()):
+        structure = values == label
+        share = np.count_nonzero(structure & focus) / np.count_nonzero(focus)
+        (own if share >= DISEASED else others)[structure] = True
+    return own, others
+
+
+def _convexity(
+    surface: Surface,
+    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
+    side: Side,
+    focus_mm: npt.NDArray[np.float64],
+    limits: Limits,
+) -> Surface:
+    """Points of the convexity from which a straight way to some point of a focus may keep limits.
+
+    The focus, shape (N, 3), is taken as the ball around its middle that holds it. The order and
+    the thinning are the same on either side.
+    """
+    there = np.asarray(to_template(surface.points_mm))
+    good = np.any([box.holds(there, side) for box in CONVEXITY], axis=0)
+    middle = focus_mm.mean(axis=0)
+    radius = float(np.linalg.norm(focus_mm - middle, axis=1).max())
+    way = middle - surface.points_mm
+    far = np.maximum(np.linalg.norm(way, axis=1), 1e-6)
+    good &= far - radius <= max(limits.max_length_mm, LOOSEST_LENGTH_MM)
+    cosine = np.einsum("ij,ij->i", -surface.outward, way) / far
+    wide = np.degrees(np.arcsin(np.minimum(radius / far, 1.0)))
+    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1))) - wide
+    good &= angle <= max(limits.max_angle_deg, LOOSEST_ANGLE_DEG)
+    if not good.any():
+        raise InputError(
+            f"no entry on the convexity of the {side} can reach the focus",
+            do="check the registration to the template, or choose another focus",
+        )
+    good[good] = on_skull(there[good])
+    rows = np.flatnonzero(good)
+    x, y, z = surface.points_mm[rows].T
+    rows = rows[np.lexsort((z, y, -x if side == "left" else x))]
+    if len(rows) > MOST_ENTRIES:
+        rows = rows[np.linspace(0, len(rows) - 1, MOST_ENTRIES).round().astype(int)]
+    return Surface(surface.points_mm[rows], surface.outward[rows])
 
 
 def _allowed(

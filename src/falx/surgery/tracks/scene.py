@@ -6,7 +6,7 @@ Intell 25:265).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from falx.core.errors import GridError, InputError
 from falx.core.grid import Grid, Side, apply_affine, opposite, side_of
 from falx.surgery.tracks.kernels import Space
 
-__all__ = ["PLACES", "Fields", "Scene", "distance_mm", "fields_of", "mirrored_scene"]
+__all__ = ["PLACES", "Fields", "Scene", "Target", "distance_mm", "fields_of", "mirrored_scene"]
 
 Mask = npt.NDArray[np.bool_]
 FAR_MM = 100.0
@@ -33,6 +33,47 @@ BORDER_MM = 15.0
 """Tissue kept around entries and targets; more than a risk or a protected margin reaches."""
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a plan is for, as pages and messages call it: the default, or a focus anywhere.
+
+    Parameters
+    ----------
+    rated
+        Where the rate is taken.
+    wanted
+        What the rate is a share of.
+    whole
+        What may be heated; what is heated outside it is collateral.
+    focus
+        Number of the focus in the table of foci; ``None`` for hippocampus and amygdala.
+    region
+        Structure that holds most of that focus.
+    """
+
+    rated: str = "the hippocampus"
+    wanted: str = "the signature in the hippocampus"
+    whole: str = "hippocampus and amygdala"
+    focus: int | None = None
+    region: str | None = None
+
+    @classmethod
+    def of_focus(cls, number: int, region: str | None = None) -> Target:
+        """Return the target that a focus is."""
+        name = f"focus {number}"
+        return cls(name, name, name, number, region)
+
+    @property
+    def title(self) -> str:
+        """What follows "plan" in the title of a page."""
+        return "" if self.focus is None else f" for {self.rated}"
+
+    @property
+    def shown(self) -> str:
+        """What pictures call the tissue that is wanted."""
+        return "signature" if self.focus is None else self.rated
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """What a plan for one side needs to know, on one grid, RAS+ mm.
@@ -42,9 +83,9 @@ class Scene:
     grid
         Native T1w grid with orthogonal axes.
     side
-        Side of the focus; hippocampus and amygdala must lie there.
+        Side of the focus; without `focus` hippocampus and amygdala must lie there.
     signature, hippocampus, amygdala
-        Shape (X, Y, Z). Only the structures of `side`.
+        Shape (X, Y, Z). Only the structures of `side`. With `focus` the signature is that focus.
     obstacles
         What the track must keep away from: ventricles, sulci, vessels.
     protected
@@ -59,6 +100,10 @@ class Scene:
         Parahippocampal gyrus of `side`, if labelled.
     vessels
         Vessels, if a mask of them was given; `obstacles` holds them, too.
+    focus
+        The focus that is planned for instead of hippocampus and amygdala.
+    target
+        What is planned for, in words.
     passage
         Where a track needs no margin to fluid; see
         :func:`falx.surgery.tracks.head_scene.passage_beside`.
@@ -78,6 +123,8 @@ class Scene:
     parahippocampal: Mask | None = None
     passage: Mask | None = None
     vessels: Mask | None = None
+    focus: Mask | None = None
+    target: Target = field(default_factory=Target)
 
     def __post_init__(self) -> None:
         for name, mask in self.masks().items():
@@ -94,15 +141,27 @@ class Scene:
         """Every mask that is there, by name."""
         names = (
             "signature", "hippocampus", "amygdala", "obstacles", "protected", "sinus",
-            "parahippocampal", "passage", "vessels",
+            "parahippocampal", "passage", "vessels", "focus",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}
         return {name: mask for name, mask in found.items() if mask is not None}
 
     @cached_property
     def targets(self) -> Mask:
-        """Hippocampus and amygdala together."""
-        return self.hippocampus | self.amygdala
+        """Hippocampus and amygdala together, or the focus: what may be heated."""
+        return self.hippocampus | self.amygdala if self.focus is None else self.focus
+
+    @cached_property
+    def wanted(self) -> Mask:
+        """What the rate is a share of: signature in the hippocampus, or the focus."""
+        return self.signature & (self.hippocampus if self.focus is None else self.focus)
+
+    @cached_property
+    def second(self) -> Mask:
+        """Signature in the amygdala, the second rate; empty with a focus, which has one rate."""
+        if self.focus is None:
+            return self.signature & self.amygdala
+        return np.zeros(self.grid.shape, dtype=bool)
 
     @cached_property
     def targets_mm(self) -> npt.NDArray[np.float64]:
@@ -111,8 +170,8 @@ class Scene:
 
     @cached_property
     def signature_mm(self) -> npt.NDArray[np.float64]:
-        """Voxel centres of the signature in the hippocampus, shape (N, 3)."""
-        return apply_affine(self.grid.affine, np.argwhere(self.signature & self.hippocampus))
+        """Voxel centres of what the rate is a share of, shape (N, 3)."""
+        return apply_affine(self.grid.affine, np.argwhere(self.wanted))
 
     @cached_property
     def nearest_entry(self) -> Any:
@@ -121,11 +180,11 @@ class Scene:
 
     @cached_property
     def whole_mm3(self) -> tuple[float, float, float]:
-        """Signature in the hippocampus and in the amygdala, parahippocampal gyrus, mm³."""
+        """What the two rates are shares of, and the parahippocampal gyrus, mm³."""
         gyrus = self.parahippocampal
         counts = (
-            np.count_nonzero(self.signature & self.hippocampus),
-            np.count_nonzero(self.signature & self.amygdala),
+            np.count_nonzero(self.wanted),
+            np.count_nonzero(self.second),
             0 if gyrus is None else np.count_nonzero(gyrus),
         )
         voxel = self.grid.voxel_volume_mm3
@@ -142,6 +201,8 @@ class Scene:
             )
 
     def _check_targets(self) -> None:
+        if self.focus is not None:
+            return
         if not self.hippocampus.any():
             raise InputError(
                 f"there is no {self.side} hippocampus in the labels",
@@ -157,8 +218,8 @@ class Scene:
 
     @property
     def has_target(self) -> bool:
-        """Whether any signature lies in the hippocampus; without any there is nothing to plan."""
-        return bool((self.signature & self.hippocampus).any())
+        """Whether there is anything to rate; without any there is nothing to plan."""
+        return bool(self.wanted.any())
 
 
 def mirrored_scene(scene: Scene) -> Scene:
@@ -195,7 +256,7 @@ class Fields:
     protected_mm
         float32 (X, Y, Z): distance to the nearest protected voxel.
     exempt
-        Hippocampus, amygdala and passage, where the clearance rule does not hold.
+        Targets and passage, where the clearance rule does not hold.
     sinus_mm
         float32 (X, Y, Z): distance to the nearest dural sinus; None without a mask of them.
     """
