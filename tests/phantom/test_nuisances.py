@@ -90,5 +90,9 @@ def test_partial_volume_halves_the_voxels_and_keeps_the_places():
     np.testing.assert_allclose(seen.head.grid.voxel_sizes_mm, 4.0)
     assert seen.image.data.shape == seen.head.labels.shape
     assert seen.head.volume_mm3(2, 41) == pytest.approx(head.volume_mm3(2, 41), rel=0.1)
+    for x, y, z in ((30, 28, 24), (18, 30, 22), (25, 20, 30)):  # the label is the most common one
+        eight = head.labels[2 * x : 2 * x + 2, 2 * y : 2 * y + 2, 2 * z : 2 * z + 2]
+        votes = {one: int((eight == one).sum()) for one in np.unique(eight)}
+        assert votes[seen.head.labels[x, y, z]] == max(votes.values())
     white, fluid = (np.median(seen.image.data[seen.head.mask(*ids)]) for ids in ((2, 41), (4, 43)))
     assert fluid < 0.6 * white
