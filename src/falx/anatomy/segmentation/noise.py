@@ -52,11 +52,7 @@ def noise_level(data: Floats, mask: npt.NDArray[np.bool_]) -> tuple[float, float
     """
     thinned = data[::2, :, :]
     rest = _residual(data)[::2]
-    inside = thinned[mask[::2]]
-    if inside.size == 0:
-        return 0.0, 0.0
-    middle = 0.5 * float(np.percentile(inside, 99.0))
-    chosen = mask[::2] & (thinned > middle)
+    chosen = _brighter_half(thinned, mask[::2])
     if not chosen.any():
         return 0.0, 0.0
     spread = float(np.median(np.abs(rest[chosen]))) / MAD_PER_SD
@@ -78,10 +74,7 @@ def flat_noise(data: Floats, mask: npt.NDArray[np.bool_]) -> float:
     mask
         Shape (X, Y, Z): voxels with a measured intensity.
     """
-    inside = data[mask]
-    if inside.size == 0:
-        return 0.0
-    chosen = mask & (data > 0.5 * float(np.percentile(inside, 99.0)))
+    chosen = _brighter_half(data, mask)
     if not chosen.any():
         return 0.0
     smooth = ndimage.gaussian_filter(data, 1.0)
@@ -90,6 +83,13 @@ def flat_noise(data: Floats, mask: npt.NDArray[np.bool_]) -> float:
         steepness += np.gradient(smooth, axis=axis) ** 2
     flat = chosen & (steepness <= np.percentile(steepness[chosen], FLAT_SHARE))
     return float(np.median(np.abs(_residual(data)[flat]))) / MAD_PER_SD * RESIDUAL
+
+
+def _brighter_half(data: Floats, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Voxels of more than half the intensity of the brightest that were measured."""
+    if not mask.any():
+        return mask
+    return np.asarray(mask & (data > 0.5 * float(np.percentile(data[mask], 99.0))))
 
 
 def _residual(data: Floats) -> Floats:
