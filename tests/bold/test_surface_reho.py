@@ -97,6 +97,10 @@ def test_files_in_and_a_file_out(mesh, series, tmp_path) -> None:
     (tmp_path / "text.gii").write_text("no")
     with pytest.raises(InputError, match="text.gii: the file is not a surface"):
         load_triangles(tmp_path / "text.gii")
+    whole = (tmp_path / "hemi.surf.gii").read_bytes()
+    (tmp_path / "half.surf.gii").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"half.surf.gii: the file is not a surface that can be"):
+        load_triangles(tmp_path / "half.surf.gii")
     with pytest.raises(InputError, match="does not exist"):
         load_triangles(tmp_path / "none.gii")
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from falx.core.errors import InputError
 from falx.core.files import atomic_path
+from falx.images.nifti import told
 
 __all__ = ["load_triangles", "load_vertex_series", "save_vertices"]
 
@@ -69,13 +70,8 @@ def _read(path: Path | str) -> Any:
     path = Path(path)
     if not path.is_file():
         raise InputError("the file does not exist", where=path, do="check the path")
-    try:
+    with told("the file is not a surface that can be read", path.name):
         image = nib.load(path)
-    except Exception as error:
-        raise InputError(
-            "the file is not a surface that can be read", where=path.name, found=str(error),
-            do="give a GIFTI file (.gii)",
-        ) from error  # fmt: skip
     if not hasattr(image, "darrays"):
         raise InputError(
             "the file is not a surface", where=path.name, found=type(image).__name__,

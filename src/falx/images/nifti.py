@@ -32,6 +32,7 @@ __all__ = [
     "load_labels",
     "load_mask",
     "save",
+    "told",
 ]
 
 FORM_CONFLICT_MM = 0.1
@@ -92,7 +93,7 @@ def load(path: Path | str, *, ndim: int = 3, copied: bool = True) -> Image:
     path = Path(path)
     image = _open(path)
     _check_declared(image, path)
-    with _told("the header of the image cannot be understood", path.name):
+    with told("the header of the image cannot be understood", path.name):
         affine = _affine(image, path)
     return _oriented(_read(image, path), affine, ndim, path.name, copied=copied)
 
@@ -140,7 +141,7 @@ def _oriented(
             found=f"shape {'×'.join(map(str, data.shape))}",
             do="choose one volume" if data.ndim > ndim else "check the file",
         )
-    with _told("the header of the image cannot be understood", where):
+    with told("the header of the image cannot be understood", where):
         turned, affine = reorient_to_ras(data, affine, copied=copied)
     return Image(turned, affine)
 
@@ -150,7 +151,7 @@ def load_header(path: Path | str) -> tuple[tuple[int, ...], npt.NDArray[np.float
     path = Path(path)
     image = _open(path)
     _check_declared(image, path)
-    with _told("the header of the image cannot be understood", path), warnings.catch_warnings():
+    with told("the header of the image cannot be understood", path), warnings.catch_warnings():
         warnings.simplefilter("ignore", FalxNotice)  # reading the values says it
         return tuple(image.shape), _affine(image, path)
 
@@ -227,12 +228,12 @@ def save(
 def _open(path: Path) -> Any:
     if not path.exists():
         raise InputError("the file does not exist", where=path, do="check the path")
-    with _told("the file is not an image that can be read", path.name):
+    with told("the file is not an image that can be read", path.name):
         return nib.load(path)
 
 
 @contextmanager
-def _told(what: str, where: object) -> Iterator[None]:
+def told(what: str, where: object) -> Iterator[None]:
     """Turn whatever a library raises at bytes that nobody has checked into a sentence."""
     try:
         yield
@@ -281,7 +282,7 @@ def _check_declared(image: Any, path: Path) -> None:
 
 def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
     """Return the values; those of a packed file only if its checksum is right."""
-    with _told("the image is truncated or damaged", path.name):
+    with told("the image is truncated or damaged", path.name):
         if path.suffix not in PACKED or not hasattr(image, "from_stream"):
             return np.asanyarray(image.dataobj, dtype=np.float32)
         with gzip.open(path) as stream:
@@ -300,7 +301,7 @@ def _read(image: Any, path: Path) -> npt.NDArray[np.float32]:
 
 
 def _values(image: Any, where: object) -> npt.NDArray[np.float32]:
-    with _told("the image is truncated or damaged", where):
+    with told("the image is truncated or damaged", where):
         return np.asanyarray(image.dataobj, dtype=np.float32)
 
 
