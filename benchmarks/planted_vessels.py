@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from falx.surgery.tracks.head_scene import brain_hull, brain_of_labels
+from falx.surgery.tracks.skull import brain_hull, brain_of_labels
 from falx.surgery.tracks.vessels import CONTRASTS, vessels_in
 from surgery.vessel_tree import (
     Tree,

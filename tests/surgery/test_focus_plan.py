@@ -17,12 +17,12 @@ from falx.images.warp import CoordinateMap, save_map
 from falx.report.index_page import index_page
 from falx.studies.plan.files import find_again
 from falx.studies.plan.focus import FOCUS_RATE, focus_mask, focus_notices, too_large
-from falx.studies.plan.page import plan_words
 from falx.studies.plan.records import PlanDocument
 from falx.studies.plan.sheet import sheet_figure
+from falx.studies.plan.words import plan_words
 from falx.surgery.infeasible import LADDERS
 from falx.surgery.search import search
-from falx.surgery.tracks import head_scene
+from falx.surgery.tracks import entries
 from falx.surgery.tracks.feasible import find_tracks
 from falx.surgery.tracks.geometry import SHORTEST_TRACK_MM
 from falx.surgery.tracks.head_scene import scene_of_focus, share_across
@@ -82,12 +82,12 @@ def test_entries_lie_on_the_convexity_of_the_side_and_near_enough(frontal):
     assert y.max() > 30  # in front, where the posterior box never is
     way = np.array(FRONTAL_MM) - frontal.entries_mm
     cosine = np.einsum("ij,ij->i", way, -frontal.outward) / np.linalg.norm(way, axis=1)
-    assert np.degrees(np.arccos(cosine)).max() < head_scene.LOOSEST_ANGLE_DEG + 60
+    assert np.degrees(np.arccos(cosine)).max() < entries.LOOSEST_ANGLE_DEG + 60
 
 
 def test_the_loosest_limits_are_those_of_the_ladders():
-    assert LADDERS["max_length_mm"][-1] == head_scene.LOOSEST_LENGTH_MM
-    assert LADDERS["max_angle_deg"][-1] == head_scene.LOOSEST_ANGLE_DEG
+    assert LADDERS["max_length_mm"][-1] == entries.LOOSEST_LENGTH_MM
+    assert LADDERS["max_angle_deg"][-1] == entries.LOOSEST_ANGLE_DEG
 
 
 def test_no_entry_that_keeps_the_limits_is_left_out(labels, frontal):

@@ -25,8 +25,8 @@ from falx.cli.main import main
 from falx.core.files import read_record
 from falx.images.nifti import load, save
 from falx.images.warp import CoordinateMap, save_map
-from falx.studies.plan.page import plan_words
 from falx.studies.plan.records import PlanDocument
+from falx.studies.plan.words import plan_words
 from surgery.phantom import head_labels, head_signature
 
 pytestmark = NEEDED

@@ -16,9 +16,9 @@ from falx.core.files import read_record
 from falx.images.nifti import load_mask, save
 from falx.images.warp import CoordinateMap, save_map
 from falx.studies.plan.files import read_plan
-from falx.studies.plan.page import plan_words
 from falx.studies.plan.records import PlanDocument
 from falx.studies.plan.sheet import sheet_figure
+from falx.studies.plan.words import plan_words
 from falx.surgery.outcome.prognosis import prognosis, published_prognosis
 from surgery.phantom import head_labels, head_signature
 

@@ -16,14 +16,7 @@ from falx.core.errors import InputError
 from falx.core.files import read_record, write_json
 from falx.core.records import plain
 from falx.images.nifti import Image
-from falx.studies.plan.page import (
-    compromise_rows,
-    made_words,
-    plan_sections,
-    plan_words,
-    probability_rows,
-    score_rows,
-)
+from falx.studies.plan.page import plan_sections
 from falx.studies.plan.records import (
     MadeRecord,
     PlanDocument,
@@ -34,6 +27,13 @@ from falx.studies.plan.records import (
     plan_of_record,
     plan_of_words,
     plan_record,
+)
+from falx.studies.plan.words import (
+    compromise_rows,
+    made_words,
+    plan_words,
+    probability_rows,
+    score_rows,
 )
 from falx.surgery.assess import Assessment, Tissue, Violation
 from falx.surgery.outcome.ablation import rate_of_volumes

@@ -10,15 +10,10 @@ import pytest
 from falx.core.errors import GridError, InputError
 from falx.core.grid import Grid
 from falx.images.nifti import Image
-from falx.surgery.tracks.head_scene import (
-    EntryBox,
-    brain_hull,
-    passage_beside,
-    scene_from_labels,
-    skull_surface,
-    sulci,
-)
+from falx.surgery.tracks.entries import EntryBox
+from falx.surgery.tracks.head_scene import passage_beside, scene_from_labels
 from falx.surgery.tracks.scene import distance_mm, fields_of, mirrored_scene
+from falx.surgery.tracks.skull import brain_hull, skull_surface, sulci
 from surgery.phantom import centres, head_labels, head_signature, same_place
 
 

@@ -4,6 +4,7 @@ import { onceAFrame, release } from "./frames.js";
 import { layerPanel, showValues } from "./panels.js";
 import { PeoplePanel } from "./people.js";
 import { Planes } from "./planes.js";
+import { ProjectedTrack } from "./projection.js";
 import { Space } from "./space.js";
 import { PLAN_COLOURS, PlanSurfaces } from "./surfaces.js";
 import { WhatIf } from "./what_if.js";
@@ -20,6 +21,7 @@ async function start(holder) {
   await space.start();
   const drawn = setup.plan ? [
     new PlanSurfaces(planes.view, { fibre: 1, planned: 1 }, "Crosscut"),
+    new ProjectedTrack(planes.view),
     new PlanSurfaces(space.view, { fibre: 1, planned: 0.6 }, "Phong"),
   ] : [];
   planes.listeners.push((mm, values) => showValues(setup.layers, mm, values));

@@ -25,7 +25,7 @@ from falx.studies.plan.files import (
 )
 from falx.studies.plan.focus import FOCUS_RATE, FOCUS_STEM
 from falx.studies.plan.inputs import NEEDED, OFFERED, PatientFiles
-from falx.studies.plan.page import plan_words, trade_off_lines
+from falx.studies.plan.words import plan_words, trade_off_lines
 from falx.surgery.burns.heat import Cooling
 from falx.surgery.tracks.limits import Goal, Limits, Placement, Search
 

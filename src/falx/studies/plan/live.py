@@ -11,7 +11,8 @@ import numpy as np
 from falx.images.nifti import Image
 from falx.report.live_page import LiveImages, live_page, middle_mm
 from falx.report.viewer import WhatIf
-from falx.studies.plan.page import NEAR_MM, plan_picture, plan_sections, signature_picture
+from falx.studies.plan.page import plan_sections
+from falx.studies.plan.pictures import NEAR_MM, plan_picture, signature_picture
 from falx.studies.plan.records import (
     OptionRecord,
     PlanDocument,
@@ -25,8 +26,8 @@ from falx.studies.signature.live import live_images
 from falx.surgery.robustness import passes
 from falx.surgery.search import judging_draws
 from falx.surgery.tracks.geometry import LaserPlan, ablation_mask
-from falx.surgery.tracks.head_scene import brain_of_labels
 from falx.surgery.tracks.scene import fields_of
+from falx.surgery.tracks.skull import brain_of_labels
 from falx.surgery.what_if import (
     what_if_arrays,
     what_if_draws,

@@ -10,7 +10,8 @@ from typing import Any
 from falx import __version__
 from falx.report.figures import GREY, INK, bare_figure
 from falx.report.page import RESEARCH_NOTICE
-from falx.studies.plan.page import (
+from falx.studies.plan.records import PlanDocument
+from falx.studies.plan.words import (
     compromise_rows,
     made_words,
     plan_words,
@@ -18,7 +19,6 @@ from falx.studies.plan.page import (
     score_rows,
     trade_off_rows,
 )
-from falx.studies.plan.records import PlanDocument
 
 __all__ = ["plan_sheet", "sheet_figure"]
 

@@ -20,8 +20,8 @@ from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.resample import resample
 from falx.studies.signature.study import STUDY
 from falx.studies.vessels.page import ProposedVessels, middle_of, vessel_page
-from falx.surgery.tracks.head_scene import brain_hull
 from falx.surgery.tracks.scene import distance_mm
+from falx.surgery.tracks.skull import brain_hull
 from falx.surgery.tracks.vessels import Contrast, VesselRule, vessels_in
 
 __all__ = ["VesselInputs", "VesselOutputs", "find_vessel_inputs", "propose_vessels"]

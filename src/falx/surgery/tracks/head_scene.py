@@ -1,51 +1,43 @@
 """From a label volume to the planner's scene: sulci, ventricles, protected parts, entries.
 
-Labels are FreeSurfer numbers, as FreeSurfer, FastSurfer, SynthSeg and Falx write them.
+Labels are FreeSurfer numbers, as FreeSurfer, FastSurfer, SynthSeg and Falx write them. What a
+track keeps away from (sulci, ventricles, vessels) follows Vakharia 2018; margins beside the target
+have no published source and are judgements of this project.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
 from falx.core.errors import InputError, check_same_grid
 from falx.core.grid import Grid, Side, apply_affine, opposite
 from falx.images.nifti import Image
-from falx.surgery.tracks.cut_labels import on_skull
+from falx.surgery.tracks.entries import EntryBox, entries_in_box, entries_on_convexity
 from falx.surgery.tracks.limits import BESIDE_MM, Limits
-from falx.surgery.tracks.scene import PLACES, Mask, Scene, Target, distance_mm
+from falx.surgery.tracks.scene import Mask, Scene, Target, distance_mm
+from falx.surgery.tracks.skull import (
+    SKULL_GAP_MM,
+    Surface,
+    brain_hull,
+    brain_of_labels,
+    skull_surface,
+    sulci,
+)
 
-__all__ = [
-    "EntryBox",
-    "Surface",
-    "brain_hull",
-    "brain_of_labels",
-    "passage_beside",
-    "scene_from_labels",
-    "scene_of_focus",
-    "share_across",
-    "skull_surface",
-    "sulci",
-]
+__all__ = ["passage_beside", "scene_from_labels", "scene_of_focus", "share_across"]
 
 PARAHIPPOCAMPAL = {"left": 1016, "right": 2016}
 VENTRICLES = (4, 5, 14, 15, 43, 44, 72, 31, 63, 136, 137, 163, 164)
 PROTECTED = (10, 16, 28, 49, 60, 85)
 """Thalamus, brainstem, ventral diencephalon, optic chiasm and tract."""
 
-NOT_BRAIN = (0, 24, 165, 257, 258, 259)
-HIGHEST_BRAIN_LABEL = 255
-
-CLOSING_MM = 4.0
-SULCUS_DEPTH_MM = 3.0
-SKULL_GAP_MM = 5.0
-NORMAL_SIGMA_MM = 3.0
 BEYOND_MIDLINE_MM = 25.0
 HULL_BORDER_MM = 15.0
 FLUID_SHARE = 0.5
@@ -54,73 +46,11 @@ FLUID_SHARE = 0.5
 VESSEL_MM = 3.0
 """Nearer to a vessel or sinus than this there is no passage: teams keep 2 to 3 mm from vessels."""
 
-
-@dataclass(frozen=True)
-class EntryBox:
-    """Where a posterior track may enter, in template mm; x is counted from the midline.
-
-    The cadaver route of Holanda 2017 enters below the lambdoid suture, within 40 mm of the
-    transverse and sagittal sinus; the box around it is a choice of this project.
-    """
-
-    x_mm: tuple[float, float] = (15.0, 70.0)
-    y_mm: tuple[float, float] = (-200.0, -60.0)
-    z_mm: tuple[float, float] = (-20.0, 50.0)
-
-    def holds(self, template_mm: npt.NDArray[np.floating], side: Side) -> Mask:
-        """Whether points of shape (N, 3) lie in the box on one side."""
-        lateral = -template_mm[:, 0] if side == "left" else template_mm[:, 0]
-        inside = np.ones(len(template_mm), dtype=bool)
-        for values, (low, high) in (
-            (lateral, self.x_mm),
-            (template_mm[:, 1], self.y_mm),
-            (template_mm[:, 2], self.z_mm),
-        ):
-            inside &= (values > low) & (values < high)
-        return inside
-
-
-CONVEXITY = (
-    EntryBox((15.0, 200.0), (-200.0, 20.0), (-20.0, 200.0)),
-    EntryBox((15.0, 200.0), (20.0, 200.0), (10.0, 200.0)),
-)
-"""Where a track to a focus may enter: the convexity of a side, above the ear and, in front, above
-the orbit and the frontal sinus; as far from the midline as the box of the posterior track, for the
-sagittal sinus runs there. A choice of this project."""
-
-LOOSEST_LENGTH_MM, LOOSEST_ANGLE_DEG = 140.0, 40.0
-"""Up to which these limits are relaxed where no plan is found: entries farther away are no use."""
-
-MOST_ENTRIES = 12_000
-"""Of the convexity, evenly thinned: less than 3 mm apart on a whole hemisphere."""
-
 CROSSES = 0.05
 """A share of a focus across the midline from which no track is planned: the falx is not known."""
 
 DISEASED = 0.1
 """A share of the focus from which a hippocampus or amygdala counts as part of the disease."""
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """Points on the skull and their outward unit normals, both of shape (N, 3), mm."""
-
-    points_mm: npt.NDArray[np.float64]
-    outward: npt.NDArray[np.float64]
-
-
-def brain_hull(brain: Mask, grid: Grid, *, closing_mm: float = CLOSING_MM) -> Mask:
-    """Brain with its sulci filled: a morphological closing by a ball."""
-    grown = distance_mm(brain, grid) <= closing_mm
-    return np.asarray(distance_mm(~grown, grid) > closing_mm)
-
-
-def sulci(brain: Mask, hull: Mask, grid: Grid, *, depth_mm: float = SULCUS_DEPTH_MM) -> Mask:
-    """Return what the hull fills between gyri, deeper than `depth_mm` below its surface.
-
-    The shallower part is the space over the gyri, which every track must cross.
-    """
-    return np.asarray(hull & ~brain & (distance_mm(~hull, grid) > depth_mm))
 
 
 def passage_beside(
@@ -153,23 +83,6 @@ def passage_beside(
     if vessels is not None and vessels.any():
         beside &= distance_mm(vessels, grid) > VESSEL_MM
     return np.asarray(beside)
-
-
-def skull_surface(hull: Mask, grid: Grid, *, gap_mm: float = SKULL_GAP_MM) -> Surface:
-    """Inner skull taken as the hull grown by `gap_mm`; normals from its smoothed distance."""
-    distance = distance_mm(hull, grid)
-    step_mm = float(grid.voxel_sizes_mm.max())
-    shell = np.argwhere((distance > gap_mm - step_mm) & (distance <= gap_mm))
-    smooth = ndimage.gaussian_filter(
-        distance, NORMAL_SIGMA_MM / grid.voxel_sizes_mm, mode="nearest", truncate=3.0
-    )
-    # The gradient in voxels becomes one in mm by the inverse transpose of the axes.
-    slope = np.stack([np.asarray(part)[tuple(shell.T)] for part in np.gradient(smooth)], axis=1)
-    outward = slope @ np.linalg.inv(grid.affine[:3, :3])
-    length = np.linalg.norm(outward, axis=1)
-    steep = length > 1e-6
-    points = np.round(apply_affine(grid.affine, shell[steep]), PLACES)
-    return Surface(points, outward[steep] / length[steep, None])
 
 
 def scene_from_labels(
@@ -205,28 +118,14 @@ def scene_from_labels(
         If an image is on another grid; if structures, signature or entries are missing.
     """
     _check_grids(labels, signature=signature, vessel_mask=vessels, sinus_mask=sinuses, csf=csf)
-    window = _one_side(labels, side)
-    grid, values = window.grid, window.take(labels)
-    surface = skull_surface(hull := brain_hull(brain_of_labels(values), grid), grid)
-    allowed = _allowed(surface, to_template, box or EntryBox(), side)
-    fissures = _fissures(values, hull, None if csf is None else window.take(csf), grid)
-    bleeding = _bleeding(window, vessels, sinuses)
-    targets = np.isin(values, (HIPPOCAMPUS[side], AMYGDALA[side]))
-    return Scene(
-        grid=grid,
-        side=side,
-        signature=window.take(signature).astype(bool),
-        hippocampus=values == HIPPOCAMPUS[side],
-        amygdala=values == AMYGDALA[side],
-        obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
-        protected=np.isin(values, PROTECTED),
-        entries_mm=surface.points_mm[allowed],
-        outward=surface.outward[allowed],
-        vessels_checked=vessels is not None,
-        sinus=window.mask(sinuses),
-        parahippocampal=_any(values == PARAHIPPOCAMPAL[side]),
-        vessels=window.mask(vessels),
-        passage=passage_beside(targets, fissures, bleeding, grid, within_mm=beside_mm),
+    head = _Hemisphere.of(_one_side(labels, side), side, labels, vessels, sinuses, csf)
+    targets = np.isin(head.values, (HIPPOCAMPUS[side], AMYGDALA[side]))
+    return head.scene(
+        entries_in_box(head.skull, to_template, box or EntryBox(), side),
+        signature=head.window.take(signature).astype(bool),
+        protected=head.protected,
+        parahippocampal=_any(head.values == PARAHIPPOCAMPAL[side]),
+        passage=head.passage_beside(targets, beside_mm),
     )
 
 
@@ -280,28 +179,15 @@ def scene_of_focus(
     limits = limits or Limits()
     _check_grids(labels, focus=focus, vessel_mask=vessels, sinus_mask=sinuses, csf=csf)
     side, window, mask = _around(focus, labels, target, to_template)
-    grid, values = window.grid, window.take(labels)
-    surface = skull_surface(hull := brain_hull(brain_of_labels(values), grid), grid)
-    entries = _convexity(surface, to_template, side, apply_affine(grid.affine, np.argwhere(mask)),
-                         limits)  # fmt: skip
-    fissures = _fissures(values, hull, None if csf is None else window.take(csf), grid)
-    bleeding = _bleeding(window, vessels, sinuses)
-    own, others = _memory(values, mask)
-    beside = passage_beside(own, fissures, bleeding, grid, within_mm=limits.beside_mm)
-    return Scene(
-        grid=grid,
-        side=side,
+    head = _Hemisphere.of(window, side, labels, vessels, sinuses, csf)
+    own, others = _memory(head.values, mask)
+    places_mm = apply_affine(window.grid.affine, np.argwhere(mask))
+    beyond_skull = distance_mm(head.hull, window.grid) > SKULL_GAP_MM
+    return head.scene(
+        entries_on_convexity(head.skull, to_template, side, places_mm, limits),
         signature=mask,
-        hippocampus=values == HIPPOCAMPUS[side],
-        amygdala=values == AMYGDALA[side],
-        obstacles=fissures | np.isin(values, VENTRICLES) | bleeding,
-        protected=np.isin(values, PROTECTED) | others | (distance_mm(hull, grid) > SKULL_GAP_MM),
-        entries_mm=entries.points_mm,
-        outward=entries.outward,
-        vessels_checked=vessels is not None,
-        sinus=window.mask(sinuses),
-        vessels=window.mask(vessels),
-        passage=own | beside if own.any() else None,
+        protected=head.protected | others | beyond_skull,
+        passage=own | head.passage_beside(own, limits.beside_mm) if own.any() else None,
         focus=mask,
         target=target,
     )
@@ -338,60 +224,6 @@ def _memory(values: npt.NDArray[Any], focus: Mask) -> tuple[Mask, Mask]:
     return own, others
 
 
-def _convexity(
-    surface: Surface,
-    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
-    side: Side,
-    focus_mm: npt.NDArray[np.float64],
-    limits: Limits,
-) -> Surface:
-    """Points of the convexity from which a straight way to some point of a focus may keep limits.
-
-    The focus, shape (N, 3), is taken as the ball around its middle that holds it. The order and
-    the thinning are the same on either side.
-    """
-    there = np.asarray(to_template(surface.points_mm))
-    good = np.any([box.holds(there, side) for box in CONVEXITY], axis=0)
-    middle = focus_mm.mean(axis=0)
-    radius = float(np.linalg.norm(focus_mm - middle, axis=1).max())
-    way = middle - surface.points_mm
-    far = np.maximum(np.linalg.norm(way, axis=1), 1e-6)
-    good &= far - radius <= max(limits.max_length_mm, LOOSEST_LENGTH_MM)
-    cosine = np.einsum("ij,ij->i", -surface.outward, way) / far
-    wide = np.degrees(np.arcsin(np.minimum(radius / far, 1.0)))
-    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1))) - wide
-    good &= angle <= max(limits.max_angle_deg, LOOSEST_ANGLE_DEG)
-    if not good.any():
-        raise InputError(
-            f"no entry on the convexity of the {side} can reach the focus",
-            do="check the registration to the template, or choose another focus",
-        )
-    good[good] = on_skull(there[good])
-    rows = np.flatnonzero(good)
-    x, y, z = surface.points_mm[rows].T
-    rows = rows[np.lexsort((z, y, -x if side == "left" else x))]
-    if len(rows) > MOST_ENTRIES:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_ENTRIES).round().astype(int)]
-    return Surface(surface.points_mm[rows], surface.outward[rows])
-
-
-def _allowed(
-    surface: Surface,
-    to_template: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floating]],
-    box: EntryBox,
-    side: Side,
-) -> Mask:
-    places = np.asarray(to_template(surface.points_mm))
-    allowed = box.holds(places, side)
-    if not allowed.any():
-        raise InputError(
-            f"no entry on the {side} lies in the posterior entry box",
-            do="check the registration to the template, or widen the box",
-        )
-    allowed[allowed] = on_skull(places[allowed])
-    return allowed
-
-
 def _fissures(
     values: npt.NDArray[Any], hull: Mask, csf: npt.NDArray[np.floating] | None, grid: Grid
 ) -> Mask:
@@ -406,11 +238,6 @@ def _fissures(
 
 def _any(mask: Mask) -> Mask | None:
     return mask if mask.any() else None
-
-
-def _bleeding(window: _Window, *given: Image | None) -> Mask:
-    masks = [mask for mask in map(window.mask, given) if mask is not None]
-    return np.asarray(np.any([np.zeros(window.grid.shape, dtype=bool), *masks], axis=0))
 
 
 def _check_grids(labels: Image, **given: Image | None) -> None:
@@ -437,11 +264,68 @@ class _Window:
         return None if image is None else self.take(image).astype(bool)
 
 
-def brain_of_labels(values: npt.NDArray[np.integer]) -> Mask:
-    """Voxels of the brain and its ventricles in FreeSurfer numbers of shape (X, Y, Z)."""
-    cortex = (values >= 1000) & (values < 3000)
-    low = (values <= HIGHEST_BRAIN_LABEL) & ~np.isin(values, NOT_BRAIN)
-    return np.asarray(low | cortex)
+@dataclass(frozen=True, eq=False)
+class _Hemisphere:
+    """One side of a labelled head: its tissue, the skull over it, its fluid and its vessels."""
+
+    window: _Window
+    side: Side
+    values: npt.NDArray[Any]
+    hull: Mask
+    fissures: Mask
+    vessels: Mask | None
+    sinus: Mask | None
+
+    @classmethod
+    def of(
+        cls,
+        window: _Window,
+        side: Side,
+        labels: Image,
+        vessels: Image | None,
+        sinuses: Image | None,
+        csf: Image | None,
+    ) -> _Hemisphere:
+        values = window.take(labels)
+        hull = brain_hull(brain_of_labels(values), window.grid)
+        fissures = _fissures(values, hull, None if csf is None else window.take(csf), window.grid)
+        return cls(
+            window, side, values, hull, fissures, window.mask(vessels), window.mask(sinuses)
+        )
+
+    @cached_property
+    def skull(self) -> Surface:
+        return skull_surface(self.hull, self.window.grid)
+
+    @property
+    def protected(self) -> Mask:
+        return np.isin(self.values, PROTECTED)
+
+    @cached_property
+    def bleeding(self) -> Mask:
+        given = [mask for mask in (self.vessels, self.sinus) if mask is not None]
+        return np.asarray(np.any([np.zeros(self.hull.shape, dtype=bool), *given], axis=0))
+
+    def passage_beside(self, targets: Mask, within_mm: float) -> Mask:
+        return passage_beside(
+            targets, self.fissures, self.bleeding, self.window.grid, within_mm=within_mm
+        )
+
+    def scene(self, entries: Surface, **wanted: Any) -> Scene:
+        """Return the planner's scene: what every scene of this side holds, and what is wanted."""
+        return Scene(
+            grid=self.window.grid,
+            side=self.side,
+            hippocampus=self.values == HIPPOCAMPUS[self.side],
+            amygdala=self.values == AMYGDALA[self.side],
+            obstacles=self.fissures | np.isin(self.values, VENTRICLES) | self.bleeding,
+            entries_mm=entries.points_mm,
+            outward=entries.outward,
+            vessels_checked=self.vessels is not None,
+            vessels=self.vessels,
+            sinus=self.sinus,
+            **wanted,
+        )
 
 
 def _one_side(labels: Image, side: Side) -> _Window:
