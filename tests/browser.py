@@ -47,13 +47,18 @@ def open_page(browser, path):
 
 def pixels(page, canvas):
     """Colours of a canvas as the browser shows it, shape (N, 3)."""
+    return picture(page, canvas).reshape(-1, 3)
+
+
+def picture(page, canvas):
+    """Colours of a canvas as the browser shows it, shape (rows, columns, 3)."""
     from matplotlib.image import imread
 
     page.evaluate(
         "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
     )
     shot = page.locator(f"#falx-{canvas}").screenshot()
-    return np.rint(imread(io.BytesIO(shot))[..., :3].reshape(-1, 3) * 255).astype(int)
+    return np.rint(imread(io.BytesIO(shot))[..., :3] * 255).astype(int)
 
 
 def values(page):

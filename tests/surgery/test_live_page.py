@@ -17,6 +17,7 @@ from browser import (
     go,
     nearest_voxel,
     open_page,
+    picture,
     pixels,
     place,
     values,
@@ -107,6 +108,31 @@ LAYERS = [
 @pytest.mark.parametrize("name", LAYERS)
 def test_each_layer_appears_and_vanishes_with_its_switch(opened, name):
     check_switch(opened, name, least=20 if name in ("fibre", "planned") else 60)
+
+
+def test_the_whole_track_is_seen_from_slices_that_do_not_hold_it(opened):
+    """Mirrored with the planes: on the left of the axial plane, then on its right."""
+    start = place(opened)
+    go(opened, start + np.array([50, 0, 30]))
+    switch = opened.locator("input[data-layer='fibre']")
+
+    def columns():
+        """Where the line stands in the axial plane, in shares of the canvas."""
+        switch.uncheck()
+        without = picture(opened, "planes")
+        switch.check()
+        changed = np.abs(picture(opened, "planes") - without).max(axis=2) > 8
+        at = np.flatnonzero(changed.any(axis=0)) / changed.shape[1]
+        return at[at < 1 / 3]
+
+    left = columns()
+    opened.locator("#falx-radiological").check()
+    right = columns()
+    opened.locator("#falx-radiological").uncheck()
+    go(opened, start)
+    assert len(left) > 8
+    assert left.max() < 1 / 6 < right.min()
+    assert len(right) == pytest.approx(len(left), abs=3)
 
 
 @pytest.mark.slow

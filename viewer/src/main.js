@@ -27,7 +27,7 @@ async function start(holder) {
   planes.listeners.push((mm, values) => showValues(setup.layers, mm, values));
   const entries = setup.layers.filter((layer) => !layer.valuesOf);
   if (setup.plan) {
-    const titles = { fibre: "fibre", planned: "planned ablation" };
+    const titles = { fibre: "fibre (thin: off the slice)", planned: "planned ablation" };
     for (const [name, title] of Object.entries(titles))
       entries.push({ name, title, shown: true, rgb: PLAN_COLOURS[name].slice(0, 3) });
   }
