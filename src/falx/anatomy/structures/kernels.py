@@ -65,46 +65,45 @@ def _in_template(voxel, to_node, field, to_grid, mapped, place):  # type: ignore
 
 
 @numba.njit(cache=True)
-def _box_value(probabilities, offset, shape, corner, place):  # type: ignore[no-untyped-def]
-    """Trilinear value, 0 to 255, of one box at a position on the common grid."""
-    x, y, z = place[0] - corner[0], place[1] - corner[1], place[2] - corner[2]
-    if not (-1 < x < shape[0] and -1 < y < shape[1] and -1 < z < shape[2]):
-        return 0.0
-    i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
-    u, v, w = x - i, y - j, z - k
-    total = 0.0
-    for di in range(2):
-        for dj in range(2):
-            for dk in range(2):
-                p, q, r = i + di, j + dj, k + dk
-                if 0 <= p < shape[0] and 0 <= q < shape[1] and 0 <= r < shape[2]:
-                    weight = (u if di else 1 - u) * (v if dj else 1 - v) * (w if dk else 1 - w)
-                    total += weight * probabilities[offset + (p * shape[1] + q) * shape[2] + r]
-    return total
+def _priors(place, table, weights, values):  # type: ignore[no-untyped-def]
+    """Prior of every structure at a position, 0 to 255, written to `values` (G,).
 
-
-@numba.njit(cache=True)
-def _prior(g, probabilities, offsets, shapes, corners, floors, middle, place):  # type: ignore[no-untyped-def]
-    """Prior of structure `g`, 0 to 255, at least its floor on its own side of `middle`."""
-    value = _box_value(probabilities, offsets[g], shapes[g], corners[g], place)
-    own_side = (place[0] - middle) * floors[g, 1] >= 0
-    return max(value, floors[g, 0]) if own_side else value
+    Trilinear, and at least a structure's floor on its own side of the middle. Boxes begin at
+    whole voxels, so that the weights of the eight voxels around are the same in all of them.
+    """
+    shapes, corners, floors = table.shapes, table.corners, table.floors
+    a, b, c = int(np.floor(place[0])), int(np.floor(place[1])), int(np.floor(place[2]))
+    u, v, w = place[0] - a, place[1] - b, place[2] - c
+    for n in range(8):
+        weights[n] = (u if n & 4 else 1 - u) * (v if n & 2 else 1 - v) * (w if n & 1 else 1 - w)
+    for g in range(values.shape[0]):
+        value = 0.0
+        nx, ny, nz = shapes[g, 0], shapes[g, 1], shapes[g, 2]
+        i, j, k = a - corners[g, 0], b - corners[g, 1], c - corners[g, 2]
+        if -1 <= i < nx and -1 <= j < ny and -1 <= k < nz:
+            for n in range(8):
+                p, q, r = i + (n >> 2), j + (n >> 1 & 1), k + (n & 1)
+                if 0 <= p < nx and 0 <= q < ny and 0 <= r < nz:
+                    at = table.offsets[g] + (p * ny + q) * nz + r
+                    value += weights[n] * table.probabilities[at]
+        if (place[0] - table.middle) * floors[g, 1] >= 0:
+            value = max(value, floors[g, 0])
+        values[g] = value
 
 
 @numba.njit(cache=True, parallel=True)
 def prior_of_groups(voxels, to_node, field, table, n_groups):  # type: ignore[no-untyped-def]
     """Prior of every group at every voxel, shape (n, n_groups), float32."""
-    probabilities, offsets, shapes, corners, to_grid, floors, middle, groups = table
-    n = voxels.shape[0]
+    n, groups = voxels.shape[0], table.groups
     out = np.zeros((n, n_groups), np.float32)
     for chunk in numba.prange(CHUNKS):
         mapped = np.empty(3, np.float32)
-        place = np.empty(3)
+        place, weights, values = np.empty(3), np.empty(8), np.empty(groups.shape[0])
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
-            _in_template(voxels[s], to_node, field, to_grid, mapped, place)
+            _in_template(voxels[s], to_node, field, table.to_grid, mapped, place)
+            _priors(place, table, weights, values)
             for g in range(groups.shape[0]):
-                value = _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
-                out[s, groups[g]] += value / 255.0
+                out[s, groups[g]] += values[g] / 255.0
     return out
 
 
@@ -115,21 +114,21 @@ def label_voxels(voxels, to_node, field, table, evidence, barred):  # type: igno
     A voxel that no prior reaches gets the number of structures as its label. Bit g of `barred`
     (n,) excludes structure g from a voxel.
     """
-    probabilities, offsets, shapes, corners, to_grid, floors, middle, groups = table
+    groups = table.groups
     n, n_structures = voxels.shape[0], groups.shape[0]
     best = np.full(n, n_structures, np.int64)
     certainty = np.zeros(n, np.float32)
     mass = np.zeros((CHUNKS, n_structures))
     for chunk in numba.prange(CHUNKS):
         mapped = np.empty(3, np.float32)
-        place = np.empty(3)
+        place, weights = np.empty(3), np.empty(8)
         joint = np.empty(n_structures)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
-            _in_template(voxels[s], to_node, field, to_grid, mapped, place)
+            _in_template(voxels[s], to_node, field, table.to_grid, mapped, place)
+            _priors(place, table, weights, joint)
             total, most = 0.0, 0.0
             for g in range(n_structures):
-                value = _prior(g, probabilities, offsets, shapes, corners, floors, middle, place)
-                joint[g] = 0.0 if (barred[s] >> g) & 1 else value * evidence[s, groups[g]]
+                joint[g] = 0.0 if (barred[s] >> g) & 1 else joint[g] * evidence[s, groups[g]]
                 total += joint[g]
                 if joint[g] > most:
                     most = joint[g]

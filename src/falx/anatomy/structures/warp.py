@@ -116,11 +116,18 @@ def group_priors(priors: StructurePriors) -> TissuePriors:
     """
     x, y, z = (n // COARSENING for n in priors.grid.shape)
     blocks = np.zeros((x, y, z, N_GROUPS + 1), dtype=np.float32)
-    for structure in priors.ids:
-        even = priors.probability(structure)[: x * COARSENING, : y * COARSENING, : z * COARSENING]
-        for corner in itertools.product(range(COARSENING), repeat=3):
-            of_each_block = tuple(slice(n, None, COARSENING) for n in corner)
-            blocks[..., group_of(structure)] += even[of_each_block] / np.float32(COARSENING**3)
+    for structure, corner, box in zip(priors.ids, priors.corners, priors.boxes, strict=True):
+        low = corner // COARSENING
+        high = np.minimum(-(-(corner + box.shape) // COARSENING), (x, y, z))
+        own = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        even = priors.probability(structure)[
+            tuple(slice(COARSENING * a, COARSENING * b) for a, b in zip(low, high, strict=True))
+        ]
+        for first in itertools.product(range(COARSENING), repeat=3):
+            of_each_block = tuple(slice(n, None, COARSENING) for n in first)
+            blocks[..., group_of(structure)][own] += even[of_each_block] / np.float32(
+                COARSENING**3
+            )
     blocks[..., -1] = np.clip(1.0 - blocks.sum(axis=-1), 0.0, 1.0)
     np.maximum(blocks, np.float32(FLOOR), out=blocks)
     blocks /= blocks.sum(axis=-1, keepdims=True)
