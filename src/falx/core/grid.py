@@ -98,7 +98,9 @@ def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np
     array([ 2.,  0., -2.])
     """
     a = np.asarray(affine, dtype=np.float64)
-    return np.asarray(np.asarray(points, dtype=np.float64) @ a[:3, :3].T + a[:3, 3])
+    mapped = np.asarray(points, dtype=np.float64) @ a[:3, :3].T
+    mapped += a[:3, 3]
+    return np.asarray(mapped)
 
 
 def check_affine(affine: npt.NDArray[np.floating], *, where: object = None) -> None:

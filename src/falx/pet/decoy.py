@@ -16,6 +16,7 @@ himself: where they go beyond it, it is widened.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,14 @@ class Search:
 
     def z(self, index: npt.NDArray[np.floating]) -> Floats:
         """Index of this side in its standard deviations, zero outside; shape (X // 2, Y, Z)."""
+        usable, divisor = self._usable
+        return np.asarray(np.where(usable, index / divisor, 0), dtype=np.float32)
+
+    @cached_property
+    def _usable(self) -> tuple[Mask, Floats]:
+        """Where the index has a z, and what it is divided by."""
         usable = self.mask & (self.sd > 0)
-        return np.asarray(
-            np.where(usable, index / np.where(usable, self.sd, 1), 0), dtype=np.float32
-        )
+        return usable, np.where(usable, self.sd, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +130,9 @@ def low_clusters(z: npt.NDArray[np.floating], forming: float = FORMING_Z) -> Clu
     >>> found.mass.round(2)
     array([2. , 0.1])
     """
-    excess = np.where(z < -forming, -z - forming, 0.0)
-    labels, count = ndimage.label(excess > 0, CONNECTED)
-    mass = np.bincount(labels.ravel(), excess.ravel(), count + 1)[1:]
+    low = -z - forming > 0
+    labels, count = ndimage.label(low, CONNECTED)
+    mass = np.bincount(labels[low], (-z - forming)[low], count + 1)[1:]
     return Clusters(labels, np.asarray(mass, dtype=np.float64))
 
 
