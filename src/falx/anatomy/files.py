@@ -192,7 +192,11 @@ def load_matrix(path: Path | None) -> npt.NDArray[np.float64]:
     except (KeyError, TypeError, ValueError):
         matrix = np.zeros(0)
     if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
-        raise InputError("the file holds no 4×4 matrix", where=Path(path).name)
+        raise InputError(
+            "the file holds no 4×4 matrix",
+            where=Path(path).name,
+            do="remove the file, and run the coregistration again",
+        )
     return matrix
 
 

@@ -49,7 +49,10 @@ def as_priors(
         )
     values = np.array(probabilities, dtype=np.float32, order="C")
     if not np.all(np.isfinite(values)) or values.min() < 0:
-        raise InputError("tissue priors must be finite and not negative")
+        raise InputError(
+            "tissue priors must be finite and not negative",
+            do="give probabilities between 0 and 1",
+        )
     values /= np.maximum(values.sum(axis=3, keepdims=True), np.float32(1e-6))
     np.maximum(values, np.float32(FLOOR), out=values)
     values /= values.sum(axis=3, keepdims=True)

@@ -275,5 +275,9 @@ def _names(given: Iterable[str] | None, n: int, stem: str | None, name: str) -> 
         return tuple(f"{stem}{k}" for k in range(1, n + 1)) if stem else ("all",) * n
     found = words_of(given, name)
     if len(found) != n:
-        raise InputError(f"{name} differ in number from the table", found=f"{len(found)} and {n}")
+        raise InputError(
+            f"{name} differ in number from the table",
+            found=f"{len(found)} and {n}",
+            do="give one value for every row of the table",
+        )
     return found

@@ -201,6 +201,7 @@ def _covariates(
                 "a covariate has one number a person",
                 where=name,
                 found=f"{len(column)} for {n} people",
+                do="give one number for every map, in the same order",
             )
     return {name: column[kept] for name, column in values.items()}
 
@@ -263,7 +264,11 @@ def _mask(stack: npt.NDArray[np.floating], like: Image, given: Any) -> Image:
     mask = mask_of(given, "mask")
     same_grid("map 1", like, "mask", mask)
     if not finite[mask.data].all():
-        raise InputError("maps hold values that are not finite inside the mask", where="maps")
+        raise InputError(
+            "maps hold values that are not finite inside the mask",
+            where="maps",
+            do="mask them out, or replace them, before the maps are compared",
+        )
     return mask
 
 

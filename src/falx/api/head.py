@@ -243,7 +243,9 @@ def matrix_to(given: Any, find: bool, head: Head, threads: int) -> npt.NDArray[n
     matrix = np.asarray(given, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         raise InputError(
-            "the matrix from T1w mm to image mm is not 4×4 numbers", found=f"shape {matrix.shape}"
+            "the matrix from T1w mm to image mm is not 4×4 numbers",
+            found=f"shape {matrix.shape}",
+            do="give four rows of four numbers, T1w mm to image mm",
         )
     return matrix
 

@@ -123,6 +123,7 @@ def numbers_of(given: Any, name: str, *, ndim: int = 1) -> npt.NDArray[np.float6
             "a column of numbers is needed" if ndim == 1 else f"a {ndim}D table is needed",
             where=name,
             found=f"shape {'×'.join(map(str, values.shape)) or 'of one value'}",
+            do="give numbers of that shape, without text between them",
         )
     return values
 
@@ -130,7 +131,12 @@ def numbers_of(given: Any, name: str, *, ndim: int = 1) -> npt.NDArray[np.float6
 def words_of(given: Any, name: str) -> tuple[str, ...]:
     """Return a sequence of words, such as genes or groups; a single word is no sequence."""
     if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
-        raise InputError("a list of words is needed", where=name, found=repr(given)[:60])
+        raise InputError(
+            "a list of words is needed",
+            where=name,
+            found=repr(given)[:60],
+            do="give a list or column of text",
+        )
     return tuple(str(word) for word in given)
 
 
@@ -166,7 +172,12 @@ def _values(given: Any, name: str) -> npt.NDArray[Any]:
     if not (np.issubdtype(data.dtype, np.number) or data.dtype == np.bool_):
         raise InputError("an image holds numbers", where=name, found=f"{data.dtype}", do=HOW)
     if np.issubdtype(data.dtype, np.complexfloating):
-        raise InputError("an image holds real numbers", where=name, found="complex ones")
+        raise InputError(
+            "an image holds real numbers",
+            where=name,
+            found="complex ones",
+            do="give its magnitude, or one channel",
+        )
     return data
 
 
@@ -177,6 +188,7 @@ def _affine(given: Any, name: str) -> npt.NDArray[np.float64]:
             "the affine must be a 4×4 matrix from voxels to RAS+ mm",
             where=name,
             found=f"shape {affine.shape[0]}×{affine.shape[1]}",
+            do="give the image's affine as nibabel does",
         )
     check_affine(affine, where=name)
     return affine

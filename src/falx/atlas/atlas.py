@@ -213,7 +213,11 @@ def make_atlas(image: Image, table: Sequence[LabelRow], *, name: str = "atlas") 
         if int(n) in by_number
     )
     if not regions:
-        raise InputError("no label of the volume is in the table", where=name)
+        raise InputError(
+            "no label of the volume is in the table",
+            where=name,
+            do="give the table that belongs to this volume",
+        )
     check_names(regions, where=name)
     _check_centres(table, centroids, name)
     named = np.where(np.isin(labels, [r.label for r in regions]), labels, 0).astype(np.int32)

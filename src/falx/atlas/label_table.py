@@ -68,11 +68,20 @@ def checked_rows(rows: Sequence[LabelRow], *, where: str) -> tuple[LabelRow, ...
     """
     named = [row for row in rows if row.label != 0 and row.name.lower() not in BACKGROUND_NAMES]
     if not named:
-        raise InputError("the label table names no region", where=where)
+        raise InputError(
+            "the label table names no region",
+            where=where,
+            do="give a table with a number and a name in every row",
+        )
     numbers = [row.label for row in named]
     doubled = sorted({n for n in numbers if numbers.count(n) > 1})
     if doubled:
-        raise InputError("label numbers occur twice", where=where, found=doubled[:5])
+        raise InputError(
+            "label numbers occur twice",
+            where=where,
+            found=doubled[:5],
+            do="give every region a number of its own",
+        )
     return tuple(named)
 
 
@@ -127,6 +136,7 @@ def table_rows(table: Table) -> list[LabelRow]:
             "the label table has no column of names",
             where=table.where,
             found=[name.lower() for name in table.header],
+            do="name one column name, label or region",
         )
     side, structure = table.find("hemisphere", "hemi", "side"), table.find("structure")
     return [

@@ -40,14 +40,26 @@ LIMIT_STEPS = (3.0, 2.5, 2.0, 1.5, 1.0, 0.5)
 class MotionLimits:
     """When a run is excluded; the defaults are those of Liu et al. 2024."""
 
-    translation_limit_mm: float = option(3.0, help="excluded beyond", unit="mm", low=0, high=100)
+    translation_limit_mm: float = option(
+        3.0,
+        help="a run whose head moves farther along an axis is excluded",
+        unit="mm",
+        low=0,
+        high=100,
+    )
     rotation_limit_deg: float = option(
-        3.0, help="excluded beyond", unit="degrees", low=0, high=180
+        3.0,
+        help="a run whose head turns farther about an axis is excluded",
+        unit="degrees",
+        low=0,
+        high=180,
     )
     fd_threshold_mm: float = option(
         0.2, help="framewise displacement of a spike", unit="mm", low=0, high=100
     )
-    spike_limit_percent: float = option(10.0, help="excluded beyond", unit="%", low=0, high=100)
+    spike_limit_percent: float = option(
+        10.0, help="a run with more spikes is excluded", unit="%", low=0, high=100
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)

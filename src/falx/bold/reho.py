@@ -161,6 +161,7 @@ def check_length(series: npt.NDArray[np.floating]) -> None:
         raise InputError(
             f"regional homogeneity needs 3 to {LONGEST_SERIES} time points",
             found=series.shape[1],
+            do="give more volumes, or cut the run into parts",
         )
     if not np.isfinite(series.sum(dtype=np.float64)):
         raise InputError("the series hold values that are not finite", do="check the cleaning")

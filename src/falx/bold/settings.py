@@ -79,7 +79,9 @@ class RehoSettings(Band):
         "compute",
         help="outermost planes of the volume: computed, or left out as DPABI does",
     )
-    smoothing_fwhm_mm: float = option(6.0, help="smoothing", unit="mm", low=0, high=20)
+    smoothing_fwhm_mm: float = option(
+        6.0, help="width of the Gaussian that smooths the maps", unit="mm", low=0, high=20
+    )
     standardise_first: bool = option(True, help="standardise before smoothing")
     smooth_within_mask: bool = option(False, help="smooth inside the brain only")
 

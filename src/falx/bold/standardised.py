@@ -34,6 +34,7 @@ def standardise(
         raise InputError(
             "a map that is constant inside its mask cannot be standardised",
             found=f"{inside.size} voxels, standard deviation {spread:g}",
+            do="check the map and its mask, or choose no standardising",
         )
     out = np.zeros(values.shape)
     out[mask] = (inside - inside.mean()) / spread
@@ -56,6 +57,7 @@ def relative(
         raise InputError(
             "a map without a positive mean inside its mask cannot be divided by it",
             found=f"{inside.size} voxels, mean {mean:g}",
+            do="check the map and its mask, or choose another standardising",
         )
     out = np.zeros(values.shape)
     out[mask] = inside / mean

@@ -22,7 +22,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         orders = Orders.read(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError("these are not orders of a plan", where=path.name, found=error) from None
+        raise InputError(
+            "these are not orders of a plan",
+            where=path.name,
+            found=error,
+            do="start the run again with the command of the study",
+        ) from None
     out = path.parents[3]
     if not holds_lease(out, arguments.lease):
         return 1

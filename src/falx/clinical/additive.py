@@ -121,7 +121,11 @@ def _checked(
         design_matrix(column, len(y))
     labels = names or tuple(f"x{j + 1}" for j in range(x.shape[1]))
     if len(labels) != x.shape[1]:
-        raise InputError("names and predictors differ in number", found=len(labels))
+        raise InputError(
+            "names and predictors differ in number",
+            found=len(labels),
+            do="give one name for every predictor",
+        )
     return x, y, labels
 
 

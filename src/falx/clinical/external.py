@@ -97,9 +97,13 @@ def validate_probabilities(probability: ArrayLike, outcome: ArrayLike) -> Extern
         raise InputError(
             "a model is validated on at least five patients of each outcome",
             found=f"{fewer} of the rarer outcome among {len(event)}",
+            do="pool centres, or wait for more patients",
         )
     if np.ptp(p) == 0:
-        raise InputError("the model gives every patient the same probability")
+        raise InputError(
+            "the model gives every patient the same probability",
+            do="check that the table holds the model's predictors in their units",
+        )
     eta = logit(np.clip(p, 1e-9, 1 - 1e-9))
     try:
         fit, penalised = fit_logistic(eta, event), False

@@ -63,9 +63,17 @@ def pool(estimates: ArrayLike, errors: ArrayLike) -> Pooled:
     variance = vector(errors, "the standard errors", at_least=1) ** 2
     k = len(y)
     if k < 2 or len(variance) != k:
-        raise InputError("a meta-analysis needs the results of at least two centres", found=f"{k}")
+        raise InputError(
+            "a meta-analysis needs the results of at least two centres",
+            found=f"{k}",
+            do="give the results of another centre",
+        )
     if np.any(variance <= 0):
-        raise InputError("a standard error must be above zero", found=f"{np.sqrt(variance)}")
+        raise InputError(
+            "a standard error must be above zero",
+            found=f"{np.sqrt(variance)}",
+            do="leave the centre out, or give its standard error",
+        )
     between = _paule_mandel(y, variance)
     weight = 1 / (variance + between)
     mean = float(weight @ y / weight.sum())

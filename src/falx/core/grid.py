@@ -184,7 +184,11 @@ def box_grid(
     low, high = np.asarray(low_mm, dtype=np.float64), np.asarray(high_mm, dtype=np.float64)
     step = np.broadcast_to(np.asarray(voxel_mm, dtype=np.float64), (3,))
     if not np.isclose(low[0], -high[0]):
-        raise GridError("the box is not symmetric in x", found=f"{low[0]} to {high[0]} mm")
+        raise GridError(
+            "the box is not symmetric in x",
+            found=f"{low[0]} to {high[0]} mm",
+            do="give a box that reaches as far to the left as to the right",
+        )
     # Rounding upwards at the top is what SPM12 does, hence its 79 × 95 × 79 grid.
     shape = np.ceil((high - low) / step - 1e-6).astype(int) + 1
     affine = np.diag([*step, 1.0])
@@ -258,7 +262,10 @@ def side_of(mask: npt.NDArray[np.generic], grid: Grid) -> Side:
     """Side on which the centroid of a mask of shape (X, Y, Z) lies, by x in mm."""
     voxels = np.argwhere(mask)
     if len(voxels) == 0:
-        raise GridError("an empty mask has no side")
+        raise GridError(
+            "an empty mask has no side",
+            do="check that the mask lies in the image and holds the structure",
+        )
     x_mm = apply_affine(grid.affine, voxels.mean(axis=0))[0]
     return "left" if x_mm < 0 else "right"
 

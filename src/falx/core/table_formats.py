@@ -76,6 +76,7 @@ class TextTable:
                     "a row does not fit the columns of its table",
                     where=f"{self.title}, row {number}",
                     found=f"{len(row)} cells, {len(self.columns)} columns",
+                    do="give every row a cell for every column",
                 )
 
     @property

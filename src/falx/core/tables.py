@@ -487,4 +487,9 @@ def _row_of_numbers(cells: Sequence[str], where: str, what: str) -> list[float]:
     try:
         return [number(cell, where=where) for cell in cells]
     except InputError as error:
-        raise InputError(f"{what} must be numbers", where=where, found=error.found) from None
+        raise InputError(
+            f"{what} must be numbers",
+            where=where,
+            found=error.found,
+            do="leave out units and text, or write n/a where there is no number",
+        ) from None

@@ -78,8 +78,10 @@ class Settings:
         ("variogram", "gaussian", "random"),
         help="null maps that are shown beside them, for the component only",
     )
-    n_maps: int = option(5000, help="null maps", low=1, high=1_000_000)
-    n_draws: int = option(5000, help="bootstrap draws", low=2, high=1_000_000)
+    n_maps: int = option(5000, help="null maps behind every P value", low=1, high=1_000_000)
+    n_draws: int = option(
+        5000, help="bootstrap draws behind the Z of the weights", low=2, high=1_000_000
+    )
     n_components: int = option(2, help="PLS components", low=1, high=20)
     convention: Convention = option("unit_scores", help="length of the PLS weights")
     correlation: Correlation = option("pearson", help="correlation of a gene with the map")
@@ -96,7 +98,7 @@ class Settings:
         False,
         help="rule length: lists hold only genes that pass the bootstrap's and the spatial rate",
     )
-    seed: int = option(1, help="of every random draw", low=0, high=2**31)
+    seed: int = option(1, help="seed of every random draw", low=0, high=2**31)
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -166,7 +166,9 @@ def read_region_table(source: SourceText, *, column: str | None = None) -> Regio
             do="name them region and value, or give --column",
         )
     if not len(table):
-        raise InputError("the table has no rows", where=source.name)
+        raise InputError(
+            "the table has no rows", where=source.name, do="check the file and its separator"
+        )
     names = table.texts(region)
     _check_once(names, source.name)
     if not all(names):

@@ -343,4 +343,8 @@ def _storable(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     for kind in (np.uint8, np.int16, np.int32):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
             return data.astype(kind)
-    raise InputError("label values do not fit 32 bits", found=f"{low} to {high}")
+    raise InputError(
+        "label values do not fit 32 bits",
+        found=f"{low} to {high}",
+        do="number the labels anew, below 2,147,483,648",
+    )

@@ -109,5 +109,6 @@ def load_map(path: Path | str) -> CoordinateMap:
             "a coordinate map has three values a voxel",
             where=Path(path).name,
             found=f"{image.data.shape[3]}",
+            do="give the map as falx writes it, x, y and z in mm along the last axis",
         )
     return CoordinateMap(image.data, image.affine)

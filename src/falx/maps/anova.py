@@ -109,7 +109,11 @@ def group_contrasts(design: Design, n_groups: int) -> npt.NDArray[np.float64]:
         Of :func:`falx.maps.design.group_design`, whose first columns are the groups.
     """
     if n_groups < 2:
-        raise InputError("an analysis of variance needs two groups", found=n_groups)
+        raise InputError(
+            "an analysis of variance needs two groups",
+            found=n_groups,
+            do="give two groups or more",
+        )
     rows = np.zeros((n_groups - 1, design.matrix.shape[1]))
     rows[:, 0] = -1.0
     rows[np.arange(n_groups - 1), np.arange(1, n_groups)] = 1.0

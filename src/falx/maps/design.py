@@ -220,7 +220,11 @@ def check_groups(groups: Sequence[str], names: Sequence[str]) -> None:
 def _check_known(groups: Sequence[str], names: Sequence[str]) -> None:
     foreign = sorted(set(groups) - set(names))
     if foreign:
-        raise InputError("an image belongs to neither group", found=", ".join(foreign))
+        raise InputError(
+            "an image belongs to neither group",
+            found=", ".join(foreign),
+            do="leave the image out, or give its group",
+        )
 
 
 def _centred(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -247,6 +251,7 @@ def _checked(
                 "a covariate has another length than the groups",
                 where=name,
                 found=f"{len(column)} values for {len(basis)} images",
+                do="give one value for every image, in the same order",
             )
         rest = column - basis @ (basis.T @ column)
         rest -= basis @ (basis.T @ rest)

@@ -70,7 +70,9 @@ def adjust_for_tiv(
     tiv = np.asarray(tiv_ml, dtype=np.float64)
     if tiv.shape != (len(maps),) or not np.isfinite(tiv).all() or (tiv <= 0).any():
         raise InputError(
-            "every map needs a positive intracranial volume", found=f"{tiv.shape} for {len(maps)}"
+            "every map needs a positive intracranial volume",
+            found=f"{tiv.shape} for {len(maps)}",
+            do="leave out who has none, or choose another correction for head size",
         )
     wide = np.asarray(maps, dtype=np.float32)
     if how == "ancova":
@@ -92,7 +94,9 @@ def adjust_for_tiv(
 def sample_homogeneity(maps: npt.NDArray[np.floating]) -> Homogeneity:
     """Mean correlation of every map, shape (n, V), with all others; finds the odd ones out."""
     if len(maps) < 3:
-        raise InputError("homogeneity needs at least three maps", found=len(maps))
+        raise InputError(
+            "homogeneity needs at least three maps", found=len(maps), do="give more maps"
+        )
     wide = maps - maps.mean(axis=1, keepdims=True, dtype=np.float64)
     wide = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     correlation = wide @ wide.T

@@ -70,13 +70,22 @@ def motion_correlation(
         raise InputError(
             "a correlation with head motion needs four people and one map for each",
             found=f"{n} values, {data.shape[0]} maps",
+            do="give more people, or leave the correlation out",
         )
     fd = fd - fd.mean()
     if not np.linalg.norm(fd) > 0:
-        raise InputError("mean framewise displacement is the same for everybody", found=n)
+        raise InputError(
+            "mean framewise displacement is the same for everybody",
+            found=n,
+            do="check the column of head motion",
+        )
     r = _correlations(data, fd / np.linalg.norm(fd))
     if not r.size:
-        raise InputError("no voxel varies over people", found=f"{data.shape[1]} voxels")
+        raise InputError(
+            "no voxel varies over people",
+            found=f"{data.shape[1]} voxels",
+            do="check that the maps are those of different people",
+        )
     t = float(special.stdtrit(n - 2, 1.0 - ALPHA / 2.0))
     limit = t / float(np.sqrt(n - 2 + t * t))
     low, median, high = (float(q) for q in np.quantile(r, (0.05, 0.5, 0.95)))

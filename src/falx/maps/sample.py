@@ -184,7 +184,11 @@ def _entries(
     if not column:
         return None
     if people.header(column) is None:
-        raise InputError(f"the participants table lacks the column of {what}", found=column)
+        raise InputError(
+            f"the participants table lacks the column of {what}",
+            found=column,
+            do="add the column, or name another",
+        )
     return tuple(str(people.cell(s, column)) for s in subjects)
 
 
@@ -195,7 +199,11 @@ def _measured(
     values = {s: metrics.get(s, NOT_MEASURED).numbers.get(name) for s in subjects}
     missing = [s for s, value in values.items() if value is None]
     if missing:
-        raise InputError(f"{name} was not measured", found=", ".join(missing[:5]))
+        raise InputError(
+            f"{name} was not measured",
+            found=", ".join(missing[:5]),
+            do="fill in the cell, or leave the person out with exclude",
+        )
     return np.array(list(values.values()), dtype=np.float64)
 
 
@@ -264,10 +272,17 @@ def of_other_kind(
     """
     if people.header(subgroup_column) is None:
         raise InputError(
-            "the participants table lacks the column of subgroups", found=subgroup_column
+            "the participants table lacks the column of subgroups",
+            found=subgroup_column,
+            do="add the column, or name another",
         )
     if not any(people.cell(s, subgroup_column) == subgroup for s in people.rows):
-        raise InputError("nobody is of this subgroup", where=subgroup_column, found=subgroup)
+        raise InputError(
+            "nobody is of this subgroup",
+            where=subgroup_column,
+            found=subgroup,
+            do="choose a subgroup that stands in the table",
+        )
     found = {}
     for subject in subjects:
         kind = people.cell(subject, subgroup_column)

@@ -226,7 +226,12 @@ def _check_inputs(
     fixed: Image, moving: Image, mask: npt.NDArray[np.bool_] | None, dof: int, where: object
 ) -> None:
     if dof not in (6, 12):
-        raise InputError("dof must be 6 or 12", where="coregister", found=dof)
+        raise InputError(
+            "dof must be 6 or 12",
+            where="coregister",
+            found=dof,
+            do="choose 6 (rigid) or 12 (affine)",
+        )
     for name, image in (("fixed", fixed), ("moving", moving)):
         _check_content(image, name, where if name == "moving" else None)
     if mask is not None:

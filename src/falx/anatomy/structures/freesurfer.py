@@ -99,13 +99,22 @@ def merge_subfields(
     unknown = values - HIPPOCAMPUS - AMYGDALA
     strange = sorted(v for v in unknown if 200 <= v <= 246 or v > 7000)
     if strange:
-        raise InputError("unknown hippocampal or amygdalar label", where=where, found=strange[:5])
+        raise InputError(
+            "unknown hippocampal or amygdalar label",
+            where=where,
+            found=strange[:5],
+            do="give the labels as FreeSurfer 7 segmentHA_T1 writes them",
+        )
     hippocampus, amygdala = MESIAL[side]
     merged = np.zeros(labels.shape, dtype=np.int32)
     merged[np.isin(labels, list(HIPPOCAMPUS))] = hippocampus
     merged[np.isin(labels, list(AMYGDALA))] = amygdala
     if not merged.any():
-        raise InputError("no hippocampal or amygdalar label was found", where=where)
+        raise InputError(
+            "no hippocampal or amygdalar label was found",
+            where=where,
+            do="give the output of FreeSurfer's segmentHA_T1, or leave the labels out",
+        )
     return merged
 
 

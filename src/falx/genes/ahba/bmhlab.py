@@ -130,7 +130,9 @@ def _bmhlab_probes(
         f"microarray and RNA-seq correlate no better than {above:g}",
     )
     if len(kept) == 0:
-        raise InputError("no gene passes the RNA-seq cut", found=f"rnaseq_above {above:g}")
+        raise InputError(
+            "no gene passes the RNA-seq cut", found=f"rnaseq_above {above:g}", do="lower the cut"
+        )
     return kept, tuple(str(s) for s in probes.symbols[kept])
 
 

@@ -260,5 +260,10 @@ def _csv(path: Path | str, columns: tuple[str, ...]) -> Table:
     table = read_table(path)
     missing = [name for name in columns if name not in table.header]
     if missing:
-        raise InputError("the table lacks columns", where=path.name, found=f"no {missing}")
+        raise InputError(
+            "the table lacks columns",
+            where=path.name,
+            found=f"no {missing}",
+            do="use the table of the Allen Brain Atlas's download as it is",
+        )
     return table

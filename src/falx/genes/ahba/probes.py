@@ -63,7 +63,11 @@ def annotate(table: Table, reannotation: Reannotation | None, ledger: Ledger) ->
         reason = "the re-annotation gives the probe no gene"
     kept = np.isfinite(entrez)
     if not kept.any():
-        raise InputError("no probe has a gene", where="Probes.csv")
+        raise InputError(
+            "no probe has a gene",
+            where="Probes.csv",
+            do="give the probe annotation that belongs to this download",
+        )
     ledger.record("annotation", "probe", len(ids), int(kept.sum()), ids[~kept], reason)
     return Probes(ids[kept], symbols[kept], entrez[kept].astype(np.int64))
 

@@ -38,7 +38,9 @@ def read_counts(source: SourceText) -> Counts:
     matrix = parse_matrix(source.text, where=name, what="counts")
     _check_values(matrix.values, matrix.rows, matrix.columns, name)
     if len(set(matrix.columns)) != len(matrix.columns):
-        raise InputError("a sample name occurs twice", where=name)
+        raise InputError(
+            "a sample name occurs twice", where=name, do="give every sample a name of its own"
+        )
     counts = Counts(matrix.values.astype(np.int64), matrix.rows, matrix.columns)
     return merge_symbols(counts, where=name)
 
@@ -47,7 +49,9 @@ def _check_values(
     values: npt.NDArray[np.float64], genes: Sequence[str], samples: Sequence[str], where: str
 ) -> None:
     if values.size == 0:
-        raise InputError("the count table is empty", where=where)
+        raise InputError(
+            "the count table is empty", where=where, do="give genes in rows and samples in columns"
+        )
     problems = {
         "missing counts": ~np.isfinite(values),
         "negative counts": values < 0,
@@ -64,7 +68,12 @@ def _check_values(
             )
     empty = [s for s, total in zip(samples, values.sum(axis=0), strict=True) if total == 0]
     if empty:
-        raise InputError("a sample has no counts", where=where, found=empty[:3])
+        raise InputError(
+            "a sample has no counts",
+            where=where,
+            found=empty[:3],
+            do="leave the sample out of the design and the table",
+        )
 
 
 def merge_symbols(counts: Counts, *, where: object = "counts") -> Counts:
@@ -112,6 +121,7 @@ def check_design(
             "counts and design name different samples",
             where="design",
             found=f"without design: {missing[:3]}; without counts: {extra[:3]}",
+            do="call every sample in the design as its column of the counts is called",
         )
     columns = design.header[1:]
     if factor not in columns:

@@ -150,7 +150,9 @@ def differential(
         kept = np.asarray((counts.values >= comparison.least_count).sum(axis=1) >= smaller)
     if not kept.any():
         raise InputError(
-            "no gene passes the count filter", found=f"least_count {comparison.least_count}"
+            "no gene passes the count filter",
+            found=f"least_count {comparison.least_count}",
+            do="check that the table holds counts and not ratios, or lower the filter",
         )
     used = Counts(
         counts.values[kept],

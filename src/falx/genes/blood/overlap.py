@@ -191,9 +191,17 @@ def spatial_overlap(
     value, nulls = np.asarray(statistic, dtype=np.float64), np.asarray(null_statistics)
     in_blood = np.isin(np.array(genes), list(set(blood)))
     if not in_blood.any():
-        raise InputError("no blood gene is among the tested genes", where="overlap")
+        raise InputError(
+            "no blood gene is among the tested genes",
+            where="overlap",
+            do="check that both use symbols of the same species",
+        )
     if not 0 < n_top < len(value):
-        raise InputError("the list size is out of range", found=n_top)
+        raise InputError(
+            "the list size is out of range",
+            found=n_top,
+            do="ask for a list shorter than the table of genes",
+        )
     k = _shared(value, in_blood, n_top)
     null_k = np.array([_shared(nulls[:, b], in_blood, n_top) for b in range(nulls.shape[1])])
     mean = float(value[in_blood].mean())

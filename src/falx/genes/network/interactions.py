@@ -75,7 +75,12 @@ def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
     loops = repeated = 0
     for a, b in pairs:
         if not a.strip() or not b.strip():
-            raise InputError("an edge lacks a gene", where=origin.name, found=f"{a!r} and {b!r}")
+            raise InputError(
+                "an edge lacks a gene",
+                where=origin.name,
+                found=f"{a!r} and {b!r}",
+                do="give two gene symbols in every row",
+            )
         if a == b:
             loops += 1
         elif b in neighbours.get(a, ()):
@@ -84,7 +89,11 @@ def make_network(pairs: Iterable[tuple[str, str]], origin: Origin) -> Network:
             neighbours.setdefault(a, set()).add(b)
             neighbours.setdefault(b, set()).add(a)
     if not neighbours:
-        raise InputError("the network has no edge", where=origin.name)
+        raise InputError(
+            "the network has no edge",
+            where=origin.name,
+            do="lower the least score, or give another network",
+        )
     if loops + repeated:
         notify(
             "edges of a gene to itself, or given before, count once or not at all",
@@ -204,7 +213,11 @@ def read_string(
 def _string_names(info: SourceText) -> dict[str, str]:
     rows = [line.split("\t") for line in info.text.splitlines()]
     if not rows or len(rows[0]) < 2:
-        raise InputError("the file is not STRING protein.info", where=info.name)
+        raise InputError(
+            "the file is not STRING protein.info",
+            where=info.name,
+            do="give protein.info of the same STRING version as the links",
+        )
     return {row[0]: row[1] for row in rows[1:] if len(row) > 1}
 
 
@@ -222,7 +235,10 @@ def read_biogrid(source: SourceText, *, kind: str | None = "physical") -> Networ
     missing = [name for name in needed if name not in header]
     if missing:
         raise InputError(
-            "the file is not BioGRID TAB3", where=source.name, found=f"no column {missing[0]}"
+            "the file is not BioGRID TAB3",
+            where=source.name,
+            found=f"no column {missing[0]}",
+            do="give a BioGRID file of the format TAB3",
         )
     a, b, system, organism_a, organism_b = (header.index(name) for name in needed)
     pairs = [

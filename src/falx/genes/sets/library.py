@@ -149,12 +149,21 @@ def read_gmt(
                 "a gene set has no name", where=f"{source.name}, line {number}", do="name it"
             )
         if title in sets:
-            raise InputError("a set name occurs twice", where=source.name, found=title)
+            raise InputError(
+                "a set name occurs twice",
+                where=source.name,
+                found=title,
+                do="give every set a name of its own",
+            )
         sets[title] = tuple(dict.fromkeys(g.strip() for g in fields[2:] if g.strip()))
         if fields[1].strip() not in {"", "NA"}:
             descriptions[title] = fields[1].strip()
     if not sets:
-        raise InputError("the file holds no gene set", where=source.name)
+        raise InputError(
+            "the file holds no gene set",
+            where=source.name,
+            do="give a GMT file: a name, a description and genes in every line",
+        )
     label = name or source.name.removesuffix(".gz").removesuffix(".gmt")
     return GeneSetLibrary(label, sets, source.origin(licence=licence), descriptions)
 

@@ -106,6 +106,7 @@ def read_gaf(source: SourceText) -> tuple[tuple[tuple[str, str], ...], Origin]:
                 "a line is not GAF 2",
                 where=f"{source.name}, line {number}",
                 found=f"{len(fields)} columns",
+                do="give an annotation file of the format GAF 2, unpacked or as .gz",
             )
         if "NOT" in fields[3].split("|") or fields[6] == "ND":
             continue

@@ -147,7 +147,9 @@ def signed_regulators(
     signed = {f: t for f, t in signed.items() if len(t) >= smallest}
     if not signed:
         raise InputError(
-            "no regulator has enough signed targets among the tested genes", where="TRRUST"
+            "no regulator has enough signed targets among the tested genes",
+            where="TRRUST",
+            do="lower the least number of targets, or give more genes",
         )
     counts = []
     for targets in signed.values():

@@ -110,6 +110,7 @@ def read_specificity(
             "the table needs a gene and a tissue column",
             where=source.name,
             found=", ".join(table.header),
+            do="name the columns gene and tissue",
         )
     sets: dict[str, dict[str, None]] = {}
     for row in table.records():

@@ -179,7 +179,9 @@ def theme_network(
 def compare_lists(lists: Mapping[str, Sequence[str]], sets: TestedSets) -> ListComparison:
     """Test several lists and their union on the same sets."""
     if len(lists) < 2:
-        raise InputError("a comparison needs at least two gene lists", found=len(lists))
+        raise InputError(
+            "a comparison needs at least two gene lists", found=len(lists), do="give another list"
+        )
     union = tuple(dict.fromkeys(gene for genes in lists.values() for gene in genes))
     results = {name: over_representation(genes, sets) for name, genes in lists.items()}
     stacked = np.stack([results[name].p for name in lists], axis=1)

@@ -82,7 +82,11 @@ def compare_deviations(
     spread = np.ptp(z, axis=0)
     varies = spread > 1e-9 * max(float(spread.max()), 1e-30)
     if not varies.any():
-        raise InputError("no voxel varies over patients", found=f"{z.shape[1]} voxels")
+        raise InputError(
+            "no voxel varies over patients",
+            found=f"{z.shape[1]} voxels",
+            do="check that the maps are those of different patients",
+        )
     some = z[:, varies]
     unequal = groups if variance == "groups" else None
     if unequal:

@@ -147,6 +147,7 @@ class FslClusterTest:
             raise InputError(
                 "a cluster test needs voxels and a positive roughness",
                 found=f"{self.n_voxels} voxels, dLh {self.dlh:g}",
+                do="check the mask and the smoothness of the maps",
             )
 
     @property

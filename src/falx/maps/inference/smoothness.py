@@ -240,6 +240,7 @@ def _check(images: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> Non
         raise InputError(
             "the images do not match the mask",
             found=f"shape {images.shape} and {np.count_nonzero(mask)} mask voxels",
+            do="give images and mask on one grid",
         )
 
 
@@ -248,4 +249,5 @@ def _require_inner(inner: npt.NDArray[np.bool_]) -> None:
         raise InputError(
             "the mask is too thin to estimate smoothness",
             found="no voxel with neighbours along all three axes",
+            do="give a mask of at least three voxels along every axis",
         )

@@ -124,7 +124,9 @@ def compare_maps(
             broken[question] = str(error)
     if not shown:
         raise InputError(
-            "no comparison could be computed", found="; ".join(dict.fromkeys(broken.values()))
+            "no comparison could be computed",
+            found="; ".join(dict.fromkeys(broken.values())),
+            do="mend what these reasons name",
         )
     label = "; ".join(" − ".join(question.groups) for question in shown)
     text = call_text("compare_maps", [choices], label=label)

@@ -182,7 +182,12 @@ def nifti_series(path: Path, into: Path, number: str, name: str) -> Converted:
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
             content = stream.read(LARGEST + 1)
     except (OSError, EOFError) as error:
-        raise InputError("the file cannot be unpacked", where=name, found=str(error)) from None
+        raise InputError(
+            "the file cannot be unpacked",
+            where=name,
+            found=str(error),
+            do="pack the folder again, as .zip or .tar.gz",
+        ) from None
     magic = content[344:348]
     if len(content) > LARGEST or content[:4] != (348).to_bytes(4, "little") or magic != b"n+1\0":
         raise InputError(

@@ -84,7 +84,9 @@ def read_gene_list(source: SourceText) -> tuple[str, ...]:
     """Read symbols: the column ``gene`` of a table, or the first word of each line."""
     lines = [line for line in source.text.splitlines() if line.strip()]
     if not lines:
-        raise InputError("the gene list is empty", where=source.name)
+        raise InputError(
+            "the gene list is empty", where=source.name, do="give one gene symbol a line"
+        )
     delimiter = "\t" if "\t" in lines[0] else ","
     header = {cell.strip().lower() for cell in lines[0].split(delimiter)}
     if header & {"gene", "symbol"}:
@@ -163,7 +165,11 @@ def tested_genes(given: Sequence[GivenLists]) -> tuple[str, ...]:
 def imaging_genes(table: CoreTable) -> ImagingGenes:
     """Take the lists of ``genes.tsv`` of ``falx genes``."""
     if not {"gene", "list"} <= set(table.header):
-        raise InputError("the table is not genes.tsv of falx genes", where=table.where)
+        raise InputError(
+            "the table is not genes.tsv of falx genes",
+            where=table.where,
+            do="give the genes.tsv that falx genes wrote",
+        )
     return ImagingGenes(zip(table.texts("gene"), table.texts("list"), strict=True))
 
 

@@ -174,11 +174,13 @@ def prognoses(cohort: Cohort, name: str, rng: np.random.Generator) -> Prognoses:
         raise InputError(
             f"a prognosis needs at least {LEAST} patients of each outcome with this rate",
             found=f"{int(free.sum())} seizure free of {len(free)}",
+            do="add patients, or pool centres",
         )
     if len(np.unique(x)) < DISTINCT:
         raise InputError(
             f"a prognosis needs at least {DISTINCT} different rates, not to guess between them",
             found=f"{len(np.unique(x))} among {len(x)} patients",
+            do="check that the rates are those of different patients",
         )
     penalised = fit_firth(100 * x, free)
     low, high = math.floor(100 * x.min()) / 100, math.ceil(100 * x.max()) / 100
@@ -316,6 +318,7 @@ def hold_against(cohort: Cohort, model: ScoreModel) -> Validated:
             "needed",
             found=f"{int(free.sum())} seizure free of {len(free)}; "
             f"{int(np.sum(~inside))} outside {model.low:.0%} to {model.high:.0%}",
+            do="add patients, or validate where the model's range is reached",
         )
     p = _probabilities(model, x[inside], LITERATURE.name).mean(axis=0)
     return Validated(model, name, int(np.sum(~inside)), validate_probabilities(p, free))
@@ -325,10 +328,16 @@ def check_format(found: CohortModels, where: object) -> CohortModels:
     """Return the content of a model file, or raise if it is none."""
     if found.format != FORMAT:
         raise InputError(
-            "the file is no outcome model of this version", where=where, found=found.format
+            "the file is no outcome model of this version",
+            where=where,
+            found=found.format,
+            do="fit the model again with this version",
         )
     if not found.models:
         raise InputError(
-            "the file holds no model", where=where, found=found.remark or "an empty list"
+            "the file holds no model",
+            where=where,
+            found=found.remark or "an empty list",
+            do="give the model file that the group level wrote",
         )
     return found
