@@ -6,10 +6,12 @@ import html
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from falx import __version__
 from falx.cli.main import main
 from falx.core.errors import InputError
 from falx.core.files import read_record
@@ -111,6 +113,13 @@ def test_every_number_of_the_sheet_stands_in_the_page(patient, tmp_path):
         shown = html.unescape(re.sub(r"<[^>]+>", " ", page[: page.index('id="falx-still"')]
                               + page[page.index('id="falx-setup"') :]))  # fmt: skip
         lines = [text.get_text() for text in sheet_figure(document, []).axes[0].texts]
+        talks = replace(
+            document, notices=(*document.notices, *["what a surgeon must know " * 20] * 3)
+        )
+        texts = sheet_figure(talks, []).axes[0].texts
+        assert min(text.get_position()[1] for text in texts) > 0.02
+        ends = " ".join(text.get_text() for text in texts)
+        assert ends.endswith(f"Falx {__version__}.")
         numbers = re.findall(r"-?\d+(?:\.\d+)?", " ".join(lines))
         assert len(numbers) > 10
         for number in numbers:

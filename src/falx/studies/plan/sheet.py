@@ -24,7 +24,8 @@ __all__ = ["plan_sheet", "sheet_figure"]
 
 A4_INCHES = (8.27, 11.69)
 PICTURE_WIDTH = 0.7
-FOOT = 0.112
+BOTTOM = 0.025
+FOOT_SIZE, SAID_SIZE = 7.5, 9.0
 WIDEST = 64
 """Letters of a first cell beside others."""
 
@@ -61,26 +62,37 @@ def sheet_figure(document: PlanDocument, pictures: Sequence[bytes]) -> Any:
     y = _paragraph(axis, 0.93, plan_words(document), size=10.5)
     for picture in pictures:
         y = _picture(figure, picture, y)
-    if document.chosen is not None:
-        rows = probability_rows(document.chosen, document)
-        y = _table(axis, y, [*rows, *score_rows(document.chosen, document)])
-    else:
-        y = _table(axis, y, trade_off_rows(document), last=0.86)
-        y = _table(axis, y, compromise_rows(document))
     expected = document.expected.sentences if document.expected else ()
     said = " ".join([*expected, made_words(document)]).strip()
-    y = min(_paragraph(axis, y, said, size=9), FOOT)
     foot = " ".join([RESEARCH_NOTICE, *document.notices, f"Falx {__version__}."])
-    axis.plot((0.07, 0.93), (y, y), color=GREY, linewidth=0.6)
-    _paragraph(axis, y - LINE / 2, foot, size=7.5, colour=GREY)
+    line_y = BOTTOM + LINE / 2 + _height(foot, FOOT_SIZE)
+    floor = line_y + _height(said, SAID_SIZE)
+    if document.chosen is not None:
+        rows = probability_rows(document.chosen, document)
+        y, _ = _table(axis, y, [*rows, *score_rows(document.chosen, document)], floor)
+    else:
+        y, whole = _table(axis, y, trade_off_rows(document), floor, last=0.86)
+        if whole:
+            y, _ = _table(axis, y, compromise_rows(document), floor)
+    _paragraph(axis, y, said, size=SAID_SIZE)
+    axis.plot((0.07, 0.93), (line_y, line_y), color=GREY, linewidth=0.6)
+    _paragraph(axis, line_y - LINE / 2, foot, size=FOOT_SIZE, colour=GREY)
     return figure
+
+
+def _lines(text: str, size: float) -> list[str]:
+    return textwrap.wrap(text, width=int(960 / size))
+
+
+def _height(text: str, size: float) -> float:
+    """How much of the page a paragraph takes, with the space behind it."""
+    return (len(_lines(text, size)) + 0.6) * LINE * size / 9 if text else 0.0
 
 
 def _paragraph(axis: Any, y: float, text: str, *, size: float, colour: str = INK) -> float:
     """Write wrapped text below `y` and return where the next block starts."""
-    lines = textwrap.wrap(text, width=int(960 / size))
     height = LINE * size / 9
-    for line in lines:
+    for line in _lines(text, size):
         y -= height
         axis.text(0.07, y, line, fontsize=size, color=colour)
     return y - height * 0.6
@@ -99,14 +111,23 @@ def _picture(figure: Any, picture: bytes, y: float) -> float:
 
 
 def _table(
-    axis: Any, y: float, rows: Sequence[tuple[str, str | None, str | None]], *, last: float = 0.76
-) -> float:
-    """Write rows of three cells below `y`, the third at `last`; only a first cell may be long."""
-    for what, value, limit in rows:
+    axis: Any,
+    y: float,
+    rows: Sequence[tuple[str, str | None, str | None]],
+    floor: float,
+    *,
+    last: float = 0.76,
+) -> tuple[float, bool]:
+    """Write rows of three cells between `y` and `floor`, the third at `last`.
+
+    Only a first cell may be long. Rows that do not fit are said to stand on the page, and what
+    is returned beside the end of the table is whether all did.
+    """
+    for n, (what, value, limit) in enumerate(rows):
         y -= LINE * 1.15
-        if y < FOOT + 2 * LINE:
+        if y < floor + (LINE if n == len(rows) - 1 else 3 * LINE):
             axis.text(0.07, y, "… more of this stands on the page", fontsize=9.5, color=INK)
-            return y - LINE
+            return y - LINE, False
         lines = textwrap.wrap(what, width=WIDEST) if value else [what]
         for x, text, weight in ((0.07, lines[0], "normal"), (0.62, value, "bold"),
                                 (last, limit, "normal")):  # fmt: skip
@@ -115,4 +136,4 @@ def _table(
             y -= LINE
             axis.text(0.09, y, line, fontsize=9.5, color=INK)
         axis.plot((0.07, 0.93), (y - LINE * 0.35,) * 2, color="#d8dde6", linewidth=0.5)
-    return y - LINE
+    return y - LINE, True
