@@ -201,7 +201,7 @@ def observe_pet(
 
 
 def miscorrected(seen: Floats, grid: Grid, quality: PetQuality) -> Floats:
-    """Add scatter that was left over and the error of the attenuation, if there are any."""
+    """Add scatter left over and the error of the attenuation to an activity, shape (X, Y, Z)."""
     found = seen
     if quality.scatter:
         around = smooth(found, grid.voxel_sizes_mm, SCATTER_FWHM_MM)
