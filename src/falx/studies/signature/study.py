@@ -352,7 +352,7 @@ REPORT = Stage(
     params={"subject": "subject.label"},
     mem_mb=1500,
     threads=2,
-    version=8,
+    version=9,
 )
 
 
