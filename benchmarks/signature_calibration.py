@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         "--attenuation", type=float, default=0.0,
         help="SD of the slope of an error of the attenuation, by 100 mm",
     )  # fmt: skip
+    parser.add_argument(
+        "--as-people", action="store_true",
+        help="activity, depth of the focus, and scanner with its errors drawn as in people",
+    )  # fmt: skip
     parser.add_argument("--traced", action="store_true", help="mesial outlines of unseen heads")
     return parser
 
@@ -63,8 +67,9 @@ def _rows(options: argparse.Namespace, seed: int) -> Iterator[Row]:
     kind = options.kind
     none = kind == "none"
     head = Phantom(
-        seed, depth=0.0 if none else 0.25, part="mesial" if none else kind, traced=options.traced
-    )
+        seed, depth=0.0 if none else 0.25, part="mesial" if none else kind,
+        traced=options.traced, as_people=options.as_people,
+    )  # fmt: skip
     for draw in range(options.draws):
         rng = np.random.default_rng([seed, draw])
         told = {"seed": seed, "draw": draw}
@@ -102,7 +107,9 @@ def _anywhere(head: Phantom, rng: np.random.Generator) -> Row:
     both = np.count_nonzero(mask & head.planted)
     if both:
         row |= {"precision": both / np.count_nonzero(mask)}
-        row |= _rate_of_all(head, Foci(found, native, mask, ()), drawn, rng)
+        row |= _rate_of_all(
+            head, Foci(found, native, mask, (), np.zeros(mask.shape, np.int16)), drawn, rng
+        )
     row |= {"sensitivity": both / np.count_nonzero(head.planted)}
     return row | {"side_right": 1.0 if sides == {head.side} else 0.0 if not sides else -1.0}
 

@@ -27,10 +27,12 @@ from falx.pet.regions import grey_regions, regional_asymmetry
 from falx.pet.scaling import Scaled
 from falx.pet.shares import ErrorDraws, false_shares
 from falx.phantom.asymmetry import with_healthy_asymmetry
+from falx.phantom.cohort import as_in_people
 from falx.phantom.heads import SHIPPED, Head, deformation, load_head, symmetric_head, warp_head
 from falx.phantom.intensities import smooth_noise
 from falx.phantom.lesion import atrophy
-from falx.phantom.pet import ACTIVITY, PetQuality, activity, mesial_region
+from falx.phantom.patient import PatientSpec
+from falx.phantom.pet import ACTIVITY, PetQuality, activity, mesial_region, miscorrected
 from falx.phantom.scan import rescan, rigid
 from falx.surgery.outcome.rate_interval import (
     RateErrors,
@@ -43,7 +45,7 @@ PARTS = ("mesial", "front", "hippocampus", "cortex")
 UNSEEN_DICE = {"hippocampus": 0.959, "amygdala": 0.894}
 """Medians of both sides over 14 heads in no prior: docs/methods/anatomy.md."""
 
-GM_FLOOR, SMOOTHING_MM, PSF_MM, VOXEL_MM = 0.2, 6.0, 6.0, 2.0
+GM_FLOOR, SMOOTHING_MM, VOXEL_MM = 0.2, 6.0, 2.0
 SETTINGS = Calibration()
 CORTEX = (*PAIRS["cerebral cortex"], *PAIRS["cerebellar cortex"])
 
@@ -140,7 +142,9 @@ class Phantom:
 
     `part` of the focus: ``"mesial"`` (hippocampus and amygdala), ``"front"`` (their front half),
     ``"hippocampus"``, or ``"cortex"`` (3 ml of cortex at random, not near the former). With
-    `traced` the signature knows the mesial outlines as a segmentation does.
+    `traced` the signature knows the mesial outlines as a segmentation does; `as_people` the
+    activities, the depth of a focus and the scanner with its errors are drawn as in people, and
+    the point spread is stated as it is.
     """
 
     def __init__(
@@ -151,12 +155,19 @@ class Phantom:
         lost: float = 0.2,
         part: str = "mesial",
         traced: bool = False,
+        as_people: bool = False,
     ) -> None:
         rng = np.random.default_rng(seed)
+        self.quality, uptake = PetQuality(), "usual"
+        if as_people:
+            own = np.random.default_rng([seed, 5])
+            spec = as_in_people(PatientSpec("01", "left", depth=depth), own)
+            depth, self.quality, uptake = spec.depth, spec.pet, spec.uptake
         self.side: Side = ("left", "right")[seed % 2]
         head = symmetric_head(load_head(SHIPPED[seed % 3]), voxel_mm=VOXEL_MM)
         head = warp_head(head, deformation(head.grid, rng, amplitude_mm=3.0))
-        self.exact, self.planted = activity(head, rng), np.zeros(head.labels.shape, bool)
+        self.exact = activity(head, rng, uptake=uptake)
+        self.planted = np.zeros(head.labels.shape, bool)
         if depth > 0:
             self.planted = planted_region(head, self.side, part, rng)
             self.exact = np.where(self.planted, (1 - depth) * self.exact, self.exact)
@@ -169,7 +180,7 @@ class Phantom:
             self.exact = self.exact.astype(np.float32)
         self.head: Head = head
         self.labels = traced_labels(head, np.random.default_rng(seed)) if traced else head.labels
-        self.pose, self.quality = rigid(rng), PetQuality()
+        self.pose = rigid(rng)
         affine = head.affine
         tissues = [Image(head.fraction(t).astype(np.float32), affine) for t in ("GM", "WM", "CSF")]
         gained = np.isin(self.labels, MESIAL_NUMBERS)
@@ -181,7 +192,7 @@ class Phantom:
         self.to_head = np.linalg.inv(self.pose)
         self.spread = spread_fractions(
             *tissues, grey_regions(head.labels, head.grid.voxel_sizes_mm),
-            self.pet_grid, self.to_head, fwhm_mm=PSF_MM,
+            self.pet_grid, self.to_head, fwhm_mm=self.quality.psf_fwhm_mm,
         )  # fmt: skip
 
     @cached_property
@@ -204,6 +215,7 @@ class Phantom:
 
     def blurred(self, exact: np.ndarray) -> Image:
         seen = smooth(exact, self.head.grid.voxel_sizes_mm, self.quality.psf_fwhm_mm)
+        seen = miscorrected(seen, self.head.grid, self.quality)
         return rescan(seen, self.head.grid, self.pose, self.quality.voxel_mm)
 
     def observed(
@@ -264,7 +276,9 @@ class Phantom:
             labels = place.to_template(place.labels, how="nearest")
             labels = np.where(grey > GM_FLOOR, labels, 0)
             chain = Chain(place, drawn.image, SMOOTHING_MM)
-            region = named_region("mesial temporal", side, labels, grey, chain, PSF_MM)
+            region = named_region(
+                "mesial temporal", side, labels, grey, chain, self.quality.psf_fwhm_mm
+            )
         found = calibrated_signature(
             drawn.asymmetry.index, grey > GM_FLOOR, drawn.maps, SETTINGS, side=side, rng=rng,
             region=region,

@@ -288,3 +288,11 @@ def test_a_cohort_of_any_size_is_asked_for_by_its_number() -> None:
     assert len(demo._patients(parser.parse_args(["out"]))) == 2
     with pytest.raises(OptionError, match="--patients is out of range"):
         demo._patients(parser.parse_args(["out", "--patients", "1"]))
+
+
+def test_an_ablation_mask_given_as_an_option_is_told_where_it_belongs(falx: Run) -> None:
+    code, _, errors = falx("signature", "B", "O", "participant", "--ablation", "mask.nii.gz")
+    assert code == 2
+    assert "found: mask.nii.gz" in errors
+    assert "sub-01_ses-postop_label-ablation_mask.nii.gz" in errors
+    assert falx("signature", "--help")[1].count("--ablation ") == 0

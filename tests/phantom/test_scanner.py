@@ -76,3 +76,8 @@ def test_deficits_are_as_deep_as_published_and_who_has_none_keeps_none():
     assert np.hypot(np.std(seen), 0.0345) == pytest.approx(0.083, abs=0.008)
     assert all(s.healthy_asymmetry and s.uptake == "people" for s in drawn)
     assert as_in_people(PatientSpec(depth=0.0), rng).depth == 0.0
+
+
+def test_the_scanner_that_a_deficit_is_blurred_by_is_the_one_that_scans():
+    drawn = as_in_people(PatientSpec(), np.random.default_rng(5))
+    assert drawn.pet == scanner_of(np.random.default_rng(5))

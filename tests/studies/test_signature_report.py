@@ -105,7 +105,7 @@ def test_the_page_says_what_was_found(page) -> None:
         "PET asymmetry of the left hippocampus: -0.300 ± 0.020, percentile 0.2 (0.0 to 1.0) of "
         "healthy"
     )
-    assert "the ablative rate was too high by .016 on average" in text
+    assert "the ablative rate was too high by .03 on average" in text
     assert "that index is -0.10 on the scale of this run, in another head between -0.15" in text
     assert "amygdala: not defined (regional activities" in text
     assert "which blur makes smaller: -0.200, -0.200" in text

@@ -22,10 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="output of falx norms with the site's own controls; the shipped norms if absent",
     )
+    parser.add_argument("--ablation", metavar="FILE", help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the study on a dataset."""
+    if arguments.ablation is not None:
+        raise InputError(
+            "the ablation mask is not an option: it is found in the dataset by its name",
+            where="--ablation",
+            found=arguments.ablation,
+            do="put it below BIDS/derivatives/NAME, for the patient 01 as sub-01/ses-postop/anat/"
+            "sub-01_ses-postop_label-ablation_mask.nii.gz, or of ses-preop if it is drawn on the "
+            "T1w before the operation; falx ablation proposes one from the T1w after it",
+        )
     if arguments.norms is not None:
         record = arguments.norms / RECORD
         if not record.is_file():

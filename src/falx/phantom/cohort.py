@@ -118,4 +118,4 @@ def as_in_people(spec: PatientSpec, rng: np.random.Generator) -> PatientSpec:
     own_sd = float(np.sqrt(max(MEASURED_SD**2 - asymmetry_norms()["hippocampus"].sd ** 2, 0.0)))
     index = max(float(rng.normal(MEASURED, own_sd)), 0.0) / SHARE_SEEN[quality.psf_fwhm_mm]
     depth = min(index / (1.0 + index / 2.0), 0.6) if spec.depth > 0 else 0.0
-    return replace(spec, depth=depth, healthy_asymmetry=True, uptake="people", pet=scanner_of(rng))
+    return replace(spec, depth=depth, healthy_asymmetry=True, uptake="people", pet=quality)

@@ -33,6 +33,7 @@ __all__ = [
     "PetQuality",
     "activity",
     "mesial_region",
+    "miscorrected",
     "observe_pet",
     "true_asymmetry",
 ]
@@ -189,7 +190,7 @@ def observe_pet(
         4×4, head mm to PET mm; identity if absent.
     """
     quality = quality or PetQuality()
-    blurred = _miscorrected(smooth(exact, grid.voxel_sizes_mm, quality.psf_fwhm_mm), grid, quality)
+    blurred = miscorrected(smooth(exact, grid.voxel_sizes_mm, quality.psf_fwhm_mm), grid, quality)
     to_pet = np.eye(4) if matrix is None else np.asarray(matrix)
     scan = rescan(blurred, grid, to_pet, quality.voxel_mm)
     values, grain = scan.data, smooth_noise(scan.grid, rng, fwhm_mm=quality.noise_fwhm_mm)
@@ -199,8 +200,8 @@ def observe_pet(
     return Image(noisy.astype(np.float32), scan.affine)
 
 
-def _miscorrected(seen: Floats, grid: Grid, quality: PetQuality) -> Floats:
-    """Add scatter that was left over and the error of the attenuation, if there are any."""
+def miscorrected(seen: Floats, grid: Grid, quality: PetQuality) -> Floats:
+    """Add scatter left over and the error of the attenuation to an activity, shape (X, Y, Z)."""
     found = seen
     if quality.scatter:
         around = smooth(found, grid.voxel_sizes_mm, SCATTER_FWHM_MM)

@@ -254,7 +254,7 @@ SIGNATURE = Stage(
     params={"side": "participant.side?", **keys_of("signature", SignatureRule)},
     mem_mb=1500,
     threads=2,
-    version=8,
+    version=9,
 )
 
 ABLATION = Stage(
@@ -305,7 +305,7 @@ RATES = Stage(
     params={**keys_of("signature", SignatureRule), **keys_of("ablation", RateErrors)},
     mem_mb=1500,
     threads=2,
-    version=6,
+    version=7,
 )
 
 METRICS = {
@@ -352,7 +352,7 @@ REPORT = Stage(
     params={"subject": "subject.label"},
     mem_mb=1500,
     threads=2,
-    version=8,
+    version=9,
 )
 
 
