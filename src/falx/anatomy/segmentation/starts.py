@@ -18,7 +18,12 @@ from falx.anatomy.quality import LIMITS, tissue_separation, within
 from falx.anatomy.registration.affine import SizePrior
 from falx.anatomy.registration.alignment import Alignment, align
 from falx.anatomy.segmentation.fitting import Fit, Start, fit_model, sampled_at
-from falx.anatomy.segmentation.mixture import class_evidence, from_certain, from_moments
+from falx.anatomy.segmentation.mixture import (
+    class_evidence,
+    from_certain,
+    from_little_fluid,
+    from_moments,
+)
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import notify
 from falx.images.nifti import Image
@@ -76,9 +81,10 @@ def fit_from_several_starts(
 
     Notes
     -----
-    The second alignment starts from several sizes. The second fit's intensities are those of
-    places whose tissue is certain. The first result stands unless another has fewer doubts or,
-    with as many, overlaps the template better.
+    The second alignment starts from several sizes. Its second fit's intensities are those of
+    places whose tissue is certain, and the third one's has its fluid held, for an image without
+    any. The first result stands unless another has fewer doubts or, with as many, overlaps the
+    template better.
     """
 
     def attempt(alignment: Alignment, start: Start) -> tuple[Appraisal, Alignment, Fit]:
@@ -91,7 +97,7 @@ def fit_from_several_starts(
     doubts = tried[0][0].doubts
     if doubts:
         resized = align(image, priors, size, sizes=OTHER_SIZES)
-        for start in (from_moments, from_certain):
+        for start in (from_moments, from_certain, from_little_fluid):
             tried.append(attempt(resized, start))
             if not tried[-1][0].doubts:
                 break
