@@ -33,6 +33,10 @@ __all__ = ["OTHER_SIZES", "Appraisal", "appraise", "fit_from_several_starts"]
 OTHER_SIZES = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3)
 """Logarithms of the sizes, relative to the expected one, from which a second alignment starts."""
 
+WITH_A_HEAD: tuple[Start, ...] = (from_moments, from_certain)
+BRAIN_EXTRACTED: tuple[Start, ...] = (*WITH_A_HEAD, from_little_fluid)
+"""Intensities from which second fits start."""
+
 
 @dataclass(frozen=True)
 class Appraisal:
@@ -82,9 +86,9 @@ def fit_from_several_starts(
     Notes
     -----
     The second alignment starts from several sizes. Its second fit's intensities are those of
-    places whose tissue is certain, and the third one's has its fluid held, for an image without
-    any. The first result stands unless another has fewer doubts or, with as many, overlaps the
-    template better.
+    places whose tissue is certain. A brain-extracted image may have lost its fluid, so it has a
+    third, whose fluid is held. The first result stands unless another has fewer doubts or, with as
+    many, overlaps the template better.
     """
 
     def attempt(alignment: Alignment, start: Start) -> tuple[Appraisal, Alignment, Fit]:
@@ -97,7 +101,7 @@ def fit_from_several_starts(
     doubts = tried[0][0].doubts
     if doubts:
         resized = align(image, priors, size, sizes=OTHER_SIZES)
-        for start in (from_moments, from_certain, from_little_fluid):
+        for start in WITH_A_HEAD if tissue is priors else BRAIN_EXTRACTED:
             tried.append(attempt(resized, start))
             if not tried[-1][0].doubts:
                 break
