@@ -34,7 +34,7 @@ def usual():
         grey=grey,
         fluid=np.zeros(N),
         contrast=np.full(N, 2.0),
-        noise=0.05,
+        noise=0.03,
         jacobian=np.zeros(N),
         agreement=np.ones(N),
         edge=np.ones(N),
