@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from falx.anatomy.segmentation.mixture import (
+    Anchor,
     Mixture,
     class_evidence,
     density_table,
@@ -221,6 +222,22 @@ def test_grey_matter_is_that_of_the_tissues_though_half_of_where_it_lies_is_flui
     means, variances = fitted.moments()
     np.testing.assert_allclose(means[:3], [80, 120, 35], atol=6.0)
     assert np.sqrt(variances[0]) < 1.15 * 14.0
+
+
+def test_fluid_that_the_tissues_held_is_held_in_the_groups(rng):
+    """In a head stripped to the brain, where the priors expect fluid lies cortex."""
+    n = 6000
+    group = rng.choice([0, 1, 2], n, p=[0.4, 0.3, 0.3])
+    values = (np.array([80.0, 120.0, 80.0])[group] + rng.normal(0, 5, n)).astype(np.float32)
+    priors = np.full((n, N_GROUPS), 1e-4, np.float32)
+    priors[:, :3] = np.eye(3)[group] * 0.6 + 0.2
+    priors /= priors.sum(axis=1, keepdims=True)
+    tissues = _tissues_at(np.array([80.0, 120.0, 40.0]), 25.0, values)
+    mass = np.array([0.0, 0.0, n])
+    held = replace(tissues, anchor=Anchor(tissues.means, tissues.variances, mass))
+    free, kept = (fit_groups(values, priors, found).moments()[0, 2] for found in (tissues, held))
+    assert free > 60
+    assert kept == pytest.approx(40, abs=1)
 
 
 def _tissues_at(means, variance, values):

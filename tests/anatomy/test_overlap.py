@@ -109,7 +109,8 @@ def test_worse_evidence_never_raises_the_predicted_overlap():
     ):  # fmt: skip
         worse = predicted_overlaps(replace(usual(), **{name: value}))
         assert all(worse[n] <= good[n] for n in good), name
-        assert sum(worse[n] < good[n] for n in good) > 0.8 * len(good), name
+        changed = [n for n in good if name != "edge" or not white[n]]  # white's border stays sharp
+        assert sum(worse[n] < good[n] for n in changed) > 0.8 * len(changed), name
 
 
 def test_a_blur_of_every_border_is_no_fault_of_a_structure():

@@ -9,7 +9,12 @@ from falx.anatomy.quality import tissue_separation
 from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.alignment import align
 from falx.anatomy.segmentation import starts
-from falx.anatomy.segmentation.mixture import from_certain, initial_mixture
+from falx.anatomy.segmentation.mixture import (
+    fit_mixture,
+    from_certain,
+    from_little_fluid,
+    initial_mixture,
+)
 from falx.anatomy.segmentation.starts import Appraisal, appraise
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.structures.delineation import segment_structures
@@ -101,6 +106,24 @@ def test_a_t2w_image_keeps_its_order(rng):
     values, priors = three_tissues(rng, (100, 70, 180))
     start = from_certain(values, priors, (1, 1, 1))
     np.testing.assert_allclose(start.means, [100, 70, 180], atol=1.5)
+
+
+def test_fluid_that_is_not_in_the_image_does_not_take_grey_matter(rng):
+    """Where the priors expect fluid lies cortex, as in a head stripped to the brain."""
+    values, priors = three_tissues(rng, (100, 160, 100))
+    free, held = (
+        fit_mixture(start(values, priors, (1, 1, 2)), values, priors, most=30)
+        for start in (from_certain, from_little_fluid)
+    )
+    assert tissue_separation(free) < 1.0
+    assert tissue_separation(held) > 3.0
+    np.testing.assert_allclose(held.moments()[0, :2], [100, 160], atol=1.0)
+    assert held.shares[2] < 0.05
+
+
+def test_nothing_is_held_in_a_t2w_image(rng):
+    values, priors = three_tissues(rng, (100, 70, 180))
+    assert from_little_fluid(values, priors, (1, 1, 2)).anchor is None
 
 
 def test_a_good_fit_raises_no_doubt(case, head_priors, quick):

@@ -31,25 +31,25 @@ def structures(images):
 
 def test_rates_on_heads_that_the_regression_does_not_know(structures):
     """Targets: 95 % of what failed, missed; 5 % of the rest, met. The docs say both."""
-    assert flagged(structures) == Flagged(failed=98, seen=74, good=477, falsely=19)
+    assert flagged(structures) == Flagged(failed=73, seen=46, good=777, falsely=34)
     gross = flagged(one for one in structures if one.dice < 0.7)
-    assert (gross.failed, gross.seen) == (43, 38)
+    assert (gross.failed, gross.seen) == (13, 9)
 
 
 def test_half_of_the_heads_says_less_about_the_other_half(images):
     found = flagged(judged(images, halves=True))
-    assert found == Flagged(failed=98, seen=57, good=477, falsely=20)
+    assert found == Flagged(failed=73, seen=36, good=777, falsely=20)
 
 
 def test_the_predicted_overlap_sees_most(structures):
     by_kind = {kind: flagged(structures, kind).seen for kind in ("overlap", "contrast", "volume")}
-    assert by_kind == {"overlap": 70, "contrast": 23, "volume": 9}
+    assert by_kind == {"overlap": 43, "contrast": 6, "volume": 3}
 
 
 def test_a_predicted_overlap_is_near_the_true_one(structures):
     off = np.array([one.predicted - one.dice for one in structures])
     assert abs(off.mean()) < 0.01
-    assert off.std() < 0.055
+    assert off.std() < 0.035
 
 
 def test_the_shipped_regression_is_that_of_the_kept_evidence(images):

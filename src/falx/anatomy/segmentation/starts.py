@@ -18,7 +18,12 @@ from falx.anatomy.quality import LIMITS, tissue_separation, within
 from falx.anatomy.registration.affine import SizePrior
 from falx.anatomy.registration.alignment import Alignment, align
 from falx.anatomy.segmentation.fitting import Fit, Start, fit_model, sampled_at
-from falx.anatomy.segmentation.mixture import class_evidence, from_certain, from_moments
+from falx.anatomy.segmentation.mixture import (
+    class_evidence,
+    from_certain,
+    from_little_fluid,
+    from_moments,
+)
 from falx.anatomy.settings import SegmentationSettings
 from falx.core.errors import notify
 from falx.images.nifti import Image
@@ -27,6 +32,10 @@ __all__ = ["OTHER_SIZES", "Appraisal", "appraise", "fit_from_several_starts"]
 
 OTHER_SIZES = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3)
 """Logarithms of the sizes, relative to the expected one, from which a second alignment starts."""
+
+WITH_A_HEAD: tuple[Start, ...] = (from_moments, from_certain)
+BRAIN_EXTRACTED: tuple[Start, ...] = (*WITH_A_HEAD, from_little_fluid)
+"""Intensities from which second fits start."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,10 @@ def fit_from_several_starts(
 
     Notes
     -----
-    The second alignment starts from several sizes. The second fit's intensities are those of
-    places whose tissue is certain. The first result stands unless another has fewer doubts or,
-    with as many, overlaps the template better.
+    The second alignment starts from several sizes. Its second fit's intensities are those of
+    places whose tissue is certain. A brain-extracted image may have lost its fluid, so it has a
+    third, whose fluid is held. The first result stands unless another has fewer doubts or, with as
+    many, overlaps the template better.
     """
 
     def attempt(alignment: Alignment, start: Start) -> tuple[Appraisal, Alignment, Fit]:
@@ -91,7 +101,7 @@ def fit_from_several_starts(
     doubts = tried[0][0].doubts
     if doubts:
         resized = align(image, priors, size, sizes=OTHER_SIZES)
-        for start in (from_moments, from_certain):
+        for start in WITH_A_HEAD if tissue is priors else BRAIN_EXTRACTED:
             tried.append(attempt(resized, start))
             if not tried[-1][0].doubts:
                 break

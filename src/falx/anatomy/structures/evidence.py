@@ -22,9 +22,18 @@ from falx.data.labels import head_labels
 from falx.data.volumes import expected_structures, faces
 from falx.images.warp import CoordinateMap
 
-__all__ = ["DEEP", "Evidence", "gather", "mirrored_evidence"]
+__all__ = [
+    "DEEP",
+    "WHITE_MATTER",
+    "Evidence",
+    "gather",
+    "in_common_voxels",
+    "mirrored_evidence",
+    "noise_in_white_matter",
+]
 
 LEAST_JACOBIAN = 1e-2
+WHITE_MATTER = (2, 41)
 
 COMMON_MM = 1.5
 """Surface, roughness and steps at borders depend on the voxels in which they are measured, so
@@ -55,7 +64,8 @@ class Evidence:
     contrast
         White matter's intensity less the structure's, in the SD of white matter.
     noise
-        Standard deviation of the noise over the intensity of bright tissue.
+        Standard deviation of the noise over the intensity of white matter, see
+        :func:`noise_in_white_matter`.
     jacobian
         Mean logarithm of the change of volume by the second map relative to the first.
     agreement
@@ -124,6 +134,9 @@ def gather(
         return np.asarray(total / np.maximum(counts, 1))
 
     coarse, intensities, sizes_mm = in_common_voxels(known, segmentation.seen, grid.voxel_sizes_mm)
+    given = intensities
+    if segmentation.seen is not segmentation.corrected:
+        given = in_common_voxels(known, segmentation.corrected, grid.voxel_sizes_mm)[1]
     brain = segmentation.gm.sum(dtype=np.float64) + segmentation.wm.sum(dtype=np.float64)
     return Evidence(
         volumes_mm3=_by_number(volumes_mm3, n),
@@ -133,13 +146,42 @@ def gather(
         grey=share(segmentation.gm),
         fluid=share(segmentation.csf),
         contrast=contrast,
-        noise=segmentation.noise,
+        noise=noise_in_white_matter(coarse, given),
         jacobian=_mean_log_jacobian(known, grid, segmentation.to_template, to_template, n),
         agreement=_agreement(known, np.where(otherwise < n, otherwise, 0), n),
         edge=_edges(coarse, intensities, means, n),
         expected_dice=_by_number(expected_dice, n),
         voxel_mm=float(np.cbrt(grid.voxel_volume_mm3)),
     )
+
+
+def noise_in_white_matter(
+    labels: npt.NDArray[np.integer], intensities: npt.NDArray[np.float32]
+) -> float:
+    """Noise over white matter's median intensity, from neighbours that are both labelled white.
+
+    Field and texture change little from one voxel to the next, and the tissue's borders are left
+    out; what is labelled white and is not makes it larger.
+
+    Parameters
+    ----------
+    labels, intensities
+        Shape (X, Y, Z); intensities that no filter has smoothed.
+
+    Returns
+    -------
+    float
+        Root mean square difference of the neighbours over √2, over the median; 0 without any.
+    """
+    white = np.isin(labels, WHITE_MATTER)
+    squares, count = 0.0, 0
+    for axis in range(3):
+        along, seen = np.moveaxis(white, axis, 0), np.moveaxis(intensities, axis, 0)
+        step = (seen[1:] - seen[:-1])[along[1:] & along[:-1]].astype(np.float64)
+        squares, count = squares + float(step @ step), count + step.size
+    if count == 0:
+        return 0.0
+    return float(np.sqrt(0.5 * squares / count) / max(float(np.median(intensities[white])), 1e-9))
 
 
 def in_common_voxels(

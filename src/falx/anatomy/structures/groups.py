@@ -10,7 +10,15 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.segmentation.mixture import Anchor, Mixture, fit_mixture, initial_mixture, split
+from falx.anatomy.segmentation.mixture import (
+    FLUID,
+    WHITE,
+    Anchor,
+    Mixture,
+    fit_mixture,
+    initial_mixture,
+    split,
+)
 from falx.core.errors import InputError
 
 __all__ = ["N_GROUPS", "fit_groups", "group_of"]
@@ -34,7 +42,7 @@ GROUPS: tuple[tuple[int, ...], ...] = (
 N_GROUPS = len(GROUPS)
 GAUSSIANS = (1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 FEWEST_VOXELS = 20
-N_TISSUES, WHITE = 3, 1
+N_TISSUES = 3
 ANCHOR = 10.0
 """Weight of the expected mean of a group: samples it counts as, for each that was looked at."""
 
@@ -73,29 +81,33 @@ def fit_groups(
     possible = np.maximum(priors, PRIOR_FLOOR)
     most = FIRST_STEPS if start is None else FURTHER_STEPS
     first = start or _anchored(
-        split(_robust_start(values, possible, tissues), GAUSSIANS), values, possible
+        split(_robust_start(values, possible, tissues), GAUSSIANS), values, possible, tissues
     )
     # Small groups, such as the pallidum, would run off with the proportions if free.
     return fit_mixture(first, values, possible, most=most, fixed_shares=True)
 
 
-def _anchored(mixture: Mixture, values: Floats, priors: Floats) -> Mixture:
+def _anchored(mixture: Mixture, values: Floats, priors: Floats, tissues: Mixture) -> Mixture:
     """Expect of each nucleus the median where it is most probable, and the tissues' noise.
 
     No nucleus is expected to be brighter than white matter.
 
     Without that a nucleus whose neighbour is nearly as bright runs off: the pallidum, as bright as
     white matter, to white matter's brightest voxels or to the putamen, whose voxels its prior
-    reaches too.
+    reaches too. Fluid that the tissues held, for want of it in the image, is held here as well.
     """
     likely = priors.argmax(axis=1)
     means, mass = mixture.means.copy(), np.zeros(len(mixture.means))
+    variances = np.full(len(means), mixture.ceiling / WIDEST)
+    if tissues.anchor is not None:
+        fluid = mixture.classes == FLUID
+        means[fluid], variances[fluid] = tissues.moments()[:, FLUID]
+        mass[fluid] = len(values)
     for gaussian, group in enumerate(mixture.classes):
         own = values[likely == group]
         if group >= N_TISSUES and own.size >= FEWEST_VOXELS:
             means[gaussian] = min(float(np.median(own)), float(mixture.means[WHITE]))
             mass[gaussian] = ANCHOR * own.size
-    variances = np.full(len(means), mixture.ceiling / WIDEST)
     return replace(mixture, anchor=Anchor(means, variances, mass))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.structures.evidence import Evidence
+from falx.anatomy.structures.evidence import WHITE_MATTER, Evidence
 from falx.data.labels import head_labels
 from falx.data.overlap import OverlapModel
 from falx.data.volumes import Expected, shape_factor
@@ -33,11 +33,10 @@ LEAST_DICE, MOST_DICE = 0.02, 0.995
 FURTHEST_SD, MOST_SURFACE, MOST_STEP, ROUGHEST = 4.0, 1.6, 0.5, 0.4
 """Terms are kept within what the study has seen: beyond it a line knows nothing."""
 
-USUAL_NOISE, MOST_NOISE = 0.06, 1.0
+USUAL_NOISE, MOST_NOISE = 0.04, 1.25
 """Noise below which less of it says nothing, and the largest logarithm of its multiple."""
 
 LEAST_SHARPNESS = 0.2
-WHITE = (2, 41)
 
 
 def terms(
@@ -69,7 +68,7 @@ def terms(
     away = (np.log(volume / evidence.brain_mm3) - expected.log_share) / expected.log_share_sd
     away = float(np.clip(away, -FURTHEST_SD, FURTHEST_SD))
     contrast = float(np.clip(evidence.contrast[number], -1.0, 4.0)) if deep else 0.0
-    sharpness = max(float(np.mean(evidence.edge[list(WHITE)])), LEAST_SHARPNESS)
+    sharpness = max(float(np.mean(evidence.edge[list(WHITE_MATTER)])), LEAST_SHARPNESS)
     return np.array(
         [
             1.0,

@@ -131,7 +131,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=10,
+    version=11,
 )
 
 CORRECT = Stage(
