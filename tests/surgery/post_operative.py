@@ -61,6 +61,8 @@ class Surgery:
     disturbance
         A name of :data:`surgery.cavity_shapes.DISTURBANCES`, done to the image after; empty for
         none.
+    noise
+        Standard deviation of both images' noise, relative to white matter.
     """
 
     rate: float = 0.6
@@ -73,6 +75,7 @@ class Surgery:
     voxel_mm: float = 1.5
     shape: str = "capsule"
     disturbance: str = ""
+    noise: float = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +110,14 @@ def random_surgery(rng: np.random.Generator) -> Surgery:
         late=late,
         sag_mm=float(rng.uniform(0.0, 2.0)),
         contrast=contrast,
+        noise=float(rng.uniform(0.03, 0.10)),
     )
 
 
 def scan_operated(head: Head, side: Side, surgery: Surgery, rng: np.random.Generator) -> Operated:
     """Scan a head before and after a laser ablation of its hippocampus and amygdala."""
     mesial = head.mask(*MESIAL[side])
-    before = Image(t1w(head, rng), head.affine)
+    before = Image(t1w(head, rng, MrQuality(noise=surgery.noise)), head.affine)
     clean = t1w(head, rng, MrQuality(noise=0.0))
     ablated = np.zeros(head.labels.shape, bool)
     if surgery.contrast:
@@ -133,7 +137,7 @@ def scan_operated(head: Head, side: Side, surgery: Surgery, rng: np.random.Gener
         clean = DISTURBANCES[surgery.disturbance](clean, rng)
     pose = rigid(rng)
     seen = rescan(clean.astype(np.float32), head.grid, pose, [surgery.voxel_mm] * 3)
-    noisy = rician(np.maximum(seen.data, 0.0), 0.03 * WHITE, rng)
+    noisy = rician(np.maximum(seen.data, 0.0), surgery.noise * WHITE, rng)
     return Operated(before, replace(seen, data=noisy), ablated, pose)
 
 
