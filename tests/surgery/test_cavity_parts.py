@@ -155,7 +155,7 @@ def test_what_is_far_from_the_targets_is_not_looked_at():
 def test_a_small_change_is_answered_by_its_volume():
     found = propose(darkened(ball(LEFT, 4.0)))
     assert not found.found
-    assert "(1500 mm³ are wanted)" in found.reason
+    assert "(1500 mm³ are wanted; what brightened" in found.reason
     assert not found.share.any()
     more = propose(darkened(ball(LEFT, 4.0)), rule=CavityRule(least_mm3=100.0))
     assert more.side == "left"

@@ -329,8 +329,9 @@ def _reason(
 ) -> str:
     if volume < rule.least_mm3:
         return (
-            f"beside hippocampus and amygdala no more than {volume:.0f} mm³ changed "
-            f"({rule.least_mm3:.0f} mm³ are wanted)"
+            f"beside hippocampus and amygdala no more than {volume:.0f} mm³ changed as an "
+            f"ablation does ({rule.least_mm3:.0f} mm³ are wanted; what brightened without a core "
+            "that darkened does not count)"
         )
     if volume < rule.times_other * other:
         return (
@@ -397,6 +398,7 @@ def _evidence(difference: Floats, inside: Mask, grid: Grid) -> Floats:
 
 
 def within(mask: Mask, reach_mm: float, grid: Grid) -> Mask:
+    """Voxels no farther than a distance from a mask, both (X, Y, Z)."""
     return np.asarray(
         ndimage.distance_transform_edt(~mask, sampling=grid.voxel_sizes_mm) <= reach_mm
     )
@@ -427,6 +429,7 @@ def _one_level(strength: Floats, wanted: Mask, level: float, grid: Grid) -> Mask
 
 
 def ball_of(radius_mm: float, grid: Grid) -> Mask:
+    """Voxels of a ball about the middle of a small box, shape (x, y, z)."""
     reach = np.floor(radius_mm / grid.voxel_sizes_mm).astype(int)
     axes = [np.arange(-n, n + 1) * s for n, s in zip(reach, grid.voxel_sizes_mm, strict=True)]
     x, y, z = np.meshgrid(*axes, indexing="ij")

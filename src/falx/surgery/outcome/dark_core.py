@@ -92,7 +92,9 @@ def agents_share(levels: Levels) -> float:
     return float(risen.mean()) if risen.size else 0.0
 
 
-def spread_by(slope: Floats, difference: Floats, seen: Mask) -> Floats:
+def spread_by(
+    slope: npt.NDArray[np.floating], difference: npt.NDArray[np.floating], seen: Mask
+) -> Floats:
     """Robust standard deviation of a difference at each steepness of an image, all (X, Y, Z)."""
     values, errors = slope[seen], np.abs(difference[seen])
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
@@ -103,7 +105,7 @@ def spread_by(slope: Floats, difference: Floats, seen: Mask) -> Floats:
         if inside.any():
             places.append(float(np.median(values[inside])))
             spreads.append(1.4826 * float(np.median(errors[inside])))
-    return np.interp(slope, places, spreads).astype(np.float32)
+    return np.asarray(np.interp(slope, places, spreads), dtype=np.float32)
 
 
 def dark_core(levels: Levels, near: Mask, wanted: Mask, grid: Grid) -> Core:
@@ -154,7 +156,7 @@ def _moved(levels: Levels, weight: Floats) -> Levels:
     Gauss–Newton with Tukey-like weights, so that what was ablated does not pull.
     """
     use = levels.where & (weight > 1e-3)
-    slopes = np.stack(np.gradient(levels.expected), axis=-1)[use]
+    slopes = np.moveaxis(np.array(np.gradient(levels.expected)), 0, -1)[use]
     shift = np.zeros(3)
     seen = levels.seen
     for _ in range(4):
