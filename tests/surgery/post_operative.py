@@ -63,6 +63,8 @@ class Surgery:
         none.
     noise
         Standard deviation of both images' noise, relative to white matter.
+    bias
+        Largest deviation of both receive fields from one.
     """
 
     rate: float = 0.6
@@ -76,6 +78,7 @@ class Surgery:
     shape: str = "capsule"
     disturbance: str = ""
     noise: float = 0.03
+    bias: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +120,8 @@ def random_surgery(rng: np.random.Generator) -> Surgery:
 def scan_operated(head: Head, side: Side, surgery: Surgery, rng: np.random.Generator) -> Operated:
     """Scan a head before and after a laser ablation of its hippocampus and amygdala."""
     mesial = head.mask(*MESIAL[side])
-    before = Image(t1w(head, rng, MrQuality(noise=surgery.noise)), head.affine)
-    clean = t1w(head, rng, MrQuality(noise=0.0))
+    before = Image(t1w(head, rng, MrQuality(noise=surgery.noise, bias=surgery.bias)), head.affine)
+    clean = t1w(head, rng, MrQuality(noise=0.0, bias=surgery.bias))
     ablated = np.zeros(head.labels.shape, bool)
     if surgery.contrast:
         takes = head.mask(502, 514, 509, 30, 62, 136, 137, 163, 164)
