@@ -158,7 +158,7 @@ def _scanned(
     before = scan_operated(head, side, surgery, rng)
     if kind == "atrophy":
         worn = atrophy(atrophy(head, MESIAL[side][0], 0.2), MESIAL[side][1], 0.1)
-        return replace(before, after=scan_operated(worn, side, surgery, rng).after)
+        return replace(scan_operated(worn, side, surgery, rng), before=before.before)
     if kind == "thick":
         return replace(before, after=_in_thick_slices(before.after))
     return before

@@ -346,8 +346,8 @@ def _reason(
     if change < rule.least_change:
         return (
             f"most of what lies between the places that changed did not (mean change {change:.3f} "
-            f"of the contrast, wanted {rule.least_change:g}): there may be two ablations, or an "
-            "old cavity that has collapsed"
+            f"of the contrast, wanted {rule.least_change:g}): there may be two ablations, a "
+            "faint one, or an old cavity that has collapsed"
         )
     return ""
 
