@@ -11,9 +11,10 @@ import numpy as np
 from benchmarks.table import Row, cpu_seconds, wall_seconds
 from browser import BROWSER, SOFTWARE, launcher, open_page
 from falx.images.nifti import Image
-from falx.report.live_page import LARGEST_PAGE, LiveImages, live_page
+from falx.report.live_page import LARGEST_PAGE, live_page
 from falx.report.page import Section
 from falx.report.viewer import is_built
+from falx.studies.signature.live import live_images
 from falx.surgery.burns.doses import dose_sought
 from falx.surgery.burns.heat import FLUID, Heating, burned, cube_around
 from falx.surgery.burns.single import candidate_burns
@@ -148,7 +149,7 @@ def _patient_page() -> str:
         noise = rng.normal(0, sd, labels.data.shape)
         return Image(((values + noise) * (labels.data > 0)).astype(np.float32), labels.affine)
 
-    images = LiveImages(
+    images = live_images(
         t1w=noisy(100.0 + np.sqrt(labels.data), 4.0),
         brain=Image(labels.data > 0, labels.affine),
         signature=Image(signature.data, labels.affine),

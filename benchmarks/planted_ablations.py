@@ -35,7 +35,8 @@ from falx.phantom.nuisances import regridded
 from falx.phantom.scan import rigid
 from falx.studies.ablation.files import window_of
 from falx.surgery.outcome.ablation import dice
-from falx.surgery.outcome.cavity import Proposal, changed, propose_cavity
+from falx.surgery.outcome.cavity import Proposal
+from falx.surgery.outcome.proposal import propose
 from falx.surgery.robustness import share_interval
 from surgery.cavity_shapes import SHAPES
 from surgery.post_operative import Operated, Surgery, random_surgery, scan_operated
@@ -96,8 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 def _case(n: int, number: str, folder: Path, kind: str, *, null: bool) -> Row:
     side, surgery, seen = looked_at(n, number, folder, kind, null=null)
     started = time.process_time()
-    difference = changed(seen.before, seen.after, seen.inside, seen.grid)
-    found = propose_cavity(difference, seen.inside, seen.targets, seen.grid)
+    found = propose(seen.before, seen.after, seen.inside, seen.targets, seen.grid)
     used = seen.cpu_s + time.process_time() - started
     return {
         "case": n, "head": number, "null": null, "side": side, "proposed": found.side or "none",
@@ -158,7 +158,7 @@ def _scanned(
     before = scan_operated(head, side, surgery, rng)
     if kind == "atrophy":
         worn = atrophy(atrophy(head, MESIAL[side][0], 0.2), MESIAL[side][1], 0.1)
-        return replace(before, after=scan_operated(worn, side, surgery, rng).after)
+        return replace(scan_operated(worn, side, surgery, rng), before=before.before)
     if kind == "thick":
         return replace(before, after=_in_thick_slices(before.after))
     return before

@@ -61,6 +61,10 @@ class Surgery:
     disturbance
         A name of :data:`surgery.cavity_shapes.DISTURBANCES`, done to the image after; empty for
         none.
+    noise
+        Standard deviation of both images' noise, relative to white matter.
+    bias
+        Largest deviation of both receive fields from one.
     """
 
     rate: float = 0.6
@@ -73,6 +77,8 @@ class Surgery:
     voxel_mm: float = 1.5
     shape: str = "capsule"
     disturbance: str = ""
+    noise: float = 0.03
+    bias: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +113,15 @@ def random_surgery(rng: np.random.Generator) -> Surgery:
         late=late,
         sag_mm=float(rng.uniform(0.0, 2.0)),
         contrast=contrast,
+        noise=float(rng.uniform(0.03, 0.10)),
     )
 
 
 def scan_operated(head: Head, side: Side, surgery: Surgery, rng: np.random.Generator) -> Operated:
     """Scan a head before and after a laser ablation of its hippocampus and amygdala."""
     mesial = head.mask(*MESIAL[side])
-    before = Image(t1w(head, rng), head.affine)
-    clean = t1w(head, rng, MrQuality(noise=0.0))
+    before = Image(t1w(head, rng, MrQuality(noise=surgery.noise, bias=surgery.bias)), head.affine)
+    clean = t1w(head, rng, MrQuality(noise=0.0, bias=surgery.bias))
     ablated = np.zeros(head.labels.shape, bool)
     if surgery.contrast:
         takes = head.mask(502, 514, 509, 30, 62, 136, 137, 163, 164)
@@ -133,7 +140,7 @@ def scan_operated(head: Head, side: Side, surgery: Surgery, rng: np.random.Gener
         clean = DISTURBANCES[surgery.disturbance](clean, rng)
     pose = rigid(rng)
     seen = rescan(clean.astype(np.float32), head.grid, pose, [surgery.voxel_mm] * 3)
-    noisy = rician(np.maximum(seen.data, 0.0), 0.03 * WHITE, rng)
+    noisy = rician(np.maximum(seen.data, 0.0), surgery.noise * WHITE, rng)
     return Operated(before, replace(seen, data=noisy), ablated, pose)
 
 

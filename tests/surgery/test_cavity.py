@@ -13,7 +13,7 @@ from falx.images.resample import resample
 from falx.phantom.heads import load_head
 from falx.phantom.nuisances import regridded
 from falx.surgery.outcome.ablation import dice
-from falx.surgery.outcome.cavity import CavityRule, changed, propose_cavity
+from falx.surgery.outcome.cavity import CavityRule, changed, matched, propose_cavity
 from surgery.post_operative import Surgery, scan_operated
 
 LATE = Surgery(rate=0.6, rim=0.0, oedema=0.0, core=0.28, late=True, sag_mm=0.5, voxel_mm=2.0)
@@ -40,7 +40,13 @@ def seen(head, side, surgery, seed=1):
     after = resample(made.after, grid, matrix=made.to_after)
     brain = (head.tissues() <= 2)[box]
     boxed = {one: mask[box] for one, mask in targets.items()}
-    return changed(before, after, brain, grid), brain, boxed, grid, made.ablation[box]
+    return (
+        changed(matched(before, after, brain, grid), grid),
+        brain,
+        boxed,
+        grid,
+        made.ablation[box],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +114,7 @@ def test_another_window_of_the_image_changes_nothing(late):
     _, brain, _, grid, _ = late
     rng = np.random.default_rng(0)
     before = rng.uniform(40, 160, brain.shape).astype(np.float32)
-    plain = changed(before, before, brain, grid)
-    stretched = changed(before, 3.0 * before + 20.0, brain, grid)
+    plain = changed(matched(before, before, brain, grid), grid)
+    stretched = changed(matched(before, 3.0 * before + 20.0, brain, grid), grid)
     assert np.abs(plain).max() < 0.05
     assert np.abs(stretched).max() < 0.1

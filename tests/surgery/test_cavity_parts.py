@@ -8,7 +8,14 @@ import pytest
 from falx.core.errors import InputError
 from falx.core.grid import Grid
 from falx.surgery.outcome.ablation import dice
-from falx.surgery.outcome.cavity import CUTS, CavityRule, changed, predicted, propose_cavity
+from falx.surgery.outcome.cavity import (
+    CUTS,
+    CavityRule,
+    changed,
+    matched,
+    predicted,
+    propose_cavity,
+)
 
 SHAPE = (60, 48, 40)
 VOXEL_MM = 1.5
@@ -71,13 +78,13 @@ def scans(rng, mask=None, *, factor=1.0, noise=2.0):
 
 def test_noise_alone_is_no_change(rng):
     before, after = scans(rng)
-    assert np.mean(changed(before, after, BRAIN, grid()) != 0) < 0.02
+    assert np.mean(changed(matched(before, after, BRAIN, grid()), grid()) != 0) < 0.02
 
 
 @pytest.mark.parametrize(("factor", "sign"), [(0.5, -1), (1.5, 1)])
 def test_what_darkens_is_negative_and_what_brightens_positive(rng, factor, sign):
     before, after = scans(rng, LATE, factor=factor)
-    found = changed(before, after, BRAIN, grid())
+    found = changed(matched(before, after, BRAIN, grid()), grid())
     assert np.median(np.sign(found[LATE])) == sign
     assert np.mean(found[~ball((-24.0, 7.0, 0.0), 12.0)] != 0) < 0.03
 
@@ -86,7 +93,9 @@ def test_a_smooth_receive_field_is_taken_out(rng):
     before, after = scans(rng, LATE, factor=0.5)
     x = grid().centres_mm()[..., 0]
     tilted = (after * np.exp(0.15 * x / np.abs(x).max())).astype(np.float32)
-    first, second = (changed(before, image, BRAIN, grid()) for image in (after, tilted))
+    first, second = (
+        changed(matched(before, image, BRAIN, grid()), grid()) for image in (after, tilted)
+    )
     assert np.abs(second[~LATE]).mean() < 0.01
     assert np.median(second[LATE]) == pytest.approx(np.median(first[LATE]), abs=0.12)
 
@@ -95,7 +104,7 @@ def test_an_image_of_half_the_brain_is_refused(rng):
     before, after = scans(rng)
     after[: SHAPE[0] * 2 // 3] = 0
     with pytest.raises(InputError, match="covers less than half of the brain"):
-        changed(before, after, BRAIN, grid())
+        changed(matched(before, after, BRAIN, grid()), grid())
 
 
 def test_a_dark_ball_is_proposed_as_it_is_on_its_side():
@@ -146,7 +155,7 @@ def test_what_is_far_from_the_targets_is_not_looked_at():
 def test_a_small_change_is_answered_by_its_volume():
     found = propose(darkened(ball(LEFT, 4.0)))
     assert not found.found
-    assert "(1500 mm³ are wanted)" in found.reason
+    assert "(1500 mm³ are wanted; what brightened" in found.reason
     assert not found.share.any()
     more = propose(darkened(ball(LEFT, 4.0)), rule=CavityRule(least_mm3=100.0))
     assert more.side == "left"

@@ -22,7 +22,8 @@ from falx.images.nifti import Image, load, load_labels, load_mask, save
 from falx.images.resample import resample
 from falx.studies.ablation.page import Proposed, proposal_page
 from falx.studies.signature.study import STUDY
-from falx.surgery.outcome.cavity import CavityRule, Proposal, changed, propose_cavity
+from falx.surgery.outcome.cavity import CavityRule, Proposal
+from falx.surgery.outcome.proposal import propose as propose_mask
 
 __all__ = ["AblationInputs", "AblationOutputs", "Seed", "find_inputs", "propose", "window_of"]
 
@@ -134,8 +135,9 @@ def propose(
         box, grid = window_of(targets, prior, before.grid)
         seen = resample(after, grid, matrix=matrix, threads=threads)
         inside = np.ascontiguousarray(brain.data[box].astype(bool))
-        proposal = propose_cavity(
-            changed(np.ascontiguousarray(before.data[box]), seen, inside, grid),
+        proposal = propose_mask(
+            np.ascontiguousarray(before.data[box]),
+            seen,
             inside,
             {one: np.ascontiguousarray(mask[box]) for one, mask in targets.items()},
             grid,

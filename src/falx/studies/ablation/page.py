@@ -35,7 +35,7 @@ class Proposed:
     side
         Side of the proposal; None if there is none.
     confidence
-        Agreement (Dice) of the proposals at the next lower and higher cut.
+        Agreement (Dice) of the outlines that a little more and a little less evidence give.
     volume_mm3, other_mm3
         What changed beside the hippocampus of that side, and of the other.
     reason
@@ -67,7 +67,8 @@ def proposal_words(found: Proposed) -> str:
         return f"No ablation was found: {found.reason}. Draw it by hand."
     return (
         f"Proposed: an ablation of {found.volume_mm3:.0f} mm³ on the {found.side} "
-        f"(agreement between the next lower and higher cut: Dice {found.confidence:.2f}). "
+        f"(outlines with a little more and a little less evidence agree at Dice "
+        f"{found.confidence:.2f}). "
         "Nobody has confirmed it."
     )
 
@@ -77,7 +78,7 @@ def proposal_page(found: Proposed, before: Image, after: Image, mask: Image) -> 
     rows = [
         ("proposed volume, mm³", round(found.volume_mm3)),
         ("the same rule on the other side, mm³", round(found.other_mm3)),
-        ("agreement between neighbouring cuts (Dice)", found.confidence),
+        ("agreement of outlines with more and less evidence (Dice)", found.confidence),
         ("least volume, mm³", found.rule.least_mm3),
         ("least agreement", found.rule.least_confidence),
         ("least mean change, in units of contrast", found.rule.least_change),
@@ -101,12 +102,13 @@ def proposal_page(found: Proposed, before: Image, after: Image, mask: Image) -> 
     blocks.append(Table(("what", "value"), rows))
     blocks.append(
         Text(
-            "The image after is predicted from the one before at each grey level; what brightened "
-            "or darkened more than noise, steep edges and oedema do beside hippocampus and "
-            "amygdala is filled to its hull; a straight tube along the fibre stands for what did "
-            "not change inside. Ablations without a rim, in tissue as dark as their core, are "
-            "proposed too small, bent and uneven ones too large; what a collapse has moved "
-            "is not seen."
+            "The image after is predicted from the one before at each grey level. A core that is "
+            "darker than swollen tissue would be, or fluid, is outlined by its own grey level; an "
+            "old cavity is drawn .6 mm larger, for it has shrunk. Where contrast agent may have "
+            "left a bright rim, what brightened or darkened is filled to its hull and a straight "
+            "tube stands for what did not change inside: such outlines are often too large. "
+            "What a collapse has moved is not seen, and a core as grey as the tissue was is not "
+            "found."
         )
     )
     return render("Proposed ablation", [Section("What was found", blocks)], subtitle=found.label)

@@ -20,14 +20,25 @@ from falx.core.errors import InputError
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.smooth import smooth
 from falx.surgery.outcome.ablation import dice
+from falx.surgery.outcome.dark_core import BINS, FLUID_BELOW, Levels, spread_by
 from falx.surgery.outcome.tube import evidence, fit_tube, gain, tube_along
 
-__all__ = ["CavityRule", "Proposal", "changed", "predicted", "propose_cavity"]
+__all__ = [
+    "CavityRule",
+    "Matched",
+    "Proposal",
+    "ball_of",
+    "changed",
+    "matched",
+    "nearer_to",
+    "predicted",
+    "propose_cavity",
+    "within",
+]
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
-BINS = 48
 FIELD_FWHM_MM, FIELD_MOST = 40.0, 0.2
 """Smoothness of the difference of the receive fields, and the largest log ratio that counts."""
 
@@ -50,9 +61,6 @@ decides, and how far the others agree is the confidence."""
 LEAST_OF_HULL, LEAST_GAIN = 0.5, 0.75
 """A tube that is smaller than so much of the hull, or holds less of the change, has missed the
 ablation, or that is no tube."""
-
-FLUID_BELOW = 0.3
-"""Share of the contrast below which the image before shows fluid."""
 
 NOISES = 1.0
 """Robust standard deviations, at that steepness of the image, that are taken off a difference."""
@@ -129,12 +137,37 @@ class Proposal:
         return self.side is not None
 
 
-def changed(before: Floats, after: Floats, brain: Mask, grid: Grid) -> Floats:
-    """Difference between the image after and what is predicted of the image before.
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Two images, smoothed, and what the first lets expect of the second, each (X, Y, Z).
+
+    `second` is free of the smooth ratio of the receive fields; `seen` is where both are known.
+    """
+
+    first: Floats
+    expected: Floats
+    second: Floats
+    seen: Mask
+
+    @property
+    def contrast(self) -> tuple[float, float]:
+        """Grey levels of fluid and of white matter: the 5th and 90th percentile expected."""
+        dark, bright = np.percentile(self.expected[self.seen], [5, 90])
+        return float(dark), float(bright)
+
+    @property
+    def levels(self) -> Levels:
+        """Levels in units of white matter."""
+        dark, bright = self.contrast
+        unit = np.float32(bright)
+        return Levels(self.expected / unit, self.second / unit, self.seen, dark / bright)
+
+
+def matched(before: Floats, after: Floats, brain: Mask, grid: Grid) -> Matched:
+    """Predict the image after from the one before, and take their receive fields out.
 
     The prediction is the median of the image after at each grey level of the image before, so
-    that another sequence or another window changes nothing; a smooth ratio takes the receive
-    fields out.
+    that another sequence or another window changes nothing.
 
     Parameters
     ----------
@@ -143,11 +176,10 @@ def changed(before: Floats, after: Floats, brain: Mask, grid: Grid) -> Floats:
     brain
         Where the two are compared.
 
-    Returns
-    -------
-    ndarray
-        float32, (X, Y, Z), in units of the contrast between the 5th and 90th percentile of what
-        is predicted; 0 outside the brain, and lowered by what edges and noise make.
+    Raises
+    ------
+    InputError
+        If the image after covers less than half of the brain.
     """
     sizes = grid.voxel_sizes_mm
     first = smooth(before, sizes, NOISE_FWHM_MM, mask=brain)
@@ -167,14 +199,26 @@ def changed(before: Floats, after: Floats, brain: Mask, grid: Grid) -> Floats:
         weight = smooth(good.astype(np.float32), sizes, FIELD_FWHM_MM)
         field = smooth(np.where(good, ratio, 0).astype(np.float32), sizes, FIELD_FWHM_MM)
         field = np.where(weight > 1e-3, field / np.maximum(weight, 1e-3), 0).astype(np.float32)
-    dark, bright = np.percentile(expected[seen], [5, 90])
-    difference = np.where(seen, second * np.exp(-field) - expected, 0) / (bright - dark)
-    slope = np.linalg.norm(np.gradient(first, *sizes), axis=0)
-    noise = _spread_by(slope, difference, seen)
-    slight = np.where(difference > 0, BRIGHTER, OEDEMA * expected / (bright - dark))
+    return Matched(first, expected, np.asarray(second * np.exp(-field), np.float32), seen)
+
+
+def changed(both: Matched, grid: Grid) -> Floats:
+    """Difference between the image after and what is predicted of the image before.
+
+    Returns
+    -------
+    ndarray
+        float32, (X, Y, Z), in units of the contrast between the 5th and 90th percentile of what
+        is predicted; 0 outside the brain, and lowered by what edges and noise make.
+    """
+    dark, bright = both.contrast
+    difference = np.where(both.seen, both.second - both.expected, 0) / (bright - dark)
+    slope = np.linalg.norm(np.gradient(both.first, *grid.voxel_sizes_mm), axis=0)
+    noise = spread_by(slope, difference, both.seen)
+    slight = np.where(difference > 0, BRIGHTER, OEDEMA * both.expected / (bright - dark))
     lowered = np.maximum(np.abs(difference) - NOISES * noise - slight, 0.0)
     # What takes contrast in fluid is plexus and vessels more often than a rim.
-    fluid = expected < dark + FLUID_BELOW * (bright - dark)
+    fluid = both.expected < dark + FLUID_BELOW * (bright - dark)
     lowered = np.where(fluid & (difference > 0), IN_FLUID * lowered, lowered)
     return np.asarray(np.sign(difference) * lowered, np.float32)
 
@@ -198,20 +242,6 @@ def predicted(first: Floats, second: Floats, seen: Mask) -> Floats:
             places.append(float(np.median(values[inside])))
             medians.append(float(np.median(others[inside])))
     return np.interp(first, places, medians).astype(np.float32)
-
-
-def _spread_by(slope: Floats, difference: Floats, seen: Mask) -> Floats:
-    """Robust standard deviation of the difference at each steepness of the first image."""
-    values, errors = slope[seen], np.abs(difference[seen])
-    edges = _edges(values)
-    rows = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    places, spreads = [], []
-    for row in range(len(edges) - 1):
-        inside = rows == row
-        if inside.any():
-            places.append(float(np.median(values[inside])))
-            spreads.append(1.4826 * float(np.median(errors[inside])))
-    return np.interp(slope, places, spreads).astype(np.float32)
 
 
 def propose_cavity(
@@ -257,7 +287,7 @@ def propose_cavity(
     outlines = [np.zeros(brain.shape, bool)]
     if not reason:
         wanted = targets[chosen] if prior is None else prior
-        inside = brain & _near(wanted, rule.reach_mm, grid)
+        inside = brain & within(wanted, rule.reach_mm, grid)
         outlines = _outlines(difference, inside, wanted, masks[middle - 1 : middle + 2], grid)
         confidence = min(confidence, dice(outlines[0], outlines[-1]))
     mask = outlines[len(outlines) // 2]
@@ -299,8 +329,9 @@ def _reason(
 ) -> str:
     if volume < rule.least_mm3:
         return (
-            f"beside hippocampus and amygdala no more than {volume:.0f} mm³ changed "
-            f"({rule.least_mm3:.0f} mm³ are wanted)"
+            f"beside hippocampus and amygdala no more than {volume:.0f} mm³ changed as an "
+            f"ablation does ({rule.least_mm3:.0f} mm³ are wanted; what brightened without a core "
+            "that darkened does not count)"
         )
     if volume < rule.times_other * other:
         return (
@@ -315,8 +346,8 @@ def _reason(
     if change < rule.least_change:
         return (
             f"most of what lies between the places that changed did not (mean change {change:.3f} "
-            f"of the contrast, wanted {rule.least_change:g}): there may be two ablations, or an "
-            "old cavity that has collapsed"
+            f"of the contrast, wanted {rule.least_change:g}): there may be two ablations, a "
+            "faint one, or an old cavity that has collapsed"
         )
     return ""
 
@@ -332,10 +363,10 @@ def _at_levels(
 ) -> list[Mask]:
     """Return the hull of what changed on a side at every level, each (X, Y, Z)."""
     empty = np.zeros(brain.shape, bool)
-    near = _near(targets[side] if prior is None else prior, rule.reach_mm, grid)
+    near = within(targets[side] if prior is None else prior, rule.reach_mm, grid)
     for other, mask in targets.items():
         if other != side and mask.any() and targets[side].any():
-            near &= _nearer(targets[side], mask, grid)
+            near &= nearer_to(targets[side], mask, grid)
     near &= brain
     if not near.any():
         return [empty] * len(LEVELS)
@@ -360,19 +391,20 @@ def _evidence(difference: Floats, inside: Mask, grid: Grid) -> Floats:
     darker = smooth(np.where(inside, np.maximum(-difference, 0), 0), sizes, EVIDENCE_FWHM_MM)
     core = darker > CORE
     counts = np.where(
-        _near(core, RIM_WITHIN_MM, grid) if core.any() else core, np.abs(difference), 0
+        within(core, RIM_WITHIN_MM, grid) if core.any() else core, np.abs(difference), 0
     )
     near = smooth(np.where(inside, counts, 0), sizes, EVIDENCE_FWHM_MM)
     return np.where(inside, near, np.float32(0))
 
 
-def _near(mask: Mask, reach_mm: float, grid: Grid) -> Mask:
+def within(mask: Mask, reach_mm: float, grid: Grid) -> Mask:
+    """Voxels no farther than a distance from a mask, both (X, Y, Z)."""
     return np.asarray(
         ndimage.distance_transform_edt(~mask, sampling=grid.voxel_sizes_mm) <= reach_mm
     )
 
 
-def _nearer(mine: Mask, other: Mask, grid: Grid) -> Mask:
+def nearer_to(mine: Mask, other: Mask, grid: Grid) -> Mask:
     """Voxels nearer to the middle of one mask than to that of the other."""
     places = [apply_affine(grid.affine, np.argwhere(m)).mean(axis=0) for m in (mine, other)]
     normal = places[1] - places[0]
@@ -382,21 +414,22 @@ def _nearer(mine: Mask, other: Mask, grid: Grid) -> Mask:
 
 def _one_level(strength: Floats, wanted: Mask, level: float, grid: Grid) -> Mask:
     """Hull of the pieces above a level, from the largest that reaches what is wanted."""
-    closed = ndimage.binary_closing(np.pad(strength >= level, 4), _ball(CLOSING_MM, grid))
+    closed = ndimage.binary_closing(np.pad(strength >= level, 4), ball_of(CLOSING_MM, grid))
     labels, number = ndimage.label(closed[4:-4, 4:-4, 4:-4])
-    reached = np.bincount(labels[_near(wanted, TOUCHING_MM, grid)], minlength=number + 1)
+    reached = np.bincount(labels[within(wanted, TOUCHING_MM, grid)], minlength=number + 1)
     reached[0] = 0
     if not reached.any():
         return np.zeros_like(wanted)
     largest = labels == int(reached.argmax())
     sizes = np.bincount(labels.ravel(), minlength=number + 1) * grid.voxel_volume_mm3
-    beside = np.bincount(labels[_near(largest, JOINED_MM, grid)], minlength=number + 1) > 0
+    beside = np.bincount(labels[within(largest, JOINED_MM, grid)], minlength=number + 1) > 0
     joined = beside & (reached > 0) & (sizes >= PIECE_MM3)
     joined[0] = False
     return _hull(largest | joined[labels])
 
 
-def _ball(radius_mm: float, grid: Grid) -> Mask:
+def ball_of(radius_mm: float, grid: Grid) -> Mask:
+    """Voxels of a ball about the middle of a small box, shape (x, y, z)."""
     reach = np.floor(radius_mm / grid.voxel_sizes_mm).astype(int)
     axes = [np.arange(-n, n + 1) * s for n, s in zip(reach, grid.voxel_sizes_mm, strict=True)]
     x, y, z = np.meshgrid(*axes, indexing="ij")
