@@ -153,6 +153,13 @@ def test_an_empty_signature_is_a_result_of_its_own(pictures) -> None:
     assert "Foci of the whole brain" not in text and "Found on" not in text
 
 
+def test_a_share_found_without_a_declared_side_is_said_to_be_stated_too_small(pictures) -> None:
+    for searched, said in ((("left",), False), (("left", "right"), True)):
+        found = patient(foci=replace(calibrated(), searched=searched))
+        text = words(signature_page(results(found), pictures, laid(pictures)))
+        assert ("No side was declared, so that the foci were sought without" in text) is said
+
+
 def test_a_pet_without_known_noise_has_nothing_certain(pictures) -> None:
     known = patient()
     pet = replace(known.pet, noise=NoiseMetrics((), None, "the noise cannot be measured"))
