@@ -40,8 +40,8 @@ def rows() -> list[Row]:
     if not REFERENCE.is_dir():
         return []
     image = load(SHARED / "data" / "images" / "chris_t1.nii.gz")
-    image = load(REFERENCE / "tpm_standin_6class.nii.gz", ndim=4)
-    standin = as_priors(image.data, image.affine)
+    classes = load(REFERENCE / "tpm_standin_6class.nii.gz", ndim=4)
+    standin = as_priors(classes.data, classes.affine)
     truth = [load(REFERENCE / f"c{k}chris_t1.nii.gz").data for k in (1, 2, 3)]
     segment(image, standin, SETTINGS, threads=2)
     done: list[Segmentation] = []
