@@ -20,17 +20,18 @@ from falx.core.errors import InputError
 from falx.core.grid import Grid, Side, apply_affine
 from falx.images.smooth import smooth
 from falx.surgery.outcome.ablation import dice
-from falx.surgery.outcome.dark_core import BINS, FLUID_BELOW, Levels, spread_by
+from falx.surgery.outcome.dark_core import FLUID_BELOW, Levels, medians_along, spread_by
 from falx.surgery.outcome.tube import evidence, fit_tube, gain, tube_along
 
 __all__ = [
     "CavityRule",
     "Matched",
     "Proposal",
-    "ball_of",
     "changed",
+    "closed",
     "matched",
     "nearer_to",
+    "pieces_at",
     "predicted",
     "propose_cavity",
     "within",
@@ -223,24 +224,12 @@ def changed(both: Matched, grid: Grid) -> Floats:
     return np.asarray(np.sign(difference) * lowered, np.float32)
 
 
-def _edges(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    return np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
-
-
 def predicted(first: Floats, second: Floats, seen: Mask) -> Floats:
     """Return the median of the second image at each grey level of the first, all (X, Y, Z).
 
     In between linearly; levels and medians are those of the mask `seen`.
     """
-    values, others = first[seen], second[seen]
-    edges = _edges(values)
-    rows = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    places, medians = [], []
-    for row in range(len(edges) - 1):
-        inside = rows == row
-        if inside.any():
-            places.append(float(np.median(values[inside])))
-            medians.append(float(np.median(others[inside])))
+    places, medians = medians_along(first[seen], second[seen])
     return np.interp(first, places, medians).astype(np.float32)
 
 
@@ -414,21 +403,35 @@ def nearer_to(mine: Mask, other: Mask, grid: Grid) -> Mask:
 
 def _one_level(strength: Floats, wanted: Mask, level: float, grid: Grid) -> Mask:
     """Hull of the pieces above a level, from the largest that reaches what is wanted."""
-    closed = ndimage.binary_closing(np.pad(strength >= level, 4), ball_of(CLOSING_MM, grid))
-    labels, number = ndimage.label(closed[4:-4, 4:-4, 4:-4])
+    return _hull(pieces_at(closed(strength >= level, grid), wanted, grid, PIECE_MM3))
+
+
+def closed(mask: Mask, grid: Grid) -> Mask:
+    """Close a mask (X, Y, Z) by a ball, at its borders as elsewhere."""
+    padded = ndimage.binary_closing(np.pad(mask, 4), _ball(CLOSING_MM, grid))
+    return np.asarray(padded[4:-4, 4:-4, 4:-4])
+
+
+def pieces_at(mask: Mask, wanted: Mask, grid: Grid, least_mm3: float) -> Mask:
+    """Pieces of a mask, (X, Y, Z), that belong to one ablation beside what is wanted.
+
+    The largest that reaches it, and those near that one that reach it, too, and are not smaller
+    than the least; empty if none reaches it.
+    """
+    labels, number = ndimage.label(mask)
     reached = np.bincount(labels[within(wanted, TOUCHING_MM, grid)], minlength=number + 1)
     reached[0] = 0
     if not reached.any():
-        return np.zeros_like(wanted)
+        return np.zeros_like(mask)
     largest = labels == int(reached.argmax())
     sizes = np.bincount(labels.ravel(), minlength=number + 1) * grid.voxel_volume_mm3
     beside = np.bincount(labels[within(largest, JOINED_MM, grid)], minlength=number + 1) > 0
-    joined = beside & (reached > 0) & (sizes >= PIECE_MM3)
+    joined = beside & (reached > 0) & (sizes >= least_mm3)
     joined[0] = False
-    return _hull(largest | joined[labels])
+    return np.asarray(largest | joined[labels])
 
 
-def ball_of(radius_mm: float, grid: Grid) -> Mask:
+def _ball(radius_mm: float, grid: Grid) -> Mask:
     """Voxels of a ball about the middle of a small box, shape (x, y, z)."""
     reach = np.floor(radius_mm / grid.voxel_sizes_mm).astype(int)
     axes = [np.arange(-n, n + 1) * s for n, s in zip(reach, grid.voxel_sizes_mm, strict=True)]

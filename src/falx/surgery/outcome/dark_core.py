@@ -19,7 +19,7 @@ from scipy import ndimage
 from falx.core.grid import Grid
 from falx.images.smooth import smooth
 
-__all__ = ["Core", "Levels", "agents_share", "dark_core", "spread_by"]
+__all__ = ["Core", "Levels", "agents_share", "dark_core", "medians_along", "spread_by"]
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -96,16 +96,31 @@ def spread_by(
     slope: npt.NDArray[np.floating], difference: npt.NDArray[np.floating], seen: Mask
 ) -> Floats:
     """Robust standard deviation of a difference at each steepness of an image, all (X, Y, Z)."""
-    values, errors = slope[seen], np.abs(difference[seen])
+    places, errors = medians_along(slope[seen], np.abs(difference[seen]))
+    return np.asarray(np.interp(slope, places, 1.4826 * errors), dtype=np.float32)
+
+
+def medians_along(
+    values: npt.NDArray[np.floating], others: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Medians of values and of what goes with them, in bins of as many values each.
+
+    Parameters
+    ----------
+    values, others
+        Shape (n,).
+
+    Returns
+    -------
+    places, medians
+        Shape (bins,), the values ascending.
+    """
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
     rows = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    places, spreads = [], []
-    for row in range(len(edges) - 1):
-        inside = rows == row
-        if inside.any():
-            places.append(float(np.median(values[inside])))
-            spreads.append(1.4826 * float(np.median(errors[inside])))
-    return np.asarray(np.interp(slope, places, spreads), dtype=np.float32)
+    bins = [rows == row for row in range(len(edges) - 1)]
+    found = [(np.median(values[own]), np.median(others[own])) for own in bins if own.any()]
+    places, medians = np.array(found, dtype=np.float64).T
+    return places, medians
 
 
 def dark_core(levels: Levels, near: Mask, wanted: Mask, grid: Grid) -> Core:

@@ -17,10 +17,11 @@ from falx.surgery.outcome.ablation import dice
 from falx.surgery.outcome.cavity import (
     CavityRule,
     Proposal,
-    ball_of,
     changed,
+    closed,
     matched,
     nearer_to,
+    pieces_at,
     propose_cavity,
     within,
 )
@@ -40,7 +41,8 @@ FLUID_LEVEL = 0.08
 SHRUNK_CUT, SHRUNK_FWHM_MM = 0.3, 3.0
 """An old cavity is smaller than what was taken: smoothed and cut here it grows by .6 mm."""
 
-CLOSING_MM, TOUCHING_MM, JOINED_MM, PIECE_MM3 = 3.0, 3.0, 12.0, 150.0
+PIECE_MM3 = 150.0
+"""Smallest further piece of a core."""
 
 
 def propose(
@@ -130,33 +132,18 @@ def _by_core(
 def _outlines(core: Core, near: Mask, wanted: Mask, grid: Grid) -> list[Mask]:
     """Outlines with less, the given and more evidence, filled, each (X, Y, Z)."""
     cut = SHRUNK_CUT if core.level <= FLUID_LEVEL else None
-    touched = within(wanted, TOUCHING_MM, grid)
-    return [_filled(_pieces(one, touched, grid), cut, grid) & near for one in core.outlines]
-
-
-def _pieces(core: Mask, touched: Mask, grid: Grid) -> Mask:
-    """Keep the largest piece that reaches what is wanted, and those beside it that do."""
-    labels, number = ndimage.label(core)
-    reached = np.bincount(labels[touched], minlength=number + 1)
-    reached[0] = 0
-    if not reached.any():
-        return np.zeros_like(core)
-    largest = labels == int(reached.argmax())
-    sizes = np.bincount(labels.ravel(), minlength=number + 1) * grid.voxel_volume_mm3
-    beside = np.bincount(labels[within(largest, JOINED_MM, grid)], minlength=number + 1) > 0
-    joined = beside & (reached > 0) & (sizes >= PIECE_MM3)
-    joined[0] = False
-    return np.asarray(largest | joined[labels])
+    return [
+        _filled(pieces_at(one, wanted, grid, PIECE_MM3), cut, grid) & near for one in core.outlines
+    ]
 
 
 def _filled(mask: Mask, cut: float | None, grid: Grid) -> Mask:
     """Close a mask (the track of the fibre is bright) and, with a cut, let it grow."""
-    closed = ndimage.binary_closing(np.pad(mask, 4), ball_of(CLOSING_MM, grid))[4:-4, 4:-4, 4:-4]
-    closed = ndimage.binary_fill_holes(closed)
+    filled = ndimage.binary_fill_holes(closed(mask, grid))
     if cut is None:
-        return np.asarray(closed)
+        return np.asarray(filled)
     return np.asarray(
-        smooth(closed.astype(np.float32), grid.voxel_sizes_mm, SHRUNK_FWHM_MM) >= cut
+        smooth(filled.astype(np.float32), grid.voxel_sizes_mm, SHRUNK_FWHM_MM) >= cut
     )
 
 
