@@ -150,7 +150,7 @@ def _header_row(
 def _refinement_rows(found: Segmentation) -> list[Row]:
     done: list[Segmentation] = []
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    maps = template("gm"), template("wm")
+    maps = template("gm"), template("wm"), template("t1")
     own = cpu_seconds(lambda: done.append(refine(found, *maps, greedy, threads=2)))
     cost = own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - children
     native = done[0].to_native.on(maps[0].grid)

@@ -28,7 +28,7 @@ from falx.anatomy.metrics import (
 )
 from falx.anatomy.morphometry import GreySettings
 from falx.anatomy.quality import Check
-from falx.anatomy.refinement import refine
+from falx.anatomy.refinement import brightness, refine
 from falx.anatomy.registration.coregistration import Coregistration
 from falx.anatomy.settings import SegmentationSettings
 from falx.anatomy.structures.delineation import Structures
@@ -220,7 +220,7 @@ def shifted_by(step_mm):
 @pytest.mark.parametrize("facing", [1, -1])
 def test_both_maps_are_composed_with_the_registration(case, step_mm, facing):
     segmentation = case.result
-    maps = [Image(np.zeros((20, 20, 20), np.float32), np.diag([8.0, 8, 8, 1])) for _ in range(2)]
+    maps = [Image(np.zeros((20, 20, 20), np.float32), np.diag([8.0, 8, 8, 1])) for _ in range(3)]
     # The head is studied facing right: seen from there, the registration shifts the other way.
     weight = np.linspace(0, 1, segmentation.corrected.shape[0])[::facing, None, None]
     turned = replace(segmentation, corrected=np.ones_like(segmentation.corrected) * weight)
@@ -235,6 +235,20 @@ def test_both_maps_are_composed_with_the_registration(case, step_mm, facing):
     )
     assert found.gm is turned.gm or np.array_equal(found.gm, turned.gm)
     np.testing.assert_allclose(found.jacobian, segmentation.jacobian, atol=0.05)
+
+
+def test_brightness_does_not_know_the_scanner_s_scale_and_is_held():
+    rng = np.random.default_rng(1)
+    white = rng.random((6, 7, 8), dtype=np.float32)
+    values = 100.0 * rng.random((6, 7, 8), dtype=np.float32)
+    values[0, 0, 0] = 1e5
+    white[0, 0, 0] = 0.0
+    found = brightness(values, white)
+    np.testing.assert_allclose(found, brightness(37.0 * values, white), rtol=1e-5)
+    assert np.average(np.clip(found, 0, 1.3), weights=white) == pytest.approx(1.0, abs=0.15)
+    assert found.max() == pytest.approx(1.3)
+    assert not brightness(np.zeros_like(values), white).any()
+    assert np.isfinite(brightness(values, np.zeros_like(white))).all()
 
 
 def test_without_the_tool_the_refinement_says_how_to_get_it(monkeypatch):

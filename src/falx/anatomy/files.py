@@ -325,7 +325,7 @@ def _grey_metrics(
     )
 
 
-GREEDY = "-m SSD -s 1.2vox 0.6vox -n 60x40x10"
+GREEDY = "-m SSD -s 1.2vox 0.5vox -n 60x40x20"
 """Options of picsl-greedy: metric, smoothing of the steps, iterations by level."""
 
 

@@ -86,7 +86,8 @@ def segment_head(
     found = _structures(result, given, threads, where)
     if settings.refine and register is not None:
         # After the structures: the template is an average, whose nuclei are nobody's.
-        result = refine(result, template("gm"), template("wm"), register, threads=threads)
+        maps = template("gm"), template("wm"), template("t1")
+        result = refine(result, *maps, register, threads=threads)
     labels = with_skull_and_skin(found.labels, result.classes)
     return SegmentedHead(result, labels, anatomy_metrics(result, found, checks, (), settings))
 

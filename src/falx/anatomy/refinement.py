@@ -1,8 +1,8 @@
 """Optional diffeomorphic refinement of the map to the template.
 
-Grey and white matter, already brought to the template by the segmentation's own map, are
-registered to the template's. The two deformations are composed as coordinates, so that every
-image still passes through one interpolation.
+Grey matter, white matter and the brightness of the brain, already brought to the template by the
+segmentation's own map, are registered to the template's. The two deformations are composed as
+coordinates, so that every image still passes through one interpolation.
 
 The tool is the greedy diffeomorphic registration of Yushkevich et al. 2016 (Alzheimer's &
 Dementia 12:P126); any other that gives both directions as coordinates will do.
@@ -26,7 +26,7 @@ from falx.images.resample import pull, resample
 from falx.images.smooth import smooth
 from falx.images.warp import CoordinateMap
 
-__all__ = ["Register", "refine"]
+__all__ = ["Register", "brightness", "refine"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,11 +36,19 @@ Register = Callable[
 """A registration: fixed maps, moving maps on the same grid, that grid, threads; it returns the
 coordinates in the moving maps of every fixed voxel, and the inverse."""
 
+BRIGHTNESS_WEIGHT = 1.3
+"""Of brightness, white matter's being 1, beside probabilities. Without it fluid, and grey matter
+that is nearly white, steer nothing: correlation .76 for .81, and one head of six was folded."""
+
+BRIGHTEST = 1.3
+"""Vessels and fat are no brighter than that, in units of white matter."""
+
 
 def refine(
     segmentation: Segmentation,
     template_gm: Image,
     template_wm: Image,
+    template_t1: Image,
     register: Register,
     *,
     threads: int = 1,
@@ -49,8 +57,9 @@ def refine(
 
     Parameters
     ----------
-    template_gm, template_wm
-        Grey and white matter of the template, 0 to 1, mirror symmetric.
+    template_gm, template_wm, template_t1
+        Grey and white matter of the template, 0 to 1, and the intensities of its brain, on one
+        grid, mirror symmetric.
     register
         Finds the deformation, for example :func:`falx.anatomy.files.greedy`.
 
@@ -59,25 +68,37 @@ def refine(
     Segmentation
         With refined `to_template`, `to_native` and `jacobian`; tissues are unchanged.
     """
+    shining = BRIGHTNESS_WEIGHT * brightness(template_t1.data, template_wm.data)
+    fixed = [template_gm, template_wm, Image(shining, template_t1.affine)]
     if faces_left(segmentation.corrected):
         turned = mirror_segmentation(segmentation)
-        return mirror_segmentation(_refined(turned, template_gm, template_wm, register, threads))
-    return _refined(segmentation, template_gm, template_wm, register, threads)
+        return mirror_segmentation(_refined(turned, fixed, register, threads))
+    return _refined(segmentation, fixed, register, threads)
+
+
+def brightness(intensities: Floats, white: Floats) -> Floats:
+    """Intensities in units of white matter's mean, shape (X, Y, Z), float32.
+
+    Parameters
+    ----------
+    intensities, white
+        Shape (X, Y, Z): without a field; probability of white matter.
+    """
+    mean = np.vdot(white, intensities) / max(float(white.sum()), 1e-9)
+    shining = np.clip(intensities / max(float(mean), 1e-9), 0.0, BRIGHTEST)
+    return np.asarray(shining, dtype=np.float32)
 
 
 def _refined(
-    segmentation: Segmentation,
-    template_gm: Image,
-    template_wm: Image,
-    register: Register,
-    threads: int,
+    segmentation: Segmentation, template: Sequence[Image], register: Register, threads: int
 ) -> Segmentation:
     native = segmentation.to_native
     grid = native.grid
-    fixed = [_on_grid(image, grid) for image in (template_gm, template_wm)]
+    fixed = [_on_grid(image, grid) for image in template]
+    shining = brightness(segmentation.corrected, segmentation.wm) * segmentation.brain_mask
     moving = [
         pull(Image(t, segmentation.grid.affine), native.coordinates_mm, threads=threads)
-        for t in (segmentation.gm, segmentation.wm)
+        for t in (segmentation.gm, segmentation.wm, BRIGHTNESS_WEIGHT * shining)
     ]
     forward, inverse = register(fixed, moving, grid, threads)
     to_native = CoordinateMap(native.at(forward.coordinates_mm, threads=threads), grid.affine)
