@@ -108,11 +108,11 @@ def find_heads(folder: Path) -> list[HeadFile]:
 def registered(heads: Iterable[HeadFile], work: Path) -> Iterator[RegisteredHead]:
     """Read the heads with their kept maps, one at a time."""
     for head in heads:
-        mapping = _without_border(load_map(_kept(head, work)))
+        mapping = without_border(load_map(_kept(head, work)))
         yield RegisteredHead(cut_below_skull(load_labels(head.path)), mapping)
 
 
-def _without_border(mapping: CoordinateMap, voxels: int = 3) -> CoordinateMap:
+def without_border(mapping: CoordinateMap, voxels: int = 3) -> CoordinateMap:
     """Drop the border, where the registration reads zeros from beyond its grid."""
     inner = (slice(voxels, -voxels),) * 3
     affine = mapping.affine.copy()

@@ -25,6 +25,9 @@ AFFINE = np.array(
     [[2.0, 0.3, 0.0, -4.0], [-0.3, 2.0, 0.1, 7.0], [0.0, -0.1, 1.5, 2.0], [0, 0, 0, 1]]
 )
 
+REACHED_BY_13 = 0.894
+"""Overlap of head 13 under the affine part of its registered map."""
+
 
 @given(st.integers(0, 2**32 - 1))
 def test_a_storage_orientation_moves_no_voxel(seed):
@@ -59,7 +62,32 @@ def test_a_pose_keeps_the_whole_brain_and_its_places():
     ],
 )
 def test_what_is_elsewhere_or_on_the_wrong_side_is_misplaced(found, wrong):
-    assert poses.misplaced(found) is wrong
+    assert poses.misplaced(found, REACHED_BY_13) is wrong
+    assert poses.misplaced(found, 0.82) is (wrong and found.get("overlap") != 0.73)
+
+
+def test_the_places_of_a_pose_know_their_tissue():
+    head = regridded(load_head("05"), 4.0)
+    seen = poses.posed(head, np.random.default_rng(3))
+    counts = np.bincount(seen.tissues, minlength=3)
+    truth = [int((head.fraction(name) & ~head.mask(24)).sum()) for name in ("GM", "WM", "CSF")]
+    assert counts.tolist() == truth
+    voxels = np.rint(apply_affine(np.linalg.inv(seen.image.affine), seen.native_mm)).astype(int)
+    at = seen.image.data[tuple(voxels.T)]
+    grey, white = (np.median(at[seen.tissues == kind]) for kind in (0, 1))
+    assert white > 1.2 * grey
+
+
+def test_a_registered_head_that_is_the_template_reaches_all_of_it():
+    priors = tissue_priors()
+    inside = priors.probabilities[..., :3].sum(axis=-1) > 0.5
+    brain_mm = apply_affine(priors.affine, np.argwhere(inside))
+    voxel_mm3 = abs(np.linalg.det(priors.affine[:3, :3]))
+    reached = poses.overlap_with_template(np.eye(4), brain_mm, voxel_mm3, priors)
+    assert reached == pytest.approx(1.0, abs=1e-6)
+    away = np.eye(4)
+    away[0, 3] = 500.0
+    assert poses.overlap_with_template(away, brain_mm, voxel_mm3, priors) == 0.0
 
 
 @pytest.mark.slow
@@ -68,4 +96,4 @@ def test_a_head_in_no_prior_is_placed_from_any_pose(pose, shared):
     head = regridded(load_head("13", shared / "data" / "heads"), poses.VOXEL_MM)
     seen = poses.posed(head, np.random.default_rng([13, pose]))
     found = poses.aligned(seen, tissue_priors())
-    assert not poses.misplaced(found), found
+    assert not poses.misplaced(found, REACHED_BY_13), found
