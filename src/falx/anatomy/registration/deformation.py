@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.priors import TissuePriors, prior_and_slope_at, prior_at
+from falx.anatomy.priors import TissuePriors, prior_and_slope_at, prior_at, unrolled
 from falx.anatomy.registration.elastic import ElasticEnergy
 from falx.anatomy.samples import Samples
 from falx.core.threads import CHUNKS
@@ -74,11 +74,9 @@ def still(energy: ElasticEnergy, to_prior: Vector) -> Warp:
 
 def warped_priors(warp: Warp, samples: Samples, priors: TissuePriors) -> Floats:
     """Prior probabilities at every sample, shape (n, K)."""
-    return np.asarray(
-        _warped(
-            samples.nodes, warp.displacement_mm, warp.to_prior, warp.pull, priors.probabilities
-        )
-    )
+    each = unrolled(priors.probabilities.shape[3])
+    arguments = (samples.nodes, warp.displacement_mm, warp.to_prior, warp.pull)
+    return np.asarray(_warped(*arguments, priors.probabilities, each))
 
 
 def improve_warp(
@@ -110,7 +108,9 @@ def improve_warp(
         The decrease of the whole energy.
     """
     shares = shares.astype(np.float32)
-    arguments = (samples.nodes, evidence, shares, warp.to_prior, warp.pull, priors.probabilities)
+    each = unrolled(priors.probabilities.shape[3])
+    place = (warp.to_prior, warp.pull, priors.probabilities, each)
+    arguments = (samples.nodes, evidence, shares, *place)
     data, slope, curvature = _warp_terms(warp.displacement_mm, *arguments)
     spectrum = elastic.to_spectrum(warp.displacement_mm)
     force = elastic.force(spectrum, factor)
@@ -186,27 +186,27 @@ def _place(node, field, matrix, pull):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _warped(nodes, field, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+def _warped(nodes, field, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
     """Priors t_k(A x + P u(x)) at every sample x, shape (n, K)."""
     n = nodes.shape[0]
-    out = np.empty((n, probabilities.shape[3]), np.float32)
+    out = np.empty((n, len(each)), np.float32)
     for chunk in numba.prange(CHUNKS):
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
-            prior_at(probabilities, x, y, z, out[s])
+            prior_at(probabilities, each, x, y, z, out[s])
     return out
 
 
 @numba.njit(cache=True, parallel=True)
-def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
     """-Σ log (Σ_k e_k t_k / Σ_k γ_k t_k) over the samples, by chunk."""
-    n, classes = evidence.shape
+    n, classes = len(evidence), len(each)
     energy = np.zeros(CHUNKS)
     for chunk in numba.prange(CHUNKS):
         prior = np.empty(classes, np.float32)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
-            prior_at(probabilities, x, y, z, prior)
+            prior_at(probabilities, each, x, y, z, prior)
             joint, whole = 1e-30, 0.0
             for k in range(classes):
                 joint += evidence[s, k] * prior[k]
@@ -216,20 +216,20 @@ def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities):  
 
 
 @numba.njit(cache=True, parallel=True)
-def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
     """Energy by chunk, slope (3, …) and curvature (6, …) of the displacement at every node."""
-    n, classes = evidence.shape
+    n, classes = len(evidence), len(each)
     energy = np.zeros(CHUNKS)
     slope = np.zeros(field.shape, np.float32)
     curvature = np.zeros((6, field.shape[1], field.shape[2], field.shape[3]), np.float32)
     for chunk in numba.prange(CHUNKS):
         prior = np.empty(classes, np.float32)
-        rise = np.empty((classes, 3), np.float32)
+        rise = np.empty((3, classes), np.float32)
         g = np.empty(3)
         d = np.empty(3)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
-            prior_and_slope_at(probabilities, x, y, z, prior, rise)
+            prior_and_slope_at(probabilities, each, x, y, z, prior, rise)
             joint, whole = 1e-30, 0.0
             for k in range(classes):
                 joint += evidence[s, k] * prior[k]
@@ -238,7 +238,7 @@ def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities):  #
             for axis in range(3):
                 g[axis] = 0.0
                 for k in range(classes):
-                    g[axis] -= (evidence[s, k] / joint - shares[k] / whole) * rise[k, axis]
+                    g[axis] -= (evidence[s, k] / joint - shares[k] / whole) * rise[axis, k]
             a, b, c = nodes[s, 0], nodes[s, 1], nodes[s, 2]
             for axis in range(3):
                 d[axis] = pull[0, axis] * g[0] + pull[1, axis] * g[1] + pull[2, axis] * g[2]

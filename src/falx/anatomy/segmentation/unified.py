@@ -171,10 +171,10 @@ def _tissues(
     found = posteriors(corrected.data, mask, fit, priors, to_prior)
     box, classes = found.box, found.classes
     sizes = corrected.grid.voxel_sizes_mm
-    inner = smooth_labels(found.inner, sizes, settings.mrf_strength)
-    del found  # six probabilities a voxel, and the clean-up needs as much again
+    # In place: six probabilities a voxel are the largest array of all.
+    inner = smooth_labels(found.inner, sizes, settings.mrf_strength, out=found.inner)
     if settings.clean_up:
-        inner = clean_up(inner, sizes)
+        inner = clean_up(inner, sizes, out=inner)
     whole = []
     for k in range(3):
         tissue = np.zeros(corrected.data.shape, dtype=np.float32)
