@@ -6,6 +6,7 @@ A few per cent of the voxels determine the model (Ashburner & Friston 2005, Neur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,15 @@ class Samples:
     def mm3_each(self) -> float:
         """Volume of head that a sample stands for, mm³."""
         return self.grid.voxel_volume_mm3
+
+    @cached_property
+    def places(self) -> npt.NDArray[np.int64]:
+        """Place of every sample in a raveled array of the grid's shape, shape (n,)."""
+        return np.asarray(np.ravel_multi_index(tuple(self.nodes.T), self.grid.shape))
+
+    def of(self, volume: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Values (n,) of a volume of the grid's shape at every sample."""
+        return np.asarray(volume.ravel().take(self.places))
 
 
 def take_samples(

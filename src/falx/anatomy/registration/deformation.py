@@ -24,6 +24,7 @@ __all__ = ["Warp", "improve_warp", "still", "warped_priors"]
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
+Spectrum = npt.NDArray[np.complex64]
 
 CG_STEPS = 4
 """Always as many: a stop that rounding decides parts the results of two processors."""
@@ -116,12 +117,10 @@ def improve_warp(
     force = elastic.force(spectrum, factor)
     before = float(data.sum()) + 0.5 * elastic.dot(spectrum, force)
     step = _solve(elastic, curvature, elastic.to_spectrum(slope) + force, factor)
-    step_field = elastic.to_field(step)
-    step_force = elastic.force(step, factor)
-    cross, square = elastic.dot(step, force), elastic.dot(step, step_force)
+    cross, square = elastic.dot(step.spectrum, force), elastic.dot(step.spectrum, step.force)
     own = 0.5 * elastic.dot(spectrum, force)
     for scale in (1.0, 0.5, 0.25, 0.125):
-        field = warp.displacement_mm - np.float32(scale) * step_field
+        field = warp.displacement_mm - np.float32(scale) * step.field
         bent = own - scale * cross + 0.5 * scale**2 * square
         after = float(_warp_energy(field, *arguments).sum()) + bent
         if after < before:
@@ -129,30 +128,57 @@ def improve_warp(
     return warp, 0.0
 
 
-def _solve(
-    elastic: ElasticEnergy, curvature: Floats, right: npt.NDArray[np.complex64], factor: float
-) -> npt.NDArray[np.complex64]:
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A change of the displacements: its spectrum, the elastic force of it, and the field."""
+
+    spectrum: Spectrum
+    force: Spectrum
+    field: Floats
+
+
+def _solve(elastic: ElasticEnergy, curvature: Floats, right: Spectrum, factor: float) -> _Step:
     """Preconditioned conjugate gradients for (H + damping + factor L) d = right."""
     mean = max(float(curvature[:3].mean()), 1e-6)
     curvature[:3] += np.float32(DAMPING * mean)
     stiffness = (1.0 + DAMPING) * mean
-    solution = np.zeros_like(right)
-    residual = right.copy()
-    z = elastic.precondition(residual, factor, stiffness)
-    direction = z.copy()
-    strength = elastic.dot(residual, z)
+    step = _Step(np.zeros_like(right), np.zeros_like(right), np.zeros_like(curvature[:3]))
+    residual, direction, strength = right, np.zeros_like(right), np.inf
     for _ in range(CG_STEPS):
-        if strength <= 0.0:
-            break
-        product = elastic.force(direction, factor)
-        product += elastic.to_spectrum(_stretch(curvature, elastic.to_field(direction)))
-        length = np.float32(strength / elastic.dot(direction, product))
-        solution += length * direction
-        residual -= length * product
         z = elastic.precondition(residual, factor, stiffness)
         last, strength = strength, elastic.dot(residual, z)
-        direction = z + np.float32(strength / last) * direction
-    return solution
+        if strength <= 0.0:
+            break
+        _add(z, strength / last, direction)
+        direction = z
+        field, force = elastic.to_field(direction), elastic.force(direction, factor)
+        product = elastic.to_spectrum(_stretch(curvature, field))
+        _add(product, 1.0, force)
+        length = strength / elastic.dot(direction, product)
+        for total, part in (
+            (step.spectrum, direction),
+            (step.force, force),
+            (step.field, field),
+        ):
+            _add(total, length, part)
+        _add(residual, -length, product)
+    return step
+
+
+def _add(total: Floats | Spectrum, scale: float, part: Floats | Spectrum) -> None:
+    """Add `scale` times `part` to `total`, in place."""
+    _add_scaled(total.view(np.float32), np.float32(scale), part.view(np.float32))
+
+
+@numba.njit(cache=True, parallel=True)
+def _add_scaled(total, scale, part):  # type: ignore[no-untyped-def]
+    """In place, without an array between; both of shape (3, X, Y, Z)."""
+    _, nx, ny, nz = total.shape
+    for i in numba.prange(nx):
+        for c in range(3):
+            for j in range(ny):
+                for k in range(nz):
+                    total[c, i, j, k] += scale * part[c, i, j, k]
 
 
 @numba.njit(cache=True, parallel=True)
