@@ -20,7 +20,7 @@ from falx.anatomy.registration.elastic import ElasticEnergy
 from falx.anatomy.samples import Samples
 from falx.core.threads import CHUNKS
 
-__all__ = ["Warp", "improve_warp", "still", "warped_priors"]
+__all__ = ["Found", "Warp", "improve_warp", "still", "warped_priors"]
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -44,6 +44,15 @@ ten steps was decided by rounding (a millionth on the image moved an amygdala by
 
 
 @dataclass(frozen=True, eq=False)
+class Found:
+    """Prior probabilities `values` (n, K) at some samples, from some priors."""
+
+    samples: Samples
+    priors: TissuePriors
+    values: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Warp:
     """Displacements on the periodic grid of an elastic energy.
 
@@ -55,11 +64,14 @@ class Warp:
         4×4, from node indices of the sample grid to prior voxels, without displacement.
     spacing_mm
         Shape (3,), of the sample grid.
+    found
+        Priors that were read on the way here, so that they need not be read again.
     """
 
     displacement_mm: Floats
     to_prior: Vector
     spacing_mm: Vector
+    found: Found | None = None
 
     @property
     def pull(self) -> Vector:
@@ -75,6 +87,9 @@ def still(energy: ElasticEnergy, to_prior: Vector) -> Warp:
 
 def warped_priors(warp: Warp, samples: Samples, priors: TissuePriors) -> Floats:
     """Prior probabilities at every sample, shape (n, K)."""
+    known = warp.found
+    if known is not None and known.samples is samples and known.priors is priors:
+        return known.values
     each = unrolled(priors.probabilities.shape[3])
     arguments = (samples.nodes, warp.displacement_mm, warp.to_prior, warp.pull)
     return np.asarray(_warped(*arguments, priors.probabilities, each))
@@ -122,9 +137,11 @@ def improve_warp(
     for scale in (1.0, 0.5, 0.25, 0.125):
         field = warp.displacement_mm - np.float32(scale) * step.field
         bent = own - scale * cross + 0.5 * scale**2 * square
-        after = float(_warp_energy(field, *arguments).sum()) + bent
+        data, values = _warp_energy(field, *arguments)
+        after = float(data.sum()) + bent
         if after < before:
-            return Warp(field, warp.to_prior, warp.spacing_mm), before - after
+            found = Found(samples, priors, values)
+            return Warp(field, warp.to_prior, warp.spacing_mm, found), before - after
     return warp, 0.0
 
 
@@ -225,20 +242,21 @@ def _warped(nodes, field, matrix, pull, probabilities, each):  # type: ignore[no
 
 @numba.njit(cache=True, parallel=True)
 def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
-    """-Σ log (Σ_k e_k t_k / Σ_k γ_k t_k) over the samples, by chunk."""
+    """-Σ log (Σ_k e_k t_k / Σ_k γ_k t_k) over the samples, by chunk, and their priors (n, K)."""
     n, classes = len(evidence), len(each)
     energy = np.zeros(CHUNKS)
+    priors = np.empty((n, classes), np.float32)
     for chunk in numba.prange(CHUNKS):
-        prior = np.empty(classes, np.float32)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
+            prior = priors[s]
             prior_at(probabilities, each, x, y, z, prior)
             joint, whole = 1e-30, 0.0
             for k in range(classes):
                 joint += evidence[s, k] * prior[k]
                 whole += shares[k] * prior[k]
             energy[chunk] -= np.log(joint / whole)
-    return energy
+    return energy, priors
 
 
 @numba.njit(cache=True, parallel=True)

@@ -74,8 +74,7 @@ def _grown(parenchyma: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Mask:
     pieces, count = ndimage.label(core)
     if count == 0:
         return np.asarray(inside)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
+    sizes = np.bincount(pieces[core])
     core = pieces == int(np.argmax(sizes))
     steps = round(GROW_MM / float(np.min(voxel_sizes_mm)))
     grown = _dilated(_dilated(core, inside, steps), parenchyma > 0.02, 1)
