@@ -6,6 +6,8 @@ Process 40:2570).
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,9 @@ SWEEPS = 4
 
 CERTAIN = np.float32(0.999)
 """Voxels above this probability stay: six neighbours change odds by a factor of e at 1 mm."""
+
+LOG_2, LOG2_E, MOST = np.float32(np.log(2.0)), np.float32(1.0 / np.log(2.0)), np.float32(80.0)
+SERIES = tuple(np.float32(1.0 / math.factorial(n)) for n in range(6, -1, -1))
 
 
 def smooth_labels(
@@ -85,6 +90,21 @@ def _sweeps(q, pull, certain, sweeps, each):  # type: ignore[no-untyped-def]
                 _update(q, i, j, half - 1, pull, own, open_, each)
 
 
+@numba.njit(cache=True, fastmath=True)
+def _exp(x):  # type: ignore[no-untyped-def]
+    """e to the x in single precision, 0 ≤ x ≤ 80, in operations that a processor does in parallel.
+
+    2^n e^f with n the whole number nearest to x / log 2. For |f| ≤ ½ log 2 the Taylor series to
+    the sixth power is right to the last place, and 2^n is n in the bits of the exponent.
+    """
+    n = np.floor(min(x, MOST) * LOG2_E + np.float32(0.5))
+    f = min(x, MOST) - n * LOG_2
+    series = SERIES[0]
+    for factor in SERIES[1:]:
+        series = series * f + factor
+    return series * np.int32((np.int32(n) + np.int32(127)) << 23).view(np.float32)
+
+
 @numba.njit(cache=True)
 def _keep(row, certain, evidence, undecided, each):  # type: ignore[no-untyped-def]
     """Copy a row of voxels, and mark those none of whose classes reaches `certain`."""
@@ -118,7 +138,7 @@ def _update(q, i, j, half, pull, evidence, undecided, each):  # type: ignore[no-
             vote = to_before * before[k, c] + to_after * after[k, c]
             vote += to_left * left[k, c] + to_right * right[k, c]
             vote += to_down * down[c] + to_up * up[c]
-            own[c] = evidence[k, c] * np.exp(vote)
+            own[c] = evidence[k, c] * _exp(vote)
         for c in range(len(each)):
             total += own[c]
         for c in range(len(each)):
