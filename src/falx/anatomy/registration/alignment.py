@@ -41,6 +41,9 @@ same minimum differ by rounding alone, which must not choose among them."""
 SPREAD_BINS = 1.5
 """Standard deviation by which histograms are smoothed."""
 
+AT_ONCE = 8
+"""Likelihoods that are multiplied before a logarithm is taken; none is below 1e-10."""
+
 HEAD_HEIGHT_MM = 170.0
 ROTATIONS_RAD = 0.35 * np.vstack([np.zeros(3), np.eye(3), -np.eye(3)])
 OFFSETS_MM = np.array([[0, 0, 0], [0, 0, 30], [0, 0, -30], [0, 25, 0], [0, -25, 0]], dtype=float)
@@ -318,25 +321,29 @@ def _likelihood_terms(shape, bins, priors, rises, tables, each):  # type: ignore
     for chunk in numba.prange(CHUNKS):
         push = np.empty(3)
         for column in range(chunk * nx * ny // CHUNKS, (chunk + 1) * nx * ny // CHUNKS):
-            first, second = np.zeros((2, 3)), np.zeros((3, 3, 3))
+            first, second, product = np.zeros((2, 3)), np.zeros((3, 3, 3)), 1.0
             for c in range(nz):
                 s = column * nz + c
-                energy[chunk] -= _push(priors[s], rises[s], tables[bins[s]], push, each)
+                product *= _push(priors[s], rises[s], tables[bins[s]], push, each)
+                if c % AT_ONCE == 0:
+                    energy[chunk] -= np.log(product)
+                    product = 1.0
                 for i in range(3):
                     first[0, i] += push[i]
                     first[1, i] += push[i] * c
                     for j in range(i + 1):
-                        product = push[i] * push[j]
-                        second[0, i, j] += product
-                        second[1, i, j] += product * c
-                        second[2, i, j] += product * c * c
+                        both = push[i] * push[j]
+                        second[0, i, j] += both
+                        second[1, i, j] += both * c
+                        second[2, i, j] += both * c * c
+            energy[chunk] -= np.log(product)
             _spread(column // ny, column % ny, first, second, slope[chunk], curvature[chunk])
     return energy, slope, curvature
 
 
 @numba.njit(cache=True)
 def _push(prior, rise, table, push, each):  # type: ignore[no-untyped-def]
-    """Return log Σ t_k h_k of a sample; its negative slope per prior voxel goes to `push` (3,)."""
+    """Σ t_k h_k of a sample; the negative slope of its logarithm goes to `push` (3,)."""
     total, x, y, z = 0.0, 0.0, 0.0, 0.0
     for k in range(len(each)):
         total += prior[k] * table[k]
@@ -344,7 +351,7 @@ def _push(prior, rise, table, push, each):  # type: ignore[no-untyped-def]
         y -= table[k] * rise[1, k]
         z -= table[k] * rise[2, k]
     push[0], push[1], push[2] = x / total, y / total, z / total
-    return np.log(total)
+    return total
 
 
 @numba.njit(cache=True)

@@ -52,6 +52,10 @@ VARIANCE_FLOOR = 1e-4
 LEVELS = 2048
 """Intensities at which densities are tabulated."""
 
+AT_ONCE = 8
+"""Likelihoods that are multiplied before a logarithm is taken, which costs more than all else of a
+sample: so few that no product of them is too small for a number."""
+
 CERTAIN = 0.7
 """Prior probability from which a place's tissue is taken as certain."""
 
@@ -398,20 +402,24 @@ def _expectation(levels, priors, densities, shares, each):  # type: ignore[no-un
     prior_mass = np.zeros((parts, classes))
     energy = np.zeros(parts)
     for part in numba.prange(parts):
-        mass = np.zeros(classes)
+        mass, product = np.zeros(classes), 1.0
         for s in range(part * n // parts, (part + 1) * n // parts):
             prior, density = priors[s], densities[levels[s]]
             whole, total = np.float32(0.0), np.float32(0.0)
             for k in range(classes):
                 whole += shares[k] * prior[k]
                 total += density[k] * prior[k]
-            energy[part] -= np.log(total / whole)
+            product *= total / whole
+            if s % AT_ONCE == 0:
+                energy[part] -= np.log(product)
+                product = 1.0
             share, scale = np.float32(1.0) / total, np.float32(1.0) / whole
             histogram = histograms[part, levels[s]]
             for k in range(classes):
                 histogram[k] += prior[k] * share
                 mass[k] += prior[k] * scale
         prior_mass[part] = mass
+        energy[part] -= np.log(product)
     return histograms, prior_mass, energy
 
 
