@@ -74,7 +74,7 @@ def inverse_map(
 
 @numba.njit(cache=True, parallel=True)
 def _determinants(mapped):  # type: ignore[no-untyped-def]
-    """Determinant of the differences of `mapped` (X, Y, Z, 3) between the neighbours of a node."""
+    """Take the determinant of the differences of `mapped` (X, Y, Z, 3) around every node."""
     nx, ny, nz, _ = mapped.shape
     out = np.empty((nx, ny, nz))
     for i in numba.prange(nx):

@@ -409,7 +409,7 @@ def _expectation(levels, priors, densities, shares, each):  # type: ignore[no-un
             for k in range(classes):
                 whole += shares[k] * prior[k]
                 total += density[k] * prior[k]
-            product *= total / whole
+            product *= float(total / whole)
             if s % AT_ONCE == 0:
                 energy[part] -= np.log(product)
                 product = 1.0

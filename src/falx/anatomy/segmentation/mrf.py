@@ -92,7 +92,7 @@ def _sweeps(q, pull, certain, sweeps, each):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, fastmath=True)
 def _exp(x):  # type: ignore[no-untyped-def]
-    """e to the x in single precision, 0 ≤ x ≤ 80, in operations that a processor does in parallel.
+    """Power e^x in single precision, 0 ≤ x ≤ 80, in operations that a processor does in parallel.
 
     2^n e^f with n the whole number nearest to x / log 2. For |f| ≤ ½ log 2 the Taylor series to
     the sixth power is right to the last place, and 2^n is n in the bits of the exponent.
