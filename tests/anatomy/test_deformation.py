@@ -126,6 +126,10 @@ def test_a_step_lowers_the_energy_and_reports_by_how_much(priors, samples, elast
     for _ in range(6):
         before = data_energy(warp, samples, priors, evidence, shares)
         moved, gain = improve_warp(warp, samples, evidence, shares, priors, weak, factor=1.0)
+        kept = warped_priors(moved, samples, priors)
+        np.testing.assert_array_equal(
+            kept, warped_priors(replace(moved, found=None), samples, priors)
+        )
         after = data_energy(moved, samples, priors, evidence, shares)
         assert gain >= 0.0
         if gain > 0:
