@@ -1,4 +1,5 @@
 import numpy as np
+from scipy import ndimage
 
 from falx.anatomy.segmentation.cleanup import clean_up
 from falx.core.grid import box_grid
@@ -38,3 +39,12 @@ def test_an_island_inside_the_brain_is_brain():
     clean = clean_up(q, grid.voxel_sizes_mm)
     np.testing.assert_allclose(clean[r < 4, :2].sum(-1), 1.0, atol=1e-5)
     np.testing.assert_allclose(clean[r < 4, 1].mean(), 0.75, atol=1e-4)
+
+
+def test_in_place_is_the_same(rng):
+    raw = ndimage.gaussian_filter(rng.normal(size=(14, 15, 16, 6)), (2, 2, 2, 0))
+    q = np.exp(40 * raw)
+    q = (q / q.sum(-1, keepdims=True)).astype(np.float32)
+    apart = clean_up(q, np.ones(3))
+    assert clean_up(q, np.ones(3), out=q) is q
+    np.testing.assert_array_equal(q, apart)

@@ -40,3 +40,13 @@ def test_jacobian_keeps_total_volume():
     jacobian = jacobian_determinants(mapping)
     assert jacobian.min() > 0
     np.testing.assert_allclose(jacobian[1:-1, 1:-1, 1:-1].mean(), 1.0, atol=0.02)
+
+
+def test_determinants_are_those_of_differences_between_neighbours(rng):
+    affine = np.diag([2.0, 3.0, 1.5, 1.0])
+    mapped = (apply_affine(affine, np.argwhere(np.ones((6, 2, 5)))).reshape(6, 2, 5, 3)
+              + 0.3 * rng.normal(size=(6, 2, 5, 3))).astype(np.float32)  # fmt: skip
+    slopes = [np.gradient(mapped.astype(float), axis=axis) for axis in range(3)]
+    exact = np.linalg.det(np.stack(slopes, axis=-1)) / 9.0
+    found = jacobian_determinants(CoordinateMap(mapped, affine))
+    np.testing.assert_allclose(found, exact, rtol=1e-6, atol=1e-9)

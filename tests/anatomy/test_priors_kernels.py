@@ -16,6 +16,7 @@ from falx.anatomy.priors import (
     locate,
     prior_and_slope_at,
     prior_at,
+    unrolled,
 )
 from falx.core.errors import InputError
 from falx.core.grid import apply_affine
@@ -34,7 +35,7 @@ def probabilities():
 
 def value_at(probabilities, place):
     out = np.empty(6, np.float32)
-    prior_at(probabilities, *place, out)
+    prior_at(probabilities, unrolled(6), *place, out)
     return out
 
 
@@ -54,14 +55,14 @@ def test_sampling_is_linear_and_holds_the_border(probabilities, place):
 @given(place=INSIDE)
 def test_slope_is_the_derivative_inside_a_cell(probabilities, place):
     start = np.floor(place) + 0.25 + 0.5 * (np.array(place) - np.floor(place))
-    out, slope = np.empty(6, np.float32), np.empty((6, 3), np.float32)
-    prior_and_slope_at(probabilities, *start, out, slope)
+    out, slope = np.empty(6, np.float32), np.empty((3, 6), np.float32)
+    prior_and_slope_at(probabilities, unrolled(6), *start, out, slope)
     np.testing.assert_allclose(out, value_at(probabilities, start), atol=1e-6)
     for axis in range(3):
         step = np.zeros(3)
         step[axis] = 0.125
         rise = value_at(probabilities, start + step) - value_at(probabilities, start - step)
-        np.testing.assert_allclose(slope[:, axis], rise / 0.25, atol=2e-5)
+        np.testing.assert_allclose(slope[axis], rise / 0.25, atol=2e-5)
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -69,11 +70,11 @@ def test_slope_is_the_derivative_inside_a_cell(probabilities, place):
 def test_slope_is_zero_beyond_the_border_along_that_axis_alone(probabilities, axis, beyond):
     place = np.array([1.3, 2.4, 3.2])
     place[axis] = beyond
-    out, slope = np.empty(6, np.float32), np.empty((6, 3), np.float32)
-    prior_and_slope_at(probabilities, *place, out, slope)
-    assert np.all(slope[:, axis] == 0.0)
+    out, slope = np.empty(6, np.float32), np.empty((3, 6), np.float32)
+    prior_and_slope_at(probabilities, unrolled(6), *place, out, slope)
+    assert np.all(slope[axis] == 0.0)
     others = [k for k in range(3) if k != axis]
-    assert np.all(np.abs(slope[:, others]).max(axis=0) > 0.0)
+    assert np.all(np.abs(slope[others]).max(axis=1) > 0.0)
 
 
 @given(position=st.floats(-20, 20), length=st.integers(2, 12))

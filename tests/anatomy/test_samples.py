@@ -80,3 +80,9 @@ def test_places_are_rounded_and_directions_are_not():
     expected[1, 3] = 7.0
     np.testing.assert_array_equal(rounded(affine), expected)
     assert affine[1, 3] == 7.0004999
+
+
+def test_a_volume_is_read_at_the_samples(rng):
+    taken = take_samples(image(np.eye(4)), 2.0, mask=rng.random(image(np.eye(4)).data.shape) < 0.5)
+    volume = rng.normal(size=taken.grid.shape)
+    np.testing.assert_array_equal(taken.of(volume), volume[tuple(taken.nodes.T)])

@@ -25,6 +25,7 @@ __all__ = [
     "locate",
     "prior_and_slope_at",
     "prior_at",
+    "unrolled",
 ]
 
 FLOOR = 1e-4
@@ -61,10 +62,8 @@ def as_priors(
 
 def coarsened(priors: TissuePriors, factor: int, fwhm_mm: float) -> TissuePriors:
     """Average blocks of `factor`³ voxels, then smooth; the border's values hold beyond it."""
-    pad = [(0, -n % factor) for n in priors.probabilities.shape[:3]]
-    whole = np.pad(priors.probabilities, [*pad, (0, 0)], mode="edge")
-    x, y, z = (n // factor for n in whole.shape[:3])
-    blocks = whole.reshape(x, factor, y, factor, z, factor, len(TISSUES)).mean(axis=(1, 3, 5))
+    blocks = _block_means(priors.probabilities, factor, unrolled(len(TISSUES)))
+    x, y, z = blocks.shape[:3]
     to_fine = np.diag([factor, factor, factor, 1.0])
     to_fine[:3, 3] = 0.5 * (factor - 1)
     affine = priors.affine @ to_fine
@@ -74,6 +73,23 @@ def coarsened(priors: TissuePriors, factor: int, fwhm_mm: float) -> TissuePriors
     inner = (slice(margin, -margin or None),) * 3
     blurred = [smooth(wide[..., k], sizes, fwhm_mm)[inner] for k in range(len(TISSUES))]
     return as_priors(np.stack(blurred, axis=-1), affine)
+
+
+@numba.njit(cache=True)
+def _block_means(probabilities, factor, each):  # type: ignore[no-untyped-def]
+    """Means of blocks of `factor`³ voxels, shape (x, y, z, K); the border goes on beyond it."""
+    nx, ny, nz, _ = probabilities.shape
+    shape = (-(-nx // factor), -(-ny // factor), -(-nz // factor), len(each))
+    blocks = np.zeros(shape, np.float32)
+    for i in range(shape[0] * factor):
+        for j in range(shape[1] * factor):
+            column = probabilities[min(i, nx - 1), min(j, ny - 1)]
+            out = blocks[i // factor, j // factor]
+            for k in range(shape[2] * factor):
+                own, block = column[min(k, nz - 1)], out[k // factor]
+                for c in range(len(each)):
+                    block[c] += own[c]
+    return blocks / np.float32(factor**3)
 
 
 def brain_only(priors: TissuePriors) -> TissuePriors:
@@ -102,54 +118,57 @@ def locate(position, length):  # type: ignore[no-untyped-def]
     return lower, np.float32(held - lower), inside
 
 
+def unrolled(count: int) -> tuple[int, ...]:
+    """Tuple of `count` zeros, to tell a kernel the number of classes.
+
+    Other than the shape of an array, the length of a tuple is known when a kernel is compiled:
+    its loops over the classes become a few vector instructions.
+    """
+    return (0,) * count
+
+
 @numba.njit(cache=True)
-def prior_at(probabilities, x, y, z, out):  # type: ignore[no-untyped-def]
-    """Trilinear prior probabilities at voxel position (x, y, z), written to `out` (6,)."""
-    nx, ny, nz, classes = probabilities.shape
+def prior_at(probabilities, each, x, y, z, out):  # type: ignore[no-untyped-def]
+    """Trilinear prior probabilities at voxel position (x, y, z), written to `out` (K,).
+
+    `each` is :func:`unrolled` (K).
+    """
+    nx, ny, nz, _ = probabilities.shape
     i, u, _ = locate(x, nx)
     j, v, _ = locate(y, ny)
     k, w, _ = locate(z, nz)
     one = np.float32(1.0)
-    for c in range(classes):
-        out[c] = 0.0
-    for di in range(2):
-        wx = u if di else one - u
-        for dj in range(2):
-            wxy = wx * (v if dj else one - v)
-            lo, hi = wxy * (one - w), wxy * w
-            for c in range(classes):
-                out[c] += (
-                    lo * probabilities[i + di, j + dj, k, c]
-                    + hi * probabilities[i + di, j + dj, k + 1, c]
-                )
+    q, r, s, t = (one - u) * (one - v), (one - u) * v, u * (one - v), u * v
+    left, right = probabilities[i], probabilities[i + 1]
+    a0, b0, c0, d0 = left[j, k], left[j + 1, k], right[j, k], right[j + 1, k]
+    a1, b1, c1, d1 = left[j, k + 1], left[j + 1, k + 1], right[j, k + 1], right[j + 1, k + 1]
+    for c in range(len(each)):
+        low = q * a0[c] + r * b0[c] + s * c0[c] + t * d0[c]
+        high = q * a1[c] + r * b1[c] + s * c1[c] + t * d1[c]
+        out[c] = low + w * (high - low)
 
 
 @numba.njit(cache=True)
-def prior_and_slope_at(probabilities, x, y, z, out, slope):  # type: ignore[no-untyped-def]
-    """Trilinear priors, written to `out` (6,), and their slopes per voxel to `slope` (6, 3)."""
-    nx, ny, nz, classes = probabilities.shape
+def prior_and_slope_at(probabilities, each, x, y, z, out, slope):  # type: ignore[no-untyped-def]
+    """Trilinear priors, written to `out` (K,), and their slopes per voxel to `slope` (3, K).
+
+    `each` is :func:`unrolled` (K).
+    """
+    nx, ny, nz, _ = probabilities.shape
     i, u, in_x = locate(x, nx)
     j, v, in_y = locate(y, ny)
     k, w, in_z = locate(z, nz)
-    one = np.float32(1.0)
-    for c in range(classes):
-        out[c] = slope[c, 0] = slope[c, 1] = slope[c, 2] = 0.0
-    for di in range(2):
-        wx, sx = (u, one) if di else (one - u, -one)
-        for dj in range(2):
-            wy, sy = (v, one) if dj else (one - v, -one)
-            for c in range(classes):
-                low = probabilities[i + di, j + dj, k, c]
-                high = probabilities[i + di, j + dj, k + 1, c]
-                along = low + w * (high - low)
-                out[c] += wx * wy * along
-                slope[c, 0] += sx * wy * along
-                slope[c, 1] += wx * sy * along
-                slope[c, 2] += wx * wy * (high - low)
-    for c in range(classes):
-        if not in_x:
-            slope[c, 0] = 0.0
-        if not in_y:
-            slope[c, 1] = 0.0
-        if not in_z:
-            slope[c, 2] = 0.0
+    on_x, on_y, on_z = np.float32(in_x), np.float32(in_y), np.float32(in_z)
+    left, right = probabilities[i], probabilities[i + 1]
+    a0, b0, c0, d0 = left[j, k], left[j + 1, k], right[j, k], right[j + 1, k]
+    a1, b1, c1, d1 = left[j, k + 1], left[j + 1, k + 1], right[j, k + 1], right[j + 1, k + 1]
+    for c in range(len(each)):
+        a, b, e, f = a1[c] - a0[c], b1[c] - b0[c], c1[c] - c0[c], d1[c] - d0[c]
+        at_a, at_b = a0[c] + w * a, b0[c] + w * b
+        at_e, at_f = c0[c] + w * e, d0[c] + w * f
+        at_left, at_right = at_a + v * (at_b - at_a), at_e + v * (at_f - at_e)
+        out[c] = at_left + u * (at_right - at_left)
+        slope[0, c] = on_x * (at_right - at_left)
+        slope[1, c] = on_y * ((at_b - at_a) + u * ((at_f - at_e) - (at_b - at_a)))
+        up_left, up_right = a + v * (b - a), e + v * (f - e)
+        slope[2, c] = on_z * (up_left + u * (up_right - up_left))

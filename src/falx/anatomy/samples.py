@@ -6,7 +6,9 @@ A few per cent of the voxels determine the model (Ashburner & Friston 2005, Neur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -42,6 +44,15 @@ class Samples:
         """Volume of head that a sample stands for, mm³."""
         return self.grid.voxel_volume_mm3
 
+    @cached_property
+    def places(self) -> npt.NDArray[np.int64]:
+        """Place of every sample in a raveled array of the grid's shape, shape (n,)."""
+        return np.asarray(np.ravel_multi_index(tuple(self.nodes.T), self.grid.shape))
+
+    def of(self, volume: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Values (n,) of a volume of the grid's shape at every sample."""
+        return np.asarray(volume.ravel().take(self.places))
+
 
 def take_samples(
     image: Image, sampling_mm: float, *, mask: npt.NDArray[np.bool_] | None = None
@@ -64,14 +75,31 @@ def block_means(image: Image, sampling_mm: float) -> Samples:
     """Average blocks of about `sampling_mm`; every voxel counts."""
     stride = _stride(image.grid, sampling_mm)
     shape = [n // s for n, s in zip(image.grid.shape, stride, strict=True)]
-    x, y, z = (n * s for n, s in zip(shape, stride, strict=True))
-    blocks = image.data[:x, :y, :z].reshape(
-        shape[0], stride[0], shape[1], stride[1], shape[2], stride[2]
-    )
-    values = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    data = np.asarray(image.data, dtype=np.float32)
+    values = _means(data, stride, (shape[0], shape[1], shape[2]))
     nodes = np.argwhere(np.ones(values.shape, dtype=bool)).astype(np.int32)
     grid = _subgrid(image.grid, values.shape, stride, offset=0.5)
     return Samples(values.ravel(), nodes, grid, stride)
+
+
+@numba.njit(cache=True, parallel=True)
+def _means(data, stride, shape):  # type: ignore[no-untyped-def]
+    """Mean of every block of `stride` voxels, shape `shape`, added along z, then y, then x."""
+    nx, ny, nz = shape
+    p, q, r = stride
+    means = np.empty((nx, ny, nz), np.float32)
+    for i in numba.prange(nx):
+        row = np.empty(nz)
+        for j in range(ny):
+            row[:] = 0.0
+            for a in range(i * p, (i + 1) * p):
+                for b in range(j * q, (j + 1) * q):
+                    for k in range(nz):
+                        for c in range(k * r, (k + 1) * r):
+                            row[k] += data[a, b, c]
+            for k in range(nz):
+                means[i, j, k] = row[k] / (p * q * r)
+    return means
 
 
 def _stride(grid: Grid, sampling_mm: float) -> tuple[int, int, int]:

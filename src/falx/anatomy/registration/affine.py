@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -106,32 +107,47 @@ class AffineModel:
         return matrix
 
 
-def _exponential(matrix: Vector) -> Vector:
+@numba.njit(cache=True)
+def _exponential(matrix):  # type: ignore[no-untyped-def]
     """Matrix exponential of a small 3×3 matrix by its series."""
     power, total = np.eye(3), np.eye(3)
     for n in range(1, SERIES_TERMS):
-        power = power @ matrix / n
-        total = total + power
-    return np.asarray(total)
+        power = _product(power, matrix) / n
+        total += power
+    return total
 
 
-def _exponential_slopes(matrix: Vector, directions: Vector) -> Vector:
+@numba.njit(cache=True)
+def _exponential_slopes(matrix, directions):  # type: ignore[no-untyped-def]
     """Differentiate the exponential along directions of shape (n, 3, 3), by the same series.
 
     With P_n = M^n / n!, its derivative along E is (M P'_{n-1} + E P_{n-1}) / n.
     """
-    power, slope = np.eye(3), np.zeros_like(directions)
     total = np.zeros_like(directions)
-    for n in range(1, SERIES_TERMS):
-        slope = (matrix @ slope + directions @ power) / n
-        power = matrix @ power / n
-        total = total + slope
-    return np.asarray(total)
+    for d in range(len(directions)):
+        power, slope = np.eye(3), np.zeros((3, 3))
+        for n in range(1, SERIES_TERMS):
+            slope = (_product(matrix, slope) + _product(directions[d], power)) / n
+            power = _product(matrix, power) / n
+            total[d] += slope
+    return total
+
+
+@numba.njit(cache=True)
+def _product(a, b):  # type: ignore[no-untyped-def]
+    """Product of two 3×3 matrices."""
+    out = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
+    return out
 
 
 def _skew(p: Vector) -> Vector:
-    return np.asarray(np.tensordot(p[3:6], _ROTATIONS, axes=1))
+    x, y, z = p[3:6]
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 
 def _stretch(p: Vector) -> Vector:
-    return np.asarray(np.tensordot(p[6:12], _STRETCHES, axes=1))
+    xx, yy, zz, xy, xz, yz = p[6:12]
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])

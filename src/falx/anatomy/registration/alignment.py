@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.priors import TISSUES, TissuePriors, coarsened, prior_and_slope_at
+from falx.anatomy.priors import TISSUES, TissuePriors, coarsened, prior_and_slope_at, unrolled
 from falx.anatomy.registration.affine import AffineModel, SizePrior
 from falx.anatomy.samples import Samples, block_means
 from falx.core.grid import apply_affine
@@ -38,9 +38,26 @@ CLEARLY = 1e-4
 """Nats per sample by which a start must end lower than an earlier one to be preferred: ends in the
 same minimum differ by rounding alone, which must not choose among them."""
 
+SPREAD_BINS = 1.5
+"""Standard deviation by which histograms are smoothed."""
+
+AT_ONCE = 8
+"""Likelihoods that are multiplied before a logarithm is taken; none is below 1e-10."""
+
 HEAD_HEIGHT_MM = 170.0
 ROTATIONS_RAD = 0.35 * np.vstack([np.zeros(3), np.eye(3), -np.eye(3)])
 OFFSETS_MM = np.array([[0, 0, 0], [0, 0, 30], [0, 0, -30], [0, 25, 0], [0, -25, 0]], dtype=float)
+
+
+def _smoothing() -> Vector:
+    """Matrix (BINS, BINS) that smooths a row of counts, reflected at both ends."""
+    kernel = np.exp(-0.5 * (np.arange(-4, 5) / SPREAD_BINS) ** 2)
+    padded = np.pad(np.eye(BINS), ((0, 0), (4, 4)), mode="reflect")
+    rows = [np.convolve(row, kernel / kernel.sum(), mode="valid") for row in padded]
+    return np.stack(rows)
+
+
+_SMOOTHING = _smoothing()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +94,16 @@ class _Objective:
         """Energy, slope (12,) and Gauss-Newton curvature (12, 12) at parameters `p`."""
         to_prior = np.linalg.inv(self.priors.affine) @ self.model.matrix(p)
         matrix = to_prior @ self.samples.grid.affine
-        tables = np.full((len(TISSUES), BINS), 1.0 / BINS, dtype=np.float32)
+        each = unrolled(len(TISSUES))
+        shape = self.samples.grid.shape
+        priors, rises = _priors_and_slopes(shape, matrix, self.priors.probabilities, each)
+        tables = np.full((BINS, len(TISSUES)), 1.0 / BINS, dtype=np.float32)
         for _ in range(self.passes):
-            counts, *_ = self._terms(matrix, tables, slopes=False)
-            tables = _histograms(counts)
-        _, energy, slope, curvature = self._terms(matrix, tables, slopes=True)
+            counts = _counts(self.bins, priors, tables, each).sum(axis=0)
+            tables = np.ascontiguousarray(_histograms(counts.T).T)
+        terms = _likelihood_terms(shape, self.bins, priors, rises, tables, each)
+        energy, slope, curvature = (part.sum(axis=0) for part in terms)
+        energy = float(energy)
         jacobian = self._chain(p)
         slope = jacobian @ slope
         curvature = jacobian @ curvature @ jacobian.T
@@ -102,14 +124,6 @@ class _Objective:
         counts = np.bincount(self.bins, minlength=BINS).astype(np.float64)
         alone = -float(counts @ np.log(_histograms(counts[None])[0]))
         return (alone - likelihood) / len(self.bins)
-
-    def _terms(
-        self, matrix: Vector, tables: npt.NDArray[np.float32], *, slopes: bool
-    ) -> tuple[Vector, float, Vector, Vector]:
-        counts, energy, slope, curvature = _histogram_terms(
-            self.bins, self.samples.nodes, matrix, self.priors.probabilities, tables, slopes
-        )
-        return counts.sum(axis=0), float(energy.sum()), slope.sum(axis=0), curvature.sum(axis=0)
 
     def _chain(self, p: Vector) -> Vector:
         """Differentiate the entries of the node-to-prior matrix by every parameter."""
@@ -251,54 +265,104 @@ def _minimise(
 
 def _histograms(counts: Vector) -> npt.NDArray[np.float32]:
     """Smoothed intensity distribution of every class, rows summing to one."""
-    kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
-    padded = np.pad(counts, ((0, 0), (4, 4)), mode="reflect")
-    smooth = np.stack([np.convolve(row, kernel / kernel.sum(), mode="valid") for row in padded])
+    smooth = counts @ _SMOOTHING
     smooth += 1e-3 * smooth.sum(axis=1, keepdims=True) / BINS + 1e-6
     return np.asarray(smooth / smooth.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 @numba.njit(cache=True, parallel=True)
-def _histogram_terms(bins, nodes, matrix, probabilities, tables, slopes):  # type: ignore[no-untyped-def]
-    """Sum counts, energy, slope and curvature for the matrix entries, by chunk."""
-    classes, n_bins = tables.shape
-    counts = np.zeros((CHUNKS, classes, n_bins))
-    energy = np.zeros(CHUNKS)
-    slope = np.zeros((CHUNKS, 12))
-    curvature = np.zeros((CHUNKS, 12, 12))
-    n = bins.shape[0]
-    for chunk in numba.prange(CHUNKS):
-        prior = np.empty(classes, np.float32)
-        rise = np.empty((classes, 3), np.float32)
-        entry = np.empty(12)
-        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
-            a, b, c = nodes[s, 0], nodes[s, 1], nodes[s, 2]
+def _priors_and_slopes(shape, matrix, probabilities, each):  # type: ignore[no-untyped-def]
+    """Priors (n, K) of every node of a grid, and their slopes (n, 3, K) per prior voxel."""
+    nx, ny, nz = shape
+    priors = np.empty((nx * ny * nz, len(each)), np.float32)
+    rises = np.empty((nx * ny * nz, 3, len(each)), np.float32)
+    for column in numba.prange(nx * ny):
+        a, b = column // ny, column % ny
+        for c in range(nz):
             x = matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c + matrix[0, 3]
             y = matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c + matrix[1, 3]
             z = matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c + matrix[2, 3]
-            prior_and_slope_at(probabilities, x, y, z, prior, rise)
+            s = column * nz + c
+            prior_and_slope_at(probabilities, each, x, y, z, priors[s], rises[s])
+    return priors, rises
+
+
+@numba.njit(cache=True, parallel=True)
+def _counts(bins, priors, tables, each):  # type: ignore[no-untyped-def]
+    """Sum every class's share of the samples in every bin, by chunk, shape (…, BINS, K)."""
+    n = len(bins)
+    counts = np.zeros((CHUNKS, BINS, len(each)))
+    for chunk in numba.prange(CHUNKS):
+        joint = np.empty(len(each))
+        for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            prior, table, count = priors[s], tables[bins[s]], counts[chunk, bins[s]]
             total = 0.0
-            for k in range(classes):
-                total += prior[k] * tables[k, bins[s]]
-            energy[chunk] -= np.log(total)
-            for k in range(classes):
-                counts[chunk, k, bins[s]] += prior[k] * tables[k, bins[s]] / total
-            if not slopes:
-                continue
-            for axis in range(3):
-                push = 0.0
-                for k in range(classes):
-                    push -= tables[k, bins[s]] * rise[k, axis]
-                push /= total
-                entry[4 * axis] = push * a
-                entry[4 * axis + 1] = push * b
-                entry[4 * axis + 2] = push * c
-                entry[4 * axis + 3] = push
-            for p in range(12):
-                slope[chunk, p] += entry[p]
-                for q in range(p + 1):
-                    curvature[chunk, p, q] += entry[p] * entry[q]
-        for p in range(12):
-            for q in range(p):
-                curvature[chunk, q, p] = curvature[chunk, p, q]
-    return counts, energy, slope, curvature
+            for k in range(len(each)):
+                joint[k] = prior[k] * table[k]
+            for k in range(len(each)):
+                total += joint[k]
+            share = 1.0 / total
+            for k in range(len(each)):
+                count[k] += joint[k] * share
+    return counts
+
+
+@numba.njit(cache=True, parallel=True)
+def _likelihood_terms(shape, bins, priors, rises, tables, each):  # type: ignore[no-untyped-def]
+    """Sum energy, slope and curvature for the matrix entries, by chunk.
+
+    A node (a, b, c) pushes entry (i, e) by p_i w_e with w = (a, b, c, 1). Along a column only c
+    changes, so that sums of p_i c^m and of p_i p_j c^m are enough until its end.
+    """
+    nx, ny, nz = shape
+    energy = np.zeros(CHUNKS)
+    slope = np.zeros((CHUNKS, 12))
+    curvature = np.zeros((CHUNKS, 12, 12))
+    for chunk in numba.prange(CHUNKS):
+        push = np.empty(3)
+        for column in range(chunk * nx * ny // CHUNKS, (chunk + 1) * nx * ny // CHUNKS):
+            first, second, product = np.zeros((2, 3)), np.zeros((3, 3, 3)), 1.0
+            for c in range(nz):
+                s = column * nz + c
+                product *= _push(priors[s], rises[s], tables[bins[s]], push, each)
+                if c % AT_ONCE == 0:
+                    energy[chunk] -= np.log(product)
+                    product = 1.0
+                for i in range(3):
+                    first[0, i] += push[i]
+                    first[1, i] += push[i] * c
+                    for j in range(i + 1):
+                        both = push[i] * push[j]
+                        second[0, i, j] += both
+                        second[1, i, j] += both * c
+                        second[2, i, j] += both * c * c
+            energy[chunk] -= np.log(product)
+            _spread(column // ny, column % ny, first, second, slope[chunk], curvature[chunk])
+    return energy, slope, curvature
+
+
+@numba.njit(cache=True)
+def _push(prior, rise, table, push, each):  # type: ignore[no-untyped-def]
+    """Σ t_k h_k of a sample; the negative slope of its logarithm goes to `push` (3,)."""
+    total, x, y, z = 0.0, 0.0, 0.0, 0.0
+    for k in range(len(each)):
+        total += prior[k] * table[k]
+        x -= table[k] * rise[0, k]
+        y -= table[k] * rise[1, k]
+        z -= table[k] * rise[2, k]
+    push[0], push[1], push[2] = x / total, y / total, z / total
+    return total
+
+
+@numba.njit(cache=True)
+def _spread(a, b, first, second, slope, curvature):  # type: ignore[no-untyped-def]
+    """Add the sums of a column to the slope (12,) and the curvature (12, 12)."""
+    outer = (float(a), float(b), 1.0, 1.0)
+    for i in range(3):
+        for e in range(4):
+            slope[4 * i + e] += outer[e] * first[int(e == 2), i]
+            for j in range(3):
+                for f in range(4):
+                    power = int(e == 2) + int(f == 2)
+                    product = second[power, max(i, j), min(i, j)]
+                    curvature[4 * i + e, 4 * j + f] += outer[e] * outer[f] * product

@@ -15,15 +15,16 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.priors import TissuePriors, prior_and_slope_at, prior_at
+from falx.anatomy.priors import TissuePriors, prior_and_slope_at, prior_at, unrolled
 from falx.anatomy.registration.elastic import ElasticEnergy
 from falx.anatomy.samples import Samples
 from falx.core.threads import CHUNKS
 
-__all__ = ["Warp", "improve_warp", "still", "warped_priors"]
+__all__ = ["Found", "Warp", "improve_warp", "still", "warped_priors"]
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
+Spectrum = npt.NDArray[np.complex64]
 
 CG_STEPS = 4
 """Always as many: a stop that rounding decides parts the results of two processors."""
@@ -43,6 +44,15 @@ ten steps was decided by rounding (a millionth on the image moved an amygdala by
 
 
 @dataclass(frozen=True, eq=False)
+class Found:
+    """Prior probabilities `values` (n, K) at some samples, from some priors."""
+
+    samples: Samples
+    priors: TissuePriors
+    values: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Warp:
     """Displacements on the periodic grid of an elastic energy.
 
@@ -54,11 +64,14 @@ class Warp:
         4×4, from node indices of the sample grid to prior voxels, without displacement.
     spacing_mm
         Shape (3,), of the sample grid.
+    found
+        Priors that were read on the way here, so that they need not be read again.
     """
 
     displacement_mm: Floats
     to_prior: Vector
     spacing_mm: Vector
+    found: Found | None = None
 
     @property
     def pull(self) -> Vector:
@@ -74,11 +87,12 @@ def still(energy: ElasticEnergy, to_prior: Vector) -> Warp:
 
 def warped_priors(warp: Warp, samples: Samples, priors: TissuePriors) -> Floats:
     """Prior probabilities at every sample, shape (n, K)."""
-    return np.asarray(
-        _warped(
-            samples.nodes, warp.displacement_mm, warp.to_prior, warp.pull, priors.probabilities
-        )
-    )
+    known = warp.found
+    if known is not None and known.samples is samples and known.priors is priors:
+        return known.values
+    each = unrolled(priors.probabilities.shape[3])
+    arguments = (samples.nodes, warp.displacement_mm, warp.to_prior, warp.pull)
+    return np.asarray(_warped(*arguments, priors.probabilities, each))
 
 
 def improve_warp(
@@ -110,49 +124,78 @@ def improve_warp(
         The decrease of the whole energy.
     """
     shares = shares.astype(np.float32)
-    arguments = (samples.nodes, evidence, shares, warp.to_prior, warp.pull, priors.probabilities)
+    each = unrolled(priors.probabilities.shape[3])
+    place = (warp.to_prior, warp.pull, priors.probabilities, each)
+    arguments = (samples.nodes, evidence, shares, *place)
     data, slope, curvature = _warp_terms(warp.displacement_mm, *arguments)
     spectrum = elastic.to_spectrum(warp.displacement_mm)
     force = elastic.force(spectrum, factor)
     before = float(data.sum()) + 0.5 * elastic.dot(spectrum, force)
     step = _solve(elastic, curvature, elastic.to_spectrum(slope) + force, factor)
-    step_field = elastic.to_field(step)
-    step_force = elastic.force(step, factor)
-    cross, square = elastic.dot(step, force), elastic.dot(step, step_force)
+    cross, square = elastic.dot(step.spectrum, force), elastic.dot(step.spectrum, step.force)
     own = 0.5 * elastic.dot(spectrum, force)
     for scale in (1.0, 0.5, 0.25, 0.125):
-        field = warp.displacement_mm - np.float32(scale) * step_field
+        field = warp.displacement_mm - np.float32(scale) * step.field
         bent = own - scale * cross + 0.5 * scale**2 * square
-        after = float(_warp_energy(field, *arguments).sum()) + bent
+        data, values = _warp_energy(field, *arguments)
+        after = float(data.sum()) + bent
         if after < before:
-            return Warp(field, warp.to_prior, warp.spacing_mm), before - after
+            found = Found(samples, priors, values)
+            return Warp(field, warp.to_prior, warp.spacing_mm, found), before - after
     return warp, 0.0
 
 
-def _solve(
-    elastic: ElasticEnergy, curvature: Floats, right: npt.NDArray[np.complex64], factor: float
-) -> npt.NDArray[np.complex64]:
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A change of the displacements: its spectrum, the elastic force of it, and the field."""
+
+    spectrum: Spectrum
+    force: Spectrum
+    field: Floats
+
+
+def _solve(elastic: ElasticEnergy, curvature: Floats, right: Spectrum, factor: float) -> _Step:
     """Preconditioned conjugate gradients for (H + damping + factor L) d = right."""
     mean = max(float(curvature[:3].mean()), 1e-6)
     curvature[:3] += np.float32(DAMPING * mean)
     stiffness = (1.0 + DAMPING) * mean
-    solution = np.zeros_like(right)
-    residual = right.copy()
-    z = elastic.precondition(residual, factor, stiffness)
-    direction = z.copy()
-    strength = elastic.dot(residual, z)
+    step = _Step(np.zeros_like(right), np.zeros_like(right), np.zeros_like(curvature[:3]))
+    residual, direction, strength = right, np.zeros_like(right), np.inf
     for _ in range(CG_STEPS):
-        if strength <= 0.0:
-            break
-        product = elastic.force(direction, factor)
-        product += elastic.to_spectrum(_stretch(curvature, elastic.to_field(direction)))
-        length = np.float32(strength / elastic.dot(direction, product))
-        solution += length * direction
-        residual -= length * product
         z = elastic.precondition(residual, factor, stiffness)
         last, strength = strength, elastic.dot(residual, z)
-        direction = z + np.float32(strength / last) * direction
-    return solution
+        if strength <= 0.0:
+            break
+        _add(z, strength / last, direction)
+        direction = z
+        field, force = elastic.to_field(direction), elastic.force(direction, factor)
+        product = elastic.to_spectrum(_stretch(curvature, field))
+        _add(product, 1.0, force)
+        length = strength / elastic.dot(direction, product)
+        for total, part in (
+            (step.spectrum, direction),
+            (step.force, force),
+            (step.field, field),
+        ):
+            _add(total, length, part)
+        _add(residual, -length, product)
+    return step
+
+
+def _add(total: Floats | Spectrum, scale: float, part: Floats | Spectrum) -> None:
+    """Add `scale` times `part` to `total`, in place."""
+    _add_scaled(total.view(np.float32), np.float32(scale), part.view(np.float32))
+
+
+@numba.njit(cache=True, parallel=True)
+def _add_scaled(total, scale, part):  # type: ignore[no-untyped-def]
+    """In place, without an array between; both of shape (3, X, Y, Z)."""
+    _, nx, ny, nz = total.shape
+    for i in numba.prange(nx):
+        for c in range(3):
+            for j in range(ny):
+                for k in range(nz):
+                    total[c, i, j, k] += scale * part[c, i, j, k]
 
 
 @numba.njit(cache=True, parallel=True)
@@ -186,50 +229,51 @@ def _place(node, field, matrix, pull):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _warped(nodes, field, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+def _warped(nodes, field, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
     """Priors t_k(A x + P u(x)) at every sample x, shape (n, K)."""
     n = nodes.shape[0]
-    out = np.empty((n, probabilities.shape[3]), np.float32)
+    out = np.empty((n, len(each)), np.float32)
     for chunk in numba.prange(CHUNKS):
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
-            prior_at(probabilities, x, y, z, out[s])
+            prior_at(probabilities, each, x, y, z, out[s])
     return out
 
 
 @numba.njit(cache=True, parallel=True)
-def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
-    """-Σ log (Σ_k e_k t_k / Σ_k γ_k t_k) over the samples, by chunk."""
-    n, classes = evidence.shape
+def _warp_energy(field, nodes, evidence, shares, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
+    """-Σ log (Σ_k e_k t_k / Σ_k γ_k t_k) over the samples, by chunk, and their priors (n, K)."""
+    n, classes = len(evidence), len(each)
     energy = np.zeros(CHUNKS)
+    priors = np.empty((n, classes), np.float32)
     for chunk in numba.prange(CHUNKS):
-        prior = np.empty(classes, np.float32)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
-            prior_at(probabilities, x, y, z, prior)
+            prior = priors[s]
+            prior_at(probabilities, each, x, y, z, prior)
             joint, whole = 1e-30, 0.0
             for k in range(classes):
                 joint += evidence[s, k] * prior[k]
                 whole += shares[k] * prior[k]
             energy[chunk] -= np.log(joint / whole)
-    return energy
+    return energy, priors
 
 
 @numba.njit(cache=True, parallel=True)
-def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities):  # type: ignore[no-untyped-def]
+def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities, each):  # type: ignore[no-untyped-def]
     """Energy by chunk, slope (3, …) and curvature (6, …) of the displacement at every node."""
-    n, classes = evidence.shape
+    n, classes = len(evidence), len(each)
     energy = np.zeros(CHUNKS)
     slope = np.zeros(field.shape, np.float32)
     curvature = np.zeros((6, field.shape[1], field.shape[2], field.shape[3]), np.float32)
     for chunk in numba.prange(CHUNKS):
         prior = np.empty(classes, np.float32)
-        rise = np.empty((classes, 3), np.float32)
+        rise = np.empty((3, classes), np.float32)
         g = np.empty(3)
         d = np.empty(3)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             x, y, z = _place(nodes[s], field, matrix, pull)
-            prior_and_slope_at(probabilities, x, y, z, prior, rise)
+            prior_and_slope_at(probabilities, each, x, y, z, prior, rise)
             joint, whole = 1e-30, 0.0
             for k in range(classes):
                 joint += evidence[s, k] * prior[k]
@@ -238,7 +282,7 @@ def _warp_terms(field, nodes, evidence, shares, matrix, pull, probabilities):  #
             for axis in range(3):
                 g[axis] = 0.0
                 for k in range(classes):
-                    g[axis] -= (evidence[s, k] / joint - shares[k] / whole) * rise[k, axis]
+                    g[axis] -= (evidence[s, k] / joint - shares[k] / whole) * rise[axis, k]
             a, b, c = nodes[s, 0], nodes[s, 1], nodes[s, 2]
             for axis in range(3):
                 d[axis] = pull[0, axis] * g[0] + pull[1, axis] * g[1] + pull[2, axis] * g[2]

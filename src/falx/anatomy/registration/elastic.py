@@ -70,6 +70,15 @@ class ElasticEnergy:
         return numbers[0], numbers[1], numbers[2]
 
     @property
+    def _waves_of_parts(self) -> tuple[Floats, Floats, Floats]:
+        """As `waves`, the last one for real and imaginary parts in turn, shape (2 (Z // 2 + 1),).
+
+        The penalties are real, so that they act on both parts alike.
+        """
+        x, y, z = self.waves
+        return x, y, np.repeat(z, 2)
+
+    @property
     def weights(self) -> Floats:
         """The five penalties times the volume of a node, shape (5,)."""
         p = self.penalties
@@ -88,24 +97,32 @@ class ElasticEnergy:
 
     def force(self, spectrum: Spectrum, factor: float) -> Spectrum:
         """L u in the frequency domain, times `factor`."""
-        return np.asarray(_apply(spectrum, *self.waves, self.weights * np.float32(factor)))
+        weights = self.weights * np.float32(factor)
+        parts = _apply(spectrum.view(np.float32), *self._waves_of_parts, weights)
+        return np.asarray(parts.view(np.complex64))
 
     def precondition(self, spectrum: Spectrum, factor: float, stiffness: float) -> Spectrum:
         """Solve (factor L + stiffness I) u = spectrum."""
         weights = self.weights * np.float32(factor)
-        return np.asarray(_solve(spectrum, *self.waves, weights, np.float32(stiffness)))
+        parts = _solve(
+            spectrum.view(np.float32), *self._waves_of_parts, weights, np.float32(stiffness)
+        )
+        return np.asarray(parts.view(np.complex64))
 
     def dot(self, a: Spectrum, b: Spectrum) -> float:
         """Inner product of two fields, from their half spectra."""
-        return float(_half_dot(a, b, self.padded[2] % 2 == 0).sum())
+        counted = np.full(a.shape[3], 2.0, dtype=np.float32)
+        counted[0] = 1.0
+        if self.padded[2] % 2 == 0:
+            counted[-1] = 1.0
+        parts = a.view(np.float32), b.view(np.float32), np.repeat(counted, 2)
+        return float(_half_dot(*parts).sum())
 
 
 @numba.njit(cache=True)
-def _symbol(kx, ky, kz, weights):  # type: ignore[no-untyped-def]
-    """Isotropic part a and coupling b of a(k) I + b k kᵀ."""
-    square = kx * kx + ky * ky + kz * kz
-    a = weights[0] + square * (weights[1] + weights[3] + square * weights[2])
-    return a, weights[3] + weights[4], square
+def _symbol(square, weights):  # type: ignore[no-untyped-def]
+    """Isotropic part a of a(k) I + b k kᵀ, from the square of k."""
+    return weights[0] + square * (weights[1] + weights[3] + square * weights[2])
 
 
 @numba.njit(cache=True, parallel=True)
@@ -113,15 +130,19 @@ def _apply(spectrum, wx, wy, wz, weights):  # type: ignore[no-untyped-def]
     """Apply a I + b k kᵀ at every frequency."""
     out = np.empty_like(spectrum)
     _, nx, ny, nz = spectrum.shape
+    b = weights[3] + weights[4]
     for i in numba.prange(nx):
         for j in range(ny):
+            x, y = wx[i], wy[j]
+            u, v, w = spectrum[0, i, j], spectrum[1, i, j], spectrum[2, i, j]
+            p, q, r = out[0, i, j], out[1, i, j], out[2, i, j]
             for k in range(nz):
-                a, b, _ = _symbol(wx[i], wy[j], wz[k], weights)
-                p, q, r = spectrum[0, i, j, k], spectrum[1, i, j, k], spectrum[2, i, j, k]
-                along = b * (wx[i] * p + wy[j] * q + wz[k] * r)
-                out[0, i, j, k] = a * p + wx[i] * along
-                out[1, i, j, k] = a * q + wy[j] * along
-                out[2, i, j, k] = a * r + wz[k] * along
+                z = wz[k]
+                a = _symbol(x * x + y * y + z * z, weights)
+                along = b * (x * u[k] + y * v[k] + z * w[k])
+                p[k] = a * u[k] + x * along
+                q[k] = a * v[k] + y * along
+                r[k] = a * w[k] + z * along
     return out
 
 
@@ -130,30 +151,40 @@ def _solve(spectrum, wx, wy, wz, weights, stiffness):  # type: ignore[no-untyped
     """Invert c I + b k kᵀ, c = a + stiffness: (u - b k kᵀu / (c + b k²)) / c (Sherman 1950)."""
     out = np.empty_like(spectrum)
     _, nx, ny, nz = spectrum.shape
+    one, b = np.float32(1.0), weights[3] + weights[4]
     for i in numba.prange(nx):
         for j in range(ny):
+            x, y = wx[i], wy[j]
+            u, v, w = spectrum[0, i, j], spectrum[1, i, j], spectrum[2, i, j]
+            p, q, r = out[0, i, j], out[1, i, j], out[2, i, j]
             for k in range(nz):
-                a, b, square = _symbol(wx[i], wy[j], wz[k], weights)
-                a += stiffness
-                p, q, r = spectrum[0, i, j, k], spectrum[1, i, j, k], spectrum[2, i, j, k]
-                along = b * (wx[i] * p + wy[j] * q + wz[k] * r) / (a + b * square)
-                out[0, i, j, k] = (p - wx[i] * along) / a
-                out[1, i, j, k] = (q - wy[j] * along) / a
-                out[2, i, j, k] = (r - wz[k] * along) / a
+                z = wz[k]
+                square = x * x + y * y + z * z
+                c = _symbol(square, weights) + stiffness
+                along = b * (x * u[k] + y * v[k] + z * w[k]) / (c + b * square)
+                inverse = one / c
+                p[k] = (u[k] - x * along) * inverse
+                q[k] = (v[k] - y * along) * inverse
+                r[k] = (w[k] - z * along) * inverse
     return out
 
 
 @numba.njit(cache=True, parallel=True)
-def _half_dot(a, b, even):  # type: ignore[no-untyped-def]
-    """Inner product by plane; every frequency but the first and Nyquist counts twice."""
+def _half_dot(a, b, counted):  # type: ignore[no-untyped-def]
+    """Inner product by plane; every frequency but the first and Nyquist counts twice.
+
+    Rows are added before their terms are: sums of many terms at once, in the same order whatever
+    the processor.
+    """
     _, nx, ny, nz = a.shape
     parts = np.zeros(nx)
     for i in numba.prange(nx):
+        row = np.zeros(nz)
         for c in range(3):
             for j in range(ny):
+                u, v = a[c, i, j], b[c, i, j]
                 for k in range(nz):
-                    once = k == 0 or (even and k == nz - 1)
-                    product = a[c, i, j, k].real * b[c, i, j, k].real
-                    product += a[c, i, j, k].imag * b[c, i, j, k].imag
-                    parts[i] += product if once else 2.0 * product
+                    row[k] += u[k] * v[k]
+        for k in range(nz):
+            parts[i] += counted[k] * row[k]
     return parts

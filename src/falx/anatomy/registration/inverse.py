@@ -36,9 +36,8 @@ def jacobian_determinants(mapping: CoordinateMap) -> npt.NDArray[np.float64]:
         Shape (X, Y, Z): det of the derivative of the mapped coordinate by the coordinate,
         from central differences inside and one-sided ones on the border.
     """
-    mapped = np.asarray(mapping.coordinates_mm, dtype=np.float64)
-    by_voxel = np.stack([np.gradient(mapped, axis=axis) for axis in range(3)], axis=-1)
-    return np.asarray(np.linalg.det(by_voxel) / np.linalg.det(mapping.affine[:3, :3]))
+    by_voxel = _determinants(np.ascontiguousarray(mapping.coordinates_mm))
+    return np.asarray(by_voxel / np.linalg.det(mapping.affine[:3, :3]))
 
 
 def inverse_map(
@@ -71,6 +70,29 @@ def inverse_map(
         np.linalg.inv(mapping.affine),
     )
     return CoordinateMap(result, grid.affine)
+
+
+@numba.njit(cache=True, parallel=True)
+def _determinants(mapped):  # type: ignore[no-untyped-def]
+    """Take the determinant of the differences of `mapped` (X, Y, Z, 3) around every node."""
+    nx, ny, nz, _ = mapped.shape
+    out = np.empty((nx, ny, nz))
+    for i in numba.prange(nx):
+        d = np.empty((3, 3))
+        a, b = max(i - 1, 0), min(i + 1, nx - 1)
+        for j in range(ny):
+            p, q = max(j - 1, 0), min(j + 1, ny - 1)
+            for k in range(nz):
+                s, t = max(k - 1, 0), min(k + 1, nz - 1)
+                for c in range(3):
+                    d[0, c] = (float(mapped[b, j, k, c]) - mapped[a, j, k, c]) / (b - a)
+                    d[1, c] = (float(mapped[i, q, k, c]) - mapped[i, p, k, c]) / (q - p)
+                    d[2, c] = (float(mapped[i, j, t, c]) - mapped[i, j, s, c]) / (t - s)
+                first = d[1, 1] * d[2, 2] - d[1, 2] * d[2, 1]
+                second = d[1, 0] * d[2, 2] - d[1, 2] * d[2, 0]
+                third = d[1, 0] * d[2, 1] - d[1, 1] * d[2, 0]
+                out[i, j, k] = d[0, 0] * first - d[0, 1] * second + d[0, 2] * third
+    return out
 
 
 @numba.njit(cache=True, parallel=True)

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.priors import unrolled
 from falx.anatomy.samples import Samples
 from falx.anatomy.segmentation.mixture import LEVELS, Mixture, level_of
 from falx.core.grid import Grid
@@ -104,17 +105,16 @@ def improve_bias(
         Shape (n, K), prior probabilities at the samples.
     """
     shape = samples.grid.shape
-    nodes = tuple(samples.nodes.T)
     precision = field.precision(fwhm_mm, regularisation)
-    log_field = field.log_field(samples.stride, shape)[nodes]
+    log_field = samples.of(field.log_field(samples.stride, shape))
     tables, per_intensity = _tables(mixture)
-    arguments = (samples.values, priors, tables, per_intensity)
+    arguments = (samples.values, priors, tables, per_intensity, unrolled(priors.shape[1]))
     energy, slope, curvature = _bias_terms(log_field, *arguments)
     step = _newton_step(field, samples, slope, curvature, precision)
     before = float(energy.sum()) + _penalty(field.coefficients, precision)
     for scale in (1.0, 0.5, 0.25, 0.125):
         trial = BiasField(field.coefficients - scale * step, field.extent, field.voxel_sizes_mm)
-        log_field = trial.log_field(samples.stride, shape)[nodes]
+        log_field = samples.of(trial.log_field(samples.stride, shape))
         energy = _bias_energy(log_field, *arguments)
         if float(energy.sum()) + _penalty(trial.coefficients, precision) < before:
             return trial
@@ -129,12 +129,11 @@ def _newton_step(
     field: BiasField, samples: Samples, slope: Floats, curvature: Floats, precision: Vector
 ) -> Vector:
     """Solve for the step of all coefficients; the constant is left to the mixture."""
-    shape, nodes = samples.grid.shape, tuple(samples.nodes.T)
-    x, y, z = field.bases(samples.stride, shape)
-    dense = np.zeros(shape)
-    dense[nodes] = slope
+    x, y, z = field.bases(samples.stride, samples.grid.shape)
+    dense = np.zeros(samples.grid.shape)
+    dense.ravel()[samples.places] = slope
     gradient = _project(dense, x, y, z) + precision * field.coefficients
-    dense[nodes] = curvature
+    dense.ravel()[samples.places] = curvature
     pairs = [np.einsum("na,nb->nab", b, b).reshape(len(b), -1) for b in (x, y, z)]
     a, b, c = field.coefficients.shape
     blocks = _project(dense, *pairs).reshape(a, a, b, b, c, c)
@@ -163,42 +162,45 @@ def _tables(mixture: Mixture) -> tuple[Floats, float]:
     return np.ascontiguousarray(tables, dtype=np.float32), (LEVELS - 1) / mixture.top
 
 
+@numba.njit(cache=True, fastmath=True)
+def _read(table, prior, level, rest, each):  # type: ignore[no-untyped-def]
+    """Σ_k t_k of a table (LEVELS, K), linear between two levels."""
+    low, high = table[level], table[level + 1]
+    total = np.float32(0.0)
+    for k in range(len(each)):
+        total += prior[k] * (low[k] + rest * (high[k] - low[k]))
+    return total
+
+
 @numba.njit(cache=True, parallel=True, fastmath=True)
-def _bias_energy(log_field, values, priors, tables, per_intensity):  # type: ignore[no-untyped-def]
+def _bias_energy(log_field, values, priors, tables, per_intensity, each):  # type: ignore[no-untyped-def]
     """-Σ [log Σ_k t_k p_k(ρ y) + log ρ], ρ = exp(log field), by chunk; see the module."""
-    n, classes = priors.shape
+    n = len(priors)
     energy = np.zeros(CHUNKS)
     for chunk in numba.prange(CHUNKS):
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             value = values[s] * np.exp(log_field[s])
             level, rest = level_of(value, per_intensity, tables.shape[1])
-            total = np.float32(0.0)
-            for k in range(classes):
-                low, high = tables[0, level, k], tables[0, level + 1, k]
-                total += priors[s, k] * (low + rest * (high - low))
-            energy[chunk] -= np.log(total) + log_field[s]
+            energy[chunk] -= np.log(_read(tables[0], priors[s], level, rest, each)) + log_field[s]
     return energy
 
 
 @numba.njit(cache=True, parallel=True, fastmath=True)
-def _bias_terms(log_field, values, priors, tables, per_intensity):  # type: ignore[no-untyped-def]
+def _bias_terms(log_field, values, priors, tables, per_intensity, each):  # type: ignore[no-untyped-def]
     """Energy by chunk; slope and curvature of every sample for the log field."""
-    n, classes = priors.shape
+    n = len(priors)
     energy = np.zeros(CHUNKS)
     slope = np.empty(n, np.float32)
     curvature = np.empty(n, np.float32)
     for chunk in numba.prange(CHUNKS):
-        sums = np.empty(3, np.float32)
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             value = values[s] * np.exp(log_field[s])
             level, rest = level_of(value, per_intensity, tables.shape[1])
-            for term in range(3):
-                sums[term] = 0.0
-                for k in range(classes):
-                    low, high = tables[term, level, k], tables[term, level + 1, k]
-                    sums[term] += priors[s, k] * (low + rest * (high - low))
+            density = _read(tables[0], priors[s], level, rest, each)
+            pull = _read(tables[1], priors[s], level, rest, each)
+            stiffness = _read(tables[2], priors[s], level, rest, each)
             # d/d(log rho) of -log rho - log p(rho y), and its Gauss-Newton curvature.
-            energy[chunk] -= np.log(sums[0]) + log_field[s]
-            slope[s] = sums[1] / sums[0] * value - np.float32(1.0)
-            curvature[s] = sums[2] / sums[0] * value * value + np.float32(1.0)
+            energy[chunk] -= np.log(density) + log_field[s]
+            slope[s] = pull / density * value - np.float32(1.0)
+            curvature[s] = stiffness / density * value * value + np.float32(1.0)
     return energy, slope, curvature

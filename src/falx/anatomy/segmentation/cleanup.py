@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from falx.anatomy.priors import unrolled
 from falx.data.labels import TISSUES
 
 __all__ = ["clean_up"]
@@ -25,7 +26,9 @@ LEAST_LEFT = np.float32(1e-6)
 SOFT_TISSUE = TISSUES.index("soft")
 
 
-def clean_up(posteriors: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Floats:
+def clean_up(
+    posteriors: Floats, voxel_sizes_mm: npt.NDArray[np.float64], *, out: Floats | None = None
+) -> Floats:
     """Keep grey and white matter of the brain only, and the fluid around it.
 
     The parenchyma is shrunk by 2 mm, which cuts the bridges to scalp and eyes; the largest
@@ -35,28 +38,32 @@ def clean_up(posteriors: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Flo
     ----------
     posteriors
         Shape (X, Y, Z, 6), in the order of :data:`falx.anatomy.priors.TISSUES`.
+    out
+        Where the result is written; `posteriors` itself, to save memory, or a new array.
 
     Returns
     -------
     ndarray
         Same shape; every voxel sums to one.
     """
-    parenchyma = posteriors[..., 0] + posteriors[..., 1]
+    parenchyma, fluid = _parenchyma_and_fluid(posteriors)
     brain = _grown(parenchyma, voxel_sizes_mm)
-    islands = _enclosed(brain, posteriors)
+    islands = _enclosed(brain, parenchyma, fluid)
     # A wide ventricle may lie farther from the brain than its outer fluid does.
     near = _filled(_within(brain, FLUID_MM, voxel_sizes_mm))
-    return np.asarray(_kept(posteriors, brain | islands, near, islands))
+    result = np.empty_like(posteriors) if out is None else out
+    _keep(posteriors, brain | islands, near, islands, result, unrolled(posteriors.shape[3]))
+    return result
 
 
-def _enclosed(brain: Mask, posteriors: Floats) -> Mask:
+def _enclosed(brain: Mask, parenchyma: Floats, fluid: Floats) -> Mask:
     """Voxels inside the brain: bone, soft tissue and air cannot be there.
 
     A deep nucleus brighter than cortex and darker than white matter would otherwise be taken
     for scalp, whose intensities are broad.
     """
-    own = posteriors[..., 0] + posteriors[..., 1] + posteriors[..., 2]
-    inside = (brain | (posteriors[..., 2] > 0.5)) & (own > 0.5)
+    own = parenchyma + fluid
+    inside = (brain | (fluid > 0.5)) & (own > 0.5)
     holes = _filled(inside) & ~inside
     return np.asarray(holes & (own > 0))
 
@@ -67,8 +74,7 @@ def _grown(parenchyma: Floats, voxel_sizes_mm: npt.NDArray[np.float64]) -> Mask:
     pieces, count = ndimage.label(core)
     if count == 0:
         return np.asarray(inside)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
+    sizes = np.bincount(pieces[core])
     core = pieces == int(np.argmax(sizes))
     steps = round(GROW_MM / float(np.min(voxel_sizes_mm)))
     grown = _dilated(_dilated(core, inside, steps), parenchyma > 0.02, 1)
@@ -117,29 +123,40 @@ def _dilated(mask, allowed, steps):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _kept(posteriors, brain, near, islands):  # type: ignore[no-untyped-def]
+def _parenchyma_and_fluid(posteriors):  # type: ignore[no-untyped-def]
+    """Grey and white matter together, and fluid, each of shape (X, Y, Z)."""
+    nx, ny, nz, _ = posteriors.shape
+    parenchyma = np.empty((nx, ny, nz), np.float32)
+    fluid = np.empty((nx, ny, nz), np.float32)
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                parenchyma[i, j, k] = posteriors[i, j, k, 0] + posteriors[i, j, k, 1]
+                fluid[i, j, k] = posteriors[i, j, k, 2]
+    return parenchyma, fluid
+
+
+@numba.njit(cache=True, parallel=True)
+def _keep(posteriors, brain, near, islands, out, each):  # type: ignore[no-untyped-def]
     """Parenchyma within `brain`, fluid within `near`, nothing else within `islands`.
 
     What is left sums to one; where nothing is left, it is soft tissue.
     """
-    nx, ny, nz, classes = posteriors.shape
-    result = np.empty_like(posteriors)
+    nx, ny, nz, _ = posteriors.shape
+    one = np.float32(1.0)
     for i in numba.prange(nx):
         for j in range(ny):
             for k in range(nz):
-                own = result[i, j, k]
-                own[:] = posteriors[i, j, k]
-                if not brain[i, j, k]:
-                    own[:2] = 0.0
-                if not near[i, j, k]:
-                    own[2] = 0.0
-                if islands[i, j, k]:
-                    own[3:] = 0.0
+                as_brain, as_fluid = np.float32(brain[i, j, k]), np.float32(near[i, j, k])
+                as_other = one - np.float32(islands[i, j, k])
+                given, own = posteriors[i, j, k], out[i, j, k]
                 total = np.float32(0.0)
-                for c in range(classes):
+                for c in range(len(each)):
+                    share = as_brain if c < 2 else (as_fluid if c == 2 else as_other)
+                    own[c] = share * given[c]
                     total += own[c]
                 if total < LEAST_LEFT:
                     own[:] = 0.0
-                    own[SOFT_TISSUE] = total = np.float32(1.0)
-                own /= total
-    return result
+                    own[SOFT_TISSUE] = total = one
+                for c in range(len(each)):
+                    own[c] /= total

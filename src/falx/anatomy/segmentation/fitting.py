@@ -255,7 +255,7 @@ def sampled_at(
 def corrected_values(samples: Samples, bias: BiasField) -> Floats:
     """Intensities of the samples after the correcting field, shape (n,)."""
     log_field = bias.log_field(samples.stride, samples.grid.shape)
-    return np.asarray(samples.values * np.exp(log_field[tuple(samples.nodes.T)]))
+    return np.asarray(samples.values * np.exp(samples.of(log_field)))
 
 
 def _started(coarse: Warp | None, before: Samples, fine: Warp, samples: Samples) -> Warp:

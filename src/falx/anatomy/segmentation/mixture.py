@@ -18,6 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from falx.anatomy.priors import unrolled
 from falx.core.threads import CHUNKS
 
 __all__ = [
@@ -50,6 +51,10 @@ VARIANCE_FLOOR = 1e-4
 
 LEVELS = 2048
 """Intensities at which densities are tabulated."""
+
+AT_ONCE = 8
+"""Likelihoods that are multiplied before a logarithm is taken, which costs more than all else of a
+sample: so few that no product of them is too small for a number."""
 
 CERTAIN = 0.7
 """Prior probability from which a place's tissue is taken as certain."""
@@ -320,14 +325,15 @@ def fit_mixture(
         Trust the priors' proportions of the classes.
     """
     levels = _nearest_levels(values, (LEVELS - 1) / mixture.top)
+    each = unrolled(priors.shape[1])
     energy = np.inf
     for _ in range(most):
         table = density_table(mixture)
         histograms, prior_mass, energies = _expectation(
-            levels, priors, table.values, mixture.shares.astype(np.float32)
+            levels, priors, table.values, mixture.shares.astype(np.float32), each
         )
         last, energy = energy, float(energies.sum())
-        fitted = _maximise(mixture, histograms.sum(axis=0), prior_mass.sum(axis=0))
+        fitted = _maximise(mixture, histograms.sum(axis=0).T, prior_mass.sum(axis=0))
         mixture = replace(fitted, shares=mixture.shares) if fixed_shares else fitted
         if last - energy < tolerance * len(values):
             break
@@ -370,7 +376,8 @@ def _maximise(mixture: Mixture, histograms: Vector, prior_mass: Vector) -> Mixtu
 def class_evidence(mixture: Mixture, values: Floats) -> Floats:
     """Share times likelihood of every class for every value, shape (n, K), largest one 1."""
     table = density_table(mixture)
-    return np.asarray(_evidence(values, table.values, table.per_intensity))
+    each = unrolled(table.values.shape[1])
+    return np.asarray(_evidence(values, table.values, table.per_intensity, each))
 
 
 def _nearest_levels(values: Floats, per_intensity: float) -> npt.NDArray[np.uint16]:
@@ -387,42 +394,48 @@ def level_of(value, per_intensity, n_levels):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True, fastmath=True)
-def _expectation(levels, priors, densities, shares):  # type: ignore[no-untyped-def]
+def _expectation(levels, priors, densities, shares, each):  # type: ignore[no-untyped-def]
     """Histograms of prior over density, prior mass of every class and energy, by chunk."""
-    n, classes = priors.shape
-    n_levels = densities.shape[0]
+    n, classes = len(priors), len(each)
     parts = CHUNKS // 4
-    histograms = np.zeros((parts, classes, n_levels))
+    histograms = np.zeros((parts, len(densities), classes))
     prior_mass = np.zeros((parts, classes))
     energy = np.zeros(parts)
     for part in numba.prange(parts):
+        mass, product = np.zeros(classes), 1.0
         for s in range(part * n // parts, (part + 1) * n // parts):
-            level = levels[s]
+            prior, density = priors[s], densities[levels[s]]
             whole, total = np.float32(0.0), np.float32(0.0)
             for k in range(classes):
-                whole += shares[k] * priors[s, k]
-                total += densities[level, k] * priors[s, k]
-            energy[part] -= np.log(total / whole)
+                whole += shares[k] * prior[k]
+                total += density[k] * prior[k]
+            product *= float(total / whole)
+            if s % AT_ONCE == 0:
+                energy[part] -= np.log(product)
+                product = 1.0
             share, scale = np.float32(1.0) / total, np.float32(1.0) / whole
+            histogram = histograms[part, levels[s]]
             for k in range(classes):
-                histograms[part, k, level] += priors[s, k] * share
-                prior_mass[part, k] += priors[s, k] * scale
+                histogram[k] += prior[k] * share
+                mass[k] += prior[k] * scale
+        prior_mass[part] = mass
+        energy[part] -= np.log(product)
     return histograms, prior_mass, energy
 
 
 @numba.njit(cache=True, parallel=True, fastmath=True)
-def _evidence(values, densities, per_intensity):  # type: ignore[no-untyped-def]
+def _evidence(values, densities, per_intensity, each):  # type: ignore[no-untyped-def]
     """γ_k p_k(y), linear between two levels of the table, over the largest of a value."""
-    n, classes = values.shape[0], densities.shape[1]
+    n, classes = values.shape[0], len(each)
     out = np.empty((n, classes), np.float32)
     for chunk in numba.prange(CHUNKS):
         for s in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             level, rest = level_of(values[s], per_intensity, densities.shape[0])
+            own, low, high = out[s], densities[level], densities[level + 1]
             most = np.float32(0.0)
             for k in range(classes):
-                low, high = densities[level, k], densities[level + 1, k]
-                out[s, k] = low + rest * (high - low)
-                most = max(most, out[s, k])
+                own[k] = low[k] + rest * (high[k] - low[k])
+                most = max(most, own[k])
             for k in range(classes):
-                out[s, k] /= most
+                own[k] /= most
     return out

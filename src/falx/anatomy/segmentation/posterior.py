@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from falx.anatomy.priors import TissuePriors, locate, prior_at
+from falx.anatomy.priors import TissuePriors, locate, prior_at, unrolled
 from falx.anatomy.segmentation.fitting import Fit
 from falx.anatomy.segmentation.mixture import density_table, level_of
 from falx.core.grid import Grid
@@ -78,6 +78,7 @@ def posteriors(
         table.per_intensity,
         low,
         high,
+        unrolled(priors.probabilities.shape[3]),
     )
     return Posteriors(inner, box, classes)
 
@@ -92,9 +93,8 @@ def _brain_box(
     where = voxels @ to_prior[:3, :3].T + to_prior[:3, 3]
     index = np.rint(where).astype(int)
     last = np.array(priors.grid.shape) - 1
-    brain = priors.probabilities[..., :3].sum(axis=-1)
-    value = brain[tuple(np.moveaxis(np.clip(index, 0, last), -1, 0))]
-    found = np.argwhere(value > BRAIN_PRIOR)
+    at_nodes = priors.probabilities[tuple(np.moveaxis(np.clip(index, 0, last), -1, 0))]
+    found = np.argwhere(at_nodes[..., :3].sum(axis=-1) > BRAIN_PRIOR)
     if len(found) == 0:
         found = np.zeros((1, 3), dtype=int)
     low = np.maximum(found.min(axis=0) - 1, 0) * stride
@@ -129,6 +129,19 @@ def displacement_at(field, x, y, z, out):  # type: ignore[no-untyped-def]
                     out[c] += weight * field[i + di, j + dj, k + dk, c]
 
 
+@numba.njit(cache=True)
+def _column(field, x, y, out):  # type: ignore[no-untyped-def]
+    """Displacements at every node along z of the place (x, y), written to `out` (Z, 3)."""
+    i, u, _ = locate(x, field.shape[0])
+    j, v, _ = locate(y, field.shape[1])
+    one = np.float32(1.0)
+    p, q, r, s = (one - u) * (one - v), (one - u) * v, u * (one - v), u * v
+    a, b, d, e = field[i, j], field[i, j + 1], field[i + 1, j], field[i + 1, j + 1]
+    for k in range(len(out)):
+        for c in range(3):
+            out[k, c] = p * a[k, c] + q * b[k, c] + r * d[k, c] + s * e[k, c]
+
+
 @numba.njit(cache=True, parallel=True, fastmath=True)
 def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes plain arrays
     corrected,
@@ -142,41 +155,51 @@ def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes
     per_intensity,
     low,
     high,
+    each,
 ):
     """Bayes' rule at every voxel: t_k(A x + P u) γ_k p_k(y) over its sum, and the best class."""
     nx, ny, nz = corrected.shape
-    n_levels, n_classes = densities.shape
-    inner = np.zeros((high[0] - low[0], high[1] - low[1], high[2] - low[2], n_classes), np.float32)
-    label = np.full((nx, ny, nz), n_classes - 1, np.uint8)
+    n_levels, last = densities.shape[0], len(each) - 1
+    inner = np.empty((high[0] - low[0], high[1] - low[1], high[2] - low[2], len(each)), np.float32)
+    label = np.full((nx, ny, nz), last, np.uint8)
     for a in numba.prange(nx):
-        prior = np.empty(n_classes, np.float32)
-        joint = np.empty(n_classes, np.float32)
-        move = np.empty(3, np.float32)
+        prior = np.empty(len(each), np.float32)
+        joint = np.empty(len(each), np.float32)
+        moves = np.empty((field.shape[2], 3), np.float32)
         for b in range(ny):
+            _column(field, a / stride[0], b / stride[1], moves)
+            crosses = low[0] <= a < high[0] and low[1] <= b < high[1]
             for c in range(nz):
-                inside = low[0] <= a < high[0] and low[1] <= b < high[1] and low[2] <= c < high[2]
+                inside = crosses and low[2] <= c < high[2]
                 if not mask[a, b, c]:
                     if inside:
-                        inner[a - low[0], b - low[1], c - low[2], n_classes - 1] = 1.0
+                        own = inner[a - low[0], b - low[1], c - low[2]]
+                        own[:] = 0.0
+                        own[last] = 1.0
                     continue
-                displacement_at(field, a / stride[0], b / stride[1], c / stride[2], move)
+                k, w, _ = locate(c / stride[2], len(moves))
+                p = moves[k, 0] + w * (moves[k + 1, 0] - moves[k, 0])
+                q = moves[k, 1] + w * (moves[k + 1, 1] - moves[k, 1])
+                r = moves[k, 2] + w * (moves[k + 1, 2] - moves[k, 2])
                 x = matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c + matrix[0, 3]
                 y = matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c + matrix[1, 3]
                 z = matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c + matrix[2, 3]
-                x += pull[0, 0] * move[0] + pull[0, 1] * move[1] + pull[0, 2] * move[2]
-                y += pull[1, 0] * move[0] + pull[1, 1] * move[1] + pull[1, 2] * move[2]
-                z += pull[2, 0] * move[0] + pull[2, 1] * move[1] + pull[2, 2] * move[2]
-                prior_at(probabilities, x, y, z, prior)
+                x += pull[0, 0] * p + pull[0, 1] * q + pull[0, 2] * r
+                y += pull[1, 0] * p + pull[1, 1] * q + pull[1, 2] * r
+                z += pull[2, 0] * p + pull[2, 1] * q + pull[2, 2] * r
+                prior_at(probabilities, each, x, y, z, prior)
                 level, rest = level_of(corrected[a, b, c], per_intensity, n_levels)
-                total, best, most = np.float32(1e-30), n_classes - 1, np.float32(-1.0)
-                for k in range(n_classes):
+                for k in range(len(each)):
                     below, above = densities[level, k], densities[level + 1, k]
                     joint[k] = (below + rest * (above - below)) * prior[k]
+                total, best, most = np.float32(1e-30), last, np.float32(-1.0)
+                for k in range(len(each)):
                     total += joint[k]
                     if joint[k] > most:
                         best, most = k, joint[k]
                 label[a, b, c] = best
                 if inside:
-                    for k in range(n_classes):
-                        inner[a - low[0], b - low[1], c - low[2], k] = joint[k] / total
+                    own = inner[a - low[0], b - low[1], c - low[2]]
+                    for k in range(len(each)):
+                        own[k] = joint[k] / total
     return inner, label

@@ -171,13 +171,20 @@ def _tissues(
     found = posteriors(corrected.data, mask, fit, priors, to_prior)
     box, classes = found.box, found.classes
     sizes = corrected.grid.voxel_sizes_mm
-    inner = smooth_labels(found.inner, sizes, settings.mrf_strength)
-    del found  # six probabilities a voxel, and the clean-up needs as much again
+    # In place: six probabilities a voxel are the largest array of all.
+    inner = smooth_labels(found.inner, sizes, settings.mrf_strength, out=found.inner)
     if settings.clean_up:
-        inner = clean_up(inner, sizes)
-    whole = []
-    for k in range(3):
-        tissue = np.zeros(corrected.data.shape, dtype=np.float32)
-        tissue[box] = inner[..., k]
-        whole.append(tissue)
-    return whole, classes
+        inner = clean_up(inner, sizes, out=inner)
+    return _first_three(inner, box, corrected.data.shape), classes
+
+
+def _first_three(
+    inner: Floats, box: tuple[slice, slice, slice], shape: tuple[int, ...]
+) -> list[Floats]:
+    """Split the first three classes of a box off, each within an image of `shape` (X, Y, Z)."""
+    whole = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
+    for plane in range(inner.shape[0]):
+        # Plane by plane, so that what lies between the classes is read once for the three.
+        for k, tissue in enumerate(whole):
+            tissue[box][plane] = inner[plane, ..., k]
+    return whole
