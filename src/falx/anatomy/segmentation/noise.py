@@ -1,19 +1,16 @@
-"""How noisy an image is, and a less noisy copy where the noise would decide the fit.
+"""How noisy an image is.
 
-The fit takes one voxel in every few, so that noise of a tenth of white matter leaves too little
-in the likelihood to move the priors of an atrophic head as far as they must go. A mean over
-similar neighbours (non-local means: Buades, Coll & Morel 2005, CVPR 2:60; blockwise in three
-dimensions: Coupé et al. 2008, IEEE Trans Med Imaging 27:425) keeps borders and takes the noise.
+Gasser, Sroka & Jennen-Steinmetz 1986 (Biometrika 73:625); in three dimensions Coupé et al. 2008
+(IEEE Trans Med Imaging 27:425).
 """
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-__all__ = ["FLAT_NOISY", "NOISY", "denoised", "flat_noise", "noise_level"]
+__all__ = ["FLAT_NOISY", "NOISY", "flat_noise", "noise_level"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -97,68 +94,3 @@ def _residual(data: Floats) -> Floats:
     kernel = np.zeros((3, 3, 3), dtype=np.float32)
     kernel[[0, 2, 1, 1, 1, 1], [1, 1, 0, 2, 1, 1], [1, 1, 1, 1, 0, 2]] = 1.0 / NEIGHBOURS
     return np.asarray(data - ndimage.convolve(data, kernel, mode="nearest"))
-
-
-def denoised(data: Floats, mask: npt.NDArray[np.bool_], noise: float) -> Floats:
-    """Mean of every voxel and its 26 neighbours, weighted by how alike their surroundings are.
-
-    Parameters
-    ----------
-    data
-        Shape (X, Y, Z).
-    mask
-        Shape (X, Y, Z); other voxels stay and do not count.
-    noise
-        Standard deviation of the noise.
-
-    Notes
-    -----
-    Weights are exp(-max(d² - 2 s², 0) / s²), d² the mean squared difference of the two
-    surroundings of 3 × 3 × 3 voxels and s the noise; the voxel itself has the largest of the
-    others' weights. Voxels below three times the noise, which is air, stay.
-    """
-    if noise <= 0.0:
-        return data
-    padded = np.pad(data, 2, mode="edge")
-    chosen = mask & (data > 3.0 * noise)
-    return np.asarray(_similar_mean(padded, np.pad(mask, 2), chosen, np.float32(noise**2)))
-
-
-@numba.njit(cache=True)
-def _apart(image, a, b, c, p, q, r):  # type: ignore[no-untyped-def]
-    """Mean squared difference of the 3 × 3 × 3 voxels around (a, b, c) and (p, q, r)."""
-    total = np.float32(0.0)
-    for u in range(-1, 2):
-        for v in range(-1, 2):
-            for w in range(-1, 2):
-                d = image[a + u, b + v, c + w] - image[p + u, q + v, r + w]
-                total += d * d
-    return total / np.float32(27.0)
-
-
-@numba.njit(cache=True, parallel=True)
-def _similar_mean(image, known, chosen, variance):  # type: ignore[no-untyped-def]
-    """Non-local means of the chosen voxels; `image` and `known` are two voxels wider a side."""
-    nx, ny, nz = chosen.shape
-    out = np.empty((nx, ny, nz), np.float32)
-    for i in numba.prange(nx):
-        for j in range(ny):
-            for k in range(nz):
-                a, b, c = i + 2, j + 2, k + 2
-                own = image[a, b, c]
-                out[i, j, k] = own
-                if not chosen[i, j, k]:
-                    continue
-                total, weights, most = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-                for n in range(27):
-                    p, q, r = a + n // 9 - 1, b + n // 3 % 3 - 1, c + n % 3 - 1
-                    if n == 13 or not known[p, q, r]:
-                        continue
-                    beyond = _apart(image, a, b, c, p, q, r) - np.float32(2.0) * variance
-                    weight = np.exp(-max(beyond, np.float32(0.0)) / variance)
-                    total += weight * image[p, q, r]
-                    weights += weight
-                    most = max(most, weight)
-                if weights > 0.0:
-                    out[i, j, k] = (total + most * own) / (weights + most)
-    return out

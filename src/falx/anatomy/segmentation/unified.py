@@ -15,16 +15,11 @@ from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.segmentation.cleanup import clean_up
+from falx.anatomy.segmentation.denoising import denoised
 from falx.anatomy.segmentation.fitting import Fit, refit_intensities
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mrf import smooth_labels
-from falx.anatomy.segmentation.noise import (
-    FLAT_NOISY,
-    NOISY,
-    denoised,
-    flat_noise,
-    noise_level,
-)
+from falx.anatomy.segmentation.noise import FLAT_NOISY, NOISY, flat_noise, noise_level
 from falx.anatomy.segmentation.posterior import posteriors, to_template_mm
 from falx.anatomy.segmentation.prepare import check_volume, prepare
 from falx.anatomy.segmentation.result import Segmentation
@@ -156,7 +151,7 @@ def _less_noisy(
         found=f"noise of {flat / bright:.0%} of bright tissue, usual are 2 to 6 %",
         do="use a less noisy T1w image if there is one",
     )
-    return Image(denoised(image.data, mask, noise), image.affine)
+    return Image(denoised(image.data, mask, flat), image.affine)
 
 
 def _tissues(
