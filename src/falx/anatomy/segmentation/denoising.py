@@ -79,7 +79,7 @@ def denoised(data: Floats, mask: Mask, noise: float) -> Floats:
 
 
 def mean_magnitude(signal: Vector, noise: float) -> Vector:
-    """Expected magnitude of a signal, of any shape, with noise in two channels (Rice's mean)."""
+    """Mean of the noisy magnitudes of signals of any shape, after Rice (see the module)."""
     power = (np.asarray(signal, dtype=np.float64) / noise) ** 2 / 2.0
     bent = (1.0 + power) * i0e(power / 2.0) + power * i1e(power / 2.0)
     return np.asarray(noise * np.sqrt(np.pi / 2.0) * bent)

@@ -16,7 +16,7 @@ from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.segmentation.cleanup import clean_up
 from falx.anatomy.segmentation.denoising import denoised
-from falx.anatomy.segmentation.fitting import Fit, refit_intensities
+from falx.anatomy.segmentation.fitting import Fit
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mrf import smooth_labels
 from falx.anatomy.segmentation.noise import FLAT_NOISY, NOISY, flat_noise, noise_level
@@ -104,14 +104,10 @@ def _segment(
         )
         field = np.exp(fit.bias.log_field((1, 1, 1), clean.data.shape))
         corrected = clean.data * field
-        shown, own = corrected, fit
-        if seen is not clean:
-            # Averages of voxels blur the cortex: its tissues are those of the image itself.
-            shown = seen.data * field
-            own = refit_intensities(clean, mask, tissue, alignment.affine, fit, settings)
+        shown = corrected if seen is clean else seen.data * field
         to_prior = np.linalg.inv(priors.affine) @ alignment.affine @ image.affine
         tissues, classes = _tissues(
-            Image(corrected, image.affine), mask, own, tissue, to_prior, settings
+            Image(shown, image.affine), mask, fit, tissue, to_prior, settings
         )
         forward = CoordinateMap(
             to_template_mm(fit.displacement_mm, fit.grid, alignment.affine), fit.grid.affine
@@ -146,7 +142,7 @@ def _less_noisy(
     if noise <= NOISY * bright or (flat := flat_noise(image.data, mask)) <= FLAT_NOISY * bright:
         return image
     notify(
-        "the image is noisy; maps and structures are found in a denoised copy",
+        "the image is noisy; tissues, maps and structures are found in a denoised copy",
         where=where,
         found=f"noise of {flat / bright:.0%} of bright tissue, usual are 2 to 6 %",
         do="use a less noisy T1w image if there is one",
