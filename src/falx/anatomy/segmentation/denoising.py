@@ -38,6 +38,9 @@ ALIKE = 0.3
 AIR = 1.6
 """Mean of 3 × 3 × 3 voxels, in SD of the noise, up to which they are air: air has 1.25 ± .13."""
 
+AROUND = 2 * EDGE - 1
+"""Edge, in voxels, of the surroundings from which what was not measured is filled."""
+
 HALF = np.float32(0.5)
 LONG, SHORT = (np.float32(f(np.pi / 8.0) / np.sqrt(2.0)) for f in (np.cos, np.sin))
 """Values of the four cosines (DCT-II, orthonormal) of a row of four."""
@@ -63,8 +66,9 @@ def denoised(data: Floats, mask: Mask, noise: float) -> Floats:
     """
     if noise <= 0.0:
         return data
-    chosen = mask & (ndimage.uniform_filter(data, 3) > AIR * noise)
-    guide = _signal(_by_cosines(data, chosen, LEAST * noise), noise)
+    known = _filled(data, mask)
+    chosen = mask & (ndimage.uniform_filter(known, 3) > AIR * noise)
+    guide = _signal(_by_cosines(known, chosen, LEAST * noise), noise)
     pad = [(REACH, REACH)] * 3
     squares = _mean_square(
         np.pad(data, pad),
@@ -76,6 +80,16 @@ def denoised(data: Floats, mask: Mask, noise: float) -> Floats:
     )
     signal = np.sqrt(np.maximum(squares - np.float32(2.0 * noise**2), np.float32(0.0)))
     return np.asarray(np.where(chosen, signal, data), dtype=np.float32)
+
+
+def _filled(data: Floats, mask: Mask) -> Floats:
+    """Image whose voxels that were not measured have the mean of those around that were."""
+    if mask.all():
+        return data
+    inside = np.where(mask, data, np.float32(0.0))
+    share = ndimage.uniform_filter(mask.astype(np.float32), AROUND)
+    around = ndimage.uniform_filter(inside, AROUND) / np.maximum(share, np.float32(1e-3))
+    return np.asarray(np.where(mask, data, around), dtype=np.float32)
 
 
 def mean_magnitude(signal: Vector, noise: float) -> Vector:
