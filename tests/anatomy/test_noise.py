@@ -1,4 +1,4 @@
-"""Noise: its level is found, borders stay, and only a noisy image is fitted in a copy."""
+"""Noise: its level is found, and only a noisy image is fitted in a copy."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from anatomy import head_model
-from falx.anatomy.segmentation.noise import (
-    FLAT_NOISY,
-    NOISY,
-    denoised,
-    flat_noise,
-    noise_level,
-)
+from falx.anatomy.segmentation.noise import FLAT_NOISY, NOISY, flat_noise, noise_level
 from falx.anatomy.segmentation.unified import _less_noisy
 from falx.core.errors import FalxNotice
 from falx.images.nifti import Image
@@ -35,26 +29,6 @@ def test_the_level_of_noise_is_found(rng, sd):
 def test_nothing_measured_has_no_noise():
     empty = np.zeros((6, 6, 6), np.float32)
     assert noise_level(empty, np.zeros(empty.shape, bool)) == (0.0, 0.0)
-    assert denoised(empty, np.ones(empty.shape, bool), 0.0) is empty
-
-
-def test_noise_goes_and_the_border_stays(rng):
-    clean, noisy = two_halves(rng, 12.0)
-    found = denoised(noisy, np.ones(noisy.shape, bool), 12.0)
-    assert (found - clean)[4:-4].std() < 0.55 * (noisy - clean)[4:-4].std()
-    step = found[12:14].mean() - found[10:12].mean()
-    assert step == pytest.approx(60.0, abs=4.0)
-
-
-def test_what_was_not_measured_neither_changes_nor_counts(rng):
-    clean, noisy = two_halves(rng, 10.0)
-    mask = np.ones(noisy.shape, bool)
-    mask[:, :4] = False
-    spoilt = np.where(mask, noisy, np.float32(5000))
-    found = denoised(spoilt, mask, 10.0)
-    np.testing.assert_array_equal(found[:, :4], 5000)
-    # Surroundings reach one voxel over the border; from there on nothing is known of it.
-    assert np.abs(found[:, 4:] - clean[:, 4:]).max() < 60
 
 
 def test_only_a_noisy_image_is_copied(rng):
