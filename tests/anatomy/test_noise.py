@@ -63,6 +63,20 @@ def test_a_pattern_as_fine_as_the_voxels_is_no_noise(rng, sd):
     assert _less_noisy(image, mask, *noise_level(noisy, mask), None) is image
 
 
+def test_slices_are_no_noise(rng):
+    """Anatomy changes from one thick slice to the next; noise is read within the slices."""
+    slices = np.where(np.arange(16) % 2, 160.0, 90.0)
+    clean = np.broadcast_to(slices, (40, 36, 16))
+    noisy = (clean + 3.0 * rng.standard_normal(clean.shape)).astype(np.float32)
+    mask, sizes = np.ones(noisy.shape, bool), (0.9, 0.9, 5.0)
+    assert noise_level(noisy, mask)[0] > 15.0
+    assert noise_level(noisy, mask, sizes)[0] == pytest.approx(3.0, rel=0.1)
+    assert flat_noise(noisy, mask, sizes) == pytest.approx(3.0, rel=0.1)
+    level = noise_level(noisy, mask, sizes)
+    image = Image(noisy, np.diag([*sizes, 1.0]))
+    assert _less_noisy(image, mask, *level, None) is image
+
+
 def test_nothing_measured_is_flat():
     empty = np.zeros((6, 6, 6), np.float32)
     assert flat_noise(empty, np.zeros(empty.shape, bool)) == 0.0

@@ -15,8 +15,6 @@ __all__ = ["FLAT_NOISY", "NOISY", "flat_noise", "noise_level"]
 Floats = npt.NDArray[np.float32]
 
 MAD_PER_SD = 0.6745
-NEIGHBOURS = 6
-RESIDUAL = float(np.sqrt(NEIGHBOURS / (NEIGHBOURS + 1.0)))
 BRIGHT_PERCENTILE = 90.0
 
 NOISY = 0.085
@@ -32,7 +30,16 @@ FLAT_SHARE = 10.0
 """Per cent of the brighter half that counts as flat."""
 
 
-def noise_level(data: Floats, mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
+THICK = 2.0
+"""Voxels that are longer than this times their shortest edge have no neighbours along that edge:
+slices of 6 mm, whose noise is 2 %, looked like 11 %, and like 16 % where they are flat."""
+
+ISOTROPIC = (1.0, 1.0, 1.0)
+
+
+def noise_level(
+    data: Floats, mask: npt.NDArray[np.bool_], voxel_sizes_mm: npt.ArrayLike = ISOTROPIC
+) -> tuple[float, float]:
     """Estimate the standard deviation of the noise, and the intensity of bright tissue.
 
     The pseudo-residual √(6/7) (y - mean of the six neighbours) has the variance of the noise
@@ -46,18 +53,22 @@ def noise_level(data: Floats, mask: npt.NDArray[np.bool_]) -> tuple[float, float
         Shape (X, Y, Z).
     mask
         Shape (X, Y, Z): voxels with a measured intensity.
+    voxel_sizes_mm
+        Shape (3,); across slices that are much thicker there are no neighbours.
     """
     thinned = data[::2, :, :]
-    rest = _residual(data)[::2]
+    rest = _residual(data, voxel_sizes_mm)[::2]
     chosen = _brighter_half(thinned, mask[::2])
     if not chosen.any():
         return 0.0, 0.0
     spread = float(np.median(np.abs(rest[chosen]))) / MAD_PER_SD
     bright = float(np.percentile(thinned[chosen], BRIGHT_PERCENTILE))
-    return spread * RESIDUAL, bright
+    return spread, bright
 
 
-def flat_noise(data: Floats, mask: npt.NDArray[np.bool_]) -> float:
+def flat_noise(
+    data: Floats, mask: npt.NDArray[np.bool_], voxel_sizes_mm: npt.ArrayLike = ISOTROPIC
+) -> float:
     """Estimate the standard deviation of the noise from where the image is flattest.
 
     As :func:`noise_level`, from the tenth of the brighter half in which the image, smoothed by one
@@ -70,6 +81,8 @@ def flat_noise(data: Floats, mask: npt.NDArray[np.bool_]) -> float:
         Shape (X, Y, Z).
     mask
         Shape (X, Y, Z): voxels with a measured intensity.
+    voxel_sizes_mm
+        Shape (3,), as in :func:`noise_level`.
     """
     chosen = _brighter_half(data, mask)
     if not chosen.any():
@@ -79,7 +92,7 @@ def flat_noise(data: Floats, mask: npt.NDArray[np.bool_]) -> float:
     for axis in range(3):
         steepness += np.gradient(smooth, axis=axis) ** 2
     flat = chosen & (steepness <= np.percentile(steepness[chosen], FLAT_SHARE))
-    return float(np.median(np.abs(_residual(data)[flat]))) / MAD_PER_SD * RESIDUAL
+    return float(np.median(np.abs(_residual(data, voxel_sizes_mm)[flat]))) / MAD_PER_SD
 
 
 def _brighter_half(data: Floats, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -89,8 +102,14 @@ def _brighter_half(data: Floats, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.
     return np.asarray(mask & (data > 0.5 * float(np.percentile(data[mask], 99.0))))
 
 
-def _residual(data: Floats) -> Floats:
-    """Return every voxel less the mean of its six neighbours."""
+def _residual(data: Floats, voxel_sizes_mm: npt.ArrayLike) -> Floats:
+    """Every voxel less the mean of its neighbours, scaled to the variance of the noise."""
+    sizes = np.asarray(voxel_sizes_mm, dtype=np.float64)
+    axes = np.flatnonzero(sizes <= THICK * sizes.min())
+    count = 2 * len(axes)
     kernel = np.zeros((3, 3, 3), dtype=np.float32)
-    kernel[[0, 2, 1, 1, 1, 1], [1, 1, 0, 2, 1, 1], [1, 1, 1, 1, 0, 2]] = 1.0 / NEIGHBOURS
-    return np.asarray(data - ndimage.convolve(data, kernel, mode="nearest"))
+    for axis in axes:
+        for place in (0, 2):
+            kernel[tuple(np.where(np.arange(3) == axis, place, 1))] = 1.0 / count
+    rest = data - ndimage.convolve(data, kernel, mode="nearest")
+    return np.asarray(rest * np.float32(np.sqrt(count / (count + 1.0))))

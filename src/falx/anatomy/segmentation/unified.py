@@ -96,7 +96,7 @@ def _segment(
     clean, mask = ready.image, ready.measured
     tissue = brain_only(priors) if ready.extracted else priors
     with kernel_threads(threads) as allowed, blas_threads(1):
-        noise, bright = noise_level(clean.data, mask)
+        noise, bright = noise_level(clean.data, mask, image.grid.voxel_sizes_mm)
         seen = _less_noisy(clean, mask, noise, bright, where)
         size = size_prior(settings.affine_prior)
         alignment, fit = fit_from_several_starts(
@@ -139,7 +139,10 @@ def _less_noisy(
     Borders look like noise where voxels are coarse, so what seems noisy must be so where the image
     is flat, too: denoised as if it had 10 % of noise, a head of 2.5 mm lost its grey matter.
     """
-    if noise <= NOISY * bright or (flat := flat_noise(image.data, mask)) <= FLAT_NOISY * bright:
+    if noise <= NOISY * bright:
+        return image
+    flat = flat_noise(image.data, mask, image.grid.voxel_sizes_mm)
+    if flat <= FLAT_NOISY * bright:
         return image
     notify(
         "the image is noisy; tissues, maps and structures are found in a denoised copy",
