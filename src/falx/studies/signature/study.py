@@ -131,7 +131,7 @@ ANATOMY = Stage(
     mem_mb=1200,
     disk_mb=60,
     threads=2,
-    version=11,
+    version=12,
 )
 
 CORRECT = Stage(
