@@ -63,6 +63,15 @@ def test_a_pattern_as_fine_as_the_voxels_is_no_noise(rng, sd):
     assert _less_noisy(image, mask, *noise_level(noisy, mask), None) is image
 
 
+def test_air_as_bright_as_tissue_is_no_noise(rng):
+    """The uniform image of MP2RAGE: most of what is bright is air without any signal."""
+    image = rng.uniform(0.0, 256.0, (60, 60, 60)).astype(np.float32)
+    image[20:40, 20:40, 20:40] = 160.0 + 5.0 * rng.standard_normal((20, 20, 20))
+    mask = image > 0
+    assert noise_level(image, mask)[0] > 30.0
+    assert flat_noise(image, mask) == pytest.approx(5.0, rel=0.3)
+
+
 def test_slices_are_no_noise(rng):
     """Anatomy changes from one thick slice to the next; noise is read within the slices."""
     slices = np.where(np.arange(16) % 2, 160.0, 90.0)
