@@ -73,8 +73,8 @@ def flat_noise(
     """Estimate the standard deviation of the noise from where the image is flattest.
 
     As :func:`noise_level`, from the hundredth of the brighter half in which the image, smoothed by
-    one voxel, is least steep. The smooth slope is nearly independent of the residual, so that choosing
-    by it does not choose little noise.
+    one voxel, is least steep. The smooth slope is nearly independent of the residual, so that
+    choosing by it does not choose little noise.
 
     Parameters
     ----------
