@@ -30,7 +30,6 @@ __all__ = [
     "Sampled",
     "Start",
     "fit_model",
-    "refit_intensities",
     "sampled_at",
     "wrapped",
 ]
@@ -180,29 +179,6 @@ def _round(
         state.warp, samples, evidence, mixture.shares, priors, elastic, factor=factor
     )
     return _State(mixture, bias, warp), gain
-
-
-def refit_intensities(
-    image: Image,
-    mask: npt.NDArray[np.bool_],
-    priors: TissuePriors,
-    affine: Vector,
-    fit: Fit,
-    settings: SegmentationSettings,
-) -> Fit:
-    """Fit the Gaussians to an image whose field and map were found in a copy of it.
-
-    Parameters
-    ----------
-    mask
-        Shape (X, Y, Z): voxels with a measured intensity.
-    affine
-        4×4, native mm to template mm.
-    """
-    seen = sampled_at(fit, image, mask, priors, affine, settings.sampling_mm)
-    return replace(
-        fit, mixture=fit_mixture(fit.mixture, seen.values, seen.priors, most=FIRST_STEPS)
-    )
 
 
 @dataclass(frozen=True, eq=False)

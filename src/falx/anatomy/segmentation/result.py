@@ -33,8 +33,8 @@ class Segmentation:
     corrected
         Shape (X, Y, Z), float32, bias-corrected intensities.
     seen
-        Shape (X, Y, Z), float32: what maps and structures are found in. It is `corrected`
-        itself, or where the image was noisy a denoised copy.
+        Shape (X, Y, Z), float32: what tissues, maps and structures are found in. It is
+        `corrected` itself, or where the image was noisy a denoised copy.
     grid
         Native grid.
     affine

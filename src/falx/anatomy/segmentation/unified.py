@@ -15,16 +15,11 @@ from falx.anatomy.priors import TissuePriors, brain_only
 from falx.anatomy.registration.affine import size_prior
 from falx.anatomy.registration.inverse import inverse_map, jacobian_determinants
 from falx.anatomy.segmentation.cleanup import clean_up
-from falx.anatomy.segmentation.fitting import Fit, refit_intensities
+from falx.anatomy.segmentation.denoising import denoised
+from falx.anatomy.segmentation.fitting import Fit
 from falx.anatomy.segmentation.mirrored import mirror_segmentation
 from falx.anatomy.segmentation.mrf import smooth_labels
-from falx.anatomy.segmentation.noise import (
-    FLAT_NOISY,
-    NOISY,
-    denoised,
-    flat_noise,
-    noise_level,
-)
+from falx.anatomy.segmentation.noise import FLAT_NOISY, NOISY, flat_noise, noise_level
 from falx.anatomy.segmentation.posterior import posteriors, to_template_mm
 from falx.anatomy.segmentation.prepare import check_volume, prepare
 from falx.anatomy.segmentation.result import Segmentation
@@ -101,7 +96,7 @@ def _segment(
     clean, mask = ready.image, ready.measured
     tissue = brain_only(priors) if ready.extracted else priors
     with kernel_threads(threads) as allowed, blas_threads(1):
-        noise, bright = noise_level(clean.data, mask)
+        noise, bright = noise_level(clean.data, mask, image.grid.voxel_sizes_mm)
         seen = _less_noisy(clean, mask, noise, bright, where)
         size = size_prior(settings.affine_prior)
         alignment, fit = fit_from_several_starts(
@@ -109,14 +104,10 @@ def _segment(
         )
         field = np.exp(fit.bias.log_field((1, 1, 1), clean.data.shape))
         corrected = clean.data * field
-        shown, own = corrected, fit
-        if seen is not clean:
-            # Averages of voxels blur the cortex: its tissues are those of the image itself.
-            shown = seen.data * field
-            own = refit_intensities(clean, mask, tissue, alignment.affine, fit, settings)
+        shown = corrected if seen is clean else seen.data * field
         to_prior = np.linalg.inv(priors.affine) @ alignment.affine @ image.affine
         tissues, classes = _tissues(
-            Image(corrected, image.affine), mask, own, tissue, to_prior, settings
+            Image(shown, image.affine), mask, fit, tissue, to_prior, settings
         )
         forward = CoordinateMap(
             to_template_mm(fit.displacement_mm, fit.grid, alignment.affine), fit.grid.affine
@@ -148,15 +139,18 @@ def _less_noisy(
     Borders look like noise where voxels are coarse, so what seems noisy must be so where the image
     is flat, too: denoised as if it had 10 % of noise, a head of 2.5 mm lost its grey matter.
     """
-    if noise <= NOISY * bright or (flat := flat_noise(image.data, mask)) <= FLAT_NOISY * bright:
+    if noise <= NOISY * bright:
+        return image
+    flat = flat_noise(image.data, mask, image.grid.voxel_sizes_mm)
+    if flat <= FLAT_NOISY * bright:
         return image
     notify(
-        "the image is noisy; maps and structures are found in a denoised copy",
+        "the image is noisy; tissues, maps and structures are found in a denoised copy",
         where=where,
         found=f"noise of {flat / bright:.0%} of bright tissue, usual are 2 to 6 %",
         do="use a less noisy T1w image if there is one",
     )
-    return Image(denoised(image.data, mask, noise), image.affine)
+    return Image(denoised(image.data, mask, flat), image.affine)
 
 
 def _tissues(
