@@ -22,6 +22,7 @@ __all__ = [
     "Grid",
     "Side",
     "apply_affine",
+    "box_around",
     "box_grid",
     "check_affine",
     "hemisphere",
@@ -166,6 +167,26 @@ def in_stored_order(
     ras = nib.orientations.axcodes2ornt("RAS")
     back = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
     return np.ascontiguousarray(nib.orientations.apply_orientation(data, back))
+
+
+def box_around(
+    mask: npt.NDArray[np.bool_], margin: int | npt.NDArray[np.integer]
+) -> tuple[slice, ...]:
+    """Box of what a mask of shape (X, Y, Z) holds, wider by a margin in voxels; all if nothing.
+
+    Examples
+    --------
+    >>> box_around(np.array([[[False, True, False, False]]]), 1)
+    (slice(0, 1, None), slice(0, 1, None), slice(0, 3, None))
+    """
+    margins = np.broadcast_to(margin, (mask.ndim,)).tolist()
+    box = []
+    for axis, more in enumerate(margins):
+        others = tuple(n for n in range(mask.ndim) if n != axis)
+        held = np.flatnonzero(mask.any(axis=others))
+        low, high = (int(held[0]), int(held[-1]) + 1) if held.size else (0, mask.shape[axis])
+        box.append(slice(max(low - more, 0), min(high + more, mask.shape[axis])))
+    return tuple(box)
 
 
 def box_grid(

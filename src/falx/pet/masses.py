@@ -1,0 +1,104 @@
+"""Largest cluster mass of many null maps, compiled.
+
+The clusters and sums of :func:`falx.pet.decoy.low_clusters` bit for bit, without its label volumes:
+what lies below the forming threshold is a few hundred of many thousand voxels.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["largest_masses"]
+
+
+def largest_masses(
+    sources: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    pairs: npt.NDArray[np.int64],
+    signs: npt.NDArray[np.float32],
+    columns: npt.NDArray[np.int64],
+    sought: npt.NDArray[np.bool_],
+    sd: npt.NDArray[np.floating],
+    forming: float,
+) -> npt.NDArray[np.float64]:
+    """Take the largest mass of low clusters of sums of two maps, shape (count,).
+
+    Parameters
+    ----------
+    sources
+        Maps to draw from, of shapes (N, n) and (M, n).
+    pairs, signs
+        Shape (count, 2): which map of either, and what it is multiplied by.
+    columns
+        Shape (m,): place among the n of each voxel that is sought.
+    sought
+        Shape (X, Y, Z), with m voxels.
+    sd
+        Shape (m,), that a voxel is divided by.
+    forming
+        Clusters are formed below minus this.
+    """
+    padded = np.pad(sought, 1)
+    _, y, z = padded.shape
+    before = [
+        (i * y + j) * z + k
+        for i in (-1, 0, 1)
+        for j in (-1, 0, 1)
+        for k in (-1, 0, 1)
+        if abs(i) + abs(j) + abs(k) in (1, 2) and (i, j, k) < (0, 0, 0)
+    ]
+    places, last = np.flatnonzero(padded), np.array(before, np.int64)
+    first, second = (np.ascontiguousarray(source) for source in sources)
+    return np.asarray(
+        _largest(
+            first, second, pairs, signs, columns, places, padded.size, last, sd,
+            np.float32(forming),
+        )
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _largest(first, second, pairs, signs, columns, places, size, before, sd, forming):  # type: ignore[no-untyped-def]
+    """Mark low voxels in their order, join each with those before it, and sum each cluster."""
+    number = np.full(size, -1, np.int64)  # of a voxel among the low ones
+    low, parent = np.empty((2, places.shape[0]), np.int64)
+    depth = np.empty(places.shape[0], np.float32)
+    mass = np.empty(places.shape[0])
+    out = np.zeros(pairs.shape[0])
+    for row in range(pairs.shape[0]):
+        a, b = first[pairs[row, 0]], second[pairs[row, 1]]
+        own, other = signs[row, 0], signs[row, 1]
+        count = 0
+        for n in range(places.shape[0]):
+            index = own * a[columns[n]] + other * b[columns[n]]
+            below = -np.float32(index / sd[n]) - forming
+            if below > 0:
+                low[count], depth[count] = places[n], below
+                parent[count], mass[count] = count, 0.0
+                number[places[n]] = count
+                for step in before:
+                    if number[places[n] + step] >= 0:
+                        _join(parent, count, number[places[n] + step])
+                count += 1
+        for n in range(count):
+            mass[_root(parent, n)] += depth[n]
+            number[low[n]] = -1
+        for n in range(count):
+            out[row] = max(out[row], mass[n])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _root(parent, n):  # type: ignore[no-untyped-def]
+    while parent[n] != n:
+        parent[n] = parent[parent[n]]
+        n = parent[n]
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(parent, one, other):  # type: ignore[no-untyped-def]
+    one, other = _root(parent, one), _root(parent, other)
+    if one != other:
+        parent[max(one, other)] = min(one, other)
