@@ -22,6 +22,7 @@ __all__ = [
     "Grid",
     "Side",
     "apply_affine",
+    "bounds_mm",
     "box_around",
     "box_grid",
     "check_affine",
@@ -167,6 +168,24 @@ def in_stored_order(
     ras = nib.orientations.axcodes2ornt("RAS")
     back = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
     return np.ascontiguousarray(nib.orientations.apply_orientation(data, back))
+
+
+def bounds_mm(mask: npt.NDArray[np.bool_], affine: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest world coordinates of the voxels of a mask, shape (X, Y, Z), mm.
+
+    They are at ends of its lines along the last axis.
+
+    Examples
+    --------
+    >>> bounds_mm(np.array([[[False, True, True]]]), np.diag([1.0, 1.0, 2.0, 1.0]))
+    (array([0., 0., 2.]), array([0., 0., 4.]))
+    """
+    held = mask.any(axis=-1)
+    line = np.argwhere(held)
+    first, last = mask.argmax(axis=-1)[held], mask[..., ::-1].argmax(axis=-1)[held]
+    ends = [np.column_stack([line, at]) for at in (first, mask.shape[-1] - 1 - last)]
+    points = apply_affine(affine, np.concatenate(ends))
+    return points.min(axis=0), points.max(axis=0)
 
 
 def box_around(
