@@ -170,7 +170,9 @@ def in_stored_order(
     return np.ascontiguousarray(nib.orientations.apply_orientation(data, back))
 
 
-def bounds_mm(mask: npt.NDArray[np.bool_], affine: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def bounds_mm(
+    mask: npt.NDArray[np.bool_], affine: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Lowest and highest world coordinates of the voxels of a mask, shape (X, Y, Z), mm.
 
     They are at ends of its lines along the last axis.

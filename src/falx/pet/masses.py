@@ -1,10 +1,12 @@
 """Largest cluster mass of many null maps, compiled.
 
-The clusters and sums of :func:`falx.pet.decoy.low_clusters` bit for bit, without its label volumes:
-what lies below the forming threshold is a few hundred of many thousand voxels.
+Clusters and sums are those of :func:`falx.pet.decoy.low_clusters`, bit for bit, without its label
+volumes: what lies below the forming threshold is a few hundred of many thousand voxels.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -40,7 +42,7 @@ def largest_masses(
         Clusters are formed below minus this.
     """
     padded = np.pad(sought, 1)
-    _, y, z = padded.shape
+    y, z = padded.shape[1:]
     before = [
         (i * y + j) * z + k
         for i in (-1, 0, 1)
@@ -48,20 +50,26 @@ def largest_masses(
         for k in (-1, 0, 1)
         if abs(i) + abs(j) + abs(k) in (1, 2) and (i, j, k) < (0, 0, 0)
     ]
-    places, last = np.flatnonzero(padded), np.array(before, np.int64)
+    number = np.full(padded.size, -1)  # of a voxel among the low ones
+    near = _Near(np.flatnonzero(padded), np.array(before), columns, sd, number)
     first, second = (np.ascontiguousarray(source) for source in sources)
-    return np.asarray(
-        _largest(
-            first, second, pairs, signs, columns, places, padded.size, last, sd,
-            np.float32(forming),
-        )
-    )  # fmt: skip
+    return np.asarray(_largest(first, second, pairs, signs, near, np.float32(forming)))
+
+
+class _Near(NamedTuple):
+    """Voxels sought, for the kernel: their places, and steps to those before them around one."""
+
+    places: npt.NDArray[np.int64]
+    before: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+    sd: npt.NDArray[np.floating]
+    number: npt.NDArray[np.int64]
 
 
 @numba.njit(cache=True, nogil=True)
-def _largest(first, second, pairs, signs, columns, places, size, before, sd, forming):  # type: ignore[no-untyped-def]
+def _largest(first, second, pairs, signs, near, forming):  # type: ignore[no-untyped-def]
     """Mark low voxels in their order, join each with those before it, and sum each cluster."""
-    number = np.full(size, -1, np.int64)  # of a voxel among the low ones
+    places, number, before = near.places, near.number, near.before
     low, parent = np.empty((2, places.shape[0]), np.int64)
     depth = np.empty(places.shape[0], np.float32)
     mass = np.empty(places.shape[0])
@@ -71,8 +79,8 @@ def _largest(first, second, pairs, signs, columns, places, size, before, sd, for
         own, other = signs[row, 0], signs[row, 1]
         count = 0
         for n in range(places.shape[0]):
-            index = own * a[columns[n]] + other * b[columns[n]]
-            below = -np.float32(index / sd[n]) - forming
+            index = own * a[near.columns[n]] + other * b[near.columns[n]]
+            below = -np.float32(index / near.sd[n]) - forming
             if below > 0:
                 low[count], depth[count] = places[n], below
                 parent[count], mass[count] = count, 0.0

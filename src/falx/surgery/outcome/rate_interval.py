@@ -98,9 +98,7 @@ def signed_distance_mm(mask: Image, within: Mask | None = None) -> Image:
     inside = np.asarray(mask.data, dtype=bool)
     box = (slice(None),) * 3 if within is None else box_around(inside | within, 1)
     near, sizes_mm = inside[box], mask.grid.voxel_sizes_mm
-    out, own = (
-        ndimage.distance_transform_edt(part, sampling=sizes_mm) for part in (~near, near)
-    )
+    out, own = (ndimage.distance_transform_edt(part, sampling=sizes_mm) for part in (~near, near))
     half_mm = 0.5 * float(np.min(sizes_mm))
     distance = np.full(inside.shape, FAR_MM, dtype=np.float32)
     distance[box] = np.where(near, half_mm - own, out - half_mm)
