@@ -1,7 +1,8 @@
 """Largest cluster mass of many null maps, compiled.
 
 Clusters and sums are those of :func:`falx.pet.decoy.low_clusters`, bit for bit, without its label
-volumes: what lies below the forming threshold is a few hundred of many thousand voxels.
+volumes: what lies below the forming threshold is a few hundred of many thousand voxels. Mass of a
+cluster: Bullmore et al. 1999, IEEE TMI 18:32.
 """
 
 from __future__ import annotations
