@@ -10,9 +10,9 @@ import hypothesis
 import numpy as np
 import pytest
 
-from falx.core.threads import WAITING
+from falx.core.threads import ENVIRONMENT
 
-os.environ.update({**WAITING, **os.environ})  # before the first kernel is loaded
+os.environ.update({**ENVIRONMENT, **os.environ})  # before the first kernel is loaded
 
 # On a busy machine a clock would judge the machine, and a test that fails once in a hundred runs
 # would judge the day.
@@ -46,7 +46,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
     How far each is away goes into the report of the run, for ``make test-processors``.
     """
-    from stage_battery import check_golden  # loads kernels: not before WAITING is set
+    from stage_battery import check_golden  # loads kernels: not before ENVIRONMENT is set
 
     def check(stage: str, version: int, summary: Mapping[str, float]) -> None:
         for name, away in check_golden(GOLDEN, stage, version, summary).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from falx.core.errors import FalxError, InputError
 from falx.core.participants import Participants
 from falx.core.settings import option
 from falx.core.stage import Source, Stage, arguments_of, check_table
-from falx.core.study import Column, RawInput, load_study
+from falx.core.study import Column, RawInput, load_for_forks, load_study
 
 SIDE = Column("side of the focus", ("side", "focus"), {"l": "left", "r": "right"})
 AGE = Column("age", ("age",), kind="number")
@@ -50,6 +52,16 @@ def test_entries_that_are_not_understood() -> None:
         AGE.read("old", where="sub-1")
     assert SIDE.of(Participants(), "1") is None
     assert Column("group", ("group",)).read("DRE", where="x") == "DRE"
+
+
+def test_what_forks_share_is_loaded_and_no_thread_started():
+    import falx.images.resample  # has kernels
+
+    before = threading.active_count()
+    assert load_for_forks("toy_study:STUDY") is toy_study.STUDY
+    assert threading.active_count() == before
+    assert {"cattrs", "scipy.linalg", "numba.np.arrayobj"} <= sys.modules.keys()
+    assert falx.images.resample.sample is not None
 
 
 def test_a_study_is_found_by_its_reference() -> None:

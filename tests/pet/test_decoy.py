@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falx.core.errors import OptionError
-from falx.core.grid import box_grid
+from falx.core.grid import Grid, box_grid
 from falx.pet.decoy import (
     Clusters,
     MassNull,
@@ -162,3 +162,28 @@ def test_z_is_zero_outside():
     where = Search("left", mask, np.array([[[0.5, 0.5, 0.0]]], dtype=np.float32))
     assert where.z(np.ones((1, 1, 3))).ravel().tolist() == [2.0, 0.0, 0.0]
     assert Clusters(np.zeros(1, np.int32), np.zeros(0)).largest == 0.0
+
+
+@pytest.mark.parametrize("sides", [("left",), ("right",), ("left", "right")])
+def test_null_masses_are_those_of_the_clusters_of_every_map_bit_for_bit(sides):
+    shape, rng = (9, 11, 10), np.random.default_rng(3)
+    where = rng.random(shape) < 0.8
+    grid = Grid((18, 11, 10), np.diag([2.0, 2.0, 2.0, 1.0]))
+    drawn = rng.standard_normal((2, 7, np.count_nonzero(where))).astype(np.float32)
+    maps = NullMaps(HalfMaps(drawn[0], where, grid), HalfMaps(drawn[1], where, grid))
+    searches = tuple(
+        Search(side, rng.random(shape) < 0.9, rng.uniform(0.0, 0.9, shape).astype(np.float32))
+        for side in sides
+    )
+    found = mass_null(maps, searches, count=60, rng=np.random.default_rng(5)).largest
+    again, expected = np.random.default_rng(5), []
+    for _ in range(60):
+        pair = again.integers(7), again.integers(7)
+        own, other = again.choice(np.array([-1, 1], dtype=np.float32), 2)
+        half = np.zeros(shape, dtype=np.float32)
+        half[where] = own * drawn[0, pair[0]] + other * drawn[1, pair[1]]
+        expected.append(
+            max(low_clusters(s.z(half if s.side == "left" else -half)).largest for s in searches)
+        )
+    assert found.tolist() == expected
+    assert found.min() > 0.0

@@ -20,6 +20,7 @@ from falx.pet.shares import ErrorDraws
 from falx.phantom.intensities import smooth_noise
 from falx.surgery.outcome.focus_rates import ALL, focus_parts, focus_rates, sought_parts
 from falx.surgery.outcome.rate_interval import (
+    FAR_MM,
     RateErrors,
     RateInterval,
     rate_intervals,
@@ -127,6 +128,15 @@ def test_signed_distances_change_sign_halfway_between_voxels():
     distance = signed_distance_mm(Image(mask, np.diag([2.0, 2.0, 2.0, 1.0]))).data
     assert distance[4, 4, 4] == -3.0 and distance[3, 4, 4] == -1.0 and distance[2, 4, 4] == 1.0
     np.testing.assert_array_equal(distance <= 0, mask)
+
+
+def test_distances_within_a_box_are_those_of_the_whole():
+    mask, within = np.zeros((2, 12, 11, 9), dtype=bool)
+    mask[3:6, 3:6, 3:6], within[4:10, 2:4, 4] = True, True
+    image = Image(mask, np.diag([2.0, 1.5, 1.0, 1.0]))
+    whole, part = signed_distance_mm(image).data, signed_distance_mm(image, within).data
+    assert np.array_equal(part[2:11, 1:7, 2:7], whole[2:11, 1:7, 2:7])
+    assert part[0, 0, 0] == FAR_MM
 
 
 def test_settings_are_checked():

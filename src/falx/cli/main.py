@@ -15,7 +15,7 @@ from types import FrameType, ModuleType
 from falx import __version__
 from falx.cli.parsing import Parser, folders_first, options_of_parser, unknown_option
 from falx.core.errors import FalxError
-from falx.core.threads import WAITING
+from falx.core.threads import ENVIRONMENT
 
 __all__ = ["COMMANDS", "Command", "main", "whole_parser"]
 
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack the ³ of mm³
             stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, _interrupt)
-    os.environ.update({**WAITING, **os.environ})
+    os.environ.update({**ENVIRONMENT, **os.environ})
     try:
         parsed, command = _parse(words, commands)
         if command is None:

@@ -22,6 +22,8 @@ __all__ = [
     "Grid",
     "Side",
     "apply_affine",
+    "bounds_mm",
+    "box_around",
     "box_grid",
     "check_affine",
     "hemisphere",
@@ -166,6 +168,46 @@ def in_stored_order(
     ras = nib.orientations.axcodes2ornt("RAS")
     back = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
     return np.ascontiguousarray(nib.orientations.apply_orientation(data, back))
+
+
+def bounds_mm(
+    mask: npt.NDArray[np.bool_], affine: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lowest and highest world coordinates of the voxels of a mask, shape (X, Y, Z), mm.
+
+    They are at ends of its lines along the last axis.
+
+    Examples
+    --------
+    >>> bounds_mm(np.array([[[False, True, True]]]), np.diag([1.0, 1.0, 2.0, 1.0]))
+    (array([0., 0., 2.]), array([0., 0., 4.]))
+    """
+    held = mask.any(axis=-1)
+    line = np.argwhere(held)
+    first, last = mask.argmax(axis=-1)[held], mask[..., ::-1].argmax(axis=-1)[held]
+    ends = [np.column_stack([line, at]) for at in (first, mask.shape[-1] - 1 - last)]
+    points = apply_affine(affine, np.concatenate(ends))
+    return points.min(axis=0), points.max(axis=0)
+
+
+def box_around(
+    mask: npt.NDArray[np.bool_], margin: int | npt.NDArray[np.integer]
+) -> tuple[slice, ...]:
+    """Box of what a mask of shape (X, Y, Z) holds, wider by a margin in voxels; all if nothing.
+
+    Examples
+    --------
+    >>> box_around(np.array([[[False, True, False, False]]]), 1)
+    (slice(0, 1, None), slice(0, 1, None), slice(0, 3, None))
+    """
+    margins = np.broadcast_to(margin, (mask.ndim,)).tolist()
+    box = []
+    for axis, more in enumerate(margins):
+        others = tuple(n for n in range(mask.ndim) if n != axis)
+        held = np.flatnonzero(mask.any(axis=others))
+        low, high = (int(held[0]), int(held[-1]) + 1) if held.size else (0, mask.shape[axis])
+        box.append(slice(max(low - more, 0), min(high + more, mask.shape[axis])))
+    return tuple(box)
 
 
 def box_grid(

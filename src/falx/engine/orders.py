@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from falx.core.files import write_text
-from falx.core.study import load_study
+from falx.core.study import load_for_forks
 from falx.engine.job import Job
 from falx.engine.lock import check_lease, lease_of
 from falx.engine.memory import Budget
@@ -156,7 +156,7 @@ def run_orders(
     """
     check_lease(out, lease)
     for study in {job.study for job in orders.jobs}:
-        load_study(study)
+        load_for_forks(study)
     jobs = {job.id: job for job in orders.jobs if not record_path(out, job.id).exists()}
 
     def work(job_id: str) -> None:

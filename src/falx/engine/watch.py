@@ -15,7 +15,7 @@ from typing import IO
 
 import falx
 from falx.core.errors import InputError
-from falx.core.threads import WAITING
+from falx.core.threads import ENVIRONMENT
 from falx.engine.failures import ended_silently, failure_of, failure_path, note_failure
 from falx.engine.job import Job
 from falx.engine.lock import end_group, register_child
@@ -164,4 +164,4 @@ def _environment(out: Path) -> dict[str, str]:
     before = os.environ.get("PYTHONPATH")
     modules = os.pathsep.join([here, before] if before else [here])
     programs = os.pathsep.join([str(out / BESIDE), os.environ.get("PATH", os.defpath)])
-    return {**WAITING, **os.environ, "PYTHONPATH": modules, "PATH": programs}
+    return {**ENVIRONMENT, **os.environ, "PYTHONPATH": modules, "PATH": programs}

@@ -216,7 +216,7 @@ def save(
         if path.name.endswith(".gz"):
             with (
                 temporary.open("wb") as raw,
-                gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as stream,
+                gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as stream,
             ):
                 stream.write(image.to_bytes())
         else:

@@ -15,18 +15,19 @@ himself: where they go beyond it, it is widened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 from scipy import ndimage
+from scipy.special import betaincinv
 
 from falx.core.errors import check_range
 from falx.core.grid import Side
 from falx.core.possible import Amount, Share
+from falx.pet.masses import largest_masses
 from falx.pet.noise import HalfMaps
 
 __all__ = [
@@ -186,19 +187,22 @@ def mass_null(
     count
         Maps.
     """
-    largest, noise, healthy = np.zeros(count), maps.noise, maps.healthy
-    half = np.zeros(noise.where.shape, dtype=np.float32)
-    box = ndimage.find_objects(np.any([search.mask for search in searches], axis=0).astype(int))[0]
-    boxed = [replace(search, mask=search.mask[box], sd=search.sd[box]) for search in searches]
-    for number in range(count):
-        pair = rng.integers(noise.count), rng.integers(healthy.count)
-        own, other = rng.choice(np.array([-1, 1], dtype=np.float32), 2)
-        half[noise.where] = own * noise.values[pair[0]] + other * healthy.values[pair[1]]
-        for search in boxed:
-            # Antisymmetric: the right side, from outside inwards, is the negative of the left.
-            index = half[box] if search.side == "left" else -half[box]
-            found = low_clusters(search.z(index), forming).largest
-            largest[number] = max(largest[number], found)
+    noise, healthy = maps.noise, maps.healthy
+    pairs, signs = np.empty((count, 2), np.int64), np.empty((count, 2), np.float32)
+    for row in range(count):
+        pairs[row] = rng.integers(noise.count), rng.integers(healthy.count)
+        signs[row] = rng.choice(np.array([-1, 1], dtype=np.float32), 2)
+    column = np.cumsum(noise.where).reshape(noise.where.shape) - 1
+    largest = np.zeros(count)
+    for search in searches:
+        sought = search.mask & (search.sd > 0) & noise.where
+        # Antisymmetric: the right side, from outside inwards, is the negative of the left.
+        own = signs if search.side == "left" else -signs
+        found = largest_masses(
+            (noise.values, healthy.values), pairs, own, column[sought], sought, search.sd[sought],
+            forming,
+        )  # fmt: skip
+        largest = np.maximum(largest, found)
     return MassNull(largest)
 
 
@@ -280,8 +284,8 @@ def decoy_rate(
     check_range("threshold", threshold, -2.0, -1e-9)
     targets = float(np.count_nonzero(index <= threshold)) / voxels_per_resel
     decoys = float(np.count_nonzero(index >= -threshold)) / voxels_per_resel
-    low = scipy.stats.beta.ppf(0.025, decoys, targets + 1.0) if decoys > 0 else 0.0
-    high = scipy.stats.beta.ppf(0.975, decoys + 1.0, targets) if targets > 0 else 1.0
+    low = float(betaincinv(decoys, targets + 1.0, 0.025)) if decoys > 0 else 0.0
+    high = float(betaincinv(decoys + 1.0, targets, 0.975)) if targets > 0 else 1.0
     rate = min((decoys + 1.0) / targets, 1.0) if targets > 0 else 1.0
     ratio = [min(float(q / (1.0 - q)), 1.0) if q < 1 else 1.0 for q in (low, high)]
     return DecoyRate(threshold, targets, decoys, rate, ratio[0], max(ratio[1], rate))

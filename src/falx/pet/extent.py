@@ -28,7 +28,7 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from falx.atlas.freesurfer_numbers import AMYGDALA, HIPPOCAMPUS
-from falx.core.grid import Side
+from falx.core.grid import Side, box_around
 from falx.pet.decoy import NullMaps
 
 __all__ = [
@@ -303,9 +303,11 @@ class Outline:
     @classmethod
     def of(cls, inside: Mask, voxel_sizes_mm: npt.NDArray[np.floating]) -> Outline:
         """Take it of a mask of shape (X, Y, Z), for the voxels inside."""
-        distance = ndimage.distance_transform_edt(inside, sampling=voxel_sizes_mm)
+        # What is nearest to the voxels of a mask lies in its box or one voxel beyond.
+        box = box_around(inside, 1)
+        distance = ndimage.distance_transform_edt(inside[box], sampling=voxel_sizes_mm)
         edge = float(np.min(voxel_sizes_mm))
-        return cls((distance[inside] - 0.5 * edge).astype(np.float32), edge)
+        return cls((distance[inside[box]] - 0.5 * edge).astype(np.float32), edge)
 
     @property
     def chance(self) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy
+from scipy.special import stdtr
 
 from falx.core.grid import Side
 from falx.core.possible import Probability
@@ -158,4 +158,4 @@ def region_test(
     )
     error = widened * float(np.sqrt(variance))
     draws = min(maps.noise.count, maps.healthy.count)
-    return RegionTest(depth, error, float(scipy.stats.t.cdf(depth / max(error, 1e-12), draws)))
+    return RegionTest(depth, error, float(stdtr(draws, depth / max(error, 1e-12))))

@@ -363,6 +363,10 @@ class HalfMaps:
 
     def standard_error(self) -> Floats:
         """Spread of the maps about zero, shape (X, Y, Z), variances pooled over neighbours."""
+        return self._spread
+
+    @cached_property
+    def _spread(self) -> Floats:
         half = np.zeros(self.where.shape, dtype=np.float32)
         half[self.where] = np.mean(np.square(self.values), axis=0)
         variance, defined = unfold(half, self.grid), unfold(self.where, self.grid)

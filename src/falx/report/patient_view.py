@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from falx.core.grid import Grid, apply_affine
+from falx.core.grid import Grid, apply_affine, bounds_mm
 from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.report.mesh import surface
@@ -153,8 +153,8 @@ def _floating(mask: Image) -> Image:
 
 
 def _corners_mm(brain: Image) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    points = apply_affine(brain.affine, np.argwhere(brain.data))
-    return points.min(axis=0) - FACE_MARGIN_MM, points.max(axis=0) + FACE_MARGIN_MM
+    low, high = bounds_mm(brain.data, brain.affine)
+    return low - FACE_MARGIN_MM, high + FACE_MARGIN_MM
 
 
 def _box(brain: Image, voxel_mm: float) -> Grid:

@@ -122,7 +122,9 @@ def gather(
     n = max(expected_structures()) + 1
     grid = segmentation.grid
     known = np.where(labels < n, labels, 0)
-    counts = _counted(known, n)
+    held = known > 0
+    own = known[held]
+    counts = _counted(own, n)
     means = groups.moments()[0]
     sd = float(np.sqrt(segmentation.fit.mixture.moments()[1, 1]))
     contrast = np.zeros(n)
@@ -130,7 +132,7 @@ def gather(
         contrast[number] = (means[1] - means[group_of(number)]) / sd
 
     def share(tissue: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        total = np.bincount(known.ravel(), weights=tissue.ravel(), minlength=n)
+        total = np.bincount(own, weights=tissue[held], minlength=n)
         return np.asarray(total / np.maximum(counts, 1))
 
     coarse, intensities, sizes_mm = in_common_voxels(known, segmentation.seen, grid.voxel_sizes_mm)
@@ -148,7 +150,7 @@ def gather(
         contrast=contrast,
         noise=noise_in_white_matter(coarse, given),
         jacobian=_mean_log_jacobian(known, grid, segmentation.to_template, to_template, n),
-        agreement=_agreement(known, np.where(otherwise < n, otherwise, 0), n),
+        agreement=_agreement(own, np.where(otherwise < n, otherwise, 0)[held], n),
         edge=_edges(coarse, intensities, means, n),
         expected_dice=_by_number(expected_dice, n),
         voxel_mm=float(np.cbrt(grid.voxel_volume_mm3)),
@@ -289,7 +291,8 @@ def _mean_log_jacobian(
         np.maximum(jacobian_determinants(second), LEAST_JACOBIAN)
         / np.maximum(jacobian_determinants(before), LEAST_JACOBIAN)
     )
-    voxels, own = np.argwhere(labels > 0), labels[labels > 0]
+    held = labels > 0
+    voxels, own = np.argwhere(held), labels[held]
     to_node = np.linalg.inv(second.affine) @ grid.affine
     last = np.array(ratio.shape) - 1
     nodes = np.clip(np.rint(voxels @ to_node[:3, :3].T + to_node[:3, 3]).astype(int), 0, last)

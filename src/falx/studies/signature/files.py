@@ -24,7 +24,7 @@ from falx.studies.outcome.patient import patient_of
 from falx.studies.signature.numbers import PatientMetrics, flatten_numbers
 from falx.studies.signature.page import SignaturePictures, SignatureResults, signature_page
 from falx.studies.signature.recovery import Found, Planted, Recovered, compare
-from falx.studies.signature.registration import laid_over
+from falx.studies.signature.registration import Under, laid_over
 from falx.surgery.metrics import AblationMetrics, RatesMetrics
 
 __all__ = [
@@ -146,10 +146,9 @@ def signature_report_stage(
     records = {name: read_record(StageRecord, path) for name, path in files.records.items()}
     results = SignatureResults(subject, read_metrics(metrics), coregistrations, records)
     shown = _pictures(pictures)
+    under = Under.of(shown.t1w, shown.brain, threads=threads)
     laid = {
-        name: laid_over(
-            shown.t1w, shown.brain, _still(files.coregistered[name]), found, threads=threads
-        )
+        name: laid_over(under, _still(files.coregistered[name]), found, threads=threads)
         for name, found in coregistrations.items()
         if name in files.coregistered
     }

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from falx.anatomy.metrics import CoregistrationMetrics
 from falx.anatomy.registration.coregistration import LEAST_SHARPNESS, sharpness, surroundings
-from falx.core.grid import Grid, apply_affine
+from falx.core.grid import Grid, bounds_mm
 from falx.images.nifti import Image
 from falx.images.resample import resample
 from falx.report.page import Block, Figure, Notice, Table
 from falx.report.slices import Layer, slices, window_in
 from falx.studies.signature.modalities import MODALITIES
 
-__all__ = ["Laid", "laid_over", "registration_blocks"]
+__all__ = ["Laid", "Under", "laid_over", "registration_blocks"]
 
 TILE_MM = 25.0
 """Edge of the tiles of the checkerboard."""
@@ -47,35 +47,66 @@ class Laid:
     checkerboard: Image
 
 
+@dataclass(frozen=True, eq=False)
+class Under:
+    """The T1w that images are laid over.
+
+    Parameters
+    ----------
+    t1w
+        On its own grid.
+    near
+        Shape (X, Y, Z) of that grid: the brain and what is around it.
+    grid
+        Of the pictures, along the world's axes.
+    inside, grey
+        Shape (X, Y, Z) of `grid`: the brain, and the T1w there, 0 to 1.
+    """
+
+    t1w: Image
+    near: npt.NDArray[np.bool_]
+    grid: Grid
+    inside: npt.NDArray[np.bool_]
+    grey: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, t1w: Image, brain: Image, *, threads: int = 1) -> Under:
+        """Take a T1w and the mask of its brain, on one grid."""
+        near = surroundings(brain)
+        grid = _box(near, t1w.affine)
+        inside = resample(Image(brain.data.astype(np.float32), brain.affine), grid) >= 0.5
+        grey = _levelled(resample(t1w, grid, threads=threads), inside)
+        return cls(t1w, near, grid, inside, grey)
+
+
 def laid_over(
-    t1w: Image, brain: Image, moving: Image, found: CoregistrationMetrics, *, threads: int = 1
+    under: Under, moving: Image, found: CoregistrationMetrics, *, threads: int = 1
 ) -> Laid:
     """Bring an image to the T1w for pictures, and measure how surely it lies there.
 
     Parameters
     ----------
-    brain
-        Mask on the grid of `t1w`.
     moving
         On its own grid.
     """
-    matrix = np.array(found.matrix)
-    near = surroundings(brain)
-    sure = sharpness(t1w, moving, matrix, mask=near, threads=threads)
-    grid = _box(near, t1w.affine)
-    inside = resample(Image(brain.data.astype(np.float32), brain.affine), grid) >= 0.5
-    one = _levelled(resample(t1w, grid, threads=threads), inside)
-    other = _levelled(resample(moving, grid, matrix=matrix, threads=threads), inside)
-    tiles = np.floor(grid.centres_mm() / TILE_MM).astype(int).sum(axis=-1) % 2 == 0
-    return Laid(
-        found, sure, Image(other, grid.affine), Image(np.where(tiles, one, other), grid.affine)
-    )
+    matrix, grid = np.array(found.matrix), under.grid
+    sure = sharpness(under.t1w, moving, matrix, mask=under.near, threads=threads)
+    other = _levelled(resample(moving, grid, matrix=matrix, threads=threads), under.inside)
+    centres = (np.floor(along / TILE_MM).astype(int) for along in _lines_mm(grid))
+    tiles = sum(np.ix_(*centres)) % 2 == 0
+    board = np.where(tiles, under.grey, other)
+    return Laid(found, sure, Image(other, grid.affine), Image(board, grid.affine))
+
+
+def _lines_mm(grid: Grid) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield the coordinates of a grid along the world's axes, of one axis after the other."""
+    for axis, count in enumerate(grid.shape):
+        yield np.arange(count) * grid.affine[axis, axis] + grid.affine[axis, 3]
 
 
 def _box(inside: npt.NDArray[np.bool_], affine: npt.NDArray[np.floating]) -> Grid:
     """Grid along the world's axes around a mask."""
-    mm = apply_affine(affine, np.argwhere(inside))
-    low, high = mm.min(axis=0), mm.max(axis=0)
+    low, high = bounds_mm(inside, affine)
     across, along, up = (int(n) for n in np.ceil((high - low) / VOXEL_MM).astype(int) + 1)
     own = np.diag([VOXEL_MM] * 3 + [1.0])
     own[:3, 3] = low

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import expit, logit
 
+from falx.core.grid import box_around
 from falx.core.possible import Share
 from falx.core.settings import check_settings, option
 from falx.images.nifti import Image
@@ -38,6 +39,12 @@ Mask = npt.NDArray[np.bool_]
 
 MOSTLY = 0.95
 """Share of draws that must hold signature for an interval to be stated."""
+
+FAR_MM = 1e3
+"""Distance of what is not in sight of the ablation."""
+
+MOST_SHIFTS = 8.0
+"""Standard deviations that no shift exceeds."""
 
 SOUGHT_SD = 0.35
 """Of the log odds of a rate in a focus whose edge is sought: one level for thick and thin cortex
@@ -78,19 +85,24 @@ class RateInterval:
     reason: str | None = None
 
 
-def signed_distance_mm(mask: Image) -> Image:
+def signed_distance_mm(mask: Image, within: Mask | None = None) -> Image:
     """Distance from the edge of a mask, mm, negative inside; shape (X, Y, Z).
 
     The edge lies halfway between the voxels that are in and those that are out.
+
+    Parameters
+    ----------
+    within
+        Of the same shape: beyond the box of it and of the mask, it is far; anywhere if absent.
     """
     inside = np.asarray(mask.data, dtype=bool)
-    sizes_mm = mask.grid.voxel_sizes_mm
-    out, own = (
-        ndimage.distance_transform_edt(part, sampling=sizes_mm) for part in (~inside, inside)
-    )
+    box = (slice(None),) * 3 if within is None else box_around(inside | within, 1)
+    near, sizes_mm = inside[box], mask.grid.voxel_sizes_mm
+    out, own = (ndimage.distance_transform_edt(part, sampling=sizes_mm) for part in (~near, near))
     half_mm = 0.5 * float(np.min(sizes_mm))
-    distance = np.where(inside, half_mm - own, out - half_mm)
-    return Image(np.asarray(distance, dtype=np.float32), mask.affine)
+    distance = np.full(inside.shape, FAR_MM, dtype=np.float32)
+    distance[box] = np.where(near, half_mm - own, out - half_mm)
+    return Image(distance, mask.affine)
 
 
 def rate_intervals(
@@ -121,14 +133,15 @@ def rate_intervals(
         )
     everywhere = np.any(list(structures.values()), axis=0)
     real = _Tissue.of(foci, everywhere, place)
-    distance_mm, points_mm = signed_distance_mm(ablation), place.native.centres_mm()[everywhere]
+    distance_mm = signed_distance_mm(ablation, _reached(everywhere, place, settings))
+    points_mm = place.native.centres_mm()[everywhere]
     parts = {name: mask[everywhere] for name, mask in structures.items()}
     rates: dict[str, list[float]] = {name: [] for name in structures}
     for _ in range(settings.rate_draws):
         tissue = real.draw(errors, rng)
         shift_mm = settings.shift_sd_mm * rng.standard_normal(3)
         edge_mm = settings.edge_sd_mm * rng.standard_normal()
-        taken = sample(distance_mm, points_mm - shift_mm, outside=1e3) <= edge_mm
+        taken = sample(distance_mm, points_mm - shift_mm, outside=FAR_MM) <= edge_mm
         for name, part in parts.items():
             whole = np.count_nonzero(tissue & part)
             if whole:
@@ -136,6 +149,14 @@ def rate_intervals(
     for name in sought:
         rates[name] = _with_edge(rates[name], rng)
     return {name: _interval(drawn, settings.rate_draws) for name, drawn in rates.items()}
+
+
+def _reached(where: Mask, place: Place, settings: RateErrors) -> Mask:
+    """Box of a mask of shape (X, Y, Z) on the T1w, and as far as shifts take its voxels."""
+    far = MOST_SHIFTS * settings.shift_sd_mm / place.native.voxel_sizes_mm
+    reached = np.zeros(where.shape, dtype=bool)
+    reached[box_around(where, np.ceil(far).astype(int) + 1)] = True
+    return reached
 
 
 def _with_edge(drawn: list[float], rng: np.random.Generator) -> list[float]:
