@@ -17,6 +17,8 @@ from benchmarks.failure_check import (
 from falx.data.overlap import overlap_model
 from falx.phantom.nuisances import NUISANCES
 
+ACCUMBENS = (26, 58)
+
 
 @pytest.fixture(scope="module")
 def images(reference):
@@ -31,19 +33,27 @@ def structures(images):
 
 def test_rates_on_heads_that_the_regression_does_not_know(structures):
     """Targets: 95 % of what failed, missed; 5 % of the rest, met. The docs say both."""
-    assert flagged(structures) == Flagged(failed=73, seen=46, good=777, falsely=34)
+    assert flagged(structures) == Flagged(failed=44, seen=26, good=806, falsely=40)
     gross = flagged(one for one in structures if one.dice < 0.7)
-    assert (gross.failed, gross.seen) == (13, 9)
+    assert (gross.failed, gross.seen) == (9, 9)
+
+
+def test_a_sound_accumbens_is_doubted_as_a_failed_one_is(structures):
+    """Most of both figures is the accumbens, of which next to nothing is known; the docs say so."""
+    accumbens = [one for one in structures if one.index in ACCUMBENS]
+    assert flagged(accumbens) == Flagged(failed=26, seen=22, good=42, falsely=33)
+    others = [one for one in structures if one.index not in ACCUMBENS]
+    assert flagged(others) == Flagged(failed=18, seen=4, good=764, falsely=7)
 
 
 def test_half_of_the_heads_says_less_about_the_other_half(images):
     found = flagged(judged(images, halves=True))
-    assert found == Flagged(failed=73, seen=36, good=777, falsely=20)
+    assert found == Flagged(failed=44, seen=24, good=806, falsely=35)
 
 
 def test_the_predicted_overlap_sees_most(structures):
     by_kind = {kind: flagged(structures, kind).seen for kind in ("overlap", "contrast", "volume")}
-    assert by_kind == {"overlap": 43, "contrast": 6, "volume": 3}
+    assert by_kind == {"overlap": 26, "contrast": 0, "volume": 0}
 
 
 def test_a_predicted_overlap_is_near_the_true_one(structures):
