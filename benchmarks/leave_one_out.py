@@ -1,35 +1,27 @@
 """Accuracy on unseen heads: priors built without a head, a T1w simulated from it, Dice to truth.
 
     python -m benchmarks.leave_one_out HEADS --work build/priors [--heads 05 10] [--atrophy]
-    python -m benchmarks.leave_one_out HEADS --work build/priors --poses 3
 
 HEADS holds the label maps ``training_seg_*.nii.gz``; `work` keeps their maps to the template,
-as ``scripts/build_priors.py`` does, their sum, the priors without each head, and what was found
-in each pose, so that a study that was stopped goes on. Head 13 is in no prior. With `poses` each
-head is turned by up to 20° about every axis and moved by up to 50 mm, at 2 mm, and what counts
-is whether it is refused or misplaced. A study of minutes per head, not part of ``make bench``.
+as ``scripts/build_priors.py`` does, their sum and the priors without each head, so that a study
+that was stopped goes on. Head 13 is in no prior. Heads in poses: :mod:`benchmarks.poses`. A study
+of minutes per head, not part of ``make bench``.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 from scripts.build_priors import HeadFile, find_heads, register, registered, write_combined
 
-from falx.anatomy.quality import check_segmentation, stop_on_failure
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.structures.delineation import Structures, segment_structures
-from falx.core.errors import FalxError, collect_notices
-from falx.core.files import write_json
 from falx.core.grid import Grid
 from falx.data.averaging import (
     RegisteredHead,
@@ -50,14 +42,10 @@ from falx.images.nifti import Image
 from falx.phantom.heads import Head, load_head
 from falx.phantom.intensities import t1w
 from falx.phantom.lesion import atrophy
-from falx.phantom.nuisances import regridded
 
 STRUCTURES = {"hippocampus": (17, 53), "amygdala": (18, 54), "thalamus": (10, 49)}
 ATROPHY = (0.0, 0.1, 0.2, 0.3, 0.4)
 WITHOUT_STRUCTURES, IN_NO_PRIOR = "07", "13"
-POSE_VOXEL_MM = 2.0
-LEAST_TISSUE = 0.9
-"""Dice of grey and white matter; a misplaced head has below .4 of one."""
 
 Summed = Callable[[Iterable[RegisteredHead], Grid], npt.NDArray[np.float32]]
 
@@ -67,8 +55,6 @@ def main() -> int:
     numbers = options.heads or sorted(
         p.name[13:15] for p in options.folder.glob("training_seg_*.nii.gz")
     )
-    if options.poses:
-        return _posed_study(options, numbers)
     scores = []
     for number in numbers:
         folder = priors_without(options.folder, options.work, number)
@@ -89,45 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--heads", nargs="*", default=[])
     parser.add_argument("--atrophy", action="store_true")
-    parser.add_argument("--poses", type=int, default=0, metavar="N", help="of every head")
     return parser
-
-
-def _posed_study(options: argparse.Namespace, numbers: list[str]) -> int:
-    """Count what is refused or misplaced over the poses of every head."""
-    failed = done = 0
-    for pose, number in itertools.product(range(options.poses), numbers):
-        kept = options.work / "poses" / f"{number}_{pose}.json"
-        if not kept.exists():
-            write_json(kept, _posed(options, number, pose))
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        print(number, pose, found, flush=True)
-        done += 1
-        failed += "refused" in found or min(found["GM"], found["WM"]) < LEAST_TISSUE
-    print(f"{failed} of {done} refused or misplaced (Dice of grey or white below {LEAST_TISSUE})")
-    return int(failed > 0)
-
-
-def _posed(options: argparse.Namespace, number: str, pose: int) -> dict[str, float | str]:
-    """Dice of the tissues of one head in one pose, or why it was refused."""
-    rng = np.random.default_rng([int(number), pose])
-    head = regridded(load_head(number, options.folder), POSE_VOXEL_MM)
-    data = t1w(head, rng)
-    moved = np.eye(4)
-    turn = rng.uniform(-20.0, 20.0, 3)
-    moved[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
-    moved[:3, 3] = rng.uniform(-50.0, 50.0, 3)
-    priors = tissue_priors(priors_without(options.folder, options.work, number))
-    try:
-        with collect_notices() as notices:
-            result = segment(Image(data, moved @ head.affine), priors, threads=1)
-            stop_on_failure(check_segmentation(result, priors), where=number)
-    except FalxError as error:
-        return {"refused": str(error)}
-    truth = head_labels().table(head_labels().tissue_number)[head.labels]
-    each = zip(("GM", "WM", "CSF"), (result.gm, result.wm, result.csf), strict=True)
-    dices = {name: round(_dice(p > 0.5, truth == k), 4) for k, (name, p) in enumerate(each)}
-    return {**dices, "tries again": float(any("another start" in str(n) for n in notices))}
 
 
 def priors_without(heads_folder: Path, work: Path, number: str) -> Path | None:
