@@ -39,7 +39,7 @@ def test_rates_on_heads_that_the_regression_does_not_know(structures):
 
 
 def test_a_sound_accumbens_is_doubted_as_a_failed_one_is(structures):
-    """Most of both figures is the accumbens, of which next to nothing is known; the docs say so."""
+    """Most of both figures is the accumbens, of which little is known; the docs say so."""
     accumbens = [one for one in structures if one.index in ACCUMBENS]
     assert flagged(accumbens) == Flagged(failed=26, seen=22, good=42, falsely=33)
     others = [one for one in structures if one.index not in ACCUMBENS]
