@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scripts.build_priors import HeadFile, find_heads, register, registered, write_combined
 
+from benchmarks.bench_anatomy import dice
 from falx.anatomy.segmentation.result import Segmentation
 from falx.anatomy.segmentation.unified import segment
 from falx.anatomy.structures.delineation import Structures, segment_structures
@@ -120,7 +121,7 @@ def _scored(head: Head, number: str, folder: Path | None) -> dict[str, float]:
     labels = head_labels()
     truth = labels.table(labels.tissue_number)[head.labels]
     scores = {
-        name: _dice(tissue > 0.5, truth == k)
+        name: dice(tissue > 0.5, truth == k)
         for k, (name, tissue) in enumerate(
             (("gm", result.gm), ("wm", result.wm), ("csf", result.csf))
         )
@@ -128,7 +129,7 @@ def _scored(head: Head, number: str, folder: Path | None) -> dict[str, float]:
     if number != WITHOUT_STRUCTURES:
         for name, pair in STRUCTURES.items():
             for side, label in zip("LR", pair, strict=True):
-                scores[f"{name} {side}"] = _dice(found.labels == label, head.labels == label)
+                scores[f"{name} {side}"] = dice(found.labels == label, head.labels == label)
     return scores
 
 
@@ -141,10 +142,6 @@ def _atrophied(head: Head, folder: Path | None) -> Iterator[tuple[float, float, 
         both = volumes[17], volumes[53]
         whole = whole or both
         yield planted, round(1 - both[0] / whole[0], 3), round(1 - both[1] / whole[1], 3)
-
-
-def _dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
-    return 2.0 * float(np.sum(a & b)) / float(a.sum() + b.sum())
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import scipy.stats
 from scipy.spatial.transform import Rotation
 from scripts.build_priors import HeadFile, find_heads, register, without_border
 
+from benchmarks.bench_anatomy import dice
 from benchmarks.leave_one_out import priors_without
 from falx.anatomy.mirror_invariance import rounded
 from falx.anatomy.priors import TissuePriors
@@ -84,10 +85,15 @@ class Posed:
     hippocampi_mm: npt.NDArray[np.float64]
 
 
+def brain_of(head: Head) -> npt.NDArray[np.bool_]:
+    """Grey matter, white matter and ventricles, shape (X, Y, Z)."""
+    return np.asarray(np.isin(head.tissues(), BRAIN) & ~head.mask(24))
+
+
 def posed(head: Head, rng: np.random.Generator) -> Posed:
     """Draw a T1w of a head in a random pose."""
     data = t1w(head, rng)
-    brain = np.isin(head.tissues(), BRAIN) & ~head.mask(24)
+    brain = brain_of(head)
     found = np.argwhere(brain)
     margins = rng.uniform(LEAST_MARGIN_MM, MOST_MARGIN_MM, (2, 3)) / head.grid.voxel_sizes_mm
     low = np.maximum(np.rint(found.min(axis=0) - margins[0]).astype(int), 0)
@@ -172,7 +178,7 @@ def reached_when_registered(head: Head, to_head: CoordinateMap, priors: TissuePr
     places = np.column_stack([to_head.at(template_mm), np.ones(len(template_mm))])
     affine = np.eye(4)
     affine[:3] = np.linalg.lstsq(places, template_mm, rcond=None)[0].T
-    brain = np.isin(head.tissues(), BRAIN) & ~head.mask(24)
+    brain = brain_of(head)
     brain_mm = apply_affine(head.affine, np.argwhere(brain))
     return overlap_with_template(affine, brain_mm, head.grid.voxel_volume_mm3, priors)
 
@@ -205,8 +211,7 @@ def whole(seen: Posed, priors: TissuePriors) -> dict[str, float | str]:
     truth[tuple(places.T)] = seen.tissues
     dices: dict[str, float | str] = {}
     for kind, (name, tissue) in enumerate((("GM", result.gm), ("WM", result.wm))):
-        own, other = tissue > 0.5, truth == kind
-        dices[name] = round(2.0 * float((own & other).sum()) / float(own.sum() + other.sum()), 4)
+        dices[name] = round(dice(tissue > 0.5, truth == kind), 4)
     return {**dices, "tries again": float(any("another start" in str(n) for n in notices))}
 
 

@@ -245,7 +245,7 @@ def test_brightness_does_not_know_the_scanner_s_scale_and_is_held():
     white[0, 0, 0] = 0.0
     found = brightness(values, white)
     np.testing.assert_allclose(found, brightness(37.0 * values, white), rtol=1e-5)
-    assert np.average(np.clip(found, 0, 1.3), weights=white) == pytest.approx(1.0, abs=0.15)
+    assert np.median(found[white > 0.9]) == pytest.approx(1.0)
     assert found.max() == pytest.approx(1.3)
     assert not brightness(np.zeros_like(values), white).any()
     assert np.isfinite(brightness(values, np.zeros_like(white))).all()
