@@ -38,7 +38,7 @@ coordinates in the moving maps of every fixed voxel, and the inverse."""
 
 BRIGHTNESS_WEIGHT = 1.3
 """Of brightness, white matter's being 1, beside probabilities. Without it fluid, and grey matter
-that is nearly white, steer nothing: correlation .76 for .81, and one head of six was folded."""
+that is nearly white, steer nothing: correlation .76 for .80, and one head of six was folded."""
 
 SURELY_WHITE = 0.9
 """Probability of white matter above which a voxel holds nothing else."""
